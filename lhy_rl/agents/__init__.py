@@ -1,0 +1,28 @@
+"""Learners, one file an algorithm, chosen by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lhy_rl.registry import Registry
+
+agents = Registry(
+    "agent",
+    {
+        "mle": "lhy_rl.agents.mle:MLE",
+        "reinforce": "lhy_rl.agents.reinforce:Reinforce",
+        "seqgan": "lhy_rl.agents.seqgan:SeqGAN",
+    },
+)
+
+__all__ = ["MLE", "Agent", "Reinforce", "SeqGAN", "agents"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Agent":
+        from lhy_rl.agents.base import Agent
+
+        return Agent
+    if name in __all__:
+        return agents.get(name.lower())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,321 @@
+"""What all agents share: Stable-Baselines3's manners around one method, :meth:`Agent.update`."""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self, cast
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.vector import SyncVectorEnv, VectorEnv
+
+from lhy_rl import archive
+from lhy_rl.agents.progress import progress
+from lhy_rl.errors import UserError
+from lhy_rl.nn.policy import ActorCritic
+from lhy_rl.nn.sequence import State
+from lhy_rl.protocols import TextTask
+
+Metrics = dict[str, float]
+Callback = Callable[["Agent", Metrics], bool | None]
+Environment = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | Callable[[], gym.Env[Any, Any]]
+
+
+class Agent(ABC):
+    """A policy and a way to improve it.
+
+    Args:
+        env: An id, a Gymnasium ``Env``, a ``VectorEnv`` or a callable that makes an ``Env``.
+        num_envs: Instances that step together, where ``env`` is an id or a callable.
+        seed: Same seed, same weights, bit for bit.
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
+        core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, or null for none.
+        embedding_size: Width of the encoder's output.
+        hidden_size: Width of the backbone. More fits more and overfits sooner.
+        num_layers: Layers of the backbone.
+        dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it (to 0.5) when the
+            validation loss turns up.
+        init_std: Draw all weights from N(0, init_std), as SeqGAN's code does with 0.1; null keeps torch's way.
+
+    Raises:
+        UserError: an environment, a name or a number that cannot be used; one line says why.
+    """
+
+    hyperparameters: dict[str, Any]
+
+    def __new__(cls, env: Any = None, **options: Any) -> Self:
+        self = super().__new__(cls)
+        self.hyperparameters = options
+        return self
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        num_envs: int = 64,
+        seed: int = 0,
+        device: str = "auto",
+        core: str | None = "lstm",
+        embedding_size: int = 32,
+        hidden_size: int = 32,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        init_std: float | None = None,
+    ) -> None:
+        check(num_envs=(num_envs, 1), embedding_size=(embedding_size, 1), hidden_size=(hidden_size, 1))
+        check(num_layers=(num_layers, 1), dropout=(dropout, 0, 0.99))
+        self.env = make_vector_env(env, num_envs)
+        self.seed = seed
+        self.device = choose_device(device)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.num_timesteps = 0
+        self.num_updates = 0
+        self.total_timesteps = 0
+        with self.randomness():
+            self.policy = ActorCritic(
+                self.env.single_observation_space,
+                self.env.single_action_space,
+                core=core,
+                embedding_size=embedding_size,
+                hidden_size=hidden_size,
+                num_layers=num_layers,
+                dropout=dropout,
+                init_std=init_std,
+            ).to(self.device)
+
+    # ------------------------------------------------------------------ what an algorithm gives
+    @abstractmethod
+    def update(self) -> Metrics:
+        """One iteration: collect, learn, count ``num_timesteps``; metrics under SB3's names."""
+
+    @property
+    def policies(self) -> dict[str, ActorCritic]:
+        """The policies that an evaluation compares, by name."""
+        return {type(self).__name__.lower(): self.policy}
+
+    @property
+    def phase(self) -> str:
+        """What the agent is doing, for the progress bar."""
+        return "training"
+
+    @property
+    def phase_progress(self) -> tuple[int, int]:
+        """Done and total of the phase."""
+        return self.num_timesteps, self.total_timesteps
+
+    # ------------------------------------------------------------------ manners
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Callback | None = None,
+        progress_bar: bool = False,
+        reset_num_timesteps: bool = True,
+    ) -> Self:
+        """Update until ``num_timesteps`` has reached the total.
+
+        Args:
+            total_timesteps: Steps to learn from. Preparations (pretraining) are not counted.
+            callback: Called as ``callback(agent, metrics)`` after every update; False stops.
+            progress_bar: Show one on the terminal.
+            reset_num_timesteps: Count from zero; otherwise ``total_timesteps`` more are learned.
+        """
+        if reset_num_timesteps:
+            self.num_timesteps = 0
+        self.total_timesteps = self.num_timesteps + total_timesteps
+        begun, before = time.perf_counter(), self.num_timesteps
+        with progress(self, enabled=progress_bar) as show:
+            while self.unfinished:
+                with self.randomness():
+                    metrics = self.update()
+                self.num_updates += 1
+                seconds = time.perf_counter() - begun
+                metrics["time/total_timesteps"] = self.num_timesteps
+                metrics["time/time_elapsed"] = seconds
+                metrics["time/fps"] = (self.num_timesteps - before) / max(seconds, 1e-9)
+                show(metrics)
+                if callback is not None and callback(self, metrics) is False:
+                    break
+        return self
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is something left to learn."""
+        return self.num_timesteps < self.total_timesteps
+
+    @torch.no_grad()
+    def predict(
+        self,
+        observation: Any,
+        state: State | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, State | None]:
+        """Actions for observations, as Stable-Baselines3 gives them.
+
+        Args:
+            observation: One observation, or a batch (B, ...).
+            state: What the last call returned; None at the beginning.
+            episode_start: (B,) bool: the memory is forgotten first.
+            deterministic: The most probable actions instead of drawn ones.
+
+        Returns:
+            Actions (B,), or one action for one observation, and the memory.
+        """
+        obs = torch.as_tensor(np.asarray(observation), device=self.device)
+        single = obs.dim() == len(self.env.single_observation_space.shape or ())
+        obs = obs[None] if single else obs
+        state = self.policy.initial_state(len(obs)) if state is None else state
+        start = None
+        if episode_start is not None:
+            start = torch.as_tensor(np.atleast_1d(episode_start), dtype=torch.bool, device=self.device)
+        training = self.policy.training
+        self.policy.eval()
+        actions, state = self.policy.act(obs, state, start, self.generator, deterministic)
+        self.policy.train(training)
+        array = actions.cpu().numpy()
+        return (array[0] if single else array), state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the future depends on: tensors, arrays and plain values."""
+        return {
+            "policy": self.policy.state_dict(),
+            "generator": self.generator.get_state(),
+            "num_timesteps": self.num_timesteps,
+            "num_updates": self.num_updates,
+            "total_timesteps": self.total_timesteps,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where :meth:`state_dict` was taken.
+
+        Raises:
+            UserError: the state is of another agent or of other sizes.
+        """
+        try:
+            self.policy.load_state_dict(state["policy"])
+            self.generator.set_state(state["generator"])
+            self.num_timesteps = state["num_timesteps"]
+            self.num_updates = state["num_updates"]
+            self.total_timesteps = state["total_timesteps"]
+        except (KeyError, RuntimeError, TypeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"this state does not fit {type(self).__name__} with these options: {reason}") from error
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the agent to a file: JSON and safetensors in a zip."""
+        tree = {"agent": type(self).__name__, "options": self.hyperparameters, "state": self.state_dict()}
+        archive.write(path, tree)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], env: Environment, device: str = "auto") -> Self:
+        """The agent of a file, in an environment like the one it learned in.
+
+        Raises:
+            UserError: not a saved agent of this class, damaged, or of other spaces.
+        """
+        tree = archive.read(path)
+        if not isinstance(tree, dict) or tree.get("agent") != cls.__name__:
+            found = tree.get("agent") if isinstance(tree, dict) else None
+            raise UserError(f"{path} holds {found or 'no agent'}, not {cls.__name__}")
+        agent = cls(env, **{**tree["options"], "device": device})
+        agent.load_state_dict(tree["state"])
+        return agent
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()
+
+    # ------------------------------------------------------------------ for algorithms
+    @property
+    def task(self) -> TextTask:
+        """The environment as a text task.
+
+        Raises:
+            UserError: it is none.
+        """
+        task = self.env.unwrapped
+        if not isinstance(task, TextTask):
+            raise UserError(
+                f"{type(self).__name__} needs an environment of sentences, not {task}; "
+                "allowed: lhy_rl/OracleText-v0, lhy_rl/CorpusText-v0"
+            )
+        return cast(TextTask, task)
+
+    @contextmanager
+    def randomness(self) -> Iterator[None]:
+        """Inside, torch functions that take no generator (dropout, initialisation) draw what this agent owns."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.draw_seed())
+            yield
+
+    def draw_seed(self) -> int:
+        """A seed for somebody else, from the agent's generator."""
+        return int(torch.randint(2**31 - 1, (), generator=self.generator))
+
+
+def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
+    """A vector environment from whatever the user gave.
+
+    Raises:
+        UserError: an unknown id, or something that is no environment.
+    """
+    if isinstance(env, VectorEnv):
+        return env
+    if isinstance(env, gym.Env):
+        return SyncVectorEnv([lambda: env])
+    if isinstance(env, str):
+        import lhy_rl  # noqa: F401, PLC0415  (registers the environments)
+
+        try:
+            return gym.make_vec(env, num_envs=num_envs)
+        except gym.error.UnregisteredEnv as error:
+            raise UserError(f"unknown environment {env!r}: {' '.join(str(error).split())}") from error
+    if callable(env):
+        return SyncVectorEnv([env] * num_envs)
+    raise UserError(f"{env!r} is no environment; allowed: an id, an Env, a VectorEnv, a callable that makes an Env")
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device of that name; ``auto`` is a GPU where there is one.
+
+    Raises:
+        UserError: an unknown device, or one that this machine lacks.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).split("\n")[0].split(". ")[0]
+        raise UserError(f"device {name!r} cannot be used here ({reason}); allowed: auto, cpu, cuda") from error
+    return device
+
+
+def check(**ranges: tuple[float, ...]) -> None:
+    """Options within their ranges: ``name=(value, least)`` or ``name=(value, least, most)``.
+
+    Raises:
+        UserError: one is outside.
+    """
+    for name, (value, least, *most) in ranges.items():
+        if not value >= least or (most and not value <= most[0]) or not np.isfinite(value):
+            allowed = f"{least} to {most[0]}" if most else f"at least {least}"
+            raise UserError(f"{name} is {value}; allowed: {allowed}")
+
+
+def positive(**values: float) -> None:
+    """Options above zero.
+
+    Raises:
+        UserError: one is not.
+    """
+    for name, value in values.items():
+        if not value > 0 or not np.isfinite(value):
+            raise UserError(f"{name} is {value}; allowed: above 0")

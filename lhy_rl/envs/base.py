@@ -1,0 +1,341 @@
+"""An environment written once, batched, over an explicit state of arrays.
+
+A family gives five functions of Gymnasium's functional vocabulary, all over a batch of B instances:
+
+    initial(n, rng)                  -> state
+    transition(state, action, rng)   -> state
+    observation(state)               -> observation
+    reward(state, action, next)      -> (B,)
+    terminal(state)                  -> (B,) bool
+
+:class:`BatchedEnv` owns everything else: seeding, time limits, autoreset, infos, snapshots, checks.
+:class:`lhy_rl.envs.single.SingleEnv` is the view of a batch of one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Discrete
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space, iterate
+
+from lhy_rl.envs import arguments
+from lhy_rl.errors import UserError
+
+State = dict[str, np.ndarray]
+"""An environment's whole state: arrays by name, the batch first."""
+
+
+class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
+    """A vector environment over an explicit state.
+
+    The same seed and batch size give the same trajectories, bit for bit; every returned array is fresh.
+
+    Args:
+        num_envs: Number of instances, B.
+        observation_space: Of one instance.
+        action_space: Of one instance.
+        autoreset_mode: What follows the end of an episode: ``"NextStep"`` (the next step ignores the action
+            and returns the new episode's first observation), ``"SameStep"`` (the step that ends an episode
+            returns it already; the last observation is ``info["final_obs"]``) or ``"Disabled"`` (reset with
+            ``options={"reset_mask": mask}``).
+        render_mode: None or one of ``metadata["render_modes"]``.
+        max_episode_steps: Truncate episodes after so many steps; None never does.
+
+    Raises:
+        UserError: an argument out of its range.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}
+
+    def __init__(
+        self,
+        num_envs: int,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+    ) -> None:
+        self.num_envs = arguments.integer("num_envs", num_envs, 1)
+        self.autoreset_mode = arguments.autoreset(autoreset_mode)
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        if render_mode is not None:
+            arguments.choice("render_mode", render_mode, self.metadata["render_modes"])
+        self.render_mode = render_mode
+        if max_episode_steps is not None:
+            max_episode_steps = arguments.integer("max_episode_steps", max_episode_steps, 1)
+        self.max_episode_steps = max_episode_steps
+        self.single_observation_space = observation_space
+        self.single_action_space = action_space
+        self.observation_space = batch_space(observation_space, self.num_envs)
+        self.action_space = batch_space(action_space, self.num_envs)
+        self._state: State | None = None
+        self._steps = np.zeros(self.num_envs, np.int64)  # in this episode
+        self._done = np.zeros(self.num_envs, bool)  # the episode has ended and the next has not begun
+
+    # ------------------------------------------------------------------ what a family gives
+    def initial(self, n: int, rng: np.random.Generator) -> State:
+        """States of n new episodes."""
+        raise NotImplementedError
+
+    def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
+        """The states that follow; new arrays, the given ones stay as they are."""
+        raise NotImplementedError
+
+    def observation(self, state: State) -> Any:
+        """What is seen of the states: an array, or a dict or tuple of them, batch first."""
+        raise NotImplementedError
+
+    def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
+        """(B,) rewards of a step."""
+        raise NotImplementedError
+
+    def terminal(self, state: State) -> np.ndarray:
+        """(B,) bool: the episode ends in this state."""
+        raise NotImplementedError
+
+    def info(self, state: State) -> dict[str, Any]:
+        """Entries of ``info`` after every reset and step: arrays or dicts of them, batch first."""
+        return {}
+
+    def final_info(self, state: State) -> dict[str, Any]:
+        """Further entries of ``info``, for instances whose episode has just ended."""
+        return {}
+
+    def frame(self, state: State) -> list[Any]:
+        """One picture of each instance, in ``render_mode``."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ Gymnasium
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin new episodes.
+
+        Args:
+            seed: One number for the batch; None goes on with the generator as it is.
+            options: ``{"reset_mask": (B,) bool}`` begins new episodes in these instances only.
+        """
+        if seed is not None:
+            if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+                raise UserError(f"seed={seed!r} is not allowed; must be None or one whole number of at least 0")
+            super().reset(seed=int(seed))
+        rows = np.arange(self.num_envs)
+        mask = (options or {}).get("reset_mask")
+        if mask is not None:
+            rows = self._masked_rows(mask)
+        infos: dict[str, Any] = {}
+        self._begin(rows, infos)
+        return self.observe(), infos
+
+    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """One step of every instance.
+
+        Raises:
+            UserError: an action outside the action space.
+            ResetNeeded: never reset, or (without autoreset) an episode that has ended.
+        """
+        if self._state is None:
+            raise ResetNeeded("call reset() before step()")
+        rewards = np.zeros(self.num_envs)
+        terminated, truncated = np.zeros(self.num_envs, bool), np.zeros(self.num_envs, bool)
+        infos: dict[str, Any] = {}
+        ended = np.flatnonzero(self._done)
+        if ended.size and self.autoreset_mode is AutoresetMode.DISABLED:
+            raise ResetNeeded(
+                f"instances {ended.tolist()} have ended; call reset(options={{'reset_mask': mask}}) for them first"
+            )
+        live = np.flatnonzero(~self._done)
+        actions = self._checked(actions, live)
+        if ended.size:
+            self._begin(ended, infos)  # NEXT_STEP: this step only begins the new episode
+        if live.size:
+            whole = live.size == self.num_envs
+            state = self._state if whole else take(self._state, live)
+            action = actions if whole else take_any(actions, live)
+            after = self.transition(state, action, self.np_random)
+            rewards[live] = self.reward(state, action, after)
+            terminated[live] = self.terminal(after)
+            self._steps[live] += 1
+            if self.max_episode_steps is not None:
+                truncated[live] = self._steps[live] >= self.max_episode_steps
+            self._state = after if whole else put(self._state, live, after)
+            done = terminated | truncated
+            self._done = done.copy()
+            self._report(live, np.flatnonzero(done), infos)
+        return self.observe(), rewards, terminated, truncated, infos
+
+    def _report(self, live: np.ndarray, ended: np.ndarray, infos: dict[str, Any]) -> None:
+        """Fill in the infos of a step, and in SAME_STEP begin the next episodes."""
+        assert self._state is not None
+        same_step = self.autoreset_mode is AutoresetMode.SAME_STEP and ended.size > 0
+        if ended.size:
+            last = take(self._state, ended)
+            final = {**self.info(last), **self.final_info(last)}
+            if same_step:
+                final_obs = np.empty(ended.size, dtype=object)
+                for k, item in enumerate(iterate(self.observation_space, copied(self.observation(last)))):
+                    final_obs[k] = item
+                self._add(infos, {"final_obs": final_obs, "final_info": final}, ended)
+                self._begin(ended, infos)
+            else:
+                self._add(infos, final, ended)
+        rest = np.setdiff1d(live, ended, assume_unique=True) if ended.size else live
+        if rest.size:
+            self._add(infos, self.info(take(self._state, rest)), rest)
+
+    def render(self) -> tuple[Any, ...] | None:
+        """One frame of each instance, or None without a render mode."""
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() was called without a render_mode; give one to the constructor")
+            return None
+        if self._state is None:
+            raise ResetNeeded("call reset() before render()")
+        return tuple(self.frame(self._state))
+
+    # ------------------------------------------------------------------ beyond Gymnasium
+    def observe(self) -> Any:
+        """The current observations, as the last reset, step or restore left them."""
+        if self._state is None:
+            raise ResetNeeded("call reset() before observe()")
+        return copied(self.observation(self._state))
+
+    def snapshot(self, indices: np.ndarray | None = None) -> dict[str, Any]:
+        """A copy of everything that the future depends on.
+
+        Args:
+            indices: Instances to take, (K,) int; None takes all and the random generator with them.
+
+        Returns:
+            ``{"state": arrays, "steps": (K,), "done": (K,)}``, and ``"rng"`` in a whole snapshot: arrays, names and
+            whole numbers only, so that it can be stored.
+        """
+        if self._state is None:
+            raise ResetNeeded("call reset() before snapshot()")
+        rows = np.arange(self.num_envs) if indices is None else np.asarray(indices)
+        result: dict[str, Any] = {
+            "state": take(self._state, rows),
+            "steps": self._steps[rows],
+            "done": self._done[rows],
+        }
+        if indices is None:
+            result["rng"] = self.np_random.bit_generator.state
+        return result
+
+    def restore(self, snapshot: dict[str, Any], indices: np.ndarray | None = None) -> None:
+        """Put a snapshot back; into the instances ``indices`` if given, and then the generator stays as it is.
+
+        A snapshot of one instance is repeated for all of them.
+
+        Raises:
+            UserError: numbers of instances that do not fit, or a snapshot of another kind of environment.
+        """
+        rows = np.arange(self.num_envs) if indices is None else np.asarray(indices)
+        count = len(snapshot["steps"])
+        if count not in (1, len(rows)):
+            raise UserError(f"a snapshot of {count} instances does not fit {len(rows)}; must be the same number, or 1")
+        state = {name: np.array(array) for name, array in snapshot["state"].items()}
+        if self._state is None:
+            if indices is not None:
+                raise ResetNeeded("call reset() before restoring single instances")
+            self._state = self.initial(self.num_envs, np.random.default_rng(0))
+        if {k: (v.shape[1:], v.dtype) for k, v in state.items()} != {
+            k: (v.shape[1:], v.dtype) for k, v in self._state.items()
+        }:
+            raise UserError("this snapshot is of an environment of another kind or with other arguments")
+        self._state = put(self._state, rows, state)
+        self._steps[rows], self._done[rows] = snapshot["steps"], snapshot["done"]
+        if indices is None and "rng" in snapshot:
+            self.np_random.bit_generator.state = snapshot["rng"]
+
+    # ------------------------------------------------------------------ inside
+    def _begin(self, rows: np.ndarray, infos: dict[str, Any]) -> None:
+        """New episodes in these instances."""
+        new = self.initial(len(rows), self.np_random)
+        if self._state is None or len(rows) == self.num_envs:
+            self._state = new
+        else:
+            self._state = put(self._state, rows, new)
+        self._steps[rows] = 0
+        self._done[rows] = False
+        self._add(infos, self.info(new), rows)
+
+    def _masked_rows(self, mask: Any) -> np.ndarray:
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (self.num_envs,):
+            raise UserError(f"options['reset_mask'] must be a bool array of shape ({self.num_envs},)")
+        if not mask.any():
+            raise UserError("options['reset_mask'] is false everywhere; at least one instance must be reset")
+        if self._state is None and not mask.all():
+            raise ResetNeeded("call reset() without a mask first")
+        return np.flatnonzero(mask)
+
+    def _checked(self, actions: Any, live: np.ndarray) -> Any:
+        """The actions as arrays, if those of the live instances are in the action space."""
+        space = self.single_action_space
+        if not isinstance(space, Discrete):
+            if actions not in self.action_space:
+                raise UserError(f"actions are not in the action space {self.action_space}")
+            return actions
+        array = np.asarray(actions)
+        if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
+            raise UserError(
+                f"actions have shape {array.shape} and type {array.dtype}; must be whole numbers, ({self.num_envs},)"
+            )
+        array = array.astype(np.int64)
+        chosen = array if live.size == self.num_envs else array[live]
+        low, high = int(space.start), int(space.start + space.n)
+        if chosen.size and (chosen.min() < low or chosen.max() >= high):
+            wrong = chosen[(chosen < low) | (chosen >= high)][0]
+            raise UserError(f"action {wrong} is not in the action space; allowed: {low} to {high - 1}")
+        return array
+
+    def _add(self, infos: dict[str, Any], values: dict[str, Any], rows: np.ndarray) -> None:
+        """Enter values of some instances, Gymnasium's way: whole arrays, and a mask of who has a value."""
+        for key, value in values.items():
+            mask = infos.setdefault(f"_{key}", np.zeros(self.num_envs, bool))
+            mask[rows] = True
+            if isinstance(value, dict):
+                self._add(infos.setdefault(key, {}), value, rows)
+                continue
+            value = np.asarray(value)
+            if key not in infos:
+                shape = (self.num_envs, *value.shape[1:])
+                infos[key] = np.full(shape, None) if value.dtype.kind in "OU" else np.zeros(shape, value.dtype)
+            infos[key][rows] = value
+
+
+def take(state: State, rows: np.ndarray) -> State:
+    """These rows of every array, copied."""
+    return {name: array[rows] for name, array in state.items()}
+
+
+def put(state: State, rows: np.ndarray, new: State) -> State:
+    """A state with these rows replaced; the given one stays as it is."""
+    result = {name: array.copy() for name, array in state.items()}
+    for name, array in new.items():
+        result[name][rows] = array
+    return result
+
+
+def take_any(tree: Any, rows: np.ndarray) -> Any:
+    """These rows of an array, or of all arrays of a dict or tuple."""
+    if isinstance(tree, dict):
+        return {key: take_any(value, rows) for key, value in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(take_any(value, rows) for value in tree)
+    return np.asarray(tree)[rows]
+
+
+def copied(tree: Any) -> Any:
+    """An array, or a dict or tuple of them, that shares no memory with the given one."""
+    if isinstance(tree, dict):
+        return {key: copied(value) for key, value in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(copied(value) for value in tree)
+    return np.array(tree)

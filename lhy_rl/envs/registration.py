@@ -1,0 +1,55 @@
+"""The table of environments. A row drives registration, tests and documentation; nothing is imported before use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+
+
+@dataclass(frozen=True)
+class Row:
+    """One environment.
+
+    Attributes:
+        id: ``lhy_rl/<Name>-v<version>``.
+        single, batched: ``"module:class"`` of the two views.
+        kwargs: Arguments that differ from the class's defaults.
+        small: Arguments for a size that runs in milliseconds, for tests and first tries.
+        summary: One line for lists.
+    """
+
+    id: str
+    single: str
+    batched: str
+    summary: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    small: dict[str, Any] = field(default_factory=dict)
+
+
+TABLE: tuple[Row, ...] = (
+    Row(
+        "lhy_rl/OracleText-v0",
+        "lhy_rl.envs.text.oracle:OracleTextEnv",
+        "lhy_rl.envs.text.oracle:OracleText",
+        "SeqGAN's synthetic language: sentences of a random LSTM, with exact likelihoods",
+        small={"vocabulary_size": 20, "max_length": 6, "hidden_size": 8, "embedding_size": 8},
+    ),
+    Row(
+        "lhy_rl/CorpusText-v0",
+        "lhy_rl.envs.text.corpus:CorpusTextEnv",
+        "lhy_rl.envs.text.corpus:CorpusText",
+        "sentences of a real corpus, rewarded by BLEU at their end",
+        small={"corpus": "chatterbot-english", "max_length": 8},
+    ),
+)
+
+
+def register() -> None:
+    """Make the ids known to Gymnasium; once is enough, more does no harm."""
+    for row in TABLE:
+        if row.id not in gymnasium.registry:
+            gymnasium.register(
+                row.id, entry_point=row.single, vector_entry_point=row.batched, kwargs=dict(row.kwargs)
+            )

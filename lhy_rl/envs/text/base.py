@@ -1,0 +1,107 @@
+"""Writing a sentence token by token: what all text environments share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Discrete
+
+from lhy_rl.envs.base import BatchedEnv, State
+from lhy_rl.envs.single import SingleEnv
+from lhy_rl.protocols import Split, TokenSequences
+
+
+class TextEnv(BatchedEnv):
+    """A sentence is an episode, a token an action; the last token is what is observed.
+
+    The state holds ``token`` (B,), the last token; ``tokens`` (B, T), all so far; ``length`` (B,), how many.
+    A family adds the reward and its own part of the state.
+
+    Args:
+        vocabulary_size: Number of actions.
+        observation_size: Number of tokens that can be observed.
+        max_length: Longest sentence, in tokens.
+        start_token: Observed before the first token.
+        end_token: The action that ends a sentence, or None.
+        pad_token: Stands behind the end in ``tokens``.
+        **base: Arguments of :class:`BatchedEnv`.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        vocabulary_size: int,
+        observation_size: int,
+        max_length: int,
+        start_token: int,
+        end_token: int | None,
+        pad_token: int,
+        **base: Any,
+    ) -> None:
+        super().__init__(num_envs, Discrete(observation_size), Discrete(vocabulary_size), **base)
+        self.vocabulary_size = vocabulary_size
+        self.observation_size = observation_size
+        self.max_length = max_length
+        self.start_token = start_token
+        self.end_token = end_token
+        self.pad_token = pad_token
+
+    def initial(self, n: int, rng: np.random.Generator) -> State:
+        return {
+            "token": np.full(n, self.start_token, np.int64),
+            "tokens": np.full((n, self.max_length), self.pad_token, np.int64),
+            "length": np.zeros(n, np.int64),
+        }
+
+    def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
+        tokens = state["tokens"].copy()
+        tokens[np.arange(len(action)), state["length"]] = action
+        return {"token": action.copy(), "tokens": tokens, "length": state["length"] + 1}
+
+    def observation(self, state: State) -> np.ndarray:
+        return state["token"]
+
+    def terminal(self, state: State) -> np.ndarray:
+        full = state["length"] >= self.max_length
+        return full if self.end_token is None else full | (state["token"] == self.end_token)
+
+    def frame(self, state: State) -> list[str]:
+        return [
+            self.decode(tokens[:length]) for tokens, length in zip(state["tokens"], state["length"], strict=True)
+        ]
+
+    def sequences(self, split: Split) -> TokenSequences:
+        """The task's sentences; the same at every call."""
+        raise NotImplementedError
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """One sentence, (T,) token ids, as readable text, up to its end."""
+        raise NotImplementedError
+
+
+class SingleTextEnv(SingleEnv):
+    """One sentence at a time; carries the text task's attributes as the batched environment does."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        task = self.batched_env
+        assert isinstance(task, TextEnv)
+        self.task: TextEnv = task
+        self.vocabulary_size = task.vocabulary_size
+        self.observation_size = task.observation_size
+        self.max_length = task.max_length
+        self.start_token = task.start_token
+        self.end_token = task.end_token
+        self.pad_token = task.pad_token
+
+    def sequences(self, split: Split) -> TokenSequences:
+        """The task's sentences; the same at every call."""
+        return self.task.sequences(split)
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """One sentence, (T,) token ids, as readable text, up to its end."""
+        return self.task.decode(tokens)

@@ -1,0 +1,56 @@
+"""The environment and the agent of a configuration."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from lhy_rl.errors import UserError
+from lhy_rl.experiment.config import Config, agent_class, environment_class
+
+if TYPE_CHECKING:
+    from gymnasium.vector import VectorEnv
+
+
+def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[Any, Any, Any]:
+    """The vector environment, resetting in the same step.
+
+    Args:
+        num_envs: Copies; None takes the agent's ``num_envs``.
+    """
+    import gymnasium
+    from gymnasium.vector import AutoresetMode
+
+    env_id = config.values["env"]["id"]
+    constructor, _ = environment_class(env_id)
+    n = num_envs if num_envs is not None else int(config.values["agent"].get("num_envs", 1))
+    if n < 1:
+        raise UserError(f"agent.num_envs is {n}; it must be at least 1")
+    options: dict[str, Any] = config.section("env")
+    if gymnasium.registry[env_id].vector_entry_point is None:
+        options |= {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}}
+    elif "autoreset_mode" in inspect.signature(constructor).parameters:
+        options["autoreset_mode"] = AutoresetMode.SAME_STEP
+    return gymnasium.make_vec(env_id, num_envs=n, **options)
+
+
+def make_agent(config: Config, env: VectorEnv[Any, Any, Any]) -> Any:
+    """The agent on that environment, untrained.
+
+    Raises:
+        UserError: an option has a value that the agent refuses.
+    """
+    values = config.values
+    threads = values["threads"]
+    if threads is not None:
+        import torch
+
+        if threads < 1:
+            raise UserError(f"threads is {threads}; it must be at least 1")
+        torch.set_num_threads(threads)
+    if values["total_timesteps"] is None or values["total_timesteps"] < 1:
+        raise UserError(f"total_timesteps is {values['total_timesteps']}; it must be at least 1")
+    if values["seed"] < 0:
+        raise UserError(f"seed is {values['seed']}; it must be 0 or more")
+    agent = agent_class(values["agent"]["name"])
+    return agent(env, seed=values["seed"], device=values["device"], **config.section("agent"))

@@ -1,0 +1,290 @@
+"""From a configuration's name and the command line to one checked, complete configuration.
+
+The schema is the constructors' signatures: the environment's, the agent's and :class:`RunOptions`'. jsonargparse
+reads them with their docstrings; this file finds the YAML, says what is wrong in one line and writes the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lhy_rl.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+SECTIONS = ("env", "agent", "run")
+HANDLED = {"env", "seed", "device", "num_envs", "autoreset_mode", "render_mode"}  # not options of their section
+
+
+@dataclass(frozen=True)
+class Config:
+    """A complete configuration.
+
+    Attributes:
+        name: The name it was found by, for the run's folder.
+        values: ``{seed, total_timesteps, device, threads, env: {id, ...}, agent: {name, ...}, run: {...}}``.
+    """
+
+    name: str
+    values: dict[str, Any]
+
+    def dump(self) -> str:
+        """YAML that gives this configuration again."""
+        head = "# complete and re-runnable: lhy-rl train <this file>\n"
+        return head + yaml.safe_dump(self.values, sort_keys=False, allow_unicode=True)
+
+    def section(self, name: str) -> dict[str, Any]:
+        """A section's options, without the ``id`` or ``name`` that chose its constructor."""
+        chooser = {"env": "id", "agent": "name"}.get(name)
+        return {key: value for key, value in self.values[name].items() if key != chooser}
+
+
+def names() -> list[str]:
+    """The shipped configurations: ``seqgan/chat``, ..."""
+    from lhy_rl.experiment.places import find_configs
+
+    folder = find_configs()
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+
+
+def find(name: str) -> Path:
+    """The YAML of a shipped configuration's name or a path.
+
+    Raises:
+        UserError: neither; the message holds the nearest name.
+    """
+    from lhy_rl.experiment.places import find_configs
+
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise UserError(f"no configuration file {name!r}; give a path that exists or one of: {', '.join(names())}")
+        return Path(name)
+    if name not in names():
+        raise suggest(name, names(), "configuration")
+    return find_configs() / f"{name}.yaml"
+
+
+def load(name: str, overrides: dict[str, str] | None = None) -> Config:
+    """Read, override and check a configuration.
+
+    Args:
+        name: A shipped name or the path of a YAML file (also a run's ``config.yaml``).
+        overrides: Dotted keys to values as typed: ``{"agent.learning_rate": "1e-3"}``.
+
+    Raises:
+        UserError: unknown name or key (with the nearest one), wrong type, broken file.
+    """
+    path = find(name)
+    values = read_yaml(path)
+    for key, value in (overrides or {}).items():
+        place(values, key, value)
+    parser = parser_for(values, name)
+    check_keys(values, parser)
+    try:
+        parsed = parser.parse_object(values)
+    except argparse.ArgumentError as error:
+        raise explain(error, values, parser) from None
+    complete = plain(parsed.as_dict())
+    if complete["run"]["name"] is None:
+        stem = path.parent.name if path.stem == "config" else f"{path.parent.name}-{path.stem}"
+        complete["run"]["name"] = stem.lstrip("-") or "run"
+    return Config(name, complete)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file with a mapping in it.
+
+    Raises:
+        UserError: unreadable, not UTF-8, not YAML, not a mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{str(path)!r} is not text in UTF-8 (byte {error.start}); save it as UTF-8") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise UserError(f"{str(path)!r}{where} is not YAML: {getattr(error, 'problem', None) or error}") from error
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UserError(f"{str(path)!r} holds no configuration: a mapping with env, agent, total_timesteps")
+    for section in SECTIONS:
+        if values.get(section, {}) is None:
+            values[section] = {}
+        if not isinstance(values.get(section, {}), dict):
+            raise UserError(f"{str(path)!r}: {section} is {values[section]!r}; it must be a mapping of options")
+    return values
+
+
+def place(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key."""
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise UserError(f"unknown key {key!r}: {section!r} is an option and holds no others")
+    values[last] = value
+
+
+def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
+    """The parser whose options are the chosen environment's, the chosen agent's and the run's."""
+    from jsonargparse import ArgumentParser
+
+    from lhy_rl.experiment.options import RunOptions
+
+    environment, preset = environment_class(choice(values, "env", "id"))
+    agent = agent_class(choice(values, "agent", "name"))
+    parser = ArgumentParser(
+        prog=f"lhy-rl train {name}",
+        description=f"Train {values['agent']['name']} on {values['env']['id']}.",
+        epilog=f"example: lhy-rl train {name} --seed 3 --run.folder runs/mine",
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--seed", type=int, default=0, help="Same seed, same run, bit for bit.")
+    parser.add_argument("--total_timesteps", type=int, help="Environment steps (tokens, for text) to train for.")
+    parser.add_argument("--device", type=str, default="auto", help="auto (a GPU where there is one), cpu, cuda, ...")
+    parser.add_argument("--threads", type=int, default=1, help="Torch's threads; 1 is best for small networks.")
+    parser.add_argument("--env.id", type=str, help="The environment.")
+    parser.add_argument("--agent.name", type=str, help="The agent.")
+    add(parser, environment, "env")
+    for key, value in preset.items():
+        if f"env.{key}" in options(parser):
+            parser.set_defaults({f"env.{key}": value})
+    add(parser, agent, "agent", keep={"num_envs"})
+    add(parser, RunOptions, "run")
+    documented = argument_table(environment)
+    for action in parser._actions:
+        if action.dest in SECTIONS:  # "--agent CONFIG", which jsonargparse offers
+            action.help = argparse.SUPPRESS
+        elif action.dest.removeprefix("env.") in documented and action.dest.startswith("env.") and not action.help:
+            action.help = documented[action.dest.removeprefix("env.")]
+    return parser
+
+
+def argument_table(environment: Any) -> dict[str, str]:
+    """Argument to its meaning, from the table below "## Arguments" in an environment's docstring."""
+    _, _, rest = (inspect.getdoc(environment) or "").partition("## Arguments")
+    rows = re.findall(r"^\|\s*`(\w+)`\s*\|(?:[^|]*\|)*?([^|]*)\|\s*$", rest.partition("\n## ")[0], re.MULTILINE)
+    return {name: meaning.strip().replace("`", "").replace("%", "%%") for name, meaning in rows}
+
+
+def add(parser: ArgumentParser, constructor: Any, section: str, keep: set[str] | None = None) -> None:
+    """A constructor's options as ``--section.option``."""
+    present = set(inspect.signature(constructor).parameters)
+    skip = (HANDLED - (keep or set())) & (present | _inherited(constructor))
+    parser.add_class_arguments(constructor, section, skip=skip, sub_configs=False, fail_untyped=False)
+
+
+def _inherited(constructor: Any) -> set[str]:
+    """Parameters of the base classes' constructors, which ``**kwargs`` lets through."""
+    classes = [cls for cls in getattr(constructor, "__mro__", ())[1:] if "__init__" in vars(cls) and cls is not object]
+    return {name for cls in classes for name in inspect.signature(cls.__init__).parameters}
+
+
+def choice(values: dict[str, Any], section: str, key: str) -> str:
+    """The name that chooses a section's constructor."""
+    chosen = values.get(section, {}).get(key)
+    if not isinstance(chosen, str):
+        raise UserError(f"the configuration needs {section}.{key}, a name; it has {chosen!r} (see lhy-rl list)")
+    return chosen
+
+
+def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
+    """The class behind an environment id (the batched one where there is one) and the id's preset arguments.
+
+    Raises:
+        UserError: unknown id, with the nearest one.
+    """
+    import gymnasium
+
+    spec = gymnasium.registry.get(env_id)
+    if spec is None:
+        ours = [known for known in gymnasium.registry if known.startswith("lhy_rl/")]
+        known = sorted(gymnasium.registry) if not env_id.startswith("lhy_rl/") else ours
+        error = suggest(env_id, known, "environment")
+        raise UserError(str(error).split(" allowed:")[0].rstrip(";") + f"; ours: {', '.join(sorted(ours))}")
+    entry = spec.vector_entry_point or spec.entry_point
+    if isinstance(entry, str):
+        module, _, attribute = entry.partition(":")
+        entry = getattr(importlib.import_module(module), attribute)
+    return entry, dict(spec.kwargs)
+
+
+def agent_class(name: str) -> Any:
+    """The agent of that name.
+
+    Raises:
+        UserError: unknown name, with the nearest one.
+    """
+    from lhy_rl.agents import agents
+
+    return agents.get(name)
+
+
+def options(parser: ArgumentParser) -> dict[str, Any]:
+    """Dotted key to the parser's action, for every key that takes a value."""
+    return {a.dest: a for a in parser._actions if a.dest not in ("help", "print_shtab", *SECTIONS)}
+
+
+def check_keys(values: dict[str, Any], parser: ArgumentParser, prefix: str = "") -> None:
+    """Every key is an option.
+
+    Raises:
+        UserError: one is not; the message holds the nearest option.
+    """
+    allowed = options(parser)
+    for key, value in values.items():
+        dotted = prefix + key
+        if dotted in allowed:
+            continue
+        if dotted in SECTIONS and not prefix:
+            check_keys(value, parser, f"{key}.")
+            continue
+        if prefix:
+            section = prefix.rstrip(".")
+            owner = f"option of {section} {values.get({'env': 'id', 'agent': 'name'}.get(section, ''), '')}".rstrip()
+            inside = [name.removeprefix(prefix) for name in allowed if name.startswith(prefix)]
+            raise suggest(key, inside, owner)
+        raise suggest(dotted, [*(name for name in allowed if "." not in name), *SECTIONS], "key")
+
+
+def explain(error: argparse.ArgumentError, values: dict[str, Any], parser: ArgumentParser) -> UserError:
+    """jsonargparse's message of several lines, in one."""
+    found = re.search(r'key "([^"]+)"', str(error))
+    if not found or found[1] not in options(parser):
+        return UserError(" ".join(str(error).split()))
+    key, value = found[1], values
+    for part in key.split("."):
+        value = value.get(part, {}) if isinstance(value, dict) else {}
+    return UserError(f"{key} is {value!r}; it must be {describe(options(parser)[key])}")
+
+
+def describe(action: Any) -> str:
+    """An option's type, for a reader."""
+    hint = getattr(action, "_typehint", None) or action.type
+    text = hint.__name__ if isinstance(hint, type) and not hasattr(hint, "__args__") else str(hint)
+    literal = re.fullmatch(r"typing\.Literal\[(.*)\]", text)
+    if literal:
+        return f"one of {literal[1]}"
+    text = re.sub(r"typing\.Optional\[(.*)\]", r"\1 | None", text).replace("typing.", "").replace("NoneType", "None")
+    return {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(text, f"of type {text}")
+
+
+def plain(value: Any) -> Any:
+    """Only what YAML's safe form holds."""
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return value if isinstance(value, bool | int | float | str | type(None)) else str(value)

@@ -1,0 +1,21 @@
+"""Where the shipped configurations lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lhy_rl
+from lhy_rl.errors import UserError
+
+
+def find_configs() -> Path:
+    """The folder with ``<agent>/<task>.yaml``: inside the installed package, or beside the package in a checkout.
+
+    Raises:
+        UserError: neither is there.
+    """
+    package = Path(lhy_rl.__path__[0])
+    for folder in (package / "configs", package.parent / "configs"):
+        if folder.is_dir():
+            return folder
+    raise UserError(f"no configurations in {package / 'configs'}: reinstall lhy-rl, or give a path to a YAML file")

@@ -1,0 +1,309 @@
+"""One training run: begin or resume, update by update, evaluate, write down, survive being killed.
+
+Everything that decides what comes next is in a checkpoint: the agent's ``state_dict`` and the few numbers of the run
+itself. So a run that was killed and resumed makes the same parameters and the same rows as one that never was.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+import lhy_rl
+from lhy_rl.errors import UserError
+from lhy_rl.experiment import build, folder, tracking
+from lhy_rl.experiment.checkpoints import Checkpoints
+from lhy_rl.experiment.config import Config
+from lhy_rl.experiment.evaluation import Evaluator
+from lhy_rl.experiment.folder import RunFolder
+from lhy_rl.experiment.metrics import MetricsFile
+from lhy_rl.experiment.options import RunOptions
+from lhy_rl.experiment.progress import ProgressDisplay
+
+FORMAT = 1  # of the run's part of a checkpoint
+
+
+class Interrupted(Exception):
+    """A signal stopped the run after an update; its checkpoint is written.
+
+    Attributes:
+        signal: The signal's number.
+        folder: The run folder.
+    """
+
+    def __init__(self, number: int, path: Path) -> None:
+        super().__init__(f"interrupted; continue with: lhy-rl resume {path}")
+        self.signal = number
+        self.folder = path
+
+
+def train(config: Config, console: Console | None = None) -> Run:
+    """Make a new run and train it to its end.
+
+    Raises:
+        UserError: bad input; then no folder was made.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    options = RunOptions(**config.section("run"))
+    tracking.choose(options.tracker)
+    path = folder.choose_path(str(options.name), options.folder)
+    fresh = Config(config.name, config.values | {"run": config.values["run"] | {"folder": None}})
+    run = Run(fresh, console)
+
+    def fill(temporary: Path) -> None:
+        run.begin()
+        Checkpoints(temporary / "checkpoints").save(run.state_dict(), 0)
+
+    run.train(folder.create(path, fresh, fill))
+    return run
+
+
+def resume(path: Path, console: Console | None = None) -> Run | None:
+    """Continue a run from its newest readable checkpoint; None where it had already finished.
+
+    Raises:
+        UserError: no such run, or another process is at it.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    place = RunFolder(path)
+    if place.result() is not None:
+        return None
+    run = Run(place.config(), console)
+    run.load(place)
+    run.train(place)
+    return run
+
+
+def load(path: Path, which: str = "newest", console: Console | None = None) -> Run:
+    """A run with its agent as a checkpoint has it, to look at.
+
+    Args:
+        which: ``newest`` or ``best``.
+    """
+    place = RunFolder(path)
+    run = Run(place.config(), console)
+    run.load(place, which, cut=False)
+    return run
+
+
+class Run:
+    """An agent in its environment under a configuration.
+
+    Args:
+        config: Complete configuration.
+        console: For progress and notes; standard error where left out.
+
+    Raises:
+        UserError: the environment or the agent refuses an option.
+    """
+
+    def __init__(self, config: Config, console: Console | None = None) -> None:
+        self.config = config
+        self.console = console or Console(stderr=True)
+        self.options = RunOptions(**config.section("run"))
+        self.env = build.make_environment(config)
+        self.agent = build.make_agent(config, self.env)
+        self.evaluator = Evaluator(
+            self.agent,
+            self.env,
+            functools.partial(build.make_environment, config, num_envs=min(8, self.options.evaluation_episodes)),
+            self.options.evaluation_sentences,
+            self.options.evaluation_episodes,
+            self.options.samples,
+        )
+        self.path: Path | None = None
+        self.best: float | None = None  # selection value of the best checkpoint
+        self.elapsed = 0.0  # seconds of training before this process
+        self.tracker_id = uuid.uuid4().hex[:8]
+        self.before: list[str] = []  # sentences of the untrained policy
+        self.started = self.saved = time.monotonic()
+        self.stopped_by: int | None = None
+        self.metrics = MetricsFile(Path("metrics.csv"))
+
+    # --- what a checkpoint holds ---
+
+    def begin(self) -> None:
+        """Before the first update."""
+        self.before = self.evaluator.sentences_now()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+        return {
+            "format": FORMAT,
+            "versions": versions(),
+            "agent": self.agent.state_dict(),
+            "metrics": self.metrics.state_dict(),
+            "best": self.best,
+            "seconds": self.seconds,
+            "tracker_id": self.tracker_id,
+            "before": self.before,
+        }
+
+    def load(self, place: RunFolder, which: str = "newest", cut: bool = True) -> None:
+        """Put back a checkpoint of the run folder; without any, the run begins anew.
+
+        Args:
+            cut: Drop the rows of ``metrics.csv`` that come after the checkpoint.
+        """
+        tree = Checkpoints(place.checkpoints).load(which, self.note)
+        self.path = place.path
+        self.metrics = MetricsFile(place.metrics_file)
+        if tree is None:
+            self.begin()
+            if cut:
+                self.metrics.load_state_dict({"columns": [], "rows": 0})
+            return
+        if tree.get("format") != FORMAT:
+            raise UserError(f"the checkpoint of {str(place.path)!r} has format {tree.get('format')!r}, not {FORMAT}")
+        self.agent.load_state_dict(tree["agent"])
+        if cut:
+            self.metrics.load_state_dict(tree["metrics"])
+        self.best, self.elapsed = tree["best"], tree["seconds"]
+        self.tracker_id, self.before = tree["tracker_id"], tree["before"]
+
+    # --- training ---
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, in all processes of this run."""
+        return self.elapsed + time.monotonic() - self.started
+
+    def train(self, place: RunFolder) -> None:
+        """Train to the end and leave everything in the run folder."""
+        self.path = place.path
+        self.metrics.path = place.metrics_file
+        self.checkpoints = Checkpoints(place.checkpoints, self.options.keep_checkpoints)
+        with place.locked():
+            self.checkpoints.clean()
+            self.tracker = tracking.make_tracker(
+                self.options, place.path, self.config.values, self.tracker_id, self.agent.num_updates
+            )
+            try:
+                with ProgressDisplay(self.console) as self.display, self._signals():
+                    self.started = self.saved = time.monotonic()
+                    self._learn()
+                    self._save()
+                if self.stopped_by is not None:
+                    raise Interrupted(self.stopped_by, place.path)
+                self._finish(place)
+            finally:
+                self.tracker.close()
+
+    def _learn(self) -> None:
+        remaining = self.config.values["total_timesteps"] - self.agent.num_timesteps
+        if remaining > 0:
+            self.agent.learn(remaining, callback=self._after_update, reset_num_timesteps=False)
+
+    def _after_update(self, agent: Any, metrics: dict[str, float]) -> bool:
+        """Write down an update; false stops the training."""
+        row: dict[str, Any] = {
+            "time/iterations": agent.num_updates,
+            "time/total_timesteps": agent.num_timesteps,
+            "phase": agent.phase,
+            **metrics,
+        }
+        interval = self.options.evaluation_interval
+        better = False
+        if interval and agent.num_updates % interval == 0:
+            columns, selection = self.evaluator.quick()
+            row |= columns
+            better = self.best is None or selection < self.best
+            self.best = selection if better else self.best
+        row["time/time_elapsed"] = round(self.seconds, 3)
+        row["time/fps"] = round(agent.num_timesteps / max(self.seconds, 1e-9), 1)
+        self.metrics.write(row)
+        self.tracker.log(row, agent.num_updates)
+        self.display.update(agent, row)
+        if better:
+            self.checkpoints.save(self.state_dict(), agent.num_updates, best=True)
+        every = self.options.checkpoint_updates
+        if (every and agent.num_updates % every == 0) or (
+            time.monotonic() - self.saved >= self.options.checkpoint_seconds
+        ):
+            self._save()
+        return self.stopped_by is None
+
+    def _save(self) -> None:
+        self.checkpoints.save(self.state_dict(), self.agent.num_updates)
+        self.saved = time.monotonic()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """The first Ctrl-C (or SIGTERM) stops after the update; a second Ctrl-C stops at once."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self.stopped_by is not None:
+                raise KeyboardInterrupt
+            self.stopped_by = number
+            self.note("stopping after this update and saving a checkpoint; press Ctrl-C again to stop at once")
+
+        try:
+            old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not in the main thread: signals are somebody else's
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    def _finish(self, place: RunFolder) -> None:
+        self.note("evaluating ...")
+        result = self.result()
+        (place.path / "samples").mkdir(exist_ok=True)
+        for name, sentences in result["samples"].items():
+            (place.path / "samples" / f"{name.replace(' ', '_')}.txt").write_text("\n".join(sentences) + "\n")
+        if self.options.plots:
+            from lhy_rl.experiment.report import write_report
+
+            write_report(place, result)
+        self.tracker.finish(result["table"])
+        place.write_json(place.result_file, result)
+
+    def result(self) -> dict[str, Any]:
+        """The evaluation of the agent as it is, with what is needed to read it."""
+        evaluation = self.evaluator.full()
+        samples = {"before training": self.before} if self.before else {}
+        return {
+            "configuration": self.config.name,
+            "environment": self.config.values["env"]["id"],
+            "agent": self.config.values["agent"]["name"],
+            "seed": self.config.values["seed"],
+            "timesteps": self.agent.num_timesteps,
+            "updates": self.agent.num_updates,
+            "seconds": round(self.elapsed if self.path is None else self.seconds, 1),
+            "table": evaluation.table,
+            "samples": samples | evaluation.samples,
+            "versions": versions(),
+        }
+
+    def note(self, line: str) -> None:
+        """One line for the reader."""
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def versions() -> dict[str, str]:
+    """What the numbers depend on."""
+    import gymnasium
+    import numpy
+    import torch
+
+    return {
+        "lhy_rl": lhy_rl.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "gymnasium": gymnasium.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }

@@ -1,0 +1,69 @@
+"""Log-probabilities of a softmax layer over a large vocabulary, fused with its linear map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ROWS = 128  # rows handled at a time, so that a chunk of logits stays in the cache
+
+
+class _LinearLogProb(torch.autograd.Function):
+    """log softmax(h W^T + b)[a] row by row, with one exponential a logit in forward and backward together.
+
+    The usual chain (linear, log_softmax, gather) writes the (N, V) logits, their log-softmax and its
+    gradient, and exponentiates twice. Here the forward keeps the probabilities p, and the backward builds
+    the gradient of the logits, g (onehot(a) - p), chunk by chunk in the cache. The log-probability comes
+    from the best token's, which is at least 1/V: log p(a) = l(a) - l(best) + log p(best).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, actions: Tensor, temperature: float) -> Tensor:
+        n = len(h)
+        probabilities = h.new_empty(n, len(weight))
+        log_prob = h.new_empty(n)
+        logits = h.new_empty(ROWS, len(weight))
+        for first in range(0, n, ROWS):
+            rows = slice(first, min(first + ROWS, n))
+            part = torch.addmm(bias, h[rows], weight.T, out=logits[: rows.stop - first])
+            if temperature != 1.0:
+                part.div_(temperature)
+            torch.softmax(part, -1, out=probabilities[rows])
+            chosen = part.gather(1, actions[rows, None])[:, 0]
+            log_prob[rows] = chosen - part.amax(-1) + probabilities[rows].amax(-1).log()
+        ctx.save_for_backward(h, weight, actions, probabilities)
+        ctx.temperature = temperature
+        return log_prob
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        h, weight, actions, probabilities = ctx.saved_tensors
+        grad = grad / ctx.temperature
+        grad_h, grad_weight, grad_bias = torch.empty_like(h), torch.zeros_like(weight), weight.new_zeros(len(weight))
+        slopes = h.new_empty(ROWS, len(weight))
+        for first in range(0, len(h), ROWS):
+            rows = slice(first, min(first + ROWS, len(h)))
+            slope = torch.mul(probabilities[rows], -grad[rows, None], out=slopes[: rows.stop - first])  # dL / dlogits
+            slope.scatter_add_(1, actions[rows, None], grad[rows, None])
+            torch.mm(slope, weight, out=grad_h[rows])
+            grad_weight.addmm_(slope.T, h[rows])
+            grad_bias += slope.sum(0)
+        return grad_h, grad_weight, grad_bias, None, None
+
+
+def linear_log_prob(h: Tensor, weight: Tensor, bias: Tensor, actions: Tensor, temperature: float = 1.0) -> Tensor:
+    """Log-probability of the actions taken: log softmax((h W^T + b) / temperature)[a].
+
+    Args:
+        h: (N, H) features.
+        weight: (A, H).
+        bias: (A,).
+        actions: (N,) int64 below A.
+
+    Returns:
+        (N,), differentiable once in h, weight and bias.
+    """
+    return _LinearLogProb.apply(h, weight, bias, actions, temperature)  # type: ignore[no-any-return, no-untyped-call]

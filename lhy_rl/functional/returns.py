@@ -1,0 +1,70 @@
+"""Returns and advantages. Termination is a discount, truncation is a bootstrap; no gradient flows through either."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+@torch.no_grad()
+def discounted_returns(rewards: Tensor, discounts: Tensor, bootstrap: Tensor) -> Tensor:
+    """G_t = r_t + discount_t G_{t+1},   G_T = bootstrap   (Sutton & Barto 2018, eq. 3.9).
+
+    Args:
+        rewards: (T, B) float.
+        discounts: (T, B): gamma, and 0 where the step terminated the episode.
+        bootstrap: (B,) value of the observation after the last step; it counts only where no discount before it is 0.
+
+    Returns:
+        (T, B).
+
+    Raises:
+        ValueError: shapes that would broadcast silently.
+    """
+    _same_shape(rewards=rewards, discounts=discounts)
+    _same_shape(**{"rewards[0]": rewards[0], "bootstrap": bootstrap})
+    returns, following = torch.empty_like(rewards), bootstrap
+    for t in reversed(range(len(rewards))):
+        following = returns[t] = rewards[t] + discounts[t] * following
+    return returns
+
+
+@torch.no_grad()
+def generalized_advantages(
+    rewards: Tensor,
+    values: Tensor,
+    next_values: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
+    gamma: float,
+    gae_lambda: float,
+) -> Tensor:
+    """A_t = delta_t + gamma lambda A_{t+1},   delta_t = r_t + gamma V_{t+1} - V_t   (Schulman et al. 2016, eq. 16).
+
+    A terminated step has no future: gamma is 0 in both places. A truncated one has a future that was not
+    seen: its value stays in delta, only the sum stops. ``A + values`` are the targets of the critic.
+
+    Args:
+        rewards: (T, B) float.
+        values: (T, B) value of the observation before each step.
+        next_values: (T, B) value of the observation that step t truly reached, before any reset.
+        terminated: (T, B) bool.
+        truncated: (T, B) bool.
+        gamma: Discount of a step.
+        gae_lambda: 0 trusts the critic after one step, 1 uses rewards only.
+
+    Returns:
+        (T, B).
+
+    Raises:
+        ValueError: shapes that would broadcast silently.
+    """
+    _same_shape(rewards=rewards, values=values, next_values=next_values, terminated=terminated, truncated=truncated)
+    discounts = gamma * (~terminated).to(rewards.dtype)
+    delta = rewards + discounts * next_values - values
+    return discounted_returns(delta, gae_lambda * discounts * ~truncated, torch.zeros_like(delta[0]))
+
+
+def _same_shape(**tensors: Tensor) -> None:
+    if len({t.shape for t in tensors.values()}) > 1:
+        raise ValueError("shapes must be equal: " + ", ".join(f"{k} {tuple(t.shape)}" for k, t in tensors.items()))

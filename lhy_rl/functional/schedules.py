@@ -1,0 +1,39 @@
+"""How the share of true tokens falls in scheduled sampling (Bengio et al. 2015, section 2.4).
+
+Each schedule is set by one number with one meaning, the half-life: the gradient step at which half of the
+inputs are the model's own. The paper's constants follow from it.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def true_token_probability(schedule: str, step: int, half_life: float) -> float:
+    """Probability epsilon_i that an input is the true token, not the model's own.
+
+        linear             max(0, 1 - c i),        c = 1 / (2 half_life)
+        exponential        k^i,                    k = 2^(-1 / half_life)
+        inverse_sigmoid    k / (k + exp(i / k)),   k ln k = half_life
+
+    Args:
+        schedule: ``linear``, ``exponential`` or ``inverse_sigmoid``.
+        step: i, gradient steps done.
+        half_life: Step at which the probability is 1/2; larger stays longer with true tokens.
+    """
+    if schedule == "linear":
+        return max(0.0, 1.0 - 0.5 * step / half_life)
+    if schedule == "exponential":
+        return float(0.5 ** (step / half_life))
+    if schedule == "inverse_sigmoid":
+        k = _solve_k(half_life)
+        return k / (k + math.exp(min(step / k, 700.0)))
+    raise ValueError(f"unknown schedule {schedule!r}")
+
+
+def _solve_k(half_life: float) -> float:
+    """k > 1 with k ln k = half_life, by Newton's method (the function is convex)."""
+    k = max(half_life, math.e)
+    for _ in range(50):
+        k -= (k * math.log(k) - half_life) / (math.log(k) + 1)
+    return k

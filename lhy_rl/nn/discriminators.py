@@ -1,0 +1,209 @@
+"""Discriminators of sentences: from tokens (N, T) to one number a sentence, and where they can, a number a prefix.
+
+What the number is (a logit, a critic's value, an energy) is the objective's business
+(:mod:`lhy_rl.functional.adversarial`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lhy_rl.nn.sequence import SequenceBackbone, cores
+from lhy_rl.registry import Registry
+
+Scorer = Callable[[Tensor, Tensor], Tensor]
+"""(N, T) tokens and (N,) lengths to (N,) outputs, without gradient and without dropout."""
+
+discriminators = Registry(
+    "discriminator",
+    {
+        "cnn": "lhy_rl.nn.discriminators:ConvolutionalDiscriminator",
+        "cnn_small": "lhy_rl.nn.discriminators:SmallConvolutionalDiscriminator",
+        "recurrent": "lhy_rl.nn.discriminators:RecurrentDiscriminator",
+        "autoencoder": "lhy_rl.nn.autoencoder:AutoencoderDiscriminator",
+    },
+)
+
+
+class Discriminator(nn.Module, ABC):
+    """The contract of discriminators.
+
+    Args:
+        num_tokens: Ids that can occur, pad included.
+        max_length: T, width of the token arrays.
+        dropout: Share of features dropped in training.
+    """
+
+    scores_prefixes = False
+    is_energy = False  # whether the output is a non-negative energy, low for real sentences
+
+    @abstractmethod
+    def embed(self, tokens: Tensor) -> Tensor:
+        """(N, T) tokens to the continuous inputs (N, T, E), where a gradient penalty can be taken."""
+
+    @abstractmethod
+    def judge(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """(N, T, E) inputs to (N,) outputs."""
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(N, T) tokens and (N,) lengths to (N,) outputs."""
+        return self.judge(self.embed(tokens), lengths)
+
+    def prefixes(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(N, T) outputs, one for each prefix, where ``scores_prefixes``."""
+        raise TypeError(f"{type(self).__name__} does not score prefixes; choose the discriminator 'recurrent'")
+
+    def scorer(self, sentences: int) -> Scorer:
+        """The discriminator as it is now, in evaluation mode, for about that many sentences.
+
+        The returned function is valid until the parameters change.
+        """
+
+        @torch.no_grad()
+        def score(tokens: Tensor, lengths: Tensor) -> Tensor:
+            training = self.training
+            self.eval()
+            outputs = self(tokens, lengths)
+            self.train(training)
+            return outputs  # type: ignore[no-any-return]
+
+        return score
+
+
+class Highway(nn.Module):
+    """t * relu(W x + b) + (1 - t) * x with t = sigmoid(W' x + b' - 2)   (Srivastava et al. 2015; Yu et al. 2017, eq. 9).
+
+    Both products are one. The gate's offset starts the layer near the identity.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(size, 2 * size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        new, gate = self.linear(x).chunk(2, -1)
+        return torch.lerp(x, F.relu(new), torch.sigmoid(gate - 2.0))
+
+
+class ConvolutionalDiscriminator(Discriminator):
+    """Convolutions of many widths, max over time, a highway layer, one output (Yu et al. 2017, section 3.2 and appendix).
+
+    A convolution over embedded tokens is a sum of rows: the filter's k-th column times a token's
+    embedding depends on the token alone. Scoring many sentences therefore starts with a table of all
+    these products and only adds up rows (:meth:`scorer`).
+    """
+
+    filters: tuple[tuple[int, int], ...] = (
+        (1, 100), (2, 200), (3, 200), (4, 200), (5, 200), (6, 100),
+        (7, 100), (8, 100), (9, 100), (10, 100), (15, 160), (20, 160),
+    )  # fmt: skip
+    """(width, number of maps), Yu et al. 2017, appendix; widths above T are left out."""
+
+    def __init__(self, num_tokens: int, max_length: int, embedding_size: int = 64, dropout: float = 0.25) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(num_tokens, embedding_size)
+        self.windows = [(width, maps) for width, maps in self.filters if width <= max_length]
+        self.convolutions = nn.ModuleList(nn.Linear(width * embedding_size, maps) for width, maps in self.windows)
+        features = sum(maps for _, maps in self.windows)
+        self.highway = Highway(features)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(features, 1)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        return self.embedding(tokens)  # type: ignore[no-any-return]
+
+    def judge(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        n, steps, e = embedded.shape
+        embedded = embedded.contiguous()
+        pooled = []
+        for (width, _), convolution in zip(self.windows, self.convolutions, strict=True):
+            window = embedded.as_strided((n, steps - width + 1, width * e), (steps * e, e, 1))
+            pooled.append(convolution(window).amax(1))  # (N, maps)
+        return self._top(torch.cat(pooled, 1))
+
+    def _top(self, pooled: Tensor) -> Tensor:
+        return self.output(self.dropout(self.highway(F.relu(pooled))))[:, 0]  # type: ignore[no-any-return]
+
+    def scorer(self, sentences: int) -> Scorer:
+        vocabulary = self.embedding.num_embeddings
+        if sentences * self.windows[-1][0] < vocabulary:  # few sentences: the tables cost more than they save
+            return super().scorer(sentences)
+        tables = self._tables()
+
+        @torch.no_grad()
+        def score(tokens: Tensor, lengths: Tensor) -> Tensor:
+            pooled = []
+            for (width, _), table, convolution in zip(self.windows, tables, self.convolutions, strict=True):
+                places = tokens.unfold(1, width, 1) + torch.arange(width, device=tokens.device) * vocabulary
+                sums = F.embedding_bag(places.reshape(-1, width), table, mode="sum")  # (N * windows, maps)
+                pooled.append(sums.reshape(len(tokens), -1, sums.shape[1]).amax(1) + convolution.bias)
+            training = self.training
+            self.eval()
+            outputs = self._top(torch.cat(pooled, 1))
+            self.train(training)
+            return outputs
+
+        return score
+
+    @torch.no_grad()
+    def _tables(self) -> list[Tensor]:
+        """For each filter (width * V, maps): every token's contribution at every place of the window."""
+        embedding, tables = self.embedding.weight, []
+        v, e = embedding.shape
+        for (width, maps), convolution in zip(self.windows, self.convolutions, strict=True):
+            table = embedding.new_empty(width, v, maps)
+            for place, weight in enumerate(convolution.weight.split(e, 1)):
+                torch.mm(embedding, weight.T, out=table[place])
+            tables.append(table.flatten(0, 1))
+        return tables
+
+
+class SmallConvolutionalDiscriminator(ConvolutionalDiscriminator):
+    """The same with 100 maps of widths 2 to 5: a fifteenth of the arithmetic, enough for small corpora."""
+
+    filters = ((2, 100), (3, 100), (4, 100), (5, 100))
+
+
+class RecurrentDiscriminator(Discriminator):
+    """A recurrent network that gives its opinion after every token; the sentence's is the last one.
+
+    Args:
+        core: Name of the sequence backbone.
+    """
+
+    scores_prefixes = True
+
+    def __init__(
+        self,
+        num_tokens: int,
+        max_length: int,
+        embedding_size: int = 64,
+        dropout: float = 0.25,
+        hidden_size: int = 64,
+        core: str = "gru",
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(num_tokens, embedding_size)
+        self.core: SequenceBackbone = cores.get(core)(embedding_size, hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(hidden_size, 1)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        return self.embedding(tokens)  # type: ignore[no-any-return]
+
+    def judge(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        return self._opinions(embedded).gather(1, lengths[:, None] - 1)[:, 0]
+
+    def prefixes(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        return self._opinions(self.embed(tokens))
+
+    def _opinions(self, embedded: Tensor) -> Tensor:
+        x = self.dropout(embedded.transpose(0, 1))  # (T, N, E)
+        start = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
+        h, _ = self.core(x, self.core.initial_state(x.shape[1]), start)
+        return self.output(self.dropout(h))[..., 0].T  # type: ignore[no-any-return]

@@ -1,0 +1,81 @@
+"""What environments and agents agree on beyond Gymnasium. Neither side imports the other; both read this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class TokenSequences:
+    """Sentences as token ids.
+
+    Attributes:
+        tokens: (N, T) int64, filled up behind each sentence's end with the task's pad token.
+        lengths: (N,) int64, tokens per sentence; the end token counts where the task has one.
+    """
+
+    tokens: np.ndarray
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: Any) -> TokenSequences:
+        return TokenSequences(self.tokens[index], self.lengths[index])
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(N, T) bool: true where a token belongs to its sentence."""
+        return np.arange(self.tokens.shape[1]) < self.lengths[:, None]
+
+
+@runtime_checkable
+class Snapshot(Protocol):
+    """An environment whose state can be taken out and put back."""
+
+    def snapshot(self, indices: np.ndarray | None = None) -> dict[str, Any]: ...
+
+    def restore(self, snapshot: dict[str, Any], indices: np.ndarray | None = None) -> None: ...
+
+
+@runtime_checkable
+class TextTask(Protocol):
+    """An environment in which a sentence is written token by token: actions are tokens, an episode is a sentence.
+
+    Attributes:
+        vocabulary_size: Number of actions: the words, and the end and unknown tokens where the task has them.
+        observation_size: Number of token ids that can be observed, start and pad included.
+        max_length: Longest sentence, in tokens.
+        start_token: What is observed before the first token.
+        end_token: The action that ends a sentence; None where all sentences have ``max_length`` tokens.
+        pad_token: What fills up a batch of sentences behind their ends.
+    """
+
+    vocabulary_size: int
+    observation_size: int
+    max_length: int
+    start_token: int
+    end_token: int | None
+    pad_token: int
+
+    def sequences(self, split: Split) -> TokenSequences:
+        """The task's sentences; the same at every call."""
+        ...
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """One sentence, (T,) token ids, as readable text."""
+        ...
+
+
+@runtime_checkable
+class KnownDensity(Protocol):
+    """A text task whose true distribution is known."""
+
+    def log_likelihood(self, tokens: np.ndarray) -> np.ndarray:
+        """(N, T) token ids to (N,) true log-likelihoods in nats."""
+        ...

@@ -1,0 +1,92 @@
+"""The class docstrings are the documentation pages: complete, and true to the classes."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import re
+
+import pytest
+from gymnasium.spaces import Discrete
+
+from lhy_rl.envs.base import BatchedEnv
+from lhy_rl.envs.registration import TABLE, Row
+from lhy_rl.registry import Registry
+
+HEADINGS = [
+    "Description",
+    "Action Space",
+    "Observation Space",
+    "Rewards",
+    "Starting State",
+    "Episode End",
+    "Arguments",
+    "Vectorized environment",
+    "Version History",
+]
+every_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
+
+
+def class_of(row: Row) -> type[BatchedEnv]:
+    batched: type[BatchedEnv] = Registry("environment", {row.id: row.batched}).get(row.id)
+    return batched
+
+
+def sections(row: Row) -> dict[str, str]:
+    page = inspect.cleandoc(class_of(row).__doc__ or "")
+    parts = re.split(r"^## (.+)$", page, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@every_row
+def test_headings(row: Row) -> None:
+    found = sections(row)
+    assert list(found) == HEADINGS
+    assert all(text.strip() for text in found.values())
+    assert re.search(r"^- v" + row.id.rsplit("-v")[1] + ":", found["Version History"], flags=re.M)
+    assert "Termination:" in found["Episode End"]
+    assert row.id in found["Arguments"] + found["Vectorized environment"]
+
+
+@every_row
+def test_spaces_agree_with_the_page(row: Row) -> None:
+    env, page = class_of(row)(num_envs=1), sections(row)  # type: ignore[call-arg]
+    for heading, space in [
+        ("Action Space", env.single_action_space),
+        ("Observation Space", env.single_observation_space),
+    ]:
+        assert isinstance(space, Discrete)
+        stated = re.search(r"`Discrete\((\d+)\)`", page[heading])
+        assert stated, f"{heading} states no `Discrete(n)`"
+        assert int(stated[1]) == space.n, heading
+    rows = re.findall(r"^\| *\d+ *\|[^|]*\| *(\d+) *\| *(\d+) *\|", page["Observation Space"], flags=re.M)
+    space = env.single_observation_space
+    assert isinstance(space, Discrete)
+    assert [(int(low), int(high)) for low, high in rows] == [(space.start, space.start + space.n - 1)]
+
+
+@every_row
+def test_arguments_agree_with_the_page(row: Row) -> None:
+    page = sections(row)
+    stated = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", page["Arguments"], flags=re.M))
+    signature = inspect.signature(class_of(row)).parameters
+    actual = {
+        name: repr(p.default).replace("'", '"')
+        for name, p in signature.items()
+        if name not in ("num_envs", "autoreset_mode")
+    }
+    assert {name: value.replace("'", '"') for name, value in stated.items()} == actual
+    assert "autoreset_mode" in page["Vectorized environment"]
+    length = re.search(r"(\d+) tokens", page["Episode End"])
+    assert length and int(length[1]) == signature["max_length"].default
+
+
+@every_row
+def test_examples_run(row: Row) -> None:
+    module = importlib.import_module(row.batched.split(":")[0])
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(class_of(row), globs=vars(module).copy())
+    assert example.examples
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    assert runner.run(example).failed == 0

@@ -1,0 +1,282 @@
+"""Every registered environment keeps Gymnasium's and our own contracts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils.env_checker import check_env, data_equivalence
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+
+import lhy_rl  # noqa: F401  (registers)
+from lhy_rl.envs.base import BatchedEnv
+from lhy_rl.envs.registration import TABLE, Row
+from lhy_rl.envs.single import SingleEnv
+from lhy_rl.protocols import Snapshot, TextTask
+
+MODES = ["NextStep", "SameStep", "Disabled"]
+every_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
+every_mode = pytest.mark.parametrize("mode", MODES)
+
+
+def single(row: Row, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+    return gymnasium.make(row.id, **{**row.small, **kwargs})
+
+
+def batch(row: Row, n: int, mode: str = "NextStep", **kwargs: Any) -> VectorEnv[Any, Any, Any]:
+    return gymnasium.make_vec(row.id, num_envs=n, autoreset_mode=mode, **{**row.small, **kwargs})
+
+
+def actions(env: Any, steps: int, seed: int = 0) -> list[Any]:
+    env.action_space.seed(seed)
+    return [env.action_space.sample() for _ in range(steps)]
+
+
+def run(env: Any, script: list[Any], seed: int | None = 7) -> list[Any]:
+    out: list[Any] = [env.reset(seed=seed)]
+    for action in script:
+        out.append(env.step(action))
+        done = out[-1][2] | out[-1][3]
+        if np.any(done) and env.metadata.get("autoreset_mode") in (None, AutoresetMode.DISABLED):
+            out.append(env.reset(options={"reset_mask": done} if isinstance(env, VectorEnv) else None))
+    return out
+
+
+def same(first: Any, second: Any) -> bool:
+    return data_equivalence(first, second, exact=True)
+
+
+@every_row
+def test_check_env(row: Row) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(single(row).unwrapped)
+        check_env(single(row, render_mode="ansi").unwrapped)
+
+
+@every_row
+def test_made_by_id(row: Row) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        one, many = single(row), batch(row, 3)
+    assert isinstance(one.unwrapped, SingleEnv) and isinstance(many.unwrapped, BatchedEnv)
+    assert many.num_envs == 3 and many.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    assert many.single_observation_space == one.observation_space
+    assert many.single_action_space == one.action_space
+
+
+@every_row
+def test_spec_survives_json(row: Row) -> None:
+    env = single(row)
+    assert env.spec is not None
+    again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
+    assert again.spec == env.spec and again.action_space == env.action_space
+    many = batch(row, 2, "SameStep").unwrapped.spec
+    assert many is not None and json.loads(many.to_json())["kwargs"]["autoreset_mode"] == "SameStep"
+
+
+@every_row
+def test_default_size(row: Row) -> None:
+    env = gymnasium.make_vec(row.id, num_envs=2)
+    out = run(env, actions(env, 45))
+    assert all(step[0] in env.observation_space for step in out)
+    assert any(step[2].any() for step in out[1:])
+
+
+@every_row
+@every_mode
+def test_two_copies_agree(row: Row, mode: str) -> None:
+    first, second = batch(row, 4, mode), batch(row, 4, mode)
+    script = actions(first, 50)
+    assert same(run(first, script), run(second, script))
+
+
+@every_row
+@every_mode
+@pytest.mark.parametrize("limit", [None, 3])
+def test_batch_equals_singles(row: Row, mode: str, limit: int | None) -> None:
+    """Batched and Gymnasium's own loop over single environments: the same at every step, bit for bit.
+
+    With more than one instance this holds for environments whose dynamics draw no random numbers; a random
+    one shares a generator in the batch and is compared as a batch of one.
+    """
+    ours = batch(row, 5, mode, max_episode_steps=limit)
+    script = actions(ours, 40)
+    before = ours.np_random.bit_generator.state
+    result = run(ours, script, seed=None)
+    if ours.np_random.bit_generator.state != before:
+        ours = batch(row, 1, mode, max_episode_steps=limit)
+        script = actions(ours, 40)
+        result = run(ours, script)
+        made = type(single(row).unwrapped)
+    made = type(single(row).unwrapped)
+    theirs = SyncVectorEnv(
+        [lambda: made(**row.small, max_episode_steps=limit) for _ in range(ours.num_envs)],
+        autoreset_mode=AutoresetMode(mode),
+    )
+    reference = run(theirs, script)
+    assert len(result) == len(reference)
+    for t, (a, b) in enumerate(zip(result, reference, strict=True)):
+        assert same(a, b), f"call {t}:\n{a}\n{b}"
+
+
+@every_row
+def test_same_step_keeps_the_end(row: Row) -> None:
+    env = batch(row, 4, "SameStep", max_episode_steps=3)
+    env.reset(seed=0)
+    infos = [env.step(action)[4] for action in actions(env, 3)]
+    last = infos[-1]
+    assert last["_final_obs"].all() and last["_final_info"].all()
+    assert all(obs in env.single_observation_space for obs in last["final_obs"])
+
+
+@every_row
+@every_mode
+def test_snapshot(row: Row, mode: str) -> None:
+    env = batch(row, 4, mode, max_episode_steps=6).unwrapped
+    assert isinstance(env, BatchedEnv) and isinstance(env, Snapshot)
+    script = actions(env, 30)
+    env.reset(seed=0)
+    for action in script[:4]:
+        env.step(action)
+    snapshot = env.snapshot()
+
+    def future(rows: np.ndarray) -> list[Any]:
+        out: list[Any] = []
+        for action in script[4:]:
+            if mode == "Disabled" and env._done.any():
+                env.reset(options={"reset_mask": env._done.copy()})
+            obs, reward, terminated, truncated, _ = env.step(action)
+            out.append((obs[rows], reward[rows], terminated[rows], truncated[rows]))
+        return out
+
+    every = np.arange(4)
+    first = future(every)
+    env.restore(snapshot)
+    assert same(future(every), first)
+    env.restore(snapshot)
+    some = np.array([2, 0])
+    part = env.snapshot(some)
+    kept = future(some)
+    env.restore(snapshot)
+    env.restore(part, some)
+    assert same(future(some), kept)
+
+
+@every_row
+def test_observation_law(row: Row) -> None:
+    """The observation is the documented function of the state, after a reset and a step alike.
+
+    For text: the last token written, before the first one the start token.
+    """
+    env = batch(row, 6, "SameStep").unwrapped
+    assert isinstance(env, BatchedEnv) and isinstance(env, TextTask)
+    obs, _ = env.reset(seed=0)
+    assert (obs == env.start_token).all()
+    for action in actions(env, 40):
+        obs, _, terminated, truncated, infos = env.step(action)
+        done = terminated | truncated
+        np.testing.assert_array_equal(obs, np.where(done, env.start_token, action))
+        np.testing.assert_array_equal(obs, env.observation(env.snapshot()["state"]))
+        for i in np.flatnonzero(done):
+            assert infos["final_obs"][i] == action[i]
+
+
+@every_row
+def test_text_task(row: Row) -> None:
+    env, many = single(row).unwrapped, batch(row, 2).unwrapped
+    assert isinstance(env, TextTask) and isinstance(many, TextTask)
+    assert many.single_action_space == gymnasium.spaces.Discrete(many.vocabulary_size)
+    assert many.single_observation_space == gymnasium.spaces.Discrete(many.observation_size)
+    assert many.start_token != many.pad_token and 0 <= many.start_token < many.observation_size
+    again = batch(row, 1).unwrapped
+    assert isinstance(again, TextTask)
+    seen = []
+    for split in ("train", "validation", "test"):
+        sentences = many.sequences(split)  # type: ignore[arg-type]
+        assert sentences.tokens.dtype == np.int64 and sentences.tokens.shape == (len(sentences), many.max_length)
+        assert sentences.lengths.min() >= 1 and sentences.lengths.max() <= many.max_length
+        assert (sentences.tokens[~sentences.mask] == many.pad_token).all()
+        words = sentences.tokens[sentences.mask]
+        assert words.min() >= 0 and words.max() < many.vocabulary_size
+        if many.end_token is not None:
+            ends = sentences.tokens == many.end_token
+            assert (ends.sum(1) == 1).all() and (ends.argmax(1) == sentences.lengths - 1).all()
+        np.testing.assert_array_equal(sentences.tokens, again.sequences(split).tokens)  # type: ignore[arg-type]
+        assert isinstance(many.decode(sentences.tokens[0]), str) and many.decode(sentences.tokens[0])
+        seen.append(sentences.tokens[:50].tobytes())
+    assert len(set(seen)) == 3
+
+
+@every_row
+def test_a_task_sentence_can_be_written(row: Row) -> None:
+    env = single(row).unwrapped
+    assert isinstance(env, TextTask)
+    sentences = env.sequences("test")
+    for tokens, length in zip(sentences.tokens[:20], sentences.lengths[:20], strict=True):
+        env.reset(seed=0)
+        flags = [env.step(token)[2] for token in tokens[:length]]
+        assert flags == [False] * (length - 1) + [True]
+
+
+@every_row
+@pytest.mark.parametrize("mode", MODES[:2])
+def test_record_episode_statistics(row: Row, mode: str) -> None:
+    env = RecordEpisodeStatistics(batch(row, 3, mode, max_episode_steps=4))
+    env.reset(seed=0)
+    total = np.zeros(3)
+    for action in actions(env, 4):
+        *_, infos = (step := env.step(action))
+        total += step[1]
+        done = step[2] | step[3]
+        if done.any():
+            assert infos["_episode"][done].all()
+            break
+    assert done.any()
+    np.testing.assert_allclose(infos["episode"]["r"][done], total[done], rtol=1e-6)
+
+
+@every_row
+def test_render(row: Row) -> None:
+    env = batch(row, 2, render_mode="ansi")
+    env.reset(seed=0)
+    env.step(np.array([5, 6]))
+    frames = env.render()
+    assert frames is not None and len(frames) == 2 and frames[0] != frames[1] and "" not in frames
+
+
+@every_row
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_length": 0}, "max_length"),
+        ({"max_length": 2.5}, "max_length"),
+        ({"vocabulary_size": 1}, "vocabulary_size"),
+        ({"reward": "nonne"}, "unknown reward 'nonne'; did you mean 'none'"),
+        ({"render_mode": "human"}, "render_mode|human"),
+        ({"autoreset_mode": "Never"}, "autoreset_mode"),
+        ({"num_envs": 0}, "num_envs"),
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_one_line(row: Row, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        type(batch(row, 1).unwrapped)(**{**row.small, **arguments})
+    assert type(caught.value).__name__ == "UserError" and "\n" not in str(caught.value)
+
+
+def test_importing_the_package_is_cheap() -> None:
+    code = (
+        "import sys, lhy_rl; heavy = {'torch', 'stable_baselines3', 'wandb', 'matplotlib', 'sacrebleu', 'scipy'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,125 @@
+"""Stable-Baselines3 takes every registered environment, single and batched."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import lhy_rl  # noqa: F401  (registers)
+from lhy_rl.envs.registration import TABLE, Row
+from lhy_rl.errors import UserError
+
+pytest.importorskip("stable_baselines3", reason="the extra lhy-rl[sb3] is not installed")
+
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_checker import check_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+
+from lhy_rl.interop.sb3 import to_sb3
+
+every_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
+
+
+def batch(row: Row, n: int, **kwargs: Any) -> Any:
+    return gymnasium.make_vec(row.id, num_envs=n, **{"autoreset_mode": "SameStep", **row.small, **kwargs})
+
+
+@every_row
+def test_sb3_check_env(row: Row) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(gymnasium.make(row.id, **row.small).unwrapped)
+
+
+@every_row
+def test_ppo_trains(row: Row) -> None:
+    env = VecMonitor(to_sb3(batch(row, 8)))
+    model = PPO("MlpPolicy", env, n_steps=50, batch_size=200, n_epochs=2, seed=0, device="cpu")
+    before = [p.detach().clone() for p in model.policy.parameters()]
+    model.learn(2000)
+    assert model.num_timesteps == 2000 and len(model.ep_info_buffer) > 0
+    lengths = [episode["l"] for episode in model.ep_info_buffer]
+    assert max(lengths) <= row.small["max_length"]
+    assert any(not np.array_equal(a, b.detach()) for a, b in zip(before, model.policy.parameters(), strict=True))
+    mean, _ = evaluate_policy(model, env, n_eval_episodes=4)
+    assert np.isfinite(mean)
+
+
+@every_row
+def test_ppo_steps_at_default_size(row: Row) -> None:
+    env = to_sb3(gymnasium.make_vec(row.id, num_envs=4, autoreset_mode="SameStep"))
+    small = {"net_arch": [8]}
+    PPO("MlpPolicy", env, n_steps=8, batch_size=32, n_epochs=1, seed=0, policy_kwargs=small, device="cpu").learn(64)
+
+
+@every_row
+@pytest.mark.parametrize("limit", [None, 3])
+def test_equals_dummy_vec_env(row: Row, limit: int | None) -> None:
+    """What SB3 sees is what its own wrapper of the single environments shows it."""
+    ours = to_sb3(batch(row, 3, max_episode_steps=limit))
+    made = type(gymnasium.make(row.id, **row.small).unwrapped)
+    theirs = DummyVecEnv([lambda: made(**row.small, max_episode_steps=limit) for _ in range(3)])
+    ours.seed(5)
+    theirs.seed(5)
+    np.testing.assert_array_equal(ours.reset(), theirs.reset())
+    ours.action_space.seed(0)
+    for _ in range(25):
+        action = np.array([ours.action_space.sample() for _ in range(3)])
+        a, b = ours.step(action), theirs.step(action)
+        for x, y in zip(a[:3], b[:3], strict=True):
+            np.testing.assert_array_equal(x, y)
+            assert x.dtype == y.dtype
+        assert a[3] == b[3]
+        assert ours.reset_infos == theirs.reset_infos
+
+
+def test_gymnasiums_own_vector_env() -> None:
+    made = [lambda: gymnasium.make("CartPole-v1", max_episode_steps=9) for _ in range(3)]
+    ours, theirs = to_sb3(SyncVectorEnv(made, autoreset_mode=AutoresetMode.SAME_STEP)), DummyVecEnv(made)
+    ours.seed(1)
+    theirs.seed(1)
+    np.testing.assert_array_equal(ours.reset(), theirs.reset())
+    truncations = 0
+    for t in range(60):
+        action = np.array([0, t % 2, 1])
+        a, b = ours.step(action), theirs.step(action)
+        for x, y in zip(a[:3], b[:3], strict=True):
+            np.testing.assert_array_equal(x, y)
+        for x, y in zip(a[3], b[3], strict=True):
+            assert x.keys() == y.keys() and x["TimeLimit.truncated"] == y["TimeLimit.truncated"]
+            if "terminal_observation" in x:
+                np.testing.assert_array_equal(x["terminal_observation"], y["terminal_observation"])
+            truncations += x["TimeLimit.truncated"]
+    assert truncations > 0
+    assert len(ours.get_attr("spec")) == 3 and ours.get_attr("spec", 1)[0].id == "CartPole-v1"
+    assert ours.env_is_wrapped(gymnasium.Wrapper) == [False] * 3
+
+
+def test_attributes_and_methods() -> None:
+    env = to_sb3(batch(TABLE[0], 3, render_mode="ansi"))
+    env.seed(0)
+    env.reset()
+    env.step(np.array([1, 2, 3]))
+    assert env.render_mode == "ansi"
+    assert env.get_attr("vocabulary_size") == [20] * 3 and env.get_attr("vocabulary_size", 1) == [20]
+    assert env.env_method("render", indices=[0, 2]) == ["1", "3"]
+    assert env.env_method("decode", np.array([4, 5])) == ["4 5"] * 3
+    assert env.has_attr("max_length") and not env.has_attr("no_such_thing")
+    env.set_attr("mark", 1)
+    assert env.get_attr("mark") == [1] * 3
+    with pytest.raises(UserError, match="whole batch"):
+        env.set_attr("mark", 2, indices=0)
+    env.close()
+
+
+def test_what_is_refused() -> None:
+    with pytest.raises(UserError, match="autoreset_mode='SameStep', got 'NextStep'"):
+        to_sb3(batch(TABLE[0], 2, autoreset_mode="NextStep"))
+    with pytest.raises(UserError, match="vector environment, got"):
+        to_sb3(gymnasium.make(TABLE[0].id, **TABLE[0].small))  # type: ignore[arg-type]

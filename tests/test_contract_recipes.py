@@ -1,0 +1,67 @@
+"""CONTRIBUTING.md is followed word for word, in a copy of the package."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+RECIPES = re.findall(
+    r"^## Add an? (\w+)\n(.*?)(?=^## |\Z)",
+    (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
+    re.MULTILINE | re.DOTALL,
+)
+TABLES = {
+    "TABLE": r"^TABLE\b.*\(\n",
+    "cores": r"^cores = Registry\(\n    \"core\",\n    \{\n",
+    "agents": r"^agents = Registry\(\n    \"agent\",\n    \{\n",
+}
+"""Where the recipes say "in TABLE": the text behind which an entry goes."""
+
+
+def follow(recipe: str, folder: Path) -> str:
+    """Write the recipe's files and entries into a copy of the package; return the code to try it with."""
+    shutil.copytree(ROOT / "lhy_rl", folder / "lhy_rl", ignore=shutil.ignore_patterns("__pycache__"))
+    try_it = ""
+    for code in re.findall(r"^```(?:python|yaml)\n(.*?)^```$", recipe, re.MULTILINE | re.DOTALL):
+        first, rest = code.split("\n", 1)
+        entry = re.fullmatch(r"# (\S+), in (\w+)", first)
+        if entry:
+            path, table = folder / entry[1], TABLES[entry[2]]
+            text, count = re.subn(table, lambda found, rest=rest: found[0] + rest, path.read_text(), flags=re.MULTILINE)
+            assert count == 1, f"{entry[1]} has no {entry[2]} of the expected form"
+            path.write_text(text)
+        elif first.startswith(("# lhy_rl/", "# configs/")):
+            path = folder / first.removeprefix("# ")
+            assert not path.exists()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(rest)
+        else:
+            try_it = code
+    return try_it
+
+
+def test_there_are_three_recipes():
+    assert [name for name, _ in RECIPES] == ["environment", "backbone", "agent"]
+
+
+@pytest.mark.parametrize(("name", "recipe"), RECIPES, ids=[name for name, _ in RECIPES])
+def test_recipe_works(name, recipe, tmp_path):
+    program = follow(recipe, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", program], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    expected = {
+        "environment": "reward: ",
+        "backbone": "torch.Size([10, 3, 16]) torch.Size([3, 16])",
+        "agent": "'elite': 0.2",
+    }
+    assert expected[name] in done.stdout
+    files = re.findall(r"^# (lhy_rl/\S+\.py)$", recipe, re.MULTILINE)
+    ruff = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), *files]
+    found = subprocess.run(ruff, capture_output=True, text=True, cwd=tmp_path)
+    assert found.returncode == 0, found.stdout
