@@ -161,7 +161,7 @@ def _decode(value: Any, tensors: dict[str, Any]) -> Any:
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
-        (tag, content), = value.items()
+        ((tag, content),) = value.items()
         if tag == "$float":
             return float(content)
         if tag == "$tuple":

@@ -63,7 +63,9 @@ def test_math_round_trip_is_exact(tmp_path: Path) -> None:
 
 def test_contract_nan_and_numpy_scalars_and_shared_memory() -> None:
     shared = torch.arange(6.0)
-    back = archive.from_bytes(archive.to_bytes([float("nan"), np.float32(0.5), np.int64(3), shared, shared[2:], shared]))
+    back = archive.from_bytes(
+        archive.to_bytes([float("nan"), np.float32(0.5), np.int64(3), shared, shared[2:], shared])
+    )
     assert np.isnan(back[0]) and back[1:3] == [0.5, 3]
     assert torch.equal(back[4], shared[2:]) and torch.equal(back[5], shared)
 

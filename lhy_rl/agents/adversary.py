@@ -60,7 +60,7 @@ class Adversary:
                 f"credit 'prefix' needs a discriminator that scores prefixes, 'recurrent', not {discriminator!r}"
             )
         tokens = max(task.observation_size, task.pad_token + 1)
-        self.network = kind(tokens, task.max_length, embedding_size=embedding_size, dropout=dropout).to(device)  # type: ignore[call-arg]
+        self.network = kind(tokens, task.max_length, embedding_size=embedding_size, dropout=dropout).to(device)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
         )

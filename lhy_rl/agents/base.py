@@ -17,6 +17,7 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv
 from lhy_rl import archive
 from lhy_rl.agents.progress import progress
 from lhy_rl.errors import UserError
+from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import State
 from lhy_rl.protocols import TextTask
@@ -173,10 +174,8 @@ class Agent(ABC):
         start = None
         if episode_start is not None:
             start = torch.as_tensor(np.atleast_1d(episode_start), dtype=torch.bool, device=self.device)
-        training = self.policy.training
-        self.policy.eval()
-        actions, state = self.policy.act(obs, state, start, self.generator, deterministic)
-        self.policy.train(training)
+        with evaluating(self.policy):
+            actions, state = self.policy.act(obs, state, start, self.generator, deterministic)
         array = actions.cpu().numpy()
         return (array[0] if single else array), state
 
@@ -270,7 +269,7 @@ def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]
     if isinstance(env, gym.Env):
         return SyncVectorEnv([lambda: env])
     if isinstance(env, str):
-        import lhy_rl  # noqa: F401, PLC0415  (registers the environments)
+        import lhy_rl  # noqa: F401  (registers the environments)
 
         try:
             return gym.make_vec(env, num_envs=num_envs)

@@ -72,21 +72,24 @@ class Likelihood:
         self.policy.train()
         total, tokens = torch.zeros((), device=self.policy.device), 0
         for _ in range(steps):
-            batch = self.sentences[self._next_batch().numpy()]
-            obs, actions, mask = teacher_forcing(batch, self.task, self.policy.device)
-            if self.scheduled_sampling != "none":
-                obs = self._mix_in_own_tokens(obs)
-            state = self.policy.initial_state(obs.shape[1])
-            log_prob = self.policy.evaluate(obs, actions, state, starts(obs)).log_prob
-            loss = -masked_mean(log_prob, mask)
+            loss, learned = self.loss()
             gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm)
             total += loss.detach()
-            tokens += int(batch.lengths.sum())
+            tokens += learned
             self.num_steps += 1
         metrics = {"train/nll": float(total) / steps, "train/epoch": self.num_steps / self.steps_per_epoch}
         if self.scheduled_sampling != "none":
             metrics["train/true_token_probability"] = self._epsilon()
         return metrics, tokens
+
+    def loss(self) -> tuple[Tensor, int]:
+        """Mean negative log-likelihood of the next batch's tokens, with gradient, and how many they are."""
+        batch = self.sentences[self._next_batch().numpy()]
+        obs, actions, mask = teacher_forcing(batch, self.task, self.policy.device)
+        if self.scheduled_sampling != "none":
+            obs = self._mix_in_own_tokens(obs)
+        log_prob = self.policy.evaluate(obs, actions, self.policy.initial_state(obs.shape[1]), starts(obs)).log_prob
+        return -masked_mean(log_prob, mask), int(batch.lengths.sum())
 
     def _next_batch(self) -> Tensor:
         if not len(self.order):
@@ -99,7 +102,7 @@ class Likelihood:
 
     @torch.no_grad()
     def _mix_in_own_tokens(self, obs: Tensor) -> Tensor:
-        """Replace inputs by what the policy draws, having read the mixed inputs so far (Bengio et al. 2015, figure 1)."""
+        """Inputs replaced by what the policy draws, having read the mixed ones so far (Bengio et al. 2015, fig. 1)."""
         mixed = obs.clone()
         true = torch.rand(obs.shape, generator=self.generator).to(obs.device) < self._epsilon()
         state = self.policy.initial_state(obs.shape[1])

@@ -18,17 +18,17 @@ def progress(agent: Agent, enabled: bool) -> Iterator[Callable[[dict[str, float]
     if not enabled:
         yield lambda metrics: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich import progress as rich
 
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[latest]}"),
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TimeElapsedColumn(),
+        rich.TimeRemainingColumn(),
+        rich.TextColumn("{task.fields[latest]}"),
     )
-    with Progress(*columns) as bars:
+    with rich.Progress(*columns) as bars:
         tasks: dict[str, object] = {}
 
         def show(metrics: dict[str, float]) -> None:

@@ -14,6 +14,7 @@ rewards say: compare with the same rewards permuted (benchmarks/seqgan_oracle.py
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -41,6 +42,8 @@ class Reinforce(Agent):
         normalize_advantage: Divide advantages by their standard deviation, so that the rewards' scale does not matter.
         entropy_coef: Bonus on the policy's entropy. Raise it when the policy collapses (0.001 to 0.1).
         kl_coef: Penalty on KL(policy || pretrained policy), in nats a step; needs pretraining.
+        likelihood_coef: Weight of the training sentences' likelihood beside the policy gradient, for text tasks. It
+            holds on to what a reward does not ask for: raise it when coverage (``nll_test``) is lost.
         value_coef: Weight of the critic's loss.
         max_grad_norm: Longer gradients are shortened to it.
         pretrain_epochs: Passes over a text task's sentences by maximum likelihood before the policy gradient
@@ -64,6 +67,7 @@ class Reinforce(Agent):
         normalize_advantage: bool = False,
         entropy_coef: float = 0.0,
         kl_coef: float = 0.0,
+        likelihood_coef: float = 0.0,
         value_coef: float = 0.5,
         max_grad_norm: float = 5.0,
         pretrain_epochs: float = 0.0,
@@ -74,7 +78,8 @@ class Reinforce(Agent):
         positive(learning_rate=learning_rate, max_grad_norm=max_grad_norm)
         positive(pretrain_learning_rate=pretrain_learning_rate)
         check(gamma=(gamma, 0, 1), entropy_coef=(entropy_coef, 0), kl_coef=(kl_coef, 0), value_coef=(value_coef, 0))
-        check(pretrain_epochs=(pretrain_epochs, 0), pretrain_batch_size=(pretrain_batch_size, 1))
+        check(likelihood_coef=(likelihood_coef, 0), pretrain_epochs=(pretrain_epochs, 0))
+        check(pretrain_batch_size=(pretrain_batch_size, 1))
         if baseline not in BASELINES:
             raise suggest(baseline, BASELINES, "baseline")
         if kl_coef and not pretrain_epochs:
@@ -85,14 +90,15 @@ class Reinforce(Agent):
         self.normalize_advantage = normalize_advantage
         self.entropy_coef = entropy_coef
         self.kl_coef = kl_coef
+        self.likelihood_coef = likelihood_coef
         self.value_coef = value_coef
         self.max_grad_norm = max_grad_norm
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=learning_rate, fused=True)
         self.pretrained: ActorCritic | None = None
-        self.pretraining: Likelihood | None = None
+        self.likelihood: Likelihood | None = None
         self.pretrain_steps = 0
-        if pretrain_epochs:
-            self.pretraining = Likelihood(
+        if pretrain_epochs or likelihood_coef:
+            self.likelihood = Likelihood(
                 self.policy,
                 self.task,
                 self.generator,
@@ -100,7 +106,7 @@ class Reinforce(Agent):
                 batch_size=pretrain_batch_size,
                 max_grad_norm=max_grad_norm,
             )
-            self.pretrain_steps = max(1, round(pretrain_epochs * self.pretraining.steps_per_epoch))
+            self.pretrain_steps = math.ceil(pretrain_epochs * self.likelihood.steps_per_epoch)
 
     # ------------------------------------------------------------------ collect
     def update(self) -> Metrics:
@@ -127,7 +133,7 @@ class Reinforce(Agent):
             episodes.rewards, self.gamma * episodes.mask.float(), torch.zeros_like(episodes.rewards[0])
         )
         total = episodes.rewards.sum(0)
-        return returns, {"rollout/ep_rew_mean": float(total.mean()), "rollout/ep_rew_std": float(total.std())}
+        return returns, {"rollout/ep_rew_mean": float(total.mean()), "rollout/ep_rew_std": float(total.std(correction=0))}
 
     def greedy_return(self) -> Tensor:
         """(B,) or scalar: return of the greedy episodes from the starts of the last ones."""
@@ -164,6 +170,11 @@ class Reinforce(Agent):
                 kl = masked_mean((probabilities * (said.log_probs - self._reference(episodes))).sum(-1), mask)
                 loss = loss + self.kl_coef * kl
                 metrics["train/kl"] = float(kl.detach())
+        if self.likelihood_coef:
+            assert self.likelihood is not None
+            nll, _ = self.likelihood.loss()
+            loss = loss + self.likelihood_coef * nll
+            metrics["train/nll"] = float(nll.detach())
         norm = gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm)
         return {
             "rollout/ep_len_mean": float(episodes.lengths.float().mean()),
@@ -196,14 +207,13 @@ class Reinforce(Agent):
     @property
     def preparing(self) -> bool:
         """Whether the policy gradient has not begun."""
-        return self.pretraining is not None and self.pretrained is None
+        return self.pretrain_steps > 0 and self.pretrained is None
 
     def prepare(self) -> Metrics:
         """A piece of the preparation."""
-        assert self.pretraining is not None
-        left = self.pretrain_steps - self.pretraining.num_steps
-        metrics, _ = self.pretraining.update(min(50, left))
-        if self.pretraining.num_steps == self.pretrain_steps:
+        assert self.likelihood is not None
+        metrics, _ = self.likelihood.update(min(50, self.pretrain_steps - self.likelihood.num_steps))
+        if self.likelihood.num_steps == self.pretrain_steps:
             self._keep_pretrained()
         return metrics
 
@@ -216,7 +226,7 @@ class Reinforce(Agent):
 
     @property
     def policies(self) -> dict[str, ActorCritic]:
-        if self.pretraining is None:
+        if not self.pretrain_steps:
             return super().policies
         if self.pretrained is None:
             return {"mle": self.policy}
@@ -229,8 +239,8 @@ class Reinforce(Agent):
     @property
     def phase_progress(self) -> tuple[int, int]:
         if self.preparing:
-            assert self.pretraining is not None
-            return self.pretraining.num_steps, self.pretrain_steps
+            assert self.likelihood is not None
+            return self.likelihood.num_steps, self.pretrain_steps
         return super().phase_progress
 
     # ------------------------------------------------------------------ resume
@@ -238,15 +248,15 @@ class Reinforce(Agent):
         return {
             **super().state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "pretraining": self.pretraining.state_dict() if self.pretraining else None,
+            "likelihood": self.likelihood.state_dict() if self.likelihood else None,
             "pretrained": self.pretrained.state_dict() if self.pretrained else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.pretraining is not None:
-            self.pretraining.load_state_dict(state["pretraining"])
+        if self.likelihood is not None:
+            self.likelihood.load_state_dict(state["likelihood"])
         self.pretrained = None
         if state["pretrained"] is not None:
             self._keep_pretrained()

@@ -91,7 +91,7 @@ class SeqGAN(Reinforce):
         if credit not in CREDITS:
             raise suggest(credit, CREDITS, "credit")
         if credit == "critic" and baseline != "critic":
-            raise UserError(f"credit 'critic' spreads rewards by the critic; set baseline to 'critic', not {baseline!r}")
+            raise UserError(f"credit 'critic' needs a critic; set baseline to 'critic', not {baseline!r}")
         super().__init__(env, pretrain_epochs=pretrain_epochs, baseline=baseline, **reinforce)
         self.credit_by = credit
         self.rollouts = rollouts
@@ -140,7 +140,7 @@ class SeqGAN(Reinforce):
         final = credit[lengths - 1, torch.arange(len(lengths), device=credit.device)]
         if self.credit_by == "critic":
             final = reward(tokens, lengths)
-        return credit, {"rollout/ep_rew_mean": float(final.mean()), "rollout/ep_rew_std": float(final.std())}
+        return credit, {"rollout/ep_rew_mean": float(final.mean()), "rollout/ep_rew_std": float(final.std(correction=0))}
 
     def _spread(self, reward: Tensor, values: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
         """(T, B) targets of the critic, GAE + V, of a reward at the last token."""

@@ -1,17 +1,314 @@
-"""Sentences to learn from: a corpus cut into training, validation and test sentences of token ids."""
+"""Sentences to learn from: a corpus cut into training, validation and test sentences of token ids.
+
+Conversations, not sentences, are dealt out to the three splits, so that no conversation is torn apart. A validation
+sentence never stands in the training sentences, a test sentence in neither of them: copying is not rewarded.
+"""
+
 from __future__ import annotations
-from collections.abc import Mapping
-from dataclasses import dataclass
-from lhy_rl.data.corpora import Corpus
-from lhy_rl.data.tokenizer import Tokenizer
+
+import gc
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from lhy_rl.data.corpora import CORPORA, Corpus, load_corpus
+from lhy_rl.data.tokenizer import KINDS, Tokenizer, TokenizerKind, split
+from lhy_rl.errors import UserError, suggest
 from lhy_rl.protocols import Split, TokenSequences
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+@dataclass(frozen=True)
+class SplitStatistics:
+    """What became of one split's utterances.
+
+    Attributes:
+        conversations: Conversations dealt to this split.
+        utterances: Utterances in them. These many are left out, in this order:
+        too_long: more than ``max_length - 1`` words.
+        too_short: fewer than ``min_length`` words.
+        unknown: a word outside the vocabulary, where ``drop_unknown`` is set.
+        duplicates: seen before in this split, where ``unique`` is set. All unknown words count as one word.
+        leaks: also in the training sentences (for test: or validation's).
+        sentences: These many are left.
+        words: Words in the sentences that are left, without end tokens.
+        unknown_rate: Share of unknown words in all utterances of the right length, before any is left out.
+    """
+
+    conversations: int
+    utterances: int
+    too_long: int
+    too_short: int
+    unknown: int
+    duplicates: int
+    leaks: int
+    sentences: int
+    words: int
+    unknown_rate: float
+
+    @property
+    def mean_length(self) -> float:
+        """Words per sentence, without the end token."""
+        return self.words / max(self.sentences, 1)
+
 
 @dataclass(frozen=True)
 class SentenceData:
-    corpus: Corpus
+    """A corpus as sentences of token ids.
+
+    Attributes:
+        name: The corpus's name or path.
+        licence: The text's licence; "" where not known.
+        source: Whom to cite; "" where not known.
+        tokenizer: Built from the training sentences alone.
+        splits: Per split tokens (N, max_length), every sentence closed by the end token, padded behind it.
+        statistics: Per split what was kept and what was left out.
+        max_length: T, most tokens of a sentence, the end token among them.
+    """
+
+    name: str
+    licence: str
+    source: str
     tokenizer: Tokenizer
-    splits: Mapping[Split, TokenSequences]      # tokens (N, max_length), end token included, pad behind
-    statistics: Mapping[str, Mapping[str, float]]
+    splits: Mapping[Split, TokenSequences]
+    statistics: Mapping[Split, SplitStatistics]
     max_length: int
-    # SentenceData.load(corpus="chitchat", tokenizer=None, max_length=20, min_length=1, vocabulary_size=None, min_count=1, drop_unknown=False, unique=True, train_size=None, split_seed=0)
-    # max_length counts the end token. bleu references: [data.words(split)] -> list[list[int]] without end
+
+    @staticmethod
+    def load(
+        corpus: str | os.PathLike[str] = "chitchat",
+        *,
+        tokenizer: TokenizerKind | None = None,
+        max_length: int = 20,
+        min_length: int = 1,
+        vocabulary_size: int | None = None,
+        min_count: int = 1,
+        drop_unknown: bool = False,
+        unique: bool = True,
+        conversations: int | None = None,
+        split_seed: int = 0,
+    ) -> SentenceData:
+        """The sentences of a corpus: 80% of its conversations for training, 10% for validation, 10% for test.
+
+        The last results are kept in memory; every caller gets arrays of its own. A text file that has changed since is
+        read anew.
+
+        Args:
+            corpus: A name in :data:`~lhy_rl.data.corpora.CORPORA` or the path of a UTF-8 text file.
+            tokenizer: "word", "character" or "space"; None: what suits the corpus.
+            max_length: Most tokens of a sentence, the end token among them; longer utterances are left out.
+            min_length: Fewest words of a sentence (the end token is none); shorter utterances are left out.
+            vocabulary_size: At most so many actions (words, end, unknown); None: all words.
+            min_count: Words rarer than this in the training text are unknown.
+            drop_unknown: Leave out sentences with unknown words, in all three splits: a model that has never seen
+                the unknown token would be judged by it otherwise. False keeps them with the unknown token.
+            unique: Keep every sentence once per split. False keeps the frequent ones ("yeah") as often as they occur.
+            conversations: Use only so many, drawn with ``split_seed``; None: all. Fewer load faster.
+            split_seed: Seed of the deal of the conversations.
+
+        Raises:
+            UserError: bad argument, bad corpus, or a split without a single sentence.
+        """
+        if tokenizer is not None and tokenizer not in KINDS:
+            raise suggest(str(tokenizer), KINDS, "tokenizer")
+        for argument, value, least in (
+            ("max_length", max_length, 2),
+            ("min_length", min_length, 1),
+            ("conversations", 3 if conversations is None else conversations, 3),
+            ("split_seed", split_seed, 0),
+        ):
+            if value < least:
+                raise UserError(f"{argument}={value} is not allowed; must be at least {least}")
+        if min_length >= max_length:
+            raise UserError(
+                f"min_length={min_length} does not fit into max_length={max_length}; "
+                "max_length counts the end token too, so it must be larger"
+            )
+        name = os.fspath(corpus)
+        options = _Options(
+            corpus=name,
+            stamp=_stamp(name),
+            tokenizer=tokenizer,
+            max_length=max_length,
+            min_length=min_length,
+            vocabulary_size=vocabulary_size,
+            min_count=min_count,
+            drop_unknown=drop_unknown,
+            unique=unique,
+            conversations=conversations,
+            split_seed=split_seed,
+        )
+        kept = _load(options)
+        splits = {key: TokenSequences(s.tokens.copy(), s.lengths.copy()) for key, s in kept.splits.items()}
+        return replace(kept, splits=splits)
+
+    def words(self, split: Split) -> list[list[int]]:
+        """The sentences of a split as lists of ids without end and pad, as text metrics take them."""
+        sequences = self.splits[split]
+        return [
+            row[: length - 1] for row, length in zip(sequences.tokens.tolist(), sequences.lengths.tolist(), strict=True)
+        ]
+
+    def describe(self) -> str:
+        """A line for the vocabulary and one for each split."""
+        lines = [f"{self.name}: {self.tokenizer.kind} tokenizer, {self.tokenizer.vocabulary_size} actions"]
+        for name, s in self.statistics.items():
+            left_out = {"too long": s.too_long, "too short": s.too_short, "unknown words": s.unknown}
+            left_out |= {"duplicates": s.duplicates, "in an earlier split": s.leaks}
+            reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
+            lines.append(
+                f"{name}: {s.sentences} sentences of {s.mean_length:.1f} words on average from {s.conversations} "
+                f"conversations, {100 * s.unknown_rate:.1f}% of the words unknown; left out: {reasons or 'none'}"
+            )
+        return "\n".join(lines)
+
+
+Sentence = tuple[int, ...]
+
+
+def _stamp(name: str) -> tuple[int, int]:
+    path = Path(os.path.expanduser(name))
+    if name in CORPORA or not path.is_file():
+        return 0, 0
+    return path.stat().st_mtime_ns, path.stat().st_size
+
+
+@contextmanager
+def _collection_paused() -> Iterator[None]:
+    """Without garbage collection: a corpus is a million small lists, none of them garbage (40% of the loading time)."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What the arrays depend on; see :meth:`SentenceData.load`."""
+
+    corpus: str
+    stamp: tuple[int, int]  # a text file's time and size: changed, it is read anew
+    tokenizer: TokenizerKind | None
+    max_length: int
+    min_length: int
+    vocabulary_size: int | None
+    min_count: int
+    drop_unknown: bool
+    unique: bool
+    conversations: int | None
+    split_seed: int
+
+
+@lru_cache(maxsize=2)
+@_collection_paused()
+def _load(options: _Options) -> SentenceData:
+    corpus = load_corpus(options.corpus)
+    kind = options.tokenizer or corpus.tokenizer
+    least, most = options.min_length, options.max_length - 1
+    dealt = _deal(corpus, options.conversations, options.split_seed)
+    cut = {key: _cut([corpus.conversations[i] for i in dealt[key]], kind, least, most) for key in SPLITS}
+
+    training = cut["train"].sentences
+    counts = Counter(chain.from_iterable(training))
+    tokenizer = Tokenizer.from_counts(counts, kind, options.vocabulary_size, options.min_count)
+    if options.drop_unknown:  # the sentences left may lack a word; it leaves the vocabulary too
+        known = set(tokenizer.words)
+        tokenizer = Tokenizer.from_counts(Counter(chain.from_iterable(filter(known.issuperset, training))), kind)
+
+    seen: set[Sentence] = set()  # the sentences of the earlier splits
+    splits, statistics = {}, {}
+    for key in SPLITS:
+        all_ids = [tuple(tokenizer.ids(sentence)) for sentence in cut[key].sentences]
+        kept = [ids for ids in all_ids if tokenizer.unknown_token not in ids] if options.drop_unknown else all_ids
+        single = list(dict.fromkeys(kept)) if options.unique else kept
+        fresh = [ids for ids in single if ids not in seen]
+        unknown_words = sum(ids.count(tokenizer.unknown_token) for ids in all_ids)
+        statistics[key] = SplitStatistics(
+            conversations=len(dealt[key]),
+            utterances=cut[key].utterances,
+            too_long=cut[key].too_long,
+            too_short=cut[key].too_short,
+            unknown=len(all_ids) - len(kept),
+            duplicates=len(kept) - len(single),
+            leaks=len(single) - len(fresh),
+            sentences=len(fresh),
+            words=sum(map(len, fresh)),
+            unknown_rate=unknown_words / max(sum(map(len, all_ids)), 1),
+        )
+        if not fresh:
+            raise _nothing_left(options, key, statistics[key])
+        splits[key] = pack(fresh, tokenizer, options.max_length)
+        seen.update(fresh)
+    return SentenceData(corpus.name, corpus.licence, corpus.source, tokenizer, splits, statistics, options.max_length)
+
+
+def pack(sentences: Iterable[Sentence], tokenizer: Tokenizer, max_length: int) -> TokenSequences:
+    """Sentences of word ids to a padded array (N, max_length), an end token behind each.
+
+    Each sentence has at most ``max_length - 1`` words.
+    """
+    closed = [(*sentence, tokenizer.end_token) for sentence in sentences]
+    lengths = np.fromiter(map(len, closed), np.int64, len(closed))  # (N,)
+    tokens = np.full((len(closed), max_length), tokenizer.pad_token, np.int64)
+    tokens[np.arange(max_length) < lengths[:, None]] = np.fromiter(chain.from_iterable(closed), np.int64, lengths.sum())
+    return TokenSequences(tokens, lengths)
+
+
+def _deal(corpus: Corpus, limit: int | None, seed: int) -> dict[Split, list[int]]:
+    """Indices of the conversations of each split; at least one for validation and for test."""
+    order = np.random.default_rng(seed).permutation(len(corpus.conversations))[:limit].tolist()
+    if len(order) < 3:
+        raise UserError(
+            f"corpus {corpus.name!r} is too small ({len(order)}); training, validation and test need at least 3 "
+            "conversations, or lines of a text file"
+        )
+    tenth = max(1, round(len(order) / 10))
+    return {"train": order[2 * tenth :], "validation": order[:tenth], "test": order[tenth : 2 * tenth]}
+
+
+@dataclass(frozen=True)
+class _Cut:
+    sentences: list[list[str]]
+    utterances: int
+    too_long: int
+    too_short: int
+
+
+def _cut(conversations: list[list[str]], kind: TokenizerKind, least: int, most: int) -> _Cut:
+    """The utterances as token strings, those with ``least`` to ``most`` tokens."""
+    sentences, utterances, too_long, too_short = [], 0, 0, 0
+    for text in chain.from_iterable(conversations):
+        utterances += 1
+        # Saves the costly cutting of long text, which has at least as many tokens as pieces between spaces.
+        if text.count(" ") >= most and len(text.split()) > most:
+            too_long += 1
+            continue
+        tokens = split(text, kind)
+        if len(tokens) > most:
+            too_long += 1
+        elif len(tokens) < least:
+            too_short += 1
+        else:
+            sentences.append(tokens)
+    return _Cut(sentences, utterances, too_long, too_short)
+
+
+def _nothing_left(options: _Options, split: Split, s: SplitStatistics) -> UserError:
+    return UserError(
+        f"corpus {options.corpus!r} has no {split} sentence left of {s.utterances}: "
+        f"{s.too_long} have more than {options.max_length - 1} words, {s.too_short} fewer than {options.min_length}, "
+        f"{s.unknown} hold unknown words, {s.duplicates + s.leaks} repeat another (unknown words alike); "
+        "change max_length, min_length or the vocabulary, or give more text"
+    )

@@ -12,15 +12,16 @@ Token ids of a task with ``A`` actions (``A`` = words + 2)::
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from lhy_rl.data.corpora import TokenizerKind, is_cjk
 from lhy_rl.errors import UserError, suggest
 
+TokenizerKind = Literal["word", "character", "space"]
 KINDS: tuple[TokenizerKind, ...] = ("character", "space", "word")
 UNKNOWN_TEXT = "<unk>"
 
@@ -65,7 +66,9 @@ class Tokenizer:
             vocabulary_size: At most so many actions, end and unknown among them: the most frequent words. None: all.
             min_count: Words that occur less often are unknown.
         """
-        return cls.from_counts(Counter(token for text in texts for token in split(text, kind)), kind, vocabulary_size, min_count)
+        return cls.from_counts(
+            Counter(token for text in texts for token in split(text, kind)), kind, vocabulary_size, min_count
+        )
 
     @classmethod
     def from_counts(
@@ -73,9 +76,12 @@ class Tokenizer:
     ) -> Tokenizer:
         """The vocabulary of a training text of which every token has been counted; arguments as in :meth:`build`."""
         if vocabulary_size is not None and vocabulary_size < 3:
-            raise UserError(f"vocabulary_size is {vocabulary_size}; give 3 or more (end, unknown and a word), or null for all words")
+            raise UserError(
+                f"vocabulary_size={vocabulary_size} is not allowed; must be at least 3 (end, unknown, a word), "
+                "or null for all words"
+            )
         if min_count < 1:
-            raise UserError(f"min_count is {min_count}; give 1 or more")
+            raise UserError(f"min_count={min_count} is not allowed; must be at least 1")
         ranked = sorted((-count, word) for word, count in counts.items() if count >= min_count)
         limit = None if vocabulary_size is None else vocabulary_size - 2
         return cls([word for _, word in ranked[:limit]], kind)
@@ -160,10 +166,18 @@ _STRAIGHT = str.maketrans("’‘“”", "''\"\"")
 def split(text: str, kind: TokenizerKind) -> list[str]:
     """The tokens of a text as strings."""
     if kind == "word":
-        return _WORD.findall(text.translate(_STRAIGHT).lower())
+        if not text.isascii():
+            text = unicodedata.normalize("NFC", text).translate(_STRAIGHT)  # an accent joins its letter
+        return _WORD.findall(text.lower())
     if kind == "character":
         return list(" ".join(text.split()))
     return text.split()
+
+
+def is_cjk(character: str) -> bool:
+    """Whether it belongs to a script that is written without spaces: Chinese, kana, and their punctuation."""
+    code = ord(character)
+    return 0x2E80 <= code <= 0x9FFF or 0xF900 <= code <= 0xFAFF or 0xFF00 <= code <= 0xFFEF or code >> 17 == 1
 
 
 _CLOSING = re.compile(r"(?:[.,!?;:)\]}%…]|\.{2,})")  # no space before

@@ -1,1 +1,6 @@
-"""Environments: ``gymnasium.make`` and ``gymnasium.make_vec`` make them by id."""
+"""Environments: ``gymnasium.make`` and ``gymnasium.make_vec`` make them by id; a family derives from these classes."""
+
+from lhy_rl.envs.base import BatchedEnv
+from lhy_rl.envs.single import SingleEnv
+
+__all__ = ["BatchedEnv", "SingleEnv"]

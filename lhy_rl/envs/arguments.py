@@ -1,4 +1,4 @@
-"""Checks of constructors' arguments; each failure is one line that names the argument, its value and what is allowed."""
+"""Checks of arguments; a failure is one line that names the argument, its value and what is allowed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from gymnasium.vector import AutoresetMode
 from lhy_rl.errors import UserError, suggest
 
 
-def integer(name: str, value: object, least: int) -> int:
-    """The value as an int, if it is a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
-        raise UserError(f"{name}={value!r} is not allowed; must be a whole number of at least {least}")
-    return int(value)
+def integer(name: str, value: object, least: int, most: int | None = None) -> int:
+    """The value as an int, if it is a whole number of at least ``least`` and at most ``most``."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+        allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise UserError(f"{name}={value!r} is not allowed; must be a whole number {allowed}")
+    return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 def choice(name: str, value: object, allowed: Iterable[str]) -> str:

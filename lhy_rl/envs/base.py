@@ -24,10 +24,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 
 from lhy_rl.envs import arguments
+from lhy_rl.envs.arrays import State, copied, put, take, take_any
 from lhy_rl.errors import UserError
-
-State = dict[str, np.ndarray]
-"""An environment's whole state: arrays by name, the batch first."""
 
 
 class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
@@ -113,9 +111,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         raise NotImplementedError
 
     # ------------------------------------------------------------------ Gymnasium
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin new episodes.
 
         Args:
@@ -240,7 +236,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         count = len(snapshot["steps"])
         if count not in (1, len(rows)):
             raise UserError(f"a snapshot of {count} instances does not fit {len(rows)}; must be the same number, or 1")
-        state = {name: np.array(array) for name, array in snapshot["state"].items()}
+        state = {name: np.asarray(array) for name, array in snapshot["state"].items()}
         if self._state is None:
             if indices is not None:
                 raise ResetNeeded("call reset() before restoring single instances")
@@ -308,34 +304,3 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
                 shape = (self.num_envs, *value.shape[1:])
                 infos[key] = np.full(shape, None) if value.dtype.kind in "OU" else np.zeros(shape, value.dtype)
             infos[key][rows] = value
-
-
-def take(state: State, rows: np.ndarray) -> State:
-    """These rows of every array, copied."""
-    return {name: array[rows] for name, array in state.items()}
-
-
-def put(state: State, rows: np.ndarray, new: State) -> State:
-    """A state with these rows replaced; the given one stays as it is."""
-    result = {name: array.copy() for name, array in state.items()}
-    for name, array in new.items():
-        result[name][rows] = array
-    return result
-
-
-def take_any(tree: Any, rows: np.ndarray) -> Any:
-    """These rows of an array, or of all arrays of a dict or tuple."""
-    if isinstance(tree, dict):
-        return {key: take_any(value, rows) for key, value in tree.items()}
-    if isinstance(tree, tuple):
-        return tuple(take_any(value, rows) for value in tree)
-    return np.asarray(tree)[rows]
-
-
-def copied(tree: Any) -> Any:
-    """An array, or a dict or tuple of them, that shares no memory with the given one."""
-    if isinstance(tree, dict):
-        return {key: copied(value) for key, value in tree.items()}
-    if isinstance(tree, tuple):
-        return tuple(copied(value) for value in tree)
-    return np.array(tree)

@@ -50,6 +50,4 @@ def register() -> None:
     """Make the ids known to Gymnasium; once is enough, more does no harm."""
     for row in TABLE:
         if row.id not in gymnasium.registry:
-            gymnasium.register(
-                row.id, entry_point=row.single, vector_entry_point=row.batched, kwargs=dict(row.kwargs)
-            )
+            gymnasium.register(row.id, entry_point=row.single, vector_entry_point=row.batched, kwargs=dict(row.kwargs))

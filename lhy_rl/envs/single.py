@@ -26,18 +26,20 @@ class SingleEnv(gymnasium.Env[Any, Any]):
 
     batched: ClassVar[type[BatchedEnv]]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "batched"):
+            cls.metadata = dict(cls.batched.metadata)
+
     def __init__(self, **arguments: Any) -> None:
         if fixed := sorted({"num_envs", "autoreset_mode"} & set(arguments)):
             raise UserError(f"{fixed[0]} is not an argument of the single environment; use gymnasium.make_vec")
-        self.batched_env = self.batched(num_envs=1, autoreset_mode=AutoresetMode.DISABLED, **arguments)  # type: ignore[call-arg, misc]
-        self.metadata = dict(type(self.batched_env).metadata)
+        self.batched_env = self.batched(num_envs=1, autoreset_mode=AutoresetMode.DISABLED, **arguments)
         self.render_mode = self.batched_env.render_mode
         self.observation_space = self.batched_env.single_observation_space
         self.action_space = self.batched_env.single_action_space
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin a new episode."""
         super().reset(seed=seed)
         self.batched_env.np_random = self.np_random
@@ -47,11 +49,11 @@ class SingleEnv(gymnasium.Env[Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step; see :meth:`BatchedEnv.step`."""
         space = self.action_space
-        actions: Any = (
-            np.array([action])
-            if isinstance(space, Discrete)
-            else concatenate(space, [action], create_empty_array(space, n=1))
-        )
+        if isinstance(space, Discrete):
+            actions: Any = np.array([action])
+        else:
+            empty: Any = create_empty_array(space, n=1)
+            actions = concatenate(space, [action], empty)
         obs, reward, terminated, truncated, infos = self.batched_env.step(actions)
         return self._one(obs), float(reward[0]), bool(terminated[0]), bool(truncated[0]), _one_info(infos)
 

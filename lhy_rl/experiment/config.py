@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import inspect
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lhy_rl.errors import UserError, suggest
+from lhy_rl.experiment.signature import Option, options_of
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 SECTIONS = ("env", "agent", "run")
-HANDLED = {"env", "seed", "device", "num_envs", "autoreset_mode", "render_mode"}  # not options of their section
 
 
 @dataclass(frozen=True)
@@ -83,10 +82,7 @@ def load(name: str, overrides: dict[str, str] | None = None) -> Config:
     Raises:
         UserError: unknown name or key (with the nearest one), wrong type, broken file.
     """
-    path = find(name)
-    values = read_yaml(path)
-    for key, value in (overrides or {}).items():
-        place(values, key, value)
+    path, values = find(name), merge(name, overrides)
     parser = parser_for(values, name)
     check_keys(values, parser)
     try:
@@ -95,9 +91,37 @@ def load(name: str, overrides: dict[str, str] | None = None) -> Config:
         raise explain(error, values, parser) from None
     complete = plain(parsed.as_dict())
     if complete["run"]["name"] is None:
-        stem = path.parent.name if path.stem == "config" else f"{path.parent.name}-{path.stem}"
-        complete["run"]["name"] = stem.lstrip("-") or "run"
+        complete["run"]["name"] = path.stem if name.endswith(path.suffix) else name.replace("/", "-")
     return Config(name, complete)
+
+
+def help_parser(name: str, overrides: dict[str, str]) -> ArgumentParser:
+    """The parser of a configuration, to print its help: the defaults shown are the configuration's values."""
+    values = merge(name, overrides)
+    parser = parser_for(values, name)
+    check_keys(values, parser)
+    parser.set_defaults({key: value for key in options(parser) if (value := reach(values, key)) is not None})
+    return parser
+
+
+def merge(name: str, overrides: dict[str, str] | None) -> dict[str, Any]:
+    """A configuration's YAML with what the command line replaces."""
+    values = read_yaml(find(name))
+    for key, value in (overrides or {}).items():
+        place(values, key, value)
+    for section in SECTIONS:
+        if values.get(section) is None:
+            values[section] = {}
+        if not isinstance(values[section], dict):
+            raise UserError(f"{section} is {values[section]!r}; it must hold options: {section}.NAME")
+    return values
+
+
+def reach(values: Any, key: str) -> Any:
+    """The value at a dotted key, or None."""
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -118,11 +142,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{str(path)!r}{where} is not YAML: {getattr(error, 'problem', None) or error}") from error
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise UserError(f"{str(path)!r} holds no configuration: a mapping with env, agent, total_timesteps")
-    for section in SECTIONS:
-        if values.get(section, {}) is None:
-            values[section] = {}
-        if not isinstance(values.get(section, {}), dict):
-            raise UserError(f"{str(path)!r}: {section} is {values[section]!r}; it must be a mapping of options")
     return values
 
 
@@ -146,50 +165,30 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
     agent = agent_class(choice(values, "agent", "name"))
     parser = ArgumentParser(
         prog=f"lhy-rl train {name}",
+        usage=f"lhy-rl train {name} [--option VALUE ...]",
         description=f"Train {values['agent']['name']} on {values['env']['id']}.",
         epilog=f"example: lhy-rl train {name} --seed 3 --run.folder runs/mine",
         exit_on_error=False,
         allow_abbrev=False,
     )
     parser.add_argument("--seed", type=int, default=0, help="Same seed, same run, bit for bit.")
-    parser.add_argument("--total_timesteps", type=int, help="Environment steps (tokens, for text) to train for.")
+    parser.add_argument("--total_timesteps", type=int, help="How long to train; the agent says what it counts.")
     parser.add_argument("--device", type=str, default="auto", help="auto (a GPU where there is one), cpu, cuda, ...")
     parser.add_argument("--threads", type=int, default=1, help="Torch's threads; 1 is best for small networks.")
-    parser.add_argument("--env.id", type=str, help="The environment.")
-    parser.add_argument("--agent.name", type=str, help="The agent.")
-    add(parser, environment, "env")
-    for key, value in preset.items():
-        if f"env.{key}" in options(parser):
-            parser.set_defaults({f"env.{key}": value})
-    add(parser, agent, "agent", keep={"num_envs"})
-    add(parser, RunOptions, "run")
-    documented = argument_table(environment)
-    for action in parser._actions:
-        if action.dest in SECTIONS:  # "--agent CONFIG", which jsonargparse offers
-            action.help = argparse.SUPPRESS
-        elif action.dest.removeprefix("env.") in documented and action.dest.startswith("env.") and not action.help:
-            action.help = documented[action.dest.removeprefix("env.")]
+    env_options, agent_options = parser.add_argument_group("environment"), parser.add_argument_group("agent")
+    env_options.add_argument("--env.id", type=str, help="The environment (lhy-rl list environments).")
+    add(env_options, "env", options_of(environment), preset)
+    agent_options.add_argument("--agent.name", type=str, help="The agent (lhy-rl list agents).")
+    add(agent_options, "agent", options_of(agent, keep={"num_envs"}), {})
+    add(parser.add_argument_group("run"), "run", options_of(RunOptions), {})
     return parser
 
 
-def argument_table(environment: Any) -> dict[str, str]:
-    """Argument to its meaning, from the table below "## Arguments" in an environment's docstring."""
-    _, _, rest = (inspect.getdoc(environment) or "").partition("## Arguments")
-    rows = re.findall(r"^\|\s*`(\w+)`\s*\|(?:[^|]*\|)*?([^|]*)\|\s*$", rest.partition("\n## ")[0], re.MULTILINE)
-    return {name: meaning.strip().replace("`", "").replace("%", "%%") for name, meaning in rows}
-
-
-def add(parser: ArgumentParser, constructor: Any, section: str, keep: set[str] | None = None) -> None:
-    """A constructor's options as ``--section.option``."""
-    present = set(inspect.signature(constructor).parameters)
-    skip = (HANDLED - (keep or set())) & (present | _inherited(constructor))
-    parser.add_class_arguments(constructor, section, skip=skip, sub_configs=False, fail_untyped=False)
-
-
-def _inherited(constructor: Any) -> set[str]:
-    """Parameters of the base classes' constructors, which ``**kwargs`` lets through."""
-    classes = [cls for cls in getattr(constructor, "__mro__", ())[1:] if "__init__" in vars(cls) and cls is not object]
-    return {name for cls in classes for name in inspect.signature(cls.__init__).parameters}
+def add(group: Any, section: str, found: list[Option], preset: dict[str, Any]) -> None:
+    """Options as ``--section.option``; ``preset`` replaces defaults."""
+    for option in found:
+        default = preset.get(option.name, option.default)
+        group.add_argument(f"--{section}.{option.name}", type=option.hint, default=default, help=option.doc)
 
 
 def choice(values: dict[str, Any], section: str, key: str) -> str:
@@ -234,7 +233,7 @@ def agent_class(name: str) -> Any:
 
 def options(parser: ArgumentParser) -> dict[str, Any]:
     """Dotted key to the parser's action, for every key that takes a value."""
-    return {a.dest: a for a in parser._actions if a.dest not in ("help", "print_shtab", *SECTIONS)}
+    return {a.dest: a for a in parser._actions if a.dest not in ("help", "print_shtab")}
 
 
 def check_keys(values: dict[str, Any], parser: ArgumentParser, prefix: str = "") -> None:
@@ -264,10 +263,8 @@ def explain(error: argparse.ArgumentError, values: dict[str, Any], parser: Argum
     found = re.search(r'key "([^"]+)"', str(error))
     if not found or found[1] not in options(parser):
         return UserError(" ".join(str(error).split()))
-    key, value = found[1], values
-    for part in key.split("."):
-        value = value.get(part, {}) if isinstance(value, dict) else {}
-    return UserError(f"{key} is {value!r}; it must be {describe(options(parser)[key])}")
+    key = found[1]
+    return UserError(f"{key} is {reach(values, key)!r}; it must be {describe(options(parser)[key])}")
 
 
 def describe(action: Any) -> str:

@@ -18,17 +18,19 @@ from lhy_rl.errors import UserError, suggest
 from lhy_rl.protocols import TextTask, TokenSequences
 
 if TYPE_CHECKING:
+    from lhy_rl.functional.text_metrics import BleuScorer
     from lhy_rl.nn.policy import ActorCritic
 
 SEED = 20_170_101  # of every evaluation; no training seed comes near it
+REFERENCES = 5000  # held-out sentences that BLEU compares with
 REAL = "held-out text"  # the reference row
 GLOSSARY = {  # metric: (direction, meaning)
     "nll_oracle": ("lower", "true negative log-likelihood of the policy's own sentences, nats a token"),
     "nll_test": ("lower", "negative log-likelihood that the policy gives to held-out sentences, nats a token"),
-    "bleu2": ("higher", "n-grams of the policy's sentences that occur in held-out sentences (BLEU-2)"),
+    "bleu2": ("higher", "n-grams of the policy's sentences that occur in held-out sentences (BLEU-2, 0 to 1)"),
     "bleu3": ("higher", "BLEU-3 against held-out sentences"),
     "bleu4": ("higher", "BLEU-4 against held-out sentences"),
-    "self_bleu2": ("lower", "BLEU-2 of the policy's sentences against each other: 100 repeats itself"),
+    "self_bleu2": ("lower", "BLEU-2 of the policy's sentences against each other: 1 repeats itself"),
     "self_bleu3": ("lower", "BLEU-3 against each other"),
     "self_bleu4": ("lower", "BLEU-4 against each other"),
     "distinct2": ("higher", "different bigrams per bigram written"),
@@ -85,11 +87,13 @@ class Evaluator:
         if not self.is_text:
             result.table[self.newest] = self.mean_return()
             return result
+        from lhy_rl.functional.text_metrics import BleuScorer, cut_sentences
         from lhy_rl.nn.decoding import nll_per_token, sample
 
         task = self.env.unwrapped
         test = task.sequences("test")
-        references = part(test, 10 * self.sentences)
+        heard = part(test, REFERENCES)
+        references = BleuScorer(cut_sentences(heard.tokens, task.end_token, heard.lengths))
         for name, policy in self.agent.policies.items():
             with judged(policy) as generator:
                 written = sample(policy, task, self.sentences, generator)
@@ -101,13 +105,11 @@ class Evaluator:
         result.samples[REAL] = decode(task, real, self.samples)
         return result
 
-    def judge(
-        self, written: TokenSequences, likelihood: dict[str, float], references: TokenSequences
-    ) -> dict[str, float]:
+    def judge(self, written: TokenSequences, likelihood: dict[str, float], references: BleuScorer) -> dict[str, float]:
         """One row of the table."""
         task = self.env.unwrapped
         true = {"nll_oracle": true_nll(task, written)} if known_density(task) else {}
-        return true | likelihood | overlap(written, references)
+        return true | likelihood | overlap(written, references, task)
 
     def quick(self) -> tuple[dict[str, float], float]:
         """The policy in training, in a moment.
@@ -140,7 +142,7 @@ class Evaluator:
     @property
     def newest(self) -> str:
         """The name of the policy in training."""
-        return list(self.agent.policies)[-1]
+        return str(list(self.agent.policies)[-1])
 
     def mean_return(self) -> dict[str, float]:
         """Episodic return of the deterministic policy, with the evaluation's seed."""
@@ -230,20 +232,16 @@ def true_nll(task: Any, sequences: TokenSequences) -> float:
     return float(-np.sum(task.log_likelihood(sequences.tokens)) / sequences.lengths.sum())
 
 
-def overlap(written: TokenSequences, references: TokenSequences) -> dict[str, float]:
+def overlap(written: TokenSequences, references: BleuScorer, task: TextTask) -> dict[str, float]:
     """BLEU against references, BLEU against each other, and how much of what is written is different."""
-    from lhy_rl.functional.text_metrics import bleu, distinct_n, self_bleu
+    from lhy_rl.functional.text_metrics import cut_sentences, distinct_n, self_bleu
 
-    row: dict[str, float] = {}
-    for n in (2, 3, 4):
-        row[f"bleu{n}"] = float(bleu(written, references, n))
-    for n in (2, 3, 4):
-        row[f"self_bleu{n}"] = float(self_bleu(written, n))
-    for n in (2, 3):
-        row[f"distinct{n}"] = float(distinct_n(written, n))
-    sentences = {tuple(tokens[:length]) for tokens, length in zip(written.tokens, written.lengths, strict=True)}
-    row["unique"] = len(sentences) / len(written)
-    row["mean_length"] = float(written.lengths.mean())
+    sentences = cut_sentences(written.tokens, task.end_token, written.lengths)
+    row = {f"bleu{n}": value for n, value in references.score(sentences).items()}
+    row |= {f"self_bleu{n}": value for n, value in self_bleu(sentences).items()}
+    row |= {f"distinct{n}": distinct_n(sentences, n) for n in (2, 3)}
+    row["unique"] = len(set(map(tuple, sentences))) / len(sentences)
+    row["mean_length"] = float(np.mean([len(sentence) for sentence in sentences]))
     return row
 
 
@@ -254,4 +252,5 @@ def part(sequences: TokenSequences, n: int) -> TokenSequences:
 
 def decode(task: Any, sequences: TokenSequences, n: int) -> list[str]:
     """The first n sentences as text."""
-    return [task.decode(tokens[:length]) for tokens, length in zip(sequences.tokens, sequences.lengths, strict=True)][:n]
+    shown = sequences[slice(0, n)]
+    return [str(task.decode(row[:length])) for row, length in zip(shown.tokens, shown.lengths, strict=True)]

@@ -119,10 +119,12 @@ def create(path: Path, config: Config, fill: Callable[[Path], None]) -> RunFolde
     Args:
         fill: Writes into the folder it is given, before that folder gets its name.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.mkdir()
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot make the run folder {str(path)!r}: {error.strerror}; give another one") from error
+    try:
         fill(temporary)
         archive.write_bytes(temporary / "config.yaml", config.dump().encode())
         os.replace(temporary, path)

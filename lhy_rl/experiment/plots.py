@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 COLOURS = ["#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#c53030", "#2c7a7b"]
 GREY = "#718096"
-LABELS = {"nll_validation": "held-out sentences\n(nll_validation)", "nll_oracle": "own sentences\n(nll_oracle)"}
-STYLE = {
+UNSEEN = ("train/epoch", "train/n_updates", "train/learning_rate")  # counters, better read than drawn
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.spines.top": False,
@@ -27,6 +27,7 @@ STYLE = {
     "axes.titlecolor": "#1a202c",
     "axes.titleweight": "bold",
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#edf2f7",
     "xtick.color": "#4a5568",
     "ytick.color": "#4a5568",
@@ -64,13 +65,15 @@ def draw_all(csv: Path, result: dict[str, Any], folder: Path) -> dict[str, Path]
     return drawn
 
 
-def curves(
-    columns: dict[str, list[tuple[int, float]]], rows: list[dict[str, str]], *prefixes: str
-) -> Figure | None:
+def curves(columns: dict[str, list[tuple[int, float]]], rows: list[dict[str, str]], *prefixes: str) -> Figure | None:
     """One small panel for each metric of the prefixes, over updates, with the phases as shades."""
     from matplotlib.figure import Figure
 
-    names = [name for name in columns if name.startswith(prefixes) and len(columns[name]) > 1]
+    names = [
+        name
+        for name, points in columns.items()
+        if name.startswith(prefixes) and name not in UNSEEN and len({value for _, value in points}) > 1
+    ]
     if not names:
         return None
     across = min(3 if len(names) > 2 else len(names), 3)
@@ -86,8 +89,9 @@ def curves(
             ax.plot(x, y, color=colour, alpha=0.25, linewidth=0.8)
             y = smooth(y)
         ax.plot(x, y, color=colour, linewidth=1.6, marker="o" if len(y) < 25 else "", markersize=3)
-        ax.set_title(name.split("/", 1)[1] if len(prefixes) == 1 else name, loc="left")
-        ax.margins(x=0.02)
+        ax.set_title(name.split("/", 1)[1].replace("_", " "), loc="left")
+        edge = 0.02 * max(iterations[-1] - iterations[0], 1)
+        ax.set_xlim(iterations[0] - edge, iterations[-1] + edge)
         shade_phases(ax, rows, iterations, labels=i == 0)
     for ax in axes.flat[len(names) :]:
         ax.axis("off")
@@ -110,10 +114,9 @@ def shade_phases(ax: Axes, rows: list[dict[str, str]], iterations: list[int], la
     for i, (name, first, last) in enumerate(phases):
         if i % 2:
             ax.axvspan(first, last, color="#f0f4f8", zorder=0, linewidth=0)
-        if labels and last - first > 0.08 * (iterations[-1] - iterations[0]):
-            place = ((first + last) / 2, 0.99)
-            ax.text(*place, name.replace(" ", "\n"), transform=ax.get_xaxis_transform(), ha="center", va="top",
-                    fontsize=6.5, color=GREY)  # fmt: skip
+        if labels and last - first > 0.15 * (iterations[-1] - iterations[0]):
+            text = ax.text((first + last) / 2, 0.98, name.replace(" ", "\n"), ha="center", va="top", fontsize=7)
+            text.set(transform=ax.get_xaxis_transform(), color=GREY, in_layout=False)
 
 
 def policies(table: dict[str, dict[str, float]]) -> Figure | None:
@@ -139,7 +142,7 @@ def policies(table: dict[str, dict[str, float]]) -> Figure | None:
                 if metric in row:
                     x = j + (i - (len(table) - 1) / 2) * width
                     ax.bar(x, row[metric], 0.92 * width, color=colours[policy], label=policy if j == 0 else None)
-                    ax.text(x, row[metric], f"{row[metric]:.3g}", ha="center", va="bottom", fontsize=7, color="#4a5568")
+                    ax.text(x, row[metric], f"{row[metric]:.2f}", ha="center", va="bottom", fontsize=7, color="#4a5568")
         ax.set_title(title, loc="left")
         ax.set_xticks(range(len(names)), [name.replace("_", " ") for name in names])
         ax.grid(axis="x", visible=False)

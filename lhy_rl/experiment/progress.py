@@ -6,10 +6,26 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-MAIN = ("eval/nll_oracle", "eval/nll_validation", "rollout/ep_rew_mean", "train/loss")  # the first two found are shown
+SHOWN = {  # metric: its label; those that a run has are shown, two where there is little room
+    "eval/nll_oracle": "oracle",
+    "eval/nll_validation": "held-out",
+    "rollout/ep_rew_mean": "reward",
+    "train/nll": "nll",
+    "train/loss": "loss",
+}
+WIDE = 110  # columns of a terminal with room for everything
 QUIET_SECONDS = 15.0
 
 
@@ -27,17 +43,12 @@ class ProgressDisplay:
         self.printed = 0.0
         self.task: TaskID | None = None
         self.bar: Progress | None = None
+        self.wide = console.width >= WIDE
         if console.is_terminal:
-            self.bar = Progress(
-                TextColumn("[bold]{task.description}"),
-                BarColumn(bar_width=32),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                TextColumn("[cyan]{task.fields[text]}"),
-                console=console,
-            )
+            columns: list[ProgressColumn] = [TextColumn("[bold]{task.description}"), BarColumn(30 if self.wide else 14)]
+            columns += [MofNCompleteColumn(), TimeElapsedColumn()] if self.wide else [TaskProgressColumn()]
+            columns += [TimeRemainingColumn(compact=True), TextColumn("[cyan]{task.fields[text]}")]
+            self.bar = Progress(*columns, console=console)
 
     def __enter__(self) -> ProgressDisplay:
         if self.bar:
@@ -50,9 +61,10 @@ class ProgressDisplay:
 
     def update(self, agent: Any, row: dict[str, Any]) -> None:
         """Show the state after an update."""
-        self.latest |= {name: row[name] for name in MAIN if name in row}
+        self.latest |= {name: row[name] for name in SHOWN if name in row}
         done, total = agent.phase_progress
-        text = "  ".join(f"{name.split('/')[1]} {self.latest[name]:.3f}" for name in MAIN if name in self.latest)
+        found = [f"{SHOWN[name]} {self.latest[name]:.3f}" for name in SHOWN if name in self.latest]
+        text = "  ".join(found if self.wide or not self.bar else found[:2])
         new_phase = agent.phase != self.phase
         self.phase = agent.phase
         if self.bar:
@@ -61,7 +73,7 @@ class ProgressDisplay:
             self.bar.update(self.task, completed=min(done, total), total=total, text=text)
         elif new_phase or time.monotonic() - self.printed > QUIET_SECONDS:
             self.printed = time.monotonic()
-            self.console.print(f"{agent.phase} {done}/{total}  {text}", highlight=False)
+            self.console.print(f"{agent.phase} {done}/{total}  {text}".rstrip(), highlight=False, soft_wrap=True)
 
     def note(self, line: str) -> None:
         """A line for the reader, above the bar."""

@@ -165,7 +165,13 @@ class Run:
             return
         if tree.get("format") != FORMAT:
             raise UserError(f"the checkpoint of {str(place.path)!r} has format {tree.get('format')!r}, not {FORMAT}")
-        self.agent.load_state_dict(tree["agent"])
+        try:
+            self.agent.load_state_dict(tree["agent"])
+        except UserError:
+            raise
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            made_by = ", ".join(f"{name} {version}" for name, version in tree["versions"].items())
+            raise UserError(f"the checkpoint does not fit this agent ({error!r}); it was made by {made_by}") from error
         if cut:
             self.metrics.load_state_dict(tree["metrics"])
         self.best, self.elapsed = tree["best"], tree["seconds"]
@@ -201,6 +207,7 @@ class Run:
 
     def _learn(self) -> None:
         remaining = self.config.values["total_timesteps"] - self.agent.num_timesteps
+        self.phase = self.agent.phase  # that the next update belongs to
         if remaining > 0:
             self.agent.learn(remaining, callback=self._after_update, reset_num_timesteps=False)
 
@@ -209,9 +216,10 @@ class Run:
         row: dict[str, Any] = {
             "time/iterations": agent.num_updates,
             "time/total_timesteps": agent.num_timesteps,
-            "phase": agent.phase,
+            "phase": self.phase,
             **metrics,
         }
+        self.phase = agent.phase
         interval = self.options.evaluation_interval
         better = False
         if interval and agent.num_updates % interval == 0:

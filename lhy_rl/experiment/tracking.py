@@ -50,7 +50,7 @@ class WandbTracker(Tracker):
             self.run.summary[name] = value
 
     def close(self) -> None:
-        self.run.finish(quiet=True)
+        self.run.finish()
 
 
 class TensorBoardTracker(Tracker):

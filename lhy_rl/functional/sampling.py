@@ -71,4 +71,4 @@ def _search(weights: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     last = (weights > 0).long().mul_(torch.arange(1, weights.shape[1] + 1, device=weights.device)).amax(-1, True) - 1
     index = torch.searchsorted(cumulative, target, right=True).minimum(last)
     before = cumulative.gather(1, index) - weights.gather(1, index)
-    return index, target - before
+    return index, (target - before).clamp_(min=0.0)  # rounding must not point before the block

@@ -64,7 +64,7 @@ class _Adapter(VecEnv):
         obs, rewards, terminated, truncated, infos = self.vector_env.step(self._actions)
         done = terminated | truncated
         rows = [_row(infos, i) for i in range(self.num_envs)]
-        for i in np.flatnonzero(done):
+        for i in np.flatnonzero(done).tolist():
             final: dict[str, Any] = rows[i].pop("final_info", {})
             final["terminal_observation"] = rows[i].pop("final_obs")
             if "episode" in rows[i]:  # RecordEpisodeStatistics, and SB3's own key for the same
@@ -85,15 +85,17 @@ class _Adapter(VecEnv):
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         if attr_name == "render_mode":
             values: Any = [self.vector_env.render_mode] * self.num_envs
-        elif hasattr(self.vector_env.unwrapped, "get_attr"):  # Gymnasium's own: many environments
-            values = self.vector_env.unwrapped.get_attr(attr_name)
-        else:  # one batched environment: what it has, all have
-            values = [getattr(self.vector_env.unwrapped, attr_name)] * self.num_envs
+        else:
+            base: Any = self.vector_env.unwrapped
+            if hasattr(base, "get_attr"):  # Gymnasium's own: many environments
+                values = base.get_attr(attr_name)
+            else:  # one batched environment: what it has, all have
+                values = [getattr(base, attr_name)] * self.num_envs
         return [values[i] for i in self._indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
         chosen = self._indices(indices)
-        base = self.vector_env.unwrapped
+        base: Any = self.vector_env.unwrapped
         if hasattr(base, "set_attr"):
             values = list(base.get_attr(attr_name)) if len(chosen) < self.num_envs else [value] * self.num_envs
             for i in chosen:
@@ -105,7 +107,7 @@ class _Adapter(VecEnv):
             setattr(base, attr_name, value)
 
     def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        base = self.vector_env.unwrapped
+        base: Any = self.vector_env.unwrapped
         if hasattr(base, "call"):
             values: Any = base.call(method_name, *method_args, **method_kwargs)
         else:

@@ -54,4 +54,5 @@ class AutoencoderDiscriminator(Discriminator):
         d, _ = self.decoder(code.expand(steps, -1, -1), self.decoder.initial_state(n), start)
         error = (self.output(d) - x).square().mean(-1)  # (T, N)
         inside = torch.arange(steps, device=x.device)[:, None] < lengths
-        return (error * inside).sum(0) / lengths
+        energy: Tensor = (error * inside).sum(0) / lengths
+        return energy

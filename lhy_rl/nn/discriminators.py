@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.sequence import SequenceBackbone, cores
 from lhy_rl.registry import Registry
 
@@ -66,17 +68,14 @@ class Discriminator(nn.Module, ABC):
 
         @torch.no_grad()
         def score(tokens: Tensor, lengths: Tensor) -> Tensor:
-            training = self.training
-            self.eval()
-            outputs = self(tokens, lengths)
-            self.train(training)
-            return outputs  # type: ignore[no-any-return]
+            with evaluating(self):
+                return self(tokens, lengths)  # type: ignore[no-any-return]
 
         return score
 
 
 class Highway(nn.Module):
-    """t * relu(W x + b) + (1 - t) * x with t = sigmoid(W' x + b' - 2)   (Srivastava et al. 2015; Yu et al. 2017, eq. 9).
+    """y = t relu(W x + b) + (1 - t) x,   t = sigmoid(W' x + b' - 2)   (Srivastava et al. 2015; Yu et al. 2017, eq. 9).
 
     Both products are one. The gate's offset starts the layer near the identity.
     """
@@ -91,7 +90,7 @@ class Highway(nn.Module):
 
 
 class ConvolutionalDiscriminator(Discriminator):
-    """Convolutions of many widths, max over time, a highway layer, one output (Yu et al. 2017, section 3.2 and appendix).
+    """Convolutions of many widths, max over time, a highway layer, one output (Yu et al. 2017, section 3.2).
 
     A convolution over embedded tokens is a sum of rows: the filter's k-th column times a token's
     embedding depends on the token alone. Scoring many sentences therefore starts with a table of all
@@ -121,7 +120,7 @@ class ConvolutionalDiscriminator(Discriminator):
         n, steps, e = embedded.shape
         embedded = embedded.contiguous()
         pooled = []
-        for (width, _), convolution in zip(self.windows, self.convolutions, strict=True):
+        for (width, _), convolution in zip(self.windows, self._layers(), strict=True):
             window = embedded.as_strided((n, steps - width + 1, width * e), (steps * e, e, 1))
             pooled.append(convolution(window).amax(1))  # (N, maps)
         return self._top(torch.cat(pooled, 1))
@@ -133,40 +132,40 @@ class ConvolutionalDiscriminator(Discriminator):
         vocabulary = self.embedding.num_embeddings
         if sentences * self.windows[-1][0] < vocabulary:  # few sentences: the tables cost more than they save
             return super().scorer(sentences)
-        tables = self._tables()
+        tables, biases = self._tables(), [layer.bias for layer in self._layers()]
 
         @torch.no_grad()
         def score(tokens: Tensor, lengths: Tensor) -> Tensor:
             pooled = []
-            for (width, _), table, convolution in zip(self.windows, tables, self.convolutions, strict=True):
+            for (width, _), table, bias in zip(self.windows, tables, biases, strict=True):
                 places = tokens.unfold(1, width, 1) + torch.arange(width, device=tokens.device) * vocabulary
                 sums = F.embedding_bag(places.reshape(-1, width), table, mode="sum")  # (N * windows, maps)
-                pooled.append(sums.reshape(len(tokens), -1, sums.shape[1]).amax(1) + convolution.bias)
-            training = self.training
-            self.eval()
-            outputs = self._top(torch.cat(pooled, 1))
-            self.train(training)
-            return outputs
+                pooled.append(sums.reshape(len(tokens), -1, sums.shape[1]).amax(1) + bias)
+            with evaluating(self):
+                return self._top(torch.cat(pooled, 1))
 
         return score
+
+    def _layers(self) -> list[nn.Linear]:
+        return cast(list[nn.Linear], list(self.convolutions))
 
     @torch.no_grad()
     def _tables(self) -> list[Tensor]:
         """For each filter (width * V, maps): every token's contribution at every place of the window."""
         embedding, tables = self.embedding.weight, []
         v, e = embedding.shape
-        for (width, maps), convolution in zip(self.windows, self.convolutions, strict=True):
+        for (width, maps), convolution in zip(self.windows, self._layers(), strict=True):
             table = embedding.new_empty(width, v, maps)
-            for place, weight in enumerate(convolution.weight.split(e, 1)):
+            for place, weight in enumerate(torch.split(convolution.weight, e, 1)):
                 torch.mm(embedding, weight.T, out=table[place])
             tables.append(table.flatten(0, 1))
         return tables
 
 
 class SmallConvolutionalDiscriminator(ConvolutionalDiscriminator):
-    """The same with 100 maps of widths 2 to 5: a fifteenth of the arithmetic, enough for small corpora."""
+    """The same with 100 maps of widths 1, 2, 3 and 5: a fifteenth of the arithmetic, enough for small corpora."""
 
-    filters = ((2, 100), (3, 100), (4, 100), (5, 100))
+    filters = ((1, 100), (2, 100), (3, 100), (5, 100))
 
 
 class RecurrentDiscriminator(Discriminator):

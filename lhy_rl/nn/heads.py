@@ -36,7 +36,7 @@ class CategoricalHead(nn.Module):
     ) -> Tensor:
         """Draw an action for each row: (N, H) to (N,) int64; temperature 0 takes the best."""
         return torch.cat(
-            [sample_categorical(self.logits(part), generator, temperature, top_k) for part in h.split(ROWS)]
+            [sample_categorical(self.logits(part), generator, temperature, top_k) for part in torch.split(h, ROWS)]
         )
 
     def log_prob(self, h: Tensor, actions: Tensor, temperature: float = 1.0) -> Tensor:

@@ -156,9 +156,7 @@ class OracleLSTM:
         """(N, T) int64 to (N,): log p of every sentence, in nats."""
         return self.token_log_probs(tokens).sum(-1)
 
-    def sample(
-        self, n: int, length: int, generator: torch.Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
+    def sample(self, n: int, length: int, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
         """Sentences of the language, (N, T) int64; temperature 0 follows the likeliest token."""
         tokens = torch.empty(n, length, dtype=torch.int64)
         for k in range(0, n, ROWS):
@@ -235,7 +233,8 @@ class Enumeration:
     def tokens(self) -> np.ndarray:
         """(V ** T, T) int64: all sentences, in order of their numbers."""
         v, length = self.step_log_probs[0].shape[1], len(self.step_log_probs)
-        return np.arange(v**length)[:, None] // v ** np.arange(length - 1, -1, -1) % v
+        tokens: np.ndarray = np.arange(v**length)[:, None] // v ** np.arange(length - 1, -1, -1) % v
+        return tokens
 
     @property
     def log_probs(self) -> np.ndarray:

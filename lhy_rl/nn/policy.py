@@ -67,7 +67,7 @@ class ActorCritic(nn.Module):
         width = self.encoder.output_size
         if core is not None:
             self.core = cores.get(core)(width, hidden_size, num_layers)
-            width = self.core.output_size  # type: ignore[union-attr]
+            width = self.core.output_size
         self.dropout = nn.Dropout(dropout)
         self.actor = CategoricalHead(width, int(action_space.n))
         self.critic = nn.Linear(width, 1) if critic else None

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lhy_rl.registry import Registry
 
 State = tuple[Tensor, ...]
-"""What a backbone remembers: tensors with the batch first, so that a state is indexed, repeated and stored like data."""
+"""What a backbone remembers: tensors, batch first, so that a state is indexed, repeated and stored like data."""
 
 cores = Registry(
     "core",

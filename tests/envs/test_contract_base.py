@@ -15,7 +15,8 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
-from lhy_rl.envs.base import BatchedEnv, State
+from lhy_rl.envs.arrays import State
+from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.single import SingleEnv
 from lhy_rl.errors import UserError
 
@@ -121,10 +122,9 @@ def test_seed_and_batch_size_fix_everything() -> None:
 
 
 def test_global_generator_is_not_touched() -> None:
-    np.random.seed(0)
-    before = np.random.get_state()[1].copy()  # type: ignore[index, union-attr]
+    before = np.random.get_state()  # noqa: NPY002
     run(Walk(6, noise=True), np.ones((20, 6), np.int64))
-    np.testing.assert_array_equal(np.random.get_state()[1], before)  # type: ignore[index, arg-type]
+    assert data_equivalence(np.random.get_state(), before, exact=True)  # noqa: NPY002
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -195,7 +195,7 @@ def test_returned_arrays_are_fresh() -> None:
     obs, info = env.reset(seed=0)
     obs["place"][:] = -1
     info["left"][:] = -1
-    obs, reward, terminated, _, info = env.step(np.array([1, 2, 3]))
+    obs, _, terminated, _, info = env.step(np.array([1, 2, 3]))
     assert obs["place"][:, 0].tolist() == [1, 2, 3] and info["left"].tolist() == [6, 5, 4]
     kept = obs["place"].copy()
     terminated[:] = True
@@ -274,6 +274,26 @@ def test_autoreset_mode_names(name: Any) -> None:
     env = Walk(2, autoreset_mode=name)
     assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     assert "autoreset_mode" not in Walk.metadata  # the class's own is not touched
+
+
+def test_infos_of_an_episode() -> None:
+    """Literal values: both views run the same code, so that comparing them cannot find what is missing in both."""
+    env = WalkEnv(goal=4)
+    assert env.reset(seed=0)[1] == {"left": 4, "deep": {"even": True}}
+    assert env.step(3)[4] == {"left": 1, "deep": {"even": False}}
+    info = env.step(3)[4]
+    assert info.pop("pair").tolist() == [6, 6]
+    assert info == {"left": -2, "deep": {"even": True}, "name": "end 6"}
+    batch = Walk(2, goal=4, autoreset_mode="SameStep")
+    batch.reset(seed=0)
+    batch.step(np.array([3, 0]))
+    _, reward, terminated, _, info = batch.step(np.array([3, 1]))
+    assert terminated.tolist() == [True, False] and reward.tolist() == [1.0, 1 / 3]
+    assert info["left"].tolist() == [4, 3] and info["_left"].all()
+    final = info["final_info"]
+    assert final["left"].tolist() == [-2, 0] and final["_left"].tolist() == [True, False]
+    assert final["deep"]["even"].tolist() == [True, False] and final["name"].tolist() == ["end 6", None]
+    assert info["final_obs"][0]["place"][0] == 6 and info["final_obs"][1] is None
 
 
 def test_render() -> None:

@@ -116,7 +116,6 @@ def test_batch_equals_singles(row: Row, mode: str, limit: int | None) -> None:
         ours = batch(row, 1, mode, max_episode_steps=limit)
         script = actions(ours, 40)
         result = run(ours, script)
-        made = type(single(row).unwrapped)
     made = type(single(row).unwrapped)
     theirs = SyncVectorEnv(
         [lambda: made(**row.small, max_episode_steps=limit) for _ in range(ours.num_envs)],
@@ -188,6 +187,23 @@ def test_observation_law(row: Row) -> None:
         np.testing.assert_array_equal(obs, env.observation(env.snapshot()["state"]))
         for i in np.flatnonzero(done):
             assert infos["final_obs"][i] == action[i]
+
+
+@every_row
+def test_returned_arrays_are_the_callers(row: Row) -> None:
+    env, twin = batch(row, 3, "SameStep"), batch(row, 3, "SameStep")
+    script = actions(env, 25)
+    env.reset(seed=0)
+    twin.reset(seed=0)
+    for action in script:
+        own = action.copy()
+        result = env.step(own)
+        assert same(result, twin.step(action))
+        for array in (own, *result[:4]):  # whoever spoils what was returned or given spoils nothing inside
+            array[:] = 1
+        for value in result[4].values():
+            if isinstance(value, np.ndarray):
+                value[:] = 1
 
 
 @every_row

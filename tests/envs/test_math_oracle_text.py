@@ -39,9 +39,7 @@ def test_reward_and_info(reward: str) -> None:
     assert info["_log_likelihood"].all()
     if reward == "likelihood":
         np.testing.assert_allclose(rewards.sum(1), true, atol=1e-5)
-        np.testing.assert_allclose(
-            rewards, env.oracle.token_log_probs(torch.from_numpy(tokens)).numpy(), atol=1e-5
-        )
+        np.testing.assert_allclose(rewards, env.oracle.token_log_probs(torch.from_numpy(tokens)).numpy(), atol=1e-5)
     elif reward == "final":
         np.testing.assert_allclose(rewards[:, -1], true, atol=1e-5)
         assert (rewards[:, :-1] == 0).all()

@@ -61,12 +61,28 @@ def test_tokens_of_weight_zero_are_never_drawn(seed, size, share):
     assert (weights.gather(1, tokens[:, None]) > 0).all()
 
 
-@pytest.mark.parametrize("uniform", [0.0, 1.0 - 2**-24])
-def test_the_ends_of_the_uniform_range_hit_possible_tokens(uniform, monkeypatch):
-    weights = torch.zeros(1, 2 * BLOCK + 3)
-    weights[0, [1, BLOCK, 2 * BLOCK]] = torch.tensor([0.1, 0.2, 0.7])
+@pytest.mark.parametrize("size", [3, BLOCK, 2 * BLOCK + 3])
+@pytest.mark.parametrize("possible", [[0], [1, 2], [0, 1, 2], None], ids=str)
+@pytest.mark.parametrize("uniform", [0.0, 1.0 - 2**-24, 1.0])
+def test_the_ends_of_the_uniform_range_hit_possible_tokens(uniform, possible, size, monkeypatch):
+    """1 is never drawn, but a number just below it times the sum of the weights may round up to the sum."""
+    possible = list(range(size)) if possible is None else possible
+    weights = torch.zeros(1, size)
+    weights[0, possible] = 0.7
     monkeypatch.setattr(torch, "rand", lambda *shape, **_: torch.full(shape, uniform))
-    assert invert_cumulative(weights).item() == (1 if uniform == 0.0 else 2 * BLOCK)
+    assert invert_cumulative(weights).item() == (possible[0] if uniform == 0.0 else possible[-1])
+
+
+def test_rounding_between_blocks_hits_no_impossible_token(monkeypatch):
+    """The draw falls on the border of two blocks, and the second begins with a token of weight 0."""
+    weights = torch.rand(5_000, 5, BLOCK, generator=seeded())
+    weights[:, :, 0] = 0
+    blocks = weights.sum(-1)  # (N, 5)
+    borders = blocks.cumsum(-1)[:, 1:2] / blocks.sum(-1, keepdim=True)
+    weights = weights.flatten(1)
+    monkeypatch.setattr(torch, "rand", lambda *shape, **_: borders)
+    tokens = invert_cumulative(weights)
+    assert (weights.gather(1, tokens[:, None]) > 0).all()
 
 
 def test_same_generator_same_draws():

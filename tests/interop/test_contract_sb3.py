@@ -79,6 +79,35 @@ def test_equals_dummy_vec_env(row: Row, limit: int | None) -> None:
         assert ours.reset_infos == theirs.reset_infos
 
 
+class Count(gymnasium.Env[int, int]):
+    """Three steps an episode; the infos tell the reset and the steps of every episode apart."""
+
+    observation_space = gymnasium.spaces.Discrete(4)
+    action_space = gymnasium.spaces.Discrete(2)
+    episode = -1
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.place, self.episode = 0, self.episode + 1
+        return 0, {"began": self.episode}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        self.place += 1
+        return self.place, 1.0, self.place == 3, False, {"place": self.place, "deep": {"word": "abc"[self.place - 1]}}
+
+
+def test_infos_are_those_of_sb3() -> None:
+    ours = to_sb3(SyncVectorEnv([Count] * 2, autoreset_mode=AutoresetMode.SAME_STEP))
+    theirs = DummyVecEnv([Count] * 2)
+    ours.reset()
+    theirs.reset()
+    for _ in range(7):
+        assert ours.reset_infos == theirs.reset_infos
+        ours_infos, theirs_infos = ours.step(np.zeros(2, int))[3], theirs.step(np.zeros(2, int))[3]
+        assert ours_infos == theirs_infos
+    assert ours.reset_infos == [{"began": 2}] * 2
+
+
 def test_gymnasiums_own_vector_env() -> None:
     made = [lambda: gymnasium.make("CartPole-v1", max_episode_steps=9) for _ in range(3)]
     ours, theirs = to_sb3(SyncVectorEnv(made, autoreset_mode=AutoresetMode.SAME_STEP)), DummyVecEnv(made)

@@ -1,0 +1,1 @@
+"""Environments in which a sentence is written token by token. Each is imported when it is made."""

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from lhy_rl.envs.base import BatchedEnv, State
+from lhy_rl.envs.arrays import State
+from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.single import SingleEnv
 from lhy_rl.protocols import Split, TokenSequences
 
@@ -70,9 +71,7 @@ class TextEnv(BatchedEnv):
         return full if self.end_token is None else full | (state["token"] == self.end_token)
 
     def frame(self, state: State) -> list[str]:
-        return [
-            self.decode(tokens[:length]) for tokens, length in zip(state["tokens"], state["length"], strict=True)
-        ]
+        return [self.decode(tokens[:length]) for tokens, length in zip(state["tokens"], state["length"], strict=True)]
 
     def sequences(self, split: Split) -> TokenSequences:
         """The task's sentences; the same at every call."""

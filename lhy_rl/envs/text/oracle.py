@@ -9,7 +9,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from lhy_rl.envs import arguments
-from lhy_rl.envs.base import State
+from lhy_rl.envs.arrays import State
 from lhy_rl.envs.text.base import SingleTextEnv, TextEnv
 from lhy_rl.errors import UserError
 from lhy_rl.nn.oracle import OracleLSTM

@@ -1,0 +1,57 @@
+"""A run's result on the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from lhy_rl.experiment.evaluation import GLOSSARY, REAL
+from lhy_rl.experiment.folder import RunFolder
+
+SHOWN = [name for name in GLOSSARY if name != "distinct3"]  # what fits a terminal
+ARROWS = {"lower": " ↓", "higher": " ↑"}
+
+
+def print_result(console: Console, result: dict[str, Any]) -> None:
+    """The metrics of every policy, and sentences of each side by side."""
+    from lhy_rl.experiment.report import best_row, number
+
+    table: dict[str, dict[str, float]] = result["table"]
+    metrics = [name for name in SHOWN if any(name in row for row in table.values())]
+    drawn = Table(title=f"{result['agent']} on {result['environment']}", title_justify="left")
+    if console.width < 100 and len(metrics) > 6:  # metrics down the page
+        drawn.add_column("metric")
+        for policy in table:
+            drawn.add_column(escape(policy), justify="right")
+        for name in metrics:
+            drawn.add_row(name + ARROWS.get(GLOSSARY[name][0], ""), *(number(row.get(name)) for row in table.values()))
+    else:
+        drawn.add_column("policy")
+        for name in metrics:
+            drawn.add_column(name.replace("self_", "self-") + ARROWS.get(GLOSSARY[name][0], ""), justify="right")
+        best = {name: best_row(table, name) for name in metrics}
+        for policy, row in table.items():
+            cells = [number(row.get(name)) for name in metrics]
+            bold = [f"[bold]{c}[/]" if best[n] == policy else c for n, c in zip(metrics, cells, strict=True)]
+            drawn.add_row(escape(policy), *bold, style="dim" if policy == REAL else None)
+    console.print(drawn)
+    panels = [
+        Panel("\n".join(escape(s) or "(empty)" for s in sentences), title=escape(name), title_align="left")
+        for name, sentences in result["samples"].items()
+    ]
+    if panels:
+        console.print(Columns(panels, equal=True, expand=True) if console.width >= 100 else Columns(panels))
+
+
+def print_next(console: Console, place: RunFolder, text: bool) -> None:
+    """Where everything is and what to try next."""
+    if place.report_file.is_file():
+        console.print(f"report    {place.report_file}", highlight=False, soft_wrap=True)
+    lines = [f"lhy-rl sample {place.path} -n 5 --temperature 0.7"] if text else []
+    lines += [f"lhy-rl evaluate {place.path} --checkpoint best", f"lhy-rl train {place.config_file} --seed 1"]
+    console.print("try next  " + "\n          ".join(lines), highlight=False, markup=False, soft_wrap=True)

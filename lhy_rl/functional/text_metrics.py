@@ -1,0 +1,198 @@
+"""How good and how varied generated sentences are: BLEU against a shared reference set, self-BLEU, distinct n-grams.
+
+A sentence is a sequence of token ids or of words without white space inside, or a string whose tokens are separated by
+white space. All scores are between 0 and 1. N-grams are counted and BLEU is computed by sacrebleu's public functions.
+
+BLEU as the text-GAN literature reports it (Yu et al. 2017; Zhu et al. 2018, Texygen) is the mean over the generated
+sentences of the sentence's BLEU, every one against the whole reference set, with NLTK's smoothing "method 1": an order
+without a match counts 0.1 matches (sacrebleu's "floor"; Chen and Cherry 2014), also an order that the sentence is too
+short to have. That is the default here. ``effective_order=True`` leaves the latter orders out, as sacrebleu recommends
+for sentences; a hypothesis of one known word then has BLEU 1, so it is no reward to train on.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.helpers import extract_all_word_ngrams
+
+from lhy_rl.errors import UserError
+
+Sentence = str | Sequence[int] | Sequence[str] | np.ndarray
+Gram = tuple[str, ...]
+
+
+class BleuScorer:
+    """BLEU against one reference set, whose n-gram counts are merged once.
+
+    Args:
+        references: The reference sentences.
+        max_order: Longest n-gram.
+        effective_order: Leave out the orders for which a hypothesis is too short; see the module's head.
+
+    Raises:
+        UserError: no reference, or ``max_order`` below 1.
+    """
+
+    def __init__(self, references: Iterable[Sentence], max_order: int = 4, effective_order: bool = False) -> None:
+        if max_order < 1:
+            raise UserError(f"max_order={max_order} is not allowed; must be at least 1")
+        self.max_order = max_order
+        self.effective_order = effective_order
+        self._most: dict[Gram, int] = {}  # over the references, the largest count of each n-gram
+        lengths = set()
+        most = self._most
+        for reference in references:
+            counts, length = _count(reference, max_order)
+            lengths.add(length)
+            for gram, count in counts.items():
+                if most.get(gram, 0) < count:
+                    most[gram] = count
+        if not lengths:
+            raise UserError("BLEU needs at least one reference sentence; none was given")
+        self._lengths = sorted(lengths)
+
+    def score(self, hypotheses: Sequence[Sentence]) -> dict[int, float]:
+        """Mean sentence BLEU for the orders 2 to ``max_order``: ``{2: 0.71, 3: 0.42, 4: 0.25}``.
+
+        Raises:
+            UserError: no hypothesis.
+        """
+        if not len(hypotheses):
+            raise UserError("BLEU needs at least one hypothesis; none was given")
+        matches = [self._match(*_count(hypothesis, self.max_order)) for hypothesis in hypotheses]
+        orders = range(min(2, self.max_order), self.max_order + 1)
+        return {n: float(np.mean([_bleu(*match, n, self.effective_order) for match in matches])) for n in orders}
+
+    def sentence_scores(self, hypotheses: Iterable[Sentence], order: int | None = None) -> np.ndarray:
+        """(N,) float64: every hypothesis' own BLEU of the order; None: ``max_order``.
+
+        Raises:
+            UserError: an order that was not counted.
+        """
+        order = self.max_order if order is None else order
+        if not 1 <= order <= self.max_order:
+            raise UserError(f"order={order} is not allowed; must be from 1 to max_order={self.max_order}")
+        matches = (self._match(*_count(hypothesis, order)) for hypothesis in hypotheses)
+        return np.array([_bleu(*match, order, self.effective_order) for match in matches])
+
+    def _match(self, counts: Counter[Gram], length: int) -> Match:
+        return *_clipped(counts, self._most, self.max_order), length, _closest(self._lengths, length)
+
+
+Match = tuple[list[int], list[int], int, int]  # matched and present n-grams per order; hypothesis and reference length
+
+
+def self_bleu(sentences: Sequence[Sentence], max_order: int = 4, effective_order: bool = False) -> dict[int, float]:
+    """Mean BLEU of each sentence against all others, for the orders 2 to ``max_order``; high means little variety.
+
+    Exact, in time linear in the number of sentences: of every n-gram the largest count, its owner and the largest count
+    of anybody else are kept; what the others hold at most is the one or the other (Zhu et al. 2018 for the measure).
+
+    Raises:
+        UserError: fewer than two sentences, or ``max_order`` below 1.
+    """
+    if len(sentences) < 2:
+        raise UserError(f"self-BLEU compares sentences with each other; {len(sentences)} given, at least 2 are needed")
+    if max_order < 1:
+        raise UserError(f"max_order={max_order} is not allowed; must be at least 1")
+    counted = [_count(sentence, max_order) for sentence in sentences]
+    best: dict[Gram, int] = {}
+    owner: dict[Gram, int] = {}
+    second: dict[Gram, int] = {}
+    for index, (counts, _) in enumerate(counted):
+        for gram, count in counts.items():
+            if count > best.get(gram, 0):
+                second[gram] = best.get(gram, 0)
+                best[gram], owner[gram] = count, index
+            elif count > second[gram]:
+                second[gram] = count
+    population = Counter(length for _, length in counted)
+    all_lengths = sorted(population)
+
+    matches: list[Match] = []
+    for index, (counts, length) in enumerate(counted):
+        others = {gram: second[gram] if owner[gram] == index else best[gram] for gram in counts}
+        lengths = all_lengths if population[length] > 1 else [other for other in all_lengths if other != length]
+        matches.append((*_clipped(counts, others, max_order), length, _closest(lengths, length)))
+    orders = range(min(2, max_order), max_order + 1)
+    return {n: float(np.mean([_bleu(*match, n, effective_order) for match in matches])) for n in orders}
+
+
+def unique_ngrams(sentences: Iterable[Sentence], order: int) -> int:
+    """How many different n-grams of the order the sentences hold together."""
+    return len(_grams(sentences, order))
+
+
+def distinct_n(sentences: Iterable[Sentence], order: int) -> float:
+    """Different n-grams over all n-grams of the order (Li et al. 2016, "distinct-1, distinct-2"); 0 without any."""
+    counts = _grams(sentences, order)
+    return len(counts) / max(counts.total(), 1)
+
+
+def cut_sentences(
+    tokens: np.ndarray, end_token: int | None = None, lengths: np.ndarray | None = None
+) -> list[list[int]]:
+    """A padded batch as sentences for the metrics above.
+
+    Args:
+        tokens: (N, T) token ids.
+        end_token: A sentence stops before its first one.
+        lengths: (N,) tokens that belong to each sentence; None: all T.
+    """
+    rows: list[list[int]] = np.asarray(tokens).tolist()
+    if lengths is not None:
+        rows = [row[:length] for row, length in zip(rows, np.asarray(lengths).tolist(), strict=True)]
+    if end_token is not None:
+        rows = [row[: row.index(end_token)] if end_token in row else row for row in rows]
+    return rows
+
+
+def _count(sentence: Sentence, max_order: int, min_order: int = 1) -> tuple[Counter[Gram], int]:
+    """The n-grams of a sentence with their counts, and its length."""
+    if not isinstance(sentence, str):
+        words = sentence.tolist() if isinstance(sentence, np.ndarray) else sentence
+        sentence = " ".join(map(str, words))
+    return extract_all_word_ngrams(sentence, min_order, max_order)
+
+
+def _grams(sentences: Iterable[Sentence], order: int) -> Counter[Gram]:
+    if order < 1:
+        raise UserError(f"order={order} is not allowed; must be at least 1")
+    counts: Counter[Gram] = Counter()
+    for sentence in sentences:
+        counts.update(_count(sentence, order, order)[0])
+    return counts
+
+
+def _clipped(counts: Counter[Gram], most: dict[Gram, int], max_order: int) -> tuple[list[int], list[int]]:
+    """Per order the matched n-grams, each at most as often as a reference has it, and all n-grams."""
+    matched, present = [0] * max_order, [0] * max_order
+    for gram, count in counts.items():
+        order = len(gram) - 1
+        present[order] += count
+        matched[order] += min(count, most.get(gram, 0))
+    return matched, present
+
+
+def _closest(lengths: list[int], length: int) -> int:
+    """Of the sorted lengths the nearest one, of two equally near the shorter."""
+    right = bisect_left(lengths, length)
+    near = lengths[max(right - 1, 0) : right + 1]
+    return min(near, key=lambda other: (abs(other - length), other))
+
+
+def _bleu(
+    matched: list[int], present: list[int], length: int, reference: int, order: int, effective_order: bool
+) -> float:
+    """Sentence BLEU of one order, 0 to 1, by sacrebleu."""
+    if not effective_order:
+        present = [max(count, 1) for count in present]  # an order the sentence is too short for: one miss, as in NLTK
+    score = BLEU.compute_bleu(
+        matched[:order], present[:order], length, reference, "floor", 0.1, effective_order, max_ngram_order=order
+    )
+    return score.score / 100.0

@@ -1,0 +1,162 @@
+"""Configurations: the signature is the schema, and whatever is wrong is said in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lhy_rl.errors import UserError
+from lhy_rl.experiment import config
+from lhy_rl.experiment.options import RunOptions
+from lhy_rl.experiment.signature import documentation, options_of
+
+
+class Base:
+    """A base.
+
+    Args:
+        seed: Given by the run.
+        width: How wide; more is 10% slower.
+            It goes on here.
+    """
+
+    def __init__(self, env: Any, *, seed: int = 0, width: int = 3) -> None: ...
+
+
+class Child(Base):
+    """A child.
+
+    Args:
+        rate: How fast.
+        **base: Of the base.
+
+    Raises:
+        UserError: never.
+    """
+
+    def __init__(self, env: Any, *, rate: float = 0.5, **base: Any) -> None: ...
+
+
+class Closed(Base):
+    """No ``**kwargs``: the base's options are out of reach.
+
+    ## Arguments
+
+    | Argument | Default | Meaning |
+    |----------|---------|---------|
+    | `length` | `2` | how `long` |
+    """
+
+    def __init__(self, length: int | None = 2) -> None: ...
+
+
+def test_math_options_are_the_signature_and_its_docs() -> None:
+    rate, width = options_of(Child)
+    assert (rate.name, rate.hint, rate.default, rate.doc) == ("rate", float, 0.5, "How fast.")
+    assert (width.name, width.hint, width.doc) == ("width", int, "How wide; more is 10%% slower. It goes on here.")
+    (length,) = options_of(Closed)
+    assert (length.name, length.hint, length.doc) == ("length", int | None, "how long")
+    assert "Raises" not in documentation(Child)
+
+
+@pytest.mark.parametrize("name", config.names())
+def test_contract_shipped_configuration_is_checked_complete_and_rerunnable(name: str, tmp_path: Path) -> None:
+    loaded = config.load(name)
+    (tmp_path / "config.yaml").write_text(loaded.dump(), encoding="utf-8")
+    again = config.load(str(tmp_path / "config.yaml"))
+    assert again.values == loaded.values
+    assert loaded.values["run"]["name"] == name.replace("/", "-")
+    assert len(loaded.values["run"]) == len(RunOptions.__dataclass_fields__)
+    assert config.find(name).read_text().startswith("# "), "the first line says what it is, for lhy-rl list"
+    for option in options_of(config.agent_class(loaded.values["agent"]["name"])):
+        assert option.doc, f"{option.name} has no documentation"
+        assert option.name in loaded.values["agent"]
+
+
+def test_contract_values_of_the_command_line_get_their_types(tiny: Callable[..., Path]) -> None:
+    overrides = {
+        "agent.learning_rate": "1e-3",
+        "agent.core": "null",
+        "env.vocabulary_size": "30",
+        "run.plots": "true",
+        "run.name": "7",
+        "seed": "5",
+    }
+    values = config.load(str(tiny()), overrides).values
+    assert values["agent"]["learning_rate"] == 1e-3
+    assert values["agent"]["core"] is None
+    assert values["env"]["vocabulary_size"] == 30
+    assert values["run"]["plots"] is True
+    assert values["run"]["name"] == "7"
+    assert values["seed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"agent.learning_rat": "1"}, "unknown option of agent mle 'learning_rat'; did you mean 'learning_rate'?"),
+        ({"env.vocabulary_sise": "1"}, "did you mean 'vocabulary_size'?"),
+        ({"run.foldr": "x"}, "unknown option of run 'foldr'; did you mean 'folder'?"),
+        ({"sed": "1"}, "unknown key 'sed'; did you mean 'seed'?"),
+        ({"agnt.learning_rate": "1"}, "unknown key 'agnt'; did you mean 'agent'?"),
+        ({"agent.name": "mel"}, "unknown agent 'mel'; did you mean 'mle'?"),
+        ({"env.id": "lhy_rl/OracelText-v0"}, "did you mean 'lhy_rl/OracleText-v0'?"),
+        ({"env.id": "CartPol-v1"}, "did you mean 'CartPole-v1'?"),
+        ({"agent.learning_rate": "fast"}, "agent.learning_rate is 'fast'; it must be a number"),
+        ({"env.vocabulary_size": "1.5"}, "env.vocabulary_size is '1.5'; it must be a whole number"),
+        ({"run.tracker": "mlflow"}, "it must be one of 'auto', 'wandb', 'tensorboard', 'none'"),
+        ({"run.plots": "maybe"}, "run.plots is 'maybe'; it must be true or false"),
+        ({"agent": "mle"}, "agent is 'mle'; it must hold options"),
+        ({"seed.x": "1"}, "seed"),
+        ({"agent.learning_rate.x": "1"}, "agent.learning_rate"),
+    ],
+)
+def test_contract_mistakes_are_named(tiny: Callable[..., Path], overrides: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        config.load(str(tiny()), overrides)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"env: [", "is not YAML"),
+        (b"- a\n- b\n", "holds no configuration"),
+        (b"", "holds no configuration"),
+        ("env: {id: 中文}".encode("gb18030"), "not text in UTF-8"),
+        (b"agent: {name: mle}", "needs env.id"),
+        (b"env: {id: lhy_rl/OracleText-v0}\nagent: {name: 3}", "needs agent.name"),
+        (b"env: {id: lhy_rl/OracleText-v0}\nagent: {name: mle, core: [1]}", "agent.core is [1]"),
+    ],
+)
+def test_contract_broken_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "bad.yaml").write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        config.load(str(tmp_path / "bad.yaml"))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_contract_unknown_configuration_is_suggested() -> None:
+    with pytest.raises(UserError, match=r"did you mean 'seqgan/oracle'\?"):
+        config.load("seqgan/orakle")
+    with pytest.raises(UserError, match="no configuration file"):
+        config.load("nothing.yaml")
+
+
+def test_contract_run_options_have_ranges() -> None:
+    wrong = {"keep_checkpoints": 0, "evaluation_sentences": 1, "checkpoint_seconds": -1.0, "name": "a/b"}
+    for name, value in wrong.items():
+        with pytest.raises(UserError, match=f"run.{name}"):
+            RunOptions(**{name: value})  # type: ignore[arg-type]
+
+
+def test_contract_yaml_numbers_are_numbers(tiny: Callable[..., Path]) -> None:
+    path = tiny()
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text())).replace("dropout: 0.2", "dropout: 2e-1"))
+    assert config.load(str(path)).values["agent"]["dropout"] == 0.2

@@ -1,0 +1,241 @@
+"""A run leaves a complete folder: report, plots, samples, tracker; and evaluation disturbs nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lhy_rl import cli
+from lhy_rl.errors import UserError
+from lhy_rl.experiment import config, metrics, report, tracking
+from lhy_rl.experiment.checkpoints import Checkpoints
+from lhy_rl.experiment.evaluation import REAL
+from lhy_rl.experiment.options import RunOptions
+from lhy_rl.experiment.run import Run, load
+
+VOID = {"meta", "img", "br", "link", "hr"}
+
+
+class Balanced(HTMLParser):
+    """Fails on tags that are not closed in order; gathers what the page refers to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.sources: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_contract_a_run_leaves_everything(tiny: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", str(tiny(run={"plots": True, "evaluation_interval": 2}))]) == 0
+    run = Path("runs") / config.load("tiny.yaml").values["run"]["name"]
+    made = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert {"config.yaml", "metrics.csv", "result.json", "report.html", "checkpoints/best.zip"} <= made
+    assert {"plots/evaluation.png", "plots/policies.png", "plots/training.png", "samples/mle.txt"} <= made
+    assert len([name for name in made if name.startswith("checkpoints/update")]) == 2
+
+    result = json.loads((run / "result.json").read_text())
+    assert set(result["table"]) == {"mle", REAL}
+    table = result["table"]["mle"]
+    assert 0 < table["nll_test"] < 2 * np.log(12)
+    assert 0 <= table["self_bleu2"] <= 1
+    assert set(result["samples"]) == {"before training", "mle", REAL}
+
+    out = capsys.readouterr().out
+    for word in ("nll_test", "bleu4", "self-bleu2", REAL, "report.html", "lhy-rl sample", *result["samples"]["mle"]):
+        assert word in out
+
+    page = Balanced()
+    page.feed((run / "report.html").read_text())
+    assert page.open == []
+    assert len(page.sources) == 3
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources), "self-contained"
+    for word in (*result["samples"]["mle"], "OracleText", "vocabulary_size: 12", torch.__version__):
+        assert word in page.text
+
+    columns = metrics.columns(run / "metrics.csv")
+    assert [number for number, _ in columns["eval/nll_validation"]] == list(range(1, len(columns["train/nll"]), 2))
+    best = min(a + b for (_, a), (_, b) in zip(columns["eval/nll_validation"], columns["eval/nll_oracle"], strict=True))
+    assert load(run, "best").best == best
+
+    assert cli.main(["train", str(run / "config.yaml")]) == 0  # re-runnable; a second folder
+    again = json.loads(next(path for path in Path("runs").glob("*-2")).joinpath("result.json").read_text())
+    assert again["table"] == result["table"]
+
+    for arguments in (["-n", "2"], ["--method", "greedy"], ["--method", "beam", "-n", "3", "--policy", "mle"]):
+        capsys.readouterr()
+        assert cli.main(["sample", str(run), *arguments]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == {"-n": 2, "greedy": 1, "beam": 3}[arguments[1] if arguments[0] != "-n" else "-n"]
+        assert all(re.fullmatch(r"\d+( \d+){4}", line) for line in lines)
+    assert cli.main(["evaluate", str(run), "--sentences", "10", "--checkpoint", "best"]) == 0
+    (run / "report.html").unlink()
+    assert cli.main(["report", str(run)]) == 0
+    assert (run / "report.html").exists()
+
+
+def test_contract_evaluation_disturbs_nothing(tiny: Callable[..., Path], same: Callable[[Any, Any], bool]) -> None:
+    run = Run(config.load(str(tiny())))
+    run.agent.learn(500)
+    before, generator = run.agent.state_dict(), torch.get_rng_state()
+    copy = [tensor.clone() for tensor in before["policy"].values()]
+    first, second = run.evaluator.quick(), run.evaluator.quick()
+    assert first == second
+    assert run.evaluator.full() == run.evaluator.full()
+    assert all(torch.equal(a, b) for a, b in zip(copy, run.agent.state_dict()["policy"].values(), strict=True))
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert same(before["generator"], run.agent.state_dict()["generator"])
+    assert run.agent.policy.training
+
+
+def test_math_likelihoods_of_an_evaluation(tiny: Callable[..., Path]) -> None:
+    """nll_oracle of real sentences is the entropy rate that the oracle itself gives; a uniform policy has log V."""
+    run = Run(config.load(str(tiny(env={"validation_size": 3000}, run={"evaluation_sentences": 3000}))))
+    task = run.env.unwrapped
+    log_probs = task.oracle.enumerate(5).log_probs
+    entropy = -(np.exp(log_probs) * log_probs).sum() / 5
+    with torch.no_grad():
+        for parameter in run.agent.policy.parameters():
+            parameter.zero_()
+    table = run.evaluator.full().table
+    assert table[REAL]["nll_oracle"] == pytest.approx(entropy, abs=0.03)
+    assert table["mle"]["nll_test"] == pytest.approx(np.log(12), rel=1e-5)
+    assert table["mle"]["nll_oracle"] > entropy + 0.5
+
+
+def test_contract_other_tasks_are_judged_by_their_return(
+    tiny: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tiny(agent={"name": "reinforce", "num_envs": 2, "hidden_size": 8, "embedding_size": 8}, total_timesteps=60)
+    text = path.read_text().replace("lhy_rl/OracleText-v0", "CartPole-v1")
+    text = re.sub(
+        r"^  (vocabulary_size|max_length|hidden_size|embedding_size|reward|\w+_size): \S+\n", "", text, flags=re.M
+    )
+    path.write_text(text.replace("run:", "run:\n  evaluation_interval: 1\n  evaluation_episodes: 3"))
+    assert cli.main(["train", str(path), "--run.folder", "run", "--run.plots", "true"]) == 0
+    result = json.loads(Path("run/result.json").read_text())
+    assert 5 <= result["table"]["reinforce"]["mean_return"] <= 500
+    assert result["samples"] == {}
+    assert "eval/mean_return" in metrics.columns(Path("run/metrics.csv"))
+    assert cli.main(["sample", "run"]) == 2
+    assert "not a text task" in capsys.readouterr().err
+
+
+def test_contract_report_escapes_what_the_data_say(tiny: Callable[..., Path]) -> None:
+    assert cli.main(["train", str(tiny()), "--run.folder", "run"]) == 0
+    from lhy_rl.experiment.folder import RunFolder
+
+    place = RunFolder(Path("run"))
+    result = place.result()
+    assert result is not None
+    result["samples"] = {"<b>bold</b>": ["<script>alert(1)</script>", "a & b", "你 好"]}
+    text = report.write_report(place, result).read_text(encoding="utf-8")
+    assert "<script>" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "a &amp; b" in text
+    assert "你 好" in text
+
+
+def test_contract_checkpoints_keep_the_newest(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "c", keep=2)
+    assert checkpoints.load() is None
+    for update in (1, 9, 10, 11):
+        checkpoints.save({"update": update}, update)
+    checkpoints.save({"update": 9}, 11, best=True)
+    assert [path.name for path in checkpoints.newest()] == ["update-00000011.zip", "update-00000010.zip"]
+    assert checkpoints.load("best") == {"update": 9}
+    assert checkpoints.load() == {"update": 11}
+
+
+def test_contract_tensorboard_hears_the_metrics(tiny: Callable[..., Path]) -> None:
+    pytest.importorskip("tensorboard")
+    assert cli.main(["train", str(tiny(run={"tracker": "tensorboard"})), "--run.folder", "run"]) == 0
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator("run/tensorboard").Reload()
+    rows = metrics.columns(Path("run/metrics.csv"))["train/nll"]
+    assert [e.value for e in events.Scalars("train/nll")] == pytest.approx([value for _, value in rows], rel=1e-6)
+    assert "result/mle/nll_test" in events.Tags()["scalars"]
+
+
+def test_contract_wandb_writes_its_run_offline_into_the_run_folder(
+    tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert cli.main(["train", str(tiny(run={"tracker": "wandb"}, total_timesteps=2000)), "--run.folder", "run"]) == 0
+    identity = load(Path("run")).tracker_id
+    (written,) = Path("run/wandb").glob(f"offline-run-*-{identity}/run-{identity}.wandb")
+    content = written.read_bytes()
+    for name in (b"train/nll", b"eval/nll_validation", b"mle/nll_test", b"vocabulary_size"):
+        assert name in content
+
+
+def test_contract_wandb_is_offline_and_resumes_the_same_run(
+    tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a stand-in for wandb: what it is asked to do (the real one takes seconds to start)."""
+    calls: list[tuple[str, Any]] = []
+
+    class FakeRun:
+        summary: dict[str, float] = {}
+
+        def log(self, row: dict[str, Any], step: int) -> None:
+            calls.append(("log", step))
+
+        def finish(self) -> None:
+            calls.append(("finish", None))
+
+    class FakeWandb:
+        class api:
+            api_key = None
+
+        Settings = dict
+
+        @staticmethod
+        def init(**options: Any) -> FakeRun:
+            calls.append(("init", options))
+            return FakeRun()
+
+    monkeypatch.setattr(tracking, "require", lambda package: FakeWandb)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    values = config.load(str(tiny())).values
+    options = RunOptions(tracker="wandb")
+    tracker = tracking.make_tracker(options, Path("runs/a"), values, "abc123", 0)
+    tracker.log({"train/nll": 1.0}, 1)
+    tracker.finish({"mle": {"nll_test": 2.0}})
+    tracker.close()
+    first = calls[0][1]
+    assert (first["mode"], first["id"], first["resume"]) == ("offline", "abc123", "allow")
+    assert FakeRun.summary == {"mle/nll_test": 2.0}
+    assert calls[1:] == [("log", 1), ("finish", None)]
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    tracking.make_tracker(options, Path("runs/a"), values, "abc123", 5)
+    assert calls[-1][1]["mode"] == "disabled"
+
+
+def test_contract_missing_extra_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda name: None)
+    assert tracking.choose("auto") == "none"
+    for name in ("wandb", "tensorboard"):
+        with pytest.raises(UserError, match=rf"pip install 'lhy-rl\[{name}\]'"):
+            tracking.choose(name)

@@ -1,0 +1,191 @@
+"""Interrupted is not lost: a run that is killed anywhere and resumed equals the one never killed, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lhy_rl import archive, cli
+from lhy_rl.experiment import metrics
+from lhy_rl.experiment.checkpoints import Checkpoints
+
+CLOCK = ("time/fps", "time/time_elapsed")
+SEQGAN = {
+    "name": "seqgan",
+    "num_envs": 8,
+    "hidden_size": 8,
+    "embedding_size": 8,
+    "dropout": 0.2,
+    "rollouts": 2,
+    "discriminator": "cnn_small",
+    "discriminator_batch_size": 16,
+    "discriminator_steps": 1,
+    "discriminator_pretrain_steps": 60,
+    "pretrain_epochs": 30,
+    "baseline": "critic",
+}
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    """The rows of a run without the clock's columns."""
+    return [{k: v for k, v in row.items() if k not in CLOCK} for row in metrics.read(run / "metrics.csv")]
+
+
+def final_state(run: Path) -> dict[str, Any]:
+    """The agent in the newest checkpoint."""
+    return dict(archive.read(Checkpoints(run / "checkpoints").newest()[0])["agent"])
+
+
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    """The command, in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    return subprocess.Popen([sys.executable, "-m", "lhy_rl.cli", *map(str, arguments)], env=environment)
+
+
+def kill_after(process: subprocess.Popen[bytes], run: Path, n: int) -> None:
+    """SIGKILL when metrics.csv has n rows."""
+    for _ in range(60_000):
+        file = run / "metrics.csv"
+        if n == 0 and run.exists():
+            break
+        if n and file.exists() and len(file.read_text().splitlines()) > n:
+            break
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.001)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_contract_killed_and_resumed_equals_never_killed(
+    tiny: Callable[..., Path], same: Callable[[Any, Any], bool]
+) -> None:
+    config = tiny(agent=SEQGAN, total_timesteps=1600, run={"evaluation_interval": 3, "checkpoint_updates": 4})
+    whole, killed = Path("whole"), Path("killed")
+    assert start("train", config, "--run.folder", whole).wait() == 0
+    total = len(rows(whole))
+    assert total > 30
+    assert {row["phase"] for row in rows(whole)} == {"pretrain generator", "pretrain discriminator", "adversarial"}
+
+    kill_after(start("train", config, "--run.folder", killed), killed, 0)
+    for n in (2, total // 4, total - 8):
+        kill_after(start("resume", killed), killed, n)
+        assert not (killed / "result.json").exists()
+    assert start("resume", killed).wait() == 0
+
+    assert rows(killed) == rows(whole)
+    assert same(final_state(killed), final_state(whole))
+    best = [archive.read(run / "checkpoints/best.zip")["agent"] for run in (killed, whole)]
+    assert same(*best)
+    assert (killed / "samples/seqgan.txt").read_text() == (whole / "samples/seqgan.txt").read_text()
+
+
+@pytest.fixture
+def interrupted(tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A run stopped by Ctrl-C in its 9th update, with checkpoints 0 to 9."""
+    from lhy_rl.agents import MLE
+
+    config = tiny(run={"keep_checkpoints": 5})
+    update = MLE.update
+
+    def press(self: Any) -> dict[str, float]:
+        if self.num_updates == 8:
+            signal.raise_signal(signal.SIGINT)
+        return update(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MLE, "update", press)
+        assert cli.main(["train", str(config), "--run.folder", "run"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "lhy-rl: interrupted; continue with: lhy-rl resume run"
+    return Path("run")
+
+
+def test_contract_ctrl_c_saves_a_checkpoint_to_go_on_from(
+    interrupted: Path, capsys: pytest.CaptureFixture[str], same: Callable[[Any, Any], bool]
+) -> None:
+    assert [path.name for path in Checkpoints(interrupted / "checkpoints").newest()][0] == "update-00000009.zip"
+    assert len(rows(interrupted)) == 9
+    assert cli.main(["resume", "run"]) == 0
+    assert cli.main(["train", "tiny.yaml", "--run.folder", "whole"]) == 0
+    assert rows(interrupted) == rows(Path("whole"))
+    assert same(final_state(interrupted), final_state(Path("whole")))
+    assert cli.main(["resume", "run"]) == 0  # finished: says so
+    assert "finished already" in capsys.readouterr().out
+
+
+def test_contract_damaged_checkpoint_is_stepped_over(
+    interrupted: Path, capsys: pytest.CaptureFixture[str], same: Callable[[Any, Any], bool]
+) -> None:
+    newest = Checkpoints(interrupted / "checkpoints").newest()
+    data = bytearray(newest[0].read_bytes())
+    data[len(data) // 2] ^= 1
+    newest[0].write_bytes(data)
+    newest[1].write_bytes(newest[1].read_bytes()[:-100])
+    (interrupted / "checkpoints" / ".update-00000010.zip.1.tmp").write_bytes(b"half")
+    capsys.readouterr()
+    assert cli.main(["resume", "run"]) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert len(warnings) == 2
+    assert "damaged" in warnings[0]
+    assert "cut off" in warnings[1]
+    assert not list((interrupted / "checkpoints").glob(".*"))
+    assert cli.main(["train", "tiny.yaml", "--run.folder", "whole"]) == 0
+    assert rows(interrupted) == rows(Path("whole"))
+    assert same(final_state(interrupted), final_state(Path("whole")))
+
+
+def test_contract_no_checkpoint_begins_anew_and_only_damaged_ones_are_refused(
+    interrupted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in Checkpoints(interrupted / "checkpoints").newest():
+        path.write_bytes(b"PK")
+    capsys.readouterr()
+    assert cli.main(["resume", "run"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("lhy-rl: none of the 4 checkpoints")
+    assert cli.main(["resume", "run"]) == 0  # the damaged ones were set aside
+    assert cli.main(["train", "tiny.yaml", "--run.folder", "whole"]) == 0
+    assert rows(interrupted) == rows(Path("whole"))
+
+
+def test_contract_two_processes_cannot_train_one_run(interrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from lhy_rl.experiment.folder import RunFolder
+
+    with RunFolder(interrupted).locked():
+        assert cli.main(["resume", "run"]) == 2
+    assert "another process" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_contract_full_disk_is_one_line_and_loses_no_checkpoint(
+    tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import errno
+
+    config = tiny()
+    room, fsync = [0], os.fsync
+
+    def full(descriptor: int) -> None:
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        assert cli.main(["train", str(config), "--run.folder", "run"]) == 2  # at the first file: nothing half-made
+        assert [path.name for path in Path().iterdir()] == ["tiny.yaml"]
+        room[0] = 15
+        assert cli.main(["train", str(config), "--run.folder", "run"]) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith("lhy-rl: No space left on device")
+    assert "resume" in message
+    assert Checkpoints(Path("run/checkpoints")).load() is not None
+    assert cli.main(["resume", "run"]) == 0
+    assert cli.main(["train", str(config), "--run.folder", "whole"]) == 0
+    assert rows(Path("run")) == rows(Path("whole"))

@@ -1,0 +1,181 @@
+"""The command line: help that teaches, one line and status 2 for bad input, nothing half-made, quick to start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lhy_rl import cli
+from lhy_rl.agents import agents
+from lhy_rl.experiment import config
+from lhy_rl.nn.sequence import cores
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+HEAVY = ("torch", "wandb", "matplotlib", "jsonargparse", "tensorboard", "sacrebleu", "jinja2")
+
+
+def command(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """``lhy-rl`` in a process of its own."""
+    words = [sys.executable, "-m", "lhy_rl.cli", *arguments]
+    return subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line on standard error of a command that exits with 2 and leaves nothing."""
+    before = sorted(Path().rglob("*"))
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("lhy-rl: ")
+    assert err.count("\n") == 1, err
+    assert sorted(Path().rglob("*")) == before, "something half-made"
+    return err
+
+
+def test_contract_help_starts_within_a_second_and_imports_nothing_heavy() -> None:
+    seconds = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        result = command("--help")
+        seconds.append(time.perf_counter() - begun)
+        assert result.returncode == 0
+        assert "lhy-rl train seqgan/chat" in result.stdout
+    assert min(seconds) < 1.0
+    code = f"import sys, lhy_rl.cli as c; c.main(['train', '--help']); print([m for m in {HEAVY} if m in sys.modules])"
+    script = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert script.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", [name for name in cli.COMMANDS if name != "train"])
+def test_contract_help_of_each_command_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main([name, "--help"])
+    assert caught.value.code == 0
+    assert f"example: lhy-rl {name}" in capsys.readouterr().out
+
+
+def test_contract_train_help_lists_configurations(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in config.names())
+    assert "examples:" in out
+
+
+@pytest.mark.parametrize("name", config.names())
+def test_contract_help_of_a_configuration_shows_every_option_with_its_meaning(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["train", name, "--help", "--agent.hidden_size", "77"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    values = config.load(name).values
+    for section in ("env", "agent", "run"):
+        for key in values[section]:
+            assert f"--{section}.{key} " in out
+    assert "Width of the backbone. More fits more and overfits sooner. (type: int, default: 77)" in out
+    assert "example: lhy-rl train" in out
+
+
+def test_contract_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list"]) == 0
+    out = capsys.readouterr().out
+    for name in [*config.names(), *agents.names(), *cores.names(), "lhy_rl/OracleText-v0", "lhy_rl/CorpusText-v0"]:
+        assert f"  {name} " in out
+    assert cli.main(["list", "agents"]) == 0
+    assert "environments" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("trian seqgan/chat", "unknown command 'trian'; did you mean 'train'?"),
+        ("train", "train needs a configuration"),
+        ("train seqgan/chatt", "did you mean 'seqgan/chat'?"),
+        ("train mle/oracle extra", "what is 'extra'?"),
+        ("train mle/oracle --seed", "option --seed needs a value"),
+        ("train mle/oracle --seed --device cpu", "option --seed needs a value"),
+        ("train mle/oracle --agent.lerning_rate 1", "did you mean 'learning_rate'?"),
+        ("train mle/oracle --agent.learning_rate -1e-3", "learning_rate is -0.001"),
+        ("train mle/oracle --agent.learning_rate=x", "agent.learning_rate is 'x'; it must be a number"),
+        ("train mle/oracle --agent.core lstn", "unknown core 'lstn'; did you mean 'lstm'?"),
+        ("train mle/oracle --device tpu9", "device 'tpu9'"),
+        ("train mle/oracle --total_timesteps 0", "total_timesteps is 0"),
+        ("train mle/oracle --threads 0", "threads is 0"),
+        ("train mle/oracle --seed -1", "seed is -1"),
+        ("train mle/oracle --env.vocabulary_size 1", "vocabulary_size"),
+        ("train mle/oracle --env.oracle_path none.npz", "none.npz"),
+        ("train mle/chat --env.corpus none.txt", "none.txt"),
+        ("train mle/chat --env.corpus empty.txt", "empty.txt"),
+        ("train mle/chat --env.corpus latin.txt", "latin.txt"),
+        ("train mle/oracle --run.folder full", "run.folder 'full' is not empty"),
+        ("train mle/oracle --run.folder full/file", "is a file"),
+        ("train mle/oracle --run.folder /proc/run", "/proc"),
+        ("train mle/oracle --run.folder full/file/run", "full/file"),
+        ("train mle/oracle --run.keep_checkpoints 0", "run.keep_checkpoints is 0"),
+        ("resume none", "no run folder 'none'"),
+        ("resume full", "is not a run"),
+        ("resume", "the following arguments are required: RUN"),
+        ("sample none", "no run folder"),
+        ("sample full --metod beam", "unrecognized arguments"),
+        ("evaluate none --sentences 1", "--sentences is 1"),
+        ("report none", "no run folder"),
+        ("list agnts", "invalid choice"),
+    ],
+)
+def test_contract_bad_input_is_one_line(
+    arguments: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").write_text("x")
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "latin.txt").write_bytes("é café\n".encode("latin-1") * 50)
+    assert message in refused(capsys, *arguments.split())
+
+
+def test_contract_unwritable_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # the superuser may write anywhere
+    assert "cannot write to" in refused(capsys, "train", "mle/oracle", "--run.folder", "a/b")
+
+
+def test_contract_missing_packages_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    find = cli.importlib.util.find_spec if hasattr(cli, "importlib") else None  # the command itself imports nothing
+    assert find is None
+    from lhy_rl.experiment import tracking
+
+    monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda name: None)
+    assert "pip install 'lhy-rl[wandb]'" in refused(capsys, "train", "mle/oracle", "--run.tracker", "wandb")
+    monkeypatch.setitem(sys.modules, "jsonargparse", None)
+    assert "'jsonargparse' is not installed: pip install" in refused(capsys, "train", "mle/oracle")
+
+
+def test_contract_bad_input_has_no_traceback_in_a_real_process(tmp_path: Path) -> None:
+    result = command("train", "mle/oracle", "--agent.learning_rate", "-1", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "lhy-rl: learning_rate is -1.0; allowed: above 0\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_contract_a_closed_pipe_is_no_error() -> None:
+    words = f"{sys.executable} -m lhy_rl.cli list configurations | true"
+    result = subprocess.run(["bash", "-o", "pipefail", "-c", words], env=ENVIRONMENT, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_contract_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(arguments: list[str]) -> int:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(cli, "command_list", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli.main(["list"])
