@@ -88,7 +88,8 @@ class Likelihood:
         obs, actions, mask = teacher_forcing(batch, self.task, self.policy.device)
         if self.scheduled_sampling != "none":
             obs = self._mix_in_own_tokens(obs)
-        log_prob = self.policy.evaluate(obs, actions, self.policy.initial_state(obs.shape[1]), starts(obs)).log_prob
+        state = self.policy.initial_state(obs.shape[1])
+        log_prob = self.policy.evaluate(obs, actions, state, starts(obs), mask).log_prob
         return -masked_mean(log_prob, mask), int(batch.lengths.sum())
 
     def _next_batch(self) -> Tensor:

@@ -145,7 +145,7 @@ class Reinforce(Agent):
         mask = episodes.mask
         state = tuple(s[0] for s in episodes.states)
         full = self.entropy_coef > 0 or self.kl_coef > 0
-        said = self.policy.evaluate(episodes.obs, episodes.actions, state, episodes.start, all_actions=full)
+        said = self.policy.evaluate(episodes.obs, episodes.actions, state, episodes.start, mask, all_actions=full)
         assert said.value is not None
         returns, metrics = self.credit(episodes, said.value.detach())
         advantage = returns - self._baseline(returns, mask, said.value.detach())

@@ -48,17 +48,24 @@ class Checkpoints:
         for old in self.newest()[self.keep :]:
             old.unlink(missing_ok=True)
 
-    def load(self, which: str = "newest", warn: Callable[[str], None] = print) -> dict[str, Any] | None:
+    def load(
+        self, which: str = "newest", warn: Callable[[str], None] = print, set_aside: bool = False
+    ) -> dict[str, Any] | None:
         """A checkpoint's tree, or None where none was ever written.
 
         Args:
-            which: ``newest`` (a damaged one is reported, set aside, and the next older one taken) or ``best``.
+            which: ``newest`` (a damaged one is reported and the next older one taken) or ``best``.
             warn: Takes one line for each damaged checkpoint.
+            set_aside: Rename damaged ones, so that the next who asks need not read them again.
 
         Raises:
             UserError: there are checkpoints and none can be read.
         """
         if which == "best":
+            if not self.best.exists():
+                raise UserError(
+                    f"{str(self.folder)!r} has no best checkpoint yet (run.evaluation_interval); use newest"
+                )
             return dict(archive.read(self.best))
         candidates = self.newest()
         for path in candidates:
@@ -66,7 +73,8 @@ class Checkpoints:
                 return dict(archive.read(path))
             except UserError as error:
                 warn(f"warning: {error}")
-                path.replace(path.with_name(path.name + ".damaged"))
+                if set_aside:
+                    path.replace(path.with_name(path.name + ".damaged"))
         if candidates:
             raise UserError(f"none of the {len(candidates)} checkpoints in {str(self.folder)!r} can be read")
         return None

@@ -20,7 +20,7 @@ class RunOptions:
         checkpoint_updates: A checkpoint every so many updates, too. None leaves it to the seconds.
         keep_checkpoints: How many of the newest checkpoints are kept (the best one is kept besides).
         evaluation_interval: Updates between two evaluations, which give the eval/ columns and choose the best
-            checkpoint. 0 evaluates before and after training only.
+            checkpoint. 0 leaves it to the one at the end.
         evaluation_sentences: Sentences that an evaluation draws from each policy and takes from each split.
         evaluation_episodes: Episodes of an evaluation, where the task is not text.
         samples: Sentences shown for each policy.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COLOURS = ["#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#c53030", "#2c7a7b"]
 GREY = "#718096"
+DPI = 130
 UNSEEN = ("train/epoch", "train/n_updates", "train/learning_rate")  # counters, better read than drawn
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -61,7 +62,7 @@ def draw_all(csv: Path, result: dict[str, Any], folder: Path) -> dict[str, Path]
         ):
             if figure is not None:
                 drawn[title] = folder / f"{name}.png"
-                figure.savefig(drawn[title], dpi=130)
+                figure.savefig(drawn[title], dpi=DPI)
     return drawn
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lhy_rl import archive
 from lhy_rl.experiment import plots
-from lhy_rl.experiment.evaluation import GLOSSARY, REAL
+from lhy_rl.experiment.evaluation import AS_TEXT, GLOSSARY, REAL
 from lhy_rl.experiment.folder import RunFolder
 
 
@@ -39,7 +39,7 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
         best={name: best_row(table, name) for name in names},
         real=REAL,
         samples=result["samples"],
-        plots={title: base64.b64encode(path.read_bytes()).decode() for title, path in drawn.items()},
+        plots={title: picture(path) for title, path in drawn.items()},
         config=place.config_file.read_text(encoding="utf-8"),
         duration=duration(result["seconds"]),
         number=number,
@@ -48,12 +48,22 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
     return place.report_file
 
 
+def picture(path: Path) -> tuple[str, int]:
+    """A PNG as text for the page, and its width there in CSS pixels (the same scale for every picture)."""
+    data = path.read_bytes()
+    pixels = int.from_bytes(data[16:20], "big")  # of the header
+    return base64.b64encode(data).decode(), round(pixels * 96 / plots.DPI)
+
+
 def best_row(table: dict[str, dict[str, float]], metric: str) -> str | None:
     """The policy that is best in a metric; None where there is one policy only, or no better and worse."""
     direction = GLOSSARY[metric][0]
     values = {name: row[metric] for name, row in table.items() if name != REAL and metric in row}
-    if len(values) < 2 or direction not in ("lower", "higher"):
+    if len(values) < 2 or not direction:
         return None
+    if direction == AS_TEXT:
+        real = table.get(REAL, {}).get(metric)
+        return None if real is None else min(values, key=lambda name: abs(values[name] - real))
     return (min if direction == "lower" else max)(values, key=values.__getitem__)
 
 

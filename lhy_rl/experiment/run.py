@@ -124,6 +124,7 @@ class Run:
         self.path: Path | None = None
         self.best: float | None = None  # selection value of the best checkpoint
         self.elapsed = 0.0  # seconds of training before this process
+        self.trained = 0.0  # seconds of training in the newest checkpoint
         self.tracker_id = uuid.uuid4().hex[:8]
         self.before: list[str] = []  # sentences of the untrained policy
         self.started = self.saved = time.monotonic()
@@ -155,7 +156,7 @@ class Run:
         Args:
             cut: Drop the rows of ``metrics.csv`` that come after the checkpoint.
         """
-        tree = Checkpoints(place.checkpoints).load(which, self.note)
+        tree = Checkpoints(place.checkpoints).load(which, self.note, set_aside=cut)
         self.path = place.path
         self.metrics = MetricsFile(place.metrics_file)
         if tree is None:
@@ -175,6 +176,7 @@ class Run:
         if cut:
             self.metrics.load_state_dict(tree["metrics"])
         self.best, self.elapsed = tree["best"], tree["seconds"]
+        self.trained = self.elapsed
         self.tracker_id, self.before = tree["tracker_id"], tree["before"]
 
     # --- training ---
@@ -202,6 +204,8 @@ class Run:
                 if self.stopped_by is not None:
                     raise Interrupted(self.stopped_by, place.path)
                 self._finish(place)
+            except KeyboardInterrupt:
+                raise Interrupted(signal.SIGINT, place.path) from None
             finally:
                 self.tracker.close()
 
@@ -243,7 +247,7 @@ class Run:
 
     def _save(self) -> None:
         self.checkpoints.save(self.state_dict(), self.agent.num_updates)
-        self.saved = time.monotonic()
+        self.saved, self.trained = time.monotonic(), self.seconds
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -284,13 +288,13 @@ class Run:
         evaluation = self.evaluator.full()
         samples = {"before training": self.before} if self.before else {}
         return {
-            "configuration": self.config.name,
+            "configuration": self.config.values["run"]["name"],
             "environment": self.config.values["env"]["id"],
             "agent": self.config.values["agent"]["name"],
             "seed": self.config.values["seed"],
             "timesteps": self.agent.num_timesteps,
             "updates": self.agent.num_updates,
-            "seconds": round(self.elapsed if self.path is None else self.seconds, 1),
+            "seconds": round(self.trained, 1),
             "table": evaluation.table,
             "samples": samples | evaluation.samples,
             "versions": versions(),

@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from lhy_rl.experiment.evaluation import GLOSSARY, REAL
+from lhy_rl.experiment.evaluation import AS_TEXT, GLOSSARY, REAL
 from lhy_rl.experiment.folder import RunFolder
 
 SHOWN = [name for name in GLOSSARY if name != "distinct3"]  # what fits a terminal
-ARROWS = {"lower": " ↓", "higher": " ↑"}
+ARROWS = {"lower": " ↓", "higher": " ↑", AS_TEXT: " ≈"}
 
 
 def print_result(console: Console, result: dict[str, Any]) -> None:
@@ -40,12 +40,21 @@ def print_result(console: Console, result: dict[str, Any]) -> None:
             bold = [f"[bold]{c}[/]" if best[n] == policy else c for n, c in zip(metrics, cells, strict=True)]
             drawn.add_row(escape(policy), *bold, style="dim" if policy == REAL else None)
     console.print(drawn)
+    width = console.width // 2 - 1 if console.width >= 100 else console.width
     panels = [
-        Panel("\n".join(escape(s) or "(empty)" for s in sentences), title=escape(name), title_align="left")
+        Panel(sentences_text(sentences), title=escape(name), title_align="left", width=width)
         for name, sentences in result["samples"].items()
     ]
     if panels:
-        console.print(Columns(panels, equal=True, expand=True) if console.width >= 100 else Columns(panels))
+        console.print(Columns(panels))
+
+
+def sentences_text(sentences: list[str]) -> Table:
+    """One sentence below the other, each with a mark at its beginning."""
+    grid = Table.grid(padding=(0, 1))
+    for sentence in sentences:
+        grid.add_row("[dim]·[/]", escape(sentence) or "[dim](empty)[/]")
+    return grid
 
 
 def print_next(console: Console, place: RunFolder, text: bool) -> None:

@@ -106,9 +106,10 @@ def beam_search(policy: ActorCritic, task: TextTask, width: int) -> tuple[TokenS
 
 
 def teacher_forcing(sequences: TokenSequences, task: TextTask, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Sentences as a policy meets them: observations, actions (pads as 0) and mask, each (T, B)."""
-    tokens = torch.as_tensor(sequences.tokens, device=device).T
-    mask = torch.as_tensor(sequences.mask, device=device).T
+    """Sentences as a policy meets them: observations, actions (pads as 0) and mask, (T, B) up to the longest one."""
+    longest = int(sequences.lengths.max())
+    tokens = torch.as_tensor(sequences.tokens[:, :longest], device=device).T
+    mask = torch.as_tensor(sequences.mask[:, :longest], device=device).T
     first = torch.full_like(tokens[:1], task.start_token)
     return torch.cat([first, tokens[:-1]]), torch.where(mask, tokens, 0), mask
 
@@ -129,8 +130,10 @@ def token_log_probs(
     for first in range(0, len(sequences), BATCH):
         obs, actions, mask = teacher_forcing(sequences[first : first + BATCH], task, policy.device)
         state = policy.initial_state(obs.shape[1])
-        log_prob = policy.evaluate(obs, actions, state, starts(obs), temperature).log_prob
-        parts.append((log_prob * mask).T.cpu().numpy())
+        log_prob = policy.evaluate(obs, actions, state, starts(obs), mask, temperature).log_prob
+        whole = np.zeros((obs.shape[1], sequences.tokens.shape[1]), np.float32)
+        whole[:, : len(obs)] = log_prob.T.cpu().numpy()
+        parts.append(whole)
     return np.concatenate(parts)
 
 

@@ -139,6 +139,7 @@ class ActorCritic(nn.Module):
         actions: Tensor,
         state: State,
         start: Tensor,
+        mask: Tensor | None = None,
         temperature: float = 1.0,
         all_actions: bool = False,
     ) -> Evaluation:
@@ -149,6 +150,8 @@ class ActorCritic(nn.Module):
             actions: (T, B).
             state: Memory before the first step.
             start: (T, B) bool.
+            mask: (T, B) bool: where the log-probability is wanted; it is 0 elsewhere, and nothing is computed there.
+            temperature: Of the softmax.
             all_actions: Also give the log-probabilities of all actions (for entropy and KL); this costs (T, B, A).
 
         Returns:
@@ -160,5 +163,8 @@ class ActorCritic(nn.Module):
         if all_actions:
             log_probs = torch.log_softmax(self.actor.logits(h) / temperature, -1)
             return Evaluation(log_probs.gather(-1, index[..., None])[..., 0], value, log_probs)
-        log_prob = self.actor.log_prob(h.flatten(0, 1), index.flatten(), temperature)
-        return Evaluation(log_prob.reshape(actions.shape), value)
+        if mask is None:
+            mask = torch.ones_like(actions, dtype=torch.bool)
+        log_prob = h.new_zeros(actions.shape)
+        log_prob[mask] = self.actor.log_prob(h[mask], index[mask], temperature)
+        return Evaluation(log_prob, value)

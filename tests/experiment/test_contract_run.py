@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from lhy_rl import cli
 from lhy_rl.errors import UserError
@@ -125,12 +126,13 @@ def test_math_likelihoods_of_an_evaluation(tiny: Callable[..., Path]) -> None:
 def test_contract_other_tasks_are_judged_by_their_return(
     tiny: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tiny(agent={"name": "reinforce", "num_envs": 2, "hidden_size": 8, "embedding_size": 8}, total_timesteps=60)
-    text = path.read_text().replace("lhy_rl/OracleText-v0", "CartPole-v1")
-    text = re.sub(
-        r"^  (vocabulary_size|max_length|hidden_size|embedding_size|reward|\w+_size): \S+\n", "", text, flags=re.M
+    path = tiny(
+        agent={"name": "reinforce", "num_envs": 2, "hidden_size": 8},
+        total_timesteps=60,
+        run={"evaluation_interval": 1, "evaluation_episodes": 3},
     )
-    path.write_text(text.replace("run:", "run:\n  evaluation_interval: 1\n  evaluation_episodes: 3"))
+    values = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(values | {"env": {"id": "CartPole-v1"}}))
     assert cli.main(["train", str(path), "--run.folder", "run", "--run.plots", "true"]) == 0
     result = json.loads(Path("run/result.json").read_text())
     assert 5 <= result["table"]["reinforce"]["mean_return"] <= 500
@@ -158,12 +160,19 @@ def test_contract_report_escapes_what_the_data_say(tiny: Callable[..., Path]) ->
 def test_contract_checkpoints_keep_the_newest(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "c", keep=2)
     assert checkpoints.load() is None
+    with pytest.raises(UserError, match="no best checkpoint yet"):
+        checkpoints.load("best")
     for update in (1, 9, 10, 11):
         checkpoints.save({"update": update}, update)
     checkpoints.save({"update": 9}, 11, best=True)
     assert [path.name for path in checkpoints.newest()] == ["update-00000011.zip", "update-00000010.zip"]
     assert checkpoints.load("best") == {"update": 9}
     assert checkpoints.load() == {"update": 11}
+    (tmp_path / "c/update-00000011.zip").write_bytes(b"PK")
+    warnings: list[str] = []
+    for set_aside in (False, True, False):
+        assert checkpoints.load(warn=warnings.append, set_aside=set_aside) == {"update": 10}
+    assert len(warnings) == 2
 
 
 def test_contract_tensorboard_hears_the_metrics(tiny: Callable[..., Path]) -> None:
@@ -186,7 +195,7 @@ def test_contract_wandb_writes_its_run_offline_into_the_run_folder(
     identity = load(Path("run")).tracker_id
     (written,) = Path("run/wandb").glob(f"offline-run-*-{identity}/run-{identity}.wandb")
     content = written.read_bytes()
-    for name in (b"train/nll", b"eval/nll_validation", b"mle/nll_test", b"vocabulary_size"):
+    for name in (b"train/nll", b"time/total_timesteps", b"mle/nll_test", b"vocabulary_size"):
         assert name in content
 
 

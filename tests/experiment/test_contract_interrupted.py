@@ -110,7 +110,7 @@ def interrupted(tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caps
 def test_contract_ctrl_c_saves_a_checkpoint_to_go_on_from(
     interrupted: Path, capsys: pytest.CaptureFixture[str], same: Callable[[Any, Any], bool]
 ) -> None:
-    assert [path.name for path in Checkpoints(interrupted / "checkpoints").newest()][0] == "update-00000009.zip"
+    assert Checkpoints(interrupted / "checkpoints").newest()[0].name == "update-00000009.zip"
     assert len(rows(interrupted)) == 9
     assert cli.main(["resume", "run"]) == 0
     assert cli.main(["train", "tiny.yaml", "--run.folder", "whole"]) == 0
@@ -189,3 +189,22 @@ def test_contract_full_disk_is_one_line_and_loses_no_checkpoint(
     assert cli.main(["resume", "run"]) == 0
     assert cli.main(["train", str(config), "--run.folder", "whole"]) == 0
     assert rows(Path("run")) == rows(Path("whole"))
+
+
+def test_contract_interrupted_while_evaluating_needs_no_training_again(
+    tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from lhy_rl.agents import MLE
+    from lhy_rl.experiment.evaluation import Evaluator
+
+    def press(self: Evaluator) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Evaluator, "full", press)
+        assert cli.main(["train", str(tiny()), "--run.folder", "run"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "lhy-rl: interrupted; continue with: lhy-rl resume run"
+    before = rows(Path("run"))
+    monkeypatch.setattr(MLE, "update", None)
+    assert cli.main(["resume", "run"]) == 0
+    assert rows(Path("run")) == before

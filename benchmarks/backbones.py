@@ -1,0 +1,135 @@
+"""How fast the backbones run over sequences with episode starts inside: one call against stepping through time.
+
+Each backbone's ``forward`` (cut at the starts, one call a layer) is timed beside its definition, the step
+loop of ``lhy_rl.nn.sequence.step_by_step``, and beside the loop of sb3-contrib's recurrent policies (torch's
+own module called for each step, its state multiplied by 1 - start). Forward and backward, one thread.
+
+    python -m benchmarks.backbones [--quick]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import matplotlib
+import torch
+from torch import Tensor, nn
+
+from benchmarks.harness import Row, alternate, arguments, progress, save
+from lhy_rl.nn.recurrent import Recurrent
+from lhy_rl.nn.sequence import cores, step_by_step
+
+STEPS, BATCH = 128, 8
+DENSITIES = (1 / 64, 1 / 20)  # share of steps at which an episode begins
+TARGET = "target of issue 2: 5 at T=128, B=8, H=64 with starts"
+
+
+def sb3_contrib_loop(layer: nn.RNNBase, x: Tensor, state: tuple[Tensor, ...], start: Tensor) -> Tensor:
+    """As sb3-contrib 2.9's ``RecurrentActorCriticPolicy._process_sequence`` does it; state (1, B, H) tensors."""
+    outputs = []
+    for x_t, start_t in zip(x, start, strict=True):
+        keep = (1.0 - start_t.float()).view(1, -1, 1)
+        state = tuple(keep * s for s in state)
+        y, new = layer(x_t[None], state if len(state) > 1 else state[0])
+        state = new if isinstance(new, tuple) else (new,)
+        outputs.append(y)
+    return torch.cat(outputs)
+
+
+def candidates(name: str, hidden: int, density: float, steps: int) -> dict[str, Callable[[], None]]:
+    """Forward and backward of a sum, in the three ways, on the same data; they are checked to agree."""
+    torch.manual_seed(0)
+    core = cores.get(name)(hidden, hidden)
+    assert isinstance(core, Recurrent)
+    x = torch.randn(steps, BATCH, hidden, requires_grad=True)
+    start = torch.rand(steps, BATCH) < density
+    start[steps // 2, 0] = True  # in small sizes too, at least one
+    state = core.initial_state(BATCH)
+    layer = core.layers[0]
+    assert isinstance(layer, nn.RNNBase)
+    ways: dict[str, Callable[[], Tensor]] = {
+        "one call": lambda: core(x, state, start)[0],
+        "step loop": lambda: step_by_step(core, x, state, start)[0],
+        "sb3-contrib loop": lambda: sb3_contrib_loop(layer, x, tuple(s.transpose(0, 1) for s in state), start),
+    }
+    with torch.no_grad():
+        expected = ways["step loop"]()
+        for way in ways.values():
+            torch.testing.assert_close(way(), expected, atol=1e-4, rtol=1e-4)
+
+    def measured(way: Callable[[], Tensor]) -> Callable[[], None]:
+        def run() -> None:
+            way().sum().backward()
+            core.zero_grad(set_to_none=True)
+            x.grad = None
+
+        return run
+
+    return {variant: measured(way) for variant, way in ways.items()}
+
+
+def measure(quick: bool, repeats: int) -> list[Row]:
+    """All rows: CPU-seconds (the least of the repeats) and ratios (their median)."""
+    steps, sizes = (24, (16,)) if quick else (STEPS, (64, 256))
+    cases = [(name, hidden, density) for name in cores.names() for hidden in sizes for density in DENSITIES]
+    rows = []
+    with progress(len(cases), "backbones") as advance:
+        for name, hidden, density in cases:
+            task = f"T={steps}, B={BATCH}, H={hidden}, starts 1/{round(1 / density)}"
+            seconds = alternate(candidates(name, hidden, density, steps), repeats)
+            for variant, times in seconds.items():
+                best = min(times)
+                rows.append(
+                    Row(task, name, variant, "CPU-seconds", best, best, max(times), repeats, steps * BATCH, best)
+                )
+            for variant in ("step loop", "sb3-contrib loop"):
+                ratios = [slow / fast for slow, fast in zip(seconds[variant], seconds["one call"], strict=True)]
+                reference = TARGET if variant == "step loop" and hidden == 64 else ""
+                rows.append(
+                    Row(
+                        task, name, f"one call over {variant}", "times faster",
+                        median(ratios), min(ratios), max(ratios), repeats, steps * BATCH, None, reference,
+                    )
+                )  # fmt: skip
+            advance(name)
+    return rows
+
+
+def draw(rows: list[Row], path: Path) -> None:
+    """Bars of the ratios, one panel a task."""
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    ratios = [row for row in rows if row.metric == "times faster"]
+    tasks = list(dict.fromkeys(row.task for row in ratios))
+    figure, axes = plt.subplots(1, len(tasks), figsize=(3.2 * len(tasks), 3.2), sharey=True, squeeze=False)
+    for axis, task in zip(axes[0], tasks, strict=True):
+        for shift, peer in enumerate(("step loop", "sb3-contrib loop")):
+            chosen = [row for row in ratios if row.task == task and row.variant.endswith(f"over {peer}")]
+            places = [i + 0.4 * shift for i in range(len(chosen))]
+            axis.bar(places, [row.value for row in chosen], 0.38, label=f"over the {peer}")
+        axis.set_xticks([i + 0.2 for i in range(len(chosen))], [row.agent for row in chosen])
+        axis.axhline(1, color="grey", linewidth=0.8)
+        axis.set_title(task.replace(", H", "\nH"), fontsize=9)
+    axes[0, 0].set_ylabel("times faster (CPU-seconds)")
+    axes[0, 0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Measure, save, draw."""
+    options = arguments(__doc__, seeds=15)
+    torch.set_num_threads(1)
+    rows = measure(options.quick, min(options.seeds, 3) if options.quick else options.seeds)
+    save("backbones", rows, options.output)
+    draw(rows, options.output / "backbones.png")
+    for row in rows:
+        print(f"{row.task}  {row.agent:5s} {row.variant:30s} {row.value:9.4f} {row.metric}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,376 @@
+"""SeqGAN on the synthetic language of its paper, beside everything that could explain it away.
+
+The papers report `nll_oracle` alone, and it proves nothing: any sharpening lowers it. So every model here is a point
+in the plane (`nll_oracle`, `nll_test`), both nats a token: what its sentences cost the oracle (quality), and what the
+oracle's sentences cost it (coverage). Maximum likelihood sampled at temperatures draws a front through the plane for
+nothing. The question is what lies below it: `gap_to_front` is a model's `nll_test` minus the front's at the same
+`nll_oracle`, seed by seed.
+
+    mle                      two generators: hidden 32 as in the paper, and hidden 64 with dropout
+    constant                 reward 1/2 for everything, no baseline: no information at all
+    permuted                 SeqGAN's rewards, dealt to the wrong sentences
+    true likelihood          reinforce on log p of the oracle itself
+    ideal                    the perfect discriminator D = p / (p + q), computable here: as the reward of each prefix,
+                             and as its logit log p - log q
+    seqgan                   credit (monte_carlo, prefix, critic), baseline on and off, objectives, with the training
+                             sentences' likelihood beside the reward, and the paper's discriminator with 16 rollouts
+
+Everything after `mle` begins at the same checkpoint of its seed. Finished pieces are kept in --cache, so that a
+stopped benchmark goes on where it was.
+
+    python -m benchmarks.seqgan_oracle                          # a seeded oracle of our own
+    python -m benchmarks.seqgan_oracle --oracle seqgan_oracle.npz   # the paper's
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+import lhy_rl  # noqa: F401  (registers the environments)
+from benchmarks import harness
+from lhy_rl import archive
+from lhy_rl.agents import MLE, Reinforce, SeqGAN
+from lhy_rl.agents.base import Agent, Metrics
+from lhy_rl.agents.rollout import Episodes
+from lhy_rl.functional.text_metrics import unique_ngrams
+from lhy_rl.nn.decoding import sample, token_log_probs
+from lhy_rl.nn.policy import ActorCritic
+
+TEMPERATURES = (1.5, 1.3, 1.2, 1.1, 1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
+METRICS = ("nll_oracle", "nll_test", "jsd", "unique_tokens", "unique_4grams", "gap_to_front", "nll_sum")
+
+
+# ---------------------------------------------------------------------------------------------- controls
+class Constant(Reinforce):
+    """Every token earns 1/2."""
+
+    def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
+        return 0.5 * episodes.mask, {}
+
+
+class Permuted(SeqGAN):
+    """The discriminator's rewards, dealt to other sentences."""
+
+    def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
+        credit, metrics = super().credit(episodes, values)
+        return credit[:, torch.randperm(credit.shape[1], generator=self.generator)], metrics
+
+
+class Ideal(Reinforce):
+    """The perfect discriminator of the present generator, p / (p + q), from both densities.
+
+    With ``logit`` a token earns log p - log q of itself and what follows, the gradient of -KL(q || p); otherwise D
+    of the prefix that it completes.
+    """
+
+    logit = False
+
+    def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
+        tokens = episodes.actions.T
+        state = tuple(s[0] for s in episodes.states)
+        with torch.no_grad():
+            q = self.policy.evaluate(episodes.obs, episodes.actions, state, episodes.start).log_prob  # (T, B)
+        p = self.task.oracle.token_log_probs(tokens).T  # type: ignore[attr-defined]
+        ratio = p - q
+        if self.logit:
+            return ratio.flip(0).cumsum(0).flip(0), {}
+        return torch.sigmoid(ratio.cumsum(0)), {}
+
+
+class IdealLogit(Ideal):
+    logit = True
+
+
+# ---------------------------------------------------------------------------------------------- variants
+@dataclass(frozen=True)
+class Variant:
+    """A way to go on from a checkpoint of maximum likelihood."""
+
+    name: str
+    kind: type[Agent]
+    options: dict[str, Any]
+    rounds: int
+    start: str = "mle"
+
+
+def variants(quick: bool) -> list[Variant]:
+    """All that the benchmark compares; learning rate and clip are the paper's (0.01, 5) unless the name says other."""
+    rounds, policy = (2, 3) if quick else (40, 100)
+    game = {
+        "discriminator": "cnn_small",
+        "rollouts": 1 if quick else 4,
+        "discriminator_pretrain_steps": 2 if quick else 300,
+        "discriminator_steps": 2 if quick else 8,
+        "discriminator_learning_rate": 1e-3,
+    }
+    mean, none = {"baseline": "mean"}, {"baseline": "none"}
+    recurrent = {**game, "credit": "prefix", "discriminator": "recurrent"}
+    energy = {**game, "discriminator": "autoencoder"}
+    gentle = {**game, **mean, "learning_rate": 1e-3, "likelihood_coef": 0.1, "normalize_advantage": True}
+    paper = {**game, "discriminator": "cnn", "rollouts": 16, "discriminator_learning_rate": 1e-4}
+    rows = [
+        Variant("constant, no baseline", Constant, {**none}, policy),
+        Variant("permuted, no baseline", Permuted, {**recurrent, **none}, rounds),
+        Variant("permuted, mean baseline", Permuted, {**recurrent, **mean}, rounds),
+        Variant("true likelihood, mean baseline", Reinforce, {**mean, "learning_rate": 1e-3}, policy),
+        Variant("ideal D of prefixes, no baseline", Ideal, {**none}, policy),
+        Variant("ideal D of prefixes, mean baseline", Ideal, {**mean}, policy),
+        Variant("ideal logit, mean baseline", IdealLogit, {**mean, "learning_rate": 1e-3}, policy),
+        Variant("seqgan monte_carlo, no baseline", SeqGAN, {**game, **none}, rounds),
+        Variant("seqgan monte_carlo, mean baseline", SeqGAN, {**game, **mean}, rounds),
+        Variant("seqgan prefix, no baseline", SeqGAN, {**recurrent, **none}, rounds),
+        Variant("seqgan prefix, mean baseline", SeqGAN, {**recurrent, **mean}, rounds),
+        Variant(
+            "seqgan critic", SeqGAN, {**game, "discriminator": "recurrent", "credit": "critic", "baseline": "critic"}, rounds
+        ),
+        *(
+            Variant(f"seqgan {name}, mean baseline", SeqGAN, {**game, **mean, "objective": name}, rounds)
+            for name in ("gan_saturating", "lsgan", "wgan", "wgan_gp")
+        ),
+        *(
+            Variant(f"seqgan {name}, mean baseline", SeqGAN, {**energy, **mean, "objective": name}, rounds)
+            for name in ("ebgan", "began")
+        ),
+        Variant("seqgan + likelihood", SeqGAN, {**gentle}, rounds),
+        Variant("permuted + likelihood", Permuted, {**gentle}, rounds),
+        Variant("seqgan + likelihood, from hidden 64", SeqGAN, {**gentle}, rounds, "mle hidden 64"),
+        Variant("ideal logit + likelihood, from hidden 64", IdealLogit, {**mean, "learning_rate": 1e-3,
+                "likelihood_coef": 0.1, "normalize_advantage": True}, policy, "mle hidden 64"),  # fmt: skip
+        Variant("seqgan, paper's cnn, 16 rollouts, no baseline", SeqGAN, {**paper, **none}, 50),
+    ]
+    return [row for row in rows if row.name in QUICK] if quick else rows
+
+
+QUICK = ("constant, no baseline", "ideal logit, mean baseline", "seqgan prefix, mean baseline")
+GENERATORS = {
+    "mle": {"hidden_size": 32, "embedding_size": 32, "init_std": 0.1},
+    "mle hidden 64": {"hidden_size": 64, "embedding_size": 64, "dropout": 0.5},
+}
+PRETRAINING = {  # learning rate, epochs (sequences.md: 14 epochs give 9.10; 16 and more with dropout)
+    "mle": (0.01, 14),
+    "mle hidden 64": (0.005, 18),
+}
+
+
+# ---------------------------------------------------------------------------------------------- measuring
+def make_env(settings: dict[str, Any]) -> Any:
+    return gymnasium.make_vec("lhy_rl/OracleText-v0", num_envs=64, **settings)
+
+
+def measure(policy: ActorCritic, env: Any, seed: int, temperature: float, n: int) -> dict[str, float]:
+    """A model's place in the plane and its diversity, from n sentences of its own and the test split."""
+    task, generator = env.unwrapped, torch.Generator().manual_seed(1000 + seed)
+    policy.eval()
+    own, test = sample(policy, task, n, generator, temperature), task.sequences("test")
+    p_own = task.log_likelihood(own.tokens)
+    q_own, q_test = (token_log_probs(policy, s, task, temperature).sum(1, dtype=np.float64) for s in (own, test))
+    p_test = task.log_likelihood(test.tokens)
+
+    def half(own_log: np.ndarray, other_log: np.ndarray) -> float:
+        return float((np.log(2) - np.logaddexp(0, other_log - own_log)).mean())
+
+    length = task.max_length
+    nll_oracle, nll_test = -p_own.mean() / length, -q_test.mean() / length
+    return {
+        "nll_oracle": nll_oracle,
+        "nll_test": nll_test,
+        "nll_sum": nll_oracle + nll_test,
+        "jsd": (half(p_test, q_test) + half(q_own, p_own)) / 2,
+        "unique_tokens": float(unique_ngrams(own.tokens.tolist(), 1)),
+        "unique_4grams": float(unique_ngrams(own.tokens.tolist(), 4)),
+    }
+
+
+def pretrain(start: str, seed: int, settings: dict[str, Any], quick: bool, cache: Path) -> dict[str, Any]:
+    """Maximum likelihood; leaves its checkpoint in the cache, gives its front."""
+    env, (rate, epochs) = make_env(settings), PRETRAINING[start]
+    begun = time.process_time()
+    agent = MLE(env, learning_rate=rate, seed=seed, **GENERATORS[start])
+    per_epoch = len(env.unwrapped.sequences("train")) * env.unwrapped.max_length
+    agent.learn((1 if quick else epochs) * per_epoch)
+    seconds = time.process_time() - begun
+    archive.write(checkpoint(cache, start, seed), agent.policy.state_dict())
+    sentences = 200 if quick else 4000
+    front = {str(t): measure(agent.policy, env, seed, t, sentences) for t in TEMPERATURES}
+    return {"cpu_seconds": seconds, "steps": agent.num_timesteps, "front": front}
+
+
+def go_on(variant: Variant, seed: int, settings: dict[str, Any], quick: bool, cache: Path) -> dict[str, Any]:
+    """Train a variant from its checkpoint; its places half-way and at the end."""
+    env = make_env(settings)
+    options = {**({} if not issubclass(variant.kind, SeqGAN) else {"pretrain_epochs": 0}), **variant.options}
+    begun = time.process_time()
+    agent = variant.kind(env, seed=seed, **options, **GENERATORS[variant.start])
+    agent.policy.load_state_dict(archive.read(checkpoint(cache, variant.start, seed)))
+    sentences, places = 200 if quick else 4000, []
+    for rounds in (variant.rounds // 2, variant.rounds - variant.rounds // 2):
+        agent.learn(rounds * 64 * env.unwrapped.max_length, reset_num_timesteps=False)
+        places.append(measure(agent.policy, env, seed, 1.0, sentences))
+    return {"cpu_seconds": time.process_time() - begun, "steps": agent.num_timesteps, "half": places[0], "end": places[1]}
+
+
+def checkpoint(cache: Path, start: str, seed: int) -> Path:
+    return cache / f"{start.replace(' ', '_')}-{seed}.zip"
+
+
+def cached(cache: Path, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A piece's result, computed once."""
+    path = cache / (name.replace(" ", "_").replace(",", "") + ".json")
+    if not path.exists():
+        torch.set_num_threads(1)
+        path.write_text(json.dumps(work()), "utf-8")
+    result: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return result
+
+
+def piece(job: tuple[str, int], settings: dict[str, Any], quick: bool, cache: Path) -> tuple[str, int, dict[str, Any]]:
+    """One cell of the table: a start or a variant, with a seed."""
+    name, seed = job
+    if name in GENERATORS:
+        return name, seed, cached(cache, f"{name}-{seed}", lambda: pretrain(name, seed, settings, quick, cache))
+    variant = next(v for v in variants(quick) if v.name == name)
+    return name, seed, cached(cache, f"{name}-{seed}", lambda: go_on(variant, seed, settings, quick, cache))
+
+
+# ---------------------------------------------------------------------------------------------- reporting
+def front_at(front: dict[str, dict[str, float]], nll_oracle: float) -> float:
+    """The front's nll_test at an nll_oracle, between its temperatures (nan outside)."""
+    x = np.array([p["nll_oracle"] for p in front.values()])
+    y = np.array([p["nll_test"] for p in front.values()])
+    order = np.argsort(x)
+    return float(np.interp(nll_oracle, x[order], y[order], left=np.nan, right=np.nan))
+
+
+def rows(results: dict[str, dict[int, dict[str, Any]]], names: list[str], task: str) -> list[harness.Row]:
+    """The table: the front of each start, then each variant at its end."""
+    table = []
+
+    def add(agent: str, variant: str, cells: list[dict[str, float]], runs: list[dict[str, Any]], note: str = "") -> None:
+        for metric in METRICS:
+            values = [cell[metric] for cell in cells if metric in cell]
+            if values:
+                seconds = float(np.mean([run["cpu_seconds"] for run in runs]))
+                table.append(
+                    harness.summarize(task, agent, variant, metric, values, runs[0]["steps"], seconds, note)
+                )
+
+    for start in GENERATORS:
+        runs = list(results[start].values())
+        for temperature in runs[0]["front"]:
+            note = REFERENCES.get((start, temperature), "")
+            add("mle", f"{start}, temperature {temperature}", [r["front"][temperature] for r in runs], runs, note)
+    for name in names:
+        variant = next(v for v in variants(False) if v.name == name)
+        runs = results[name]
+        cells = []
+        for seed, run in runs.items():
+            front = results[variant.start][seed]["front"]
+            cells.append({**run["end"], "gap_to_front": run["end"]["nll_test"] - front_at(front, run["end"]["nll_oracle"])})
+        add(variant.kind.__name__.lower(), name, cells, list(runs.values()), REFERENCES.get((name, ""), ""))
+    return table
+
+
+REFERENCES = {
+    ("mle", "1.0"): "nll_oracle 9.038 in Yu et al. 2017",
+    ("mle hidden 64", "1.0"): "best published nll_test 7.54 to 7.60 (Lu et al. 2019; Caccia et al. 2020)",
+    ("seqgan, paper's cnn, 16 rollouts, no baseline", ""): "nll_oracle 8.736 in Yu et al. 2017",
+}
+
+
+def picture(results: dict[str, dict[int, dict[str, Any]]], names: list[str], entropy: float, path: Path) -> None:
+    """The plane: fronts as lines, variants as points with their path from the start, seeds averaged."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(15, 6.5), width_ratios=(1, 1.35))
+    for axis, near in zip(axes, (False, True), strict=True):
+        for start, colour in zip(GENERATORS, ("0.35", "tab:blue"), strict=True):
+            runs = list(results[start].values())
+            line = [
+                (np.mean([r["front"][t]["nll_oracle"] for r in runs]), np.mean([r["front"][t]["nll_test"] for r in runs]))
+                for t in runs[0]["front"]
+            ]
+            axis.plot(*zip(*line, strict=True), "-o", ms=3, color=colour, label=f"{start}, temperatures" if near else None)
+        for k, name in enumerate(names):
+            runs = list(results[name].values())
+            x, y = (np.mean([r["end"][m] for r in runs]) for m in ("nll_oracle", "nll_test"))
+            marker = "s" if "seqgan" in name else "X" if "constant" in name or "permuted" in name else "^"
+            axis.plot(x, y, marker, ms=8, color=plt.get_cmap("tab20")(k % 20), mec="k", mew=0.4, label=name if near else None)
+        if near:
+            axis.set(xlim=(8.0, 10.2), ylim=(7.3, 9.2), title="near the start")
+            axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+        else:
+            axis.plot(entropy, entropy, "k*", ms=14)
+            axis.annotate("the oracle itself", (entropy, entropy), textcoords="offset points", xytext=(8, 4))
+            axis.set(title="the whole plane")
+        axis.set(xlabel="nll_oracle (quality), nats a token", ylabel="nll_test (coverage), nats a token")
+        axis.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def main() -> None:
+    extra = argparse.ArgumentParser(add_help=False)
+    extra.add_argument("--oracle", default=None, metavar="NPZ", help="the paper's oracle file; without it a seeded one")
+    extra.add_argument("--cache", type=Path, default=None, metavar="FOLDER", help="where finished pieces are kept")
+    extra.add_argument("--jobs", type=int, default=2, help="processes")
+    mine, rest = extra.parse_known_args()
+    sys.argv = [sys.argv[0], *rest]
+    common = harness.arguments(__doc__, seeds=3)
+    quick = common.quick
+
+    settings: dict[str, Any] = {"oracle_path": mine.oracle} if mine.oracle else {"oracle_seed": 0}
+    if quick:
+        settings = {"vocabulary_size": 50, "max_length": 6, "train_size": 640, "test_size": 200, "validation_size": 64}
+    name = "seqgan_oracle" if mine.oracle else "seqgan_own_oracle"
+    digest = hashlib.sha256(json.dumps([settings, quick], sort_keys=True).encode()).hexdigest()[:8]
+    cache = mine.cache or common.output / f".cache-{name}-{digest}"
+    cache.mkdir(parents=True, exist_ok=True)
+
+    seeds, names = range(common.seeds), [v.name for v in variants(quick)]
+    results: dict[str, dict[int, dict[str, Any]]] = {n: {} for n in (*GENERATORS, *names)}
+    stages = [[(n, s) for n in GENERATORS for s in seeds], [(n, s) for s in seeds for n in reversed(names)]]
+    context = multiprocessing.get_context("spawn")
+    with (
+        ProcessPoolExecutor(max_workers=mine.jobs, mp_context=context) as pool,
+        harness.progress(sum(map(len, stages)), "seqgan on the oracle") as advance,
+    ):
+        for stage in stages:
+            for done in as_completed([pool.submit(piece, job, settings, quick, cache) for job in stage]):
+                n, seed, result = done.result()
+                results[n][seed] = result
+                advance(f"{n}, seed {seed}")
+    results = {n: dict(sorted(cells.items())) for n, cells in results.items()}
+
+    task_env = make_env(settings).unwrapped
+    entropy, error = task_env.oracle.entropy(2000, task_env.max_length, torch.Generator().manual_seed(0))
+    task = "paper's oracle" if mine.oracle else "own oracle, seed 0"
+    table = [
+        harness.Row(task, "oracle", "itself", "entropy", entropy, entropy - 2 * error, entropy + 2 * error, 1,
+                    reference="5.754 for the paper's, measured"),  # fmt: skip
+        *rows(results, names, task),
+    ]
+    harness.save(name, table, common.output)
+    picture(results, names, entropy, common.output / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
