@@ -140,7 +140,7 @@ class Adversary:
         if self.objective.penalty_weight and self.network.training:
             longer = torch.maximum(lengths[:n], lengths[n:])
             penalty = self.objective.penalty_weight * gradient_penalty(
-                lambda z: self.network.judge(z, longer), embedded[:n], embedded[n:], self.generator
+                lambda z: self.network.judge(z, longer), embedded[:n], embedded[n:]
             )
         return scores[:n], scores[n:], penalty
 

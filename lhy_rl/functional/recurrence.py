@@ -20,18 +20,59 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 
+def run_rnn(x: Tensor, h0: Tensor, weight: Tensor, sizes: list[int]) -> Tensor:
+    """h' = tanh(x + U h)   (Elman 1990).
+
+    Args:
+        x: (R, H) packed, the inputs times W, with the biases.
+        h0: (S, H) first states, of the longest sequence first.
+        weight: (H, H), U.
+        sizes: Rows of each step, not growing, with sum R.
+
+    Returns:
+        (R, H) states, differentiable once.
+    """
+    return _RNN.apply(x, h0, weight, sizes)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def run_gru(x: Tensor, h0: Tensor, weight: Tensor, bias: Tensor, sizes: list[int]) -> Tensor:
+    """r, z = sigmoid(x_rz + U_rz h + b_rz),  n = tanh(x_n + r (U_n h + b_n)),  h' = (1 - z) n + z h.
+
+    (Cho et al. 2014, as torch computes it.) As :func:`run_rnn`, with x (R, 3H), U (3H, H) and b (3H,).
+    """
+    return _GRU.apply(x, h0, weight, bias, sizes)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def run_lstm(x: Tensor, h0: Tensor, c0: Tensor, weight: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
+    """i, f, g, o = sigmoid, sigmoid, tanh, sigmoid (x + U h),  c' = f c + i g,  h' = o tanh(c')   (Gers et al. 2000).
+
+    As :func:`run_rnn`, with x (R, 4H), U (4H, H) and first cells c0 (S, H); returns h and c, each (R, H).
+    """
+    return _LSTM.apply(x, h0, c0, weight, sizes)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _steps(sizes: list[int], *rows: Tensor) -> list[tuple[Tensor, ...]]:
+    """What each tensor holds of each step; a view costs as much as a small operation, so all are made at once."""
+    return list(zip(*(torch.split(r, sizes) for r in rows), strict=True))
+
+
+def _head(tensor: Tensor, size: int) -> Tensor:
+    """The first rows: the sequences that go on."""
+    return tensor if len(tensor) == size else tensor[:size]
+
+
 def _before(first: Tensor, rows: Tensor, sizes: list[int]) -> Tensor:
     """(R, H) what stood before each row: ``first`` (S, H) at step 0, then the rows of the step before."""
-    earlier = [first, *rows.split(sizes)[:-1]]
+    earlier = [first, *torch.split(rows, sizes)[:-1]]
     return torch.cat([step[:size] for step, size in zip(earlier, sizes, strict=True)])
 
 
 class _RNN(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, h0: Tensor, weight: Tensor, sizes: list[int]) -> Tensor:
-        y, h = torch.empty_like(x), h0
-        for x_t, y_t in zip(x.split(sizes), y.split(sizes), strict=True):
-            h = torch.addmm(x_t, h[: len(x_t)], weight.T, out=y_t).tanh_()
+        y, h, transposed = torch.empty_like(x), h0, weight.T
+        for size, (x_t, y_t) in zip(sizes, _steps(sizes, x, y), strict=True):
+            h = torch.addmm(x_t, _head(h, size), transposed, out=y_t).tanh_()
         ctx.save_for_backward(h0, weight, y)
         ctx.sizes = sizes
         return y
@@ -40,12 +81,10 @@ class _RNN(Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         h0, weight, y = ctx.saved_tensors
-        dh, dh0, dgate = grad.clone(), torch.zeros_like(h0), 1 - y * y  # dgate: the derivative, times dh in the loop
-        steps = list(zip(dh.split(ctx.sizes), dgate.split(ctx.sizes), strict=True))
-        for t in reversed(range(len(steps))):
-            dh_t, dgate_t = steps[t]
-            earlier = steps[t - 1][0][: len(dh_t)] if t else dh0
-            earlier.addmm_(dgate_t.mul_(dh_t), weight)
+        dgate, dh, dh0 = 1 - y * y, grad.clone(), torch.zeros_like(h0)  # dgate: tanh's slope, times dh in the loop
+        earlier = [dh0, *torch.split(dh, ctx.sizes)]
+        for (dgate_t, dh_t), earlier_t in reversed(list(zip(_steps(ctx.sizes, dgate, dh), earlier[:-1], strict=True))):
+            _head(earlier_t, len(dh_t)).addmm_(dgate_t.mul_(dh_t), weight)
         return dgate, dh0, dgate.T @ _before(h0, y, ctx.sizes), None
 
 
@@ -54,50 +93,49 @@ class _GRU(Function):
     def forward(ctx: Any, x: Tensor, h0: Tensor, weight: Tensor, bias: Tensor, sizes: list[int]) -> Tensor:
         width = h0.shape[1]
         gates, recurrent, y = torch.empty_like(x), torch.empty_like(x), x.new_empty(len(x), width)
-        parts = [p.split(sizes) for p in (*_two(x, width), *_two(gates, width), recurrent, y)]
-        h = h0
-        for x_rz, x_n, rz, n, u, y_t in zip(*parts, strict=True):
-            h = h[: len(n)]
-            torch.addmm(bias, h, weight.T, out=u)
-            torch.add(x_rz, u[:, : 2 * width], out=rz).sigmoid_()
-            torch.addcmul(x_n, rz[:, :width], u[:, 2 * width :], out=n).tanh_()
-            h = torch.lerp(n, h, rz[:, width:], out=y_t)  # (1 - z) n + z h
-        ctx.save_for_backward(h0, weight, gates, recurrent[:, 2 * width :], y)
+        (x_rz, x_n), (u_rz, u_n), (rz, n) = (torch.split(t, [2 * width, width], 1) for t in (x, recurrent, gates))
+        r, z = rz.chunk(2, 1)
+        h, transposed = h0, weight.T
+        for step in _steps(sizes, x_rz, x_n, recurrent, u_rz, u_n, rz, r, z, n, y):
+            x_rz_t, x_n_t, u_t, u_rz_t, u_n_t, rz_t, r_t, z_t, n_t, y_t = step
+            h = _head(h, len(y_t))
+            torch.addmm(bias, h, transposed, out=u_t)
+            torch.add(x_rz_t, u_rz_t, out=rz_t).sigmoid_()
+            torch.addcmul(x_n_t, r_t, u_n_t, out=n_t).tanh_()
+            h = torch.lerp(n_t, h, z_t, out=y_t)
+        ctx.save_for_backward(h0, weight, gates, u_n, y)
         ctx.sizes = sizes
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        h0, weight, gates, recurrent, y = ctx.saved_tensors
+        h0, weight, gates, u_n, y = ctx.saved_tensors
         r, z, n = gates.chunk(3, 1)
-        before = _before(h0, y, ctx.sizes)
-        slope_n = (1 - z) * (1 - n * n)
-        dgates = torch.stack([slope_n * recurrent * r * (1 - r), (before - n) * z * (1 - z), slope_n * r], 1)
-        dh, dh0 = grad.clone(), torch.zeros_like(h0)
-        steps = list(zip(dh.split(ctx.sizes), dgates.split(ctx.sizes), z.split(ctx.sizes), strict=True))
-        for t in reversed(range(len(steps))):
-            dh_t, dgates_t, z_t = steps[t]
-            earlier = steps[t - 1][0][: len(dh_t)] if t else dh0
-            dgates_t.mul_(dh_t[:, None])
-            earlier.addcmul_(dh_t, z_t).addmm_(dgates_t.flatten(1), weight)
-        flat = dgates.flatten(1)
-        dx = torch.cat([flat[:, : 2 * h0.shape[1]], slope_n.mul_(dh)], 1)
+        before, slope = _before(h0, y, ctx.sizes), (1 - z) * (1 - n * n)
+        dgates = torch.stack([slope * u_n * r * (1 - r), (before - n) * z * (1 - z), slope * r], 1)  # (R, 3, H)
+        dh, dh0, flat = grad.clone(), torch.zeros_like(h0), dgates.flatten(1)
+        earlier = [dh0, *torch.split(dh, ctx.sizes)]
+        steps = _steps(ctx.sizes, dgates, flat, dh, dh[:, None], z)
+        for (dgates_t, flat_t, dh_t, wide_t, z_t), earlier_t in reversed(list(zip(steps, earlier[:-1], strict=True))):
+            dgates_t.mul_(wide_t)
+            _head(earlier_t, len(dh_t)).addcmul_(dh_t, z_t).addmm_(flat_t, weight)
+        dx = torch.cat([flat[:, : 2 * h0.shape[1]], slope.mul_(dh)], 1)
         return dx, dh0, flat.T @ before, flat.sum(0), None
 
 
 class _LSTM(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, h0: Tensor, c0: Tensor, weight: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
-        width = h0.shape[1]
-        gates, y, cells, squashed = torch.empty_like(x), *(x.new_empty(3, len(x), width).unbind())
-        h, c = h0, c0
-        for x_t, gates_t, y_t, c_t, s_t in zip(*(p.split(sizes) for p in (x, gates, y, cells, squashed)), strict=True):
-            torch.addmm(x_t, h[: len(x_t)], weight.T, out=gates_t)
-            in_forget, new, out = gates_t.split([2 * width, width, width], 1)
-            i, f = in_forget.sigmoid_().chunk(2, 1)
-            c = torch.mul(f, c[: len(x_t)], out=c_t).addcmul_(i, new.tanh_())
-            h = torch.mul(out.sigmoid_(), torch.tanh(c, out=s_t), out=y_t)
+        gates, (y, cells, squashed) = torch.empty_like(x), x.new_empty(3, len(x), h0.shape[1])
+        i, f, g, o = gates.chunk(4, 1)
+        h, c, transposed = h0, c0, weight.T
+        for step in _steps(sizes, x, gates, gates[:, : 2 * h0.shape[1]], i, f, g, o, y, cells, squashed):
+            x_t, gates_t, if_t, i_t, f_t, g_t, o_t, y_t, c_t, squashed_t = step
+            torch.addmm(x_t, _head(h, len(x_t)), transposed, out=gates_t)
+            if_t.sigmoid_()
+            c = torch.mul(f_t, _head(c, len(x_t)), out=c_t).addcmul_(i_t, g_t.tanh_())
+            h = torch.mul(o_t.sigmoid_(), torch.tanh(c, out=squashed_t), out=y_t)
         ctx.save_for_backward(h0, c0, weight, gates, y, cells, squashed)
         ctx.sizes = sizes
         return y, cells
@@ -107,24 +145,24 @@ class _LSTM(Function):
     def backward(ctx: Any, grad_h: Tensor, grad_c: Tensor) -> tuple[Tensor | None, ...]:
         h0, c0, weight, gates, y, cells, squashed = ctx.saved_tensors
         i, f, g, o = gates.chunk(4, 1)
-        slope_c = o * (1 - squashed * squashed)
+        before, slope = _before(c0, cells, ctx.sizes), o * (1 - squashed * squashed)
         dgates = torch.stack(
-            [g * i * (1 - i), _before(c0, cells, ctx.sizes) * f * (1 - f), i * (1 - g * g), squashed * o * (1 - o)], 1
+            [g * i * (1 - i), before * f * (1 - f), i * (1 - g * g), squashed * o * (1 - o)], 1
+        )  # (R, 4, H)
+        dh, dc, dh0, dc0, flat = (
+            grad_h.clone(),
+            grad_c.clone(),
+            torch.zeros_like(h0),
+            torch.zeros_like(c0),
+            dgates.flatten(1),
         )
-        dh, dc, dh0, dc0 = grad_h.clone(), grad_c.clone(), torch.zeros_like(h0), torch.zeros_like(c0)
-        steps = list(zip(*(p.split(ctx.sizes) for p in (dh, dc, dgates, slope_c, f)), strict=True))
-        for t in reversed(range(len(steps))):
-            dh_t, dc_t, dgates_t, slope_t, f_t = steps[t]
-            earlier_h, earlier_c = (e[: len(dh_t)] for e in (steps[t - 1] if t else (dh0, dc0))[:2])
+        earlier = [(dh0, dc0), *_steps(ctx.sizes, dh, dc)]
+        steps = _steps(ctx.sizes, dgates[:, :3], dgates[:, 3], flat, dh, dc, dc[:, None], slope, f)
+        for step, (earlier_h, earlier_c) in reversed(list(zip(steps, earlier[:-1], strict=True))):
+            difg_t, do_t, flat_t, dh_t, dc_t, wide_t, slope_t, f_t = step
             dc_t.addcmul_(dh_t, slope_t)
-            dgates_t[:, :3].mul_(dc_t[:, None])
-            dgates_t[:, 3].mul_(dh_t)
-            earlier_c.addcmul_(dc_t, f_t)
-            earlier_h.addmm_(dgates_t.flatten(1), weight)
-        flat = dgates.flatten(1)
+            difg_t.mul_(wide_t)
+            do_t.mul_(dh_t)
+            _head(earlier_c, len(dc_t)).addcmul_(dc_t, f_t)
+            _head(earlier_h, len(dh_t)).addmm_(flat_t, weight)
         return flat, dh0, dc0, flat.T @ _before(h0, y, ctx.sizes), None
-
-
-def _two(gates: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """The first two gates and the third, (R, 2H) and (R, H)."""
-    return gates[:, : 2 * width], gates[:, 2 * width :]

@@ -50,7 +50,8 @@ def invert_cumulative(weights: Tensor, generator: torch.Generator | None = None)
         (N,) int64; never a token of weight 0.
     """
     n, v = weights.shape
-    uniform = torch.rand(n, 1, generator=generator, device=weights.device)
+    owner = weights.device if generator is None else generator.device
+    uniform = torch.rand(n, 1, generator=generator, device=owner).to(weights.device)
     full = v // BLOCK * BLOCK
     blocks = weights[:, :full].reshape(n, -1, BLOCK).sum(-1) if full else weights.new_empty(n, 0)
     if full < v:

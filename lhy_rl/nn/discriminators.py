@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lhy_rl.functional.convolution import convolve_max
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.sequence import SequenceBackbone, cores
 from lhy_rl.registry import Registry
@@ -117,12 +118,11 @@ class ConvolutionalDiscriminator(Discriminator):
         return self.embedding(tokens)  # type: ignore[no-any-return]
 
     def judge(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        n, steps, e = embedded.shape
-        embedded = embedded.contiguous()
-        pooled = []
-        for (width, _), convolution in zip(self.windows, self._layers(), strict=True):
-            window = embedded.as_strided((n, steps - width + 1, width * e), (steps * e, e, 1))
-            pooled.append(convolution(window).amax(1))  # (N, maps)
+        # a map's bias is the same at every place: it is added to the greatest sum only
+        pooled = [
+            convolve_max(embedded, layer.weight, width) + layer.bias
+            for (width, _), layer in zip(self.windows, self._layers(), strict=True)
+        ]
         return self._top(torch.cat(pooled, 1))
 
     def _top(self, pooled: Tensor) -> Tensor:

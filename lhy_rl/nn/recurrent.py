@@ -1,41 +1,45 @@
-"""RNN, GRU and LSTM as sequence backbones, through torch's fused kernels.
+"""RNN, GRU and LSTM as sequence backbones: any number of episodes inside a sequence, one run a layer.
 
 Training data are T steps of B environments, and episodes begin anywhere inside. Stepping through time to
-reset the state there costs small kernel calls at every step. Instead the sequences are cut at the starts,
-the pieces are padded to one length and run in one call a layer.
+reset the state there costs small kernel calls at every step. Instead the sequences are cut at the starts
+and the pieces, packed by length without padding, run side by side (:mod:`lhy_rl.functional.recurrence` on a
+CPU, cuDNN on a GPU); without starts inside, torch's fused kernels run on the sequences as they are.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
+from lhy_rl.functional.recurrence import run_gru, run_lstm, run_rnn
 from lhy_rl.nn.sequence import SequenceBackbone, State
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """How (T, B) sequences fall into S pieces at the starts, padded to the longest piece, L steps.
+    """How (T, B) sequences fall into S pieces at the starts, the longest first, packed (``PackedSequence``'s layout).
 
     Attributes:
-        column: (S,) the sequence that a piece is from, ascending.
+        column: (S,) the sequence that a piece is from.
         first: (S,) the step at which it begins.
-        length: (S,) its steps.
-        rows: (L, S) the row of the flattened (T*B) data at each place; padding repeats the piece's last row.
-        place: (T*B,) the place, in flattened (L*S), of each row.
+        sizes: Pieces that have a step 0, a step 1, ...; the sum is T*B.
+        rows: (T*B,) the row of the flattened (T*B) data that each packed row is.
         last: (B,) the last piece of each sequence.
+        end: (B,) the packed row at which it ends.
     """
 
     column: Tensor
     first: Tensor
-    length: Tensor
+    sizes: list[int]
     rows: Tensor
-    place: Tensor
     last: Tensor
+    end: Tensor
 
     @classmethod
     def cut(cls, start: Tensor) -> Pieces:
@@ -45,17 +49,23 @@ class Pieces:
         begin[:, 0] = True
         column, first = begin.nonzero(as_tuple=True)
         length = torch.diff(column * steps + first, append=first.new_tensor([steps * batch]))
-        step = torch.arange(int(length.max()), device=start.device)[:, None]
-        rows = (first + torch.minimum(step, length - 1)) * batch + column
-        inside = step < length
-        place = torch.empty(steps * batch, dtype=torch.long, device=start.device)
-        place[rows[inside]] = inside.flatten().nonzero()[:, 0]
-        last = torch.diff(column, append=column.new_tensor([batch])).nonzero()[:, 0]
-        return cls(column, first, length, rows, place, last)
+        length, order = length.sort(descending=True, stable=True)
+        column, first = column[order], first[order]
+        step = torch.arange(int(length[0]), device=start.device)[:, None]
+        inside = step < length  # (longest, S)
+        sizes = inside.sum(1)
+        rows = ((first + step) * batch + column)[inside]
+        last = torch.empty(batch, dtype=torch.long, device=start.device)
+        ends = (first + length == steps).nonzero()[:, 0]
+        last[column[ends]] = ends
+        end = (sizes.cumsum(0) - sizes)[length[last] - 1] + last
+        return cls(column, first, sizes.tolist(), rows, last, end)
 
 
 class Recurrent(SequenceBackbone):
     """Torch recurrent layers under the backbone contract; the state is (B, layers, H) tensors.
+
+    With starts inside the sequences it is differentiable once.
 
     Args:
         input_size: E, width of the inputs.
@@ -78,36 +88,37 @@ class Recurrent(SequenceBackbone):
         return (weight.new_zeros(batch_size, len(self.layers), self.output_size),) * self.state_tensors
 
     def forward(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
-        pieces = None
-        if len(start) > 1 and bool(start[1:].any()):
-            pieces = Pieces.cut(start)
-            state = tuple(s[pieces.column] for s in state)
-            start = (pieces.first > 0) | start[0, pieces.column]
-        else:
-            start = start[0]
-        state = self.reset(state, start)
+        if len(start) == 1 or not bool(start[1:].any()):
+            return self._through_layers(x, self.reset(state, start[0]), None)
+        pieces = Pieces.cut(start)
+        state = tuple(s[pieces.column] for s in state)
+        state = self.reset(state, (pieces.first > 0) | start[0, pieces.column])
+        packed, final = self._through_layers(x.flatten(0, 1).index_select(0, pieces.rows), state, pieces)
+        y = torch.empty_like(packed).index_copy(0, pieces.rows, packed)
+        return y.reshape(*start.shape, -1), final
+
+    def _through_layers(self, x: Tensor, state: State, pieces: Pieces | None) -> tuple[Tensor, State]:
+        """(T, B, E), or packed (T*B, E), to outputs and the final states of the B sequences."""
         finals = []
         for depth, layer in enumerate(self.layers):
             initial = tuple(s[:, depth].contiguous() for s in state)
-            x, final = self._run_layer(layer, x, initial, pieces)
+            if pieces is not None and not x.is_cuda:
+                states = self.run(layer, x, initial, pieces.sizes)
+                x, final = states[0], tuple(s[pieces.end] for s in states)
+            else:
+                given = tuple(s[None] for s in initial)
+                packed = x if pieces is None else PackedSequence(x, torch.tensor(pieces.sizes))
+                y, ended = layer(packed, given if self.state_tensors > 1 else given[0])
+                final = tuple(s[0] for s in (ended if self.state_tensors > 1 else (ended,)))
+                x = y
+                if pieces is not None:
+                    x, final = y.data, tuple(s[pieces.last] for s in final)
             finals.append(final)
         return x, tuple(torch.stack(tensors, 1) for tensors in zip(*finals, strict=True))
 
-    def _run_layer(self, layer: nn.Module, x: Tensor, initial: State, pieces: Pieces | None) -> tuple[Tensor, State]:
-        """One layer over (T, B, E); the final state is that of the B sequences."""
-        given = tuple(s[None] for s in initial)
-        hx = given if self.state_tensors > 1 else given[0]
-        if pieces is None:
-            y, final = layer(x, hx)
-            return y, tuple(s[0] for s in (final if self.state_tensors > 1 else (final,)))
-        padded = x.flatten(0, 1)[pieces.rows]  # (L, S, E)
-        y, _ = layer(padded, hx)  # (L, S, H)
-        outputs = y.flatten(0, 1)[pieces.place].reshape(*x.shape[:2], -1)
-        return outputs, self._final_state(layer, padded, y, initial, pieces)
-
-    def _final_state(self, layer: Any, x: Tensor, y: Tensor, initial: State, pieces: Pieces) -> State:
-        """The state at the end of each sequence's last piece, (B, H) tensors; here the output is all the state."""
-        return (y[pieces.length[pieces.last] - 1, pieces.last],)
+    @abstractmethod
+    def run(self, layer: Any, x: Tensor, initial: State, sizes: list[int]) -> State:
+        """One layer over packed rows (R, E): its states after each, (R, H) tensors, the output first."""
 
 
 class RNN(Recurrent):
@@ -115,11 +126,19 @@ class RNN(Recurrent):
 
     network = nn.RNN
 
+    def run(self, layer: Any, x: Tensor, initial: State, sizes: list[int]) -> State:
+        x = F.linear(x, layer.weight_ih_l0, layer.bias_ih_l0 + layer.bias_hh_l0)
+        return (run_rnn(x, initial[0], layer.weight_hh_l0, sizes),)
+
 
 class GRU(Recurrent):
     """Gated recurrent unit (Cho et al. 2014)."""
 
     network = nn.GRU
+
+    def run(self, layer: Any, x: Tensor, initial: State, sizes: list[int]) -> State:
+        x = F.linear(x, layer.weight_ih_l0, layer.bias_ih_l0)
+        return (run_gru(x, initial[0], layer.weight_hh_l0, layer.bias_hh_l0, sizes),)
 
 
 class LSTM(Recurrent):
@@ -128,22 +147,6 @@ class LSTM(Recurrent):
     network = nn.LSTM
     state_tensors = 2
 
-    def _final_state(self, layer: Any, x: Tensor, y: Tensor, initial: State, pieces: Pieces) -> State:
-        """The fused kernel gives the cell state only behind the padding; it follows from the outputs.
-
-        With all h known, the gates of all steps are one matrix product, and c' = f c + i g unrolls to
-        c_n = c_0 prod_t f_t + sum_t i_t g_t prod_{s>t} f_s, the products being sums of log-sigmoids.
-        """
-        last, steps = pieces.last, int(pieces.length[pieces.last].max())
-        hidden = initial[0][last][None]  # (1, B, H)
-        before = torch.cat([hidden, y[: steps - 1, last]])  # (steps, B, H): h before each step
-        gates = F.linear(x[:steps, last], layer.weight_ih_l0, layer.bias_ih_l0) + F.linear(
-            before, layer.weight_hh_l0, layer.bias_hh_l0
-        )
-        i, f, g, _ = gates.chunk(4, -1)
-        inside = (torch.arange(steps, device=x.device)[:, None] < pieces.length[last])[..., None]
-        log_forget = F.logsigmoid(f).masked_fill(~inside, 0.0)
-        kept_from = log_forget.flip(0).cumsum(0).flip(0)  # log prod of f from each step on
-        written = torch.sigmoid(i) * torch.tanh(g) * (kept_from - log_forget).exp() * inside
-        cell = initial[1][last] * kept_from[0].exp() + written.sum(0)
-        return y[pieces.length[last] - 1, last], cell
+    def run(self, layer: Any, x: Tensor, initial: State, sizes: list[int]) -> State:
+        x = F.linear(x, layer.weight_ih_l0, layer.bias_ih_l0 + layer.bias_hh_l0)
+        return run_lstm(x, initial[0], initial[1], layer.weight_hh_l0, sizes)
