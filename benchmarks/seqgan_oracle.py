@@ -118,11 +118,12 @@ def variants(quick: bool) -> list[Variant]:
         "discriminator_steps": 2 if quick else 8,
         "discriminator_learning_rate": 1e-3,
     }
+    few = 1 if quick else 2
     mean, none = {"baseline": "mean"}, {"baseline": "none"}
     recurrent = {**game, "credit": "prefix", "discriminator": "recurrent"}
     energy = {**game, "discriminator": "autoencoder"}
     gentle = {**game, **mean, "learning_rate": 1e-3, "likelihood_coef": 0.1, "normalize_advantage": True}
-    paper = {**game, "discriminator": "cnn", "rollouts": 16, "discriminator_learning_rate": 1e-4}
+    paper = {**game, "discriminator": "cnn", "rollouts": 16, "discriminator_learning_rate": 1e-4, "discriminator_steps": 4}
     rows = [
         Variant("constant, no baseline", Constant, {**none}, policy),
         Variant("permuted, no baseline", Permuted, {**recurrent, **none}, rounds),
@@ -139,11 +140,11 @@ def variants(quick: bool) -> list[Variant]:
             "seqgan critic", SeqGAN, {**game, "discriminator": "recurrent", "credit": "critic", "baseline": "critic"}, rounds
         ),
         *(
-            Variant(f"seqgan {name}, mean baseline", SeqGAN, {**game, **mean, "objective": name}, rounds)
+            Variant(f"seqgan {name}, mean baseline", SeqGAN, {**game, **mean, "objective": name, "rollouts": few}, rounds)
             for name in ("gan_saturating", "lsgan", "wgan", "wgan_gp")
         ),
         *(
-            Variant(f"seqgan {name}, mean baseline", SeqGAN, {**energy, **mean, "objective": name}, rounds)
+            Variant(f"seqgan {name}, mean baseline", SeqGAN, {**energy, **mean, "objective": name, "rollouts": few}, rounds)
             for name in ("ebgan", "began")
         ),
         Variant("seqgan + likelihood", SeqGAN, {**gentle}, rounds),
@@ -151,7 +152,7 @@ def variants(quick: bool) -> list[Variant]:
         Variant("seqgan + likelihood, from hidden 64", SeqGAN, {**gentle}, rounds, "mle hidden 64"),
         Variant("ideal logit + likelihood, from hidden 64", IdealLogit, {**mean, "learning_rate": 1e-3,
                 "likelihood_coef": 0.1, "normalize_advantage": True}, policy, "mle hidden 64"),  # fmt: skip
-        Variant("seqgan, paper's cnn, 16 rollouts, no baseline", SeqGAN, {**paper, **none}, 50),
+        Variant("seqgan, paper's cnn, 16 rollouts, no baseline", SeqGAN, {**paper, **none}, 40),
     ]
     return [row for row in rows if row.name in QUICK] if quick else rows
 
