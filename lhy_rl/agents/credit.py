@@ -46,13 +46,19 @@ def monte_carlo_credit(
         (T, B), 0 behind the ends.
     """
     tokens, lengths = episodes.sentences(task), episodes.lengths  # (B, max_length)
-    credit = torch.zeros_like(episodes.rewards)
-    columns = torch.arange(len(lengths), device=lengths.device)
-    credit[lengths - 1, columns] = reward(tokens, lengths)
-    for position in range(1, int(lengths.max())):  # tokens in the prefix
+    prefixes: list[tuple[int, Tensor]] = []  # tokens in the prefix, and whose prefix
+    written, ends = [tokens], [lengths]
+    for position in range(1, int(lengths.max())):
         going = (lengths > position).nonzero()[:, 0]
         finished = tokens[going].repeat_interleave(rollouts, 0)
         memory = index_state(tuple(s[position] for s in episodes.states), going)
-        ends = complete(policy, task, finished, position, repeat_state(memory, rollouts), generator)
-        credit[position - 1, going] = reward(finished, ends).reshape(-1, rollouts).mean(1)
+        ends.append(complete(policy, task, finished, position, repeat_state(memory, rollouts), generator))
+        written.append(finished)
+        prefixes.append((position, going))
+    # the judge reads all sentences at once: it is faster with many
+    final, *finished_rewards = torch.split(reward(torch.cat(written), torch.cat(ends)), [len(w) for w in written])
+    credit = torch.zeros_like(episodes.rewards)
+    credit[lengths - 1, torch.arange(len(lengths), device=lengths.device)] = final
+    for (position, going), rewards in zip(prefixes, finished_rewards, strict=True):
+        credit[position - 1, going] = rewards.reshape(-1, rollouts).mean(1)
     return credit

@@ -31,6 +31,14 @@ from lhy_rl.nn.policy import ActorCritic
 BASELINES = ("none", "mean", "critic", "self_critical")
 
 
+def mean_and_std(returns: Tensor) -> Metrics:
+    """Episode returns (B,) as metrics."""
+    return {
+        "rollout/ep_rew_mean": float(returns.mean()),
+        "rollout/ep_rew_std": float(returns.std(correction=0)),
+    }
+
+
 class Reinforce(Agent):
     """Policy gradient over whole episodes. A timestep is an environment step.
 
@@ -133,7 +141,7 @@ class Reinforce(Agent):
             episodes.rewards, self.gamma * episodes.mask.float(), torch.zeros_like(episodes.rewards[0])
         )
         total = episodes.rewards.sum(0)
-        return returns, {"rollout/ep_rew_mean": float(total.mean()), "rollout/ep_rew_std": float(total.std(correction=0))}
+        return returns, mean_and_std(total)
 
     def greedy_return(self) -> Tensor:
         """(B,) or scalar: return of the greedy episodes from the starts of the last ones."""

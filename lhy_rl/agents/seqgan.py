@@ -22,7 +22,7 @@ from torch import Tensor
 from lhy_rl.agents.adversary import Adversary
 from lhy_rl.agents.base import Environment, Metrics, check, positive
 from lhy_rl.agents.credit import Reward, monte_carlo_credit
-from lhy_rl.agents.reinforce import Reinforce
+from lhy_rl.agents.reinforce import Reinforce, mean_and_std
 from lhy_rl.agents.rollout import Episodes
 from lhy_rl.errors import UserError, suggest
 from lhy_rl.functional.returns import generalized_advantages
@@ -140,7 +140,7 @@ class SeqGAN(Reinforce):
         final = credit[lengths - 1, torch.arange(len(lengths), device=credit.device)]
         if self.credit_by == "critic":
             final = reward(tokens, lengths)
-        return credit, {"rollout/ep_rew_mean": float(final.mean()), "rollout/ep_rew_std": float(final.std(correction=0))}
+        return credit, mean_and_std(final)
 
     def _spread(self, reward: Tensor, values: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
         """(T, B) targets of the critic, GAE + V, of a reward at the last token."""

@@ -13,6 +13,7 @@ def sample_categorical(
     generator: torch.Generator | None = None,
     temperature: float = 1.0,
     top_k: int | None = None,
+    memory: Tensor | None = None,
 ) -> Tensor:
     """One draw a row from softmax(logits / temperature), by inverse distribution function.
 
@@ -21,6 +22,7 @@ def sample_categorical(
         generator: Owner of the randomness; one uniform number a row is taken from it.
         temperature: Above 1 flattens, below 1 sharpens, 0 takes the best.
         top_k: Keep only the k best tokens.
+        memory: (N or more, V) where the probabilities are written, for a caller in a hurry.
 
     Returns:
         (N,) int64.
@@ -33,7 +35,8 @@ def sample_categorical(
         return token.gather(-1, choice[:, None])[:, 0]
     if temperature != 1.0:
         logits = logits / temperature
-    return invert_cumulative(torch.softmax(logits, -1), generator)
+    out = None if memory is None else memory[: len(logits)]
+    return invert_cumulative(torch.softmax(logits, -1, out=out), generator)
 
 
 def invert_cumulative(weights: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -22,6 +22,8 @@ from lhy_rl.registry import Registry
 Scorer = Callable[[Tensor, Tensor], Tensor]
 """(N, T) tokens and (N,) lengths to (N,) outputs, without gradient and without dropout."""
 
+TABLE_ROWS, TOP_ROWS = 128, 256  # sentences at a time, so that what is between stays in the cache
+
 discriminators = Registry(
     "discriminator",
     {
@@ -94,8 +96,8 @@ class ConvolutionalDiscriminator(Discriminator):
     """Convolutions of many widths, max over time, a highway layer, one output (Yu et al. 2017, section 3.2).
 
     A convolution over embedded tokens is a sum of rows: the filter's k-th column times a token's
-    embedding depends on the token alone. Scoring many sentences therefore starts with a table of all
-    these products and only adds up rows (:meth:`scorer`).
+    embedding depends on the token alone. Scoring many sentences therefore makes a table of all these
+    products and only adds up rows (:meth:`scorer`).
     """
 
     filters: tuple[tuple[int, int], ...] = (
@@ -132,34 +134,41 @@ class ConvolutionalDiscriminator(Discriminator):
         vocabulary = self.embedding.num_embeddings
         if sentences * self.windows[-1][0] < vocabulary:  # few sentences: the tables cost more than they save
             return super().scorer(sentences)
-        tables, biases = self._tables(), [layer.bias for layer in self._layers()]
 
         @torch.no_grad()
         def score(tokens: Tensor, lengths: Tensor) -> Tensor:
-            pooled = []
-            for (width, _), table, bias in zip(self.windows, tables, biases, strict=True):
-                places = tokens.unfold(1, width, 1) + torch.arange(width, device=tokens.device) * vocabulary
-                sums = F.embedding_bag(places.reshape(-1, width), table, mode="sum")  # (N * windows, maps)
-                pooled.append(sums.reshape(len(tokens), -1, sums.shape[1]).amax(1) + bias)
+            pooled = self._pool_by_table(tokens)
             with evaluating(self):
-                return self._top(torch.cat(pooled, 1))
+                return torch.cat([self._top(part) for part in torch.split(pooled, TOP_ROWS)])
 
         return score
 
     def _layers(self) -> list[nn.Linear]:
         return cast(list[nn.Linear], list(self.convolutions))
 
-    @torch.no_grad()
-    def _tables(self) -> list[Tensor]:
-        """For each filter (width * V, maps): every token's contribution at every place of the window."""
-        embedding, tables = self.embedding.weight, []
+    def _pool_by_table(self, tokens: Tensor) -> Tensor:
+        """(N, T) tokens to the greatest sum of each map, (N, maps), filter by filter.
+
+        The table of a filter, (width, V, maps), holds every token's contribution at every place of the window.
+        """
+        embedding = self.embedding.weight
         v, e = embedding.shape
-        for (width, maps), convolution in zip(self.windows, self._layers(), strict=True):
-            table = embedding.new_empty(width, v, maps)
-            for place, weight in enumerate(torch.split(convolution.weight, e, 1)):
-                torch.mm(embedding, weight.T, out=table[place])
-            tables.append(table.flatten(0, 1))
-        return tables
+        pooled = embedding.new_empty(len(tokens), self.output.in_features)
+        # one memory for all tables: fresh memory costs more than the products that are written to it
+        memory = embedding.new_empty(max(width * maps for width, maps in self.windows) * v)
+        first = 0
+        for (width, maps), layer in zip(self.windows, self._layers(), strict=True):
+            table = memory[: width * v * maps].view(width, v, maps)
+            for contribution, weight in zip(table, torch.split(layer.weight, e, 1), strict=True):
+                torch.mm(embedding, weight.T, out=contribution)
+            place = torch.arange(width, device=tokens.device) * v
+            for row in range(0, len(tokens), TABLE_ROWS):
+                windows = tokens[row : row + TABLE_ROWS].unfold(1, width, 1)  # (n, places, width)
+                sums = F.embedding_bag((windows + place).reshape(-1, width), table.flatten(0, 1), mode="sum")
+                best = sums.reshape(*windows.shape[:2], maps).amax(1)
+                pooled[row : row + TABLE_ROWS, first : first + maps] = best + layer.bias
+            first += maps
+        return pooled
 
 
 class SmallConvolutionalDiscriminator(ConvolutionalDiscriminator):

@@ -1,0 +1,105 @@
+"""The benchmarks run in small and say something; the documentation's tables are what the results say."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.harness import Row, alternate, interval, load, save, summarize
+from benchmarks.tables import ROOT, documents, rewritten
+from lhy_rl.errors import UserError
+
+
+def quick(name, folder):
+    """Run ``--quick`` as a user does; its rows."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--output", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    picture = folder / f"{name}.png"
+    assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 5_000
+    rows = load(name, folder)
+    assert {path.name for path in folder.iterdir()} == {f"{name}.json", f"{name}.png"}
+    for row in rows:
+        assert all(math.isfinite(x) for x in (row.value, row.low, row.high))
+        assert row.low <= row.value <= row.high and row.seeds > 0
+    return rows
+
+
+def test_backbones(tmp_path):
+    rows = quick("backbones", tmp_path)
+    assert {row.agent for row in rows} >= {"rnn", "gru", "lstm"}
+    ratios = [row.value for row in rows if row.variant == "one call over step loop"]
+    assert len(ratios) >= 6 and all(ratio > 1.2 for ratio in ratios)  # 5 and more at full size
+
+
+def test_seqgan_speed(tmp_path):
+    rows = quick("seqgan_speed", tmp_path)
+    pieces = {row.task.split(":")[0] for row in rows}
+    assert pieces == {"generator step", "sampling", "MLE epoch", "discriminator epoch"}
+    for piece in pieces:
+        mine = [row for row in rows if row.task.startswith(piece)]
+        (bound,) = [row.value for row in mine if row.variant == "arithmetic bound"]
+        (ours,) = [row.value for row in mine if row.variant == "lhy_rl" and row.metric == "CPU-seconds"]
+        assert 0 < bound < ours  # nothing is faster than its arithmetic
+    faster = {row.task.split(":")[0]: row.value for row in rows if row.metric == "times faster"}
+    assert faster["sampling"] > 1.5 and faster["discriminator epoch"] > 1.2
+
+
+def test_an_interval_is_the_interquartile_mean_and_its_bootstrap():
+    assert interval([3.0, 1.0]) == (2.0, 1.0, 3.0)  # too few for quartiles: mean, least, greatest
+    value, low, high = interval([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 1000.0])
+    assert value == pytest.approx(3.5)  # of 2, 3, 4, 5: the middle half
+    assert interval([1.0, 2.0, 3.0, 4.0, 90.0])[0] == pytest.approx((0.75 * 2 + 3 + 0.75 * 4) / 2.5)
+    assert low < value < high
+    assert interval(range(50)) == interval(range(50))  # the resamples are fixed
+
+
+def test_rows_come_back_as_they_were_saved(tmp_path):
+    rows = [summarize("t", "a", "v", "m", [1.0, 2.0], steps=3, cpu_seconds=0.5, reference="1 (A 2020)")]
+    save("x", rows, tmp_path)
+    assert load("x", tmp_path) == rows
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_candidates_take_turns():
+    calls = []
+    seconds = alternate({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2)
+    assert calls == ["a", "b"] * 3  # the first round is not measured
+    assert {name: len(times) for name, times in seconds.items()} == {"a": 2, "b": 2}
+
+
+ROWS = [
+    Row("game", "ppo", "plain", "reward", 1234.5, 1000.25, 2000.0, 5, 100, 2.5, "best | known"),
+    Row("game", "ppo", "fast", "share", 0.51234, 0.51234, 0.51234, 5),
+]
+
+
+def test_a_table_is_made_of_the_rows_that_fit(tmp_path):
+    save("game", ROWS, tmp_path)
+    text = 'Before\n<!-- table: game variant="pl*" metric=reward -->\nold\n<!-- end -->\nafter\n'
+    assert rewritten(text, tmp_path) == (
+        'Before\n<!-- table: game variant="pl*" metric=reward -->\n'
+        "| task | agent | variant | value | runs | steps | CPU-seconds | reference |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        "| game | ppo | plain | 1,234 [1,000, 2,000] | 5 | 100 | 2.5 | best \\| known |\n"
+        "<!-- end -->\nafter\n"
+    )
+    assert "| game | ppo | fast | 0.512 |" in rewritten("<!-- table: game metric=share -->\n<!-- end -->", tmp_path)
+    with pytest.raises(UserError, match="did you mean 'metric'"):
+        rewritten("<!-- table: game metrik=share -->\n<!-- end -->", tmp_path)
+    with pytest.raises(ValueError, match="no row fits"):
+        rewritten("<!-- table: game metric=other -->\n<!-- end -->", tmp_path)
+
+
+def test_a_table_without_results_is_noticed(tmp_path):
+    empty = "<!-- table: later -->\n<!-- end -->"
+    assert rewritten(empty, tmp_path) == empty
+    with pytest.raises(FileNotFoundError, match=r"python -m benchmarks\.later"):
+        rewritten("<!-- table: later -->\n| 1 |\n<!-- end -->", tmp_path)
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_the_documents_hold_what_the_results_say(path):
+    text = path.read_text("utf-8")
+    assert rewritten(text) == text, "run python -m benchmarks.tables"
