@@ -9,6 +9,8 @@ is replaced by the rows of benchmarks/results/NAME.json. A filter is FIELD=PATTE
 shell, quoted where it holds a space: metric="times faster" task="*H=64*". Fields that are the same filter's
 exact words, or empty in all rows, have no column.
 
+With `wide="METRIC METRIC ..."` the table has a row for each agent and variant and a column for each metric.
+
     python -m benchmarks.tables
 """
 
@@ -75,6 +77,28 @@ def table(rows: list[Row], filters: dict[str, str]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def wide_table(rows: list[Row], metrics: list[str], filters: dict[str, str]) -> str:
+    """The rows that fit as a Markdown table with the metrics side by side.
+
+    Raises:
+        ValueError: no row fits.
+    """
+    cells: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        if row.metric in metrics and all(fnmatchcase(str(getattr(row, k)), v) for k, v in filters.items()):
+            cells.setdefault((row.agent, row.variant), {})[row.metric] = row
+    if not cells:
+        raise ValueError(f"no row has one of {metrics} and fits {filters}")
+    agents = len({agent for agent, _ in cells}) > 1
+    heading = [*(["agent"] if agents else []), "variant", *metrics, "runs", "reference"]
+    lines = [heading, ["---"] * len(heading)]
+    for (agent, variant), found in cells.items():
+        some = next(iter(found.values()))
+        values = [cell(found[metric], "value") if metric in found else "" for metric in metrics]
+        lines.append([*([agent] if agents else []), variant, *values, str(some.seeds), cell(some, "reference")])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def rewritten(text: str, folder: Path = RESULTS) -> str:
     """A document with its tables made anew; a marker without results must hold no table.
 
@@ -89,7 +113,9 @@ def rewritten(text: str, folder: Path = RESULTS) -> str:
                 raise FileNotFoundError(f"the table {name!r} has no results; run python -m benchmarks.{name}")
             return match[0]
         pairs = dict(part.split("=", 1) for part in shlex.split(filters))
-        return begin + table(load(name, folder), pairs) + end
+        wide = pairs.pop("wide", None)
+        rows = load(name, folder)
+        return begin + (wide_table(rows, wide.split(), pairs) if wide else table(rows, pairs)) + end
 
     return MARKED.sub(replace, text)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 COMMANDS = {
-    "list": "what there is: configurations, agents, environments, backbones",
+    "list": "what there is: configurations, agents, environments, and their parts",
     "train": "train an agent from a configuration",
     "resume": "continue a run that was stopped or killed",
     "evaluate": "measure a run's policies again",
@@ -83,7 +83,8 @@ def explain(error: Exception) -> tuple[str | None, int]:
         advice = "; make room: a run that had begun keeps its whole checkpoints (lhy-rl resume)" if full else ""
         return f"{what}{where}{advice}", 2
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("lhy_rl"):
-        return f"the package {error.name!r} is not installed: pip install 'lhy-rl[all]', or {error.name} alone", 2
+        package = error.name.partition(".")[0]
+        return f"the package {package!r} is not installed: pip install 'lhy-rl[all]', or {package} alone", 2
     if type(error).__name__ == "Interrupted":
         return str(error), 128 + error.signal  # type: ignore[attr-defined]
     return None, 1
@@ -147,7 +148,7 @@ def run_parser(command: str, example: str, checkpoint: bool = True) -> Parser:
 
 def command_list(arguments: list[str]) -> int:
     made = parser("list", "lhy-rl list agents")
-    kinds = ["configurations", "agents", "environments", "backbones"]
+    kinds = ["configurations", "agents", "environments", "backbones", "discriminators", "objectives"]
     made.add_argument("kind", nargs="?", choices=kinds, help="only these (default: everything)")
     chosen = made.parse_args(arguments).kind
     from lhy_rl.experiment.listing import listing
@@ -298,7 +299,7 @@ def output_console() -> Console:
     """For results; as wide as needed where nobody's terminal sets a width."""
     from rich.console import Console
 
-    return Console() if sys.stdout.isatty() else Console(width=160)
+    return Console() if sys.stdout.isatty() else Console(width=180)
 
 
 if __name__ == "__main__":

@@ -143,9 +143,15 @@ class Reinforce(Agent):
         total = episodes.rewards.sum(0)
         return returns, mean_and_std(total)
 
-    def greedy_return(self) -> Tensor:
-        """(B,) or scalar: return of the greedy episodes from the starts of the last ones."""
-        return self.credit(self.collect(self._seed, deterministic=True), torch.zeros(()))[0][0]
+    def greedy_returns(self, steps: int) -> Tensor:
+        """(T, B): what the greedy episodes, from the starts of the last ones, get from each step on.
+
+        Behind a greedy episode's end stands what its last step got.
+        """
+        greedy = self.collect(self._seed, deterministic=True)
+        returns, _ = self.credit(greedy, torch.zeros_like(greedy.rewards))
+        step = torch.arange(steps, device=returns.device)[:, None]
+        return returns.gather(0, torch.minimum(step, greedy.lengths - 1))
 
     # ------------------------------------------------------------------ update
     def improve(self, episodes: Episodes) -> Metrics:
@@ -199,7 +205,7 @@ class Reinforce(Agent):
         if self.baseline == "critic":
             return values
         if self.baseline == "self_critical":
-            return self.greedy_return()
+            return self.greedy_returns(len(returns))
         return torch.zeros_like(returns)
 
     @torch.no_grad()

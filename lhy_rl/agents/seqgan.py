@@ -153,10 +153,10 @@ class SeqGAN(Reinforce):
         )
         return (advantage + values) * mask
 
-    def greedy_return(self) -> Tensor:
+    def greedy_returns(self, steps: int) -> Tensor:
         greedy = self.collect(self._seed, deterministic=True)
         tokens, lengths = greedy.sentences(self.task), greedy.lengths
-        return self.adversary.reward(len(tokens))(tokens, lengths)
+        return self.adversary.reward(len(tokens))(tokens, lengths).expand(steps, -1)
 
     # ------------------------------------------------------------------ preparation
     @property

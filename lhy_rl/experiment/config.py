@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 SECTIONS = ("env", "agent", "run")
+WITH_EXPONENT = re.compile(r"\d+(\.\d*)?[eE]\+?\d{1,3}")  # 1e6 is a whole number, too, to the one who types it
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,10 @@ def load(name: str, overrides: dict[str, str] | None = None) -> Config:
     path, values = find(name), merge(name, overrides)
     parser = parser_for(values, name)
     check_keys(values, parser)
+    for key in overrides or {}:
+        if options(parser)[key].type is int and WITH_EXPONENT.fullmatch(str(reach(values, key))):
+            number = float(reach(values, key))
+            place(values, key, int(number) if number.is_integer() else number)
     try:
         parsed = parser.parse_object(values)
     except argparse.ArgumentError as error:
@@ -212,7 +217,8 @@ def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
         ours = [known for known in gymnasium.registry if known.startswith("lhy_rl/")]
         known = sorted(gymnasium.registry) if not env_id.startswith("lhy_rl/") else ours
         error = suggest(env_id, known, "environment")
-        raise UserError(str(error).split(" allowed:")[0].rstrip(";") + f"; ours: {', '.join(sorted(ours))}")
+        said = str(error).split(" allowed:")[0].rstrip(";")
+        raise UserError(said + (" " if said.endswith("?") else "; ") + f"ours: {', '.join(sorted(ours))}")
     entry = spec.vector_entry_point or spec.entry_point
     if isinstance(entry, str):
         module, _, attribute = entry.partition(":")
@@ -252,9 +258,13 @@ def check_keys(values: dict[str, Any], parser: ArgumentParser, prefix: str = "")
             continue
         if prefix:
             section = prefix.rstrip(".")
-            owner = f"option of {section} {values.get({'env': 'id', 'agent': 'name'}.get(section, ''), '')}".rstrip()
+            owner = f"{section} {values.get({'env': 'id', 'agent': 'name'}.get(section, ''), '')!r}".removesuffix(" ''")
             inside = [name.removeprefix(prefix) for name in allowed if name.startswith(prefix)]
-            raise suggest(key, inside, owner)
+            error = str(suggest(key, inside, "option"))
+            raise UserError(error.replace(repr(key), f"{key!r} of {owner}", 1))
+        same = [name for name in allowed if name.partition(".")[2] == dotted]
+        if same:
+            raise UserError(f"unknown key {dotted!r}; did you mean {' or '.join(map(repr, same))}?")
         raise suggest(dotted, [*(name for name in allowed if "." not in name), *SECTIONS], "key")
 
 

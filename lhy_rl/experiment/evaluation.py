@@ -7,6 +7,7 @@ One number alone misleads: a policy that repeats its best sentence has a splendi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -98,22 +99,24 @@ class Evaluator:
         test = task.sequences("test")
         heard = part(test, REFERENCES)
         references = BleuScorer(cut_sentences(heard.tokens, task.end_token, heard.lengths))
+        real = part(task.sequences("validation"), self.sentences)
         for name, policy in self.agent.policies.items():
             with judged(policy) as generator:
                 written = sample(policy, task, self.sentences, generator)
                 likelihood = {"nll_test": nll_per_token(policy, test, task)}
-            result.table[name] = self.judge(written, likelihood, references)
+            result.table[name] = self.judge(written, likelihood, references, len(real))
             result.samples[name] = decode(task, written, self.samples)
-        real = part(task.sequences("validation"), self.sentences)
-        result.table[REAL] = self.judge(real, {}, references)
+        result.table[REAL] = self.judge(real, {}, references, len(real))
         result.samples[REAL] = decode(task, real, self.samples)
         return result
 
-    def judge(self, written: TokenSequences, likelihood: dict[str, float], references: BleuScorer) -> dict[str, float]:
-        """One row of the table."""
+    def judge(
+        self, written: TokenSequences, likelihood: dict[str, float], references: BleuScorer, equal: int
+    ) -> dict[str, float]:
+        """One row of the table; ``equal`` as :func:`overlap` takes it."""
         task = self.env.unwrapped
         true = {"nll_oracle": true_nll(task, written)} if known_density(task) else {}
-        return true | likelihood | overlap(written, references, task)
+        return true | likelihood | overlap(written, references, task, equal)
 
     def quick(self) -> tuple[dict[str, float], float]:
         """The policy in training, in a moment.
@@ -199,8 +202,12 @@ def write_sentences(
         raise UserError("this run's environment is not a text task; it has no sentences to sample")
     if policy is not None and policy not in agent.policies:
         raise suggest(policy, agent.policies, "policy")
-    if n < 1 or temperature < 0 or (top_k is not None and top_k < 1):
-        raise UserError(f"-n {n}, --temperature {temperature}, --top-k {top_k}: needs n >= 1, temperature >= 0, k >= 1")
+    if n < 1:
+        raise UserError(f"the number of sentences, -n, is {n}; it must be at least 1")
+    if not 0 <= temperature < math.inf:
+        raise UserError(f"temperature is {temperature}; it must be a number of 0 (greedy) or more")
+    if top_k is not None and top_k < 1:
+        raise UserError(f"top-k is {top_k}; it must be at least 1")
     chosen = agent.policy if policy is None else agent.policies[policy]
     with judged(chosen, seed) as generator:
         if method == "beam":
@@ -236,15 +243,21 @@ def true_nll(task: Any, sequences: TokenSequences) -> float:
     return float(-np.sum(task.log_likelihood(sequences.tokens)) / sequences.lengths.sum())
 
 
-def overlap(written: TokenSequences, references: BleuScorer, task: TextTask) -> dict[str, float]:
-    """BLEU against references, BLEU against each other, and how much of what is written is different."""
+def overlap(written: TokenSequences, references: BleuScorer, task: TextTask, equal: int) -> dict[str, float]:
+    """BLEU against references, BLEU against each other, and how much of what is written is different.
+
+    Args:
+        equal: How many sentences the measures of diversity take. The more there are, the more they repeat each other,
+            so every row must have as many.
+    """
     from lhy_rl.functional.text_metrics import cut_sentences, distinct_n, self_bleu
 
     sentences = cut_sentences(written.tokens, task.end_token, written.lengths)
     row = {f"bleu{n}": value for n, value in references.score(sentences).items()}
-    row |= {f"self_bleu{n}": value for n, value in self_bleu(sentences).items()}
-    row |= {f"distinct{n}": distinct_n(sentences, n) for n in (2, 3)}
-    row["unique"] = len(set(map(tuple, sentences))) / len(sentences)
+    compared = sentences[:equal]
+    row |= {f"self_bleu{n}": value for n, value in self_bleu(compared).items()}
+    row |= {f"distinct{n}": distinct_n(compared, n) for n in (2, 3)}
+    row["unique"] = len(set(map(tuple, compared))) / len(compared)
     row["mean_length"] = float(np.mean([len(sentence) for sentence in sentences]))
     return row
 

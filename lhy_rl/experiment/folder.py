@@ -95,6 +95,8 @@ def choose_path(name: str, folder: str | None) -> Path:
         UserError: the folder asked for has something in it, or cannot be written.
     """
     if folder is not None:
+        if not folder:
+            raise UserError("run.folder is empty; give a new folder, or null for runs/<name>")
         path = Path(folder)
         if path.exists() and not path.is_dir():
             raise UserError(f"run.folder {folder!r} is a file; give a new folder")

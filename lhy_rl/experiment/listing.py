@@ -1,19 +1,22 @@
-"""What there is, with a line on each: configurations, agents, environments, backbones."""
+"""What there is, with a line on each: configurations, agents, environments and the parts chosen by name."""
 
 from __future__ import annotations
 
 import inspect
 from typing import Any
 
+from lhy_rl.registry import Registry
+
 
 def listing(kind: str) -> list[tuple[str, str]]:
-    """Names and summaries of one kind: ``configurations``, ``agents``, ``environments`` or ``backbones``."""
-    return {
-        "configurations": _configurations,
-        "agents": _agents,
-        "environments": _environments,
-        "backbones": _backbones,
-    }[kind]()
+    """Names and summaries of one kind: ``configurations``, ``environments``, or a registry's: ``agents``, ..."""
+    if kind == "configurations":
+        return _configurations()
+    if kind == "environments":
+        return _environments()
+    registry = {"agents": _agents, "backbones": _backbones, "discriminators": _discriminators, "objectives": _objectives}
+    found: Registry = registry[kind]()
+    return [(name, _summary(found.get(name))) for name in found.names()]
 
 
 def _configurations() -> list[tuple[str, str]]:
@@ -27,10 +30,10 @@ def _configurations() -> list[tuple[str, str]]:
     return rows
 
 
-def _agents() -> list[tuple[str, str]]:
+def _agents() -> Registry:
     from lhy_rl.agents import agents
 
-    return [(name, _summary(agents.get(name))) for name in agents.names()]
+    return agents
 
 
 def _environments() -> list[tuple[str, str]]:
@@ -39,10 +42,22 @@ def _environments() -> list[tuple[str, str]]:
     return [(row.id, row.summary) for row in TABLE]
 
 
-def _backbones() -> list[tuple[str, str]]:
+def _backbones() -> Registry:
     from lhy_rl.nn.sequence import cores
 
-    return [(name, _summary(cores.get(name))) for name in cores.names()]
+    return cores
+
+
+def _discriminators() -> Registry:
+    from lhy_rl.nn.discriminators import discriminators
+
+    return discriminators
+
+
+def _objectives() -> Registry:
+    from lhy_rl.functional.adversarial import objectives
+
+    return objectives
 
 
 def _summary(thing: Any) -> str:

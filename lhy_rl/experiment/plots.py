@@ -138,12 +138,12 @@ def policies(table: dict[str, dict[str, float]]) -> Figure | None:
     colours = dict(zip([name for name in table if name != REAL], COLOURS, strict=False)) | {REAL: "#a0aec0"}
     for ax, (title, names) in zip(axes, shown, strict=True):
         width = 0.8 / len(table)
-        for i, (policy, row) in enumerate(table.items()):
-            for j, metric in enumerate(names):
-                if metric in row:
-                    x = j + (i - (len(table) - 1) / 2) * width
-                    ax.bar(x, row[metric], 0.92 * width, color=colours[policy], label=policy if j == 0 else None)
-                    ax.text(x, row[metric], f"{row[metric]:.2f}", ha="center", va="bottom", fontsize=7, color="#4a5568")
+        for j, metric in enumerate(names):
+            having = [policy for policy, row in table.items() if metric in row]
+            for i, policy in enumerate(having):
+                value, x = table[policy][metric], j + (i - (len(having) - 1) / 2) * width
+                ax.bar(x, value, 0.92 * width, color=colours[policy], label=policy if j == 0 else None)
+                ax.text(x, value, f"{value:.2f}", ha="center", va="bottom", fontsize=7, color="#4a5568")
         ax.set_title(title, loc="left")
         ax.set_xticks(range(len(names)), [name.replace("_", " ") for name in names])
         ax.grid(axis="x", visible=False)

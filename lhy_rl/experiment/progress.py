@@ -25,7 +25,7 @@ SHOWN = {  # metric: its label; those that a run has are shown, two where there 
     "train/nll": "nll",
     "train/loss": "loss",
 }
-WIDE = 110  # columns of a terminal with room for everything
+WIDE = 120  # columns of a terminal with room for everything
 QUIET_SECONDS = 15.0
 
 
@@ -45,7 +45,8 @@ class ProgressDisplay:
         self.bar: Progress | None = None
         self.wide = console.width >= WIDE
         if console.is_terminal:
-            columns: list[ProgressColumn] = [TextColumn("[bold]{task.description}"), BarColumn(30 if self.wide else 14)]
+            bar = BarColumn(min(30, console.width - 108) if self.wide else 14)
+            columns: list[ProgressColumn] = [TextColumn("[bold]{task.description}"), bar]
             columns += [MofNCompleteColumn(), TimeElapsedColumn()] if self.wide else [TaskProgressColumn()]
             columns += [TimeRemainingColumn(compact=True), TextColumn("[cyan]{task.fields[text]}")]
             self.bar = Progress(*columns, console=console)
@@ -69,6 +70,8 @@ class ProgressDisplay:
         self.phase = agent.phase
         if self.bar:
             if new_phase or self.task is None:
+                if self.task is not None:  # the phase before ended with the update that began this one
+                    self.bar.update(self.task, completed=self.bar.tasks[self.task].total)
                 self.task = self.bar.add_task(agent.phase, total=total, text="")
             self.bar.update(self.task, completed=min(done, total), total=total, text=text)
         elif new_phase or time.monotonic() - self.printed > QUIET_SECONDS:

@@ -89,8 +89,13 @@ def load(path: Path, which: str = "newest", console: Console | None = None) -> R
 
     Args:
         which: ``newest`` or ``best``.
+
+    Raises:
+        UserError: no such run, or no such checkpoint.
     """
     place = RunFolder(path)
+    if which == "newest" and not Checkpoints(place.checkpoints).newest():
+        raise UserError(f"{str(place.checkpoints)!r} has no checkpoints; lhy-rl resume {path} trains the run anew")
     run = Run(place.config(), console)
     run.load(place, which, cut=False)
     return run

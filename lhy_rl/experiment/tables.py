@@ -7,6 +7,7 @@ from typing import Any
 from rich.columns import Columns
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
 
@@ -23,22 +24,26 @@ def print_result(console: Console, result: dict[str, Any]) -> None:
 
     table: dict[str, dict[str, float]] = result["table"]
     metrics = [name for name in SHOWN if any(name in row for row in table.values())]
-    drawn = Table(title=f"{result['agent']} on {result['environment']}", title_justify="left")
-    if console.width < 100 and len(metrics) > 6:  # metrics down the page
-        drawn.add_column("metric")
+    best = {name: best_row(table, name) for name in metrics}
+
+    def cell(policy: str, name: str) -> str:
+        text = number(table[policy].get(name))
+        return f"[bold]{text}[/]" if best[name] == policy else text
+
+    title = f"{result['agent']} on {result['environment']}"
+    headings = [name + ARROWS.get(GLOSSARY[name][0], "") for name in metrics]
+    drawn = Table("policy", title=title, title_justify="left")
+    for heading in headings:
+        drawn.add_column(heading, justify="right", no_wrap=True)
+    for policy in table:
+        cells = (cell(policy, name) for name in metrics)
+        drawn.add_row(escape(policy), *cells, style="dim" if policy == REAL else None)
+    if Measurement.get(console, console.options.update(width=10_000), drawn).maximum > console.width:
+        drawn = Table("metric", title=title, title_justify="left")  # too wide: metrics down the page
         for policy in table:
-            drawn.add_column(escape(policy), justify="right")
-        for name in metrics:
-            drawn.add_row(name + ARROWS.get(GLOSSARY[name][0], ""), *(number(row.get(name)) for row in table.values()))
-    else:
-        drawn.add_column("policy")
-        for name in metrics:
-            drawn.add_column(name.replace("self_", "self-") + ARROWS.get(GLOSSARY[name][0], ""), justify="right")
-        best = {name: best_row(table, name) for name in metrics}
-        for policy, row in table.items():
-            cells = [number(row.get(name)) for name in metrics]
-            bold = [f"[bold]{c}[/]" if best[n] == policy else c for n, c in zip(metrics, cells, strict=True)]
-            drawn.add_row(escape(policy), *bold, style="dim" if policy == REAL else None)
+            drawn.add_column(escape(policy), justify="right", style="dim" if policy == REAL else None)
+        for heading, name in zip(headings, metrics, strict=True):
+            drawn.add_row(heading, *(cell(policy, name) for policy in table))
     console.print(drawn)
     width = console.width // 2 - 1 if console.width >= 100 else console.width
     panels = [

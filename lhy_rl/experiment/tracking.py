@@ -30,7 +30,9 @@ class WandbTracker(Tracker):
 
     def __init__(self, options: RunOptions, folder: Path, config: dict[str, Any], run_id: str) -> None:
         wandb = require("wandb")
-        mode = os.environ.get("WANDB_MODE") or ("online" if wandb.api.api_key else "offline")
+        wandb.setup(settings=wandb.Settings(silent=True))
+        logged_in = wandb.login(prompt=False, verify=False)
+        mode = os.environ.get("WANDB_MODE") or ("online" if logged_in else "offline")
         self.run = wandb.init(
             project=options.project,
             name=folder.name,

@@ -33,9 +33,10 @@ def _windows(x: Tensor, width: int) -> Tensor:
 class _ConvolveMax(torch.autograd.Function):
     """Of a map's outputs on a sentence one window won, and only that one passes a gradient on.
 
-    So a map's weight gradient is a weighted sum of N windows, not of N * places: gathering them
-    (``embedding_bag``) costs a third of the dense product. The backward pass is made of differentiable
-    operations, for gradient penalties. Of equal windows the last one wins.
+    So a map's weight gradient is a weighted sum of N windows, not of N * places, and a window's gradient is
+    a weighted sum of the maps that it won: gathering them (``embedding_bag``) costs a third of the dense
+    products. The backward pass is made of differentiable operations, for gradient penalties. Of equal
+    windows the last one wins.
     """
 
     @staticmethod
@@ -53,17 +54,26 @@ class _ConvolveMax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, winner = ctx.saved_tensors
-        (n, steps, e), width, winner = x.shape, ctx.width, winner.long()
+        (n, steps, e), width = x.shape, ctx.width
         places = steps - width + 1
+        sentence = torch.arange(n, device=x.device)[:, None]
         dx = dweight = None
         if ctx.needs_input_grad[0]:
-            dense = grad.new_zeros(n, places, len(weight)).scatter(1, winner[:, None], grad[:, None])
-            dwindows = (dense.flatten(0, 1) @ weight).reshape(n, places, width, e)
+            place, order = winner.sort(1)  # the maps that each window won: a bag for each
+            every = torch.arange(places, dtype=place.dtype, device=x.device).repeat(n, 1)
+            bags = torch.searchsorted(place, every) + sentence * len(weight)
+            dwindows = F.embedding_bag(
+                order.flatten(),
+                weight,
+                bags.flatten(),
+                mode="sum",
+                per_sample_weights=grad.gather(1, order).flatten(),
+            ).reshape(n, places, width, e)
             dx = torch.zeros_like(x)
             for k in range(width):
                 dx[:, k : k + places] += dwindows[:, :, k]
         if ctx.needs_input_grad[1]:
-            row = winner + torch.arange(n, device=x.device)[:, None] * places
+            row = winner + sentence * places
             dweight = F.embedding_bag(
                 row.T.contiguous(), _windows(x, width), mode="sum", per_sample_weights=grad.T.contiguous()
             )

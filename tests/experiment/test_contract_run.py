@@ -215,10 +215,16 @@ def test_contract_wandb_is_offline_and_resumes_the_same_run(
             calls.append(("finish", None))
 
     class FakeWandb:
-        class api:
-            api_key = None
-
         Settings = dict
+
+        @staticmethod
+        def setup(settings: Any) -> None:
+            assert settings == {"silent": True}
+
+        @staticmethod
+        def login(prompt: bool, verify: bool) -> bool:
+            assert (prompt, verify) == (False, False)  # nobody is asked, nothing is sent
+            return False
 
         @staticmethod
         def init(**options: Any) -> FakeRun:
