@@ -86,10 +86,11 @@ def load(name: str, overrides: dict[str, str] | None = None) -> Config:
     path, values = find(name), merge(name, overrides)
     parser = parser_for(values, name)
     check_keys(values, parser)
-    for key in overrides or {}:
-        if options(parser)[key].type is int and WITH_EXPONENT.fullmatch(str(reach(values, key))):
-            number = float(reach(values, key))
-            place(values, key, int(number) if number.is_integer() else number)
+    for key in set(overrides or ()) & set(options(parser)):
+        value = str(reach(values, key))
+        whole = describe(options(parser)[key]) == "a whole number"
+        if whole and WITH_EXPONENT.fullmatch(value) and float(value).is_integer():
+            place(values, key, int(float(value)))
     try:
         parsed = parser.parse_object(values)
     except argparse.ArgumentError as error:

@@ -153,19 +153,25 @@ class Evaluator:
 
     def mean_return(self) -> dict[str, float]:
         """Episodic return of the deterministic policy, with the evaluation's seed."""
+        from gymnasium.vector import AutoresetMode
+
         env = self.make_env()
+        # some of Gymnasium's vector environments know this mode only: the step after an end is no step, but the reset
+        resets_by_a_step = env.metadata.get("autoreset_mode") is AutoresetMode.NEXT_STEP
         try:
             obs, _ = env.reset(seed=SEED)
-            state, start = None, np.ones(env.num_envs, dtype=bool)
+            state, start, ended = None, np.ones(env.num_envs, dtype=bool), np.zeros(env.num_envs, dtype=bool)
             total, length = np.zeros(env.num_envs), np.zeros(env.num_envs)
             finished: list[tuple[float, float]] = []
             while len(finished) < self.episodes:
                 action, state = self.agent.predict(obs, state=state, episode_start=start, deterministic=True)
                 obs, reward, terminated, truncated, _ = env.step(action)
-                total, length = total + reward, length + 1
-                start = terminated | truncated
-                finished += [(float(total[i]), float(length[i])) for i in np.flatnonzero(start)]
-                total, length = np.where(start, 0.0, total), np.where(start, 0.0, length)
+                played = ~ended if resets_by_a_step else np.ones(env.num_envs, dtype=bool)
+                total, length = total + np.where(played, reward, 0.0), length + played
+                ended = (terminated | truncated) & played
+                start = ~played if resets_by_a_step else ended
+                finished += [(float(total[i]), float(length[i])) for i in np.flatnonzero(ended)]
+                total, length = np.where(ended, 0.0, total), np.where(ended, 0.0, length)
         finally:
             env.close()
         returns, lengths = np.array(finished[: self.episodes]).T

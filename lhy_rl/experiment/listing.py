@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 from lhy_rl.registry import Registry
@@ -14,8 +15,7 @@ def listing(kind: str) -> list[tuple[str, str]]:
         return _configurations()
     if kind == "environments":
         return _environments()
-    registry = {"agents": _agents, "backbones": _backbones, "discriminators": _discriminators, "objectives": _objectives}
-    found: Registry = registry[kind]()
+    found: Registry = REGISTRIES[kind]()
     return [(name, _summary(found.get(name))) for name in found.names()]
 
 
@@ -60,6 +60,15 @@ def _objectives() -> Registry:
     return objectives
 
 
+REGISTRIES = {
+    "agents": _agents,
+    "backbones": _backbones,
+    "discriminators": _discriminators,
+    "objectives": _objectives,
+}
+
+
 def _summary(thing: Any) -> str:
-    """The first paragraph of a docstring, in one line."""
-    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+    """The first paragraph of a docstring, in one line, without Sphinx's roles."""
+    first = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+    return re.sub(r":\w+:`([^`]*)`", r"\1", first)

@@ -64,7 +64,7 @@ def _head(tensor: Tensor, size: int) -> Tensor:
 def _before(first: Tensor, rows: Tensor, sizes: list[int]) -> Tensor:
     """(R, H) what stood before each row: ``first`` (S, H) at step 0, then the rows of the step before."""
     earlier = [first, *torch.split(rows, sizes)[:-1]]
-    return torch.cat([step[:size] for step, size in zip(earlier, sizes, strict=True)])
+    return torch.cat([_head(step, size) for step, size in zip(earlier, sizes, strict=True)])
 
 
 class _RNN(Function):
@@ -113,7 +113,10 @@ class _GRU(Function):
         h0, weight, gates, u_n, y = ctx.saved_tensors
         r, z, n = gates.chunk(3, 1)
         before, slope = _before(h0, y, ctx.sizes), (1 - z) * (1 - n * n)
-        dgates = torch.stack([slope * u_n * r * (1 - r), (before - n) * z * (1 - z), slope * r], 1)  # (R, 3, H)
+        dgates = torch.empty_like(gates).view(len(y), 3, -1)  # slopes of r, z, n; times dh in the loop
+        torch.mul(slope, r, out=dgates[:, 2])
+        torch.mul(dgates[:, 2], u_n, out=dgates[:, 0]).mul_(1 - r)
+        torch.sub(before, n, out=dgates[:, 1]).mul_(z).mul_(1 - z)
         dh, dh0, flat = grad.clone(), torch.zeros_like(h0), dgates.flatten(1)
         earlier = [dh0, *torch.split(dh, ctx.sizes)]
         steps = _steps(ctx.sizes, dgates, flat, dh, dh[:, None], z)

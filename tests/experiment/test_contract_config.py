@@ -85,6 +85,7 @@ def test_contract_values_of_the_command_line_get_their_types(tiny: Callable[...,
         "run.plots": "true",
         "run.name": "7",
         "seed": "5",
+        "total_timesteps": "2.5e3",
     }
     values = config.load(str(tiny()), overrides).values
     assert values["agent"]["learning_rate"] == 1e-3
@@ -93,15 +94,18 @@ def test_contract_values_of_the_command_line_get_their_types(tiny: Callable[...,
     assert values["run"]["plots"] is True
     assert values["run"]["name"] == "7"
     assert values["seed"] == 5
+    assert values["total_timesteps"] == 2500
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"agent.learning_rat": "1"}, "unknown option of agent mle 'learning_rat'; did you mean 'learning_rate'?"),
+        ({"agent.learning_rat": "1"}, "unknown option 'learning_rat' of agent 'mle'; did you mean 'learning_rate'?"),
         ({"env.vocabulary_sise": "1"}, "did you mean 'vocabulary_size'?"),
-        ({"run.foldr": "x"}, "unknown option of run 'foldr'; did you mean 'folder'?"),
+        ({"run.foldr": "x"}, "unknown option 'foldr' of run; did you mean 'folder'?"),
         ({"sed": "1"}, "unknown key 'sed'; did you mean 'seed'?"),
+        ({"learning_rate": "1"}, "unknown key 'learning_rate'; did you mean 'agent.learning_rate'?"),
+        ({"total_timesteps": "1.5e0"}, "total_timesteps is '1.5e0'; it must be a whole number"),
         ({"agnt.learning_rate": "1"}, "unknown key 'agnt'; did you mean 'agent'?"),
         ({"agent.name": "mel"}, "unknown agent 'mel'; did you mean 'mle'?"),
         ({"env.id": "lhy_rl/OracelText-v0"}, "did you mean 'lhy_rl/OracleText-v0'?"),

@@ -199,6 +199,7 @@ def test_contract_interrupted_while_evaluating_needs_no_training_again(
     from lhy_rl.experiment.evaluation import Evaluator
 
     def press(self: Evaluator) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
         signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patched:

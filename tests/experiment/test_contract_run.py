@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,9 +19,11 @@ from lhy_rl import cli
 from lhy_rl.errors import UserError
 from lhy_rl.experiment import config, metrics, report, tracking
 from lhy_rl.experiment.checkpoints import Checkpoints
-from lhy_rl.experiment.evaluation import REAL
+from lhy_rl.experiment.evaluation import REAL, overlap
 from lhy_rl.experiment.options import RunOptions
-from lhy_rl.experiment.run import Run, load
+from lhy_rl.experiment.run import Run, load, train
+from lhy_rl.functional.text_metrics import BleuScorer
+from lhy_rl.nn.decoding import sample
 
 VOID = {"meta", "img", "br", "link", "hr"}
 
@@ -62,7 +65,7 @@ def test_contract_a_run_leaves_everything(tiny: Callable[..., Path], capsys: pyt
     assert set(result["samples"]) == {"before training", "mle", REAL}
 
     out = capsys.readouterr().out
-    for word in ("nll_test", "bleu4", "self-bleu2", REAL, "report.html", "lhy-rl sample", *result["samples"]["mle"]):
+    for word in ("nll_test", "bleu4", "self_bleu2", REAL, "report.html", "lhy-rl sample", *result["samples"]["mle"]):
         assert word in out
 
     page = Balanced()
@@ -129,13 +132,15 @@ def test_contract_other_tasks_are_judged_by_their_return(
     path = tiny(
         agent={"name": "reinforce", "num_envs": 2, "hidden_size": 8},
         total_timesteps=60,
-        run={"evaluation_interval": 1, "evaluation_episodes": 3},
+        run={"evaluation_interval": 1, "evaluation_episodes": 20},
     )
     values = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump(values | {"env": {"id": "CartPole-v1"}}))
     assert cli.main(["train", str(path), "--run.folder", "run", "--run.plots", "true"]) == 0
     result = json.loads(Path("run/result.json").read_text())
-    assert 5 <= result["table"]["reinforce"]["mean_return"] <= 500
+    judged = result["table"]["reinforce"]
+    assert 5 <= judged["mean_return"] <= 500
+    assert judged["mean_episode_length"] == judged["mean_return"]  # 1 a step; the step that resets is none
     assert result["samples"] == {}
     assert "eval/mean_return" in metrics.columns(Path("run/metrics.csv"))
     assert cli.main(["sample", "run"]) == 2
@@ -254,3 +259,44 @@ def test_contract_missing_extra_is_named_with_its_command(monkeypatch: pytest.Mo
     for name in ("wandb", "tensorboard"):
         with pytest.raises(UserError, match=rf"pip install 'lhy-rl\[{name}\]'"):
             tracking.choose(name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("-n 0", "-n, is 0; it must be at least 1"),
+        ("--temperature nan", "temperature is nan"),
+        ("--temperature -1", "temperature is -1.0"),
+        ("--top-k 0", "top-k is 0; it must be at least 1"),
+        ("--policy mel", "unknown policy 'mel'; did you mean 'mle'?"),
+    ],
+)
+def test_contract_sample_says_which_option_is_wrong(
+    tiny: Callable[..., Path], capsys: pytest.CaptureFixture[str], arguments: str, message: str
+) -> None:
+    place = train(config.load(str(tiny(total_timesteps=500)))).path
+    assert cli.main(["sample", str(place), *arguments.split()]) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert message in err
+
+
+def test_contract_an_untrained_policy_is_not_passed_off_as_the_runs(tiny: Callable[..., Path]) -> None:
+    place = train(config.load(str(tiny(total_timesteps=500)))).path
+    assert place is not None
+    shutil.rmtree(place / "checkpoints")
+    with pytest.raises(UserError, match="has no checkpoints"):
+        load(place)
+
+
+def test_contract_diversity_is_compared_over_equally_many_sentences(tiny: Callable[..., Path]) -> None:
+    """Twice as many sentences repeat each other more: the rows of a table must take as many."""
+    run = train(config.load(str(tiny(total_timesteps=500, run={"evaluation_sentences": 400}))))
+    written = sample(run.agent.policy, run.env.unwrapped, 400, torch.Generator().manual_seed(0))
+    references = BleuScorer(run.env.unwrapped.sequences("test").tokens.tolist())
+    few = overlap(written, references, run.env.unwrapped, 40)
+    many = overlap(written, references, run.env.unwrapped, 400)
+    assert few["bleu2"] == many["bleu2"]
+    assert few["self_bleu2"] < many["self_bleu2"] - 0.05
+    assert few["distinct2"] > many["distinct2"] + 0.05
+    row = run.evaluator.full().table["mle"]  # 400 written, 40 held out
+    assert abs(row["distinct2"] - few["distinct2"]) < abs(row["distinct2"] - many["distinct2"])

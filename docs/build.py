@@ -1,0 +1,58 @@
+"""Write docs/environments/ from the environments' own docstrings: a page for each id, and an index.
+
+python docs/build.py
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "environments"
+sys.path.insert(0, str(FOLDER.parents[1]))
+
+from lhy_rl.envs.registration import TABLE, Row  # noqa: E402
+
+NOTE = "<!-- python docs/build.py writes this page from {source}; change it there. -->\n\n"
+
+
+def page(row: Row) -> str:
+    """An environment's docstring as a page."""
+    module, _, name = row.batched.partition(":")
+    text = inspect.cleandoc(getattr(importlib.import_module(module), name).__doc__ or "")
+    source = f"{module.replace('.', '/')}.py"
+    return f"{NOTE.format(source=source)}# {row.id}\n\n{row.summary[0].upper()}{row.summary[1:]}.\n\n{text}\n"
+
+
+def file_name(row: Row) -> str:
+    """``lhy_rl/OracleText-v0`` to ``OracleText-v0.md``."""
+    return row.id.partition("/")[2] + ".md"
+
+
+def index() -> str:
+    """The list of all environments."""
+    lines = [f"| [`{row.id}`]({file_name(row)}) | {row.summary} |" for row in TABLE]
+    note = NOTE.format(source="lhy_rl/envs/registration.py")
+    return f"{note}# Environments\n\n| Id | What it is |\n|----|------------|\n" + "\n".join(lines) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """File name to content."""
+    return {"index.md": index()} | {file_name(row): page(row) for row in TABLE}
+
+
+def main() -> None:
+    """Write the pages; drop those of environments that are gone."""
+    FOLDER.mkdir(exist_ok=True)
+    wanted = pages()
+    for old in FOLDER.glob("*.md"):
+        if old.name not in wanted:
+            old.unlink()
+    for name, text in wanted.items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

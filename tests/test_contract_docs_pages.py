@@ -1,0 +1,141 @@
+"""The README and the pages say what is there: tables, commands, options, links and code are tried."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from lhy_rl import cli
+from lhy_rl.agents import agents
+from lhy_rl.envs.registration import TABLE
+from lhy_rl.experiment import config
+from lhy_rl.functional.adversarial import objectives
+from lhy_rl.nn.discriminators import discriminators
+from lhy_rl.nn.sequence import cores
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [
+    path
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"))
+    if "results" not in path.parts
+]
+every_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def smaller(code: str, **sizes: str) -> str:
+    """The code with other numbers, each of which must stand in it once."""
+    for name, size in sizes.items():
+        code, found = re.subn(rf"\b{name}=[\d_]+", f"{name}={size}", code)
+        assert found == 1, name
+    return code
+
+
+def test_the_table_of_what_is_there_is_the_registries() -> None:
+    table = README.partition("<!-- what is there -->\n")[2].partition("<!-- end -->")[0]
+    stated = {}
+    for line in table.splitlines()[2:]:
+        _, kind, names, _ = line.split("|")
+        stated[kind.strip()] = re.findall(r"`([^`]+)`", names)
+    assert stated == {
+        "environments": [row.id for row in TABLE],
+        "agents": agents.names(),
+        "backbones": cores.names(),
+        "discriminators": discriminators.names(),
+        "objectives": objectives.names(),
+        "configurations": config.names(),
+        "commands": list(cli.COMMANDS),
+    }
+
+
+def test_the_readmes_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = blocks(README, "python")[0]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    small = smaller(code, num_envs="4", pretrain_epochs="1, discriminator_pretrain_steps=2", total_timesteps="20")
+    names = {}
+    exec(smaller(small, rollouts="1", max_length="6"), names)
+    assert len(capsys.readouterr().out.splitlines()) >= 5
+    assert (tmp_path / "seqgan.zip").stat().st_size > 1000
+    assert names["SeqGAN"].load("seqgan.zip", names["envs"]).num_timesteps >= 20
+
+
+def test_the_readmes_sb3_example_runs() -> None:
+    pytest.importorskip("stable_baselines3")
+    code = blocks(README, "python")[1]
+    assert "learn(10_000)" in code
+    exec(code.replace("learn(10_000)", "learn(64)").replace('"MlpPolicy", ', '"MlpPolicy", n_steps=8, env='), {})
+
+
+def test_the_quickstarts_code_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs/seqgan-chat").mkdir(parents=True)
+    (tmp_path / "runs/seqgan-chat/metrics.csv").write_text("time/iterations,train/nll\n1,2.5\n2,\n3,1.5\n")
+    words = ["cat", "dog", "bird", "fish"]
+    lines = [f"the {a} saw a {b} and a {c}" for a in words for b in words for c in words]
+    (tmp_path / "my.txt").write_text("\n".join(lines) + "\n")
+    code = blocks((ROOT / "docs/quickstart.md").read_text("utf-8"), "python")
+    assert len(code) == 2
+    for block in code:
+        exec(block, {})
+    out = capsys.readouterr().out
+    assert out.startswith("[2.5, 1.5]\n")
+    assert "train" in out
+
+
+@every_page
+def test_links_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("http"):
+            continue
+        file, _, anchor = target.partition("#")
+        found = path.parent / file if file else path
+        assert found.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", found.read_text("utf-8"), flags=re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+@every_page
+def test_commands_can_be_typed(path: Path) -> None:
+    """Names and options of every ``lhy-rl ...`` in the text are checked as the command checks them."""
+    text = path.read_text("utf-8")
+    typed = re.findall(r"^ {4}(lhy-rl [^#\n]+)", text, flags=re.MULTILINE) + re.findall(r"`(lhy-rl [^`]+)`", text)
+    for line in typed:
+        command, *rest = shlex.split(line)[1:]
+        assert command in cli.COMMANDS, line
+        if command == "train" and not re.search(r"runs/|FILE|my\.yaml|elite", line):
+            name, overrides, _ = cli.split_train(rest)
+            if name is not None:
+                config.load(name, overrides)
+    for name in re.findall(r"CONFIG=([\w/]+)", text):
+        assert name in config.names()
+
+
+def test_the_picture_is_small() -> None:
+    assert 20_000 < (ROOT / "docs/images/report.png").stat().st_size < 300_000
+
+
+def test_the_environments_pages_are_what_the_docstrings_say() -> None:
+    spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs/build.py")
+    assert spec is not None and spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    pages = build.pages()
+    assert set(pages) == {path.name for path in (ROOT / "docs/environments").glob("*.md")}
+    for name, text in pages.items():
+        written = (ROOT / "docs/environments" / name).read_text("utf-8")
+        assert written == text, f"docs/environments/{name} is old; run: python docs/build.py"
