@@ -10,7 +10,7 @@ from torch import Tensor
 from lhy_rl.agents.likelihood import gradient_step
 from lhy_rl.errors import UserError
 from lhy_rl.functional.adversarial import Objective, clip_weights, gradient_penalty, objective
-from lhy_rl.nn.discriminators import Discriminator, Scorer, discriminators
+from lhy_rl.nn.discriminators import Discriminator, discriminators
 from lhy_rl.protocols import TextTask, TokenSequences
 
 
@@ -111,10 +111,9 @@ class Adversary:
             metrics["train/balance"] = self.balance
         return metrics
 
-    def reward(self, sentences: int) -> Scorer:
-        """The judge as it is now: tokens (N, T) and lengths (N,) to rewards (N,), for about that many sentences."""
-        score = self.network.scorer(sentences)
-        return lambda tokens, lengths: self.objective.reward(score(tokens, lengths))
+    def rewards(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(N, T) tokens and (N,) lengths to rewards (N,)."""
+        return self.objective.reward(self.network.score(tokens, lengths))
 
     @torch.no_grad()
     def prefix_rewards(self, tokens: Tensor, lengths: Tensor) -> Tensor:

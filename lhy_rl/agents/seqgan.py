@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lhy_rl.agents.adversary import Adversary
 from lhy_rl.agents.base import Environment, Metrics, check, positive
-from lhy_rl.agents.credit import Reward, monte_carlo_credit
+from lhy_rl.agents.credit import monte_carlo_credit
 from lhy_rl.agents.reinforce import Reinforce, mean_and_std
 from lhy_rl.agents.rollout import Episodes
 from lhy_rl.errors import UserError, suggest
@@ -129,18 +129,15 @@ class SeqGAN(Reinforce):
     # ------------------------------------------------------------------ the reward
     def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
         tokens, lengths, mask = episodes.sentences(self.task), episodes.lengths, episodes.mask
-        sentences = len(tokens) * (self.rollouts * (self.task.max_length - 1) + 1)
-        reward: Reward = self.adversary.reward(sentences if self.credit_by == "monte_carlo" else len(tokens))
-        if self.credit_by == "monte_carlo":
-            credit = monte_carlo_credit(self.policy, self.task, episodes, reward, self.rollouts, self.generator)
-        elif self.credit_by == "prefix":
-            credit = self.adversary.prefix_rewards(tokens, lengths).T[: len(mask)] * mask
-        else:
-            credit = self._spread(reward(tokens, lengths), values, mask, lengths)
-        final = credit[lengths - 1, torch.arange(len(lengths), device=credit.device)]
+        judge = self.adversary.rewards
         if self.credit_by == "critic":
-            final = reward(tokens, lengths)
-        return credit, mean_and_std(final)
+            final = judge(tokens, lengths)
+            return self._spread(final, values, mask, lengths), mean_and_std(final)
+        if self.credit_by == "monte_carlo":
+            credit = monte_carlo_credit(self.policy, self.task, episodes, judge, self.rollouts, self.generator)
+        else:
+            credit = self.adversary.prefix_rewards(tokens, lengths).T[: len(mask)] * mask
+        return credit, mean_and_std(credit[lengths - 1, torch.arange(len(lengths), device=credit.device)])
 
     def _spread(self, reward: Tensor, values: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
         """(T, B) targets of the critic, GAE + V, of a reward at the last token."""
@@ -156,7 +153,7 @@ class SeqGAN(Reinforce):
     def greedy_returns(self, steps: int) -> Tensor:
         greedy = self.collect(self._seed, deterministic=True)
         tokens, lengths = greedy.sentences(self.task), greedy.lengths
-        return self.adversary.reward(len(tokens))(tokens, lengths).expand(steps, -1)
+        return self.adversary.rewards(tokens, lengths).expand(steps, -1)
 
     # ------------------------------------------------------------------ preparation
     @property

@@ -7,7 +7,6 @@ What the number is (a logit, a critic's value, an energy) is the objective's bus
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -18,9 +17,6 @@ from lhy_rl.functional.convolution import convolve_max
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.sequence import SequenceBackbone, cores
 from lhy_rl.registry import Registry
-
-Scorer = Callable[[Tensor, Tensor], Tensor]
-"""(N, T) tokens and (N,) lengths to (N,) outputs, without gradient and without dropout."""
 
 TABLE_ROWS, TOP_ROWS = 128, 256  # sentences at a time, so that what is between stays in the cache
 
@@ -63,18 +59,11 @@ class Discriminator(nn.Module, ABC):
         """(N, T) outputs, one for each prefix, where ``scores_prefixes``."""
         raise TypeError(f"{type(self).__name__} does not score prefixes; choose the discriminator 'recurrent'")
 
-    def scorer(self, sentences: int) -> Scorer:
-        """The discriminator as it is now, in evaluation mode, for about that many sentences.
-
-        The returned function is valid until the parameters change.
-        """
-
-        @torch.no_grad()
-        def score(tokens: Tensor, lengths: Tensor) -> Tensor:
-            with evaluating(self):
-                return self(tokens, lengths)  # type: ignore[no-any-return]
-
-        return score
+    @torch.no_grad()
+    def score(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """The outputs (N,) in evaluation mode, without gradient; the more sentences at a time, the faster."""
+        with evaluating(self):
+            return self(tokens, lengths)  # type: ignore[no-any-return]
 
 
 class Highway(nn.Module):
@@ -97,7 +86,7 @@ class ConvolutionalDiscriminator(Discriminator):
 
     A convolution over embedded tokens is a sum of rows: the filter's k-th column times a token's
     embedding depends on the token alone. Scoring many sentences therefore makes a table of all these
-    products and only adds up rows (:meth:`scorer`).
+    products and only adds up rows (:meth:`score`).
     """
 
     filters: tuple[tuple[int, int], ...] = (
@@ -130,18 +119,13 @@ class ConvolutionalDiscriminator(Discriminator):
     def _top(self, pooled: Tensor) -> Tensor:
         return self.output(self.dropout(self.highway(F.relu(pooled))))[:, 0]  # type: ignore[no-any-return]
 
-    def scorer(self, sentences: int) -> Scorer:
-        vocabulary = self.embedding.num_embeddings
-        if sentences * self.windows[-1][0] < vocabulary:  # few sentences: the tables cost more than they save
-            return super().scorer(sentences)
-
-        @torch.no_grad()
-        def score(tokens: Tensor, lengths: Tensor) -> Tensor:
-            pooled = self._pool_by_table(tokens)
-            with evaluating(self):
-                return torch.cat([self._top(part) for part in torch.split(pooled, TOP_ROWS)])
-
-        return score
+    @torch.no_grad()
+    def score(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        if tokens.numel() < self.embedding.num_embeddings:  # few sentences: the tables cost more than they save
+            return super().score(tokens, lengths)
+        pooled = self._pool_by_table(tokens)
+        with evaluating(self):
+            return torch.cat([self._top(part) for part in torch.split(pooled, TOP_ROWS)])
 
     def _layers(self) -> list[nn.Linear]:
         return cast(list[nn.Linear], list(self.convolutions))
