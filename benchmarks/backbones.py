@@ -23,7 +23,7 @@ from lhy_rl.nn.sequence import cores, step_by_step
 
 STEPS, BATCH = 128, 8
 DENSITIES = (1 / 64, 1 / 20)  # share of steps at which an episode begins
-TARGET = "target of issue 2: 5 at T=128, B=8, H=64 with starts"
+TARGET = "wanted: 5 at T=128, B=8, H=64 with starts"
 
 
 def sb3_contrib_loop(layer: nn.RNNBase, x: Tensor, state: tuple[Tensor, ...], start: Tensor) -> Tensor:

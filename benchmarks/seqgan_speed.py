@@ -216,11 +216,11 @@ def needed(s: Sizes, network: ConvolutionalDiscriminator) -> dict[str, tuple[flo
 
 
 REFERENCES = {
-    "generator step": f"target of issue 2: 6; 46 to 50 in {PEERS}",
-    "sampling": f"target of issue 2: 3; 24 to 28 in {PEERS}",
-    "MLE epoch": f"target of issue 2: 5; 7.5 to 9 in {PEERS}",
+    "generator step": f"wanted: 6; 46 to 50 in {PEERS}",
+    "sampling": f"wanted: 3; 24 to 28 in {PEERS}",
+    "MLE epoch": f"wanted: 5; 7.5 to 9 in {PEERS}",
     "discriminator epoch": (
-        f"target of issue 2: 20; 37 to 42 in {PEERS}. Our highway layer has the paper's two matrices (eq. 9), the "
+        f"wanted: 20; 37 to 42 in {PEERS}. Our highway layer has the paper's two matrices (eq. 9), the "
         "ports' one: 27 MFLOP a sentence forward, not 21"
     ),
 }
@@ -291,7 +291,7 @@ def measure(s: Sizes, repeats: int) -> list[Row]:
             if name == "generator step":
                 judged = s.batch * (s.rollouts * (s.length - 1) + 1)
                 speeds = [judged / x for x in fast]
-                wanted = f"target of issue 2: 3000; 410 in {PEERS}" if s == Sizes() else ""
+                wanted = f"wanted: 3000; 410 in {PEERS}" if s == Sizes() else ""
                 rows.append(row("lhy_rl", "scored rollouts/s", speeds, max(speeds), wanted))
             advance(name)
     return rows

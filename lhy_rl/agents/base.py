@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Self, cast
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import gymnasium as gym
 import numpy as np
@@ -15,12 +16,14 @@ import torch
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 
 from lhy_rl import archive
-from lhy_rl.agents.progress import progress
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, suggest
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import State
 from lhy_rl.protocols import TextTask
+
+if TYPE_CHECKING:
+    from lhy_rl.agents.progress import ProgressDisplay
 
 Metrics = dict[str, float]
 Callback = Callable[["Agent", Metrics], bool | None]
@@ -50,6 +53,11 @@ class Agent(ABC):
     hyperparameters: dict[str, Any]
 
     def __new__(cls, env: Any = None, **options: Any) -> Self:
+        constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
+        parameters = [p for c in constructors for p in inspect.signature(c).parameters.values()]
+        allowed = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+        for name in options.keys() - allowed:
+            raise suggest(name, allowed, f"option of {cls.__name__}")
         self = super().__new__(cls)
         self.hyperparameters = options
         return self
@@ -129,7 +137,7 @@ class Agent(ABC):
             self.num_timesteps = 0
         self.total_timesteps = self.num_timesteps + total_timesteps
         begun, before = time.perf_counter(), self.num_timesteps
-        with progress(self, enabled=progress_bar) as show:
+        with _display(progress_bar) as display:
             while self.unfinished:
                 with self.randomness():
                     metrics = self.update()
@@ -138,7 +146,8 @@ class Agent(ABC):
                 metrics["time/total_timesteps"] = self.num_timesteps
                 metrics["time/time_elapsed"] = seconds
                 metrics["time/fps"] = (self.num_timesteps - before) / max(seconds, 1e-9)
-                show(metrics)
+                if display is not None:
+                    display.update(self, metrics)
                 if callback is not None and callback(self, metrics) is False:
                     break
         return self
@@ -256,6 +265,14 @@ class Agent(ABC):
     def draw_seed(self) -> int:
         """A seed for somebody else, from the agent's generator."""
         return int(torch.randint(2**31 - 1, (), generator=self.generator))
+
+
+def _display(wanted: bool) -> AbstractContextManager[ProgressDisplay | None]:
+    if not wanted:
+        return nullcontext()
+    from lhy_rl.agents.progress import ProgressDisplay
+
+    return ProgressDisplay()
 
 
 def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:

@@ -1,43 +1,84 @@
-"""The progress bar of :meth:`Agent.learn`."""
+"""How a training run shows itself: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import time
+from typing import Any
 
-if TYPE_CHECKING:
-    from lhy_rl.agents.base import Agent
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-SHOWN = ("train/nll", "rollout/ep_rew_mean", "train/discriminator_accuracy", "train/loss")
+SHOWN = {  # metric: its label; those that a run has are shown, two where there is little room
+    "eval/nll_oracle": "oracle",
+    "eval/nll_validation": "held-out",
+    "rollout/ep_rew_mean": "reward",
+    "train/nll": "nll",
+    "train/loss": "loss",
+}
+WIDE = 120  # columns of a terminal with room for everything
+QUIET_SECONDS = 15.0
 
 
-@contextmanager
-def progress(agent: Agent, enabled: bool) -> Iterator[Callable[[dict[str, float]], None]]:
-    """A bar for each phase of the agent, with its latest metrics; give them to the function that comes back."""
-    if not enabled:
-        yield lambda metrics: None
-        return
-    from rich import progress as rich
+class ProgressDisplay:
+    """Shows the agent's phase, how far it is, and the latest main metrics.
 
-    columns = (
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.MofNCompleteColumn(),
-        rich.TimeElapsedColumn(),
-        rich.TimeRemainingColumn(),
-        rich.TextColumn("{task.fields[latest]}"),
-    )
-    with rich.Progress(*columns) as bars:
-        tasks: dict[str, object] = {}
+    Args:
+        console: Where (the terminal, if left out); a live bar on a terminal, else a line every 15 seconds and at
+            each new phase.
+    """
 
-        def show(metrics: dict[str, float]) -> None:
-            done, total = agent.phase_progress
-            if agent.phase not in tasks:
-                for task in bars.tasks:
-                    bars.update(task.id, completed=task.total)
-                tasks[agent.phase] = bars.add_task(agent.phase, latest="")
-            latest = "  ".join(f"{key.split('/')[1]} {metrics[key]:.3f}" for key in SHOWN if key in metrics)
-            bars.update(tasks[agent.phase], completed=done, total=total, latest=latest)  # type: ignore[arg-type]
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console = console or Console()
+        self.latest: dict[str, float] = {}
+        self.phase = ""
+        self.printed = 0.0
+        self.task: TaskID | None = None
+        self.bar: Progress | None = None
+        self.wide = console.width >= WIDE
+        if console.is_terminal:
+            bar = BarColumn(min(30, console.width - 108) if self.wide else 14)
+            columns: list[ProgressColumn] = [TextColumn("[bold]{task.description}"), bar]
+            columns += [MofNCompleteColumn(), TimeElapsedColumn()] if self.wide else [TaskProgressColumn()]
+            columns += [TimeRemainingColumn(compact=True), TextColumn("[cyan]{task.fields[text]}")]
+            self.bar = Progress(*columns, console=console)
 
-        yield show
+    def __enter__(self) -> ProgressDisplay:
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def update(self, agent: Any, row: dict[str, Any]) -> None:
+        """Show the state after an update."""
+        self.latest |= {name: row[name] for name in SHOWN if name in row}
+        done, total = agent.phase_progress
+        found = [f"{SHOWN[name]} {self.latest[name]:.3f}" for name in SHOWN if name in self.latest]
+        text = "  ".join(found if self.wide or not self.bar else found[:2])
+        new_phase = agent.phase != self.phase
+        self.phase = agent.phase
+        if self.bar:
+            if new_phase or self.task is None:
+                if self.task is not None:  # the phase before ended with the update that began this one
+                    self.bar.update(self.task, completed=self.bar.tasks[self.task].total)
+                self.task = self.bar.add_task(agent.phase, total=total, text="")
+            self.bar.update(self.task, completed=min(done, total), total=total, text=text)
+        elif new_phase or time.monotonic() - self.printed > QUIET_SECONDS:
+            self.printed = time.monotonic()
+            self.console.print(f"{agent.phase} {done}/{total}  {text}".rstrip(), highlight=False, soft_wrap=True)
+
+    def note(self, line: str) -> None:
+        """A line for the reader, above the bar."""
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)

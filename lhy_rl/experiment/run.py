@@ -20,6 +20,7 @@ from typing import Any
 from rich.console import Console
 
 import lhy_rl
+from lhy_rl.agents.progress import ProgressDisplay
 from lhy_rl.errors import UserError
 from lhy_rl.experiment import build, folder, tracking
 from lhy_rl.experiment.checkpoints import Checkpoints
@@ -28,7 +29,6 @@ from lhy_rl.experiment.evaluation import Evaluator
 from lhy_rl.experiment.folder import RunFolder
 from lhy_rl.experiment.metrics import MetricsFile
 from lhy_rl.experiment.options import RunOptions
-from lhy_rl.experiment.progress import ProgressDisplay
 
 FORMAT = 1  # of the run's part of a checkpoint
 

@@ -134,6 +134,8 @@ def test_save_load_predict(case, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
+        (MLE, {"lerning_rate": 1}, "did you mean 'learning_rate'"),
+        (SeqGAN, {"batchsize": 1}, "unknown option 'batchsize' of SeqGAN|unknown option of SeqGAN 'batchsize'"),
         (MLE, {"learning_rate": -1}, "learning_rate is -1"),
         (MLE, {"learning_rate": float("nan")}, "learning_rate"),
         (MLE, {"dropout": 1.5}, "dropout is 1.5"),
