@@ -230,9 +230,12 @@ def checkpoint(cache: Path, start: str, seed: int) -> Path:
     return cache / f"{start.replace(' ', '_')}-{seed}.zip"
 
 
-def cached(cache: Path, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def cell_file(cache: Path, name: str, seed: int) -> Path:
+    return cache / (f"{name}-{seed}".replace(" ", "_").replace(",", "") + ".json")
+
+
+def cached(path: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """A piece's result, computed once."""
-    path = cache / (name.replace(" ", "_").replace(",", "") + ".json")
     if not path.exists():
         torch.set_num_threads(1)
         path.write_text(json.dumps(work()), "utf-8")
@@ -243,10 +246,11 @@ def cached(cache: Path, name: str, work: Callable[[], dict[str, Any]]) -> dict[s
 def piece(job: tuple[str, int], settings: dict[str, Any], quick: bool, cache: Path) -> tuple[str, int, dict[str, Any]]:
     """One cell of the table: a start or a variant, with a seed."""
     name, seed = job
+    path = cell_file(cache, name, seed)
     if name in GENERATORS:
-        return name, seed, cached(cache, f"{name}-{seed}", lambda: pretrain(name, seed, settings, quick, cache))
+        return name, seed, cached(path, lambda: pretrain(name, seed, settings, quick, cache))
     variant = next(v for v in variants(quick) if v.name == name)
-    return name, seed, cached(cache, f"{name}-{seed}", lambda: go_on(variant, seed, settings, quick, cache))
+    return name, seed, cached(path, lambda: go_on(variant, seed, settings, quick, cache))
 
 
 # ---------------------------------------------------------------------------------------------- reporting
@@ -339,6 +343,7 @@ def main() -> None:
     extra.add_argument("--oracle", default=None, metavar="NPZ", help="the paper's oracle file; without it a seeded one")
     extra.add_argument("--cache", type=Path, default=None, metavar="FOLDER", help="where finished pieces are kept")
     extra.add_argument("--jobs", type=int, default=2, help="processes")
+    extra.add_argument("--report", action="store_true", help="write up the pieces that are in the cache; compute none")
     mine, rest = extra.parse_known_args()
     sys.argv = [sys.argv[0], *rest]
     common = harness.arguments(__doc__, seeds=3)
@@ -355,6 +360,8 @@ def main() -> None:
     seeds, names = range(common.seeds), [v.name for v in variants(quick)]
     results: dict[str, dict[int, dict[str, Any]]] = {n: {} for n in (*GENERATORS, *names)}
     stages = [[(n, s) for n in GENERATORS for s in seeds], [(n, s) for n in names for s in seeds]]
+    if mine.report:
+        stages = [[(n, s) for n, s in stage if cell_file(cache, n, s).exists()] for stage in stages]
     context = multiprocessing.get_context("spawn")
     with (
         ProcessPoolExecutor(max_workers=mine.jobs, mp_context=context) as pool,
@@ -365,7 +372,8 @@ def main() -> None:
                 n, seed, result = done.result()
                 results[n][seed] = result
                 advance(f"{n}, seed {seed}")
-    results = {n: dict(sorted(cells.items())) for n, cells in results.items()}
+    results = {n: dict(sorted(cells.items())) for n, cells in results.items() if cells}
+    names = [n for n in names if n in results]
 
     task_env = make_env(settings).unwrapped
     entropy, error = task_env.oracle.entropy(2000, task_env.max_length, torch.Generator().manual_seed(0))

@@ -142,27 +142,28 @@ def rows(results: dict[int, dict[str, dict[str, Any]]], task: str) -> list[harne
     return table
 
 
-def picture(results: dict[int, dict[str, dict[str, Any]]], path: Path) -> None:
-    """One plane a seed: the fronts of all models."""
+def picture(table: list[harness.Row], path: Path) -> None:
+    """How far each model lies above or below maximum likelihood's front, by its temperature."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(results), figsize=(4 * len(results), 3.8), squeeze=False)
-    styles = {"mle": ("0.35", "o"), "seqgan": ("tab:red", "s"), "permuted": ("tab:olive", "x")}
-    styles["ideal"] = ("tab:blue", "^")
-    for axis, (seed, cells) in zip(axes[0], results.items(), strict=True):
-        for name, (colour, marker) in styles.items():
-            places = list(cells[name]["front"].values())
-            x, y = ([place[metric] for place in places] for metric in ("nll_oracle", "nll_test"))
-            axis.plot(x, y, "-", marker=marker, ms=3, lw=1, color=colour, label=name)
-        axis.set(title=f"language {seed}", xlabel="nll_oracle (quality)")
-        axis.grid(alpha=0.3)
-    axes[0][0].set(ylabel="nll_test (coverage)")
-    axes[0][0].legend()
+    figure, axis = plt.subplots(figsize=(7.5, 4.2))
+    styles = {"seqgan": ("tab:red", "s"), "permuted": ("tab:olive", "o"), "ideal": ("tab:blue", "^")}
+    for name, (colour, marker) in styles.items():
+        cells = [row for row in table if row.agent == name and row.metric == "gap_to_front"]
+        x, y = [float(row.variant.split()[-1]) for row in cells], [row.value for row in cells]
+        error = [[row.value - row.low for row in cells], [row.high - row.value for row in cells]]
+        axis.errorbar(x, y, error, marker=marker, color=colour, capsize=3, label=name)
+    axis.axhline(0, color="0.35", lw=1)
+    axis.annotate("maximum likelihood", (1.2, 0), textcoords="offset points", xytext=(0, -12), color="0.35")
+    axis.invert_xaxis()
+    axis.set(xlabel="the model's temperature", ylabel="nll_test minus the front's at equal nll_oracle")
+    axis.grid(alpha=0.3)
+    axis.legend()
     figure.tight_layout()
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
@@ -184,7 +185,7 @@ def main() -> None:
     entropies = [cell["oracle"]["entropy"] for cell in results.values()]
     table = [harness.summarize(task, "oracle", "itself", "entropy", entropies), *rows(results, task)]
     harness.save("seqgan_tiny", table, common.output)
-    picture(results, common.output / "seqgan_tiny.png")
+    picture(table, common.output / "seqgan_tiny.png")
 
 
 if __name__ == "__main__":
