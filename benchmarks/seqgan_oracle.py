@@ -51,7 +51,7 @@ from lhy_rl.functional.text_metrics import unique_ngrams
 from lhy_rl.nn.decoding import sample, token_log_probs
 from lhy_rl.nn.policy import ActorCritic
 
-TEMPERATURES = (1.5, 1.3, 1.2, 1.1, 1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
+TEMPERATURES = (1.5, 1.3, 1.2, 1.1, 1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.45, 0.4, 0.3)
 SWEEP = (1.0, 0.8, 0.6)  # of the variants, at their end
 METRICS = ("nll_oracle", "nll_test", "jsd", "unique_tokens", "unique_4grams", "gap_to_front", "nll_sum")
 
@@ -154,6 +154,7 @@ def variants(quick: bool) -> list[Variant]:
         Variant("permuted + likelihood", Permuted, {**gentle}, rounds),
         Variant("seqgan + likelihood, from hidden 64", SeqGAN, {**gentle}, rounds, "mle hidden 64"),
         Variant("ideal logit + likelihood, from hidden 64", IdealLogit, {**slow}, policy, "mle hidden 64"),
+        Variant("seqgan prefix, no baseline, 100 rounds", SeqGAN, {**recurrent, **none}, 100),
         Variant("seqgan, paper's cnn, 16 rollouts, no baseline", SeqGAN, {**paper, **none}, 40),
     ]
     return [row for row in rows if row.name in QUICK] if quick else rows
