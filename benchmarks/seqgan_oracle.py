@@ -272,7 +272,7 @@ def rows(results: dict[str, dict[int, dict[str, Any]]], names: list[str], task: 
     ) -> None:
         for metric in METRICS:
             values = [cell[metric] for cell in cells if metric in cell]
-            if values:
+            if values and np.isfinite(values).all():  # a gap is not known outside the front
                 seconds = float(np.mean([run["cpu_seconds"] for run in runs]))
                 table.append(
                     harness.summarize(task, agent, variant, metric, values, runs[0]["steps"], seconds, note)
@@ -291,8 +291,8 @@ def rows(results: dict[str, dict[int, dict[str, Any]]], names: list[str], task: 
             for seed, run in runs.items():
                 end, front = run["end"][temperature], results[variant.start][seed]["front"]
                 cells.append({**end, "gap_to_front": end["nll_test"] - front_at(front, end["nll_oracle"])})
-            label = name if temperature == "1.0" else f"{name}, temperature {temperature}"
-            note = REFERENCES.get((label, ""), "")
+            note = REFERENCES.get((name, temperature), "")
+            label = f"{name}, temperature {temperature}"
             add(variant.kind.__name__.lower(), label, cells, list(runs.values()), note)
     return table
 
@@ -300,7 +300,7 @@ def rows(results: dict[str, dict[int, dict[str, Any]]], names: list[str], task: 
 REFERENCES = {
     ("mle", "1.0"): "nll_oracle 9.038 in Yu et al. 2017",
     ("mle hidden 64", "1.0"): "best published nll_test 7.54 to 7.60 (Lu et al. 2019; Caccia et al. 2020)",
-    ("seqgan, paper's cnn, 16 rollouts, no baseline", ""): "nll_oracle 8.736 in Yu et al. 2017",
+    ("seqgan, paper's cnn, 16 rollouts, no baseline", "1.0"): "nll_oracle 8.736 in Yu et al. 2017",
 }
 
 
