@@ -55,7 +55,8 @@ def test_ppo_trains(row: Row) -> None:
 def test_ppo_steps_at_default_size(row: Row) -> None:
     env = to_sb3(gymnasium.make_vec(row.id, num_envs=4, autoreset_mode="SameStep"))
     small = {"net_arch": [8]}
-    PPO("MlpPolicy", env, n_steps=8, batch_size=32, n_epochs=1, seed=0, policy_kwargs=small, device="cpu").learn(64)
+    model = PPO("MlpPolicy", env, n_steps=8, batch_size=32, n_epochs=1, seed=0, policy_kwargs=small, device="cpu")
+    assert model.learn(64).num_timesteps == 64
 
 
 @every_row
