@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lhy_rl.agents.likelihood import gradient_step
 from lhy_rl.errors import UserError
 from lhy_rl.functional.adversarial import Objective, clip_weights, gradient_penalty, objective
 from lhy_rl.nn.discriminators import Discriminator, discriminators
@@ -88,7 +87,9 @@ class Adversary:
             written = fake[first : first + self.batch_size]
             real, fake_scores, penalty = self._scores(self._draw(self.real, len(written)), written)
             loss = self.objective.discriminator_loss(real, fake_scores, self.balance) + penalty
-            gradient_step(self.network, self.optimizer, loss, float("inf"))
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
             if self.objective.weight_clip is not None:
                 clip_weights(self.network.parameters(), self.objective.weight_clip)
             real, fake_scores = real.detach(), fake_scores.detach()

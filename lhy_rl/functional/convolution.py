@@ -42,19 +42,22 @@ class _ConvolveMax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, width: int) -> Tensor:
         n, places = len(x), x.shape[1] - width + 1
-        outputs = (_windows(x, width) @ weight.T).reshape(n, places, -1)
+        windows = _windows(x, width)
+        outputs = (windows @ weight.T).reshape(n, places, -1)
         best = outputs.amax(1)
         # like argmax(1), which on a CPU takes ten times as long because it is not vectorised
         number = torch.arange(places, dtype=torch.int16, device=x.device)[:, None]
         winner = ((outputs == best[:, None]) * number).amax(1)
-        ctx.save_for_backward(x, weight, winner)
+        ctx.save_for_backward(x, weight, winner, windows)
         ctx.width = width
         return best
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, winner = ctx.saved_tensors
+        x, weight, winner, windows = ctx.saved_tensors
         (n, steps, e), width = x.shape, ctx.width
+        if torch.is_grad_enabled():  # this pass will be differentiated, for a gradient penalty: to x, too
+            windows = _windows(x, width)
         places = steps - width + 1
         sentence = torch.arange(n, device=x.device)[:, None]
         dx = dweight = None
@@ -75,6 +78,6 @@ class _ConvolveMax(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             row = winner + sentence * places
             dweight = F.embedding_bag(
-                row.T.contiguous(), _windows(x, width), mode="sum", per_sample_weights=grad.T.contiguous()
+                row.T.contiguous(), windows, mode="sum", per_sample_weights=grad.T.contiguous()
             )
         return dx, dweight, None

@@ -92,26 +92,29 @@ class _GRU(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, h0: Tensor, weight: Tensor, bias: Tensor, sizes: list[int]) -> Tensor:
         width = h0.shape[1]
-        gates, recurrent, y = torch.empty_like(x), torch.empty_like(x), x.new_empty(len(x), width)
-        (x_rz, x_n), (u_rz, u_n), (rz, n) = (torch.split(t, [2 * width, width], 1) for t in (x, recurrent, gates))
-        r, z = rz.chunk(2, 1)
+        gates, (n, y) = torch.empty_like(x), x.new_empty(2, len(x), width)
+        rz, u_n = gates.split([2 * width, width], 1)
+        # what a step's product is added to: for r and z all else, for n its own bias only, since r scales the sum
+        torch.add(x[:, : 2 * width], bias[: 2 * width], out=rz)
+        u_n.copy_(bias[2 * width :])
+        n.copy_(x[:, 2 * width :])
         h, transposed = h0, weight.T
-        for step in _steps(sizes, x_rz, x_n, recurrent, u_rz, u_n, rz, r, z, n, y):
-            x_rz_t, x_n_t, u_t, u_rz_t, u_n_t, rz_t, r_t, z_t, n_t, y_t = step
-            h = _head(h, len(y_t))
-            torch.addmm(bias, h, transposed, out=u_t)
-            torch.add(x_rz_t, u_rz_t, out=rz_t).sigmoid_()
-            torch.addcmul(x_n_t, r_t, u_n_t, out=n_t).tanh_()
+        steps = _steps(sizes, gates, rz, *rz.chunk(2, 1), u_n, n, y)
+        for size, (gates_t, rz_t, r_t, z_t, u_n_t, n_t, y_t) in zip(sizes, steps, strict=True):
+            h = _head(h, size)
+            gates_t.addmm_(h, transposed)
+            rz_t.sigmoid_()
+            n_t.addcmul_(r_t, u_n_t).tanh_()
             h = torch.lerp(n_t, h, z_t, out=y_t)
-        ctx.save_for_backward(h0, weight, gates, u_n, y)
+        ctx.save_for_backward(h0, weight, gates, n, y)
         ctx.sizes = sizes
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        h0, weight, gates, u_n, y = ctx.saved_tensors
-        r, z, n = gates.chunk(3, 1)
+        h0, weight, gates, n, y = ctx.saved_tensors
+        r, z, u_n = gates.chunk(3, 1)
         before, slope = _before(h0, y, ctx.sizes), (1 - z) * (1 - n * n)
         dgates = torch.empty_like(gates).view(len(y), 3, -1)  # slopes of r, z, n; times dh in the loop
         torch.mul(slope, r, out=dgates[:, 2])
@@ -123,8 +126,9 @@ class _GRU(Function):
         for (dgates_t, flat_t, dh_t, wide_t, z_t), earlier_t in reversed(list(zip(steps, earlier[:-1], strict=True))):
             dgates_t.mul_(wide_t)
             _head(earlier_t, len(dh_t)).addcmul_(dh_t, z_t).addmm_(flat_t, weight)
-        dx = torch.cat([flat[:, : 2 * h0.shape[1]], slope.mul_(dh)], 1)
-        return dx, dh0, flat.T @ before, flat.sum(0), None
+        dweight, dbias = flat.T @ before, flat.sum(0)
+        torch.mul(slope, dh, out=dgates[:, 2])  # on the way to the inputs r does not scale n's sum
+        return flat, dh0, dweight, dbias, None
 
 
 class _LSTM(Function):

@@ -18,7 +18,7 @@ from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.sequence import SequenceBackbone, cores
 from lhy_rl.registry import Registry
 
-TABLE_ROWS, TOP_ROWS = 128, 256  # sentences at a time, so that what is between stays in the cache
+TABLE_ROWS, TOP_ROWS = 128, 512  # sentences at a time, so that what is between stays in the cache
 
 discriminators = Registry(
     "discriminator",
@@ -80,6 +80,13 @@ class Highway(nn.Module):
         new, gate = self.linear(x).chunk(2, -1)
         return torch.lerp(x, F.relu(new), torch.sigmoid(gate - 2.0))
 
+    @torch.no_grad()
+    def into(self, x: Tensor, memory: Tensor) -> Tensor:
+        """The same without gradient, written over x (N, size); ``memory`` is (N or more, 2 * size) to work in."""
+        both = torch.addmm(self.linear.bias, x, self.linear.weight.T, out=memory[: len(x)])
+        new, gate = both.chunk(2, -1)
+        return x.lerp_(new.relu_(), gate.sub_(2.0).sigmoid_())
+
 
 class ConvolutionalDiscriminator(Discriminator):
     """Convolutions of many widths, max over time, a highway layer, one output (Yu et al. 2017, section 3.2).
@@ -123,9 +130,11 @@ class ConvolutionalDiscriminator(Discriminator):
     def score(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         if tokens.numel() < self.embedding.num_embeddings:  # few sentences: the tables cost more than they save
             return super().score(tokens, lengths)
-        pooled = self._pool_by_table(tokens)
-        with evaluating(self):
-            return torch.cat([self._top(part) for part in torch.split(pooled, TOP_ROWS)])
+        pooled = self._pool_by_table(tokens).relu_()
+        memory = pooled.new_empty(TOP_ROWS, 2 * pooled.shape[1])
+        for part in torch.split(pooled, TOP_ROWS):
+            self.highway.into(part, memory)
+        return self.output(pooled)[:, 0]  # type: ignore[no-any-return]
 
     def _layers(self) -> list[nn.Linear]:
         return cast(list[nn.Linear], list(self.convolutions))

@@ -88,8 +88,9 @@ class Recurrent(SequenceBackbone):
         return (weight.new_zeros(batch_size, len(self.layers), self.output_size),) * self.state_tensors
 
     def forward(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
-        if len(start) == 1 or not bool(start[1:].any()):
-            return self._through_layers(x, self.reset(state, start[0]), None)
+        begins = start.any(1).tolist()
+        if not any(begins[1:]):
+            return self._through_layers(x, self.reset(state, start[0]) if begins[0] else state, None)
         pieces = Pieces.cut(start)
         state = tuple(s[pieces.column] for s in state)
         state = self.reset(state, (pieces.first > 0) | start[0, pieces.column])
