@@ -33,6 +33,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from lhy_rl import archive
 from lhy_rl.agents import MLE, Reinforce, SeqGAN
 from lhy_rl.agents.base import Agent, Metrics
 from lhy_rl.agents.rollout import Episodes
+from lhy_rl.errors import UserError
 from lhy_rl.functional.text_metrics import unique_ngrams
 from lhy_rl.nn.decoding import sample, token_log_probs
 from lhy_rl.nn.policy import ActorCritic
@@ -126,8 +128,13 @@ def variants(quick: bool) -> list[Variant]:
     energy = {"discriminator": "autoencoder"}
     slow = {**mean, "learning_rate": 1e-3, "likelihood_coef": 0.1, "normalize_advantage": True}
     gentle = {**game, **slow}
-    large = {"discriminator": "cnn", "discriminator_learning_rate": 1e-4, "discriminator_steps": 4}
-    paper = {**game, **large, "rollouts": 16}
+    # the paper's code sums the loss over the tokens: for Adam a smaller epsilon, and the clip nearly always at work
+    tokens = 3 * 6 if quick else 64 * 20
+    summed = {**none, "max_grad_norm": 5 / tokens, "adam_epsilon": 1e-8 / tokens}
+    lagging = {**game, "discriminator_learning_rate": 1e-4, "discriminator_steps": few}
+    if not quick:
+        lagging["discriminator_pretrain_steps"] = 100
+    large = {**lagging, "discriminator": "cnn", "rollouts": 16, "discriminator_steps": 4}
     pairs = {**game, **mean, "rollouts": few}
     rows = [
         Variant("constant, no baseline", Constant, {**none}, policy),
@@ -155,7 +162,10 @@ def variants(quick: bool) -> list[Variant]:
         Variant("seqgan + likelihood, from hidden 64", SeqGAN, {**gentle}, rounds, "mle hidden 64"),
         Variant("ideal logit + likelihood, from hidden 64", IdealLogit, {**slow}, policy, "mle hidden 64"),
         Variant("seqgan prefix, no baseline, 100 rounds", SeqGAN, {**recurrent, **none}, 100),
-        Variant("seqgan, paper's cnn, 16 rollouts, no baseline", SeqGAN, {**paper, **none}, 40),
+        Variant("constant, summed loss", Constant, {**summed}, 60),
+        Variant("permuted, summed loss", Permuted, {**lagging, **summed}, 60),
+        Variant("seqgan monte_carlo, summed loss", SeqGAN, {**lagging, **summed}, 60),
+        Variant("seqgan, paper's cnn, 16 rollouts, summed loss", SeqGAN, {**large, **summed}, 60),
     ]
     return [row for row in rows if row.name in QUICK] if quick else rows
 
@@ -278,7 +288,7 @@ def rows(results: dict[str, dict[int, dict[str, Any]]], names: list[str], task: 
                     harness.summarize(task, agent, variant, metric, values, runs[0]["steps"], seconds, note)
                 )
 
-    for start in GENERATORS:
+    for start in (name for name in GENERATORS if name in results):
         runs = list(results[start].values())
         for temperature in runs[0]["front"]:
             note = REFERENCES.get((start, temperature), "")
@@ -300,31 +310,49 @@ def rows(results: dict[str, dict[int, dict[str, Any]]], names: list[str], task: 
 REFERENCES = {
     ("mle", "1.0"): "nll_oracle 9.038 in Yu et al. 2017",
     ("mle hidden 64", "1.0"): "best published nll_test 7.54 to 7.60 (Lu et al. 2019; Caccia et al. 2020)",
-    ("seqgan, paper's cnn, 16 rollouts, no baseline", "1.0"): "nll_oracle 8.736 in Yu et al. 2017",
+    ("seqgan monte_carlo, summed loss", "1.0"): "nll_oracle 8.736 in Yu et al. 2017",
+    ("seqgan, paper's cnn, 16 rollouts, summed loss", "1.0"): "nll_oracle 8.736 in Yu et al. 2017",
 }
 
 
-def picture(results: dict[str, dict[int, dict[str, Any]]], names: list[str], entropy: float, path: Path) -> None:
-    """The plane: fronts as lines, variants as points with their path from the start, seeds averaged."""
+def merged(new: list[harness.Row], old: list[harness.Row]) -> list[harness.Row]:
+    """The new rows, and the old ones of variants that were not run now and still exist, in the table's order."""
+    order = [*GENERATORS, *(v.name for v in variants(False))]
+    fresh = {row.variant for row in new}
+    kept = [row for row in old if row.variant not in fresh and name_of(row) in order]
+    body = [row for row in (*new, *kept) if row.agent != "oracle"]
+    return [*(row for row in new if row.agent == "oracle"), *sorted(body, key=lambda row: order.index(name_of(row)))]
+
+
+def name_of(row: harness.Row) -> str:
+    """The start or variant of a row."""
+    return row.variant.rpartition(", temperature ")[0]
+
+
+def picture(table: list[harness.Row], path: Path) -> None:
+    """The plane: fronts as lines, variants as points, seeds averaged."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    places: dict[str, dict[str, float]] = {}  # variant with its temperature to its place
+    for row in table:
+        if row.metric in ("nll_oracle", "nll_test"):
+            places.setdefault(row.variant, {})[row.metric] = row.value
+    entropy = next(row.value for row in table if row.metric == "entropy")
+    fronts = {n: [p for v, p in places.items() if v.startswith(f"{n}, temperature")] for n in GENERATORS}
+    names = list(dict.fromkeys(name_of(row) for row in table if row.agent not in ("oracle", "mle")))
     figure, axes = plt.subplots(1, 2, figsize=(15, 6.5), width_ratios=(1, 1.35))
     for axis, near in zip(axes, (False, True), strict=True):
-        for start, colour in zip(GENERATORS, ("0.35", "tab:blue"), strict=True):
-            runs = list(results[start].values())
-            x, y = (
-                [np.mean([run["front"][t][metric] for run in runs]) for t in runs[0]["front"]]
-                for metric in ("nll_oracle", "nll_test")
-            )
+        for (start, front), colour in zip(fronts.items(), ("0.35", "tab:blue"), strict=True):
+            x, y = ([place[metric] for place in front] for metric in ("nll_oracle", "nll_test"))
             axis.plot(x, y, "-o", ms=3, color=colour, label=f"{start}, temperatures")
         for k, name in enumerate(names):
-            runs = list(results[name].values())
-            x, y = (np.mean([r["end"]["1.0"][m] for r in runs]) for m in ("nll_oracle", "nll_test"))
+            place = places[f"{name}, temperature 1.0"]
             marker = "s" if "seqgan" in name else "X" if "constant" in name or "permuted" in name else "^"
-            axis.plot(x, y, marker, ms=8, color=plt.get_cmap("tab20")(k % 20), mec="k", mew=0.4, label=name)
+            colour = plt.get_cmap("tab20")(k % 20)
+            axis.plot(place["nll_oracle"], place["nll_test"], marker, ms=8, color=colour, mec="k", mew=0.4, label=name)
         if near:
             axis.set(xlim=(8.0, 10.2), ylim=(7.3, 9.2), title="near the start")
             axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -344,6 +372,7 @@ def main() -> None:
     extra.add_argument("--oracle", default=None, metavar="NPZ", help="the paper's oracle file; without it a seeded one")
     extra.add_argument("--cache", type=Path, default=None, metavar="FOLDER", help="where finished pieces are kept")
     extra.add_argument("--jobs", type=int, default=2, help="processes")
+    extra.add_argument("--only", metavar="PATTERN", action="append", help="only these variants; other rows stay")
     extra.add_argument("--report", action="store_true", help="write up the pieces that are in the cache; compute none")
     mine, rest = extra.parse_known_args()
     sys.argv = [sys.argv[0], *rest]
@@ -358,9 +387,13 @@ def main() -> None:
     cache = mine.cache or common.output / f".cache-{name}-{digest}"
     cache.mkdir(parents=True, exist_ok=True)
 
-    seeds, names = range(common.seeds), [v.name for v in variants(quick)]
-    results: dict[str, dict[int, dict[str, Any]]] = {n: {} for n in (*GENERATORS, *names)}
-    stages = [[(n, s) for n in GENERATORS for s in seeds], [(n, s) for n in names for s in seeds]]
+    chosen = [v for v in variants(quick) if not mine.only or any(fnmatchcase(v.name, p) for p in mine.only)]
+    if not chosen:
+        raise UserError(f"no variant fits {mine.only}; there are: {', '.join(v.name for v in variants(quick))}")
+    seeds, names = range(common.seeds), [v.name for v in chosen]
+    starts = [name for name in GENERATORS if not mine.only or name in {v.start for v in chosen}]
+    results: dict[str, dict[int, dict[str, Any]]] = {n: {} for n in (*starts, *names)}
+    stages = [[(n, s) for n in starts for s in seeds], [(n, s) for n in names for s in seeds]]
     if mine.report:
         stages = [[(n, s) for n, s in stage if cell_file(cache, n, s).exists()] for stage in stages]
     context = multiprocessing.get_context("spawn")
@@ -383,8 +416,10 @@ def main() -> None:
         harness.Row(task, "oracle", "itself", "entropy", entropy, entropy - 2 * error, entropy + 2 * error, 1),
         *rows(results, names, task),
     ]
+    if mine.only and (common.output / f"{name}.json").exists():
+        table = merged(table, harness.load(name, common.output))
     harness.save(name, table, common.output)
-    picture(results, names, entropy, common.output / f"{name}.png")
+    picture(table, common.output / f"{name}.png")
 
 
 if __name__ == "__main__":

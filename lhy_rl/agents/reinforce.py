@@ -54,6 +54,9 @@ class Reinforce(Agent):
             holds on to what a reward does not ask for: raise it when coverage (``nll_test``) is lost.
         value_coef: Weight of the critic's loss.
         max_grad_norm: Longer gradients are shortened to it.
+        adam_epsilon: Adam's. The loss is a mean over the batch's tokens; code that sums them instead, as SeqGAN's
+            does, is the same with this and ``max_grad_norm`` divided by their number. It matters: the smaller it is,
+            the more actions that are hardly ever taken still move.
         pretrain_epochs: Passes over a text task's sentences by maximum likelihood before the policy gradient
             begins; 0 for other environments.
         pretrain_learning_rate: Adam's, of the pretraining.
@@ -78,12 +81,13 @@ class Reinforce(Agent):
         likelihood_coef: float = 0.0,
         value_coef: float = 0.5,
         max_grad_norm: float = 5.0,
+        adam_epsilon: float = 1e-8,
         pretrain_epochs: float = 0.0,
         pretrain_learning_rate: float = 0.01,
         pretrain_batch_size: int = 64,
         **shared: Any,
     ) -> None:
-        positive(learning_rate=learning_rate, max_grad_norm=max_grad_norm)
+        positive(learning_rate=learning_rate, max_grad_norm=max_grad_norm, adam_epsilon=adam_epsilon)
         positive(pretrain_learning_rate=pretrain_learning_rate)
         check(gamma=(gamma, 0, 1), entropy_coef=(entropy_coef, 0), kl_coef=(kl_coef, 0), value_coef=(value_coef, 0))
         check(likelihood_coef=(likelihood_coef, 0), pretrain_epochs=(pretrain_epochs, 0))
@@ -101,7 +105,9 @@ class Reinforce(Agent):
         self.likelihood_coef = likelihood_coef
         self.value_coef = value_coef
         self.max_grad_norm = max_grad_norm
-        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(
+            self.policy.parameters(), lr=learning_rate, eps=adam_epsilon, fused=True
+        )
         self.pretrained: ActorCritic | None = None
         self.likelihood: Likelihood | None = None
         self.pretrain_steps = 0
