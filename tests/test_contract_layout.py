@@ -25,7 +25,7 @@ ALLOWED = {
     "data": NEUTRAL,
     "nn": NEUTRAL | {"functional"},
     "envs": NEUTRAL | {"data", "nn", "functional"},
-    "agents": NEUTRAL | {"data", "nn", "functional"},
+    "agents": NEUTRAL | {"data", "nn", "functional", "interop"},  # Stable-Baselines3's callbacks run on them
     "interop": NEUTRAL | {"nn", "functional"},
     "experiment": NEUTRAL | {"functional", "data", "nn", "envs", "agents", "interop"},
     "cli": NEUTRAL | {"functional", "data", "nn", "envs", "agents", "interop", "experiment"},

@@ -9,13 +9,15 @@ from lhy_rl.registry import Registry
 agents = Registry(
     "agent",
     {
+        "a2c": "lhy_rl.agents.a2c:A2C",
         "mle": "lhy_rl.agents.mle:MLE",
+        "ppo": "lhy_rl.agents.ppo:PPO",
         "reinforce": "lhy_rl.agents.reinforce:Reinforce",
         "seqgan": "lhy_rl.agents.seqgan:SeqGAN",
     },
 )
 
-__all__ = ["MLE", "Agent", "Reinforce", "SeqGAN", "agents"]
+__all__ = ["A2C", "MLE", "PPO", "Agent", "Reinforce", "SeqGAN", "agents"]
 
 
 def __getattr__(name: str) -> Any:

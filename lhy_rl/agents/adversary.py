@@ -88,7 +88,7 @@ class Adversary:
             real, fake_scores, penalty = self._scores(self._draw(self.real, len(written)), written)
             loss = self.objective.discriminator_loss(real, fake_scores, self.balance) + penalty
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             if self.objective.weight_clip is not None:
                 clip_weights(self.network.parameters(), self.objective.weight_clip)

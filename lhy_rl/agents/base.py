@@ -8,25 +8,28 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium.vector import SyncVectorEnv, VectorEnv
+from gymnasium.envs.registration import load_env_creator
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from lhy_rl import archive
+from lhy_rl.agents.callbacks import Listener, listener
 from lhy_rl.errors import UserError, suggest
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import State
+from lhy_rl.nn.trees import leading, leaves, map_tree
 from lhy_rl.protocols import TextTask
 
 if TYPE_CHECKING:
     from lhy_rl.agents.progress import ProgressDisplay
 
 Metrics = dict[str, float]
-Callback = Callable[["Agent", Metrics], bool | None]
 Environment = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | Callable[[], gym.Env[Any, Any]]
 
 
@@ -38,13 +41,21 @@ class Agent(ABC):
         num_envs: Instances that step together, where ``env`` is an id or a callable.
         seed: Same seed, same weights, bit for bit.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
+        encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``dict``, or ``auto`` for
+            what fits.
+        embedding_size: Width of the encoder's output and of an MLP's layers.
+        encoder_layers: Layers of an MLP encoder.
+        activation: Of the encoder: ``tanh``, ``relu``, ``selu``, ..., or ``auto``: tanh in an MLP, relu in a CNN.
+        norm: Of the encoder: ``none``, ``batch`` or ``layer``.
+        pooling: Of a CNN encoder: ``strided``, ``max``, ``average`` or ``lp``.
         core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, or null for none.
-        embedding_size: Width of the encoder's output.
         hidden_size: Width of the backbone. More fits more and overfits sooner.
         num_layers: Layers of the backbone.
         dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it (to 0.5) when the
             validation loss turns up.
+        critic: ``shared`` (on the actor's features), ``separate`` (an encoder and a backbone of its own) or ``none``.
         init_std: Draw all weights from N(0, init_std), as SeqGAN's code does with 0.1; null keeps torch's way.
+        orthogonal: Draw the weights orthogonal, as PPO's code does, so that the first policy is nearly uniform.
 
     Raises:
         UserError: an environment, a name or a number that cannot be used; one line says why.
@@ -69,15 +80,22 @@ class Agent(ABC):
         num_envs: int = 64,
         seed: int = 0,
         device: str = "auto",
-        core: str | None = "lstm",
+        encoder: str = "auto",
         embedding_size: int = 32,
+        encoder_layers: int = 2,
+        activation: str = "auto",
+        norm: str = "none",
+        pooling: str = "strided",
+        core: str | None = "lstm",
         hidden_size: int = 32,
         num_layers: int = 1,
         dropout: float = 0.0,
+        critic: str = "shared",
         init_std: float | None = None,
+        orthogonal: bool = False,
     ) -> None:
         check(num_envs=(num_envs, 1), embedding_size=(embedding_size, 1), hidden_size=(hidden_size, 1))
-        check(num_layers=(num_layers, 1), dropout=(dropout, 0, 0.99))
+        check(encoder_layers=(encoder_layers, 0), num_layers=(num_layers, 1), dropout=(dropout, 0, 0.99))
         self.env = make_vector_env(env, num_envs)
         self.seed = seed
         self.device = choose_device(device)
@@ -85,16 +103,26 @@ class Agent(ABC):
         self.num_timesteps = 0
         self.num_updates = 0
         self.total_timesteps = 0
+        self.listener = Listener()
+        self.stopped = False
+        self._logger: Any = None
         with self.randomness():
             self.policy = ActorCritic(
                 self.env.single_observation_space,
                 self.env.single_action_space,
-                core=core,
+                encoder=encoder,
                 embedding_size=embedding_size,
+                encoder_layers=encoder_layers,
+                activation=activation,
+                norm=norm,
+                pooling=pooling,
+                core=core,
                 hidden_size=hidden_size,
                 num_layers=num_layers,
                 dropout=dropout,
+                critic=critic,
                 init_std=init_std,
+                orthogonal=orthogonal,
             ).to(self.device)
 
     # ------------------------------------------------------------------ what an algorithm gives
@@ -121,7 +149,7 @@ class Agent(ABC):
     def learn(
         self,
         total_timesteps: int,
-        callback: Callback | None = None,
+        callback: Any = None,
         progress_bar: bool = False,
         reset_num_timesteps: bool = True,
     ) -> Self:
@@ -129,7 +157,8 @@ class Agent(ABC):
 
         Args:
             total_timesteps: Steps to learn from. Preparations (pretraining) are not counted.
-            callback: Called as ``callback(agent, metrics)`` after every update; False stops.
+            callback: Called as ``callback(agent, metrics)`` after every update; False stops. Or a callback of
+                Stable-Baselines3 (``EvalCallback``, ``CheckpointCallback``, wandb's ``WandbCallback``), or a list.
             progress_bar: Show one on the terminal.
             reset_num_timesteps: Count from zero; otherwise ``total_timesteps`` more are learned.
         """
@@ -137,8 +166,11 @@ class Agent(ABC):
             self.num_timesteps = 0
         self.total_timesteps = self.num_timesteps + total_timesteps
         begun, before = time.perf_counter(), self.num_timesteps
+        self.listener = listener(self, callback, self.total_timesteps)
+        self.stopped = False
+        self.listener.begin()
         with _display(progress_bar) as display:
-            while self.unfinished:
+            while self.unfinished and not self.stopped:
                 with self.randomness():
                     metrics = self.update()
                 self.num_updates += 1
@@ -148,8 +180,8 @@ class Agent(ABC):
                 metrics["time/fps"] = (self.num_timesteps - before) / max(seconds, 1e-9)
                 if display is not None:
                     display.update(self, metrics)
-                if callback is not None and callback(self, metrics) is False:
-                    break
+                self.stopped |= not self.listener.update(metrics)
+        self.listener.end()
         return self
 
     @property
@@ -168,7 +200,8 @@ class Agent(ABC):
         """Actions for observations, as Stable-Baselines3 gives them.
 
         Args:
-            observation: One observation, or a batch (B, ...).
+            observation: One observation, or a batch (B, ...), as the environment gives it; an ``action_mask`` in a
+                dict is heeded.
             state: What the last call returned; None at the beginning.
             episode_start: (B,) bool: the memory is forgotten first.
             deterministic: The most probable actions instead of drawn ones.
@@ -176,17 +209,22 @@ class Agent(ABC):
         Returns:
             Actions (B,), or one action for one observation, and the memory.
         """
-        obs = torch.as_tensor(np.asarray(observation), device=self.device)
-        single = obs.dim() == len(self.env.single_observation_space.shape or ())
-        obs = obs[None] if single else obs
-        state = self.policy.initial_state(len(obs)) if state is None else state
+        space = self.env.single_observation_space
+        single = leading(map_tree(np.asarray, observation), space) == 0
+        obs = self.observe(map_tree(lambda x: np.asarray(x)[None], observation) if single else observation)
+        count = len(leaves(obs)[0])
+        state = self.policy.initial_state(count) if state is None else state
         start = None
         if episode_start is not None:
             start = torch.as_tensor(np.atleast_1d(episode_start), dtype=torch.bool, device=self.device)
         with evaluating(self.policy):
             actions, state = self.policy.act(obs, state, start, self.generator, deterministic)
-        array = actions.cpu().numpy()
+        array = self.policy.actor.for_environment(actions).cpu().numpy()
         return (array[0] if single else array), state
+
+    def observe(self, observation: Any) -> Any:
+        """A batch of observations, (B, ...) arrays, as the policy takes them."""
+        return map_tree(lambda x: torch.as_tensor(np.asarray(x), device=self.device), observation)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the future depends on: tensors, arrays and plain values."""
@@ -215,7 +253,8 @@ class Agent(ABC):
             raise UserError(f"this state does not fit {type(self).__name__} with these options: {reason}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the agent to a file: JSON and safetensors in a zip."""
+        """Write the agent to a file: JSON and safetensors in a zip. A path without an ending gets ``.zip``."""
+        path = _zipped(path)
         tree = {"agent": type(self).__name__, "options": self.hyperparameters, "state": self.state_dict()}
         archive.write(path, tree)
 
@@ -226,6 +265,7 @@ class Agent(ABC):
         Raises:
             UserError: not a saved agent of this class, damaged, or of other spaces.
         """
+        path = _zipped(path)
         tree = archive.read(path)
         if not isinstance(tree, dict) or tree.get("agent") != cls.__name__:
             found = tree.get("agent") if isinstance(tree, dict) else None
@@ -237,6 +277,40 @@ class Agent(ABC):
     def close(self) -> None:
         """Close the environment."""
         self.env.close()
+
+    # ------------------------------------------------------------------ what Stable-Baselines3's tools ask for
+    def get_env(self) -> Any:
+        """The environment as Stable-Baselines3 sees one, where it resets in the same step; else as it is."""
+        if self.env.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
+            return self.env
+        from lhy_rl.interop.sb3 import to_sb3
+
+        return to_sb3(self.env)
+
+    def set_env(self, env: Environment) -> None:
+        """Go on in another environment with the same spaces; new episodes begin.
+
+        Raises:
+            UserError: other spaces.
+        """
+        new = make_vector_env(env, self.env.num_envs)
+        for name in ("single_observation_space", "single_action_space"):
+            if getattr(new, name) != getattr(self.env, name):
+                raise UserError(f"the new environment's {name} is {getattr(new, name)}, not {getattr(self.env, name)}")
+        self.env = new
+
+    def get_vec_normalize_env(self) -> Any:
+        """None: what is normalised is saved with the agent."""
+        return None
+
+    @property
+    def logger(self) -> Any:
+        """Stable-Baselines3's logger, for its callbacks."""
+        if self._logger is None:
+            from stable_baselines3.common.logger import Logger
+
+            self._logger = Logger(folder=None, output_formats=[])
+        return self._logger
 
     # ------------------------------------------------------------------ for algorithms
     @property
@@ -267,6 +341,12 @@ class Agent(ABC):
         return int(torch.randint(2**31 - 1, (), generator=self.generator))
 
 
+def _zipped(path: str | os.PathLike[str]) -> Path:
+    """The path, with ``.zip`` where it has no ending."""
+    path = Path(path)
+    return path if path.suffix else path.with_suffix(".zip")
+
+
 def _display(wanted: bool) -> AbstractContextManager[ProgressDisplay | None]:
     if not wanted:
         return nullcontext()
@@ -284,17 +364,27 @@ def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]
     if isinstance(env, VectorEnv):
         return env
     if isinstance(env, gym.Env):
-        return SyncVectorEnv([lambda: env])
+        return SyncVectorEnv([lambda: env], autoreset_mode=AutoresetMode.SAME_STEP)
     if isinstance(env, str):
         import lhy_rl  # noqa: F401  (registers the environments)
 
         try:
-            return gym.make_vec(env, num_envs=num_envs)
+            return gym.make_vec(env, num_envs=num_envs, **same_step(env))
         except gym.error.UnregisteredEnv as error:
             raise UserError(f"unknown environment {env!r}: {' '.join(str(error).split())}") from error
     if callable(env):
-        return SyncVectorEnv([env] * num_envs)
+        return SyncVectorEnv([env] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
     raise UserError(f"{env!r} is no environment; allowed: an id, an Env, a VectorEnv, a callable that makes an Env")
+
+
+def same_step(env_id: str) -> dict[str, Any]:
+    """Options of ``gymnasium.make_vec`` for episodes that begin in the step that ends the last one, where possible."""
+    entry = gym.spec(env_id).vector_entry_point
+    if entry is None:
+        return {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}}
+    constructor = load_env_creator(entry) if isinstance(entry, str) else entry
+    known = "autoreset_mode" in inspect.signature(constructor).parameters
+    return {"autoreset_mode": AutoresetMode.SAME_STEP} if known else {}
 
 
 def choose_device(name: str) -> torch.device:

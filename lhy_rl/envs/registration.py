@@ -43,6 +43,41 @@ TABLE: tuple[Row, ...] = (
         "sentences of a real corpus, rewarded by BLEU at their end",
         small={"corpus": "chatterbot-english", "max_length": 8},
     ),
+    Row(
+        "lhy_rl/RepeatPrevious-v0",
+        "lhy_rl.envs.memory.repeat_previous:RepeatPreviousEnv",
+        "lhy_rl.envs.memory.repeat_previous:RepeatPrevious",
+        "POPGym's sliding memory: say which suit was seen k cards back",
+        small={"num_ranks": 2, "k": 3},
+    ),
+    Row(
+        "lhy_rl/RepeatFirst-v0",
+        "lhy_rl.envs.memory.repeat_first:RepeatFirstEnv",
+        "lhy_rl.envs.memory.repeat_first:RepeatFirst",
+        "POPGym's lasting memory: say which suit was seen first",
+        small={"num_ranks": 2},
+    ),
+    Row(
+        "lhy_rl/Reverse-v0",
+        "lhy_rl.envs.memory.reverse:ReverseEnv",
+        "lhy_rl.envs.memory.reverse:Reverse",
+        "see a string of symbols, then write it backwards",
+        small={"max_length": 3},
+    ),
+    Row(
+        "lhy_rl/Copy-v0",
+        "lhy_rl.envs.memory.copying:CopyEnv",
+        "lhy_rl.envs.memory.copying:Copy",
+        "see a string of symbols, then write it again",
+        small={"max_length": 3},
+    ),
+    Row(
+        "lhy_rl/Catch-v0",
+        "lhy_rl.envs.memory.catch:CatchEnv",
+        "lhy_rl.envs.memory.catch:Catch",
+        "catch a falling ball, seen in pixels, anywhere on a larger canvas",
+        small={"field": 7},
+    ),
 )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from lhy_rl.errors import UserError
-from lhy_rl.experiment.config import Config, agent_class, environment_class
+from lhy_rl.experiment.config import Config, agent_class
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
@@ -19,19 +18,14 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
         num_envs: Copies; None takes the agent's ``num_envs``.
     """
     import gymnasium
-    from gymnasium.vector import AutoresetMode
+
+    from lhy_rl.agents.base import same_step
 
     env_id = config.values["env"]["id"]
-    constructor, _ = environment_class(env_id)
     n = num_envs if num_envs is not None else int(config.values["agent"].get("num_envs", 1))
     if n < 1:
         raise UserError(f"agent.num_envs is {n}; it must be at least 1")
-    options: dict[str, Any] = config.section("env")
-    if gymnasium.registry[env_id].vector_entry_point is None:
-        options |= {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}}
-    elif "autoreset_mode" in inspect.signature(constructor).parameters:
-        options["autoreset_mode"] = AutoresetMode.SAME_STEP
-    return gymnasium.make_vec(env_id, num_envs=n, **options)
+    return gymnasium.make_vec(env_id, num_envs=n, **config.section("env"), **same_step(env_id))
 
 
 def make_agent(config: Config, env: VectorEnv[Any, Any, Any]) -> Any:

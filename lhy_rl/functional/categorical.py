@@ -1,4 +1,5 @@
-"""Log-probabilities of a softmax layer over a large vocabulary, fused with its linear map."""
+"""Log-probabilities of categorical distributions, in one node of the graph: of a few actions, with the entropy; and of
+a softmax layer over a large vocabulary, fused with its linear map."""
 
 from __future__ import annotations
 
@@ -8,6 +9,40 @@ import torch
 from torch import Tensor
 
 ROWS = 128  # rows handled at a time, so that a chunk of logits stays in the cache
+
+
+class _LogProbEntropy(torch.autograd.Function):
+    """d log p(a) / d logits = onehot(a) - p,   d H / d logits = -p (log p + H)."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        log_p = torch.log_softmax(logits, -1)
+        p = log_p.exp()
+        weighted = p * log_p.clamp(min=torch.finfo(logits.dtype).min)  # 0 log 0 = 0
+        entropy = -weighted.sum(-1)
+        ctx.save_for_backward(p, weighted, entropy, actions)
+        return log_p.gather(-1, actions[..., None])[..., 0], entropy
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor, grad_entropy: Tensor) -> tuple[Tensor | None, ...]:
+        p, weighted, entropy, actions = ctx.saved_tensors
+        slope = p * -(grad + grad_entropy * entropy)[..., None]
+        slope.scatter_add_(-1, actions[..., None], grad[..., None])
+        return slope.sub_(weighted * grad_entropy[..., None]), None
+
+
+def log_prob_and_entropy(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+    """log softmax(logits)[a] and H = -sum_a p_a log p_a in nats.
+
+    Args:
+        logits: (..., A), may be -inf (actions that are not legal), but not all.
+        actions: (...) int64 below A.
+
+    Returns:
+        Two tensors (...), differentiable once.
+    """
+    return _LogProbEntropy.apply(logits, actions)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _LinearLogProb(torch.autograd.Function):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -62,6 +64,79 @@ def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_range: float, m
     ratio, advantage = log_ratio.exp(), advantage.detach()
     clipped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
     return -masked_mean(torch.minimum(ratio * advantage, clipped * advantage), mask)
+
+
+class _ProximalLoss(torch.autograd.Function):
+    """Loss and slopes in one pass; the chain of small operations that it replaces costs more than a small network."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        log_prob: Tensor,
+        values: Tensor,
+        entropy: Tensor,
+        old_log_prob: Tensor,
+        advantage: Tensor,
+        returns: Tensor,
+        clip_range: float,
+        value_coef: float,
+        entropy_coef: float,
+        mask: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        log_ratio = log_prob - old_log_prob
+        if mask is not None:
+            log_ratio = log_ratio.masked_fill(~mask, 0.0)
+        ratio = log_ratio.exp()
+        error, deviation = values - returns, ratio - 1.0
+        weight = 1.0 / log_prob.numel() if mask is None else mask / mask.sum().clamp(min=1)
+        gain = ratio * advantage
+        held = torch.minimum(gain, ratio.clamp(1.0 - clip_range, 1.0 + clip_range) * advantage)
+        free = gain <= held  # where the clipped one is smaller nothing pulls
+        clipped = (deviation.abs() > clip_range).to(ratio)
+        terms = torch.stack([-held, error * error, entropy, deviation - log_ratio, clipped])
+        if mask is not None:
+            terms = terms.masked_fill(~mask, 0.0)
+        said = (terms * weight).flatten(1).sum(1)
+        pulled = gain * free * -weight
+        pushed = error * (2 * value_coef * weight)
+        if mask is not None:
+            pulled, pushed = pulled.masked_fill(~mask, 0.0), pushed.masked_fill(~mask, 0.0)
+        ctx.save_for_backward(pulled, pushed)
+        ctx.entropy = -entropy_coef * weight
+        ctx.mark_non_differentiable(said)
+        return said[0] + value_coef * said[1] - entropy_coef * said[2], said
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Any, ...]:
+        pulled, pushed = ctx.saved_tensors
+        entropy = grad * ctx.entropy
+        return grad * pulled, grad * pushed, entropy.expand_as(pulled), *[None] * 7
+
+
+def proximal_loss(
+    log_prob: Tensor,
+    values: Tensor,
+    entropy: Tensor,
+    old_log_prob: Tensor,
+    advantage: Tensor,
+    returns: Tensor,
+    clip_range: float,
+    value_coef: float = 0.5,
+    entropy_coef: float = 0.0,
+    mask: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """L = clipped_surrogate + c_v value_loss - c_e E[H(pi)]   (Schulman et al. 2017, eq. 9), in one node of the graph.
+
+    All tensors have one shape; no gradient flows through ``old_log_prob``, ``advantage`` and ``returns``.
+
+    Returns:
+        The loss, differentiable once in ``log_prob``, ``values`` and ``entropy``; and without gradient (5,): the
+        surrogate's loss, the critic's loss, the entropy, KL(old || new), the share of ratios beyond the clip.
+    """
+    return _ProximalLoss.apply(  # type: ignore[no-any-return, no-untyped-call]
+        log_prob, values, entropy, old_log_prob, advantage, returns, clip_range, value_coef, entropy_coef, mask
+    )
 
 
 def categorical_entropy(logits: Tensor) -> Tensor:

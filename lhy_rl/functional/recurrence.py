@@ -93,7 +93,7 @@ class _GRU(Function):
     def forward(ctx: Any, x: Tensor, h0: Tensor, weight: Tensor, bias: Tensor, sizes: list[int]) -> Tensor:
         width = h0.shape[1]
         gates, (n, y) = torch.empty_like(x), x.new_empty(2, len(x), width)
-        rz, u_n = gates.split([2 * width, width], 1)
+        rz, u_n = torch.split(gates, [2 * width, width], 1)
         # what a step's product is added to: for r and z all else, for n its own bias only, since r scales the sum
         torch.add(x[:, : 2 * width], bias[: 2 * width], out=rz)
         u_n.copy_(bias[2 * width :])
@@ -108,7 +108,7 @@ class _GRU(Function):
             h = torch.lerp(n_t, h, z_t, out=y_t)
         ctx.save_for_backward(h0, weight, gates, n, y)
         ctx.sizes = sizes
-        return y
+        return y  # type: ignore[no-any-return]
 
     @staticmethod
     @once_differentiable

@@ -88,7 +88,7 @@ def beam_search(policy: ActorCritic, task: TextTask, width: int) -> tuple[TokenS
         obs = tokens[:, t - 1] if t else torch.full((1,), task.start_token, device=policy.device)
         # a finished row observes something valid; its features are not used
         h, state = policy.step(torch.where(open_, obs, task.start_token), state)
-        log_probs = torch.log_softmax(policy.actor.logits(h), -1)  # (W, A)
+        log_probs = policy.categorical.log_probs(h)  # (W, A)
         actions = log_probs.shape[1]
         finished = torch.full_like(log_probs, -torch.inf)
         finished[:, 0] = 0.0  # a finished sentence has one continuation, itself

@@ -1,63 +1,159 @@
-"""Encoders: from observations of a space to vectors (..., E)."""
+"""Encoders: from observations of a space to vectors (..., E). Their contract, their names, and which one fits."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, suggest
+from lhy_rl.nn.activations import activations
 from lhy_rl.registry import Registry
+
+ACTION_MASK = "action_mask"
+"""Key of a Dict observation that no encoder reads: it tells the policy which actions are legal."""
+
+NORMS = ("none", "batch", "layer")
+POOLINGS = ("strided", "max", "average", "lp")
 
 encoders = Registry(
     "encoder",
-    {"tokens": "lhy_rl.nn.encoders:TokenEncoder", "flat": "lhy_rl.nn.encoders:FlatEncoder"},
+    {
+        "tokens": "lhy_rl.nn.mlp:TokenEncoder",
+        "mlp": "lhy_rl.nn.mlp:MLPEncoder",
+        "cnn": "lhy_rl.nn.vision:NatureEncoder",
+        "cnn_small": "lhy_rl.nn.vision:SmallEncoder",
+        "dict": "lhy_rl.nn.encoders:DictEncoder",
+    },
 )
 
 
+@dataclass(frozen=True)
+class EncoderOptions:
+    """How an encoder is built; each encoder reads the options that concern it.
+
+    Args:
+        embedding_size: E, width of the output and of an MLP's layers.
+        layers: Of an MLP; 0 only flattens.
+        activation: A name of :data:`lhy_rl.nn.activations.activations`, or ``auto``: tanh in an MLP and relu in a CNN.
+        norm: ``none``, ``batch`` (over all leading dimensions) or ``layer``, before each activation.
+        pooling: How a CNN's layers shrink the image: ``strided`` convolutions, or convolutions of stride 1 and
+            ``max``, ``average`` or ``lp`` (p = 2) pooling, which cost about stride^2 times as much.
+        dropout: Share of each dense layer's outputs dropped in training; AlphaDropout after SELU.
+
+    Raises:
+        UserError: a name that does not exist or a number out of range.
+    """
+
+    embedding_size: int = 32
+    layers: int = 2
+    activation: str = "tanh"
+    norm: str = "none"
+    pooling: str = "strided"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.embedding_size < 1:
+            raise UserError(f"embedding_size is at least 1, got {self.embedding_size}")
+        if self.layers < 0:
+            raise UserError(f"layers is at least 0, got {self.layers}")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout is at least 0 and below 1, got {self.dropout}")
+        names = [*activations.names(), "auto"]
+        for given, allowed, what in (
+            (self.activation, names, "activation"),
+            (self.norm, NORMS, "norm"),
+            (self.pooling, POOLINGS, "pooling"),
+        ):
+            if given not in allowed:
+                raise suggest(given, allowed, what)
+
+    def activation_or(self, default: str) -> str:
+        """The activation's name, ``default`` where it is ``auto``."""
+        return default if self.activation == "auto" else self.activation
+
+
+class Encoder(nn.Module, ABC):
+    """The contract: ``X(space, options)``, then (..., *space.shape) to (..., output_size).
+
+    Any number of dimensions may lead, (T, B) in training as well as (N,).
+    """
+
+    output_size: int
+    owns_initialization = False
+    """Whether weights were drawn as the activation needs it (SELU) and must not be drawn again from outside."""
+
+    @abstractmethod
+    def forward(self, obs: Any) -> Tensor:
+        """Observations (a tensor, or a dict or tuple of tensors) to vectors."""
+
+
 def default_encoder(space: gym.Space[Any]) -> str:
-    """The encoder that fits a space: ``tokens`` for numbers that are names, ``flat`` for vectors.
+    """The encoder that fits a space.
+
+    ``tokens`` for numbers that are names, ``mlp`` for vectors, ``cnn`` for images from 36x36 up and ``cnn_small`` for
+    images from 8x8 up (see :func:`lhy_rl.nn.vision.image_size` for what an image is), ``dict`` for spaces of spaces.
 
     Raises:
         UserError: no encoder reads this space.
     """
-    if isinstance(space, gym.spaces.Discrete):
-        return "tokens"
-    if isinstance(space, gym.spaces.Box):
-        return "flat"
-    raise UserError(f"no encoder for observations of {space}; allowed spaces: Discrete (tokens), Box (flat)")
+    match space:
+        case gym.spaces.Discrete() | gym.spaces.MultiDiscrete():
+            return "tokens"
+        case gym.spaces.MultiBinary():
+            return "mlp"
+        case gym.spaces.Dict() | gym.spaces.Tuple():
+            return "dict"
+        case gym.spaces.Box():
+            from lhy_rl.nn.vision import NatureEncoder, SmallEncoder, image_size, looks_like_image
+
+            if not looks_like_image(space, SmallEncoder.smallest):
+                return "mlp"
+            return "cnn" if min(image_size(space)[1:]) >= NatureEncoder.smallest else "cnn_small"
+    raise UserError(
+        f"no encoder for observations of {space}; allowed spaces: Box, Discrete, MultiDiscrete, MultiBinary, "
+        "and Dict and Tuple of these"
+    )
 
 
-class TokenEncoder(nn.Module):
-    """A learned vector for each token: Discrete(n) to (..., E)."""
+def refuse(encoder: str, space: gym.Space[Any], allowed: str) -> UserError:
+    """The error for a space that the encoder asked for by name does not read."""
+    return UserError(f"encoder {encoder!r} reads {allowed}, not {space}; encoder='auto' chooses one that fits")
 
-    def __init__(self, space: gym.spaces.Discrete, embedding_size: int) -> None:
+
+class DictEncoder(Encoder):
+    """Dict and Tuple spaces: each part by the encoder that fits it, the results side by side.
+
+    A Dict's ``action_mask`` is left out. Parts may be Dicts and Tuples again. Each part is E wide (or as wide as its
+    encoder makes it), so ``output_size`` grows with their number.
+    """
+
+    def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
         super().__init__()
-        self.first = int(space.start)
-        self.embedding = nn.Embedding(int(space.n), embedding_size)
-        self.output_size = embedding_size
+        parts: dict[Any, gym.Space[Any]]
+        match space:
+            case gym.spaces.Dict():
+                parts = {key: part for key, part in space.spaces.items() if key != ACTION_MASK}
+            case gym.spaces.Tuple():
+                parts = dict(enumerate(space.spaces))
+            case _:
+                raise refuse("dict", space, "Dict and Tuple spaces")
+        if not parts:
+            raise UserError(f"nothing to observe in {space}; a Dict needs a key besides {ACTION_MASK!r}")
+        self.keys = list(parts)
+        made = []
+        for key, part in parts.items():
+            try:
+                made.append(encoders.get(default_encoder(part))(part, options))
+            except UserError as error:
+                raise UserError(f"observation {key!r}: {error}") from None
+        self.parts = nn.ModuleList(made)
+        self.output_size = sum(encoder.output_size for encoder in made)
+        self.owns_initialization = any(encoder.owns_initialization for encoder in made)
 
-    def forward(self, obs: Tensor) -> Tensor:
-        return self.embedding(obs.long() - self.first)  # type: ignore[no-any-return]
-
-
-class FlatEncoder(nn.Module):
-    """Two layers of tanh over the flattened numbers of a Box, (..., *shape) to (..., E)."""
-
-    def __init__(self, space: gym.spaces.Box, embedding_size: int) -> None:
-        super().__init__()
-        self.dimensions = len(space.shape)
-        self.layers = nn.Sequential(
-            nn.Linear(int(np.prod(space.shape)), embedding_size),
-            nn.Tanh(),
-            nn.Linear(embedding_size, embedding_size),
-            nn.Tanh(),
-        )
-        self.output_size = embedding_size
-
-    def forward(self, obs: Tensor) -> Tensor:
-        flat = obs.to(torch.float32).flatten(obs.dim() - self.dimensions) if self.dimensions else obs[..., None]
-        return self.layers(flat)  # type: ignore[no-any-return]
+    def forward(self, obs: Any) -> Tensor:
+        return torch.cat([part(obs[key]) for key, part in zip(self.keys, self.parts, strict=True)], -1)

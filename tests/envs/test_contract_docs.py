@@ -7,8 +7,9 @@ import importlib
 import inspect
 import re
 
+import numpy as np
 import pytest
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Box, Discrete
 
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.registration import TABLE, Row
@@ -56,14 +57,17 @@ def test_spaces_agree_with_the_page(row: Row) -> None:
         ("Action Space", env.single_action_space),
         ("Observation Space", env.single_observation_space),
     ]:
-        assert isinstance(space, Discrete)
-        stated = re.search(r"`Discrete\((\d+)\)`", page[heading])
-        assert stated, f"{heading} states no `Discrete(n)`"
-        assert int(stated[1]) == space.n, heading
+        stated = re.search(r"`((?:Discrete|Box)\(.*?\))`", page[heading])
+        assert stated, f"{heading} states no space"
+        assert stated[1] == str(space), heading
     rows = re.findall(r"^\| *\d+ *\|[^|]*\| *(\d+) *\| *(\d+) *\|", page["Observation Space"], flags=re.M)
     space = env.single_observation_space
-    assert isinstance(space, Discrete)
-    assert [(int(low), int(high)) for low, high in rows] == [(space.start, space.start + space.n - 1)]
+    if isinstance(space, Discrete):
+        bounds = (space.start, space.start + space.n - 1)
+    else:
+        assert isinstance(space, Box)
+        bounds = (space.low.min(), space.high.max())
+    assert [(int(low), int(high)) for low, high in rows] == [bounds]
 
 
 @every_row
@@ -79,7 +83,19 @@ def test_arguments_agree_with_the_page(row: Row) -> None:
     assert {name: value.replace("'", '"') for name, value in stated.items()} == actual
     assert "autoreset_mode" in page["Vectorized environment"]
     length = re.search(r"(\d+) tokens", page["Episode End"])
-    assert length and int(length[1]) == signature["max_length"].default
+    if ".text." in row.batched:
+        assert length and int(length[1]) == signature["max_length"].default
+
+
+@every_row
+def test_stated_steps_are_those_of_an_episode(row: Row) -> None:
+    stated = re.search(r"after (\d+) steps", sections(row)["Episode End"])
+    if not stated:
+        pytest.skip("the page states no fixed number of steps")
+    env = class_of(row)(num_envs=1)  # type: ignore[call-arg]
+    env.reset(seed=0)
+    ended = [bool(env.step(np.zeros(1, int))[2][0]) for _ in range(int(stated[1]))]
+    assert ended == [False] * (len(ended) - 1) + [True]
 
 
 @every_row

@@ -24,6 +24,7 @@ from lhy_rl.protocols import Snapshot, TextTask
 
 MODES = ["NextStep", "SameStep", "Disabled"]
 every_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
+every_text = pytest.mark.parametrize("row", [row for row in TABLE if ".text." in row.batched], ids=lambda row: row.id)
 every_mode = pytest.mark.parametrize("mode", MODES)
 
 
@@ -59,7 +60,8 @@ def test_check_env(row: Row) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(single(row).unwrapped)
-        check_env(single(row, render_mode="ansi").unwrapped)
+        for mode in single(row).metadata["render_modes"]:
+            check_env(single(row, render_mode=mode).unwrapped)
 
 
 @every_row
@@ -86,7 +88,7 @@ def test_spec_survives_json(row: Row) -> None:
 @every_row
 def test_default_size(row: Row) -> None:
     env = gymnasium.make_vec(row.id, num_envs=2)
-    out = run(env, actions(env, 45))
+    out = run(env, actions(env, 60))
     assert all(step[0] in env.observation_space for step in out)
     assert any(step[2].any() for step in out[1:])
 
@@ -172,10 +174,30 @@ def test_snapshot(row: Row, mode: str) -> None:
 
 @every_row
 def test_observation_law(row: Row) -> None:
-    """The observation is the documented function of the state, after a reset and a step alike.
+    """The observation is the same function of the state, after a reset and a step alike; it shows the last state too.
 
-    For text: the last token written, before the first one the start token.
+    Which function it is, the tests of the environments say.
     """
+    env, same_step = (batch(row, 6, mode, max_episode_steps=5).unwrapped for mode in ("Disabled", "SameStep"))
+    assert isinstance(env, BatchedEnv) and isinstance(same_step, BatchedEnv)
+    for obs, _ in (env.reset(seed=0), same_step.reset(seed=0)):
+        assert same(obs, env.observation(env.snapshot()["state"]))
+    for action in actions(env, 5):
+        obs, _, terminated, truncated, _ = env.step(action)
+        assert same(obs, env.observation(env.snapshot()["state"]))
+        after, *_, infos = same_step.step(action)
+        assert same(after, same_step.observation(same_step.snapshot()["state"]))
+        done = terminated | truncated
+        for i in np.flatnonzero(done):
+            assert same(np.asarray(infos["final_obs"][i]), np.asarray(obs[i]))
+        if done.any():
+            break
+    assert done.any()
+
+
+@every_text
+def test_observation_law_of_text(row: Row) -> None:
+    """The last token written, before the first one the start token."""
     env = batch(row, 6, "SameStep").unwrapped
     assert isinstance(env, BatchedEnv) and isinstance(env, TextTask)
     obs, _ = env.reset(seed=0)
@@ -206,7 +228,7 @@ def test_returned_arrays_are_the_callers(row: Row) -> None:
                 value[:] = 1
 
 
-@every_row
+@every_text
 def test_text_task(row: Row) -> None:
     env, many = single(row).unwrapped, batch(row, 2).unwrapped
     assert isinstance(env, TextTask) and isinstance(many, TextTask)
@@ -232,7 +254,7 @@ def test_text_task(row: Row) -> None:
     assert len(set(seen)) == 3
 
 
-@every_row
+@every_text
 def test_a_task_sentence_can_be_written(row: Row) -> None:
     env = single(row).unwrapped
     assert isinstance(env, TextTask)
@@ -262,14 +284,37 @@ def test_record_episode_statistics(row: Row, mode: str) -> None:
 
 @every_row
 def test_render(row: Row) -> None:
-    env = batch(row, 2, render_mode="ansi")
-    env.reset(seed=0)
-    env.step(np.array([5, 6]))
-    frames = env.render()
-    assert frames is not None and len(frames) == 2 and frames[0] != frames[1] and "" not in frames
+    for mode in single(row).metadata["render_modes"]:
+        env = batch(row, 2, render_mode=mode)
+        env.reset(seed=0)
+        env.step(np.array([1, 2]))
+        frames: Any = env.render()
+        assert frames is not None and len(frames) == 2 and not np.array_equal(frames[0], frames[1])
+        for frame in frames:
+            if mode == "ansi":
+                assert isinstance(frame, str) and frame
+            else:
+                assert frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3
 
 
 @every_row
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"render_mode": "human"}, "render_mode|human"),
+        ({"autoreset_mode": "Never"}, "autoreset_mode"),
+        ({"num_envs": 0}, "num_envs"),
+        ({"max_episode_steps": 0}, "max_episode_steps"),
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_one_line(row: Row, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        type(batch(row, 1).unwrapped)(**{**row.small, **arguments})
+    assert type(caught.value).__name__ == "UserError" and "\n" not in str(caught.value)
+
+
+@every_text
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -277,13 +322,10 @@ def test_render(row: Row) -> None:
         ({"max_length": 2.5}, "max_length"),
         ({"vocabulary_size": 1}, "vocabulary_size"),
         ({"reward": "nonne"}, "unknown reward 'nonne'; did you mean 'none'"),
-        ({"render_mode": "human"}, "render_mode|human"),
-        ({"autoreset_mode": "Never"}, "autoreset_mode"),
-        ({"num_envs": 0}, "num_envs"),
     ],
     ids=str,
 )
-def test_bad_arguments_are_one_line(row: Row, arguments: dict[str, Any], message: str) -> None:
+def test_bad_arguments_of_text_are_one_line(row: Row, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         type(batch(row, 1).unwrapped)(**{**row.small, **arguments})
     assert type(caught.value).__name__ == "UserError" and "\n" not in str(caught.value)

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import lhy_rl  # noqa: F401  (registers)
@@ -24,6 +25,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 from lhy_rl.interop.sb3 import to_sb3
 
 every_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
+
+
+def is_text(row: Row) -> bool:
+    return ".text." in row.batched
 
 
 def batch(row: Row, n: int, **kwargs: Any) -> Any:
@@ -45,7 +50,7 @@ def test_ppo_trains(row: Row) -> None:
     model.learn(2000)
     assert model.num_timesteps == 2000 and len(model.ep_info_buffer) > 0
     lengths = [episode["l"] for episode in model.ep_info_buffer]
-    assert max(lengths) <= row.small["max_length"]
+    assert max(lengths) <= (row.small["max_length"] if is_text(row) else 12)
     assert any(not np.array_equal(a, b.detach()) for a, b in zip(before, model.policy.parameters(), strict=True))
     mean, _ = evaluate_policy(model, env, n_eval_episodes=4)
     assert np.isfinite(mean)
@@ -62,22 +67,26 @@ def test_ppo_steps_at_default_size(row: Row) -> None:
 @every_row
 @pytest.mark.parametrize("limit", [None, 3])
 def test_equals_dummy_vec_env(row: Row, limit: int | None) -> None:
-    """What SB3 sees is what its own wrapper of the single environments shows it."""
-    ours = to_sb3(batch(row, 3, max_episode_steps=limit))
+    """What SB3 sees is what its own wrapper of the single environments shows it.
+
+    An environment that draws random numbers shares a generator in the batch and is compared as a batch of one.
+    """
+    n = 3 if is_text(row) else 1
+    ours = to_sb3(batch(row, n, max_episode_steps=limit))
     made = type(gymnasium.make(row.id, **row.small).unwrapped)
-    theirs = DummyVecEnv([lambda: made(**row.small, max_episode_steps=limit) for _ in range(3)])
+    theirs = DummyVecEnv([lambda: made(**row.small, max_episode_steps=limit) for _ in range(n)])
     ours.seed(5)
     theirs.seed(5)
     np.testing.assert_array_equal(ours.reset(), theirs.reset())
     ours.action_space.seed(0)
     for _ in range(25):
-        action = np.array([ours.action_space.sample() for _ in range(3)])
+        action = np.array([ours.action_space.sample() for _ in range(n)])
         a, b = ours.step(action), theirs.step(action)
         for x, y in zip(a[:3], b[:3], strict=True):
             np.testing.assert_array_equal(x, y)
             assert x.dtype == y.dtype
-        assert a[3] == b[3]
-        assert ours.reset_infos == theirs.reset_infos
+        assert data_equivalence(a[3], b[3], exact=True)
+        assert data_equivalence(ours.reset_infos, theirs.reset_infos, exact=True)
 
 
 class Count(gymnasium.Env[int, int]):

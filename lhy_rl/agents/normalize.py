@@ -1,0 +1,104 @@
+"""Observations and rewards brought to mean 0 and variance 1 by statistics that grow with the training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from lhy_rl.errors import UserError
+
+CLIP = 10.0
+
+
+class RunningMoments:
+    """Mean and variance of everything seen (Chan et al. 1983: moments of parts add up).
+
+    Args:
+        shape: Of one sample.
+    """
+
+    def __init__(self, shape: tuple[int, ...] = ()) -> None:
+        self.mean, self.variance, self.count = np.zeros(shape), np.ones(shape), 1e-4
+
+    def update(self, samples: np.ndarray) -> None:
+        """Take (N, *shape) samples in."""
+        mean, variance, n = samples.mean(0), samples.var(0), len(samples)
+        total, shift = self.count + n, mean - self.mean
+        self.variance = (self.variance * self.count + variance * n + shift**2 * self.count * n / total) / total
+        self.mean = self.mean + shift * n / total
+        self.count = total
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it."""
+        return {"mean": np.asarray(self.mean), "variance": np.asarray(self.variance), "count": float(self.count)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.mean, self.variance = np.array(state["mean"]), np.array(state["variance"])
+        self.count = float(state["count"])
+
+
+class Normalizer:
+    """What an agent does to observations and rewards before it learns from them.
+
+    Rewards are divided by the standard deviation of the discounted return, and not centred, which would change the
+    task (as in Stable-Baselines3's ``VecNormalize``).
+
+    Args:
+        space: Of one observation.
+        num_envs: B.
+        gamma: Of the return.
+        observed, rewarded: Whether observations and rewards are normalised.
+
+    Raises:
+        UserError: observations that have no moments.
+    """
+
+    def __init__(
+        self, space: gym.Space[Any], num_envs: int, gamma: float, observed: bool = False, rewarded: bool = False
+    ) -> None:
+        if observed and not isinstance(space, gym.spaces.Box):
+            raise UserError(f"observations of {space} cannot be normalised; allowed: Box")
+        self.observed = RunningMoments(space.shape or ()) if observed else None
+        self.rewarded = RunningMoments() if rewarded else None
+        self.gamma = gamma
+        self.running = np.zeros(num_envs)
+
+    def observations(self, obs: Any, learn: bool = False) -> Any:
+        """(B, ...) or one observation, normalised; ``learn`` from the batch first."""
+        if self.observed is None:
+            return obs
+        if learn:
+            self.observed.update(np.asarray(obs))
+        scaled = (obs - self.observed.mean) / np.sqrt(self.observed.variance + 1e-8)
+        return np.clip(scaled, -CLIP, CLIP).astype(np.float32)
+
+    def rewards(self, rewards: np.ndarray, done: np.ndarray) -> np.ndarray:
+        """(T, B) rewards in the order they came, scaled."""
+        if self.rewarded is None:
+            return rewards
+        returns = np.empty(rewards.shape)
+        for t, (reward, ended) in enumerate(zip(rewards, done, strict=True)):
+            self.running = self.running * self.gamma + reward
+            returns[t] = self.running
+            self.running = np.where(ended, 0.0, self.running)
+        self.rewarded.update(returns.flatten())
+        scaled = rewards / np.sqrt(self.rewarded.variance + 1e-8)
+        return np.clip(scaled, -CLIP, CLIP).astype(np.float32)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its statistics."""
+        return {
+            "observed": self.observed.state_dict() if self.observed else None,
+            "rewarded": self.rewarded.state_dict() if self.rewarded else None,
+            "running": self.running,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with these."""
+        for moments, saved in ((self.observed, state["observed"]), (self.rewarded, state["rewarded"])):
+            if moments is not None:
+                moments.load_state_dict(saved)
+        self.running = np.array(state["running"])

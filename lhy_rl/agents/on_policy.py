@@ -1,0 +1,328 @@
+"""What a2c and ppo share: play some steps, ask the critic once about all of them, estimate advantages.
+
+    A_t = delta_t + gamma lambda A_{t+1},   delta_t = r_t + gamma V_{t+1} - V_t     (Schulman et al. 2016, eq. 16)
+
+While it plays only the actor is asked; log-probabilities and values of all steps come from one pass afterwards.
+Truncated episodes count what the critic expects of their last observation; the step with which some environments
+only reset themselves is left out. A recurrent policy learns from pieces of ``bptt_steps``, each begun with the
+memory that the policy had there.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.base import Agent, Environment, Metrics, check, positive
+from lhy_rl.agents.normalize import Normalizer
+from lhy_rl.agents.steps import Collector, Steps
+from lhy_rl.errors import UserError, suggest
+from lhy_rl.functional.policy_gradient import masked_mean
+from lhy_rl.functional.returns import generalized_advantages
+from lhy_rl.nn.flat import FlatParameters
+from lhy_rl.nn.sequence import State
+from lhy_rl.nn.trees import map_tree
+
+SCHEDULES = ("constant", "linear")
+
+
+@dataclass
+class Batch:
+    """Pieces of L steps, N side by side, to learn from: tensors (L, N, ...).
+
+    Attributes:
+        obs, actions, legal, start: As in :class:`Steps`.
+        log_prob: Of the actions, when they were taken.
+        values: The critic's opinion then.
+        advantages: (L, N).
+        returns: (L, N) targets of the critic.
+        valid: (L, N) bool.
+        state: The policy's memory before each piece, (N, ...) tensors.
+    """
+
+    obs: Any
+    actions: Tensor
+    start: Tensor
+    log_prob: Tensor
+    values: Tensor
+    advantages: Tensor
+    returns: Tensor
+    valid: Tensor
+    legal: Tensor | None
+    state: State
+
+    def part(self, columns: Tensor) -> Batch:
+        """Some of the N pieces."""
+
+        def pick(x: Tensor) -> Tensor:
+            return x.index_select(1, columns)
+
+        picked = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("obs", "legal", "state")}
+        return Batch(
+            obs=map_tree(pick, self.obs),
+            legal=None if self.legal is None else pick(self.legal),
+            state=tuple(s.index_select(0, columns) for s in self.state),
+            **{name: pick(x) for name, x in picked.items()},
+        )
+
+
+class OnPolicy(Agent):
+    """Actor-critic on the steps that the present policy played. A timestep is an environment step.
+
+    Args:
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable.
+        learning_rate: The optimizer's.
+        learning_rate_schedule: ``constant``, or ``linear`` down to 0 at the end of ``learn``.
+        n_steps: Steps of each instance that an update learns from.
+        gamma: Discount. Nearer to 1 looks further ahead and is noisier; usually 0.9 to 0.999.
+        gae_lambda: 0 trusts the critic after one step, 1 uses rewards only; usually 0.9 to 1.
+        normalize_advantage: Bring advantages to mean 0 and standard deviation 1.
+        entropy_coef: Bonus on the policy's entropy. Raise it when the policy collapses too soon (0.0 to 0.02).
+        value_coef: Weight of the critic's loss.
+        max_grad_norm: Longer gradients are shortened to it.
+        adam_epsilon: The optimizer's.
+        bptt_steps: Length of the pieces that a recurrent policy learns from; null takes ``n_steps``. Gradients do not
+            flow further back; shorter pieces are faster.
+        normalize_observations: Bring observations to mean 0 and variance 1; the statistics are saved with the agent.
+        normalize_rewards: Divide rewards by the standard deviation of the discounted return.
+        **shared: Options of every agent.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        learning_rate: float = 3e-4,
+        learning_rate_schedule: str = "constant",
+        n_steps: int = 128,
+        gamma: float = 0.99,
+        gae_lambda: float = 0.95,
+        normalize_advantage: bool = True,
+        entropy_coef: float = 0.0,
+        value_coef: float = 0.5,
+        max_grad_norm: float = 0.5,
+        adam_epsilon: float = 1e-5,
+        bptt_steps: int | None = None,
+        normalize_observations: bool = False,
+        normalize_rewards: bool = False,
+        num_envs: int = 8,
+        core: str | None = None,
+        embedding_size: int = 64,
+        hidden_size: int = 64,
+        critic: str = "separate",
+        orthogonal: bool = True,
+        **shared: Any,
+    ) -> None:
+        positive(learning_rate=learning_rate, max_grad_norm=max_grad_norm, adam_epsilon=adam_epsilon)
+        check(n_steps=(n_steps, 1), gamma=(gamma, 0, 1), gae_lambda=(gae_lambda, 0, 1))
+        check(entropy_coef=(entropy_coef, 0), value_coef=(value_coef, 0), bptt_steps=(bptt_steps or 1, 1))
+        if learning_rate_schedule not in SCHEDULES:
+            raise suggest(learning_rate_schedule, SCHEDULES, "learning_rate_schedule")
+        if critic == "none":
+            raise UserError(f"{type(self).__name__} needs a critic; critic must be shared or separate")
+        if n_steps % (bptt_steps or n_steps):
+            raise UserError(f"bptt_steps is {bptt_steps}; n_steps, {n_steps}, must be a multiple of it")
+        super().__init__(
+            env,
+            num_envs=num_envs,
+            core=core,
+            embedding_size=embedding_size,
+            hidden_size=hidden_size,
+            critic=critic,
+            orthogonal=orthogonal,
+            **shared,
+        )
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.n_steps = n_steps
+        self.gamma = gamma
+        self.gae_lambda = gae_lambda
+        self.normalize_advantage = normalize_advantage
+        self.entropy_coef = entropy_coef
+        self.value_coef = value_coef
+        self.max_grad_norm = max_grad_norm
+        self.bptt_steps = bptt_steps or n_steps
+        self.normalizer = Normalizer(
+            self.env.single_observation_space, self.env.num_envs, gamma, normalize_observations, normalize_rewards
+        )
+        self.collector = Collector(self.env, self.policy, self.generator, self.seed, self.normalizer)
+        self.parameters = FlatParameters(self.policy)
+        self.optimizer = self.make_optimizer(adam_epsilon)
+
+    # ------------------------------------------------------------------ what an algorithm gives
+    @abstractmethod
+    def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
+        """The optimizer of ``self.parameters.vector``."""
+
+    @abstractmethod
+    def improve(self, batch: Batch) -> Metrics:
+        """Learn from a batch."""
+
+    # ------------------------------------------------------------------ collect
+    def update(self) -> Metrics:
+        self.policy.eval()
+        steps = self.collector.collect(self.n_steps, self.on_step)
+        batch = self.appraise(steps)
+        if self.learning_rate_schedule == "linear":
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.learning_rate * self.remaining
+        self.policy.train()
+        metrics = self.improve(batch)
+        if recent := self.collector.recent:
+            metrics["rollout/ep_rew_mean"] = sum(r for r, _ in recent) / len(recent)
+            metrics["rollout/ep_len_mean"] = sum(n for _, n in recent) / len(recent)
+        metrics["train/learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        return metrics
+
+    @property
+    def remaining(self) -> float:
+        """The share of ``learn`` that is left, before this update's steps: 1 at the beginning."""
+        done = self.num_timesteps - self.n_steps * self.env.num_envs
+        return min(1.0, max(0.0, 1.0 - done / max(self.total_timesteps, 1)))
+
+    @torch.no_grad()
+    def appraise(self, steps: Steps) -> Batch:
+        """Log-probabilities, values and advantages of what was played, cut into pieces."""
+        played = len(steps.rewards)
+        length = self.bptt_steps if self.policy.recurrent and played % self.bptt_steps == 0 else played
+        state, said, memories = steps.state, [], []
+        obs = map_tree(lambda x: x[:-1], steps.obs)
+        for first in range(0, played, length):
+            rows = slice(first, first + length)
+            part = map_tree(lambda x, rows=rows: x[rows], obs)
+            legal = None if steps.legal is None else steps.legal[rows]
+            memories.append(state)
+            said.append(self.policy.evaluate(part, steps.actions[rows], state, steps.start[rows], legal=legal))
+            state = said[-1].state
+        values = torch.cat([s.value for s in said if s.value is not None])
+        last, _ = self.policy.value(map_tree(lambda x: x[-1:], steps.obs), state, steps.start[-1:])
+        next_values = torch.cat([values[1:], last])
+        self._bootstrap_cut(steps, next_values)
+        actor, _ = self.policy.split_state(self.collector.state)
+        _, critic = self.policy.split_state(state)
+        self.collector.state = (*actor, *critic)  # acting carries the actor's memory on, and this the critic's
+
+        advantages = generalized_advantages(
+            steps.rewards, values, next_values, steps.terminated, steps.truncated, self.gamma, self.gae_lambda
+        )
+
+        def cut(x: Tensor) -> Tensor:
+            """(T, B, ...) to pieces (L, T / L * B, ...)."""
+            pieces = x.reshape(played // length, length, *x.shape[1:])
+            return pieces.transpose(0, 1).flatten(1, 2)
+
+        return Batch(
+            map_tree(cut, obs),
+            cut(steps.actions),
+            cut(steps.start[:-1]),
+            cut(torch.cat([s.log_prob for s in said])),
+            cut(values),
+            cut(advantages),
+            cut(advantages + values),
+            cut(steps.valid),
+            None if steps.legal is None else cut(steps.legal),
+            tuple(torch.cat(tensors) for tensors in zip(*memories, strict=True)),
+        )
+
+    def _bootstrap_cut(self, steps: Steps, next_values: Tensor) -> None:
+        """Enter the values of last observations that stand nowhere in the rows.
+
+        A recurrent critic must have read the episode up to there: each is put behind a copy of its instance's steps.
+        """
+        if not steps.cut:
+            return
+        times = torch.tensor([t for t, _, _ in steps.cut], device=next_values.device)
+        who = torch.tensor([i for _, i, _ in steps.cut], device=next_values.device)
+        finals = map_tree(lambda *x: torch.stack([torch.as_tensor(y) for y in x]), *(f for _, _, f in steps.cut))
+        if not self.policy.recurrent:
+            start = torch.zeros(1, len(who), dtype=torch.bool, device=who.device)
+            values, _ = self.policy.value(map_tree(lambda x: x[None].to(who.device), finals), (), start)
+            next_values[times, who] = values[0]
+            return
+        each = torch.arange(len(who), device=who.device)
+
+        def behind(x: Tensor, final: Tensor) -> Tensor:
+            copies = x[:, who].clone()
+            copies[times + 1, each] = final.to(x)
+            return copies
+
+        start = steps.start[:, who].clone()
+        start[times + 1, each] = False
+        obs = map_tree(behind, steps.obs, finals)
+        values, _ = self.policy.value(obs, tuple(s[who] for s in steps.state), start)
+        next_values[times, who] = values[times + 1, each]
+
+    def minibatches(self, batch: Batch, steps: int) -> Iterator[Batch]:
+        """A pass over a batch in random order, ``steps`` steps at a time."""
+        length, pieces = batch.valid.shape
+        order = torch.randperm(pieces, generator=self.generator).to(self.device)
+        for columns in torch.split(order, max(1, steps // length)):
+            yield batch.part(columns)
+
+    def on_step(self) -> bool:
+        """After every step of the environments: whether to go on."""
+        self.num_timesteps += self.env.num_envs
+        going = self.listener.step()
+        self.stopped |= not going
+        return going
+
+    def set_env(self, env: Environment) -> None:
+        super().set_env(env)
+        self.collector = Collector(self.env, self.policy, self.generator, self.seed, self.normalizer)
+
+    # ------------------------------------------------------------------ manners
+    def observe(self, observation: Any) -> Any:
+        return super().observe(self.normalizer.observations(observation))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            **super().state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "normalizer": self.normalizer.state_dict(),
+            "collector": self.collector.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.normalizer.load_state_dict(state["normalizer"])
+        self.collector.load_state_dict(state["collector"])
+
+
+def flattened(batch: Batch) -> Batch:
+    """Every valid step a piece of its own, (1, N): for a policy without memory the order does not matter."""
+    rows = batch.valid.flatten()
+    everything = bool(rows.all())
+
+    def flat(x: Tensor) -> Tensor:
+        x = x.flatten(0, 1)
+        return (x if everything else x[rows])[None]
+
+    whole = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name not in ("obs", "legal", "state")}
+    return Batch(
+        obs=map_tree(flat, batch.obs),
+        legal=None if batch.legal is None else flat(batch.legal),
+        state=(),
+        **{name: flat(x) for name, x in whole.items()},
+    )
+
+
+def standardized(advantage: Tensor, valid: Tensor | None) -> Tensor:
+    """Mean 0 and standard deviation 1 over the valid steps."""
+    if valid is None:
+        deviation, mean = torch.std_mean(advantage)
+    else:
+        mean = masked_mean(advantage, valid)
+        deviation = masked_mean((advantage - mean).square(), valid).sqrt()
+    return (advantage - mean) / (deviation + 1e-8)
+
+
+def explained_variance(batch: Batch) -> Tensor:
+    """1 - Var[G - V] / Var[G]: how much of the returns the critic knew before; 1 is all, 0 or less nothing."""
+    returns, values = batch.returns[batch.valid], batch.values[batch.valid]
+    return 1 - (returns - values).var(correction=0) / returns.var(correction=0).clamp(min=1e-8)

@@ -1,0 +1,101 @@
+"""Proximal policy optimisation: several passes over the same steps, with a policy that may not go far.
+
+    L = -E[min(r A, clip(r, 1 - eps, 1 + eps) A)],   r = pi(a|s) / pi_old(a|s)      (Schulman et al. 2017, eq. 7)
+
+The workhorse: use it where episodes are long, actions continuous or the policy recurrent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.base import Environment, Metrics, check, positive
+from lhy_rl.agents.on_policy import SCHEDULES, Batch, OnPolicy, explained_variance, flattened, standardized
+from lhy_rl.errors import UserError, suggest
+from lhy_rl.functional.policy_gradient import proximal_loss
+
+
+class PPO(OnPolicy):
+    """Clipped surrogate objective, generalised advantages.
+
+    Args:
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable.
+        batch_size: Steps a gradient step; with a recurrent policy whole pieces of ``bptt_steps``.
+        n_epochs: Passes over the steps of an update. More learns more from each and drifts further.
+        clip_range: eps; the larger, the further one update may move the policy. Usually 0.1 to 0.3.
+        clip_range_schedule: ``constant``, or ``linear`` down to 0.
+        target_kl: Stop an update's passes when the policy has moved further than 1.5 times this (nats); null never.
+        **on_policy: Options of ``a2c`` and ``ppo``, and of every agent.
+
+    Logs ``rollout/ep_rew_mean`` and ``rollout/ep_len_mean`` (the last 100 episodes), ``train/policy_loss``,
+    ``train/value_loss``, ``train/entropy``, ``train/approx_kl``, ``train/clip_fraction``, ``train/grad_norm``,
+    ``train/explained_variance``, ``train/learning_rate``, ``train/clip_range``.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        batch_size: int = 256,
+        n_epochs: int = 4,
+        clip_range: float = 0.2,
+        clip_range_schedule: str = "constant",
+        target_kl: float | None = None,
+        **on_policy: Any,
+    ) -> None:
+        check(batch_size=(batch_size, 1), n_epochs=(n_epochs, 1))
+        positive(clip_range=clip_range, target_kl=1.0 if target_kl is None else target_kl)
+        if clip_range_schedule not in SCHEDULES:
+            raise suggest(clip_range_schedule, SCHEDULES, "clip_range_schedule")
+        super().__init__(env, **on_policy)
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.clip_range = clip_range
+        self.clip_range_schedule = clip_range_schedule
+        self.target_kl = target_kl
+
+    def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
+        return torch.optim.Adam([self.parameters.vector], lr=self.learning_rate, eps=epsilon, fused=True)
+
+    def improve(self, batch: Batch) -> Metrics:
+        whole = batch if self.policy.recurrent else flattened(batch)
+        clip_range = self.clip_range * (self.remaining if self.clip_range_schedule == "linear" else 1.0)
+        said: list[Tensor] = []
+        kl = 0.0
+        for _ in range(self.n_epochs):
+            first = len(said)
+            for part in self.minibatches(whole, self.batch_size):
+                said.append(self.gradient_step(part, clip_range))
+            if self.target_kl is not None:
+                kl = float(torch.stack(said[first:])[:, 3].mean())
+                if kl > 1.5 * self.target_kl:
+                    break
+        means = torch.stack(said).mean(0).tolist()
+        names = ("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "grad_norm")
+        metrics = {f"train/{name}": value for name, value in zip(names, means, strict=True)}
+        if not all(value == value and abs(value) != float("inf") for value in means):
+            raise UserError(
+                f"loss or gradient is not a number at step {self.num_timesteps}; lower learning_rate, or normalise "
+                "observations and rewards. The last checkpoint is from before"
+            )
+        metrics["train/explained_variance"] = float(explained_variance(batch))
+        metrics["train/clip_range"] = clip_range
+        return metrics
+
+    def gradient_step(self, part: Batch, clip_range: float) -> Tensor:
+        """One step down the loss of a minibatch; what there is to log, a tensor."""
+        valid = part.valid if self.policy.recurrent else None
+        new = self.policy.evaluate(part.obs, part.actions, part.state, part.start, entropy=True, legal=part.legal)
+        assert new.value is not None and new.entropy is not None
+        advantage = part.advantages
+        if self.normalize_advantage and advantage.numel() > 1:
+            advantage = standardized(advantage, valid)
+        loss, said = proximal_loss(
+            new.log_prob, new.value, new.entropy, part.log_prob, advantage, part.returns,
+            clip_range, self.value_coef, self.entropy_coef, valid,
+        )  # fmt: skip
+        norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
+        return torch.cat([said, norm[None]])

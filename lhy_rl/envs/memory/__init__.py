@@ -1,0 +1,1 @@
+"""Environments that show what a memory, or an eye, buys. Each is imported when it is made."""

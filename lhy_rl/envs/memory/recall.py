@@ -1,0 +1,132 @@
+"""Answering questions about what was seen: what the memory environments share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Discrete
+
+from lhy_rl.envs import arguments
+from lhy_rl.envs.arrays import State
+from lhy_rl.envs.base import BatchedEnv
+from lhy_rl.envs.memory import drawing
+
+SUITS = "♠♦♣♥"
+"""POPGym's suits, in its order."""
+
+
+class Recall(BatchedEnv):
+    """A row of symbols passes by, one a step, and some steps ask for one of those that have passed.
+
+    The state holds ``symbols`` (B, L) int8, all that is observed in the episode; ``position`` (B,), the place of the
+    symbol observed now; ``questions`` (B,), how many the episode asks; ``right`` (B,), how many were answered rightly;
+    ``action`` (B,) and ``verdict`` (B,), the last action and +1, -1 or, where nothing was asked, 0. A family adds
+    which symbols there are and what is asked: :meth:`draw` and :meth:`answer`.
+
+    Args:
+        num_actions: Number of symbols that can be asked for.
+        names: A character for each symbol that can be observed.
+        **base: Arguments of :class:`BatchedEnv`.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
+
+    def __init__(self, num_envs: int, *, num_actions: int, names: str, **base: Any) -> None:
+        super().__init__(num_envs, Discrete(len(names)), Discrete(num_actions), **base)
+        self._names = names
+        self._every = np.arange(self.num_envs)
+
+    # ------------------------------------------------------------------ what a family gives
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """(n, L) int8 symbols of n new episodes, and (n,) how many questions each asks."""
+        raise NotImplementedError
+
+    def answer(self, state: State) -> np.ndarray:
+        """(B,) the right action in these states; -1 where nothing is asked."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ dynamics
+    def initial(self, n: int, rng: np.random.Generator) -> State:
+        symbols, questions = self.draw(n, rng)
+        return {
+            "symbols": symbols,
+            "position": np.zeros(n, np.int64),
+            "questions": questions,
+            "right": np.zeros(n, np.int64),
+            "action": np.full(n, -1, np.int64),
+            "verdict": np.zeros(n, np.int64),
+        }
+
+    def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
+        answer = self.answer(state)
+        right = action == answer
+        return {
+            **state,
+            "position": state["position"] + 1,
+            "right": state["right"] + right,
+            "action": action,
+            "verdict": (2 * right - 1) * (answer >= 0),
+        }
+
+    def observation(self, state: State) -> np.ndarray:
+        return self.seen(state, state["position"]).astype(np.int64)
+
+    def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
+        return next_state["verdict"] / next_state["questions"]
+
+    def terminal(self, state: State) -> np.ndarray:
+        last: np.ndarray = state["position"] == state["symbols"].shape[1] - 1
+        return last
+
+    def final_info(self, state: State) -> dict[str, Any]:
+        return {"accuracy": state["right"] / state["questions"]}
+
+    def seen(self, state: State, place: np.ndarray) -> np.ndarray:
+        """(B,) the symbols at these places."""
+        symbols = state["symbols"]
+        found: np.ndarray = symbols[self._every[: len(symbols)], place]
+        return found
+
+    # ------------------------------------------------------------------ pictures
+    def frame(self, state: State) -> list[Any]:
+        rows = zip(state["symbols"], state["position"], state["action"], state["verdict"], strict=True)
+        return [self._text(*row) if self.render_mode == "ansi" else self._picture(*row) for row in rows]
+
+    def _text(self, symbols: np.ndarray, position: int, action: int, verdict: int) -> str:
+        """Where the episode is, the last symbols seen, the last action and whether it was right."""
+        seen = "".join(self._names[s] for s in symbols[max(0, position - 39) : position + 1])
+        said = f", action {self._names[action]} {('not asked', 'right', 'wrong')[verdict]}" if action >= 0 else ""
+        return f"step {position} of {len(symbols) - 1}: {'…' if position > 39 else ''}{seen}{said}"
+
+    def _picture(self, symbols: np.ndarray, position: int, action: int, verdict: int) -> np.ndarray:
+        """What was seen so far; below, what is seen now and the last action, framed green if right, red if wrong."""
+        colours = drawing.palette(len(self._names))
+        marks = len(self._names) - int(self.single_action_space.n)  # type: ignore[attr-defined]
+        colours[len(colours) - marks :] = np.array([drawing.WHITE, (90, 90, 96)])[:marks]
+        picture = drawing.blank()
+        drawing.grid(picture, colours[symbols], position + 1)
+        drawing.square(picture, 288, 80, 96, colours[symbols[position]])
+        frame = (drawing.EMPTY, drawing.RIGHT, drawing.WRONG)[verdict]
+        drawing.square(picture, 288, 224, 96, colours[action] if action >= 0 else drawing.EMPTY, frame)
+        return picture
+
+
+class CardRecall(Recall):
+    """Shuffled decks of cards of four suits are dealt, a card a step; the suits are the symbols.
+
+    Args:
+        num_decks: Decks shuffled together.
+        num_ranks: Cards of each suit in a deck.
+        **base: Arguments of :class:`BatchedEnv`.
+    """
+
+    def __init__(self, num_envs: int, *, num_decks: int, num_ranks: int, **base: Any) -> None:
+        super().__init__(num_envs, num_actions=4, names=SUITS, **base)
+        copies = arguments.integer("num_decks", num_decks, 1) * arguments.integer("num_ranks", num_ranks, 1)
+        self.num_cards = 4 * copies
+        self.num_questions = self.num_cards - 1  # in every episode; a family may ask fewer
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        decks = np.tile(np.arange(4, dtype=np.int8), (n, self.num_cards // 4))
+        return rng.permuted(decks, axis=1), np.full(n, self.num_questions)

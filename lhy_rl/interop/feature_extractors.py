@@ -1,0 +1,152 @@
+"""Our encoders and sequence backbones as feature extractors of Stable-Baselines3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from lhy_rl.errors import UserError
+from lhy_rl.nn.encoders import EncoderOptions, default_encoder, encoders
+from lhy_rl.nn.sequence import SequenceBackbone, cores
+
+try:
+    from stable_baselines3.common.preprocessing import is_image_space
+    from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+except ImportError as error:
+    raise UserError("stable-baselines3 is not installed; pip install 'lhy-rl[sb3]'") from error
+
+
+class Encoder(BaseFeaturesExtractor):
+    """An encoder of ours as SB3's ``features_extractor_class``.
+
+    SB3 draws linear and convolution layers orthogonal afterwards; ``policy_kwargs={"ortho_init": False}`` keeps
+    the initialisation that ``activation="selu"`` needs.
+
+    Args:
+        observation_space: Given by SB3.
+        encoder: A name of :data:`lhy_rl.nn.encoders.encoders`, or ``auto`` for the one that fits the space.
+        normalize_images: The policy's setting of that name. ``False`` for both is faster: our encoders scale bytes.
+        options: Those of :class:`lhy_rl.nn.encoders.EncoderOptions`; ``activation`` is ``auto`` where left out.
+
+    Raises:
+        UserError: an unknown name, or a space that the encoder does not read.
+
+    Example:
+        >>> from stable_baselines3 import PPO
+        >>> kwargs = {"encoder": "mlp", "embedding_size": 64, "activation": "silu"}
+        >>> policy_kwargs = {"features_extractor_class": Encoder, "features_extractor_kwargs": kwargs}
+        >>> model = PPO("MlpPolicy", "CartPole-v1", policy_kwargs=policy_kwargs)
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        encoder: str = "auto",
+        normalize_images: bool = True,
+        **options: Any,
+    ) -> None:
+        space = _seen(observation_space, normalize_images)
+        name = default_encoder(space) if encoder == "auto" else encoder
+        made = encoders.get(name)(space, _options(options))
+        super().__init__(observation_space, made.output_size)
+        self.encoder = made
+
+    def forward(self, observations: Any) -> Tensor:
+        return self.encoder(_values(observations, self._observation_space))  # type: ignore[no-any-return]
+
+
+class Sequence(BaseFeaturesExtractor):
+    """The last T steps in one observation (stacked frames, or a sentence), read by a sequence backbone of ours.
+
+    Each step is encoded, the backbone reads the steps in order from its initial state, and its last output is the
+    feature. The steps lie in the first dimension: Box (T, ...), where steps (H, W) are images of one channel; or
+    tokens, a MultiDiscrete of T or a Box of T integers.
+
+    Args:
+        observation_space: Given by SB3.
+        core: A name of :data:`lhy_rl.nn.sequence.cores`.
+        hidden_size: H, width of the backbone's output.
+        num_layers: Layers of the backbone.
+        encoder: Of each step; ``auto`` for the one that fits it.
+        normalize_images: The policy's setting of that name.
+        options: Those of :class:`lhy_rl.nn.encoders.EncoderOptions`; ``activation`` is ``auto`` where left out.
+
+    Raises:
+        UserError: an unknown name, or a space that is no sequence.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        core: str = "gru",
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        encoder: str = "auto",
+        normalize_images: bool = True,
+        **options: Any,
+    ) -> None:
+        step = _step(_seen(observation_space, normalize_images), encoder)
+        name = default_encoder(step) if encoder == "auto" else encoder
+        read = encoders.get(name)(step, _options(options))
+        backbone: SequenceBackbone = cores.get(core)(read.output_size, hidden_size, num_layers)
+        super().__init__(observation_space, backbone.output_size)
+        self.encoder, self.core = read, backbone
+        self.step_shape = tuple(step.shape or ())
+
+    def forward(self, observations: Tensor) -> Tensor:
+        obs = _values(observations, self._observation_space)
+        x = self.encoder(obs.reshape(*obs.shape[:2], *self.step_shape)).transpose(0, 1)  # (T, B, E)
+        start = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
+        y, _ = self.core(x, self.core.initial_state(x.shape[1]), start)
+        return y[-1]  # type: ignore[no-any-return]
+
+
+def _options(given: dict[str, Any]) -> EncoderOptions:
+    try:
+        return EncoderOptions(**{"activation": "auto", **given})
+    except TypeError as error:
+        raise UserError(f"{error}; allowed options: {', '.join(EncoderOptions.__dataclass_fields__)}") from None
+
+
+def _seen(space: gym.Space[Any], normalize_images: bool) -> gym.Space[Any]:
+    """The space that is left when SB3 has preprocessed: images are divided by 255 already."""
+    if isinstance(space, gym.spaces.Dict):
+        return gym.spaces.Dict({key: _seen(part, normalize_images) for key, part in space.spaces.items()})
+    if normalize_images and isinstance(space, gym.spaces.Box) and is_image_space(space):
+        return gym.spaces.Box(0.0, 1.0, space.shape, np.float32)
+    return space
+
+
+def _values(obs: Any, space: gym.Space[Any]) -> Any:
+    """What SB3 has preprocessed as our encoders read it: one-hot vectors back to the tokens that they stand for."""
+    match space:
+        case gym.spaces.Dict():
+            return {key: _values(obs[key], part) for key, part in space.spaces.items()}
+        case gym.spaces.Discrete():
+            return obs.flatten(1).argmax(-1)  # SB3's buffers make (N, 1, n) of (N, n)
+        case gym.spaces.MultiDiscrete():
+            return torch.stack([part.argmax(-1) for part in obs.split(space.nvec.tolist(), -1)], -1)
+    return obs
+
+
+def _step(space: gym.Space[Any], encoder: str) -> gym.Space[Any]:
+    """The space of one step of a sequence."""
+    match space:
+        case gym.spaces.MultiDiscrete() if len(space.shape) == 1 and len(set(space.nvec.tolist())) == 1:
+            return gym.spaces.Discrete(int(space.nvec[0]))
+        case gym.spaces.Box() if len(space.shape) == 1 and np.issubdtype(space.dtype, np.integer):
+            if encoder in ("auto", "tokens") and space.is_bounded():
+                first, last = int(space.low.min()), int(space.high.max())
+                return gym.spaces.Discrete(last - first + 1, start=first)
+            return gym.spaces.Box(space.low[0], space.high[0], (), space.dtype)
+        case gym.spaces.Box() if len(space.shape) >= 1:
+            shape = space.shape[1:] if len(space.shape) != 3 else (1, *space.shape[1:])
+            low, high = space.low[0].reshape(shape), space.high[0].reshape(shape)
+            return gym.spaces.Box(low, high, shape, space.dtype)
+    raise UserError(
+        f"Sequence reads Box (T, ...) and MultiDiscrete spaces of equal sizes, not {space}; Encoder reads single steps"
+    )

@@ -1,0 +1,34 @@
+"""Observations as trees: an array, or dicts and tuples of arrays, as their space is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+
+
+def map_tree(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """f of every leaf (and of the leaves at the same places in other trees), in the same shape."""
+    if isinstance(tree, dict):
+        return {key: map_tree(f, tree[key], *(o[key] for o in others)) for key in tree}
+    if isinstance(tree, tuple):
+        return tuple(map_tree(f, *leaves) for leaves in zip(tree, *others, strict=True))
+    return f(tree, *others)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """All leaves, in order."""
+    found: list[Any] = []
+    map_tree(found.append, tree)
+    return found
+
+
+def leading(tree: Any, space: gym.Space[Any]) -> int:
+    """How many dimensions stand before those of one observation."""
+    if isinstance(space, gym.spaces.Dict):
+        key = next(iter(space.spaces))
+        return leading(tree[key], space.spaces[key])
+    if isinstance(space, gym.spaces.Tuple):
+        return leading(tree[0], space.spaces[0])
+    return int(tree.ndim) - len(space.shape or ())
