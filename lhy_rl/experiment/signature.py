@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 HANDLED = {"self", "env", "seed", "device", "num_envs", "autoreset_mode", "render_mode"}  # given by the run itself
@@ -47,7 +47,11 @@ def options_of(constructor: Any, keep: set[str] | None = None) -> list[Option]:
         except NameError:  # a hint that exists only for type checkers
             hints = {}
         for parameter in parameters:
-            if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) or parameter.name in found:
+            if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                continue
+            if parameter.name in found:  # a class that only changes a default leaves the meaning to its base
+                if not found[parameter.name].doc:
+                    found[parameter.name] = replace(found[parameter.name], doc=docs.get(parameter.name, ""))
                 continue
             default = None if parameter.default is parameter.empty else parameter.default
             hint = hints.get(parameter.name, Any)

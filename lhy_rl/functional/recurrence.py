@@ -63,8 +63,10 @@ def _head(tensor: Tensor, size: int) -> Tensor:
 
 def _before(first: Tensor, rows: Tensor, sizes: list[int]) -> Tensor:
     """(R, H) what stood before each row: ``first`` (S, H) at step 0, then the rows of the step before."""
-    earlier = [first, *torch.split(rows, sizes)[:-1]]
-    return torch.cat([_head(step, size) for step, size in zip(earlier, sizes, strict=True)])
+    longest, size = len(first), torch.tensor([len(first), *sizes], device=rows.device)
+    shift = (longest - size[:-1]).repeat_interleave(size[1:])  # from a row's place to that of the one before
+    place = shift.add_(torch.arange(len(rows), device=rows.device))
+    return torch.cat([first, rows]).index_select(0, place)
 
 
 class _RNN(Function):
