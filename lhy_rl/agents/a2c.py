@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from lhy_rl.agents.base import Environment, Metrics
+from lhy_rl.agents.base import Metrics
+from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.on_policy import Batch, OnPolicy, explained_variance, flattened, standardized
-from lhy_rl.errors import UserError
 from lhy_rl.functional.policy_gradient import actor_critic_loss, masked_mean, reinforce_loss, value_loss
 
 
@@ -74,11 +74,5 @@ class A2C(OnPolicy):
                     norm,
                     explained_variance(batch),
                 ]
-            ).tolist()
-        if not all(value == value and abs(value) != float("inf") for value in said):
-            raise UserError(
-                f"loss or gradient is not a number at step {self.num_timesteps}; lower learning_rate, or normalise "
-                "observations and rewards. The last checkpoint is from before"
             )
-        names = ("policy_loss", "value_loss", "entropy", "grad_norm", "explained_variance")
-        return {f"train/{name}": value for name, value in zip(names, said, strict=True)}
+        return self.report(("policy_loss", "value_loss", "entropy", "grad_norm", "explained_variance"), said)

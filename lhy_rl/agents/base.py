@@ -6,19 +6,19 @@ import inspect
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium.envs.registration import load_env_creator
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode
 
 from lhy_rl import archive
 from lhy_rl.agents.callbacks import Listener, listener
+from lhy_rl.agents.environments import Environment, make_vector_env
+from lhy_rl.agents.options import check, choose_device
 from lhy_rl.errors import UserError, suggest
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from lhy_rl.agents.progress import ProgressDisplay
 
 Metrics = dict[str, float]
-Environment = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | Callable[[], gym.Env[Any, Any]]
 
 
 class Agent(ABC):
@@ -62,6 +61,7 @@ class Agent(ABC):
     """
 
     hyperparameters: dict[str, Any]
+    listens_to_steps = False  # whether ``update`` tells ``self.listener`` of every step; else it is told once an update
 
     def __new__(cls, env: Any = None, **options: Any) -> Self:
         constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
@@ -158,7 +158,8 @@ class Agent(ABC):
         Args:
             total_timesteps: Steps to learn from. Preparations (pretraining) are not counted.
             callback: Called as ``callback(agent, metrics)`` after every update; False stops. Or a callback of
-                Stable-Baselines3 (``EvalCallback``, ``CheckpointCallback``, wandb's ``WandbCallback``), or a list.
+                Stable-Baselines3 (``EvalCallback``, ``CheckpointCallback``, wandb's ``WandbCallback``), or a list;
+                ``a2c`` and ``ppo`` call it after every step of the environments, all others after every update.
             progress_bar: Show one on the terminal.
             reset_num_timesteps: Count from zero; otherwise ``total_timesteps`` more are learned.
         """
@@ -180,6 +181,8 @@ class Agent(ABC):
                 metrics["time/fps"] = (self.num_timesteps - before) / max(seconds, 1e-9)
                 if display is not None:
                     display.update(self, metrics)
+                if not self.listens_to_steps:
+                    self.stopped |= not self.listener.step()
                 self.stopped |= not self.listener.update(metrics)
         self.listener.end()
         return self
@@ -353,75 +356,3 @@ def _display(wanted: bool) -> AbstractContextManager[ProgressDisplay | None]:
     from lhy_rl.agents.progress import ProgressDisplay
 
     return ProgressDisplay()
-
-
-def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
-    """A vector environment from whatever the user gave.
-
-    Raises:
-        UserError: an unknown id, or something that is no environment.
-    """
-    if isinstance(env, VectorEnv):
-        return env
-    if isinstance(env, gym.Env):
-        return SyncVectorEnv([lambda: env], autoreset_mode=AutoresetMode.SAME_STEP)
-    if isinstance(env, str):
-        import lhy_rl  # noqa: F401  (registers the environments)
-
-        try:
-            return gym.make_vec(env, num_envs=num_envs, **same_step(env))
-        except gym.error.UnregisteredEnv as error:
-            raise UserError(f"unknown environment {env!r}: {' '.join(str(error).split())}") from error
-    if callable(env):
-        return SyncVectorEnv([env] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
-    raise UserError(f"{env!r} is no environment; allowed: an id, an Env, a VectorEnv, a callable that makes an Env")
-
-
-def same_step(env_id: str) -> dict[str, Any]:
-    """Options of ``gymnasium.make_vec`` for episodes that begin in the step that ends the last one, where possible."""
-    entry = gym.spec(env_id).vector_entry_point
-    if entry is None:
-        return {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}}
-    constructor = load_env_creator(entry) if isinstance(entry, str) else entry
-    known = "autoreset_mode" in inspect.signature(constructor).parameters
-    return {"autoreset_mode": AutoresetMode.SAME_STEP} if known else {}
-
-
-def choose_device(name: str) -> torch.device:
-    """The torch device of that name; ``auto`` is a GPU where there is one.
-
-    Raises:
-        UserError: an unknown device, or one that this machine lacks.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).split("\n")[0].split(". ")[0]
-        raise UserError(f"device {name!r} cannot be used here ({reason}); allowed: auto, cpu, cuda") from error
-    return device
-
-
-def check(**ranges: tuple[float, ...]) -> None:
-    """Options within their ranges: ``name=(value, least)`` or ``name=(value, least, most)``.
-
-    Raises:
-        UserError: one is outside.
-    """
-    for name, (value, least, *most) in ranges.items():
-        if not value >= least or (most and not value <= most[0]) or not np.isfinite(value):
-            allowed = f"{least} to {most[0]}" if most else f"at least {least}"
-            raise UserError(f"{name} is {value}; allowed: {allowed}")
-
-
-def positive(**values: float) -> None:
-    """Options above zero.
-
-    Raises:
-        UserError: one is not.
-    """
-    for name, value in values.items():
-        if not value > 0 or not np.isfinite(value):
-            raise UserError(f"{name} is {value}; allowed: above 0")

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lhy_rl.agents.base import Agent, Environment, Metrics, check, positive
+from lhy_rl.agents.base import Agent, Metrics
+from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.likelihood import Likelihood
+from lhy_rl.agents.options import check, positive
 
 
 class MLE(Agent):

@@ -18,8 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lhy_rl.agents.base import Agent, Environment, Metrics, check, positive
+from lhy_rl.agents.base import Agent, Metrics
+from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.normalize import Normalizer
+from lhy_rl.agents.options import check, positive
 from lhy_rl.agents.steps import Collector, Steps
 from lhy_rl.errors import UserError, suggest
 from lhy_rl.functional.policy_gradient import masked_mean
@@ -154,6 +156,8 @@ class OnPolicy(Agent):
         self.parameters = FlatParameters(self.policy)
         self.optimizer = self.make_optimizer(adam_epsilon)
 
+    listens_to_steps = True
+
     # ------------------------------------------------------------------ what an algorithm gives
     @abstractmethod
     def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
@@ -256,6 +260,19 @@ class OnPolicy(Agent):
         obs = map_tree(behind, steps.obs, finals)
         values, _ = self.policy.value(obs, tuple(s[who] for s in steps.state), start)
         next_values[times, who] = values[times + 1, each]
+
+    def report(self, names: tuple[str, ...], values: Tensor) -> Metrics:
+        """An update's numbers as metrics below ``train/``.
+
+        Raises:
+            UserError: one is not a number.
+        """
+        if not bool(values.isfinite().all()):
+            raise UserError(
+                f"loss or gradient is not a number at step {self.num_timesteps}; lower learning_rate, or normalise "
+                "observations and rewards, and go on from a checkpoint"
+            )
+        return {f"train/{name}": value for name, value in zip(names, values.tolist(), strict=True)}
 
     def minibatches(self, batch: Batch, steps: int) -> Iterator[Batch]:
         """A pass over a batch in random order, ``steps`` steps at a time."""

@@ -12,9 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lhy_rl.agents.base import Environment, Metrics, check, positive
+from lhy_rl.agents.base import Metrics
+from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.on_policy import SCHEDULES, Batch, OnPolicy, explained_variance, flattened, standardized
-from lhy_rl.errors import UserError, suggest
+from lhy_rl.agents.options import check, positive
+from lhy_rl.errors import suggest
 from lhy_rl.functional.policy_gradient import proximal_loss
 
 
@@ -64,23 +66,16 @@ class PPO(OnPolicy):
         whole = batch if self.policy.recurrent else flattened(batch)
         clip_range = self.clip_range * (self.remaining if self.clip_range_schedule == "linear" else 1.0)
         said: list[Tensor] = []
-        kl = 0.0
         for _ in range(self.n_epochs):
             first = len(said)
             for part in self.minibatches(whole, self.batch_size):
                 said.append(self.gradient_step(part, clip_range))
             if self.target_kl is not None:
-                kl = float(torch.stack(said[first:])[:, 3].mean())
-                if kl > 1.5 * self.target_kl:
+                approximate_kl = float(torch.stack(said[first:])[:, 3].mean())
+                if approximate_kl > 1.5 * self.target_kl:
                     break
-        means = torch.stack(said).mean(0).tolist()
         names = ("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "grad_norm")
-        metrics = {f"train/{name}": value for name, value in zip(names, means, strict=True)}
-        if not all(value == value and abs(value) != float("inf") for value in means):
-            raise UserError(
-                f"loss or gradient is not a number at step {self.num_timesteps}; lower learning_rate, or normalise "
-                "observations and rewards. The last checkpoint is from before"
-            )
+        metrics = self.report(names, torch.stack(said).mean(0))
         metrics["train/explained_variance"] = float(explained_variance(batch))
         metrics["train/clip_range"] = clip_range
         return metrics

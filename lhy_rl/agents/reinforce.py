@@ -20,8 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lhy_rl.agents.base import Agent, Environment, Metrics, check, positive
+from lhy_rl.agents.base import Agent, Metrics
+from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.likelihood import Likelihood, gradient_step
+from lhy_rl.agents.options import check, positive
 from lhy_rl.agents.rollout import Episodes, collect_episodes
 from lhy_rl.errors import UserError, suggest
 from lhy_rl.functional.policy_gradient import masked_mean, reinforce_loss, value_loss

@@ -20,8 +20,10 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.adversary import Adversary
-from lhy_rl.agents.base import Environment, Metrics, check, positive
+from lhy_rl.agents.base import Metrics
 from lhy_rl.agents.credit import monte_carlo_credit
+from lhy_rl.agents.environments import Environment
+from lhy_rl.agents.options import check, positive
 from lhy_rl.agents.reinforce import Reinforce, mean_and_std
 from lhy_rl.agents.rollout import Episodes
 from lhy_rl.errors import UserError, suggest

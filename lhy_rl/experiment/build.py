@@ -19,7 +19,7 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
     """
     import gymnasium
 
-    from lhy_rl.agents.base import same_step
+    from lhy_rl.agents.environments import same_step
 
     env_id = config.values["env"]["id"]
     n = num_envs if num_envs is not None else int(config.values["agent"].get("num_envs", 1))

@@ -243,7 +243,7 @@ class ActorCritic(nn.Module):
             state: Memory before the first step.
             start: (T, B) bool.
             mask: (T, B) bool: where the log-probability is wanted; it is 0 elsewhere, and nothing is computed there.
-            temperature: Of the softmax.
+            temperature: Of the softmax; 1 where the entropies are asked for.
             all_actions: Also give the log-probabilities of all actions (for entropy and KL); this costs (T, B, A).
             entropy: Also give the entropies.
             legal: (T, B, A) bool; the observation's ``action_mask`` if left out.

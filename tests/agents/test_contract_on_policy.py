@@ -11,7 +11,7 @@ import torch
 from gymnasium.vector import SyncVectorEnv
 
 from lhy_rl import archive
-from lhy_rl.agents import A2C, PPO
+from lhy_rl.agents import A2C, PPO, Reinforce
 from lhy_rl.errors import UserError
 from tests.agents.small_envs import Always, Failing, NoChoice, Parrot
 
@@ -100,6 +100,13 @@ def test_sb3_s_tools_run_unchanged(tmp_path):
     best = PPO.load(tmp_path / "best" / "best_model", lambda: Parrot())
     mean, _ = evaluate_policy(best, Monitor(Parrot()), n_eval_episodes=3)
     assert 0 <= mean <= 8
+
+
+def test_sb3_s_callbacks_run_on_agents_that_play_whole_episodes(tmp_path):
+    callbacks = pytest.importorskip("stable_baselines3.common.callbacks")
+    checkpoint = callbacks.CheckpointCallback(save_freq=2, save_path=str(tmp_path))
+    Reinforce(lambda: Parrot(), num_envs=2, core=None, seed=0).learn(8 * 2 * 5, callback=checkpoint)
+    assert len(list(tmp_path.glob("*.zip"))) == 2, "after updates 2 and 4 of 5"
 
 
 def test_wandb_s_callback_runs(tmp_path, monkeypatch):
