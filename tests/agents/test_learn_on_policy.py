@@ -25,15 +25,15 @@ def test_heeds_masks_and_learns():
     assert sum(returns) / len(returns) > 6.5
 
 
-def test_ppo_balances_the_pole_and_without_advantages_does_not():
-    """200 in 25,000 steps; a random policy holds it for 22, and so does one that learns from nothing."""
+def test_ppo_balances_the_pole_and_without_credit_does_not():
+    """150 in 25,000 steps; a random policy holds it for 22. With gamma 0 every step earns the same: nothing to learn."""
 
     def score(**options):
         agent = PPO("CartPole-v1", num_envs=8, learning_rate=1e-3, seed=0, **options).learn(25_000)
         return sum(r for r, _ in agent.collector.recent) / len(agent.collector.recent)
 
     assert score() > 150
-    assert score(clip_range=1e-9, n_epochs=1, learning_rate_schedule="linear", value_coef=1.0, gamma=0.0) < 60
+    assert score(gamma=0.0) < 60
 
 
 @pytest.mark.parametrize("kind", [A2C, Reinforce])
