@@ -26,7 +26,7 @@ def test_heeds_masks_and_learns():
 
 
 def test_ppo_balances_the_pole_and_without_credit_does_not():
-    """150 in 25,000 steps; a random policy holds it for 22. With gamma 0 every step earns the same: nothing to learn."""
+    """150 in 25,000 steps; a random policy holds it for 22. With gamma 0 all steps earn the same: nothing to learn."""
 
     def score(**options):
         agent = PPO("CartPole-v1", num_envs=8, learning_rate=1e-3, seed=0, **options).learn(25_000)
