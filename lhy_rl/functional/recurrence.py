@@ -7,7 +7,7 @@ for the later steps (each gate's derivative, the weights' gradients) is one oper
 
 Layout, as in ``torch.nn.utils.rnn.PackedSequence``: the S sequences are sorted, the longest first; the rows
 (R, ...) hold step 0 of all, then step 1 of those that are longer, ...; ``sizes`` are the rows of each step.
-The weights are torch's: gates (r, z, n) of the GRU, (i, f, g, o) of the LSTM.
+The weights are torch's: gates (r, z, n) of the GRU. torch has a fused LSTM on a CPU: see lhy_rl/nn/recurrent.py.
 """
 
 from __future__ import annotations
@@ -41,14 +41,6 @@ def run_gru(x: Tensor, h0: Tensor, weight: Tensor, bias: Tensor, sizes: list[int
     (Cho et al. 2014, as torch computes it.) As :func:`run_rnn`, with x (R, 3H), U (3H, H) and b (3H,).
     """
     return _GRU.apply(x, h0, weight, bias, sizes)  # type: ignore[no-any-return, no-untyped-call]
-
-
-def run_lstm(x: Tensor, h0: Tensor, c0: Tensor, weight: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
-    """i, f, g, o = sigmoid, sigmoid, tanh, sigmoid (x + U h),  c' = f c + i g,  h' = o tanh(c')   (Gers et al. 2000).
-
-    As :func:`run_rnn`, with x (R, 4H), U (4H, H) and first cells c0 (S, H); returns h and c, each (R, H).
-    """
-    return _LSTM.apply(x, h0, c0, weight, sizes)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _steps(sizes: list[int], *rows: Tensor) -> list[tuple[Tensor, ...]]:
@@ -131,47 +123,3 @@ class _GRU(Function):
         dweight, dbias = flat.T @ before, flat.sum(0)
         torch.mul(slope, dh, out=dgates[:, 2])  # on the way to the inputs r does not scale n's sum
         return flat, dh0, dweight, dbias, None
-
-
-class _LSTM(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, h0: Tensor, c0: Tensor, weight: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
-        gates, (y, cells, squashed) = torch.empty_like(x), x.new_empty(3, len(x), h0.shape[1])
-        i, f, g, o = gates.chunk(4, 1)
-        h, c, transposed = h0, c0, weight.T
-        for step in _steps(sizes, x, gates, gates[:, : 2 * h0.shape[1]], i, f, g, o, y, cells, squashed):
-            x_t, gates_t, if_t, i_t, f_t, g_t, o_t, y_t, c_t, squashed_t = step
-            torch.addmm(x_t, _head(h, len(x_t)), transposed, out=gates_t)
-            if_t.sigmoid_()
-            c = torch.mul(f_t, _head(c, len(x_t)), out=c_t).addcmul_(i_t, g_t.tanh_())
-            h = torch.mul(o_t.sigmoid_(), torch.tanh(c, out=squashed_t), out=y_t)
-        ctx.save_for_backward(h0, c0, weight, gates, y, cells, squashed)
-        ctx.sizes = sizes
-        return y, cells
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_h: Tensor, grad_c: Tensor) -> tuple[Tensor | None, ...]:
-        h0, c0, weight, gates, y, cells, squashed = ctx.saved_tensors
-        i, f, g, o = gates.chunk(4, 1)
-        before, slope = _before(c0, cells, ctx.sizes), o * (1 - squashed * squashed)
-        dgates = torch.stack(
-            [g * i * (1 - i), before * f * (1 - f), i * (1 - g * g), squashed * o * (1 - o)], 1
-        )  # (R, 4, H)
-        dh, dc, dh0, dc0, flat = (
-            grad_h.clone(),
-            grad_c.clone(),
-            torch.zeros_like(h0),
-            torch.zeros_like(c0),
-            dgates.flatten(1),
-        )
-        earlier = [(dh0, dc0), *_steps(ctx.sizes, dh, dc)]
-        steps = _steps(ctx.sizes, dgates[:, :3], dgates[:, 3], flat, dh, dc, dc[:, None], slope, f)
-        for step, (earlier_h, earlier_c) in reversed(list(zip(steps, earlier[:-1], strict=True))):
-            difg_t, do_t, flat_t, dh_t, dc_t, wide_t, slope_t, f_t = step
-            dc_t.addcmul_(dh_t, slope_t)
-            difg_t.mul_(wide_t)
-            do_t.mul_(dh_t)
-            _head(earlier_c, len(dc_t)).addcmul_(dc_t, f_t)
-            _head(earlier_h, len(dh_t)).addmm_(flat_t, weight)
-        return flat, dh0, dc0, flat.T @ _before(h0, y, ctx.sizes), None

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lhy_rl.functional.dense import tanh_layers
+from lhy_rl.functional.dense import tanh_layers, tanh_towers
 from lhy_rl.nn.activations import initialize, make_activation, make_dropout
 from lhy_rl.nn.encoders import Encoder, EncoderOptions, refuse
 
@@ -23,7 +23,7 @@ def after_linear(size: int, options: EncoderOptions, activation: str) -> list[nn
     return [*norm, make_activation(activation), *make_dropout(activation, options.dropout)]
 
 
-def dense(input_size: int, layers: int, options: EncoderOptions, activation: str) -> nn.Sequential:
+def dense(input_size: int, layers: int, options: EncoderOptions, activation: str) -> Layers:
     """Linear layers of width E, each with what follows it: (N, input_size) to (N, E)."""
     modules: list[nn.Module] = []
     for _ in range(layers):
@@ -75,12 +75,24 @@ class MLPEncoder(Encoder):
         self.owns_initialization = activation == "selu"
 
     def forward(self, obs: Tensor) -> Tensor:
+        x, leading = self._flatten(obs)
+        h: Tensor = self.layers(x)  # (N, E)
+        return h.view(*leading, self.output_size)
+
+    def together(self, other: Encoder, obs: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.layers.fused:
+            return super().together(other, obs)
+        x, leading = self._flatten(obs)
+        mine, theirs = tanh_towers(x, 2, *self.parameters(), *other.parameters())
+        return mine.view(*leading, self.output_size), theirs.view(*leading, self.output_size)
+
+    def _flatten(self, obs: Tensor) -> tuple[Tensor, torch.Size]:
+        """(..., *shape) to numbers (N, I), and what leads."""
         leading = obs.shape[: obs.dim() - self.dimensions]
         x = obs.to(self._dtype(obs))
         if self.scale != 1:
             x = x * self.scale
-        h: Tensor = self.layers(x.reshape(leading.numel(), self.input_size))  # (N, E)
-        return h.view(*leading, self.output_size)
+        return x.reshape(leading.numel(), self.input_size), leading
 
     def _dtype(self, obs: Tensor) -> torch.dtype:
         """That of the weights; without any, the observation's, float32 where that is not a float."""

@@ -1,24 +1,30 @@
 """RNN, GRU and LSTM as sequence backbones: any number of episodes inside a sequence, one run a layer.
 
 Training data are T steps of B environments, and episodes begin anywhere inside. Stepping through time to
-reset the state there costs small kernel calls at every step. Instead the sequences are cut at the starts
-and the pieces, packed by length without padding, run side by side (:mod:`lhy_rl.functional.recurrence` on a
-CPU, cuDNN on a GPU); without starts inside, torch's fused kernels run on the sequences as they are.
+reset the state there costs small kernel calls at every step. Without starts inside, torch's fused kernels run on
+the sequences as they are. With them there are two ways. The sequences of RNN and GRU are cut at the starts and the
+pieces, packed by length without padding, run side by side (:mod:`lhy_rl.functional.recurrence` on a CPU, cuDNN on a
+GPU). The LSTM has a fused kernel on a CPU too, and gates that can be told to forget: it runs in one piece with a pause
+before each start.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from lhy_rl.functional.recurrence import run_gru, run_lstm, run_rnn
+from lhy_rl.functional.recurrence import run_gru, run_rnn
 from lhy_rl.nn.sequence import SequenceBackbone, State
+
+SHUT = 1e4  # what shuts a gate, or opens it, whatever else it is told
 
 
 @dataclass(frozen=True)
@@ -89,65 +95,125 @@ class Recurrent(SequenceBackbone):
 
     def forward(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
         begins = start.any(1).tolist()
-        if not any(begins[1:]):
-            return self._through_layers(x, self.reset(state, start[0]) if begins[0] else state, None)
+        if any(begins[1:]):
+            return self.run_across(x, state, start)
+        finals = []
+        for layer, initial in self._each_layer(self.reset(state, start[0]) if begins[0] else state):
+            given = tuple(s[None] for s in initial)
+            x, ended = layer(x, given if self.state_tensors > 1 else given[0])
+            finals.append(tuple(s[0] for s in (ended if self.state_tensors > 1 else (ended,))))
+        return x, _layers_together(finals)
+
+    @abstractmethod
+    def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        """As :meth:`forward`, where episodes begin inside."""
+
+    def _each_layer(self, state: State) -> Iterator[tuple[Any, State]]:
+        """The layers, each with its part of the state, (B, H) tensors."""
+        for depth, layer in enumerate(self.layers):
+            yield layer, tuple(s[:, depth].contiguous() for s in state)
+
+
+def _layers_together(finals: Sequence[State]) -> State:
+    """Each layer's (B, H) tensors to (B, layers, H)."""
+    return tuple(torch.stack(tensors, 1) for tensors in zip(*finals, strict=True))
+
+
+class CutAtStarts(Recurrent):
+    """Runs the pieces between the starts side by side."""
+
+    def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
         pieces = Pieces.cut(start)
         state = tuple(s[pieces.column] for s in state)
         state = self.reset(state, (pieces.first > 0) | start[0, pieces.column])
-        packed, final = self._through_layers(x.flatten(0, 1).index_select(0, pieces.rows), state, pieces)
-        y = torch.empty_like(packed).index_copy(0, pieces.rows, packed)
-        return y.reshape(*start.shape, -1), final
-
-    def _through_layers(self, x: Tensor, state: State, pieces: Pieces | None) -> tuple[Tensor, State]:
-        """(T, B, E), or packed (T*B, E), to outputs and the final states of the B sequences."""
+        x = x.flatten(0, 1).index_select(0, pieces.rows)
         finals = []
-        for depth, layer in enumerate(self.layers):
-            initial = tuple(s[:, depth].contiguous() for s in state)
-            if pieces is not None and not x.is_cuda:
-                states = self.run(layer, x, initial, pieces.sizes)
-                x, final = states[0], tuple(s[pieces.end] for s in states)
+        for layer, (initial,) in self._each_layer(state):
+            if x.is_cuda:
+                packed, ended = layer(PackedSequence(x, torch.tensor(pieces.sizes)), initial[None])
+                x, final = packed.data, ended[0, pieces.last]
             else:
-                given = tuple(s[None] for s in initial)
-                packed = x if pieces is None else PackedSequence(x, torch.tensor(pieces.sizes))
-                y, ended = layer(packed, given if self.state_tensors > 1 else given[0])
-                final = tuple(s[0] for s in (ended if self.state_tensors > 1 else (ended,)))
-                x = y
-                if pieces is not None:
-                    x, final = y.data, tuple(s[pieces.last] for s in final)
-            finals.append(final)
-        return x, tuple(torch.stack(tensors, 1) for tensors in zip(*finals, strict=True))
+                x = self.run(layer, x, initial, pieces.sizes)
+                final = x[pieces.end]
+            finals.append((final,))
+        y = torch.empty_like(x).index_copy(0, pieces.rows, x)
+        return y.reshape(*start.shape, -1), _layers_together(finals)
 
     @abstractmethod
-    def run(self, layer: Any, x: Tensor, initial: State, sizes: list[int]) -> State:
-        """One layer over packed rows (R, E): its states after each, (R, H) tensors, the output first."""
+    def run(self, layer: Any, x: Tensor, initial: Tensor, sizes: list[int]) -> Tensor:
+        """One layer over packed rows: (R, E) and first states (S, H) to states (R, H)."""
 
 
-class RNN(Recurrent):
+class RNN(CutAtStarts):
     """h' = tanh(W x + U h + b)   (Elman 1990)."""
 
     network = nn.RNN
 
-    def run(self, layer: Any, x: Tensor, initial: State, sizes: list[int]) -> State:
+    def run(self, layer: Any, x: Tensor, initial: Tensor, sizes: list[int]) -> Tensor:
         x = F.linear(x, layer.weight_ih_l0, layer.bias_ih_l0 + layer.bias_hh_l0)
-        return (run_rnn(x, initial[0], layer.weight_hh_l0, sizes),)
+        return run_rnn(x, initial, layer.weight_hh_l0, sizes)
 
 
-class GRU(Recurrent):
+class GRU(CutAtStarts):
     """Gated recurrent unit (Cho et al. 2014)."""
 
     network = nn.GRU
 
-    def run(self, layer: Any, x: Tensor, initial: State, sizes: list[int]) -> State:
+    def run(self, layer: Any, x: Tensor, initial: Tensor, sizes: list[int]) -> Tensor:
         x = F.linear(x, layer.weight_ih_l0, layer.bias_ih_l0)
-        return (run_gru(x, initial[0], layer.weight_hh_l0, layer.bias_hh_l0, sizes),)
+        return run_gru(x, initial, layer.weight_hh_l0, layer.bias_hh_l0, sizes)
 
 
 class LSTM(Recurrent):
-    """Long short-term memory with a forget gate (Hochreiter & Schmidhuber 1997; Gers et al. 2000)."""
+    """Long short-term memory with a forget gate (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
+
+    A step is put in before each start inside, at which the input and the forget gate are shut: the cell and with it the
+    output become 0, which is the initial state, and no gradient passes. Sequences with fewer starts than others
+    are filled up at their ends with steps that keep the cell.
+    """
 
     network = nn.LSTM
     state_tensors = 2
+    orders: Tensor
 
-    def run(self, layer: Any, x: Tensor, initial: State, sizes: list[int]) -> State:
-        x = F.linear(x, layer.weight_ih_l0, layer.bias_ih_l0 + layer.bias_hh_l0)
-        return run_lstm(x, initial[0], initial[1], layer.weight_hh_l0, sizes)
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1) -> None:
+        super().__init__(input_size, hidden_size, num_layers)
+        shut = torch.full((hidden_size, 1), -SHUT)
+        free = torch.zeros(2 * hidden_size, 1)  # of the candidate and the output gate
+        pause, keep = torch.cat([shut, shut, free]), torch.cat([shut, -shut, free])
+        self.register_buffer("orders", torch.cat([pause, keep], 1), persistent=False)  # (4H, 2), weights of two inputs
+
+    def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        rows, orders = with_pauses(start)
+        (steps, batch), x, finals = start.shape, x.flatten(0, 1), []
+        for layer, (h, c) in self._each_layer(self.reset(state, start[0])):
+            given = x.new_zeros(len(orders), x.shape[1] + 2)
+            given[:, -2:] = orders
+            given = given.index_copy(0, rows, F.pad(x, (0, 2))).view(-1, batch, x.shape[1] + 2)
+            weights = [torch.cat([layer.weight_ih_l0, self.orders], 1), layer.weight_hh_l0]
+            weights += [layer.bias_ih_l0, layer.bias_hh_l0]
+            y, _, kept = torch.lstm(given, (h[None], c[None]), weights, True, 1, 0.0, True, False, False)
+            x = y.flatten(0, 1).index_select(0, rows)
+            finals.append((x[-batch:], kept[0]))
+        return x.view(steps, batch, -1), _layers_together(finals)
+
+
+def with_pauses(start: Tensor) -> tuple[Tensor, Tensor]:
+    """Sequences (T, B) spread over more steps, P: one before each start inside, and what fills up the shorter ones.
+
+    Returns:
+        (T*B,) the row of the flattened (P*B) data that each row of the flattened (T*B) goes to; and (P*B, 2) what
+        each row orders: to forget, to keep.
+    """
+    inside = start.cpu().numpy().copy()
+    inside[0] = False
+    steps, batch = inside.shape
+    put_in = inside.cumsum(0)  # (T, B), up to and before each step
+    longest = steps + put_in[-1].max()
+    rows = ((np.arange(steps)[:, None] + put_in) * batch + np.arange(batch)).ravel()
+    orders = np.zeros((longest, batch, 2), np.float32)
+    orders[..., 1] = np.arange(longest)[:, None] >= steps + put_in[-1]
+    orders[..., 0] = 1.0 - orders[..., 1]
+    orders = orders.reshape(-1, 2)
+    orders[rows] = 0.0
+    return torch.from_numpy(rows).to(start.device), torch.from_numpy(orders).to(start.device)

@@ -83,29 +83,45 @@ def test_what_is_not_legal_is_never_drawn(space):
         assert said.log_prob.isfinite().all() and said.entropy.isfinite().all()
 
 
-@pytest.mark.parametrize("space", [Discrete(5, start=2), Box(-1, 1, (2,), np.float32)], ids=str)
+@pytest.mark.parametrize("space", [Discrete(5, start=2), Box(-0.1, 0.1, (2,), np.float32)], ids=str)
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_numpy_acts_as_torch_does(space, activation):
+@pytest.mark.parametrize(("core", "layers"), [(None, 1), ("rnn", 1), ("gru", 2), ("lstm", 2)])
+@pytest.mark.parametrize("observed", [VECTOR, Discrete(7, start=1), Box(0, 9, (2, 2), np.uint8)], ids=str)
+def test_numpy_acts_as_torch_does(space, activation, core, layers, observed):
     torch.manual_seed(0)
-    policy = ActorCritic(VECTOR, space, core=None, activation=activation, critic="separate")
+    options = {"core": core, "num_layers": layers, "activation": activation, "critic": "separate"}
+    policy = ActorCritic(observed, space, **options)
     flat = FlatParameters(policy)
-    act = fast_actor(policy)
-    assert act is not None
-    obs = torch.randn(50, 3)
+    generator, rows = torch.Generator().manual_seed(3), 50
+    state = policy.initial_state(rows)
     for _ in range(2):
-        noise = policy.actor.noise((50,), torch.Generator().manual_seed(3), obs.device)
-        expected, _ = policy.act(obs, (), noise=noise)
-        np.testing.assert_allclose(act(obs.numpy(), noise.numpy()), expected.numpy(), atol=1e-5)
+        act = fast_actor(policy)
+        assert act is not None
+        act.begin(policy.split_state(state)[0])
+        for _ in range(3):
+            obs = np.stack([observed.sample() for _ in range(rows)])
+            noise = policy.actor.noise((rows,), generator, policy.device)
+            start = torch.rand(rows, generator=generator) < 0.3
+            given = torch.from_numpy(obs)
+            legal = torch.rand(rows, 5, generator=generator) < 0.5 if isinstance(space, Discrete) else None
+            if legal is not None:
+                legal[:, 0] = True
+            expected, state = policy.act(given, state, start if core else None, noise=noise, legal=legal)
+            mine = act(obs, noise.numpy(), start.numpy(), None if legal is None else legal.numpy())
+            np.testing.assert_allclose(mine, expected.numpy(), atol=1e-5)
+            inside = policy.actor.for_environment(expected).numpy()
+            np.testing.assert_allclose(act.for_environment(mine), inside, atol=1e-5)
+        assert_close(act.state, policy.split_state(state)[0], atol=1e-5, rtol=1e-4)
         with torch.no_grad():
-            flat.vector += 0.3 * torch.randn_like(flat.vector)  # numpy sees what the optimizer did
+            flat.vector += 0.3 * torch.randn_like(flat.vector)
 
 
 def test_numpy_acts_only_where_it_can():
-    for options in ({"core": "gru"}, {"core": None, "norm": "layer"}, {"core": None, "embedding_size": 300},
-                    {"core": None, "dropout": 0.1}, {"core": None, "activation": "selu"}):  # fmt: skip
-        assert fast_actor(ActorCritic(VECTOR, Discrete(2), **options)) is None
+    for options in ({"norm": "layer"}, {"embedding_size": 300}, {"dropout": 0.1}, {"activation": "selu"}):
+        assert fast_actor(ActorCritic(VECTOR, Discrete(2), core=None, **options)) is None
     assert fast_actor(ActorCritic(VECTOR, MultiDiscrete([2, 2]), core=None)) is None
-    assert fast_actor(ActorCritic(Box(0, 255, (3,), np.uint8), Discrete(2), core=None)) is None
+    assert fast_actor(ActorCritic(MultiDiscrete([2, 2]), Discrete(2), core=None)) is None
+    assert fast_actor(ActorCritic(Box(0, 255, (36, 36, 3), np.uint8), Discrete(2), core=None)) is None
 
 
 def test_flat_parameters_descend_as_an_optimizer_of_many():
