@@ -4,8 +4,8 @@ Training data are T steps of B environments, and episodes begin anywhere inside.
 reset the state there costs small kernel calls at every step. Without starts inside, torch's fused kernels run on
 the sequences as they are. With them there are two ways. The sequences of RNN and GRU are cut at the starts and the
 pieces, packed by length without padding, run side by side (:mod:`lhy_rl.functional.recurrence` on a CPU, cuDNN on a
-GPU). The LSTM has a fused kernel on a CPU too, and gates that can be told to forget: it runs in one piece with a pause
-before each start.
+GPU). The LSTM has a fused kernel on a CPU too, and gates that can be told to forget: its pieces lie one after the
+other with pauses between (:mod:`lhy_rl.nn.lanes`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lhy_rl.functional.recurrence import run_gru, run_rnn
+from lhy_rl.nn.lanes import Lanes
 from lhy_rl.nn.sequence import SequenceBackbone, State
 
 SHUT = 1e4  # what shuts a gate, or opens it, whatever else it is told
@@ -167,9 +167,9 @@ class GRU(CutAtStarts):
 class LSTM(Recurrent):
     """Long short-term memory with a forget gate (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
 
-    A step is put in before each start inside, at which the input and the forget gate are shut: the cell and with it the
-    output become 0, which is the initial state, and no gradient passes. Sequences with fewer starts than others
-    are filled up at their ends with steps that keep the cell.
+    Where episodes begin inside, the pieces lie in lanes with a pause between, a step at which the input and the forget
+    gate are shut: the cell and with it the output become 0, which is the initial state, and no gradient passes. Lanes
+    that are shorter than others are filled up at their ends with steps that keep the cell.
     """
 
     network = nn.LSTM
@@ -184,36 +184,15 @@ class LSTM(Recurrent):
         self.register_buffer("orders", torch.cat([pause, keep], 1), persistent=False)  # (4H, 2), weights of two inputs
 
     def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
-        rows, orders = with_pauses(start)
-        (steps, batch), x, finals = start.shape, x.flatten(0, 1), []
-        for layer, (h, c) in self._each_layer(self.reset(state, start[0])):
-            given = x.new_zeros(len(orders), x.shape[1] + 2)
-            given[:, -2:] = orders
-            given = given.index_copy(0, rows, F.pad(x, (0, 2))).view(-1, batch, x.shape[1] + 2)
+        lanes, x, finals = Lanes.deal(start), x.flatten(0, 1), []
+        state = tuple(F.pad(s, (0, 0, 0, 0, 0, 1)).index_select(0, lanes.begins) for s in self.reset(state, start[0]))
+        for layer, (h, c) in self._each_layer(state):
+            given = x.new_zeros(len(lanes.orders), x.shape[1] + 2)
+            given[:, -2:] = lanes.orders
+            given = given.index_copy(0, lanes.rows, F.pad(x, (0, 2))).view(-1, len(lanes.begins), x.shape[1] + 2)
             weights = [torch.cat([layer.weight_ih_l0, self.orders], 1), layer.weight_hh_l0]
             weights += [layer.bias_ih_l0, layer.bias_hh_l0]
             y, _, kept = torch.lstm(given, (h[None], c[None]), weights, True, 1, 0.0, True, False, False)
-            x = y.flatten(0, 1).index_select(0, rows)
-            finals.append((x[-batch:], kept[0]))
-        return x.view(steps, batch, -1), _layers_together(finals)
-
-
-def with_pauses(start: Tensor) -> tuple[Tensor, Tensor]:
-    """Sequences (T, B) spread over more steps, P: one before each start inside, and what fills up the shorter ones.
-
-    Returns:
-        (T*B,) the row of the flattened (P*B) data that each row of the flattened (T*B) goes to; and (P*B, 2) what
-        each row orders: to forget, to keep.
-    """
-    inside = start.cpu().numpy().copy()
-    inside[0] = False
-    steps, batch = inside.shape
-    put_in = inside.cumsum(0)  # (T, B), up to and before each step
-    longest = steps + put_in[-1].max()
-    rows = ((np.arange(steps)[:, None] + put_in) * batch + np.arange(batch)).ravel()
-    orders = np.zeros((longest, batch, 2), np.float32)
-    orders[..., 1] = np.arange(longest)[:, None] >= steps + put_in[-1]
-    orders[..., 0] = 1.0 - orders[..., 1]
-    orders = orders.reshape(-1, 2)
-    orders[rows] = 0.0
-    return torch.from_numpy(rows).to(start.device), torch.from_numpy(orders).to(start.device)
+            x = y.flatten(0, 1).index_select(0, lanes.rows)
+            finals.append((x[-start.shape[1] :], kept[0, lanes.ends]))
+        return x.view(*start.shape, -1), _layers_together(finals)
