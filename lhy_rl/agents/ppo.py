@@ -17,7 +17,8 @@ from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.on_policy import SCHEDULES, Batch, OnPolicy, explained_variance, flattened, standardized
 from lhy_rl.agents.options import check, positive
 from lhy_rl.errors import suggest
-from lhy_rl.functional.policy_gradient import proximal_loss
+from lhy_rl.functional.policy_gradient import proximal_loss, proximal_slopes
+from lhy_rl.nn.twins import Twins
 
 
 class PPO(OnPolicy):
@@ -58,6 +59,7 @@ class PPO(OnPolicy):
         self.clip_range = clip_range
         self.clip_range_schedule = clip_range_schedule
         self.target_kl = target_kl
+        self.twins = Twins.of(self.policy)
 
     def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
         return torch.optim.Adam([self.parameters.vector], lr=self.learning_rate, eps=epsilon, fused=True)
@@ -83,14 +85,21 @@ class PPO(OnPolicy):
     def gradient_step(self, part: Batch, clip_range: float) -> Tensor:
         """One step down the loss of a minibatch; what there is to log, a tensor."""
         valid = part.valid if self.policy.recurrent else None
-        new = self.policy.evaluate(part.obs, part.actions, part.state, part.start, entropy=True, legal=part.legal)
-        assert new.value is not None and new.entropy is not None
         advantage = part.advantages
         if self.normalize_advantage and advantage.numel() > 1:
             advantage = standardized(advantage, valid)
-        loss, said = proximal_loss(
-            new.log_prob, new.value, new.entropy, part.log_prob, advantage, part.returns,
-            clip_range, self.value_coef, self.entropy_coef, valid,
-        )  # fmt: skip
-        norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
+        old = part.log_prob, advantage, part.returns
+        if self.twins is not None:
+            said, pulled, pushed = proximal_slopes(
+                *self.twins.evaluate(part.obs, part.actions, part.legal), *old, clip_range, self.value_coef
+            )
+            grads = self.twins.pull(pulled, pushed, -self.entropy_coef / advantage.numel())
+            norm = self.parameters.follow(self.optimizer, grads, self.max_grad_norm)
+        else:
+            new = self.policy.evaluate(part.obs, part.actions, part.state, part.start, entropy=True, legal=part.legal)
+            assert new.value is not None and new.entropy is not None
+            loss, said = proximal_loss(
+                new.log_prob, new.value, new.entropy, *old, clip_range, self.value_coef, self.entropy_coef, valid
+            )
+            norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
         return torch.cat([said, norm[None]])

@@ -12,15 +12,17 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from lhy_rl.agents.checks import LegalActions, not_a_number
 from lhy_rl.agents.normalize import Normalizer
 from lhy_rl.errors import UserError
-from lhy_rl.nn.encoders import ACTION_MASK as MASK
-from lhy_rl.nn.fast_actor import fast_actor
+from lhy_rl.nn.fast_actor import FastActor, fast_actor
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import State
-from lhy_rl.nn.trees import leaves, map_tree
+from lhy_rl.nn.trees import map_tree
 from lhy_rl.protocols import Snapshot
 
+Actor = Callable[[int, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
+"""Step, observations (B, ...), starts (B,) and legal actions (B, A) to actions, as chosen and for the environment."""
 RECENT = 100  # episodes that the mean return is over, as in Stable-Baselines3
 
 
@@ -77,6 +79,7 @@ class Collector:
         self.env, self.policy, self.generator, self.seed = env, policy, generator, seed
         self.next_step = mode is AutoresetMode.NEXT_STEP
         self.normalizer = normalizer
+        self.masks = LegalActions(env.single_action_space, env.num_envs)
         self.returns, self.lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
         self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
         self.obs: Any = None
@@ -85,12 +88,13 @@ class Collector:
         self.legal: np.ndarray | None = None
         self.state = policy.initial_state(env.num_envs)
         self.steps_done = 0
+        self.fast: FastActor | None = None
 
     def begin(self) -> None:
         """Reset every instance."""
         self.obs, infos = self.env.reset(seed=self.seed)
-        self.legal = self._legal(infos)
-        self.start[:], self.ended[:] = True, False
+        self.legal = self.masks.of_infos(infos)
+        self.start, self.ended = np.ones_like(self.start), np.zeros_like(self.ended)
         self.returns[:], self.lengths[:] = 0, 0
         self.state = self.policy.initial_state(self.env.num_envs)
 
@@ -106,61 +110,93 @@ class Collector:
         """
         if self.obs is None:
             self.begin()
-        env, device = self.env, self.policy.device
-        b = env.num_envs
+        device, b = self.policy.device, self.env.num_envs
         obs_tb = map_tree(lambda x: np.empty((n_steps + 1, *x.shape), stored(x)), self.obs)
         rewards, flags = np.empty((n_steps, b), np.float32), np.empty((3, n_steps, b), bool)
-        terminated, truncated, valid = flags
+        terminated, truncated, done = flags
         start = np.empty((n_steps + 1, b), bool)
+        start[0], ended = self.start, self.ended
         legal = None if self.legal is None else np.empty((n_steps, *self.legal.shape), bool)
-        noise = self.policy.actor.noise((n_steps, b), self.generator, device)
-        fast = fast_actor(self.policy) if self.legal is None and isinstance(self.obs, np.ndarray) else None
-        noise_np = noise.cpu().numpy()
-        actions: list[Tensor] = []
+        act = self._actor(self.policy.actor.noise((n_steps, b), self.generator, device))
+        actions: list[np.ndarray] = []
         cut: list[tuple[int, int, Any]] = []
         first_state, t = self.state, 0
         while t < n_steps:  # hot
             self._observe(obs_tb, t)
-            start[t], valid[t] = self.start, ~self.ended
-            if fast is not None:
-                action = torch.from_numpy(fast(obs_tb[t], noise_np[t]))
-            else:
-                action = self._act(obs_tb, t, noise[t], legal)
-            actions.append(action)
-            said = self.policy.actor.for_environment(action).cpu().numpy()
-            self.obs, reward, terminated[t], truncated[t], infos = env.step(said)
-            rewards[t] = reward
-            self._count(rewards[t], terminated[t], truncated[t], valid[t], infos, cut, t)
             if legal is not None:
-                self.legal = self._legal(infos)
+                assert self.legal is not None, "the environment's infos held an action_mask and now do not"
+                legal[t] = self.masks.checked(self.legal, ~self.ended, self.steps_done + t)
+            action, said = act(t, map_tree(lambda x, t=t: x[t], obs_tb), start[t], None if legal is None else legal[t])
+            actions.append(action)
+            self.obs, rewards[t], terminated[t], truncated[t], infos = self.env.step(said)
+            np.logical_or(terminated[t], truncated[t], out=done[t])
+            if self.next_step:
+                start[t + 1], self.ended = self.ended, done[t]
+            else:
+                start[t + 1] = done[t]
+                if truncated[t].any():
+                    cut += self._cut(t, np.flatnonzero(truncated[t] & ~terminated[t]), infos)
+            if legal is not None:
+                self.legal = self.masks.of_infos(infos)
             t += 1
             if on_step is not None and not on_step():
                 break
-        start[t] = self.start
         self._observe(obs_tb, t)
+        if self.fast is not None:
+            self.state = (*self.fast.state, *self.policy.split_state(self.state)[1])
+        self.start, self.ended = start[t].copy(), self.ended.copy()
         self.steps_done += t
-        if not np.isfinite(rewards[:t]).all():
-            self._complain("reward", rewards[:t])
+        valid = np.ones((t, b), bool)
+        if self.next_step:
+            valid[0], valid[1:] = ~ended, ~done[: t - 1]
+        self._check("reward", rewards[:t])
+        self._count(rewards[:t], done[:t], valid)
+        observations = map_tree(lambda x: x[: t + 1], obs_tb)
+        map_tree(lambda x: self._check("observation", x), observations)
 
         def tensor(x: np.ndarray) -> Tensor:
-            return torch.from_numpy(x[:t]).to(device)
+            return torch.from_numpy(x).to(device)
 
-        observations = map_tree(lambda x: torch.from_numpy(x[: t + 1]).to(device), obs_tb)
-        for leaf in leaves(observations):
-            if leaf.is_floating_point() and not bool(torch.isfinite(leaf).all()):
-                self._complain("observation", leaf.cpu().numpy())
         return Steps(
-            observations,
-            torch.stack(actions),
-            tensor(self.normalizer.rewards(rewards[:t], terminated[:t] | truncated[:t])),
-            torch.from_numpy(start[: t + 1]).to(device),
-            tensor(terminated),
-            tensor(truncated),
+            map_tree(tensor, observations),
+            tensor(np.stack(actions)),
+            tensor(self.normalizer.rewards(rewards[:t], done[:t])),
+            tensor(start[: t + 1]),
+            tensor(terminated[:t]),
+            tensor(truncated[:t]),
             tensor(valid),
-            None if legal is None else tensor(legal),
+            None if legal is None else tensor(legal[:t]),
             first_state,
             cut,
         )
+
+    def _actor(self, noise: Tensor) -> Actor:
+        """Who chooses the actions of a rollout with the randomness given: in numpy where that is faster."""
+        actor, device = self.policy.actor, self.policy.device
+        self.fast = fast_actor(self.policy) if isinstance(self.obs, np.ndarray) else None
+        if (fast := self.fast) is not None:
+            fast.begin(self.policy.split_state(self.state)[0])
+            numbers = noise.numpy()
+
+            def in_numpy(
+                t: int, obs: Any, start: np.ndarray, legal: np.ndarray | None
+            ) -> tuple[np.ndarray, np.ndarray]:
+                action = fast(obs, numbers[t], start, legal)
+                return action, fast.for_environment(action)
+
+            return in_numpy
+
+        def tensor(x: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.asarray(x)).to(device)
+
+        def in_torch(t: int, obs: Any, start: np.ndarray, legal: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+            begins = tensor(start) if self.policy.recurrent else None
+            now_legal = None if legal is None else tensor(legal)
+            obs = map_tree(tensor, obs)
+            action, self.state = self.policy.act(obs, self.state, begins, legal=now_legal, noise=noise[t])
+            return action.cpu().numpy(), actor.for_environment(action).cpu().numpy()
+
+        return in_torch
 
     def _observe(self, obs_tb: Any, t: int) -> None:
         """Enter the current observation, normalised."""
@@ -170,71 +206,28 @@ class Collector:
 
         map_tree(enter, obs_tb, self.normalizer.observations(self.obs, learn=True))
 
-    def _act(self, obs_tb: Any, t: int, noise: Tensor, legal: np.ndarray | None) -> Tensor:
-        """The policy's actions."""
-        device = self.policy.device
-        obs = map_tree(lambda x: torch.from_numpy(np.asarray(x[t])).to(device), obs_tb)
-        now_legal = None
-        if legal is not None:
-            legal[t] = self._checked_legal(t)
-            now_legal = torch.from_numpy(legal[t]).to(device)
-        begins = torch.from_numpy(self.start).to(device) if self.policy.recurrent else None
-        action, self.state = self.policy.act(obs, self.state, begins, legal=now_legal, noise=noise)
-        return action
+    def _cut(self, t: int, instances: np.ndarray, infos: dict[str, Any]) -> list[tuple[int, int, Any]]:
+        """The last observations of episodes that a time limit ended at step t."""
+        return [
+            (t, i, self.normalizer.observations(_one(infos["final_obs"], i), learn=False)) for i in instances.tolist()
+        ]
 
-    def _count(
-        self,
-        reward: np.ndarray,
-        terminated: np.ndarray,
-        truncated: np.ndarray,
-        valid: np.ndarray,
-        infos: dict[str, Any],
-        cut: list[tuple[int, int, Any]],
-        t: int,
-    ) -> None:
-        """Statistics of episodes, and who begins anew."""
-        self.returns += reward
-        self.lengths += 1
-        done = terminated | truncated
-        if self.next_step:
-            self.start, self.ended = self.ended, done
-        else:
-            self.start = done
-        if not done.any() and not (self.next_step and self.start.any()):
+    def _count(self, rewards: np.ndarray, done: np.ndarray, valid: np.ndarray) -> None:
+        """Returns and lengths of the episodes that ended, and so far of those that go on."""
+        returns = self.returns + np.cumsum(np.where(valid, rewards, 0.0), 0, np.float64)
+        lengths = self.lengths + valid.cumsum(0)
+        for t, i in np.argwhere(done).tolist():
+            self.recent.append((float(returns[t, i]), int(lengths[t, i])))
+            returns[t:, i] -= returns[t, i]
+            lengths[t:, i] -= lengths[t, i]
+        self.returns, self.lengths = returns[-1].copy(), lengths[-1].copy()
+
+    def _check(self, what: str, array: np.ndarray) -> None:
+        """Every number of (T, B, ...) is one."""
+        if array.dtype.kind != "f" or np.isfinite(array).all():
             return
-        for i in np.flatnonzero(done & valid).tolist():
-            self.recent.append((float(self.returns[i]), int(self.lengths[i])))
-            if not self.next_step and truncated[i] and not terminated[i]:
-                final = self.normalizer.observations(_one(infos["final_obs"], i), learn=False)
-                cut.append((t, i, final))
-        fresh = self.start
-        self.returns[fresh], self.lengths[fresh] = 0.0, 0
-
-    def _legal(self, infos: dict[str, Any]) -> np.ndarray | None:
-        """(B, A) masks that the infos hold; all true where an instance gave none."""
-        if MASK not in infos:
-            return None
-        mask = np.stack([np.asarray(row, bool) for row in infos[MASK]])
-        given = infos.get(f"_{MASK}")
-        if given is not None:
-            mask[~given] = True
-        return mask
-
-    def _checked_legal(self, t: int) -> np.ndarray:
-        assert self.legal is not None, "the environment's infos held an action_mask and now do not"
-        none = np.logical_not(self.legal.any(-1, keepdims=True))[:, 0]
-        if none.any() and (none & ~self.ended).any():
-            i = int(np.flatnonzero(none)[0])
-            raise UserError(f"no action is legal in instance {i} at step {self.steps_done + t}; mend its action_mask")
-        mask: np.ndarray = np.logical_or(self.legal, none[:, None])
-        return mask
-
-    def _complain(self, what: str, array: np.ndarray) -> None:
         step, instance = np.argwhere(~np.isfinite(array))[0][:2].tolist()
-        raise UserError(
-            f"the {what} of instance {instance} at step {self.steps_done - len(array) + step} is not a number "
-            f"({array[step, instance].flatten()[:4]}); mend the environment"
-        )
+        raise not_a_number(what, instance, self.steps_done - len(array) + step, array[step, instance])
 
     # ------------------------------------------------------------------ resume
     def state_dict(self) -> dict[str, Any]:

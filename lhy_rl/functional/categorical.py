@@ -11,25 +11,36 @@ from torch import Tensor
 ROWS = 128  # rows handled at a time, so that a chunk of logits stays in the cache
 
 
-class _LogProbEntropy(torch.autograd.Function):
-    """d log p(a) / d logits = onehot(a) - p,   d H / d logits = -p (log p + H)."""
+def categorical_forward(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """log p(a) and H, (...), and what :func:`categorical_backward` needs, by hand."""
+    log_p = torch.log_softmax(logits, -1)
+    p = log_p.exp()
+    weighted = p * log_p.clamp_(min=torch.finfo(logits.dtype).min)  # 0 log 0 = 0
+    entropy = -weighted.sum(-1)
+    return log_p.gather(-1, actions[..., None])[..., 0], entropy, (p, weighted, entropy, actions)
 
+
+def categorical_backward(kept: tuple[Tensor, ...], grad: Tensor, grad_entropy: Tensor | float | None) -> Tensor:
+    """d log p(a) / d logits = onehot(a) - p,   d H / d logits = -p (log p + H)."""
+    p, weighted, entropy, actions = kept
+    slope = p * -(grad if grad_entropy is None else grad + grad_entropy * entropy)[..., None]
+    slope.scatter_add_(-1, actions[..., None], grad[..., None])
+    if grad_entropy is not None:
+        slope -= weighted * (grad_entropy[..., None] if isinstance(grad_entropy, Tensor) else grad_entropy)
+    return slope
+
+
+class _LogProbEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        log_p = torch.log_softmax(logits, -1)
-        p = log_p.exp()
-        weighted = p * log_p.clamp(min=torch.finfo(logits.dtype).min)  # 0 log 0 = 0
-        entropy = -weighted.sum(-1)
-        ctx.save_for_backward(p, weighted, entropy, actions)
-        return log_p.gather(-1, actions[..., None])[..., 0], entropy
+        log_prob, entropy, kept = categorical_forward(logits, actions)
+        ctx.save_for_backward(*kept)
+        return log_prob, entropy
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor, grad_entropy: Tensor) -> tuple[Tensor | None, ...]:
-        p, weighted, entropy, actions = ctx.saved_tensors
-        slope = p * -(grad + grad_entropy * entropy)[..., None]
-        slope.scatter_add_(-1, actions[..., None], grad[..., None])
-        return slope.sub_(weighted * grad_entropy[..., None]), None
+        return categorical_backward(ctx.saved_tensors, grad, grad_entropy), None
 
 
 def log_prob_and_entropy(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:

@@ -66,6 +66,39 @@ def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_range: float, m
     return -masked_mean(torch.minimum(ratio * advantage, clipped * advantage), mask)
 
 
+def proximal_slopes(
+    log_prob: Tensor,
+    values: Tensor,
+    entropy: Tensor,
+    old_log_prob: Tensor,
+    advantage: Tensor,
+    returns: Tensor,
+    clip_range: float,
+    value_coef: float = 0.5,
+    mask: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What :func:`proximal_loss` says and its slopes, without a graph.
+
+    Returns:
+        What it says, (5,); and the loss's gradients in ``log_prob`` and ``values``, of their shape. That in each
+        entropy is ``-entropy_coef`` divided by the number of entries.
+    """
+    log_ratio = log_prob - old_log_prob
+    if mask is not None:
+        log_ratio = log_ratio.masked_fill(~mask, 0.0)
+    ratio = log_ratio.exp()
+    weight: Any = 1.0 / log_prob.numel() if mask is None else mask.to(log_prob) / mask.sum().clamp(min=1)
+    error, gain, inside = values - returns, ratio * advantage, ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
+    held = torch.minimum(gain, inside * advantage)
+    terms = torch.stack([held.neg(), error.square(), entropy, ratio - 1.0 - log_ratio, (ratio != inside).to(ratio)])
+    pulled = torch.where(gain <= held, gain, 0.0) * -weight  # where the clipped one is smaller nothing pulls
+    pushed = error * (2 * value_coef * weight)
+    if mask is None:
+        return terms.flatten(1).mean(1), pulled, pushed
+    said = terms.masked_fill(~mask, 0.0).flatten(1) @ weight.flatten()
+    return said, pulled.masked_fill(~mask, 0.0), pushed.masked_fill(~mask, 0.0)
+
+
 class _ProximalLoss(torch.autograd.Function):
     """Loss and slopes in one pass; the chain of small operations that it replaces costs more than a small network."""
 
@@ -83,25 +116,11 @@ class _ProximalLoss(torch.autograd.Function):
         entropy_coef: float,
         mask: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        log_ratio = log_prob - old_log_prob
-        if mask is not None:
-            log_ratio = log_ratio.masked_fill(~mask, 0.0)
-        ratio = log_ratio.exp()
-        error, deviation = values - returns, ratio - 1.0
-        weight = 1.0 / log_prob.numel() if mask is None else mask / mask.sum().clamp(min=1)
-        gain = ratio * advantage
-        held = torch.minimum(gain, ratio.clamp(1.0 - clip_range, 1.0 + clip_range) * advantage)
-        free = gain <= held  # where the clipped one is smaller nothing pulls
-        clipped = (deviation.abs() > clip_range).to(ratio)
-        terms = torch.stack([-held, error * error, entropy, deviation - log_ratio, clipped])
-        if mask is not None:
-            terms = terms.masked_fill(~mask, 0.0)
-        said = (terms * weight).flatten(1).sum(1)
-        pulled = gain * free * -weight
-        pushed = error * (2 * value_coef * weight)
-        if mask is not None:
-            pulled, pushed = pulled.masked_fill(~mask, 0.0), pushed.masked_fill(~mask, 0.0)
+        said, pulled, pushed = proximal_slopes(
+            log_prob, values, entropy, old_log_prob, advantage, returns, clip_range, value_coef, mask
+        )
         ctx.save_for_backward(pulled, pushed)
+        weight: Any = 1.0 / log_prob.numel() if mask is None else mask.to(log_prob) / mask.sum().clamp(min=1)
         ctx.entropy = -entropy_coef * weight
         ctx.mark_non_differentiable(said)
         return said[0] + value_coef * said[1] - entropy_coef * said[2], said

@@ -24,8 +24,8 @@ def discounted_returns(rewards: Tensor, discounts: Tensor, bootstrap: Tensor) ->
     _same_shape(rewards=rewards, discounts=discounts)
     _same_shape(**{"rewards[0]": rewards[0], "bootstrap": bootstrap})
     returns, following = torch.empty_like(rewards), bootstrap
-    for t in reversed(range(len(rewards))):
-        following = returns[t] = rewards[t] + discounts[t] * following
+    for reward, discount, out in reversed(list(zip(rewards, discounts, returns, strict=True))):
+        following = torch.addcmul(reward, discount, following, out=out)
     return returns
 
 

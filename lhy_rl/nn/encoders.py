@@ -91,10 +91,6 @@ class Encoder(nn.Module, ABC):
     def forward(self, obs: Any) -> Tensor:
         """Observations (a tensor, or a dict or tuple of tensors) to vectors."""
 
-    def together(self, other: Encoder, obs: Any) -> tuple[Tensor, Tensor]:
-        """What this encoder and another of the same kind and sizes make of the same observations."""
-        return self(obs), other(obs)
-
 
 def default_encoder(space: gym.Space[Any]) -> str:
     """The encoder that fits a space.

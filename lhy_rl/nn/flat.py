@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +27,10 @@ class FlatParameters:
 
     def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, max_grad_norm: float) -> Tensor:
         """One step down the loss; the gradient's norm before it was shortened."""
-        grads = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+        return self.follow(optimizer, torch.autograd.grad(loss, self.parameters, materialize_grads=True), max_grad_norm)
+
+    def follow(self, optimizer: torch.optim.Optimizer, grads: Sequence[Tensor], max_grad_norm: float) -> Tensor:
+        """One step against the gradients of the parameters, in their order; the norm as of :meth:`descend`."""
         grad = torch.cat([g.flatten() for g in grads])
         norm = torch.linalg.vector_norm(grad)
         self.vector.grad = grad.mul_((max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))

@@ -44,6 +44,11 @@ def head_for(space: gym.Space[Any], input_size: int) -> Head:
     raise UserError(f"no actor head for actions of {space}; allowed spaces: {allowed}")
 
 
+def illegal_out(logits: Tensor, legal: Tensor | None) -> Tensor:
+    """The logits, -inf where not legal."""
+    return logits if legal is None else logits.masked_fill(~legal, -torch.inf)
+
+
 class Head(nn.Module, ABC):
     """The contract of heads. Features are (N, H), actions (N, ...) as the environment's space has them."""
 
@@ -106,8 +111,7 @@ class CategoricalHead(Head):
 
     def logits(self, h: Tensor, legal: Tensor | None = None) -> Tensor:
         """(..., H) to (..., A); -inf where not legal."""
-        logits: Tensor = self.output(h)
-        return logits if legal is None else logits.masked_fill(~legal, -torch.inf)
+        return illegal_out(self.output(h), legal)
 
     @torch.no_grad()
     def sample(
@@ -179,10 +183,8 @@ class MultiCategoricalHead(Head):
 
     def _choices(self, h: Tensor, temperature: float, legal: Tensor | None) -> Tensor:
         """(N, H) to logits (N, K, widest), -inf behind each choice's last."""
-        logits: Tensor = self.output(h) / temperature
-        if legal is not None:
-            logits = logits.masked_fill(~legal, -torch.inf)
-        behind = logits.new_full((len(h), 1), -torch.inf)
+        logits = illegal_out(self.output(h) / temperature, legal)
+        behind = logits.new_full((len(logits), 1), -torch.inf)
         return torch.cat([logits, behind], 1)[:, self.choices]
 
     @torch.no_grad()
@@ -263,8 +265,11 @@ class GaussianHead(Head):
         return (mean + self.log_std.exp() * noise).view(len(h), *self.shape)
 
     def evaluate(self, h: Tensor, actions: Tensor, legal: Tensor | None = None) -> Said:
-        entropy = (self.log_std + LOG_SQRT_2PI + 0.5).sum()
-        return Said(self.log_prob(h, actions), entropy.expand(len(h)))
+        return Said(self.log_prob(h, actions), self.entropy().expand(len(h)))
+
+    def entropy(self) -> Tensor:
+        """Of the distribution at any state, nats."""
+        return (self.log_std + LOG_SQRT_2PI + 0.5).sum()
 
     def log_prob(self, h: Tensor, actions: Tensor, temperature: float = 1.0, legal: Tensor | None = None) -> Tensor:
         log_std = self.log_std + math.log(temperature)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lhy_rl.functional.dense import tanh_layers, tanh_towers
+from lhy_rl.functional.dense import tanh_layers
 from lhy_rl.nn.activations import initialize, make_activation, make_dropout
 from lhy_rl.nn.encoders import Encoder, EncoderOptions, refuse
 
@@ -42,9 +42,13 @@ class Layers(nn.Sequential):
         kinds = [type(module) for module in modules]
         self.fused = bool(modules) and kinds == [nn.Linear, nn.Tanh] * (len(modules) // 2)
 
+    def weights(self) -> list[Tensor]:
+        """W and b of each layer, where all are linear with tanh behind."""
+        return [parameter for layer in self for parameter in layer.parameters(recurse=False)]
+
     def forward(self, x: Tensor) -> Tensor:
         if self.fused:
-            return tanh_layers(x, *self.parameters())
+            return tanh_layers(x, *self.weights())
         return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -75,18 +79,11 @@ class MLPEncoder(Encoder):
         self.owns_initialization = activation == "selu"
 
     def forward(self, obs: Tensor) -> Tensor:
-        x, leading = self._flatten(obs)
+        x, leading = self.flatten(obs)
         h: Tensor = self.layers(x)  # (N, E)
         return h.view(*leading, self.output_size)
 
-    def together(self, other: Encoder, obs: Tensor) -> tuple[Tensor, Tensor]:
-        if not self.layers.fused:
-            return super().together(other, obs)
-        x, leading = self._flatten(obs)
-        mine, theirs = tanh_towers(x, 2, *self.parameters(), *other.parameters())
-        return mine.view(*leading, self.output_size), theirs.view(*leading, self.output_size)
-
-    def _flatten(self, obs: Tensor) -> tuple[Tensor, torch.Size]:
+    def flatten(self, obs: Tensor) -> tuple[Tensor, torch.Size]:
         """(..., *shape) to numbers (N, I), and what leads."""
         leading = obs.shape[: obs.dim() - self.dimensions]
         x = obs.to(self._dtype(obs))

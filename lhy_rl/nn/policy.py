@@ -59,17 +59,7 @@ class Trunk(nn.Module):
 
     def forward(self, obs: Any, state: State, start: Tensor | None) -> tuple[Tensor, State]:
         """(T, B, ...) observations to (T, B, H) features and the state after the last step."""
-        return self._remember(self.encoder(obs), state, start)
-
-    def together(
-        self, other: Trunk, obs: Any, states: tuple[State, State], start: Tensor | None
-    ) -> tuple[tuple[Tensor, State], tuple[Tensor, State]]:
-        """What this trunk and another of the same kind and sizes make of the same observations."""
-        mine, theirs = self.encoder.together(other.encoder, obs)
-        return self._remember(mine, states[0], start), other._remember(theirs, states[1], start)
-
-    def _remember(self, h: Tensor, state: State, start: Tensor | None) -> tuple[Tensor, State]:
-        """(T, B, E) encoded observations to features and state."""
+        h: Tensor = self.encoder(obs)
         if self.dropout.p:
             h = self.dropout(h)
         if self.core is not None:
@@ -265,12 +255,13 @@ class ActorCritic(nn.Module):
             Log-probability and, with a critic, value of each step, (T, B).
         """
         mine, critics = self.split_state(state)
-        if self.critic_trunk is not None:
-            (h, mine), (features, critics) = self.trunk.together(self.critic_trunk, obs, (mine, critics), start)
-        else:
-            h, mine = self.trunk(obs, mine, start)
+        h, mine = self.trunk(obs, mine, start)
+        value = None
+        if self.critic is not None:
             features = h
-        value = self.critic(features)[..., 0] if self.critic is not None else None
+            if self.critic_trunk is not None:
+                features, critics = self.critic_trunk(obs, critics, start)
+            value = self.critic(features)[..., 0]
         state = (*mine, *critics)
         legal = mask_of(obs) if legal is None else legal
         if all_actions:

@@ -10,7 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from lhy_rl.functional.categorical import log_prob_and_entropy
-from lhy_rl.functional.dense import tanh_layers, tanh_towers
+from lhy_rl.functional.dense import tanh_layers
 from lhy_rl.functional.policy_gradient import (
     approximate_kl,
     categorical_entropy,
@@ -103,12 +103,3 @@ def test_tanh_layers(depth):
     assert torch.autograd.gradcheck(tanh_layers, (x, *parameters))
     frozen = x.detach()
     assert torch.autograd.gradcheck(lambda *p: tanh_layers(frozen, *p), tuple(parameters))
-
-
-def test_tanh_towers_are_layers_side_by_side():
-    torch.manual_seed(3)
-    x, sizes = leaf(9, 4), [4, 6, 3]
-    towers = [[leaf(*s) for i, o in pairwise(sizes) for s in ((o, i), (o,))] for _ in range(2)]
-    expected = tuple(tanh_layers(x, *parameters) for parameters in towers)
-    assert_close(tanh_towers(x, 2, *towers[0], *towers[1]), expected)
-    assert torch.autograd.gradcheck(lambda *given: tanh_towers(given[0], 2, *given[1:]), (x, *towers[0], *towers[1]))
