@@ -56,21 +56,26 @@ class A2C(OnPolicy):
     def improve(self, batch: Batch) -> Metrics:
         part = batch if self.policy.recurrent else flattened(batch)
         valid = part.valid
-        new = self.policy.evaluate(part.obs, part.actions, part.state, part.start, entropy=True, legal=part.legal)
-        assert new.value is not None and new.entropy is not None
-        advantage = part.advantages
-        if self.normalize_advantage:
-            advantage = standardized(advantage, valid)
-        loss = actor_critic_loss(
-            new.log_prob, advantage, new.value, part.returns, new.entropy, self.value_coef, self.entropy_coef, valid
-        )
-        norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
+        advantage = standardized(part.advantages, valid) if self.normalize_advantage else part.advantages
+        if self.twins is not None:
+            log_prob, value, entropy = self.twins.evaluate(part.obs, part.actions, part.legal)
+            n = advantage.numel()
+            slopes = -advantage / n, (value - part.returns) * (2 * self.value_coef / n), -self.entropy_coef / n
+            norm = self.parameters.follow(self.optimizer, self.twins.pull(*slopes), self.max_grad_norm)
+        else:
+            new = self.policy.evaluate(part.obs, part.actions, part.state, part.start, entropy=True, legal=part.legal)
+            assert new.value is not None and new.entropy is not None
+            log_prob, value, entropy = new.log_prob, new.value, new.entropy
+            loss = actor_critic_loss(
+                log_prob, advantage, value, part.returns, entropy, self.value_coef, self.entropy_coef, valid
+            )
+            norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
         with torch.no_grad():
             said = torch.stack(
                 [
-                    reinforce_loss(new.log_prob, advantage, valid),
-                    value_loss(new.value, part.returns, valid),
-                    masked_mean(new.entropy, valid),
+                    reinforce_loss(log_prob, advantage, valid),
+                    value_loss(value, part.returns, valid),
+                    masked_mean(entropy, valid),
                     norm,
                     explained_variance(batch),
                 ]

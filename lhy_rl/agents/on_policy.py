@@ -27,8 +27,10 @@ from lhy_rl.errors import UserError, suggest
 from lhy_rl.functional.policy_gradient import masked_mean
 from lhy_rl.functional.returns import generalized_advantages
 from lhy_rl.nn.flat import FlatParameters
+from lhy_rl.nn.policy import Evaluation
 from lhy_rl.nn.sequence import State
 from lhy_rl.nn.trees import map_tree
+from lhy_rl.nn.twins import Twins
 
 SCHEDULES = ("constant", "linear")
 
@@ -154,6 +156,7 @@ class OnPolicy(Agent):
         )
         self.collector = Collector(self.env, self.policy, self.generator, self.seed, self.normalizer)
         self.parameters = FlatParameters(self.policy)
+        self.twins = Twins.of(self.policy)
         self.optimizer = self.make_optimizer(adam_epsilon)
 
     listens_to_steps = True
@@ -201,7 +204,7 @@ class OnPolicy(Agent):
             part = map_tree(lambda x, rows=rows: x[rows], obs)
             legal = None if steps.legal is None else steps.legal[rows]
             memories.append(state)
-            said.append(self.policy.evaluate(part, steps.actions[rows], state, steps.start[rows], legal=legal))
+            said.append(self._evaluate(part, steps.actions[rows], state, steps.start[rows], legal))
             state = said[-1].state
         values = torch.cat([s.value for s in said if s.value is not None])
         last, _ = self.policy.value(map_tree(lambda x: x[-1:], steps.obs), state, steps.start[-1:])
@@ -232,6 +235,11 @@ class OnPolicy(Agent):
             None if steps.legal is None else cut(steps.legal),
             tuple(torch.cat(tensors) for tensors in zip(*memories, strict=True)),
         )
+
+    def _evaluate(self, obs: Any, actions: Tensor, state: State, start: Tensor, legal: Tensor | None) -> Evaluation:
+        if self.twins is not None:
+            return Evaluation(*self.twins.evaluate(obs, actions, legal))
+        return self.policy.evaluate(obs, actions, state, start, legal=legal)
 
     def _bootstrap_cut(self, steps: Steps, next_values: Tensor) -> None:
         """Enter the values of last observations that stand nowhere in the rows.
@@ -307,6 +315,8 @@ class OnPolicy(Agent):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate  # of the configuration, which may have been mended
         self.normalizer.load_state_dict(state["normalizer"])
         self.collector.load_state_dict(state["collector"])
 

@@ -18,7 +18,6 @@ from lhy_rl.agents.on_policy import SCHEDULES, Batch, OnPolicy, explained_varian
 from lhy_rl.agents.options import check, positive
 from lhy_rl.errors import suggest
 from lhy_rl.functional.policy_gradient import proximal_loss, proximal_slopes
-from lhy_rl.nn.twins import Twins
 
 
 class PPO(OnPolicy):
@@ -59,7 +58,6 @@ class PPO(OnPolicy):
         self.clip_range = clip_range
         self.clip_range_schedule = clip_range_schedule
         self.target_kl = target_kl
-        self.twins = Twins.of(self.policy)
 
     def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
         return torch.optim.Adam([self.parameters.vector], lr=self.learning_rate, eps=epsilon, fused=True)

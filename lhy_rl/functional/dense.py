@@ -47,7 +47,8 @@ def tanh_backward(
     """
     found: list[Tensor] = []
     for k in reversed(range(len(weights))):
-        slope = torch.addcmul(grad, grad * layers[k + 1], layers[k + 1], value=-1)  # times 1 - y^2
+        slope = grad * layers[k + 1]
+        torch.addcmul(grad, slope, layers[k + 1], value=-1, out=slope)  # grad (1 - y^2)
         found += [slope.sum(1), torch.bmm(slope.mT, layers[k])]
         if k or of_inputs:
             grad = torch.bmm(slope, weights[k])

@@ -101,3 +101,16 @@ def test_same_seed_same_weights(kind, core):
     agents = [kind(vector(Parrot), **SMALL, core=core, seed=5).learn(200) for _ in range(2)]
     for a, b in zip(*(agent.policy.parameters() for agent in agents), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("kind", [A2C, PPO])
+@pytest.mark.parametrize("action", ["discrete", "box"])
+def test_the_gradient_by_hand_learns_what_autograd_learns(kind, action):
+    def learned(by_hand):
+        agent = kind(vector(lambda: Parrot("box", action)), **SMALL, entropy_coef=0.01, seed=0)
+        assert agent.twins is not None
+        if not by_hand:
+            agent.twins = None
+        return agent.learn(64 * 3).parameters.vector
+
+    torch.testing.assert_close(learned(True), learned(False), atol=1e-4, rtol=1e-3)

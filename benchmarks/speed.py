@@ -1,0 +1,285 @@
+"""Training steps a second beside Stable-Baselines3 and sb3-contrib, at equal settings, taking turns in one process.
+
+One thread, CPU-seconds. Each candidate trains for some updates, then the next, and so on, several times; a ratio is of
+the same turn, so that it holds on a busy machine too. A step is one that is learned from: those with which a
+``CartPoleVectorEnv`` only resets an instance do not count. The bound is the matrix products that these settings ask
+for, at the rate of a large product measured in the same minutes: each step is acted on once, read once by both
+networks, and learned from in every epoch (forward, and twice as much backward).
+
+    python -m benchmarks.speed [--quick]
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import gymnasium
+import matplotlib
+import numpy as np
+import sb3_contrib
+import stable_baselines3
+import torch
+from stable_baselines3.common.env_util import make_vec_env
+from torch import nn
+
+from benchmarks.harness import Row, arguments, progress, save
+from benchmarks.seqgan_speed import rates
+from lhy_rl.agents import A2C, PPO
+from lhy_rl.agents.on_policy import Batch, OnPolicy
+from lhy_rl.nn.vision import ConvolutionalEncoder, image_size
+
+SB3 = f"stable-baselines3 {stable_baselines3.__version__}"
+CONTRIB = f"sb3-contrib {sb3_contrib.__version__}"
+
+
+class Frames(gymnasium.Env[np.ndarray, int]):
+    """Noise in the format of Atari's screens, 84x84, 4 of them, bytes; nothing to learn and nothing to wait for."""
+
+    observation_space = gymnasium.spaces.Box(0, 255, (4, 84, 84), np.uint8)
+    action_space = gymnasium.spaces.Discrete(6)
+
+    def __init__(self) -> None:
+        self.frames = np.random.default_rng(0).integers(0, 256, (16, 4, 84, 84), dtype=np.uint8)
+        self.time = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self.time = 0
+        return self.frames[0], {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self.time += 1
+        return self.frames[self.time % 16], float(action == 0), False, self.time == 200, {}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Settings that both sides train with.
+
+    Attributes:
+        name: Of the task.
+        agent: ``ppo`` or ``a2c``.
+        ours: Makes our agent.
+        theirs: Makes the peer's; None compares with the first case's peer.
+        peer: Who that is.
+        steps: Steps of one turn.
+        epochs: Passes of an update.
+        wanted: How many times faster it must be.
+    """
+
+    name: str
+    agent: str
+    ours: Callable[[], OnPolicy]
+    theirs: Callable[[], Any] | None
+    peer: str
+    steps: int
+    epochs: int = 4
+    wanted: float | None = None
+
+
+def cartpole(num_envs: int) -> Any:
+    """The peer's vector environment."""
+    return make_vec_env("CartPole-v1", num_envs, seed=0)
+
+
+def recurrent(core: str, width: int) -> Callable[[], OnPolicy]:
+    """Ours with a sequence backbone."""
+    return lambda: PPO("CartPole-v1", core=core, hidden_size=width, seed=0)
+
+
+def contrib(width: int) -> Callable[[], Any]:
+    """sb3-contrib's, with an LSTM for the actor and one for the critic."""
+    options = {"n_steps": 128, "batch_size": 256, "n_epochs": 4, "policy_kwargs": {"lstm_hidden_size": width}}
+    return lambda: sb3_contrib.RecurrentPPO("MlpLstmPolicy", cartpole(8), seed=0, **options)
+
+
+def cases() -> list[Case]:
+    """The first is the one that those without a peer of their own are compared with."""
+    equal = {"n_steps": 128, "batch_size": 256, "n_epochs": 4, "seed": 0}
+    shipped = {"n_steps": 128, "batch_size": 64, "n_epochs": 10, "seed": 0}
+    wide = {"n_steps": 128, "batch_size": 2048, "n_epochs": 4, "seed": 0}
+    ppo = partial(stable_baselines3.PPO, "MlpPolicy")
+    cnn = {"critic": "shared", "encoder": "cnn", "embedding_size": 512}
+    return [
+        Case("CartPole-v1, 8 environments", "ppo", lambda: PPO("CartPole-v1", **equal),
+             lambda: ppo(cartpole(8), **equal), SB3, 6 * 1024, wanted=3),
+        Case("CartPole-v1, 8 environments, minibatches of 64, 10 epochs", "ppo", lambda: PPO("CartPole-v1", **shipped),
+             lambda: ppo(cartpole(8), **shipped), SB3, 2 * 1024, 10),
+        Case("CartPole-v1, 64 environments, minibatches of 2048, over 8 of the peer's", "ppo",
+             lambda: PPO("CartPole-v1", num_envs=64, **wide), None, SB3, 6 * 8192, wanted=7),
+        Case("CartPole-v1, 64 environments, minibatches of 2048", "ppo",
+             lambda: PPO("CartPole-v1", num_envs=64, **wide), lambda: ppo(cartpole(64), **wide), SB3, 2 * 8192),
+        Case("CartPole-v1, 8 environments, 5 steps", "a2c", lambda: A2C("CartPole-v1", seed=0),
+             lambda: stable_baselines3.A2C("MlpPolicy", cartpole(8), seed=0), SB3, 6 * 1024, 1),
+        Case("CartPole-v1, LSTM 64, T=128", "ppo", recurrent("lstm", 64), contrib(64), CONTRIB, 3 * 1024, wanted=6),
+        Case("CartPole-v1, LSTM 256, T=128", "ppo", recurrent("lstm", 256), contrib(256), CONTRIB, 3 * 1024, wanted=5),
+        Case("CartPole-v1, GRU 64, T=128, over the peer's LSTM", "ppo", recurrent("gru", 64), contrib(64), CONTRIB,
+             3 * 1024),
+        Case("84x84x4 images, Nature CNN", "ppo", lambda: PPO(Frames, **cnn, **equal),
+             lambda: stable_baselines3.PPO("CnnPolicy", make_vec_env(Frames, 8), **equal), SB3, 1024, wanted=1.1),
+    ]  # fmt: skip
+
+
+class Ours:
+    """Our agent, its learned steps, and how many of its seconds were whose.
+
+    Args:
+        agent: Whose environment and ``improve`` are watched.
+    """
+
+    def __init__(self, agent: OnPolicy) -> None:
+        self.agent, self.learned, self.seconds = agent, 0, {"environment": 0.0, "learning": 0.0}
+        self._watch(agent.env, "step", "environment")
+        self._watch(agent, "improve", "learning")
+
+    def _watch(self, owner: Any, name: str, what: str) -> None:
+        method = getattr(owner, name)
+
+        def watched(argument: Any) -> Any:
+            begun = time.process_time()
+            result = method(argument)
+            self.seconds[what] += time.process_time() - begun
+            if isinstance(argument, Batch):
+                self.learned += int(argument.valid.sum())
+            return result
+
+        setattr(owner, name, watched)
+
+    def learn(self, steps: int) -> int:
+        """Train; how many steps were learned from."""
+        before = self.learned
+        self.agent.learn(steps, reset_num_timesteps=False)
+        return self.learned - before
+
+
+def flop(agent: OnPolicy, epochs: int) -> float:
+    """In matrix products, for one step that is learned from."""
+
+    def forward(*modules: nn.Module | None) -> int:
+        """One pass of one step."""
+        total = 0
+        for module in (m for top in modules if top is not None for m in top.modules()):
+            if isinstance(module, ConvolutionalEncoder):
+                height, width = image_size(agent.env.single_observation_space)[1:]
+                for convolution in module.convolutions:
+                    places = convolution(torch.zeros(1, convolution.in_channels, height, width))
+                    height, width = places.shape[2:]
+                    total += 2 * convolution.weight.numel() * height * width
+            elif isinstance(module, nn.Linear | nn.RNNBase):
+                total += sum(2 * p.numel() for p in module.parameters() if p.dim() == 2)
+        return total
+
+    policy = agent.policy
+    actor = forward(policy.trunk, policy.actor.output)
+    both = actor + forward(policy.critic_trunk, policy.critic)
+    return actor + both + 3.0 * epochs * both
+
+
+def turns(case: Case, repeats: int, steps: int) -> tuple[list[float], list[float], dict[str, float]]:
+    """Steps a second of ours and of the peer's, turn by turn, and the shares of our time."""
+    ours = Ours(case.ours())
+    theirs = case.theirs() if case.theirs is not None else None
+    fast, slow, spent = [], [], 0.0
+    for turn in range(repeats + 1):  # the first is not measured
+        if turn == 1:
+            ours.seconds = dict.fromkeys(ours.seconds, 0.0)
+        begun = time.process_time()
+        learned = ours.learn(steps)
+        taken = time.process_time() - begun
+        if turn:
+            fast.append(learned / taken)
+            spent += taken
+        if theirs is not None:
+            before, begun = theirs.num_timesteps, time.process_time()
+            theirs.learn(steps, reset_num_timesteps=False)
+            if turn:
+                slow.append((theirs.num_timesteps - before) / (time.process_time() - begun))
+    ours.agent.close()
+    return fast, slow, {what: seconds / spent for what, seconds in ours.seconds.items()}
+
+
+def measure(repeats: int, share: float) -> list[Row]:
+    """All rows.
+
+    Args:
+        share: Of each case's steps; 1 is the benchmark.
+    """
+    rows: list[Row] = []
+    reference: list[float] = []
+    made = cases()
+    with progress(len(made), "speed") as advance:
+        for case in made:
+            steps, rate = max(int(case.steps * share), 1), rates()[0]
+            fast, slow, parts = turns(case, repeats, steps)
+            slow = slow or reference
+            reference = reference or slow
+            bound_flop = flop(case.ours(), case.epochs)
+            bound = max(rate, rates()[0]) / bound_flop
+            wanted = f"wanted: {case.wanted:g}" if case.wanted and share == 1 else ""
+            arithmetic = f"{bound_flop / 1e3:,.0f} kFLOP a step at {bound * bound_flop / 1e9:.0f} GFLOP/s"
+            said: list[tuple[str, str, list[float], str]] = [
+                ("lhy_rl", "steps/s", fast, ""),
+                (case.peer, "steps/s", slow, ""),
+                ("arithmetic bound", "steps/s", [bound], arithmetic),
+                (f"lhy_rl over {case.peer}", "times faster", [a / b for a, b in zip(fast, slow, strict=True)], wanted),
+                ("lhy_rl / bound", "share", [x / bound for x in fast], ""),
+                *((f"lhy_rl: {what}", "share of the time", [part], "") for what, part in parts.items()),
+            ]
+            for variant, metric, values, note in said:
+                spread = median(values), min(values), max(values)
+                rows.append(Row(case.name, case.agent, variant, metric, *spread, len(values), steps, None, note))
+            advance(case.name)
+    return rows
+
+
+def draw(rows: list[Row], path: Path) -> None:
+    """Bars of the steps a second: the peer, ours, the bound."""
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    tasks = list(dict.fromkeys(row.task for row in rows))
+    figure, axis = plt.subplots(figsize=(8.5, 6))
+    for shift, (label, variants) in enumerate(
+        {
+            "Stable-Baselines3, sb3-contrib": (SB3, CONTRIB),
+            "lhy_rl": ("lhy_rl",),
+            "arithmetic": ("arithmetic bound",),
+        }.items()
+    ):
+        values = [
+            next(r.value for r in rows if r.task == task and r.metric == "steps/s" and r.variant in variants)
+            for task in tasks
+        ]
+        bars = axis.barh([i + 0.27 * shift for i in range(len(tasks))], values, 0.25, label=label)
+        axis.bar_label(bars, fmt="{:,.0f}", fontsize=8, padding=2)
+    names = [next(r.agent for r in rows if r.task == task) + ": " + task.replace(", ", "\n", 1) for task in tasks]
+    axis.set_yticks([i + 0.27 for i in range(len(tasks))], names, fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xscale("log")
+    axis.set_xlabel("steps learned from a CPU-second, one thread, more is better")
+    axis.legend(fontsize=8)
+    axis.margins(x=0.12)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Measure, save, draw."""
+    options = arguments(__doc__, seeds=7)
+    torch.set_num_threads(1)
+    rows = measure(1, 0.1) if options.quick else measure(options.seeds, 1.0)
+    save("speed", rows, options.output)
+    draw(rows, options.output / "speed.png")
+    for row in rows:
+        print(f"{row.task:72s} {row.variant:36s} {row.value:11.3f} {row.metric}  {row.reference}")
+
+
+if __name__ == "__main__":
+    main()
