@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
+import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
@@ -23,8 +24,8 @@ from lhy_rl.errors import UserError, suggest
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import State
-from lhy_rl.nn.trees import leading, leaves, map_tree
 from lhy_rl.protocols import TextTask
+from lhy_rl.trees import leading, leaves, map_tree
 
 if TYPE_CHECKING:
     from lhy_rl.agents.progress import ProgressDisplay
@@ -162,7 +163,12 @@ class Agent(ABC):
                 ``a2c`` and ``ppo`` call it after every step of the environments, all others after every update.
             progress_bar: Show one on the terminal.
             reset_num_timesteps: Count from zero; otherwise ``total_timesteps`` more are learned.
+
+        Raises:
+            UserError: the environment is closed, or gives what cannot be learned from.
         """
+        if self.env.closed:
+            raise UserError("the environment is closed; give a new one with set_env")
         if reset_num_timesteps:
             self.num_timesteps = 0
         self.total_timesteps = self.num_timesteps + total_timesteps
@@ -199,6 +205,7 @@ class Agent(ABC):
         state: State | None = None,
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
+        action_masks: np.ndarray | None = None,
     ) -> tuple[np.ndarray, State | None]:
         """Actions for observations, as Stable-Baselines3 gives them.
 
@@ -208,11 +215,14 @@ class Agent(ABC):
             state: What the last call returned; None at the beginning.
             episode_start: (B,) bool: the memory is forgotten first.
             deterministic: The most probable actions instead of drawn ones.
+            action_masks: (B, A) bool, or (A,) for one observation, as in ``info["action_mask"]``: the legal actions.
 
         Returns:
             Actions (B,), or one action for one observation, and the memory.
         """
         space = self.env.single_observation_space
+        if isinstance(space, gym.spaces.Dict) and isinstance(observation, dict):
+            observation = {key: observation[key] for key in space.spaces}  # without what it does not see
         single = leading(map_tree(np.asarray, observation), space) == 0
         obs = self.observe(map_tree(lambda x: np.asarray(x)[None], observation) if single else observation)
         count = len(leaves(obs)[0])
@@ -220,8 +230,11 @@ class Agent(ABC):
         start = None
         if episode_start is not None:
             start = torch.as_tensor(np.atleast_1d(episode_start), dtype=torch.bool, device=self.device)
+        legal = None
+        if action_masks is not None:
+            legal = torch.as_tensor(np.asarray(action_masks), dtype=torch.bool, device=self.device).reshape(count, -1)
         with evaluating(self.policy):
-            actions, state = self.policy.act(obs, state, start, self.generator, deterministic)
+            actions, state = self.policy.act(obs, state, start, self.generator, deterministic, legal=legal)
         array = self.policy.actor.for_environment(actions).cpu().numpy()
         return (array[0] if single else array), state
 
@@ -336,7 +349,10 @@ class Agent(ABC):
         """Inside, torch functions that take no generator (dropout, initialisation) draw what this agent owns."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self.draw_seed())
+            seed = self.draw_seed()
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed keeps a stack trace each time without a GPU
+            if devices:
+                torch.cuda.manual_seed(seed)
             yield
 
     def draw_seed(self) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.envs.registration import load_env_creator
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
 
 from lhy_rl.errors import UserError
 
@@ -16,11 +20,15 @@ Environment = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | Callable[[], 
 
 
 def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
-    """A vector environment from whatever the user gave.
+    """A vector environment from whatever the user gave; texts in its Dict observations are left out with a warning.
 
     Raises:
         UserError: an unknown id, or something that is no environment.
     """
+    return without_texts(_make(env, num_envs))
+
+
+def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
     if isinstance(env, VectorEnv):
         return env
     if isinstance(env, gym.Env):
@@ -37,11 +45,79 @@ def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]
     raise UserError(f"{env!r} is no environment; allowed: an id, an Env, a VectorEnv, a callable that makes an Env")
 
 
+def registered(env_id: str) -> str:
+    """The id without its package, which is imported, as in ``minigrid:MiniGrid-Empty-5x5-v0``.
+
+    Raises:
+        UserError: there is no such package.
+    """
+    package, colon, name = env_id.partition(":")
+    if not colon:
+        return env_id
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        raise UserError(f"environment {env_id!r}: {error}; pip install {package}") from error
+    return name
+
+
 def same_step(env_id: str) -> dict[str, Any]:
     """Options of ``gymnasium.make_vec`` for episodes that begin in the step that ends the last one, where possible."""
-    entry = gym.spec(env_id).vector_entry_point
+    entry = gym.spec(registered(env_id)).vector_entry_point
     if entry is None:
         return {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}}
     constructor = load_env_creator(entry) if isinstance(entry, str) else entry
     known = "autoreset_mode" in inspect.signature(constructor).parameters
     return {"autoreset_mode": AutoresetMode.SAME_STEP} if known else {}
+
+
+def without_texts(env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:
+    """The environment, without what is text in its Dict observations: no encoder reads it (Minigrid's ``mission``)."""
+    space = env.single_observation_space
+    if not isinstance(space, gym.spaces.Dict):
+        return env
+    kept = [key for key, part in space.spaces.items() if part.dtype is None or part.dtype.kind != "U"]
+    left_out = sorted(set(space.spaces) - set(kept))
+    if not left_out or not kept:
+        return env
+    warnings.warn(
+        f"{', '.join(map(repr, left_out))} of the observations is text, which no encoder reads: the policy does not "
+        f"see it. gymnasium.wrappers.FilterObservation(env, {kept}) says so and hushes this line",
+        stacklevel=2,
+    )
+    return Selected(env, kept)
+
+
+class Selected(VectorWrapper[Any, Any, Any, Any, Any]):
+    """Some keys of Dict observations, in every autoreset mode.
+
+    Args:
+        env: Its observations are Dicts.
+        keys: Those that stay.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], keys: list[str]) -> None:
+        super().__init__(env)
+        space = env.single_observation_space
+        assert isinstance(space, gym.spaces.Dict)
+        self.keys = keys
+        self.single_observation_space = gym.spaces.Dict({key: space.spaces[key] for key in keys})
+        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        obs, infos = self.env.reset(seed=seed, options=options)
+        return self._select(obs), infos
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        obs, rewards, terminated, truncated, infos = self.env.step(actions)
+        if "final_obs" in infos:
+            infos["final_obs"] = self._select(infos["final_obs"])
+        return self._select(obs), rewards, terminated, truncated, infos
+
+    def _select(self, obs: Any) -> Any:
+        """Of a dict, or of an array whose entries are dicts or None."""
+        if isinstance(obs, dict):
+            return {key: obs[key] for key in self.keys}
+        selected = np.empty(len(obs), object)
+        selected[:] = [None if one is None else self._select(one) for one in obs]
+        return selected

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lhy_rl.agents.checks import diverged
 from lhy_rl.errors import UserError, suggest
 from lhy_rl.functional.policy_gradient import masked_mean
 from lhy_rl.functional.schedules import true_token_probability
@@ -73,7 +74,7 @@ class Likelihood:
         total, tokens = torch.zeros((), device=self.policy.device), 0
         for _ in range(steps):
             loss, learned = self.loss()
-            gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm)
+            gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm, self.num_steps)
             total += loss.detach()
             tokens += learned
             self.num_steps += 1
@@ -124,11 +125,20 @@ class Likelihood:
 
 
 def gradient_step(
-    module: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, max_grad_norm: float
+    module: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, max_grad_norm: float, step: int
 ) -> Tensor:
-    """One step down the loss; the gradient's norm before it was shortened, a scalar tensor."""
+    """One step down the loss; the gradient's norm before it was shortened, a scalar tensor.
+
+    Args:
+        step: For the message.
+
+    Raises:
+        UserError: loss or gradient is not a number; the weights are still what they were.
+    """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(module.parameters(), max_grad_norm)
+    if not bool((norm + loss.detach()).isfinite()):
+        raise diverged(step)
     optimizer.step()
     return norm

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.base import Agent, Metrics
+from lhy_rl.agents.checks import diverged
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.normalize import Normalizer
 from lhy_rl.agents.options import check, positive
@@ -29,8 +30,8 @@ from lhy_rl.functional.returns import generalized_advantages
 from lhy_rl.nn.flat import FlatParameters
 from lhy_rl.nn.policy import Evaluation
 from lhy_rl.nn.sequence import State
-from lhy_rl.nn.trees import map_tree
 from lhy_rl.nn.twins import Twins
+from lhy_rl.trees import map_tree
 
 SCHEDULES = ("constant", "linear")
 
@@ -276,10 +277,7 @@ class OnPolicy(Agent):
             UserError: one is not a number.
         """
         if not bool(values.isfinite().all()):
-            raise UserError(
-                f"loss or gradient is not a number at step {self.num_timesteps}; lower learning_rate, or normalise "
-                "observations and rewards, and go on from a checkpoint"
-            )
+            raise diverged(self.num_timesteps)
         return {f"train/{name}": value for name, value in zip(names, values.tolist(), strict=True)}
 
     def minibatches(self, batch: Batch, steps: int) -> Iterator[Batch]:

@@ -7,6 +7,10 @@ alone and changes its variance: none, the batch's mean at the same step, a learn
 the greedy episode from the same start (self-critical training, Rennie et al. 2017). Simple and unbiased;
 use it where episodes are short, as sentences are.
 
+An episode that a time limit cuts is worth what it earned until then; with ``baseline="critic"``, and what the
+critic expects of its last observation. All instances wait for the longest episode: where lengths differ much, and
+in long episodes, ppo and a2c learn more from a step.
+
 Without a baseline and with rewards of one sign, a small batch only sharpens the policy, whatever the
 rewards say: compare with the same rewards permuted (benchmarks/seqgan_oracle.py does).
 """
@@ -23,12 +27,14 @@ from torch import Tensor
 from lhy_rl.agents.base import Agent, Metrics
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.likelihood import Likelihood, gradient_step
+from lhy_rl.agents.normalize import Normalizer
 from lhy_rl.agents.options import check, positive
-from lhy_rl.agents.rollout import Episodes, collect_episodes
+from lhy_rl.agents.rollout import Episodes, collect_episodes, cut_values
 from lhy_rl.errors import UserError, suggest
 from lhy_rl.functional.policy_gradient import masked_mean, reinforce_loss, value_loss
 from lhy_rl.functional.returns import discounted_returns
-from lhy_rl.nn.policy import ActorCritic
+from lhy_rl.nn.policy import ActorCritic, Evaluation
+from lhy_rl.trees import map_tree
 
 BASELINES = ("none", "mean", "critic", "self_critical")
 
@@ -59,6 +65,7 @@ class Reinforce(Agent):
         adam_epsilon: Adam's. The loss is a mean over the batch's tokens; code that sums them instead, as SeqGAN's
             does, is the same with this and ``max_grad_norm`` divided by their number. It matters: the smaller it is,
             the more actions that are hardly ever taken still move.
+        normalize_observations: Bring observations to mean 0 and variance 1; the statistics are saved with the agent.
         pretrain_epochs: Passes over a text task's sentences by maximum likelihood before the policy gradient
             begins; 0 for other environments.
         pretrain_learning_rate: Adam's, of the pretraining.
@@ -84,6 +91,7 @@ class Reinforce(Agent):
         value_coef: float = 0.5,
         max_grad_norm: float = 5.0,
         adam_epsilon: float = 1e-8,
+        normalize_observations: bool = False,
         pretrain_epochs: float = 0.0,
         pretrain_learning_rate: float = 0.01,
         pretrain_batch_size: int = 64,
@@ -98,7 +106,13 @@ class Reinforce(Agent):
             raise suggest(baseline, BASELINES, "baseline")
         if kl_coef and not pretrain_epochs:
             raise UserError(f"kl_coef is {kl_coef}, but there is no pretrained policy; set pretrain_epochs above 0")
+        if baseline == "critic" and shared.get("critic") == "none":
+            raise UserError("baseline 'critic' needs a critic; critic must be shared or separate")
         super().__init__(env, **shared)
+        self.normalizer = Normalizer(
+            self.env.single_observation_space, self.env.num_envs, gamma, observed=normalize_observations
+        )
+        self.learning_rate = learning_rate
         self.gamma = gamma
         self.baseline = baseline
         self.normalize_advantage = normalize_advantage
@@ -107,9 +121,7 @@ class Reinforce(Agent):
         self.likelihood_coef = likelihood_coef
         self.value_coef = value_coef
         self.max_grad_norm = max_grad_norm
-        self.optimizer = torch.optim.Adam(
-            self.policy.parameters(), lr=learning_rate, eps=adam_epsilon, fused=True
-        )
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=learning_rate, eps=adam_epsilon, fused=True)
         self.pretrained: ActorCritic | None = None
         self.likelihood: Likelihood | None = None
         self.pretrain_steps = 0
@@ -137,7 +149,11 @@ class Reinforce(Agent):
 
     def collect(self, seed: int, deterministic: bool = False) -> Episodes:
         """One episode in each instance, begun as the seed says."""
-        return collect_episodes(self.env, self.policy, seed, self.generator, deterministic)
+
+        def observe(obs: Any) -> Any:
+            return self.normalizer.observations(obs, learn=not deterministic)
+
+        return collect_episodes(self.env, self.policy, seed, self.generator, deterministic, observe)
 
     def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
         """What each action led to, Q (T, B); a subclass with a reward of its own replaces this.
@@ -145,9 +161,10 @@ class Reinforce(Agent):
         Args:
             values: The critic's opinion of each state, (T, B), without gradient.
         """
-        returns = discounted_returns(
-            episodes.rewards, self.gamma * episodes.mask.float(), torch.zeros_like(episodes.rewards[0])
-        )
+        rewards = episodes.rewards
+        if self.baseline == "critic" and episodes.cut:
+            rewards = rewards + self.gamma * cut_values(self.policy, episodes)
+        returns = discounted_returns(rewards, self.gamma * episodes.mask.float(), torch.zeros_like(rewards[0]))
         total = episodes.rewards.sum(0)
         return returns, mean_and_std(total)
 
@@ -165,12 +182,10 @@ class Reinforce(Agent):
     def improve(self, episodes: Episodes) -> Metrics:
         """One gradient step; the policy is in evaluation mode, so that what learns is what acted."""
         mask = episodes.mask
-        state = tuple(s[0] for s in episodes.states)
-        full = self.entropy_coef > 0 or self.kl_coef > 0
-        said = self.policy.evaluate(episodes.obs, episodes.actions, state, episodes.start, mask, all_actions=full)
-        assert said.value is not None
-        returns, metrics = self.credit(episodes, said.value.detach())
-        advantage = returns - self._baseline(returns, mask, said.value.detach())
+        said = self._evaluate(episodes)
+        values = torch.zeros_like(episodes.rewards) if said.value is None else said.value
+        returns, metrics = self.credit(episodes, values.detach())
+        advantage = returns - self._baseline(returns, mask, values.detach())
         scale = (advantage - masked_mean(advantage, mask)).square()
         deviation = masked_mean(scale, mask).sqrt()
         if self.normalize_advantage:
@@ -180,24 +195,26 @@ class Reinforce(Agent):
         loss = policy_loss
         entropy = -masked_mean(said.log_prob.detach(), mask)
         if self.baseline == "critic":
-            critic_loss = value_loss(said.value, returns, mask)
+            critic_loss = value_loss(values, returns, mask)
             loss = loss + self.value_coef * critic_loss
             metrics["train/value_loss"] = float(critic_loss.detach())
+        entropies = said.entropy
         if said.log_probs is not None:
             probabilities = said.log_probs.exp()
-            entropy_now = masked_mean(-(probabilities * said.log_probs).sum(-1), mask)
+            entropies = -(probabilities * said.log_probs).sum(-1)
+            kl = masked_mean((probabilities * (said.log_probs - self._reference(episodes))).sum(-1), mask)
+            loss = loss + self.kl_coef * kl
+            metrics["train/kl"] = float(kl.detach())
+        if entropies is not None:
+            entropy_now = masked_mean(entropies, mask)
             loss = loss - self.entropy_coef * entropy_now
             entropy = entropy_now.detach()
-            if self.kl_coef:
-                kl = masked_mean((probabilities * (said.log_probs - self._reference(episodes))).sum(-1), mask)
-                loss = loss + self.kl_coef * kl
-                metrics["train/kl"] = float(kl.detach())
         if self.likelihood_coef:
             assert self.likelihood is not None
             nll, _ = self.likelihood.loss()
             loss = loss + self.likelihood_coef * nll
             metrics["train/nll"] = float(nll.detach())
-        norm = gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm)
+        norm = gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm, self.num_timesteps)
         return {
             "rollout/ep_len_mean": float(episodes.lengths.float().mean()),
             **metrics,
@@ -206,6 +223,30 @@ class Reinforce(Agent):
             "train/advantage_std": float(deviation),
             "train/grad_norm": float(norm),
         }
+
+    def _evaluate(self, episodes: Episodes) -> Evaluation:
+        """What the policy says of the episodes now, (T, B); a policy without memory reads their steps only."""
+        mask, legal = episodes.mask, episodes.legal
+        full = self.kl_coef > 0
+        entropy = self.entropy_coef > 0 and not full
+        if self.policy.recurrent or full or bool(mask.all()):
+            state = tuple(s[0] for s in episodes.states)
+            return self.policy.evaluate(
+                episodes.obs, episodes.actions, state, episodes.start, mask, 1.0, full, entropy, legal
+            )
+
+        def played(x: Tensor) -> Tensor:
+            return x[mask][None]  # (1, N)
+
+        def placed(x: Tensor) -> Tensor:
+            return x.new_zeros(mask.shape).masked_scatter(mask, x)
+
+        said = self.policy.evaluate(
+            map_tree(played, episodes.obs), played(episodes.actions), (), played(episodes.start),
+            entropy=entropy, legal=None if legal is None else played(legal),
+        )  # fmt: skip
+        value, entropies = (None if x is None else placed(x) for x in (said.value, said.entropy))
+        return Evaluation(placed(said.log_prob), value, entropies)
 
     def _baseline(self, returns: Tensor, mask: Tensor, values: Tensor) -> Tensor:
         if self.baseline == "mean":
@@ -265,11 +306,15 @@ class Reinforce(Agent):
             return self.likelihood.num_steps, self.pretrain_steps
         return super().phase_progress
 
-    # ------------------------------------------------------------------ resume
+    # ------------------------------------------------------------------ manners
+    def observe(self, observation: Any) -> Any:
+        return super().observe(self.normalizer.observations(observation))
+
     def state_dict(self) -> dict[str, Any]:
         return {
             **super().state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "normalizer": self.normalizer.state_dict(),
             "likelihood": self.likelihood.state_dict() if self.likelihood else None,
             "pretrained": self.pretrained.state_dict() if self.pretrained else None,
         }
@@ -277,6 +322,9 @@ class Reinforce(Agent):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate  # of the configuration, which may have been mended
+        self.normalizer.load_state_dict(state["normalizer"])
         if self.likelihood is not None:
             self.likelihood.load_state_dict(state["likelihood"])
         self.pretrained = None

@@ -18,8 +18,8 @@ from lhy_rl.errors import UserError
 from lhy_rl.nn.fast_actor import FastActor, fast_actor
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import State
-from lhy_rl.nn.trees import map_tree
 from lhy_rl.protocols import Snapshot
+from lhy_rl.trees import map_tree
 
 Actor = Callable[[int, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
 """Step, observations (B, ...), starts (B,) and legal actions (B, A) to actions, as chosen and for the environment."""
@@ -93,7 +93,7 @@ class Collector:
     def begin(self) -> None:
         """Reset every instance."""
         self.obs, infos = self.env.reset(seed=self.seed)
-        self.legal = self.masks.of_infos(infos)
+        self.legal = self._legal(infos)
         self.start, self.ended = np.ones_like(self.start), np.zeros_like(self.ended)
         self.returns[:], self.lengths[:] = 0, 0
         self.state = self.policy.initial_state(self.env.num_envs)
@@ -124,7 +124,7 @@ class Collector:
         while t < n_steps:  # hot
             self._observe(obs_tb, t)
             if legal is not None:
-                assert self.legal is not None, "the environment's infos held an action_mask and now do not"
+                assert self.legal is not None, "the environment gave an action_mask and now does not"
                 legal[t] = self.masks.checked(self.legal, ~self.ended, self.steps_done + t)
             action, said = act(t, map_tree(lambda x, t=t: x[t], obs_tb), start[t], None if legal is None else legal[t])
             actions.append(action)
@@ -137,7 +137,7 @@ class Collector:
                 if truncated[t].any():
                     cut += self._cut(t, np.flatnonzero(truncated[t] & ~terminated[t]), infos)
             if legal is not None:
-                self.legal = self.masks.of_infos(infos)
+                self.legal = self._legal(infos)
             t += 1
             if on_step is not None and not on_step():
                 break
@@ -197,6 +197,11 @@ class Collector:
             return action.cpu().numpy(), actor.for_environment(action).cpu().numpy()
 
         return in_torch
+
+    def _legal(self, infos: dict[str, Any]) -> np.ndarray | None:
+        """(B, A) of the infos or the observations, before they are checked."""
+        legal = self.masks.of_infos(infos)
+        return self.masks.of_observations(self.obs) if legal is None else legal
 
     def _observe(self, obs_tb: Any, t: int) -> None:
         """Enter the current observation, normalised."""

@@ -13,7 +13,7 @@ from lhy_rl.errors import suggest
 from lhy_rl.nn.encoders import ACTION_MASK, Encoder, EncoderOptions, default_encoder, encoders
 from lhy_rl.nn.heads import CategoricalHead, head_for
 from lhy_rl.nn.sequence import SequenceBackbone, State, cores
-from lhy_rl.nn.trees import map_tree
+from lhy_rl.trees import map_tree
 
 CRITICS = ("shared", "separate", "none")
 

@@ -1,0 +1,210 @@
+"""What somebody who knows the task did: episodes, and the transitions in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from lhy_rl.errors import UserError
+from lhy_rl.trees import map_tree
+
+Tree = Any
+"""An array, or dicts and tuples of arrays, as a space is."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode of L steps, as Gymnasium and Minari have it.
+
+    Attributes:
+        observations: (L + 1, ...), the last one after the last step.
+        actions: (L, ...).
+        rewards: (L,); zeros where nobody knows them.
+        terminated: The task ended it.
+        truncated: A time limit cut it; neither is true of an episode whose recording was stopped.
+    """
+
+    observations: Tree
+    actions: Tree
+    rewards: np.ndarray
+    terminated: bool
+    truncated: bool
+
+    def __len__(self) -> int:
+        return len(self.rewards)
+
+    @property
+    def total(self) -> float:
+        """The return, undiscounted."""
+        return float(self.rewards.sum())
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """N steps, from any episodes, in their order.
+
+    Attributes:
+        obs: (N, ...) before the step.
+        actions: (N, ...).
+        next_obs: (N, ...) after it.
+        rewards: (N,).
+        terminated: (N,) bool: the task ended with this step; there is no future behind it.
+        start: (N,) bool: an episode begins with ``obs``.
+    """
+
+    obs: Tree
+    actions: Tree
+    next_obs: Tree
+    rewards: np.ndarray
+    terminated: np.ndarray
+    start: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rewards)
+
+    def __getitem__(self, index: Any) -> Transitions:
+        return Transitions(
+            map_tree(lambda x: x[index], self.obs),
+            map_tree(lambda x: x[index], self.actions),
+            map_tree(lambda x: x[index], self.next_obs),
+            self.rewards[index],
+            self.terminated[index],
+            self.start[index],
+        )
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Episodes and the spaces that they are of.
+
+    Attributes:
+        episodes: At least one, none empty.
+        observation_space, action_space: Of one environment.
+        about: Where they come from: ``env_id``, ``expert``, ``seed``, ... (plain JSON values).
+
+    Raises:
+        UserError: no episodes, an empty one, shapes that do not fit together or to the spaces, or numbers that are
+            none; one line names the episode and the step.
+    """
+
+    episodes: Sequence[Episode]
+    observation_space: gym.Space[Any]
+    action_space: gym.Space[Any]
+    about: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not self.episodes:
+            raise UserError("these demonstrations hold no episode")
+        for i, episode in enumerate(self.episodes):
+            _check(i, episode, self.observation_space, self.action_space)
+
+    # ------------------------------------------------------------------ what they hold
+    def __len__(self) -> int:
+        """How many episodes."""
+        return len(self.episodes)
+
+    @cached_property
+    def returns(self) -> np.ndarray:
+        """(E,) of the episodes."""
+        return np.array([episode.total for episode in self.episodes])
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """(E,) steps of the episodes."""
+        return np.array([len(episode) for episode in self.episodes])
+
+    @cached_property
+    def transitions(self) -> Transitions:
+        """All steps of all episodes."""
+        starts = np.zeros(self.lengths.sum(), bool)
+        starts[np.cumsum(self.lengths) - self.lengths] = True
+        ends = np.zeros(len(starts), bool)
+        ends[np.cumsum(self.lengths) - 1] = [episode.terminated for episode in self.episodes]
+        return Transitions(
+            joined([map_tree(lambda x: x[:-1], episode.observations) for episode in self.episodes]),
+            joined([episode.actions for episode in self.episodes]),
+            joined([map_tree(lambda x: x[1:], episode.observations) for episode in self.episodes]),
+            np.concatenate([episode.rewards for episode in self.episodes]),
+            ends,
+            starts,
+        )
+
+    # ------------------------------------------------------------------ parts of them
+    def take(self, count: int, seed: int | None = None) -> Demonstrations:
+        """The first ``count`` episodes, or as many drawn at random.
+
+        Raises:
+            UserError: there are fewer.
+        """
+        if not 1 <= count <= len(self):
+            raise UserError(f"{count} demonstrations were asked for; allowed: 1 to {len(self)}, as many as there are")
+        chosen = range(count) if seed is None else np.random.default_rng(seed).permutation(len(self))[:count].tolist()
+        return replace(self, episodes=[self.episodes[i] for i in chosen])
+
+    def subsampled(self, every: int, seed: int = 0) -> Transitions:
+        """Each ``every``-th step of an episode, from a drawn place on (Ho and Ermon 2016, section 6)."""
+        if every < 1:
+            raise UserError(f"every {every}-th step was asked for; allowed: at least 1")
+        rng, kept, first = np.random.default_rng(seed), [], 0
+        for length in self.lengths.tolist():
+            kept.append(first + np.arange(rng.integers(min(every, length)), length, every))
+            first += length
+        return self.transitions[np.concatenate(kept)]
+
+
+def joined(trees: Sequence[Tree]) -> Tree:
+    """Trees of (N, ...) arrays one after the other."""
+    return map_tree(lambda *arrays: np.concatenate(arrays), *trees)
+
+
+def _check(i: int, episode: Episode, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
+    steps = len(episode)
+    if not steps:
+        raise UserError(f"episode {i} of these demonstrations has no steps")
+    for what, tree, space, count in (
+        ("observation", episode.observations, observation_space, steps + 1),
+        ("action", episode.actions, action_space, steps),
+    ):
+        for name, array, part in _leaves(what, tree, space, i):
+            if len(array) != count or array.shape[1:] != (part.shape or ()):
+                raise UserError(
+                    f"the {name}s of episode {i} have shape {array.shape}; with {steps} rewards and {part} it must be "
+                    f"{(count, *(part.shape or ()))}"
+                )
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                step = int(np.argwhere(~np.isfinite(array))[0][0])
+                raise UserError(f"the {name} of episode {i} at step {step} is not a number")
+            if part.dtype is not None and part.dtype.kind in "iub" and array.dtype.kind not in "iub":
+                raise UserError(f"the {name}s of episode {i} are {array.dtype}; {part} needs whole numbers")
+    if not np.isfinite(episode.rewards).all():
+        raise UserError(
+            f"the reward of episode {i} at step {int(np.argmin(np.isfinite(episode.rewards)))} is no number"
+        )
+    if isinstance(action_space, gym.spaces.Discrete):
+        low, high = int(action_space.start), int(action_space.start + action_space.n) - 1
+        if ((episode.actions < low) | (episode.actions > high)).any():
+            raise UserError(f"episode {i} has actions outside {action_space}; allowed: {low} to {high}")
+
+
+def _leaves(name: str, tree: Tree, space: gym.Space[Any], i: int) -> list[tuple[str, np.ndarray, gym.Space[Any]]]:
+    """The arrays of a tree with their names and spaces.
+
+    Raises:
+        UserError: the tree is not as the space is.
+    """
+    if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
+        parts: dict[Any, gym.Space[Any]] = (
+            dict(space.spaces) if isinstance(space, gym.spaces.Dict) else dict(enumerate(space.spaces))
+        )
+        keys = list(tree) if isinstance(tree, dict) else list(range(len(tree))) if isinstance(tree, tuple) else None
+        if keys is None or set(keys) != set(parts):
+            raise UserError(f"the {name}s of episode {i} hold {keys}, not {list(parts)}")
+        return [leaf for key in parts for leaf in _leaves(f"{name} {key!r}", tree[key], parts[key], i)]
+    if not isinstance(tree, np.ndarray):
+        raise UserError(f"the {name}s of episode {i} are {type(tree).__name__}, not an array, as {space} asks for")
+    return [(name, tree, space)]
