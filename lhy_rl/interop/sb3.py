@@ -1,4 +1,4 @@
-"""Stable-Baselines3 on any Gymnasium vector environment, ours or another's."""
+"""Stable-Baselines3 on any Gymnasium vector environment, ours or another's; its policies as experts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from lhy_rl.errors import UserError
+from lhy_rl.interop.experts import Expert, load_expert, save_statistics
+
+__all__ = ["Expert", "load_expert", "save_statistics", "to_sb3"]
 
 try:
     from stable_baselines3.common.vec_env import VecEnv

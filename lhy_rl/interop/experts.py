@@ -1,0 +1,205 @@
+"""Trained policies of Stable-Baselines3 as experts; files that others wrote are read without unpickling them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+
+from lhy_rl import archive
+from lhy_rl.errors import UserError
+
+try:
+    from stable_baselines3.common.policies import BasePolicy
+    from stable_baselines3.common.vec_env import VecNormalize
+
+    from lhy_rl.interop.saved_policy import channels_first, rebuilt
+except ImportError as error:
+    raise UserError("stable-baselines3 is not installed; pip install 'lhy-rl[sb3]'") from error
+
+STATISTICS = "VecNormalize statistics"
+
+
+class Expert:
+    """A policy with the manners of our agents.
+
+    Attributes:
+        observation_space, action_space: Of one environment.
+        policy: Stable-Baselines3's model or policy.
+    """
+
+    def __init__(
+        self,
+        policy: Any,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        statistics: Statistics | VecNormalize | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.policy = policy
+        self.observation_space, self.action_space = observation_space, action_space
+        self.statistics = statistics
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """Actions for observations as the environment gives them; they are normalised here where there are statistics.
+
+        Args:
+            observation: One observation, or a batch (B, ...).
+            state: What the last call returned; None at the beginning.
+            episode_start: (B,) bool: the memory is forgotten first.
+            deterministic: The most probable actions instead of drawn ones; those of DQN always are.
+
+        Returns:
+            Actions (B, ...), or one action for one observation, and the memory.
+        """
+        if self.statistics is not None:
+            observation = self.statistics.normalize_obs(observation)
+        device = torch.device(getattr(self.policy, "device", "cpu"))
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):  # SB3 draws from the global generator
+            torch.manual_seed(int(torch.randint(2**31 - 1, (), generator=self.generator)))
+            actions, memory = self.policy.predict(observation, state, episode_start, deterministic)
+        return np.asarray(actions), memory
+
+
+class Statistics:
+    """Means and variances of ``VecNormalize``: one of an observation, or one of each key of a dict.
+
+    Args:
+        moments: Key to (mean, variance); the key is empty where the observation is no dict.
+        epsilon: Added to the variances.
+        clip: Largest normalised value.
+    """
+
+    def __init__(self, moments: dict[str, tuple[np.ndarray, np.ndarray]], epsilon: float, clip: float) -> None:
+        self.moments, self.epsilon, self.clip = moments, epsilon, clip
+
+    def normalize_obs(self, obs: Any) -> Any:
+        """Observations brought to mean 0 and variance 1, and clipped."""
+        if isinstance(obs, dict):
+            return {key: self._scaled(obs[key], key) if key in self.moments else obs[key] for key in obs}
+        return self._scaled(obs, "")
+
+    def _scaled(self, obs: Any, key: str) -> np.ndarray:
+        mean, variance = self.moments[key]
+        scaled = (np.asarray(obs) - mean) / np.sqrt(variance + self.epsilon)
+        result: np.ndarray = np.clip(scaled, -self.clip, self.clip).astype(np.float32)
+        return result
+
+
+def save_statistics(vec_normalize: VecNormalize, path: str | os.PathLike[str]) -> None:
+    """Write the observations' statistics as JSON and safetensors, which :func:`load_expert` reads.
+
+    For statistics of your own that SB3 saved as a pickle: ``save_statistics(VecNormalize.load(pickle, venv), path)``.
+    """
+    moments = vec_normalize.obs_rms
+    every = moments if isinstance(moments, dict) else {"": moments}
+    tree = {
+        "kind": STATISTICS,
+        "moments": {key: [np.asarray(m.mean), np.asarray(m.var)] for key, m in every.items()},
+        "epsilon": float(vec_normalize.epsilon),
+        "clip": float(vec_normalize.clip_obs),
+    }
+    archive.write(path, tree)
+
+
+def load_expert(
+    path_or_model: Any,
+    env: Any = None,
+    *,
+    policy_kwargs: dict[str, Any] | None = None,
+    statistics: str | os.PathLike[str] | VecNormalize | None = None,
+    device: str = "auto",
+    seed: int = 0,
+) -> Expert:
+    """An expert from what Stable-Baselines3 or sb3-contrib trained: PPO, A2C, DQN, SAC, TD3, DDPG, RecurrentPPO, ...
+
+    Args:
+        path_or_model: The zip that ``model.save`` wrote, or a model that is loaded already.
+        env: What the expert acts in, for its spaces: an id, an ``Env``, a vector environment, or the pair of spaces.
+            A path needs it, because the spaces in the file are pickled.
+        policy_kwargs: Those that the model was made with, where the file has them only as a pickle.
+        statistics: Of ``VecNormalize``: what :func:`save_statistics` wrote, or the wrapper itself. A model that is
+            loaded brings its own.
+        device: Where a policy from a file computes: ``auto``, ``cpu``, ``cuda``, ...
+        seed: Of the draws.
+
+    Raises:
+        UserError: no such file, damaged, of other spaces, or a policy that cannot be rebuilt from plain text.
+
+    Example:
+        >>> expert = load_expert("ppo_cartpole.zip", "CartPole-v1")  # doctest: +SKIP
+        >>> actions, state = expert.predict(obs, deterministic=True)  # doctest: +SKIP
+    """
+    known = _statistics(statistics)
+    if isinstance(path_or_model, str | os.PathLike):
+        path = Path(path_or_model)
+        if not path.exists() and not path.suffix:
+            path = path.with_suffix(".zip")
+        if env is None:
+            raise UserError(f"an expert from {str(path)!r} needs env: the spaces in it are pickled and stay closed")
+        spaces = spaces_of(env)
+        return Expert(rebuilt(path, *spaces, policy_kwargs, device), *spaces, known, seed)
+    model = path_or_model
+    if not all(hasattr(model, name) for name in ("predict", "observation_space", "action_space")):
+        raise UserError(f"{type(model).__name__} is no expert; allowed: a zip's path, a model of Stable-Baselines3")
+    spaces = (model.observation_space, model.action_space)
+    if env is not None:
+        given = spaces_of(env)
+        wanted = (channels_first(given[0]), given[1])
+        if spaces != wanted:
+            raise UserError(f"the expert's spaces are {spaces[0]} and {spaces[1]}, not {wanted[0]} and {wanted[1]}")
+        spaces = given
+    if known is None and hasattr(model, "get_vec_normalize_env"):
+        known = model.get_vec_normalize_env()
+    inner = getattr(model, "policy", None)
+    return Expert(inner if isinstance(inner, BasePolicy) else model, *spaces, known, seed)
+
+
+def spaces_of(env: Any) -> tuple[gym.Space[Any], gym.Space[Any]]:
+    """Observation and action space of one instance.
+
+    Raises:
+        UserError: an unknown id, or something without spaces.
+    """
+    if isinstance(env, str):
+        import lhy_rl  # noqa: F401  (registers the environments)
+
+        try:
+            made = gym.make(env)
+        except gym.error.UnregisteredEnv as error:
+            raise UserError(f"unknown environment {env!r}: {' '.join(str(error).split())}") from error
+        made.close()
+        return made.observation_space, made.action_space
+    if isinstance(env, tuple) and len(env) == 2 and all(isinstance(space, gym.Space) for space in env):
+        return env
+    if isinstance(env, VectorEnv):
+        return env.single_observation_space, env.single_action_space
+    if hasattr(env, "observation_space") and hasattr(env, "action_space"):
+        return env.observation_space, env.action_space
+    raise UserError(f"{env!r} has no spaces; allowed: an id, an Env, a vector environment, a pair of spaces")
+
+
+def _statistics(given: Any) -> Statistics | VecNormalize | None:
+    if given is None or isinstance(given, VecNormalize):
+        return given
+    if str(given).endswith(".pkl"):
+        raise UserError(
+            f"{str(given)!r} is a pickle, which could run anything; if it is your own: "
+            "lhy_rl.interop.experts.save_statistics(VecNormalize.load(path, venv), 'statistics.zip')"
+        )
+    tree = archive.read(given)
+    if not isinstance(tree, dict) or tree.get("kind") != STATISTICS:
+        raise UserError(f"{str(given)!r} holds no statistics of VecNormalize; save_statistics writes them")
+    return Statistics({key: (mean, var) for key, (mean, var) in tree["moments"].items()}, tree["epsilon"], tree["clip"])
