@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lhy_rl.errors import UserError
-from lhy_rl.experiment.config import Config, agent_class
+from lhy_rl.experiment.config import Config, agent_class, environment_class, plain
+from lhy_rl.experiment.signature import options_of
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
@@ -22,10 +23,25 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
     from lhy_rl.agents.environments import same_step
 
     env_id = config.values["env"]["id"]
+    options = environment_options(config)
     n = num_envs if num_envs is not None else int(config.values["agent"].get("num_envs", 1))
     if n < 1:
         raise UserError(f"agent.num_envs is {n}; it must be at least 1")
-    return gymnasium.make_vec(env_id, num_envs=n, **config.section("env"), **same_step(env_id))
+    return gymnasium.make_vec(env_id, num_envs=n, **options, **same_step(env_id))
+
+
+def environment_options(config: Config) -> dict[str, Any]:
+    """What the environment is made with: all options of ours, and of others' those that were changed.
+
+    A class of others that hands ``**kwargs`` on to its base may give some of the base's options itself.
+    """
+    options = config.section("env")
+    env_id = config.values["env"]["id"]
+    if env_id.startswith("lhy_rl/"):
+        return options
+    constructor, preset = environment_class(env_id)
+    usual = {option.name: option.default for option in options_of(constructor)} | preset
+    return {key: value for key, value in options.items() if plain(usual.get(key)) != value}
 
 
 def make_agent(config: Config, env: VectorEnv[Any, Any, Any]) -> Any:

@@ -211,8 +211,20 @@ class Run:
                 self._finish(place)
             except KeyboardInterrupt:
                 raise Interrupted(signal.SIGINT, place.path) from None
+            except Interrupted:
+                raise
+            except UserError as error:  # what is not a number, say
+                raise UserError(f"{error}; {self._how_to_go_on(place)}") from error
+            except Exception as error:  # an environment's own, say: it keeps its name and its traceback
+                error.add_note(self._how_to_go_on(place))
+                raise
             finally:
                 self.tracker.close()
+
+    def _how_to_go_on(self, place: RunFolder) -> str:
+        newest = self.checkpoints.newest()
+        kept = f"{newest[0].name} is whole" if newest else "there is no checkpoint"
+        return f"{kept}; mend the cause (options are in {place.config_file}), then: lhy-rl resume {place.path}"
 
     def _learn(self) -> None:
         remaining = self.config.values["total_timesteps"] - self.agent.num_timesteps

@@ -1,0 +1,180 @@
+"""A run's policy at play: in a window, as text, or in a film."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from lhy_rl.errors import UserError
+from lhy_rl.experiment import film
+from lhy_rl.experiment.build import environment_options
+from lhy_rl.experiment.config import Config, environment_class
+from lhy_rl.experiment.run import Run
+
+PATIENCE = 2.0  # seconds without a progress bar
+LAST = 0.6  # seconds that an episode's last frame of a film is shown
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What an episode came to."""
+
+    reward: float
+    length: int
+
+
+def play(
+    run: Run,
+    episodes: int = 1,
+    output: Path | None = None,
+    seed: int = 0,
+    stochastic: bool = False,
+    say: Callable[[str], None] = print,
+) -> list[Episode]:
+    """Play episodes for somebody to see.
+
+    Args:
+        run: As :func:`lhy_rl.experiment.run.load` gives it.
+        output: A film, ``.gif`` or ``.mp4``; None opens a window or, where the environment draws none, prints text.
+        seed: Same seed, same episodes.
+        stochastic: Draw the actions instead of taking the most probable ones.
+        say: Takes lines for the reader.
+
+    Raises:
+        UserError: an environment that cannot be shown like that.
+    """
+    if output is not None:
+        film.check(output)
+    env = make_environment(run.config, output is not None)
+    run.agent.generator.manual_seed(seed)
+    fps = float(env.metadata.get("render_fps") or 30)
+    showing = film.film(output, fps) if output is not None else nullcontext(None)
+    played: list[Episode] = []
+    held: list[str] = []  # lines that wait until the bar is gone
+    try:
+        with showing as made, bar(episodes, made is not None) as tell:
+
+            def show(last: bool) -> None:
+                if made is not None:
+                    made.add(picture(env.render()), max(1, round(LAST * fps)) if last else 1)
+                elif env.render_mode == "ansi":
+                    text = str(env.render())
+                    say(text + "\n" if "\n" in text else text)
+
+            for number in range(episodes):
+                played.append(_episode(run.agent, env, seed + number, stochastic, show, tell))
+                line = f"episode {number + 1}: return {played[-1].reward:g}, {played[-1].length} steps"
+                (say if made is None else held.append)(line)
+    finally:
+        env.close()
+    for line in held:
+        say(line)
+    if episodes > 1:
+        say(f"mean: return {np.mean([e.reward for e in played]):g}, {np.mean([e.length for e in played]):g} steps")
+    if made is not None and output is not None:
+        say(f"written {output}: {made.frames} frames, {made.seconds:.1f} s, {output.stat().st_size / 1000:,.0f} kB")
+    return played
+
+
+def _episode(
+    agent: Any,
+    env: gymnasium.Env[Any, Any],
+    seed: int,
+    stochastic: bool,
+    show: Callable[[bool], None],
+    tell: Callable[[int], None],
+) -> Episode:
+    obs, info = env.reset(seed=seed)
+    state, total, length, over = None, 0.0, 0, False
+    show(False)
+    while not over:
+        action, state = agent.predict(obs, state, deterministic=not stochastic, action_masks=info.get("action_mask"))
+        obs, reward, terminated, truncated, info = env.step(action)
+        total, length, over = total + float(reward), length + 1, terminated or truncated
+        show(over)
+        tell(length)
+    tell(0)
+    return Episode(total, length)
+
+
+def make_environment(config: Config, filmed: bool) -> gymnasium.Env[Any, Any]:
+    """One instance of the run's environment, in the render mode to show it in.
+
+    Raises:
+        UserError: it has none that would do, or there is no screen for its window.
+    """
+    env_id = config.values["env"]["id"]
+    modes = list(getattr(environment_class(env_id)[0], "metadata", {}).get("render_modes", []))
+    return gymnasium.make(env_id, render_mode=choose_mode(env_id, modes, filmed), **environment_options(config))
+
+
+def choose_mode(env_id: str, modes: list[str], filmed: bool) -> str:
+    """The render mode for a film, or else for a window, or else for text."""
+    has = f"{env_id} renders {', '.join(modes) or 'nothing'}"
+    if filmed:
+        if "rgb_array" in modes:
+            return "rgb_array"
+        instead = "without --output it is printed as text" if "ansi" in modes else "a film needs rgb_array"
+        raise UserError(f"{has}, no pictures; {instead}")
+    window = "human" in modes or "rgb_array" in modes  # Gymnasium shows an rgb_array in a window, too
+    if window and "human" in modes and has_screen():
+        return "human"
+    if "ansi" in modes:
+        return "ansi"
+    if window and not has_screen():
+        raise UserError(f"there is no screen here to show {env_id} on; --output film.gif makes a film")
+    if window:
+        return "human"
+    raise UserError(f"{has}; to be shown it needs human, rgb_array or ansi")
+
+
+def has_screen() -> bool:
+    """Whether a window would be seen; elsewhere than on Linux there is always one."""
+    given = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))
+    return given or not sys.platform.startswith("linux")
+
+
+def picture(frame: Any) -> np.ndarray:
+    """A frame as (H, W, 3) bytes.
+
+    Raises:
+        UserError: the environment gave something else.
+    """
+    array = np.asarray(frame)
+    if array.ndim != 3 or array.shape[2] < 3 or array.dtype != np.uint8:
+        raise UserError(f"the environment renders {array.dtype} of shape {array.shape}; a film needs (H, W, 3) bytes")
+    return array[:, :, :3]
+
+
+@contextmanager
+def bar(episodes: int, wanted: bool) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error, once it takes longer than a moment.
+
+    It is told of every step with the episode's number of steps, and of an episode's end with 0.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    steps = TextColumn("episodes, step {task.fields[step]}")
+    columns = (TextColumn("[bold]playing"), BarColumn(20), MofNCompleteColumn(), steps, TimeElapsedColumn())
+    shown = Progress(*columns, console=Console(stderr=True), transient=True)
+    task, begun = shown.add_task("", total=episodes, step=0), time.monotonic()
+
+    def tell(step: int) -> None:
+        if wanted and not shown.live.is_started and time.monotonic() - begun > PATIENCE:
+            shown.start()
+        shown.update(task, advance=not step, step=step)
+
+    try:
+        yield tell
+    finally:
+        shown.stop()

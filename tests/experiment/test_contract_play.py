@@ -1,0 +1,247 @@
+"""`lhy-rl play`: films that are whole, windows, text; and one line for what cannot be shown."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import yaml
+
+from lhy_rl import cli
+from lhy_rl.experiment.play import choose_mode
+
+PPO: dict[str, Any] = {"name": "ppo", "num_envs": 2, "n_steps": 8, "batch_size": 16, "embedding_size": 8}
+
+
+class Slides(gymnasium.Env[Any, Any]):
+    """Four steps an episode; the picture is as bright as the step is late. Only action 1 is legal."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 5}
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+    breaks = 0
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.t = 0
+        return np.zeros(2, np.float32), {"action_mask": np.array([0, 1])}
+
+    def step(self, action: Any) -> Any:
+        assert action == 1
+        self.t += 1
+        return np.zeros(2, np.float32), 1.5, self.t == 4, False, {"action_mask": np.array([0, 1])}
+
+    def render(self) -> Any:
+        if self.t == Slides.breaks != 0:
+            raise RuntimeError("the projector broke")
+        return np.full((33, 47, 3), 50 * self.t, np.uint8)
+
+
+class Dark(Slides):
+    """Renders nothing."""
+
+    metadata: dict[str, Any] = {"render_modes": []}
+
+
+@pytest.fixture
+def trained(tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Trains a tiny run in the folder ``run``."""
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    gymnasium.register("tests/Slides-v0", entry_point=Slides)
+    gymnasium.register("tests/Dark-v0", entry_point=Dark)
+
+    def train(env: dict[str, Any], agent: dict[str, Any] | None = None, **run: Any) -> None:
+        path = tiny(agent=agent or PPO, total_timesteps=32, run={"evaluation_episodes": 2, **run})
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"env": env}))
+        assert cli.main(["train", str(path), "--run.folder", "run"]) == 0
+
+    yield train
+    Slides.breaks = 0
+    del gymnasium.registry["tests/Slides-v0"], gymnasium.registry["tests/Dark-v0"]
+
+
+def play(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
+    capsys.readouterr()
+    assert cli.main(["play", "run", *arguments]) == status
+    out, err = capsys.readouterr()
+    return out if status == 0 else err
+
+
+def without_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluation plays without masks; here it is not what is tested."""
+    monkeypatch.setattr(Slides, "step", lambda self, action, step=Slides.step: step(self, 1))
+
+
+def test_contract_a_gif_shows_every_step(
+    trained: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    with monkeypatch.context() as patched:
+        without_masks(patched)
+        trained({"id": "tests/Slides-v0"})
+    out = play(capsys, "--output", "film.gif", "--episodes", "2")
+    assert out.splitlines()[:3] == [
+        "episode 1: return 6, 4 steps",
+        "episode 2: return 6, 4 steps",
+        "mean: return 6, 4 steps",
+    ]
+    assert re.search(r"written film\.gif: 10 frames, 2\.8 s, \d kB", out)
+    with Image.open("film.gif") as film:
+        assert film.size == (47, 33)
+        seen, durations = [], []
+        for frame in range(film.n_frames):
+            film.seek(frame)
+            seen.append(film.convert("RGB").getpixel((3, 3))[0])
+            durations.append(film.info["duration"])
+    assert seen == [0, 50, 100, 150, 200] * 2
+    assert durations == [200, 200, 200, 200, 600] * 2
+    assert not list(Path().glob(".*tmp*"))
+
+
+def test_contract_an_mp4_shows_every_step(
+    trained: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    with monkeypatch.context() as patched:
+        without_masks(patched)
+        trained({"id": "tests/Slides-v0"})
+    play(capsys, "--output", "film.mp4")
+    frames = imageio_ffmpeg.read_frames("film.mp4")
+    about = next(frames)
+    assert about["fps"] == 5
+    assert about["size"] == (48, 34), "even sides, as H.264 wants them"
+    middle = [frame[len(frame) // 2] for frame in frames]
+    np.testing.assert_allclose(middle, [0, 50, 100, 150, 200, 200, 200], atol=6)
+
+
+def test_contract_a_film_is_there_whole_or_not_at_all(
+    trained: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        without_masks(patched)
+        trained({"id": "tests/Slides-v0"})
+    Slides.breaks = 3
+    for name in ("film.gif", "film.mp4"):
+        Path(name).write_text("old")
+        with pytest.raises(RuntimeError, match="the projector broke"):
+            cli.main(["play", "run", "--output", name])
+        assert Path(name).read_text() == "old"
+    assert not list(Path().glob(".*tmp*"))
+
+
+def test_contract_an_mp4_names_the_package_it_lacks(
+    trained: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    trained({"id": "lhy_rl/Catch-v0"})
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    assert "needs moviepy; pip install 'lhy-rl[video]', or write a .gif" in play(capsys, "--output", "a.mp4", status=2)
+    play(capsys, "--output", "a.gif")
+
+
+@pytest.mark.parametrize("agent", [
+    {**PPO, "core": "gru", "hidden_size": 8},
+    {"name": "reinforce", "num_envs": 2, "core": "lstm", "hidden_size": 8},
+])  # fmt: skip
+@pytest.mark.parametrize("env", ["RepeatPrevious", "Reverse", "Copy", "Catch"])
+def test_contract_memory_tasks_are_printed_or_filmed(
+    agent: dict[str, Any], env: str, trained: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained({"id": f"lhy_rl/{env}-v0"}, agent)
+    out = play(capsys)
+    steps = int(re.search(r"episode 1: return \S+, (\d+) steps\n$", out)[1])  # type: ignore[index]
+    assert len(out.splitlines()) > steps
+    assert play(capsys, "--stochastic", "--seed", "3") == play(capsys, "--stochastic", "--seed", "3")
+    play(capsys, "--output", "film.gif")
+    assert Path("film.gif").stat().st_size > 500
+
+
+def test_contract_sentences_are_printed_and_not_filmed(
+    trained: Callable[..., None], tiny: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["train", str(tiny(total_timesteps=500)), "--run.folder", "run"]) == 0
+    assert "5 steps" in play(capsys)
+    err = play(capsys, "--output", "film.gif", status=2)
+    assert "lhy_rl/OracleText-v0 renders ansi, no pictures; without --output it is printed as text" in err
+
+
+def test_contract_a_window_opens_and_statistics_are_used(
+    trained: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pygame")
+    env = {"id": "CartPole-v1", "max_episode_steps": 12}
+    trained(env, {**PPO, "normalize_observations": True}, evaluation_interval=1)
+    seen: list[Any] = []
+    from lhy_rl.agents import PPO as Agent
+
+    predict = Agent.observe
+
+    def watched(self: Any, observation: Any) -> Any:
+        seen.append((observation, predict(self, observation)))
+        return seen[-1][1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Agent, "observe", watched)
+        assert "episode 1: return" in play(capsys, "--checkpoint", "best")
+    assert all(not np.allclose(raw, read) for raw, read in seen)
+    monkeypatch.delenv("SDL_VIDEODRIVER")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    err = play(capsys, status=2)
+    assert "there is no screen here to show CartPole-v1 on; --output film.gif makes a film" in err
+
+
+def test_contract_what_cannot_be_shown_is_one_line(
+    trained: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_masks(monkeypatch)
+    trained({"id": "tests/Dark-v0"})
+    Path("folder.gif").mkdir()
+    for arguments, message in (
+        ("", "tests/Dark-v0 renders nothing; to be shown it needs human, rgb_array or ansi"),
+        ("--output a.gif", "tests/Dark-v0 renders nothing, no pictures; a film needs rgb_array"),
+        ("--output a.avi", "'a.avi' ends in .avi; allowed: .gif, .mp4"),
+        ("--output film", "'film' ends in nothing; allowed: .gif, .mp4"),
+        ("--output folder.gif", "'folder.gif' is a folder"),
+        ("--output none/a.gif", "no folder 'none' for a.gif; make it first"),
+        ("--episodes 0", "--episodes is 0; it must be at least 1"),
+        ("--seed -1", "--seed is -1; it must be at least 0"),
+        ("--checkpoint best", "has no best checkpoint yet"),
+    ):
+        err = play(capsys, *arguments.split(), status=2)
+        assert message in err
+        assert err.count("\n") == 1
+    assert not list(Path().glob("*.gif/*")) and not list(Path().glob("a.*"))
+    shutil.rmtree("run")
+    assert "no run folder 'run'" in play(capsys, status=2)
+
+
+@pytest.mark.parametrize(
+    ("modes", "filmed", "screen", "chosen"),
+    [
+        (["human", "rgb_array"], True, False, "rgb_array"),
+        (["human", "rgb_array"], False, True, "human"),
+        (["human", "ansi", "rgb_array"], False, True, "human"),
+        (["human", "ansi", "rgb_array"], False, False, "ansi"),
+        (["ansi", "rgb_array"], False, True, "ansi"),
+        (["ansi"], False, True, "ansi"),
+        (["rgb_array"], False, True, "human"),
+    ],
+)
+def test_contract_the_render_mode(
+    modes: list[str], filmed: bool, screen: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lhy_rl.experiment.play.has_screen", lambda: screen)
+    assert choose_mode("x", modes, filmed) == chosen
