@@ -85,3 +85,19 @@ def test_states_are_data_batch_first(name):
 def test_unknown_core_names_the_nearest():
     with pytest.raises(UserError, match="did you mean 'lstm'"):
         cores.get("lstn")
+
+
+@pytest.mark.parametrize("batch", [2, 16])
+def test_single_precision_too(name, batch):
+    """What a start cuts off does not leak through the fused kernels, be it ever so large."""
+    torch.manual_seed(1)
+    core = cores.get(name)(E, 32)
+    x, start = torch.randn(100, batch, E), torch.rand(100, batch) < 0.05
+    start[50] = True
+    state = tuple(1e4 * torch.randn_like(s) for s in core.initial_state(batch))
+    fast, slow = core(x, state, start), step_by_step(core, x, state, start)
+    torch.testing.assert_close(fast[0], slow[0], atol=2e-5, rtol=1e-4)
+    fresh, _ = core(x[50:], core.initial_state(batch), start[50:])
+    torch.testing.assert_close(fast[0][50:], fresh, atol=2e-5, rtol=1e-4)
+    for a, b in zip(fast[1], slow[1], strict=True):
+        torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4)
