@@ -16,6 +16,9 @@ import torch
 from torch import Tensor
 
 
+FEWEST = 5  # lanes; torch's LSTM takes longer for the gradient of 3 or 4 (H=256, on a CPU)
+
+
 @dataclass(frozen=True)
 class Lanes:
     """How (T, B) sequences, cut at their starts, lie in (P, L) lanes.
@@ -50,7 +53,8 @@ class Lanes:
         column, first = np.nonzero(begin.T)
         length = np.diff(column * steps + first, append=steps * batch)
         is_first, is_last = first == 0, first + length == steps
-        count = max(batch, -(-int(length.sum() + len(length) - 2 * batch) // int(length.max())))
+        needed = int(length.sum() + len(length)) // int(length.max())  # so many are nearly full
+        count = max(batch, needed, min(FEWEST, len(length)))
         lane, offset = np.zeros_like(first), np.zeros_like(first)
         used, kept = np.zeros(count, np.int64), np.zeros(count, np.int64)  # steps dealt, and kept for the last piece
 
