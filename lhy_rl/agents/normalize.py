@@ -24,10 +24,12 @@ class RunningMoments:
 
     def update(self, samples: np.ndarray) -> None:
         """Take (N, *shape) samples in."""
-        mean, variance, n = samples.mean(0), samples.var(0), len(samples)
-        total, shift = self.count + n, mean - self.mean
-        self.variance = (self.variance * self.count + variance * n + shift**2 * self.count * n / total) / total
-        self.mean = self.mean + shift * n / total
+        n = len(samples)  # hot: sums, which cost a third of numpy's mean and var
+        mean = samples.sum(0, dtype=np.float64) / n
+        deviation, shift, total = samples - mean, mean - self.mean, self.count + n
+        squares = (deviation * deviation).sum(0) + shift * shift * (self.count * n / total)
+        self.variance = (self.variance * self.count + squares) / total
+        self.mean = self.mean + shift * (n / total)
         self.count = total
 
     def state_dict(self) -> dict[str, Any]:
