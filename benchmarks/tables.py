@@ -1,138 +1,23 @@
-"""Write the tables of the documentation from the benchmarks' results.
-
-In README.md and docs/*.md, what stands between the markers
-
-    <!-- table: NAME [FILTER ...] -->
-    <!-- end -->
-
-is replaced by the rows of benchmarks/results/NAME.json. A filter is FIELD=PATTERN with the wildcards of the
-shell, quoted where it holds a space: metric="times faster" task="*H=64*". Fields that are the same filter's
-exact words, or empty in all rows, have no column.
-
-With `wide="METRIC METRIC ..."` the table has a row for each agent and variant and a column for each metric.
+"""Write the tables of README.md and docs/*.md from the benchmarks' results (see lhy_rl/experiment/markdown.py).
 
     python -m benchmarks.tables
 """
 
 from __future__ import annotations
 
-import re
-import shlex
-from dataclasses import fields
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from benchmarks.harness import RESULTS, Row, load
-from lhy_rl.errors import suggest
+from benchmarks.harness import RESULTS
+from lhy_rl.experiment.markdown import rewrite
+from lhy_rl.experiment.places import documents
 
 ROOT = Path(__file__).parent.parent
-MARKED = re.compile(r"(<!-- table: ([\w-]+)([^\n]*?) ?-->\n)(.*?)(<!-- end -->)", re.DOTALL)
-COLUMNS = ("task", "agent", "variant", "metric", "value", "seeds", "steps", "cpu_seconds", "reference")
-HEADINGS = {"seeds": "runs", "cpu_seconds": "CPU-seconds"}
-
-
-def number(x: float | None) -> str:
-    """Four digits at most, without an exponent where it can be."""
-    if x is None:
-        return ""
-    return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}" if abs(x) < 1 else f"{x:.4g}"
-
-
-def cell(row: Row, column: str) -> str:
-    """A field as a table shows it; the value with its interval."""
-    if column == "value":
-        same = row.low == row.high == row.value
-        return number(row.value) if same else f"{number(row.value)} [{number(row.low)}, {number(row.high)}]"
-    content = getattr(row, column)
-    return str(content).replace("|", "\\|") if isinstance(content, str) else number(content)
-
-
-def table(rows: list[Row], filters: dict[str, str]) -> str:
-    """The rows that fit as a Markdown table.
-
-    Raises:
-        UserError: a filter on a field that rows do not have.
-        ValueError: no row fits.
-    """
-    names = [field.name for field in fields(Row)]
-    for name in filters:
-        if name not in names:
-            raise suggest(name, names, "field")
-    chosen = [row for row in rows if all(fnmatchcase(str(getattr(row, k)), v) for k, v in filters.items())]
-    if not chosen:
-        raise ValueError(f"no row fits {filters}")
-    # a column says something, and not only what the filter said; CPU-seconds are not shown twice
-    columns = [
-        c
-        for c in COLUMNS
-        if any(cell(row, c) for row in chosen) and len({getattr(r, c) for r in chosen} - {filters.get(c)})
-    ]
-    if all(row.metric == "CPU-seconds" or row.cpu_seconds is None for row in chosen) and "cpu_seconds" in columns:
-        columns.remove("cpu_seconds")
-    lines = [
-        [HEADINGS.get(c, c) for c in columns],
-        ["---"] * len(columns),
-        *([cell(r, c) for c in columns] for r in chosen),
-    ]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def wide_table(rows: list[Row], metrics: list[str], filters: dict[str, str]) -> str:
-    """The rows that fit as a Markdown table with the metrics side by side.
-
-    Raises:
-        ValueError: no row fits.
-    """
-    cells: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in rows:
-        if row.metric in metrics and all(fnmatchcase(str(getattr(row, k)), v) for k, v in filters.items()):
-            cells.setdefault((row.agent, row.variant), {})[row.metric] = row
-    if not cells:
-        raise ValueError(f"no row has one of {metrics} and fits {filters}")
-    agents = len({agent for agent, _ in cells}) > 1
-    heading = [*(["agent"] if agents else []), "variant", *metrics, "runs", "reference"]
-    lines = [heading, ["---"] * len(heading)]
-    for (agent, variant), found in cells.items():
-        some = next(iter(found.values()))
-        values = [cell(found[metric], "value") if metric in found else "" for metric in metrics]
-        lines.append([*([agent] if agents else []), variant, *values, str(some.seeds), cell(some, "reference")])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def rewritten(text: str, folder: Path = RESULTS) -> str:
-    """A document with its tables made anew; a marker without results must hold no table.
-
-    Raises:
-        FileNotFoundError: a table stands in the document whose results are not there.
-    """
-
-    def replace(match: re.Match[str]) -> str:
-        begin, name, filters, old, end = match.groups()
-        if not (folder / f"{name}.json").exists():
-            if old.strip():
-                raise FileNotFoundError(f"the table {name!r} has no results; run python -m benchmarks.{name}")
-            return match[0]
-        pairs = dict(part.split("=", 1) for part in shlex.split(filters))
-        wide = pairs.pop("wide", None)
-        rows = load(name, folder)
-        return begin + (wide_table(rows, wide.split(), pairs) if wide else table(rows, pairs)) + end
-
-    return MARKED.sub(replace, text)
-
-
-def documents() -> list[Path]:
-    """The files that may hold tables."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def main() -> None:
     """Rewrite the documents and name those that changed."""
-    for path in documents():
-        text = path.read_text("utf-8")
-        new = rewritten(text)
-        if new != text:
-            path.write_text(new, "utf-8")
-            print(f"rewritten: {path.relative_to(ROOT)}")
+    for path in rewrite(documents(ROOT), RESULTS):
+        print(f"rewritten: {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

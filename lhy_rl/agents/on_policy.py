@@ -34,6 +34,7 @@ from lhy_rl.nn.twins import Twins
 from lhy_rl.trees import map_tree
 
 SCHEDULES = ("constant", "linear")
+ROWS = 1024  # read at a time by a policy without memory: what it makes of them stays in the cache
 
 
 @dataclass
@@ -155,12 +156,13 @@ class OnPolicy(Agent):
         self.normalizer = Normalizer(
             self.env.single_observation_space, self.env.num_envs, gamma, normalize_observations, normalize_rewards
         )
-        self.collector = Collector(self.env, self.policy, self.generator, self.seed, self.normalizer)
+        self.collector = self.make_collector()
         self.parameters = FlatParameters(self.policy)
         self.twins = Twins.of(self.policy)
         self.optimizer = self.make_optimizer(adam_epsilon)
 
     listens_to_steps = True
+    judges = False  # whether :meth:`judge` needs the observations as they came, and every episode's last one
 
     # ------------------------------------------------------------------ what an algorithm gives
     @abstractmethod
@@ -175,17 +177,26 @@ class OnPolicy(Agent):
     def update(self) -> Metrics:
         self.policy.eval()
         steps = self.collector.collect(self.n_steps, self.on_step)
+        judged = self.judge(steps)
         batch = self.appraise(steps)
         if self.learning_rate_schedule == "linear":
             for group in self.optimizer.param_groups:
                 group["lr"] = self.learning_rate * self.remaining
         self.policy.train()
-        metrics = self.improve(batch)
+        metrics = {**self.improve(batch), **judged}
         if recent := self.collector.recent:
             metrics["rollout/ep_rew_mean"] = sum(r for r, _ in recent) / len(recent)
             metrics["rollout/ep_len_mean"] = sum(n for _, n in recent) / len(recent)
         metrics["train/learning_rate"] = self.optimizer.param_groups[0]["lr"]
         return metrics
+
+    def make_collector(self) -> Collector:
+        """Who plays in the present environment."""
+        return Collector(self.env, self.policy, self.generator, self.seed, self.normalizer, self.judges)
+
+    def judge(self, steps: Steps) -> Metrics:
+        """Where rewards are learned: put them into the steps, before anything is made of them; what there is to log."""
+        return {}
 
     @property
     def remaining(self) -> float:
@@ -200,8 +211,9 @@ class OnPolicy(Agent):
         length = self.bptt_steps if self.policy.recurrent and played % self.bptt_steps == 0 else played
         state, said, memories = steps.state, [], []
         obs = map_tree(lambda x: x[:-1], steps.obs)
-        for first in range(0, played, length):
-            rows = slice(first, first + length)
+        together = length if self.policy.recurrent else max(1, ROWS // self.env.num_envs)
+        for first in range(0, played, together):
+            rows = slice(first, min(first + together, played))
             part = map_tree(lambda x, rows=rows: x[rows], obs)
             legal = None if steps.legal is None else steps.legal[rows]
             memories.append(state)
@@ -296,7 +308,7 @@ class OnPolicy(Agent):
 
     def set_env(self, env: Environment) -> None:
         super().set_env(env)
-        self.collector = Collector(self.env, self.policy, self.generator, self.seed, self.normalizer)
+        self.collector = self.make_collector()
 
     # ------------------------------------------------------------------ manners
     def observe(self, observation: Any) -> Any:

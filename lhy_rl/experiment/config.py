@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 SECTIONS = ("env", "agent", "run")
+BENCHMARKS = "benchmark"  # the folder below configs/ with definitions of benchmarks, which are no configurations
 WITH_EXPONENT = re.compile(r"\d+(\.\d*)?[eE]\+?\d{1,3}")  # 1e6 is a whole number, too, to the one who types it
 
 
@@ -53,7 +54,8 @@ def names() -> list[str]:
     from lhy_rl.experiment.places import find_configs
 
     folder = find_configs()
-    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    paths = (path.relative_to(folder) for path in folder.rglob("*.yaml"))
+    return sorted(path.with_suffix("").as_posix() for path in paths if path.parts[0] != BENCHMARKS)
 
 
 def find(name: str) -> Path:
@@ -73,12 +75,12 @@ def find(name: str) -> Path:
     return find_configs() / f"{name}.yaml"
 
 
-def load(name: str, overrides: dict[str, str] | None = None) -> Config:
+def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
     """Read, override and check a configuration.
 
     Args:
         name: A shipped name or the path of a YAML file (also a run's ``config.yaml``).
-        overrides: Dotted keys to values as typed: ``{"agent.learning_rate": "1e-3"}``.
+        overrides: Dotted keys to values, also as typed: ``{"agent.learning_rate": "1e-3"}``.
 
     Raises:
         UserError: unknown name or key (with the nearest one), wrong type, broken file.
@@ -110,7 +112,7 @@ def help_parser(name: str, overrides: dict[str, str]) -> ArgumentParser:
     return parser
 
 
-def merge(name: str, overrides: dict[str, str] | None) -> dict[str, Any]:
+def merge(name: str, overrides: dict[str, Any] | None) -> dict[str, Any]:
     """A configuration's YAML with what the command line replaces."""
     values = read_yaml(find(name))
     for key, value in (overrides or {}).items():
@@ -213,7 +215,9 @@ def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
     """
     import gymnasium
 
-    spec = gymnasium.registry.get(env_id)
+    from lhy_rl.agents.environments import registered
+
+    spec = gymnasium.registry.get(registered(env_id))
     if spec is None:
         ours = [known for known in gymnasium.registry if known.startswith("lhy_rl/")]
         known = sorted(gymnasium.registry) if not env_id.startswith("lhy_rl/") else ours

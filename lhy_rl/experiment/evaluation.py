@@ -153,28 +153,17 @@ class Evaluator:
 
     def mean_return(self) -> dict[str, float]:
         """Episodic return of the deterministic policy, with the evaluation's seed."""
-        from gymnasium.vector import AutoresetMode
+        from lhy_rl.experiment.episodes import play
+
+        def predict(obs: Any, state: Any, start: np.ndarray) -> tuple[np.ndarray, Any]:
+            actions, memory = self.agent.predict(obs, state=state, episode_start=start, deterministic=True)
+            return actions, memory
 
         env = self.make_env()
-        # some of Gymnasium's vector environments know this mode only: the step after an end is no step, but the reset
-        resets_by_a_step = env.metadata.get("autoreset_mode") is AutoresetMode.NEXT_STEP
         try:
-            obs, _ = env.reset(seed=SEED)
-            state, start, ended = None, np.ones(env.num_envs, dtype=bool), np.zeros(env.num_envs, dtype=bool)
-            total, length = np.zeros(env.num_envs), np.zeros(env.num_envs)
-            finished: list[tuple[float, float]] = []
-            while len(finished) < self.episodes:
-                action, state = self.agent.predict(obs, state=state, episode_start=start, deterministic=True)
-                obs, reward, terminated, truncated, _ = env.step(action)
-                played = ~ended if resets_by_a_step else np.ones(env.num_envs, dtype=bool)
-                total, length = total + np.where(played, reward, 0.0), length + played
-                ended = (terminated | truncated) & played
-                start = ~played if resets_by_a_step else ended
-                finished += [(float(total[i]), float(length[i])) for i in np.flatnonzero(ended)]
-                total, length = np.where(ended, 0.0, total), np.where(ended, 0.0, length)
+            returns, lengths = play(predict, env, self.episodes, SEED)
         finally:
             env.close()
-        returns, lengths = np.array(finished[: self.episodes]).T
         return {
             "mean_return": float(returns.mean()),
             "std_return": float(returns.std()),

@@ -1,4 +1,4 @@
-"""What there is, with a line on each: configurations, agents, environments and the parts chosen by name."""
+"""What there is, with a line on each: configurations, benchmarks, agents, environments and parts chosen by name."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import inspect
 import re
 from typing import Any
 
+from lhy_rl.errors import UserError
 from lhy_rl.registry import Registry
 
 
 def listing(kind: str) -> list[tuple[str, str]]:
-    """Names and summaries of one kind: ``configurations``, ``environments``, or a registry's: ``agents``, ..."""
+    """Names and summaries of one kind: ``configurations``, ``benchmarks``, ``environments``, ``demonstrations``, or a
+    registry."""
     if kind == "configurations":
         return _configurations()
+    if kind == "benchmarks":
+        from lhy_rl.experiment import definition
+
+        return [(name, definition.summary(name)) for name in definition.names()]
     if kind == "environments":
         return _environments()
+    if kind == "demonstrations":
+        return _demonstrations()
     found: Registry = REGISTRIES[kind]()
     return [(name, _summary(found.get(name))) for name in found.names()]
 
@@ -40,6 +48,18 @@ def _environments() -> list[tuple[str, str]]:
     from lhy_rl.envs.registration import TABLE
 
     return [(row.id, row.summary) for row in TABLE]
+
+
+def _demonstrations() -> list[tuple[str, str]]:
+    """Those that are shipped, and Minari's local datasets where Minari is installed."""
+    from lhy_rl.data import shipped
+
+    rows = [(name, shipped.summary(name)) for name in shipped.names()]
+    try:
+        from lhy_rl.interop.minari import list_minari
+    except UserError:
+        return rows
+    return rows + list_minari()
 
 
 def _backbones() -> Registry:

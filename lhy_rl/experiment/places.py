@@ -1,4 +1,4 @@
-"""Where the shipped configurations lie."""
+"""Where the shipped configurations lie, and in a checkout of the repository the documents and the results."""
 
 from __future__ import annotations
 
@@ -19,3 +19,14 @@ def find_configs() -> Path:
         if folder.is_dir():
             return folder
     raise UserError(f"no configurations in {package / 'configs'}: reinstall lhy-rl, or give a path to a YAML file")
+
+
+def find_checkout() -> Path | None:
+    """The repository's top, where the package is used from a checkout of it."""
+    top = Path(lhy_rl.__path__[0]).parent
+    return top if (top / "benchmarks" / "results").is_dir() and (top / "docs").is_dir() else None
+
+
+def documents(checkout: Path) -> list[Path]:
+    """The files that may hold tables of results."""
+    return [checkout / "README.md", *sorted((checkout / "docs").glob("*.md"))]

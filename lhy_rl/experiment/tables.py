@@ -1,4 +1,4 @@
-"""A run's result on the terminal."""
+"""Results on the terminal: a run's and a benchmark's."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from rich.table import Table
 
 from lhy_rl.experiment.evaluation import AS_TEXT, GLOSSARY, REAL
 from lhy_rl.experiment.folder import RunFolder
+from lhy_rl.experiment.markdown import cell
+from lhy_rl.experiment.results import Row
 
 SHOWN = [name for name in GLOSSARY if name != "distinct3"]  # what fits a terminal
 ARROWS = {"lower": " ↓", "higher": " ↑", AS_TEXT: " ≈"}
@@ -69,3 +71,21 @@ def print_next(console: Console, place: RunFolder, text: bool) -> None:
     lines = [f"lhy-rl sample {place.path} -n 5 --temperature 0.7"] if text else []
     lines += [f"lhy-rl evaluate {place.path} --checkpoint best", f"lhy-rl train {place.config_file} --seed 1"]
     console.print("try next  " + "\n          ".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def print_rows(console: Console, name: str, rows: list[Row]) -> None:
+    """A benchmark: a line for each of its rows, the metrics side by side."""
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    drawn = Table("task", "agent", "variant", title=name, title_justify="left")
+    for heading in [*metrics, "seeds", "steps", "CPU-seconds"]:
+        drawn.add_column(heading, justify="right")
+    drawn.add_column("reference")
+    lines: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for row in rows:
+        lines.setdefault((row.task, row.agent, row.variant), {})[row.metric] = row
+    for key, found in lines.items():
+        some = list(found.values())[-1]
+        values = [cell(found[metric], "value") if metric in found else "-" for metric in metrics]
+        numbers = [cell(some, column) for column in ("seeds", "steps", "cpu_seconds")]
+        drawn.add_row(*map(escape, key), *map(escape, values), *numbers, escape(some.reference))
+    console.print(drawn)

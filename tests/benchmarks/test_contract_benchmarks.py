@@ -6,20 +6,26 @@ import sys
 
 import pytest
 
-from benchmarks.harness import Row, alternate, interval, load, save, summarize
-from benchmarks.tables import ROOT, documents, rewritten
+from benchmarks.control_sb3 import PEER, ZOO
+from benchmarks.harness import RESULTS, Row, alternate, interval, load, save, summarize
+from benchmarks.tables import ROOT
 from lhy_rl.errors import UserError
+from lhy_rl.experiment import config
+from lhy_rl.experiment.definition import find
+from lhy_rl.experiment.markdown import rewritten
+from lhy_rl.experiment.places import documents
+from lhy_rl.experiment.results import ratio
 
 
-def quick(name, folder):
-    """Run ``--quick`` as a user does; its rows."""
+def quick(name, folder, *more):
+    """Run ``--quick`` as a user does; its rows. ``more`` are files that it leaves besides."""
     command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--output", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     picture = folder / f"{name}.png"
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 5_000
     rows = load(name, folder)
-    assert {path.name for path in folder.iterdir()} == {f"{name}.json", f"{name}.png"}
+    assert {path.name for path in folder.iterdir()} == {f"{name}.json", f"{name}.png", *more}
     for row in rows:
         assert all(math.isfinite(x) for x in (row.value, row.low, row.high))
         assert row.low <= row.value <= row.high and row.seeds > 0
@@ -44,6 +50,28 @@ def test_seqgan_speed(tmp_path):
         assert 0 < bound < ours  # nothing is faster than its arithmetic
     faster = {row.task.split(":")[0]: row.value for row in rows if row.metric == "times faster"}
     assert faster["sampling"] > 1.5 and faster["discriminator epoch"] > 1.2
+
+
+def test_control_beside_sb3(tmp_path):
+    rows = quick("control_sb3", tmp_path, "control_sb3.trials.json")
+    assert {row.task for row in rows} == {"CartPole-v1", "Acrobot-v1"}
+    for task in {row.task for row in rows}:
+        mine = [row for row in rows if row.task == task]
+        assert {row.variant for row in mine if row.metric == "mean return"} == {"lhy_rl", PEER}
+        (faster,) = [row.value for row in mine if row.metric == "times the CPU-seconds to threshold"]
+        assert faster > 0
+
+
+def test_the_zoos_tasks_are_those_of_the_benchmark():
+    (control,) = find(["control"])
+    ours = [entry for entry in control.entries if entry.config.startswith("ppo/") and not entry.overrides]
+    assert {config.load(entry.config).values["env"]["id"] for entry in ours} == set(ZOO)
+
+
+def test_a_ratio_is_of_interquartile_means():
+    value, low, high = ratio([20.0, 20.0, 20.0, 20.0], [10.0, 5.0, 5.0, 1.0])
+    assert value == 4.0 and low < value < high
+    assert ratio([6.0], [2.0]) == (3.0, 3.0, 3.0)
 
 
 def test_an_interval_is_the_interquartile_mean_and_its_bootstrap():
@@ -99,7 +127,23 @@ def test_a_table_without_results_is_noticed(tmp_path):
         rewritten("<!-- table: later -->\n| 1 |\n<!-- end -->", tmp_path)
 
 
-@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", documents(ROOT), ids=lambda path: path.name)
 def test_the_documents_hold_what_the_results_say(path):
     text = path.read_text("utf-8")
-    assert rewritten(text) == text, "run python -m benchmarks.tables"
+    assert rewritten(text, RESULTS) == text, "run python -m benchmarks.tables"
+
+
+WIDE = [
+    Row("game", "ppo", "plain", "mean return", 9.5, 9.0, 10.0, 5),
+    Row("game", "ppo", "plain", "solved", 0.8, 0.8, 0.8, 5),
+    Row("other", "ppo", "plain", "mean return", 1.0, 1.0, 1.0, 5, None, None, "best 2"),
+]
+
+
+def test_a_wide_table_has_the_metrics_side_by_side(tmp_path):
+    save("game", WIDE, tmp_path)
+    text = rewritten('<!-- table: game wide="mean return, solved" -->\n<!-- end -->', tmp_path)
+    assert "| task | variant | mean return | solved | runs | reference |" in text
+    text = rewritten('<!-- table: game wide="solved" -->\n<!-- end -->', tmp_path)
+    assert text.splitlines()[1:4] == ["| variant | solved | runs | reference |", "| --- | --- | --- | --- |",
+                                      "| plain | 4 of 5 | 5 |  |"]  # fmt: skip

@@ -1,0 +1,92 @@
+"""A learning curve: what the policy of one seed is worth after so many steps and CPU-seconds of training.
+
+The protocol is the same for our agents and for others: every so many steps, after an update, the deterministic policy
+plays episodes in an environment of the evaluation's own, which begin in the same way each time. Evaluations are not
+counted into the seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Point(NamedTuple):
+    """An evaluation: environment steps and CPU-seconds of training before it, and the mean return."""
+
+    steps: int
+    cpu_seconds: float
+    value: float
+
+
+@dataclass
+class Curve:
+    """The evaluations of one seed, the untrained policy first.
+
+    Attributes:
+        points: In the order of steps; the last one after the last update.
+    """
+
+    points: list[Point] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of the whole training."""
+        return self.points[-1].steps
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of the whole training."""
+        return self.points[-1].cpu_seconds
+
+    @property
+    def final(self) -> float:
+        """The last evaluation."""
+        return self.points[-1].value
+
+    def first(self, threshold: float) -> Point | None:
+        """The first evaluation that reaches the threshold, if one does; the untrained policy's luck does not count."""
+        return next((point for point in self.points if point.steps and point.value >= threshold), None)
+
+
+class Recorder:
+    """Makes a curve while something learns.
+
+    Args:
+        evaluate: Gives the mean return of the policy as it is.
+        every: Steps between two evaluations; one takes place after the update that passes them.
+        until: Stop at the first evaluation that reaches this; None trains on.
+    """
+
+    def __init__(self, evaluate: Callable[[], float], every: int, until: float | None = None) -> None:
+        self.evaluate, self.every, self.until = evaluate, every, until
+        self.curve = Curve()
+        self.due = 0
+        self.seconds = 0.0
+        self.since = 0.0
+
+    def begin(self) -> None:
+        """Right before the training: the untrained policy."""
+        self.since = time.process_time()
+        self.after_update(0)
+
+    def after_update(self, steps: int) -> bool:
+        """After an update, ``steps`` environment steps from the beginning; false where training may stop."""
+        if steps < self.due:
+            return True
+        self.due = steps - steps % self.every + self.every
+        return self._evaluate(steps)
+
+    def end(self, steps: int) -> Curve:
+        """After the training: the curve."""
+        if not self.curve.points or self.curve.points[-1].steps != steps:
+            self._evaluate(steps)
+        return self.curve
+
+    def _evaluate(self, steps: int) -> bool:
+        self.seconds += time.process_time() - self.since
+        self.curve.points.append(Point(steps, round(self.seconds, 3), round(self.evaluate(), 6)))
+        self.since = time.process_time()
+        return self.until is None or self.curve.first(self.until) is None

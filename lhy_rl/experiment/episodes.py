@@ -1,0 +1,49 @@
+"""Episodes of a policy in a vector environment, for evaluations: as many in each instance, whatever their length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+Predict = Callable[[Any, Any, np.ndarray], tuple[np.ndarray, Any]]
+"""(observations, memory, which episodes begin) to actions and the memory after them; None is the memory at first."""
+
+
+def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Play episodes.
+
+    Each instance plays its share. To take the first that end, instead, would prefer the short ones.
+
+    Args:
+        predict: Who acts.
+        env: Reset with the seed first.
+        episodes: How many count.
+        seed: Same seed and same policy, same episodes.
+
+    Returns:
+        Sums of rewards (E,) and steps (E,), in the order in which the episodes ended.
+    """
+    n = env.num_envs
+    share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
+    # some of Gymnasium's vector environments know this mode only: the step after an end is no step, but the reset
+    resets_by_a_step = env.metadata.get("autoreset_mode") is AutoresetMode.NEXT_STEP
+    obs, _ = env.reset(seed=seed)
+    state, start, ended = None, np.ones(n, bool), np.zeros(n, bool)
+    total, length = np.zeros(n), np.zeros(n, np.int64)
+    finished: list[tuple[float, int]] = []
+    while share.any():
+        action, state = predict(obs, state, start)
+        obs, reward, terminated, truncated, _ = env.step(action)
+        played = ~ended if resets_by_a_step else np.ones(n, bool)
+        total, length = total + np.where(played, reward, 0.0), length + played
+        ended = (terminated | truncated) & played
+        start = ~played if resets_by_a_step else ended
+        counted = ended & (share > 0)
+        finished += [(float(total[i]), int(length[i])) for i in np.flatnonzero(counted)]
+        share = share - counted
+        total, length = np.where(ended, 0.0, total), np.where(ended, 0, length)
+    returns, lengths = zip(*finished, strict=True)
+    return np.array(returns), np.array(lengths)
