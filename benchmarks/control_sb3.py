@@ -98,7 +98,7 @@ def sb3_curve(task: str, ours: Trial, steps: int) -> Curve:
     model = PPO("MlpPolicy", env, seed=seed, device="cpu", **zoo.options)
     test = build.make_environment(ours.test, num_envs=ours.episodes)
 
-    def predict(obs: Any, state: Any, start: np.ndarray) -> tuple[np.ndarray, Any]:
+    def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
         return model.predict(env.normalize_obs(obs) if zoo.normalize else obs, deterministic=True)
 
     recorder = Recorder(lambda: float(play(predict, test, ours.episodes, SEED)[0].mean()), ours.every, ours.until)

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-Predict = Callable[[Any, Any, np.ndarray], tuple[np.ndarray, Any]]
-"""(observations, memory, which episodes begin) to actions and the memory after them; None is the memory at first."""
+from lhy_rl.agents.checks import LegalActions
+
+Predict = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, Any]]
+"""(observations, memory, which episodes begin, legal actions where the infos say) to actions and the memory after them;
+None is the memory at first."""
 
 
 def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,13 +33,17 @@ def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: i
     share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
     # some of Gymnasium's vector environments know this mode only: the step after an end is no step, but the reset
     resets_by_a_step = env.metadata.get("autoreset_mode") is AutoresetMode.NEXT_STEP
-    obs, _ = env.reset(seed=seed)
+    known = LegalActions(env.single_action_space, n)
+    obs, infos = env.reset(seed=seed)
     state, start, ended = None, np.ones(n, bool), np.zeros(n, bool)
     total, length = np.zeros(n), np.zeros(n, np.int64)
     finished: list[tuple[float, int]] = []
     while share.any():
-        action, state = predict(obs, state, start)
-        obs, reward, terminated, truncated, _ = env.step(action)
+        masks = known.of_infos(infos)
+        if masks is not None:
+            masks = known.checked(masks, ~ended, int(length.max()), " of its episode")
+        action, state = predict(obs, state, start, masks)
+        obs, reward, terminated, truncated, infos = env.step(action)
         played = ~ended if resets_by_a_step else np.ones(n, bool)
         total, length = total + np.where(played, reward, 0.0), length + played
         ended = (terminated | truncated) & played

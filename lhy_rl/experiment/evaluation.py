@@ -155,8 +155,8 @@ class Evaluator:
         """Episodic return of the deterministic policy, with the evaluation's seed."""
         from lhy_rl.experiment.episodes import play
 
-        def predict(obs: Any, state: Any, start: np.ndarray) -> tuple[np.ndarray, Any]:
-            actions, memory = self.agent.predict(obs, state=state, episode_start=start, deterministic=True)
+        def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
+            actions, memory = self.agent.predict(obs, state, start, True, masks)
             return actions, memory
 
         env = self.make_env()

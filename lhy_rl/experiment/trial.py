@@ -55,8 +55,8 @@ class Trial:
         test = build.make_environment(self.test, num_envs=self.episodes)
         agent = build.make_agent(self.config, env)
 
-        def predict(obs: Any, state: Any, start: np.ndarray) -> tuple[np.ndarray, Any]:
-            actions, memory = agent.predict(obs, state, start, deterministic=True)
+        def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
+            actions, memory = agent.predict(obs, state, start, True, masks)
             return actions, memory
 
         def evaluate() -> float:

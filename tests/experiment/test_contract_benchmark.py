@@ -261,7 +261,7 @@ class Countdown:
 def test_each_instance_plays_its_share_however_long_its_episodes_are(mode: AutoresetMode) -> None:
     starts: list[tuple[int, ...]] = []
 
-    def predict(obs: Any, state: Any, start: np.ndarray) -> tuple[np.ndarray, Any]:
+    def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
         starts.append(tuple(np.flatnonzero(start)))
         return np.zeros(2, np.int64), state
 
@@ -274,3 +274,32 @@ def test_each_instance_plays_its_share_however_long_its_episodes_are(mode: Autor
 def test_errors_of_a_definition_are_the_users() -> None:
     with pytest.raises(UserError, match="unknown benchmark or configuration 'memry'; did you mean 'memory'"):
         definition.find(["memry"])
+
+
+def test_masks_in_the_infos_reach_the_policy() -> None:
+    """An illegal action raises in this environment."""
+    import gymnasium
+    from gymnasium.vector import SyncVectorEnv
+
+    class Choosy(gymnasium.Env):
+        observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+        action_space = gymnasium.spaces.Discrete(3)
+
+        def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+            super().reset(seed=seed)
+            self.time, self.legal = 0, self.np_random.integers(3)
+            return np.zeros(2, np.float32), {"action_mask": np.arange(3) == self.legal}
+
+        def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+            assert action == self.legal
+            self.time, self.legal = self.time + 1, self.np_random.integers(3)
+            return np.zeros(2, np.float32), 1.0, self.time == 4, False, {"action_mask": np.arange(3) == self.legal}
+
+    env = SyncVectorEnv([Choosy] * 3)
+
+    def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
+        assert masks is not None
+        return masks.argmax(1), None
+
+    returns, _ = play(predict, env, 6, 0)
+    assert (returns == 4).all()
