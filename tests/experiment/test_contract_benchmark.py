@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import yaml
@@ -238,7 +239,7 @@ def test_a_recorder_evaluates_where_due_and_leaves_its_time_out() -> None:
 class Countdown:
     """Two instances whose episodes have 1 and 3 steps, a reward of 1 each; as a vector environment does it."""
 
-    num_envs = 2
+    num_envs, single_action_space = 2, gymnasium.spaces.Discrete(2)
 
     def __init__(self, mode: AutoresetMode) -> None:
         self.metadata = {"autoreset_mode": mode}
@@ -278,7 +279,6 @@ def test_errors_of_a_definition_are_the_users() -> None:
 
 def test_masks_in_the_infos_reach_the_policy() -> None:
     """An illegal action raises in this environment."""
-    import gymnasium
     from gymnasium.vector import SyncVectorEnv
 
     class Choosy(gymnasium.Env):
