@@ -6,6 +6,7 @@ import argparse
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,7 +22,10 @@ COMMANDS = {
     "resume": "continue a run that was stopped or killed",
     "evaluate": "measure a run's policies again",
     "sample": "let a run's policy write sentences",
+    "play": "show a run's policy at play: in a window, as text or in a film",
+    "record": "write down demonstrations: of a run, an expert, a person at the keyboard or a random policy",
     "report": "draw a run's plots and write its report.html",
+    "benchmark": "train configurations over several seeds and compare them",
 }
 
 TRAIN_HELP = """\
@@ -56,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 2 for bad input (one line on standard error says what), 130 after Ctrl-C.
     """
+    formatted = warnings.formatwarning
+    warnings.formatwarning = lambda message, *rest, **more: f"warning: {' '.join(str(message).split())}\n"
     try:
         return dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except BrokenPipeError:  # the reader of our output went away (| head)
@@ -68,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if message is None:
             raise
         return fail(message, status)
+    finally:
+        warnings.formatwarning = formatted
 
 
 def explain(error: Exception) -> tuple[str | None, int]:
@@ -148,7 +156,8 @@ def run_parser(command: str, example: str, checkpoint: bool = True) -> Parser:
 
 def command_list(arguments: list[str]) -> int:
     made = parser("list", "lhy-rl list agents")
-    kinds = ["configurations", "agents", "environments", "backbones", "discriminators", "objectives"]
+    kinds = ["configurations", "benchmarks", "agents", "environments", "demonstrations"]
+    kinds += ["backbones", "discriminators", "objectives"]
     made.add_argument("kind", nargs="?", choices=kinds, help="only these (default: everything)")
     chosen = made.parse_args(arguments).kind
     from lhy_rl.experiment.listing import listing
@@ -266,6 +275,99 @@ def command_sample(arguments: list[str]) -> int:
     return 0
 
 
+def command_play(arguments: list[str]) -> int:
+    made = run_parser("play", "lhy-rl play runs/ppo-cartpole --checkpoint best --output cartpole.gif")
+    made.add_argument("--episodes", type=int, default=1, metavar="N", help="how many (default: 1)")
+    made.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write a film, .gif or .mp4 (default: open a window, or print text where the environment draws none)",
+    )
+    made.add_argument("--seed", type=int, default=0, help="same seed, same episodes (default: 0)")
+    made.add_argument("--stochastic", action="store_true", help="draw the actions; else the most probable are taken")
+    options = made.parse_args(arguments)
+    for name, least in (("episodes", 1), ("seed", 0)):
+        if getattr(options, name) < least:
+            raise UserError(f"--{name} is {getattr(options, name)}; it must be at least {least}")
+    from lhy_rl.experiment import film
+    from lhy_rl.experiment.play import play
+    from lhy_rl.experiment.run import load
+
+    if options.output is not None:
+        film.check(options.output)
+    run = load(options.run, options.checkpoint, error_console())
+    play(run, options.episodes, options.output, options.seed, options.stochastic)
+    return 0
+
+
+def command_record(arguments: list[str]) -> int:
+    made = parser("record", "lhy-rl record runs/ppo-cartpole --episodes 20 --output cartpole.npz")
+    made.add_argument(
+        "who",
+        metavar="WHO",
+        help="a run folder; a zip of Stable-Baselines3 or of an agent of ours, with --env; or an environment's id, "
+        "whose own expert acts (--env.NAME VALUE sets the environment's options)",
+    )
+    instead = made.add_mutually_exclusive_group()
+    instead.add_argument("--random", action="store_true", help="a random policy acts there: a control for imitation")
+    instead.add_argument("--keyboard", action="store_true", help="a person acts there: one key, one step")
+    made.add_argument("--keys", metavar="KEY=ACTION,...", help="of the person (default: digits, arrows where plain)")
+    made.add_argument("--env", dest="env_id", metavar="ID", help="where a zip's policy acts")
+    made.add_argument("--episodes", type=int, default=20, metavar="N", help="how many are kept (default: 20)")
+    made.add_argument("--noise", type=float, default=0.0, metavar="P", help="share of random steps (default: 0)")
+    made.add_argument(
+        "--labels",
+        choices=["executed", "expert"],
+        default="executed",
+        help="which action a random step writes down: the one that happened, or the expert's (default: executed)",
+    )
+    made.add_argument("--min-return", type=float, metavar="R", help="throw episodes below it away and play others")
+    made.add_argument("--seed", type=int, default=0, help="same seed, same episodes (default: 0)")
+    made.add_argument("--checkpoint", choices=["newest", "best"], default="best", help="of a run (default: best)")
+    made.add_argument("--stochastic", action="store_true", help="draw the actions; else the most probable are taken")
+    made.add_argument(
+        "--output",
+        metavar="PLACE",
+        help="FILE.npz, a Minari id (lhy_rl/CartPole/expert-v0), or a folder, which gets one more file "
+        "(default: a file below demonstrations/)",
+    )
+    ours, given = split_env(arguments)
+    options = vars(made.parse_args(ours))
+    output = options.pop("output")
+    from lhy_rl.experiment import recording
+    from lhy_rl.experiment.actors import Options
+
+    chosen = Options(**options, env_options=given or None)
+    place = recording.destination(output, chosen)
+    found = recording.demonstrate(chosen)
+    written, name = recording.write(found, place)
+    mean, std, floor = found.returns.mean(), found.returns.std(), found.about.get("random_return")
+    chance = "" if floor is None else f" (a random policy: {floor:.4g})"
+    counts = f"{len(found)} episodes, {found.lengths.sum():,} steps"
+    print(f"written {written}: {counts}, return {mean:.4g} +- {std:.3g}{chance}")
+    print(f"use it  --agent.demonstrations {name}")
+    return 0 if len(found) == chosen.episodes or chosen.keyboard else fail("interrupted; what is written is whole", 130)
+
+
+def split_env(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """The arguments without ``--env.NAME VALUE``, and those."""
+    import yaml
+
+    rest, given = [], {}
+    words = iter(arguments)
+    for word in words:
+        if not word.startswith("--env."):
+            rest.append(word)
+            continue
+        key, equals, value = word.removeprefix("--env.").partition("=")
+        following = value if equals else next(words, None)
+        if following is None:
+            raise UserError(f"option {word} needs a value: {word} VALUE")
+        given[key] = yaml.safe_load(following)
+    return rest, given
+
+
 def command_report(arguments: list[str]) -> int:
     place = run_parser("report", "lhy-rl report runs/seqgan-chat", checkpoint=False).parse_args(arguments).run
     from lhy_rl.experiment.folder import RunFolder
@@ -274,6 +376,38 @@ def command_report(arguments: list[str]) -> int:
 
     folder = RunFolder(place)
     print(write_report(folder, folder.result() or load(place, console=error_console()).result()))
+    return 0
+
+
+def command_benchmark(arguments: list[str]) -> int:
+    made = parser("benchmark", "lhy-rl benchmark memory --jobs 2")
+    made.add_argument("names", nargs="+", metavar="NAME", help="benchmarks (lhy-rl list benchmarks) or configurations")
+    made.add_argument("--seeds", type=int, metavar="N", help="runs behind each number (default: 5; quick: 2)")
+    made.add_argument("--jobs", type=int, default=2, metavar="N", help="runs at the same time (default: 2)")
+    made.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where NAME.json, NAME.png and the finished runs go (default: runs/benchmarks; in a checkout of the "
+        "repository a shipped benchmark's go to benchmarks/results, and the tables of its documents are written anew)",
+    )
+    made.add_argument("--quick", action="store_true", help="a fiftieth of the steps: does it work?")
+    made.add_argument("--fresh", action="store_true", help="train again what has finished in an earlier call")
+    options = made.parse_args(arguments)
+    for name in ("seeds", "jobs"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise UserError(f"--{name} is {value}; it must be at least 1")
+    from lhy_rl.experiment import benchmark, definition
+    from lhy_rl.experiment.tables import print_rows
+
+    for found in definition.find(options.names):
+        folder = options.output or benchmark.default_folder(found, options.quick)
+        seeds = options.seeds or (2 if options.quick else 5)
+        rows = benchmark.run(found, folder, seeds, options.jobs, options.quick, options.fresh)
+        print_rows(output_console(), found.name, rows)
+        print(f"results   {folder / found.name}.json, {found.name}.png")
+        for path in benchmark.rewrite_documents(folder):
+            print(f"rewritten {path}")
     return 0
 
 

@@ -171,7 +171,7 @@ def _check(i: int, episode: Episode, observation_space: gym.Space[Any], action_s
         ("action", episode.actions, action_space, steps),
     ):
         for name, array, part in _leaves(what, tree, space, i):
-            if len(array) != count or array.shape[1:] != (part.shape or ()):
+            if array.shape != (count, *(part.shape or ())):
                 raise UserError(
                     f"the {name}s of episode {i} have shape {array.shape}; with {steps} rewards and {part} it must be "
                     f"{(count, *(part.shape or ()))}"
@@ -181,14 +181,33 @@ def _check(i: int, episode: Episode, observation_space: gym.Space[Any], action_s
                 raise UserError(f"the {name} of episode {i} at step {step} is not a number")
             if part.dtype is not None and part.dtype.kind in "iub" and array.dtype.kind not in "iub":
                 raise UserError(f"the {name}s of episode {i} are {array.dtype}; {part} needs whole numbers")
+            _check_range(name, array, part, i)
     if not np.isfinite(episode.rewards).all():
         raise UserError(
             f"the reward of episode {i} at step {int(np.argmin(np.isfinite(episode.rewards)))} is no number"
         )
-    if isinstance(action_space, gym.spaces.Discrete):
-        low, high = int(action_space.start), int(action_space.start + action_space.n) - 1
-        if ((episode.actions < low) | (episode.actions > high)).any():
-            raise UserError(f"episode {i} has actions outside {action_space}; allowed: {low} to {high}")
+
+
+def _check_range(name: str, array: np.ndarray, space: gym.Space[Any], i: int) -> None:
+    """Whole numbers that mean choices must be among them; a Box's bounds are nobody's promise."""
+    low: Any
+    high: Any
+    match space:
+        case gym.spaces.Discrete():
+            low, high = int(space.start), int(space.start + space.n) - 1
+        case gym.spaces.MultiDiscrete():
+            low, high = space.start, space.start + space.nvec - 1
+        case gym.spaces.MultiBinary():
+            low, high = 0, 1
+        case _:
+            return
+    outside = (array < low) | (array > high)
+    if outside.any():
+        place = tuple(np.argwhere(outside)[0])
+        low, high = (np.broadcast_to(bound, array.shape)[place] for bound in (low, high))
+        raise UserError(
+            f"the {name} of episode {i} at step {place[0]} is {array[place]}, outside {space}; allowed: {low} to {high}"
+        )
 
 
 def _leaves(name: str, tree: Tree, space: gym.Space[Any], i: int) -> list[tuple[str, np.ndarray, gym.Space[Any]]]:

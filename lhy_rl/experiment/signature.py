@@ -31,6 +31,8 @@ class Option:
 def options_of(constructor: Any, keep: set[str] | None = None) -> list[Option]:
     """The options of a class: its own parameters, then, behind ``**kwargs``, those of its base classes.
 
+    Those whose defaults no configuration could hold are left out.
+
     Args:
         constructor: A class, or a function that makes an instance.
         keep: Names that are options although the run usually gives them.
@@ -58,7 +60,17 @@ def options_of(constructor: Any, keep: set[str] | None = None) -> list[Option]:
             found[parameter.name] = Option(parameter.name, hint, default, docs.get(parameter.name, ""))
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break
-    return [option for name, option in found.items() if name not in HANDLED or name in (keep or ())]
+    wanted = (option for name, option in found.items() if name not in HANDLED or name in (keep or ()))
+    return [option for option in wanted if writable(option.default)]
+
+
+def writable(value: Any) -> bool:
+    """Whether YAML holds a value; MuJoCo's environments have a camera with an array as a default."""
+    if isinstance(value, dict):
+        return all(writable(key) and writable(part) for key, part in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(writable, value))
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def documentation(thing: Any) -> dict[str, str]:

@@ -1,0 +1,264 @@
+"""Demonstrations as plain numpy files, which any script can write.
+
+One file holds E episodes of L_1, ..., L_E steps, one behind the other:
+
+    observations    (sum of L_i + 1, ...): each episode has one more, the last, after its last step
+    actions         (sum of L_i, ...)
+    rewards         (sum of L_i,); zeros where it is missing
+    lengths         (E,) the L_i; one episode where it is missing
+    terminated      (E,) bool: the task ended it; false where it is missing
+    truncated       (E,) bool: a time limit cut it; false where it is missing
+    spaces          JSON text: {"observation": ..., "action": ...}; where it is missing an environment must say
+    about           JSON text: env_id, expert, seed, ...; may be missing
+
+Observations or actions that are dicts or tuples lie under ``observations/KEY``. Nothing is pickled, and files with
+pickles in them are refused. A folder of such files is read in the order of their names, all episodes together.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from lhy_rl import archive
+from lhy_rl.data.demonstrations import Demonstrations, Episode, joined
+from lhy_rl.data.spaces import Space, conformed, difference, from_json, to_json
+from lhy_rl.errors import UserError
+from lhy_rl.trees import map_tree
+
+Spaces = tuple[Space, Space]
+"""Of the observations and of the actions."""
+
+
+def write_npz(
+    demonstrations: Demonstrations, path: str | os.PathLike[str], stored: type[np.floating[Any]] | None = None
+) -> Path:
+    """Write one file, whole or not at all.
+
+    Args:
+        path: Ends with ``.npz``; its folder is made where it is missing.
+        stored: Type of observations and actions that are not whole numbers, in the file; None keeps theirs. ``float16``
+            is a quarter of the size and 3 digits.
+
+    Raises:
+        UserError: the path ends otherwise.
+    """
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise UserError(f"{str(path)!r} must end with .npz")
+    episodes = demonstrations.episodes
+
+    def narrow(x: np.ndarray) -> np.ndarray:
+        return x.astype(stored) if stored is not None and x.dtype.kind == "f" else x
+
+    observations = map_tree(narrow, joined([episode.observations for episode in episodes]))
+    actions = map_tree(narrow, joined([episode.actions for episode in episodes]))
+    members = {
+        **_flat("observations", observations),
+        **_flat("actions", actions),
+        "rewards": np.concatenate([episode.rewards for episode in episodes]),
+        "lengths": demonstrations.lengths,
+        "terminated": np.array([episode.terminated for episode in episodes]),
+        "truncated": np.array([episode.truncated for episode in episodes]),
+        "spaces": np.array(
+            json.dumps(
+                {
+                    "observation": to_json(demonstrations.observation_space),
+                    "action": to_json(demonstrations.action_space),
+                }
+            )
+        ),
+        "about": np.array(json.dumps(demonstrations.about)),
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **members)  # type: ignore[arg-type]  # its stubs take a member for allow_pickle
+    path.parent.mkdir(parents=True, exist_ok=True)
+    archive.write_bytes(path, buffer.getvalue())
+    return path
+
+
+def read_npz(path: str | os.PathLike[str], env_spaces: Spaces | None = None) -> Demonstrations:
+    """Read what :func:`write_npz`, or a script of yours, wrote: a file or a folder of them.
+
+    Args:
+        env_spaces: Of the environment that they are for; without them those in the file are taken.
+
+    Raises:
+        UserError: no such file, damaged, pickled, or not laid out as above; one line says what is wrong.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return from_members(Members(path), str(path), env_spaces)
+    files = sorted(path.glob("*.npz"))
+    if not files:
+        raise UserError(f"{str(path)!r} holds no .npz files")
+    return together([from_members(Members(file), str(file), env_spaces) for file in files], [str(f) for f in files])
+
+
+def together(parts: list[Demonstrations], names: list[str]) -> Demonstrations:
+    """All episodes of several files; what they say about themselves is the first one's.
+
+    Raises:
+        UserError: their spaces differ.
+    """
+    first = parts[0]
+    for name, part in zip(names, parts, strict=True):
+        for what in ("observation_space", "action_space"):
+            words = difference(getattr(part, what), getattr(first, what))
+            if words:
+                raise UserError(f"{name!r} does not fit {names[0]!r}: in the {what} {words}")
+    if len(parts) == 1:
+        return first
+    episodes = [episode for part in parts for episode in part.episodes]
+    return Demonstrations(episodes, first.observation_space, first.action_space, {**first.about, "files": len(parts)})
+
+
+class Members(Mapping[str, np.ndarray]):
+    """The arrays of a file, each read when it is asked for, so that a pickled one that nobody needs stays closed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = self._guard(lambda: np.load(path, allow_pickle=False))
+        if not isinstance(self._file, np.lib.npyio.NpzFile):
+            raise UserError(f"{str(path)!r} holds a single array, not the members of an .npz file")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._file:
+            raise KeyError(name)
+        array: np.ndarray = self._guard(lambda: self._file[name])
+        return array
+
+    def __iter__(self) -> Any:
+        return iter(self._file.files)
+
+    def __len__(self) -> int:
+        return len(self._file.files)
+
+    def _guard(self, load: Callable[[], Any]) -> Any:
+        try:
+            return load()
+        except FileNotFoundError as error:
+            raise UserError(f"no demonstrations {str(self.path)!r}") from error
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise UserError(f"{str(self.path)!r} is cut off or damaged: {' '.join(str(error).split())}") from error
+        except ValueError as error:
+            if "pickle" in str(error):
+                raise UserError(
+                    f"{str(self.path)!r} holds pickled objects, which could run anything, and stays closed; "
+                    "save plain arrays: np.savez(path, observations=..., actions=..., rewards=..., lengths=...)"
+                ) from error
+            raise UserError(f"{str(self.path)!r} is damaged: {' '.join(str(error).split())}") from error
+
+
+def from_members(found: Mapping[str, np.ndarray], name: str, env_spaces: Spaces | None = None) -> Demonstrations:
+    """Demonstrations from the arrays of one file.
+
+    Args:
+        name: For messages.
+
+    Raises:
+        UserError: the arrays do not make episodes.
+    """
+    said = _json(found, "spaces", name)
+    about = _json(found, "about", name) or {}
+    try:
+        own = (from_json(said["observation"]), from_json(said["action"])) if said else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"the spaces in {name!r} cannot be read: {error!r}") from error
+    chosen = own if env_spaces is None else env_spaces
+    if chosen is None:
+        raise UserError(f"{name!r} does not say what spaces it is of; give the environment, too")
+    if own is not None:
+        check_spaces(own, chosen, name)
+    observations = conformed(_tree(found, "observations", chosen[0], name), chosen[0])
+    actions = conformed(_tree(found, "actions", chosen[1], name), chosen[1])
+    steps = len(_first(actions))
+    rewards = np.asarray(found.get("rewards", np.zeros(steps)), np.float64)
+    lengths = np.asarray(found.get("lengths", np.array([steps]))).astype(np.int64).reshape(-1)
+    count = len(lengths)
+    if (lengths < 0).any() or lengths.sum() != steps:
+        raise UserError(f"the lengths in {name!r} add up to {lengths.sum():,}, but there are {steps:,} actions")
+    if len(_first(observations)) != steps + count:
+        raise UserError(
+            f"{name!r} has {len(_first(observations)):,} observations for {steps:,} actions in {count:,} episodes; it "
+            f"must be {steps + count:,}: each episode has one more observation than actions"
+        )
+    if rewards.shape != (steps,):
+        raise UserError(
+            f"the rewards in {name!r} have shape {rewards.shape}; with {steps:,} actions it must be ({steps},)"
+        )
+    flags = {}
+    for flag in ("terminated", "truncated"):
+        flags[flag] = np.asarray(found[flag], bool).reshape(-1) if flag in found else np.zeros(count, bool)
+        if len(flags[flag]) != count:
+            raise UserError(f"{flag} in {name!r} has {len(flags[flag])} entries for {count} episodes")
+    episodes, a = [], 0
+    for i, length in enumerate(lengths.tolist()):
+        b, o = a + length, a + i
+        episodes.append(
+            Episode(
+                map_tree(lambda x, o=o, b=b, i=i: x[o : b + i + 1], observations),
+                map_tree(lambda x, a=a, b=b: x[a:b], actions),
+                rewards[a:b],
+                bool(flags["terminated"][i]),
+                bool(flags["truncated"][i]),
+            )
+        )
+        a = b
+    try:
+        return Demonstrations(episodes, *chosen, about)
+    except UserError as error:
+        raise UserError(f"{name!r}: {error}") from error
+
+
+def check_spaces(own: Spaces, wanted: Spaces, name: str) -> None:
+    """Raise a UserError that says in what demonstrations do not fit an environment."""
+    for what, mine, other in zip(("observation", "action"), own, wanted, strict=True):
+        words = difference(mine, other)
+        if words:
+            raise UserError(f"the demonstrations {name!r} are of another environment: in the {what} space {words}")
+
+
+def _json(found: Mapping[str, np.ndarray], key: str, name: str) -> Any:
+    if key not in found:
+        return None
+    try:
+        return json.loads(str(found[key]))
+    except ValueError as error:
+        raise UserError(f"{key} in {name!r} is not JSON text") from error
+
+
+def _flat(name: str, tree: Any) -> dict[str, np.ndarray]:
+    if isinstance(tree, dict | tuple):
+        parts = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        return {key: leaf for part, x in parts for key, leaf in _flat(f"{name}/{part}", x).items()}
+    return {name: tree}
+
+
+def _tree(found: Mapping[str, np.ndarray], name: str, space: Space, file: str) -> Any:
+    if isinstance(space, spaces.Dict):
+        return {key: _tree(found, f"{name}/{key}", part, file) for key, part in space.spaces.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(_tree(found, f"{name}/{i}", part, file) for i, part in enumerate(space.spaces))
+    if name not in found:
+        raise UserError(f"{file!r} has no member {name!r}; it has {', '.join(sorted(found)) or 'none'}")
+    array = found[name]
+    if not array.ndim:
+        raise UserError(f"{name!r} in {file!r} is a single number, not an array of steps")
+    return array
+
+
+def _first(tree: Any) -> np.ndarray:
+    while isinstance(tree, dict | tuple):
+        tree = next(iter(tree.values())) if isinstance(tree, dict) else tree[0]
+    array: np.ndarray = tree
+    return array

@@ -1,0 +1,45 @@
+"""The demonstrations that come with the package; ``python -m benchmarks.experts`` makes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lhy_rl.errors import UserError
+
+FOLDER = Path(__file__).parent / "expert"
+
+
+def scores() -> dict[str, dict[str, Any]]:
+    """Name to what ``expert/scores.json`` says of it: ``env_id``, ``expert``, ``episodes``, ``steps``, ``mean``,
+    ``std``, ``random_mean``, ``random_std``, ``seed``."""
+    return dict(json.loads((FOLDER / "scores.json").read_text(encoding="utf-8")))
+
+
+def names() -> list[str]:
+    """``cartpole-expert``, ..."""
+    return sorted(path.stem for path in FOLDER.glob("*.npz"))
+
+
+def path_of(name: str) -> Path:
+    """The file of a shipped name.
+
+    Raises:
+        UserError: it is missing.
+    """
+    path = FOLDER / f"{name}.npz"
+    if not path.is_file():
+        raise UserError(f"{str(path)!r} is missing: reinstall lhy-rl")
+    return path
+
+
+def summary(name: str) -> str:
+    """One line for a list."""
+    said = scores().get(name)
+    if said is None:
+        return ""
+    return (
+        f"{said['env_id']}, {said['episodes']} episodes of {said['expert']}: mean return {said['mean']:,.1f} "
+        f"(random policy {said['random_mean']:,.1f})"
+    )

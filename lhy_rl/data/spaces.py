@@ -1,0 +1,131 @@
+"""Spaces as plain JSON, compared, and trees of arrays brought to their types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from lhy_rl.errors import UserError
+from lhy_rl.trees import map_tree
+
+Space = gym.Space[Any]
+
+
+def to_json(space: Space) -> dict[str, Any]:
+    """A space as JSON values; :func:`from_json` gives it back.
+
+    Raises:
+        UserError: a kind of space that demonstrations cannot have.
+    """
+    match space:
+        case spaces.Box():
+            bounds = {name: _short(getattr(space, name)) for name in ("low", "high")}
+            return {"type": "Box", "shape": list(space.shape), "dtype": str(space.dtype), **bounds}
+        case spaces.Discrete():
+            return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
+        case spaces.MultiDiscrete():
+            return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": space.start.tolist()}
+        case spaces.MultiBinary():
+            return {"type": "MultiBinary", "shape": list(space.shape)}
+        case spaces.Dict():
+            return {"type": "Dict", "spaces": {key: to_json(part) for key, part in space.spaces.items()}}
+        case spaces.Tuple():
+            return {"type": "Tuple", "spaces": [to_json(part) for part in space.spaces]}
+    raise UserError(
+        f"demonstrations cannot hold {type(space).__name__}; allowed: Box, Discrete, MultiDiscrete, MultiBinary, Dict, "
+        "Tuple"
+    )
+
+
+def from_json(said: dict[str, Any]) -> Space:
+    """The space that :func:`to_json` wrote down.
+
+    Raises:
+        KeyError, TypeError, ValueError: it did not write this.
+    """
+    match said["type"]:
+        case "Box":
+            dtype, shape = np.dtype(said["dtype"]).type, tuple(said["shape"])
+            low, high = (np.broadcast_to(np.array(said[name], dtype), shape) for name in ("low", "high"))
+            return spaces.Box(low, high, shape, dtype)
+        case "Discrete":
+            return spaces.Discrete(said["n"], start=said["start"])
+        case "MultiDiscrete":
+            return spaces.MultiDiscrete(said["nvec"], start=said["start"])
+        case "MultiBinary":
+            shape = said["shape"]
+            return spaces.MultiBinary(shape[0] if len(shape) == 1 else shape)
+        case "Dict":
+            return spaces.Dict({key: from_json(part) for key, part in said["spaces"].items()})
+        case "Tuple":
+            return spaces.Tuple([from_json(part) for part in said["spaces"]])
+    raise ValueError(f"unknown type of space {said['type']!r}")
+
+
+def _short(bound: np.ndarray) -> Any:
+    """One number where all are the same, as those of an image."""
+    return bound.flat[0].item() if bound.size and (bound == bound.flat[0]).all() else bound.tolist()
+
+
+def without_texts(space: Space) -> Space:
+    """The space without what is text in a Dict: no encoder reads it."""
+    if not isinstance(space, spaces.Dict):
+        return space
+    return spaces.Dict({key: part for key, part in space.spaces.items() if not isinstance(part, spaces.Text)})
+
+
+def difference(one: Space, other: Space, name: str = "") -> str | None:
+    """What keeps data of the first space out of the second, in words; None where they fit.
+
+    Of a Box the shape counts and whether its numbers are whole, not its bounds nor how wide they are.
+    """
+    there = f" at {name}" if name else ""
+    if type(one) is not type(other):
+        return f"{_words(one)} is not {_words(other)}{there}"
+    if isinstance(one, spaces.Dict) and isinstance(other, spaces.Dict):
+        if set(one.spaces) != set(other.spaces):
+            return f"the keys {sorted(one.spaces)} are not {sorted(other.spaces)}{there}"
+        parts = [(one.spaces[key], other.spaces[key], repr(key)) for key in one.spaces]
+    elif isinstance(one, spaces.Tuple) and isinstance(other, spaces.Tuple):
+        if len(one.spaces) != len(other.spaces):
+            return f"{len(one.spaces)} parts are not {len(other.spaces)}{there}"
+        parts = [(a, b, str(i)) for i, (a, b) in enumerate(zip(one.spaces, other.spaces, strict=True))]
+    else:
+        if isinstance(one, spaces.Box) and isinstance(other, spaces.Box):
+            same = one.shape == other.shape and (one.dtype.kind == "f") == (other.dtype.kind == "f")
+        else:
+            same = one == other
+        return None if same else f"{_words(one)} is not {_words(other)}{there}"
+    found = (difference(a, b, f"{name} {key}".strip()) for a, b, key in parts)
+    return next((words for words in found if words), None)
+
+
+def _words(space: Space) -> str:
+    if isinstance(space, spaces.Box):  # whose bounds may be pages long
+        return f"Box of shape {space.shape} and {space.dtype}"
+    text = str(space)
+    return text if len(text) < 80 else type(space).__name__
+
+
+def conformed(tree: Any, space: Space) -> Any:
+    """A tree of (N, ...) arrays in the order and with the types that the space says, where no value changes its kind.
+
+    Keys that the space has not are left out; what is missing or odd is left for :class:`Demonstrations` to name.
+    """
+    if isinstance(space, spaces.Dict) and isinstance(tree, dict):
+        return {key: conformed(tree[key], part) for key, part in space.spaces.items() if key in tree}
+    if isinstance(space, spaces.Tuple) and isinstance(tree, tuple | list) and len(tree) == len(space.spaces):
+        return tuple(conformed(x, part) for x, part in zip(tree, space.spaces, strict=True))
+    if isinstance(tree, dict | tuple):
+        return map_tree(np.asarray, tree)
+    array = np.asarray(tree)
+    if (
+        space.dtype is not None
+        and array.dtype != space.dtype
+        and (array.dtype.kind == "f") == (space.dtype.kind == "f")
+    ):
+        return array.astype(space.dtype)
+    return array

@@ -1,0 +1,117 @@
+"""Demonstrations from whatever stands in a configuration."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import VectorEnv
+
+from lhy_rl.data import shipped
+from lhy_rl.data.demonstrations import Demonstrations
+from lhy_rl.data.npz import Members, Spaces, check_spaces, from_members, read_npz
+from lhy_rl.data.spaces import without_texts
+from lhy_rl.errors import UserError
+from lhy_rl.interop import imitation_files
+
+SOURCES = "a shipped name (lhy-rl list demonstrations), an .npz file, a folder of them, a Minari dataset's id or folder"
+
+
+def load_demonstrations(source: Demonstrations | str | os.PathLike[str], env: Any = None) -> Demonstrations:
+    """Read, check, and say in a warning where an expert is worse than chance.
+
+    Args:
+        source: Demonstrations (handed on); a shipped name such as ``cartpole-expert``; an .npz file or a folder of them
+            (:mod:`lhy_rl.data.npz`); the id or folder of a Minari dataset; what the library ``imitation`` saved.
+        env: What they are for: an id, an ``Env``, a vector environment, or the pair of spaces. The demonstrations must
+            be of its spaces, and come in its types. None checks nothing.
+
+    Raises:
+        UserError: no such demonstrations, damaged, or of another environment; one line says what is wrong.
+
+    Example:
+        >>> demonstrations = load_demonstrations("cartpole-expert", "CartPole-v1")
+        >>> len(demonstrations.take(5))
+        5
+    """
+    spaces = None if env is None else _spaces_of(env)
+    if isinstance(source, Demonstrations):
+        if spaces is not None:
+            check_spaces((source.observation_space, source.action_space), spaces, "given here")
+        return source
+    if not isinstance(source, str | os.PathLike) or not str(source):
+        raise UserError(f"demonstrations is {source!r}; allowed: {SOURCES}")
+    demonstrations = _read(source, spaces)
+    _warn_if_useless(demonstrations, str(source))
+    return demonstrations
+
+
+def _read(source: str | os.PathLike[str], spaces: Spaces | None) -> Demonstrations:
+    path = Path(source)
+    if str(source) in shipped.names():
+        return read_npz(shipped.path_of(str(source)), spaces)
+    if path.suffix == ".npz":
+        members = Members(path)
+        if imitation_files.is_old(members):
+            return imitation_files.read_old(members, str(path), spaces)
+        return from_members(members, str(path), spaces)
+    if path.suffix in (".pkl", ".pickle"):
+        raise UserError(f"{str(path)!r} is a pickle, which could run anything, and stays closed; allowed: {SOURCES}")
+    if imitation_files.is_folder(path):
+        return imitation_files.read_folder(path, spaces)
+    if path.is_dir() and any(path.glob("*.npz")):
+        return read_npz(path, spaces)
+    if path.is_file():
+        raise UserError(f"{str(path)!r} is no file of demonstrations; allowed: {SOURCES}")
+    if path.is_dir() or _looks_like_an_id(str(source)):
+        from lhy_rl.interop.minari import read_minari
+
+        return read_minari(source, spaces)
+    known = ", ".join(shipped.names())
+    raise UserError(f"no demonstrations {str(source)!r}; allowed: {SOURCES}. Shipped: {known}")
+
+
+def _looks_like_an_id(name: str) -> bool:
+    stem, v, version = name.rpartition("-v")
+    return bool(stem and v and version.isdigit())
+
+
+def _warn_if_useless(demonstrations: Demonstrations, name: str) -> None:
+    """One line where the expert is known to be no better than a random policy, unless it is meant to be one."""
+    floor, mean = demonstrations.about.get("random_return"), float(demonstrations.returns.mean())
+    if floor is not None and demonstrations.about.get("expert") != "random" and mean <= float(floor):
+        warnings.warn(
+            f"the expert of {name!r} reaches {mean:.4g} on average, a random policy {float(floor):.4g}: whoever "
+            "imitates it well will be as bad",
+            stacklevel=3,
+        )
+
+
+def _spaces_of(env: Any) -> Spaces:
+    """What an agent sees of it.
+
+    Raises:
+        UserError: an unknown id, or something without spaces.
+    """
+    if isinstance(env, str):
+        import lhy_rl  # noqa: F401  (registers the environments)
+
+        try:
+            made = gym.make(env)
+        except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv, ModuleNotFoundError) as error:
+            raise UserError(f"unknown environment {env!r}: {' '.join(str(error).split())}") from error
+        made.close()
+        env = made
+    if isinstance(env, tuple):
+        observation, action = env
+    elif isinstance(env, VectorEnv):
+        observation, action = env.single_observation_space, env.single_action_space
+    else:
+        try:
+            observation, action = env.observation_space, env.action_space
+        except AttributeError as error:
+            raise UserError(f"{env!r} has no spaces; allowed: an id, an Env, a vector environment") from error
+    return without_texts(observation), without_texts(action)

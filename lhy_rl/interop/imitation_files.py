@@ -1,0 +1,109 @@
+"""What the library ``imitation`` saved: both of its formats, as far as they can be read without unpickling.
+
+Its present one is a folder of HuggingFace's ``datasets`` (Arrow); the infos in it are JSON with pickled parts, of which
+only the flag of a time limit is looked at. Its old one is an .npz whose infos are pickled and stay closed; then nobody
+can say whether a time limit ended an episode, and its end counts as the task's. The oldest is one pickle: refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lhy_rl.data.demonstrations import Demonstrations, Episode
+from lhy_rl.data.npz import Spaces
+from lhy_rl.data.spaces import conformed
+from lhy_rl.errors import UserError
+
+OLD = {"obs", "acts", "terminal", "indices"}  # members of the old format
+CUT = "TimeLimit.truncated"  # of the infos
+SAVED = "demonstrations saved by `imitation` do not say what spaces they are of; give the environment, too"
+
+
+def is_old(members: Mapping[str, np.ndarray]) -> bool:
+    """Whether an .npz is one of its."""
+    return set(members) >= OLD
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is one of HuggingFace's ``datasets``."""
+    return path.is_dir() and (path / "state.json").is_file() and (path / "dataset_info.json").is_file()
+
+
+def read_old(members: Mapping[str, np.ndarray], name: str, spaces: Spaces | None) -> Demonstrations:
+    """From an .npz. ``indices`` are the steps at which the second, third, ... episode begin.
+
+    Raises:
+        UserError: no spaces, or arrays that do not fit together.
+    """
+    if spaces is None:
+        raise UserError(f"{name!r}: {SAVED}")
+    obs, acts, cuts = members["obs"], members["acts"], np.asarray(members["indices"], np.int64).reshape(-1)
+    rewards = np.split(members["rews"] if "rews" in members else np.zeros(len(acts)), cuts)
+    observations = np.split(obs, cuts + np.arange(len(cuts)) + 1)
+    actions, terminal = np.split(acts, cuts), np.asarray(members["terminal"], bool).reshape(-1)
+    if len(terminal) != len(actions):
+        raise UserError(f"{name!r} has {len(terminal)} ends for {len(actions)} episodes")
+    rows = zip(observations, actions, rewards, terminal.tolist(), strict=True)
+    return _made([(o, a, r, end, False) for o, a, r, end in rows], name, spaces)
+
+
+def read_folder(path: Path, spaces: Spaces | None) -> Demonstrations:
+    """From a folder that ``imitation.data.serialize.save`` wrote.
+
+    Raises:
+        UserError: no spaces, no pyarrow, or other data.
+    """
+    name = str(path)
+    if spaces is None:
+        raise UserError(f"{name!r}: {SAVED}")
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise UserError(
+            f"{name!r} is an Arrow folder of `imitation`'s; pip install 'lhy-rl[arrow]' (pyarrow) reads it. Or convert "
+            "it where `imitation` is installed: np.savez(path, observations=..., actions=..., rewards=..., lengths=...)"
+        ) from error
+    try:
+        files = [path / part["filename"] for part in json.loads((path / "state.json").read_text())["_data_files"]]
+        rows: list[dict[str, Any]] = []
+        for file in files:
+            with pyarrow.OSFile(str(file)) as opened, pyarrow.ipc.open_stream(opened) as stream:
+                rows += stream.read_all().to_pylist()
+        found = [_row(row) for row in rows]
+    except Exception as error:  # whatever Arrow says of a damaged file
+        raise UserError(f"{name!r} is damaged or not `imitation`'s: {' '.join(str(error).split())[:200]}") from error
+    return _made(found, name, spaces)
+
+
+Row = tuple[Any, Any, Any, bool, bool]
+"""Observations, actions, rewards; whether it ended, and whether a time limit did it."""
+
+
+def _row(row: dict[str, Any]) -> Row:
+    last = json.loads(row["infos"][-1]) if row.get("infos") else {}
+    cut = last.get(CUT) is True
+    rewards = row.get("rews")
+    rewards = np.zeros(len(row["acts"])) if rewards is None else rewards
+    return row["obs"], row["acts"], rewards, bool(row["terminal"]), cut
+
+
+def _made(rows: list[Row], name: str, spaces: Spaces) -> Demonstrations:
+    def episode(row: Row) -> Episode:
+        obs, acts, rewards, ended, cut = row
+        return Episode(
+            conformed(np.asarray(obs), spaces[0]),
+            conformed(np.asarray(acts), spaces[1]),
+            np.asarray(rewards, np.float64),
+            ended and not cut,
+            ended and cut,
+        )
+
+    try:
+        return Demonstrations([episode(row) for row in rows], *spaces, {"dataset": name})
+    except UserError as error:
+        raise UserError(f"{name!r}: {error}") from error
