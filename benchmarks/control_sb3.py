@@ -5,8 +5,9 @@ environment of the evaluation's own, begun in the same way each time; these are 
 seed stops at the first evaluation whose mean return reaches the threshold. The two take turns, seed by seed, in one
 process with one thread. Finished seeds are kept (``control_sb3.trials.json``), so that a stopped benchmark goes on.
 
-Ours, the thresholds and the steps between evaluations are the rows of ``configs/benchmark/control.yaml``; the zoo's
-settings are copied below from rl-baselines3-zoo's ``hyperparams/ppo.yml`` (commit 00128b5; LunarLander-v2 there).
+Ours, the thresholds and the steps between evaluations are the rows of ``configs/benchmark/control.yaml``, and
+LunarLander besides; the zoo's settings are copied below from rl-baselines3-zoo's ``hyperparams/ppo.yml`` (commit
+00128b5; LunarLander-v2 there).
 
     python -m benchmarks.control_sb3 [--quick]
 """
@@ -25,7 +26,7 @@ from benchmarks.harness import Row, arguments, progress, save
 from lhy_rl.experiment import build
 from lhy_rl.experiment.benchmark_plots import draw
 from lhy_rl.experiment.curve import Curve, Recorder
-from lhy_rl.experiment.definition import Definition, find
+from lhy_rl.experiment.definition import Definition, Entry, find
 from lhy_rl.experiment.episodes import play
 from lhy_rl.experiment.evaluation import SEED
 from lhy_rl.experiment.line import SECONDS, STEPS, Line, lines_of
@@ -33,6 +34,7 @@ from lhy_rl.experiment.results import ratio
 from lhy_rl.experiment.trial import Kept, Trial, digest
 
 PEER = "Stable-Baselines3, tuned by its zoo"
+LANDER = Entry("ppo/lunarlander", threshold=200, every=16_384)  # minutes a seed: not in the control benchmark
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,18 @@ def sb3_curve(task: str, ours: Trial, steps: int) -> Curve:
     return recorder.end(model.num_timesteps if record.going else recorder.curve.steps)
 
 
+def our_entries() -> list[Entry]:
+    """The rows with our settings."""
+    (control,) = find(["control"])
+    return [*(entry for entry in control.entries if entry.config.startswith("ppo/") and not entry.overrides), LANDER]
+
+
 def lines(quick: bool, seeds: int) -> list[tuple[Line, int]]:
     """Our row of each task that the zoo has, and how many steps a seed of the zoo's may take."""
-    (control,) = find(["control"])
-    chosen = [entry for entry in control.entries if entry.config.startswith("ppo/") and not entry.overrides]
+    entries = our_entries()
     if quick:
-        chosen = [entry for entry in chosen if entry.config in ("ppo/cartpole", "ppo/acrobot")]
-    found = lines_of(Definition("control_sb3", chosen), seeds, quick, stop=True)
+        entries = [entry for entry in entries if entry.config in ("ppo/cartpole", "ppo/acrobot")]
+    found = lines_of(Definition("control_sb3", entries), seeds, quick, stop=True)
     fewer = 50 if quick else 1
     return [(replace(line, variant="lhy_rl"), ZOO[line.task].steps // fewer) for line in found]
 
