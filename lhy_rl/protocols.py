@@ -44,6 +44,36 @@ class Snapshot(Protocol):
 
 
 @runtime_checkable
+class ScriptedExpert(Protocol):
+    """An environment that knows itself what to do: its expert sees the whole state, not only the observation."""
+
+    def expert_action(self) -> np.ndarray:
+        """(B, ...) actions for the present states of all instances, as ``step`` takes them; nothing changes."""
+        ...
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """An environment so small that it is written down whole; an observation is the number of a state, 0 to S - 1.
+
+    The reward of a step is that of the state that it leads to.
+
+    Attributes:
+        transitions: (S, A, S) probability of the state that follows. Rows of terminal states are 0: nothing follows.
+        features: (S, F) what can be seen of the states.
+        state_rewards: (S,) the true rewards of being led to a state.
+        starts: (S,) probability of the first state.
+        max_episode_steps: T, after which an episode is cut; None where it goes on.
+    """
+
+    transitions: np.ndarray
+    features: np.ndarray
+    state_rewards: np.ndarray
+    starts: np.ndarray
+    max_episode_steps: int | None
+
+
+@runtime_checkable
 class TextTask(Protocol):
     """An environment in which a sentence is written token by token: actions are tokens, an episode is a sentence.
 
@@ -78,4 +108,13 @@ class KnownDensity(Protocol):
 
     def log_likelihood(self, tokens: np.ndarray) -> np.ndarray:
         """(N, T) token ids to (N,) true log-likelihoods in nats."""
+        ...
+
+
+@runtime_checkable
+class Phased(Protocol):
+    """A vector environment whose instances, all of one length, would begin and end together."""
+
+    def stagger(self) -> None:
+        """End the instances' next episodes at different times, so that a learner sees all phases at once."""
         ...

@@ -123,6 +123,10 @@ def test_contract_list_names_everything(capsys: pytest.CaptureFixture[str]) -> N
         ("sample full --metod beam", "unrecognized arguments"),
         ("evaluate none --sentences 1", "--sentences is 1"),
         ("report none", "no run folder"),
+        ("play none", "no run folder"),
+        ("play none --output a.avi", "'a.avi' ends in .avi; allowed: .gif, .mp4"),
+        ("play none --output none/a.gif", "no folder 'none'"),
+        ("play none --episodes x", "invalid int value"),
         ("list agnts", "invalid choice"),
     ],
 )

@@ -43,6 +43,11 @@ RUNS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         },
     ),
     ({"id": "CartPole-v1"}, {"name": "reinforce", "core": None}),
+    ({"id": "CartPole-v1"}, {"name": "bc", "demonstrations": "cartpole-expert", "gradient_steps": 2}),
+    ({"id": "CartPole-v1"}, {"name": "dagger", "demonstrations": "cartpole-expert", "n_steps": 3}),
+    ({"id": "lhy_rl/Gridworld-v0"}, {"name": "irl"}),
+    ({"id": "lhy_rl/Objectworld-v0"}, {"name": "maxent_irl"}),
+    ({"id": "CartPole-v1"}, {"name": "maxent_irl", "demonstrations": "cartpole-expert", "ppo": {"n_steps": 5}}),
 ]
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lhy_rl import cli
 from lhy_rl.agents import agents
 from lhy_rl.envs.registration import TABLE
-from lhy_rl.experiment import config
+from lhy_rl.experiment import config, definition
 from lhy_rl.functional.adversarial import objectives
 from lhy_rl.nn.discriminators import discriminators
 from lhy_rl.nn.sequence import cores
@@ -52,6 +54,7 @@ def test_the_table_of_what_is_there_is_the_registries() -> None:
         "discriminators": discriminators.names(),
         "objectives": objectives.names(),
         "configurations": config.names(),
+        "benchmarks": definition.names(),
         "commands": list(cli.COMMANDS),
     }
 
@@ -75,6 +78,25 @@ def test_the_readmes_sb3_example_runs() -> None:
     code = blocks(README, "python")[1]
     assert "learn(10_000)" in code
     exec(code.replace("learn(10_000)", "learn(64)").replace('"MlpPolicy", ', '"MlpPolicy", n_steps=8, env='), {})
+
+
+def test_the_readmes_expert_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sb3 = pytest.importorskip("stable_baselines3")
+    monkeypatch.chdir(tmp_path)
+    sb3.PPO("MlpPolicy", "CartPole-v1").save("ppo_cartpole")
+    code = blocks(README, "python")[2]
+    assert "load_expert" in code
+    names: dict[str, Any] = {}
+    exec("import gymnasium\n" + code, names)
+    assert names["actions"].shape == (8,)
+
+
+def test_the_readmes_guests_are_learned_in() -> None:
+    pytest.importorskip("popgym")
+    pytest.importorskip("minigrid")
+    code = blocks(README, "python")[3]
+    with pytest.warns(UserWarning, match="'mission' of the observations is text"):
+        exec(re.sub(r"learn\([\d_]+\)", "learn(20)", code), {})
 
 
 def test_the_quickstarts_code_runs(
@@ -121,6 +143,8 @@ def test_commands_can_be_typed(path: Path) -> None:
             name, overrides, _ = cli.split_train(rest)
             if name is not None:
                 config.load(name, overrides)
+        if command == "benchmark" and "NAME" not in rest:
+            definition.find(list(itertools.takewhile(lambda word: not word.startswith("--"), rest)))
     for name in re.findall(r"CONFIG=([\w/]+)", text):
         assert name in config.names()
 

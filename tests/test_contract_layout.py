@@ -15,18 +15,19 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lhy_rl"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-NEUTRAL = {"errors", "registry", "protocols", "archive"}
+NEUTRAL = {"errors", "registry", "protocols", "archive", "trees"}
 ALLOWED = {
     "errors": set(),
     "registry": {"errors"},
     "protocols": set(),
     "archive": {"errors"},
+    "trees": set(),
     "functional": NEUTRAL,
     "data": NEUTRAL,
     "nn": NEUTRAL | {"functional"},
     "envs": NEUTRAL | {"data", "nn", "functional"},
     "agents": NEUTRAL | {"data", "nn", "functional", "interop"},  # Stable-Baselines3's callbacks run on them
-    "interop": NEUTRAL | {"nn", "functional"},
+    "interop": NEUTRAL | {"nn", "functional", "data"},
     "experiment": NEUTRAL | {"functional", "data", "nn", "envs", "agents", "interop"},
     "cli": NEUTRAL | {"functional", "data", "nn", "envs", "agents", "interop", "experiment"},
     "__init__": NEUTRAL | {"envs"},  # `import lhy_rl` registers the environments
@@ -139,6 +140,7 @@ def test_nothing_is_unpickled(path):
 
 
 HEAVY = ("torch", "wandb", "matplotlib", "stable_baselines3", "tensorboard", "pettingzoo", "sacrebleu", "pandas")
+HEAVY += ("minari", "h5py")
 
 
 @pytest.mark.parametrize(

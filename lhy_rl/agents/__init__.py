@@ -10,6 +10,12 @@ agents = Registry(
     "agent",
     {
         "a2c": "lhy_rl.agents.a2c:A2C",
+        "airl": "lhy_rl.agents.airl:AIRL",
+        "gail": "lhy_rl.agents.gail:GAIL",
+        "bc": "lhy_rl.agents.bc:BC",
+        "dagger": "lhy_rl.agents.dagger:DAgger",
+        "irl": "lhy_rl.agents.irl:IRL",
+        "maxent_irl": "lhy_rl.agents.maxent_irl:MaxEntIRL",
         "mle": "lhy_rl.agents.mle:MLE",
         "ppo": "lhy_rl.agents.ppo:PPO",
         "reinforce": "lhy_rl.agents.reinforce:Reinforce",
@@ -17,7 +23,21 @@ agents = Registry(
     },
 )
 
-__all__ = ["A2C", "MLE", "PPO", "Agent", "Reinforce", "SeqGAN", "agents"]
+__all__ = [
+    "A2C",
+    "AIRL",
+    "BC",
+    "GAIL",
+    "IRL",
+    "MLE",
+    "PPO",
+    "Agent",
+    "DAgger",
+    "MaxEntIRL",
+    "Reinforce",
+    "SeqGAN",
+    "agents",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,5 +46,5 @@ def __getattr__(name: str) -> Any:
 
         return Agent
     if name in __all__:
-        return agents.get(name.lower())
+        return agents.get("maxent_irl" if name == "MaxEntIRL" else name.lower())
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

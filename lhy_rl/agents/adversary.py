@@ -1,165 +1,100 @@
-"""The other player of an adversarial agent: a discriminator, its objective and its optimizer."""
+"""The other player of an adversarial agent: a discriminator, its objective and its optimizer.
+
+What the samples are (sentences, transitions) is a subclass's business; here is what all of them share.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lhy_rl.errors import UserError
-from lhy_rl.functional.adversarial import Objective, clip_weights, gradient_penalty, objective
-from lhy_rl.nn.discriminators import Discriminator, discriminators
-from lhy_rl.protocols import TextTask, TokenSequences
+from lhy_rl.functional.adversarial import Objective, clip_weights, objective
 
 
 class Adversary:
-    """Learns to tell a task's sentences from a generator's, and pays the generator for what passes.
+    """Learns to tell real samples from a generator's, and pays the generator for what passes.
 
     Args:
-        task: Whose training sentences are the real ones; its validation sentences are never trained on.
-        discriminator: Name of the network.
+        network: From samples to scores; on its device already.
+        name: The network's, for messages.
         objective_name: Name of the objective.
         generator: Owner of the batches' randomness.
         learning_rate: Adam's.
-        batch_size: Real sentences, and as many written ones, a gradient step.
-        embedding_size: Width of the discriminator's token vectors.
-        dropout: Share of its features dropped in training.
         weight_decay: Pull on its weights (AdamW).
-        every_prefix: Train on all prefixes, not on whole sentences only.
 
     Raises:
-        UserError: unknown names; a network that the objective or ``every_prefix`` cannot use.
+        UserError: an unknown objective, or one that the network does not fit.
     """
 
     def __init__(
         self,
-        task: TextTask,
-        discriminator: str,
+        network: nn.Module,
+        name: str,
         objective_name: str,
         generator: torch.Generator,
         device: torch.device,
         *,
         learning_rate: float,
-        batch_size: int,
-        embedding_size: int,
-        dropout: float,
         weight_decay: float,
-        every_prefix: bool,
     ) -> None:
-        kind: type[Discriminator] = discriminators.get(discriminator)
-        self.objective: Objective = objective(objective_name)
-        if (self.objective.kind == "energy") != kind.is_energy:
-            raise UserError(
-                f"objective {objective_name!r} and discriminator {discriminator!r} do not fit; "
-                "ebgan and began need 'autoencoder', the others cannot use it"
-            )
-        if every_prefix and not kind.scores_prefixes:
-            raise UserError(
-                f"credit 'prefix' needs a discriminator that scores prefixes, 'recurrent', not {discriminator!r}"
-            )
-        tokens = max(task.observation_size, task.pad_token + 1)
-        self.network = kind(tokens, task.max_length, embedding_size=embedding_size, dropout=dropout).to(device)
+        self.objective = fitting_objective(objective_name, name, bool(getattr(network, "is_energy", False)))
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
+            network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
         )
         self.device = device
         self.generator = generator
-        self.real = task.sequences("train")
-        self.held_out = task.sequences("validation")
-        self.batch_size = batch_size
-        self.every_prefix = every_prefix
         self.balance = self.objective.initial_balance
         self.num_steps = 0
+        self.name = name
+        self._network = network
 
-    def update(self, fake: TokenSequences) -> dict[str, float]:
-        """Gradient steps on written sentences, each batch beside as many real ones drawn at random.
+    def descend(self, loss: Tensor, real: Tensor, fake: Tensor) -> None:
+        """One gradient step down the loss of these scores."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        if self.objective.weight_clip is not None:
+            clip_weights(self._network.parameters(), self.objective.weight_clip)
+        self.balance = self.objective.next_balance(self.balance, real.detach(), fake.detach())
+        self.num_steps += 1
 
-        Returns:
-            ``train/discriminator_loss``, ``train/discriminator_accuracy`` on the batches before each step (a logit on
-            its right side; for critics and energies, a real sentence ranked above a written one) and
-            ``train/discriminator_accuracy_held_out``, the same with real sentences that are never trained on.
-        """
-        self.network.train()
-        steps = 0
-        loss_sum, right_sum = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        for first in range(0, len(fake), self.batch_size):
-            written = fake[first : first + self.batch_size]
-            real, fake_scores, penalty = self._scores(self._draw(self.real, len(written)), written)
-            loss = self.objective.discriminator_loss(real, fake_scores, self.balance) + penalty
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            if self.objective.weight_clip is not None:
-                clip_weights(self.network.parameters(), self.objective.weight_clip)
-            real, fake_scores = real.detach(), fake_scores.detach()
-            self.balance = self.objective.next_balance(self.balance, real, fake_scores)
-            loss_sum += loss.detach()
-            right_sum += self._accuracy(real, fake_scores)
-            steps += 1
-            self.num_steps += 1
-        metrics = {
-            "train/discriminator_loss": float(loss_sum) / steps,
-            "train/discriminator_accuracy": float(right_sum) / steps,
-        }
-        if len(self.held_out):
-            with torch.no_grad():
-                self.network.eval()
-                written = fake[: self.batch_size]
-                real, fake_scores, _ = self._scores(self._draw(self.held_out, len(written)), written)
-                metrics["train/discriminator_accuracy_held_out"] = float(self._accuracy(real, fake_scores))
-        if self.balance is not None:
-            metrics["train/balance"] = self.balance
-        return metrics
-
-    def rewards(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """(N, T) tokens and (N,) lengths to rewards (N,)."""
-        return self.objective.reward(self.network.score(tokens, lengths))
-
-    @torch.no_grad()
-    def prefix_rewards(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """(N, T) rewards of every prefix."""
-        self.network.eval()
-        return self.objective.reward(self.network.prefixes(tokens, lengths))
-
-    def _draw(self, sentences: TokenSequences, n: int) -> TokenSequences:
-        return sentences[torch.randint(len(sentences), (n,), generator=self.generator).numpy()]
-
-    def _scores(self, real: TokenSequences, fake: TokenSequences) -> tuple[Tensor, Tensor, Tensor | float]:
-        """Scores of both kinds and the gradient penalty; one pass through the network, for it is faster."""
-        n = len(real)
-        tokens = torch.cat([torch.as_tensor(s.tokens, device=self.device) for s in (real, fake)])
-        lengths = torch.cat([torch.as_tensor(s.lengths, device=self.device) for s in (real, fake)])
-        if self.every_prefix:
-            scores = self.network.prefixes(tokens, lengths)
-            mask = torch.arange(tokens.shape[1], device=self.device) < lengths[:, None]
-            return scores[:n][mask[:n]], scores[n:][mask[n:]], 0.0
-        embedded = self.network.embed(tokens)
-        scores = self.network.judge(embedded, lengths)
-        penalty: Tensor | float = 0.0
-        if self.objective.penalty_weight and self.network.training:
-            longer = torch.maximum(lengths[:n], lengths[n:])
-            penalty = self.objective.penalty_weight * gradient_penalty(
-                lambda z: self.network.judge(z, longer), embedded[:n], embedded[n:]
-            )
-        return scores[:n], scores[n:], penalty
-
-    def _accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
+    def accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The share told right: a logit on its side; for critics and energies, a real sample ranked above another."""
         if self.objective.kind == "logit":
             return ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
         ranked = real[:, None] < fake if self.objective.kind == "energy" else real[:, None] > fake
         return ranked.float().mean()
 
     def state_dict(self) -> dict[str, Any]:
+        """Network, optimizer and counts."""
         return {
-            "network": self.network.state_dict(),
+            "network": self._network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "balance": self.balance,
             "num_steps": self.num_steps,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
+        """Go on from there."""
+        self._network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.balance = state["balance"]
         self.num_steps = state["num_steps"]
+
+
+def fitting_objective(objective_name: str, discriminator: str, is_energy: bool) -> Objective:
+    """The objective, if the discriminator's scores are what it takes.
+
+    Raises:
+        UserError: energies for an objective of logits, or the other way round.
+    """
+    made = objective(objective_name)
+    if (made.kind == "energy") != is_energy:
+        raise UserError(
+            f"objective {objective_name!r} and discriminator {discriminator!r} do not fit; "
+            "ebgan and began need 'autoencoder', the others cannot use it"
+        )
+    return made

@@ -270,23 +270,35 @@ class Agent(ABC):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the agent to a file: JSON and safetensors in a zip. A path without an ending gets ``.zip``."""
-        path = _zipped(path)
-        tree = {"agent": type(self).__name__, "options": self.hyperparameters, "state": self.state_dict()}
+        path = zipped(path)
+        plain = (
+            str,
+            int,
+            float,
+            list,
+            tuple,
+            dict,
+            type(None),
+        )  # what else was given, demonstrations say, is not needed to predict
+        options = {name: value for name, value in self.hyperparameters.items() if isinstance(value, plain)}
+        tree = {"agent": type(self).__name__, "options": options, "state": self.state_dict()}
         archive.write(path, tree)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], env: Environment, device: str = "auto") -> Self:
+    def load(cls, path: str | os.PathLike[str], env: Environment, device: str = "auto", **options: Any) -> Self:
         """The agent of a file, in an environment like the one it learned in.
+
+        ``options`` are changed, or are what a file does not hold: demonstrations or an expert.
 
         Raises:
             UserError: not a saved agent of this class, damaged, or of other spaces.
         """
-        path = _zipped(path)
+        path = zipped(path)
         tree = archive.read(path)
         if not isinstance(tree, dict) or tree.get("agent") != cls.__name__:
             found = tree.get("agent") if isinstance(tree, dict) else None
             raise UserError(f"{path} holds {found or 'no agent'}, not {cls.__name__}")
-        agent = cls(env, **{**tree["options"], "device": device})
+        agent = cls(env, **{**tree["options"], **options, "device": device})
         agent.load_state_dict(tree["state"])
         return agent
 
@@ -360,7 +372,7 @@ class Agent(ABC):
         return int(torch.randint(2**31 - 1, (), generator=self.generator))
 
 
-def _zipped(path: str | os.PathLike[str]) -> Path:
+def zipped(path: str | os.PathLike[str]) -> Path:
     """The path, with ``.zip`` where it has no ending."""
     path = Path(path)
     return path if path.suffix else path.with_suffix(".zip")

@@ -19,13 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lhy_rl.agents.adversary import Adversary
 from lhy_rl.agents.base import Metrics
 from lhy_rl.agents.credit import monte_carlo_credit
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.options import check, positive
 from lhy_rl.agents.reinforce import Reinforce, mean_and_std
 from lhy_rl.agents.rollout import Episodes
+from lhy_rl.agents.sentence_adversary import SentenceAdversary
 from lhy_rl.errors import UserError, suggest
 from lhy_rl.functional.returns import generalized_advantages
 from lhy_rl.nn.decoding import sample
@@ -101,7 +101,7 @@ class SeqGAN(Reinforce):
         self.discriminator_steps = discriminator_steps
         self.discriminator_pretrain_steps = discriminator_pretrain_steps
         with self.randomness():
-            self.adversary = Adversary(
+            self.adversary = SentenceAdversary(
                 self.task,
                 discriminator,
                 objective,

@@ -18,7 +18,7 @@ from lhy_rl.errors import UserError
 from lhy_rl.nn.fast_actor import FastActor, fast_actor
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import State
-from lhy_rl.protocols import Snapshot
+from lhy_rl.protocols import Phased, Snapshot
 from lhy_rl.trees import map_tree
 
 Actor = Callable[[int, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
@@ -40,6 +40,8 @@ class Steps:
         legal: (T, B, A) bool, where the environment says which actions are.
         state: The policy's memory before the first step.
         cut: (step, instance, observation) of truncated episodes whose last observation is not in ``obs``.
+        seen: (T + 1, B, ...) numpy arrays, the observations as the environment gave them; where asked for.
+        last: (step, instance, observation) of all episodes whose last observation is not in ``seen``; where asked for.
     """
 
     obs: Any
@@ -52,6 +54,8 @@ class Steps:
     legal: Tensor | None
     state: State
     cut: list[tuple[int, int, Any]] = field(default_factory=list)
+    seen: Any = None
+    last: list[tuple[int, int, Any]] = field(default_factory=list)
 
 
 class Collector:
@@ -63,6 +67,7 @@ class Collector:
         generator: Owner of the policy's draws.
         seed: Of the environment's first reset.
         normalizer: Of observations and rewards.
+        whole: Keep what a judge of transitions needs, too: ``seen`` and ``last`` of :class:`Steps`.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Collector:
         generator: torch.Generator,
         seed: int,
         normalizer: Normalizer,
+        whole: bool = False,
     ) -> None:
         mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if mode is AutoresetMode.DISABLED:
@@ -79,6 +85,7 @@ class Collector:
         self.env, self.policy, self.generator, self.seed = env, policy, generator, seed
         self.next_step = mode is AutoresetMode.NEXT_STEP
         self.normalizer = normalizer
+        self.whole = whole
         self.masks = LegalActions(env.single_action_space, env.num_envs)
         self.returns, self.lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
         self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
@@ -92,6 +99,8 @@ class Collector:
 
     def begin(self) -> None:
         """Reset every instance."""
+        if isinstance(self.env.unwrapped, Phased):
+            self.env.unwrapped.stagger()
         self.obs, infos = self.env.reset(seed=self.seed)
         self.legal = self._legal(infos)
         self.start, self.ended = np.ones_like(self.start), np.zeros_like(self.ended)
@@ -120,9 +129,14 @@ class Collector:
         act = self._actor(self.policy.actor.noise((n_steps, b), self.generator, device))
         actions: list[np.ndarray] = []
         cut: list[tuple[int, int, Any]] = []
+        last: list[tuple[int, int, Any]] = []
+        normalized = self.whole and self.normalizer.observed is not None
+        seen = map_tree(np.empty_like, obs_tb) if normalized else obs_tb
         first_state, t = self.state, 0
         while t < n_steps:  # hot
             self._observe(obs_tb, t)
+            if normalized:
+                map_tree(lambda buffer, x, t=t: buffer.__setitem__(t, x), seen, self.obs)
             if legal is not None:
                 assert self.legal is not None, "the environment gave an action_mask and now does not"
                 legal[t] = self.masks.checked(self.legal, ~self.ended, self.steps_done + t)
@@ -136,12 +150,16 @@ class Collector:
                 start[t + 1] = done[t]
                 if truncated[t].any():
                     cut += self._cut(t, np.flatnonzero(truncated[t] & ~terminated[t]), infos)
+                if self.whole and done[t].any():
+                    last += [(t, i, _one(infos["final_obs"], i)) for i in np.flatnonzero(done[t]).tolist()]
             if legal is not None:
                 self.legal = self._legal(infos)
             t += 1
             if on_step is not None and not on_step():
                 break
         self._observe(obs_tb, t)
+        if normalized:
+            map_tree(lambda buffer, x: buffer.__setitem__(t, x), seen, self.obs)
         if self.fast is not None:
             self.state = (*self.fast.state, *self.policy.split_state(self.state)[1])
         self.start, self.ended = start[t].copy(), self.ended.copy()
@@ -168,6 +186,8 @@ class Collector:
             None if legal is None else tensor(legal[:t]),
             first_state,
             cut,
+            map_tree(lambda x: x[: t + 1], seen) if self.whole else None,
+            last,
         )
 
     def _actor(self, noise: Tensor) -> Actor:

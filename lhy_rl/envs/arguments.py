@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from numbers import Integral
+from numbers import Integral, Real
 
 from gymnasium.vector import AutoresetMode
 
@@ -17,6 +17,13 @@ def integer(name: str, value: object, least: int, most: int | None = None) -> in
         allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise UserError(f"{name}={value!r} is not allowed; must be a whole number {allowed}")
     return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def share(name: str, value: object, most: float = 1.0) -> float:
+    """The value as a float, if it is a number from 0 to ``most``."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= most:
+        raise UserError(f"{name}={value!r} is not allowed; must be a number from 0 to {most:g}")
+    return float(value)
 
 
 def choice(name: str, value: object, allowed: Iterable[str]) -> str:

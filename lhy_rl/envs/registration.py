@@ -78,11 +78,43 @@ TABLE: tuple[Row, ...] = (
         "catch a falling ball, seen in pixels, anywhere on a larger canvas",
         small={"field": 7},
     ),
+    Row(
+        "lhy_rl/Gridworld-v0",
+        "lhy_rl.envs.grid.gridworld:GridworldEnv",
+        "lhy_rl.envs.grid.gridworld:Gridworld",
+        "regions of a grid, each with its reward; all tables known, for inverse reinforcement learning",
+        small={"size": 4},
+    ),
+    Row(
+        "lhy_rl/Objectworld-v0",
+        "lhy_rl.envs.grid.objectworld:ObjectworldEnv",
+        "lhy_rl.envs.grid.objectworld:Objectworld",
+        "a grid whose reward lies between coloured objects; all tables known, for inverse reinforcement learning",
+        small={"size": 5, "num_objects": 4},
+    ),
+    Row(
+        "lhy_rl/DriveCorridor-v0",
+        "lhy_rl.envs.drive.corridor:DriveCorridorEnv",
+        "lhy_rl.envs.drive.corridor:DriveCorridor",
+        "steer along a winding road, where a clone's small errors grow and an expert can be asked",
+        small={"horizon": 6},
+    ),
 )
+
+WRAPPED: dict[str, tuple[str, str]] = {
+    "lhy_rl/FixedHorizon-v0": (
+        "lhy_rl.envs.wrappers.fixed_horizon:make_single",
+        "lhy_rl.envs.wrappers.fixed_horizon:make_vector",
+    ),
+}
+"""Ids that put a wrapper around any environment, so that a configuration can name it: functions of the two views."""
 
 
 def register() -> None:
     """Make the ids known to Gymnasium; once is enough, more does no harm."""
+    for wrapped, (single, batched) in WRAPPED.items():
+        if wrapped not in gymnasium.registry:
+            gymnasium.register(wrapped, entry_point=single, vector_entry_point=batched)
     for row in TABLE:
         if row.id not in gymnasium.registry:
             gymnasium.register(row.id, entry_point=row.single, vector_entry_point=row.batched, kwargs=dict(row.kwargs))

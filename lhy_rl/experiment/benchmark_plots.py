@@ -29,6 +29,7 @@ def draw(lines: list[tuple[Line, list[Curve]]], path: Path) -> None:
     from matplotlib.ticker import EngFormatter
 
     tasks = list(dict.fromkeys(line.task for line, _ in lines))
+    variants = list(dict.fromkeys(line.variant for line, _ in lines))  # the same colour for each, whatever the task
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(3.3 * len(tasks), 6.0), 5.6))
         axes = figure.subplots(2, len(tasks), squeeze=False, sharey="col")
@@ -36,8 +37,9 @@ def draw(lines: list[tuple[Line, list[Curve]]], path: Path) -> None:
             mine = [(line, curves) for line, curves in lines if line.task == task]
             for down, (what, label) in enumerate(AXES):
                 ax = axes[down, column]
-                for i, (line, curves) in enumerate(mine):
-                    _curve(ax, curves, what, COLOURS[i % len(COLOURS)], line.variant)
+                for line, curves in mine:
+                    colour = COLOURS[variants.index(line.variant) % len(COLOURS)]
+                    _curve(ax, curves, what, colour, line.variant)
                 for threshold in {line.threshold for line, _ in mine if line.threshold is not None}:
                     ax.axhline(threshold, color=GREY, linewidth=1, linestyle="--", zorder=1)
                 ax.set_xlabel(label)
@@ -48,7 +50,7 @@ def draw(lines: list[tuple[Line, list[Curve]]], path: Path) -> None:
             figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
         else:
             for ax in axes[1]:
-                ax.legend(fontsize=7.5, loc="best")
+                ax.legend(fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.22))
         for row in axes:
             row[0].set_ylabel("mean return")
         path.parent.mkdir(parents=True, exist_ok=True)

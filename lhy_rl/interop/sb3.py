@@ -139,5 +139,6 @@ def _row(infos: dict[str, Any], i: int) -> dict[str, Any]:
             continue
         mask = infos.get(f"_{key}")
         if mask is None or mask[i]:
-            result[key] = _row(value, i) if isinstance(value, dict) else value[i]
+            one = _row(value, i) if isinstance(value, dict) else value[i]
+            result[key] = bool(one) if isinstance(one, np.bool_) else one
     return result

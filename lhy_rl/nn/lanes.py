@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-
 FEWEST = 5  # lanes; torch's LSTM takes longer for the gradient of 3 or 4 (H=256, on a CPU)
 
 

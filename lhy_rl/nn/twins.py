@@ -40,7 +40,7 @@ class Twins:
     @classmethod
     def of(cls, policy: ActorCritic) -> Twins | None:
         """None where the policy is another."""
-        fits = policy.critic_trunk is not None and all(map(_small, (policy.trunk, policy.critic_trunk)))
+        fits = policy.critic_trunk is not None and all(map(small, (policy.trunk, policy.critic_trunk)))
         return cls(policy) if fits and type(policy.actor) in (CategoricalHead, GaussianHead) else None
 
     @torch.no_grad()
@@ -91,7 +91,7 @@ class Twins:
         return [grads[place] for place in self.places]
 
 
-def _small(trunk: Trunk) -> bool:
+def small(trunk: Trunk) -> bool:
     """Whether a trunk is tanh layers and nothing else."""
     return (
         trunk.core is None

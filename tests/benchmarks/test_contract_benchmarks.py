@@ -6,12 +6,11 @@ import sys
 
 import pytest
 
-from benchmarks.control_sb3 import PEER, ZOO
+from benchmarks.control_sb3 import PEER, ZOO, our_entries
 from benchmarks.harness import RESULTS, Row, alternate, interval, load, save, summarize
 from benchmarks.tables import ROOT
 from lhy_rl.errors import UserError
 from lhy_rl.experiment import config
-from lhy_rl.experiment.definition import find
 from lhy_rl.experiment.markdown import rewritten
 from lhy_rl.experiment.places import documents
 from lhy_rl.experiment.results import ratio
@@ -62,10 +61,18 @@ def test_control_beside_sb3(tmp_path):
         assert faster > 0
 
 
+def test_inverse_reinforcement_learning(tmp_path):
+    rows = {(row.agent, row.variant, row.metric): row.value for row in quick("irl", tmp_path)}
+    assert rows["maxent_irl", "exact, soft expert", "occupancy gap"] < 1e-3
+    ours, clones = (rows[agent, "100 paths", "return behind walls"] for agent in ("maxent_irl", "clone"))
+    assert ours > 0.9 > clones
+    for method in ("perceptron", "max_margin"):
+        assert rows["irl", method, "least margin"] > 0 and rows["irl", method, "feature gap"] < 0.1
+    assert 0 < rows["irl", "perceptron", "mistakes"] <= rows["irl", "perceptron", "mistakes allowed"]
+
+
 def test_the_zoos_tasks_are_those_of_the_benchmark():
-    (control,) = find(["control"])
-    ours = [entry for entry in control.entries if entry.config.startswith("ppo/") and not entry.overrides]
-    assert {config.load(entry.config).values["env"]["id"] for entry in ours} == set(ZOO)
+    assert {config.load(entry.config).values["env"]["id"] for entry in our_entries()} == set(ZOO)
 
 
 def test_a_ratio_is_of_interquartile_means():

@@ -39,6 +39,7 @@ def batch(row: Row, n: int, **kwargs: Any) -> Any:
 def test_sb3_check_env(row: Row) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "The minimal resolution for an image")  # of SB3's own network, not of ours
         check_env(gymnasium.make(row.id, **row.small).unwrapped)
 
 
@@ -50,7 +51,7 @@ def test_ppo_trains(row: Row) -> None:
     model.learn(2000)
     assert model.num_timesteps == 2000 and len(model.ep_info_buffer) > 0
     lengths = [episode["l"] for episode in model.ep_info_buffer]
-    assert max(lengths) <= (row.small["max_length"] if is_text(row) else 12)
+    assert max(lengths) <= (row.small["max_length"] if is_text(row) else 50)
     assert any(not np.array_equal(a, b.detach()) for a, b in zip(before, model.policy.parameters(), strict=True))
     mean, _ = evaluate_policy(model, env, n_eval_episodes=4)
     assert np.isfinite(mean)

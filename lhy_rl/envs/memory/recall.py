@@ -82,6 +82,11 @@ class Recall(BatchedEnv):
     def final_info(self, state: State) -> dict[str, Any]:
         return {"accuracy": state["right"] / state["questions"]}
 
+    def expert_action(self) -> np.ndarray:
+        """(B,) the right actions in the present states, 0 where nothing is asked; see ``ScriptedExpert``."""
+        answer: np.ndarray = np.maximum(self.answer(self.snapshot()["state"]), 0)
+        return answer.astype(np.int64)
+
     def seen(self, state: State, place: np.ndarray) -> np.ndarray:
         """(B,) the symbols at these places."""
         symbols = state["symbols"]

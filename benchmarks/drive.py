@@ -1,0 +1,191 @@
+"""Cloning and DAgger from pixels on DriveCorridor: regret against the horizon, at equal labels and gradient steps.
+
+The regret is the number of steps beside the road; the expert's is 0. Cloning learns whole drives of the expert (their
+first steps, where a drive has more than there are labels), DAgger asks from the first step on. Both have the small
+CNN, and are judged by the same drives. Below: a GRU that clones the scripted expert of RepeatPrevious.
+
+    python -m benchmarks.drive [--quick]
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import matplotlib
+import numpy as np
+import torch
+
+import lhy_rl  # noqa: F401  (registers the environments)
+from benchmarks.harness import Row, arguments, progress, save, summarize
+from lhy_rl.agents import BC, DAgger
+from lhy_rl.data.demonstrations import Demonstrations, Episode
+from lhy_rl.experiment.episodes import play
+
+DRIVE, RECALL = "lhy_rl/DriveCorridor-v0", "lhy_rl/RepeatPrevious-v0"
+HORIZONS = (25, 50, 100, 200, 400)
+BUDGETS = (400, 40)  # labels: enough for DAgger, and so few that it errs
+ROUNDS, GRADIENT_STEPS, BATCH, DRIVES = 10, 400, 32, 200
+SHARED: dict[str, Any] = {"encoder": "cnn_small", "learning_rate": 1e-3, "batch_size": BATCH}
+METRICS = ("regret", "never off", "on road at end")
+SLOPES = {"bc": "wanted: at least 1.5", "dagger": "wanted: at most 1.2"}
+
+
+def make(env_id: str, num_envs: int, **options: Any) -> Any:
+    """A vector environment that resets in the same step."""
+    return gymnasium.make_vec(env_id, num_envs=num_envs, autoreset_mode="SameStep", **options)
+
+
+def shown(env_id: str, episodes: int, seed: int, **options: Any) -> Demonstrations:
+    """Episodes of the environment's scripted expert, all of equal length."""
+    envs = make(env_id, episodes, **options)
+    obs, _ = envs.reset(seed=seed)
+    seen, acted, earned, over = [obs], [], [], np.zeros(episodes, bool)
+    while not over.all():
+        acted.append(envs.unwrapped.expert_action())
+        obs, rewards, terminated, _, infos = envs.step(acted[-1])
+        over = terminated
+        seen.append(np.stack(list(infos["final_obs"])) if over.all() else obs)
+        earned.append(rewards)
+    parts = zip(np.stack(seen, 1), np.stack(acted, 1), np.stack(earned, 1), strict=True)
+    made = [Episode(o, a, r, terminated=True, truncated=False) for o, a, r in parts]
+    return Demonstrations(made, envs.single_observation_space, envs.single_action_space, {"env_id": env_id})
+
+
+def drives(agent: Any, horizon: int, count: int) -> tuple[float, float, float]:
+    """Regret, and the shares of drives that never left the road, and that ended on it."""
+    envs = make(DRIVE, count, horizon=horizon)
+    obs, _ = envs.reset(seed=10_000)
+    total = np.zeros(count)
+    for _ in range(horizon):
+        actions, _ = agent.predict(obs, deterministic=True)
+        obs, rewards, *_ = envs.step(actions)
+        total += rewards
+    return float(-total.mean()), float((total == 0).mean()), float((rewards == 0).mean())
+
+
+def clone(labels: int, horizon: int, steps: int, seed: int) -> Any:
+    """Behaviour cloning from so many labels."""
+    length = min(horizon, labels)
+    demonstrations = shown(DRIVE, labels // length, 1000 + seed, horizon=length)
+    options = {"demonstrations": demonstrations, "held_out": 0, "gradient_steps": steps // ROUNDS}
+    return BC(make(DRIVE, 1, horizon=horizon), seed=seed, **options, **SHARED).learn(steps * min(BATCH, labels))
+
+
+def aggregate(labels: int, horizon: int, steps: int, seed: int) -> Any:
+    """DAgger, asking for so many labels."""
+    options = {"n_steps": labels // ROUNDS // 4, "gradient_steps": steps // ROUNDS, "max_labels": labels}
+    agent = DAgger(make(DRIVE, 4, horizon=horizon), expert="scripted", seed=seed, **options, **SHARED)
+    return agent.learn(10 * labels)
+
+
+AGENTS: dict[str, Callable[[int, int, int, int], Any]] = {"bc": clone, "dagger": aggregate}
+
+
+def recall(steps: int, seed: int, core: str | None) -> float:
+    """The return of a policy that cloned RepeatPrevious's expert, 1 at best."""
+    demonstrations = shown(RECALL, 40, 1000 + seed)
+    agent = BC(make(RECALL, 1), demonstrations=demonstrations, core=core, batch_size=256, learning_rate=0.01, seed=seed)
+    agent.learn(steps * 256)
+    envs = make(RECALL, 50)
+
+    def predict(obs: Any, state: Any, start: np.ndarray, legal: Any) -> tuple[np.ndarray, Any]:
+        return agent.predict(obs, state, start, deterministic=True)
+
+    return float(play(predict, envs, 50, 10_000)[0].mean())
+
+
+def measure(quick: bool, seeds: int) -> list[Row]:
+    """All rows."""
+    horizons = (10, 40) if quick else HORIZONS
+    budgets = (40,) if quick else BUDGETS
+    steps, count = (60, 20) if quick else (GRADIENT_STEPS, DRIVES)
+    rows: list[Row] = []
+    with progress(len(AGENTS) * len(horizons) * len(budgets) * seeds + 2 * seeds, "drive") as advance:
+        for labels in budgets:
+            for name, train in AGENTS.items():
+                regrets = []
+                for horizon in horizons:
+                    begun, found = time.process_time(), []
+                    for seed in range(seeds):
+                        found.append(drives(train(labels, horizon, steps, seed), horizon, count))
+                        advance(f"{name} {labels} labels, horizon {horizon}")
+                    seconds = (time.process_time() - begun) / seeds
+                    task, variant = f"DriveCorridor, horizon {horizon}", f"{labels} labels, cnn_small"
+                    for metric, values in zip(METRICS, np.array(found).T.tolist(), strict=True):
+                        rows.append(summarize(task, name, variant, metric, values, steps, seconds))
+                    regrets.append([values[0] for values in found])
+                rows += slope(name, labels, horizons, np.array(regrets))
+        for core in ("gru", None):
+            begun, returns = time.process_time(), []
+            for seed in range(seeds):
+                returns.append(recall(20 if quick else 400, seed, core))
+                advance(f"RepeatPrevious, {core}")
+            seconds = (time.process_time() - begun) / seeds
+            rows.append(
+                summarize("RepeatPrevious, easy", "bc", f"core {core}", "return", returns, 400, seconds, "expert: 1")
+            )
+    return rows
+
+
+def slope(name: str, labels: int, horizons: tuple[int, ...], regrets: np.ndarray) -> list[Row]:
+    """Of log regret against log horizon, the regrets (horizons, seeds) resampled by seed; none where one is 0."""
+    rng, n = np.random.default_rng(0), regrets.shape[1]
+    means = [regrets.mean(1), *(regrets[:, rng.integers(n, size=n)].mean(1) for _ in range(1000))]
+    slopes = [np.polyfit(np.log(horizons), np.log(m), 1)[0] for m in means if (m > 0).all()]
+    if not (means[0] > 0).all():
+        return []
+    low, high = np.quantile(slopes, [0.025, 0.975])
+    value = float(slopes[0])
+    task, variant = "DriveCorridor, all horizons", f"{labels} labels, cnn_small"
+    bounds = min(float(low), value), max(float(high), value)
+    return [Row(task, name, variant, "slope of regret", value, *bounds, n, None, None, SLOPES[name])]
+
+
+def draw(rows: list[Row], path: Path) -> None:
+    """Regret against the horizon on log axes, and how many drives never leave the road."""
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+    colours = {"bc": "#d55e00", "dagger": "#0072b2"}
+    variants = list(dict.fromkeys(row.variant for row in rows if row.metric == "regret"))
+    for axis, metric in zip(axes, ("regret", "on road at end"), strict=True):
+        for name, colour in colours.items():
+            for variant, style in zip(variants, ("-", "--"), strict=False):
+                chosen = [r for r in rows if (r.agent, r.variant, r.metric) == (name, variant, metric)]
+                x = [int(row.task.rpartition(" ")[2]) for row in chosen]
+                y = np.array([row.value for row in chosen])
+                if metric == "regret":
+                    y = np.where(y > 0, y, np.nan)
+                label = f"{name}, {variant.partition(',')[0]}"
+                axis.plot(x, y, style, color=colour, marker="o", markersize=4, label=label)
+        axis.set_xscale("log")
+        axis.set_xlabel("horizon (steps)")
+        said = (
+            "steps beside the road (none: not drawn)" if metric == "regret" else "share of drives that end on the road"
+        )
+        axis.set_title(said, fontsize=9)
+    axes[0].set_yscale("log")
+    axes[0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Measure, save, draw."""
+    options = arguments(__doc__)
+    torch.set_num_threads(1)
+    rows = measure(options.quick, min(options.seeds, 2) if options.quick else options.seeds)
+    save("drive", rows, options.output)
+    draw(rows, options.output / "drive.png")
+    for row in rows:
+        print(f"{row.task:28s} {row.agent:7s} {row.variant:22s} {row.value:9.3f} {row.metric}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""Generative adversarial imitation: the policy is a generator, and a discriminator is its reward (Ho & Ermon 2016).
+
+    discriminator   tells the expert's steps from the policy's, under an objective chosen by name
+    reward          what the discriminator's score is worth, under a form chosen by name
+    generator       PPO or A2C, which maximises the sum of the learned rewards; the task's are never looked at
+
+A reward of one sign pays for living on (all positive) or for ending soon (all negative) whatever the expert did.
+So an episode that the task ended goes on in an absorbing state (Kostrikov et al. 2019), the expert's and the policy's:
+the discriminator sees it, with a mark, and the return behind an end is the learned r_abs / (1 - gamma) instead of 0.
+Time limits absorb nothing; there the critic's value stands, as everywhere.
+
+Use it where there are few demonstrations and the environment can be played; with many demonstrations or none of it,
+``bc``.
+
+In work: with ten demonstrations it does not yet balance a fixed-horizon CartPole in 100,000 steps.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lhy_rl import archive
+from lhy_rl.agents.a2c import A2C
+from lhy_rl.agents.base import Metrics, zipped
+from lhy_rl.agents.environments import Environment
+from lhy_rl.agents.normalize import Normalizer
+from lhy_rl.agents.on_policy import Batch
+from lhy_rl.agents.options import check, positive
+from lhy_rl.agents.ppo import PPO
+from lhy_rl.agents.steps import Steps
+from lhy_rl.agents.transition_adversary import Expert, TransitionAdversary
+from lhy_rl.data import spaces
+from lhy_rl.data.demonstrations import Transitions
+from lhy_rl.errors import UserError, suggest
+from lhy_rl.functional.learned_rewards import absorbing_value
+from lhy_rl.nn.learned_reward import LearnedRewardNet
+from lhy_rl.nn.transition_discriminators import DiscriminatorOptions, make_discriminator
+from lhy_rl.trees import map_tree
+
+GENERATORS = {"ppo": PPO, "a2c": A2C}
+
+
+class GAIL(PPO):
+    """Adversarial imitation of demonstrations. A timestep is an environment step.
+
+    Args:
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable.
+        demonstrations: A ``Demonstrations`` object, a shipped name, a Minari dataset's id or folder, or an .npz.
+        trajectories: Take the first so many; null takes all.
+        every: Take each so-manieth step only, from a drawn place on, as the paper does to make it hard.
+        generator: ``ppo``, or ``a2c``, which takes one step a round and of the PPO options only those of ``a2c``.
+        objective: ``gan``, ``gan_saturating``, ``lsgan``, ``wgan``, ``wgan_gp``, ``ebgan`` or ``began``.
+        reward: Of a logit: ``gail`` (-log(1 - D), positive), ``log_d`` (log D, negative), ``logit`` (either sign),
+            ``probability`` (D), ``fairl`` (-s e^s); or ``objective`` for the objective's own.
+        absorbing: Go on in an absorbing state where the task ends an episode. Without it the sign of the reward
+            decides whether living or dying is favoured.
+        discriminator: ``mlp``, ``cnn``, ``autoencoder`` (for ebgan and began), or ``auto`` for what fits.
+        discriminator_inputs: What it sees: ``state``, ``state_action``, ``state_next_state`` or
+            ``state_action_next_state``. Without actions demonstrations may come without them, too.
+        discriminator_learning_rate: Adam's. Raise it when the policy fools it (accuracy 0.5) and is bad all the same.
+        discriminator_batch_size: The expert's steps, and as many of the policy's, a gradient step.
+        discriminator_steps: Gradient steps a round. More follows the policy closer and overfits few demonstrations.
+        discriminator_hidden_size: Width of its layers.
+        discriminator_layers: How many.
+        discriminator_activation: Between them.
+        discriminator_dropout: Share of their outputs dropped in training.
+        discriminator_weight_decay: Pull on its weights.
+        gradient_penalty: Weight of the penalty that keeps its slope near 1 between the expert's steps and the policy's.
+        spectral_norm: Divide its weights by their largest singular values; it is then 1-Lipschitz.
+        replay: Rounds of the policy's steps that it learns from; 1 takes the newest only.
+        normalize_rewards: Divide learned rewards by the standard deviation of their discounted return.
+        **ppo: Options of ``ppo``, and of every agent. Short rounds (``n_steps`` times ``num_envs`` of about 256) learn
+            from far fewer steps than long ones.
+
+    Logs what ``ppo`` logs (``rollout/ep_rew_mean`` is the task's own return, which nothing is learned from) and
+    ``rollout/learned_reward_mean``, ``train/discriminator_loss``, ``train/discriminator_accuracy``,
+    ``train/gradient_penalty``, ``train/absorbing_reward``.
+    """
+
+    judges = True
+    discriminator_kinds: tuple[str, ...] = ("auto", "mlp", "cnn", "autoencoder")
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        demonstrations: Any = None,
+        trajectories: int | None = None,
+        every: int = 1,
+        generator: str = "ppo",
+        objective: str = "gan",
+        reward: str = "logit",
+        absorbing: bool = True,
+        discriminator: str = "auto",
+        discriminator_inputs: str = "state_action",
+        discriminator_learning_rate: float = 1e-3,
+        discriminator_batch_size: int = 128,
+        discriminator_steps: int = 8,
+        discriminator_hidden_size: int = 64,
+        discriminator_layers: int = 2,
+        discriminator_activation: str = "tanh",
+        discriminator_dropout: float = 0.0,
+        discriminator_weight_decay: float = 0.0,
+        gradient_penalty: float = 1.0,
+        spectral_norm: bool = False,
+        replay: int = 4,
+        normalize_rewards: bool = True,
+        n_steps: int = 32,
+        **ppo: Any,
+    ) -> None:
+        positive(discriminator_learning_rate=discriminator_learning_rate)
+        check(every=(every, 1), replay=(replay, 1), gradient_penalty=(gradient_penalty, 0))
+        check(
+            discriminator_batch_size=(discriminator_batch_size, 1),
+            discriminator_steps=(discriminator_steps, 0),
+            discriminator_hidden_size=(discriminator_hidden_size, 1),
+            discriminator_layers=(discriminator_layers, 0),
+            discriminator_dropout=(discriminator_dropout, 0, 0.99),
+            discriminator_weight_decay=(discriminator_weight_decay, 0),
+        )
+        if generator not in GENERATORS:
+            raise suggest(generator, GENERATORS, "generator")
+        if discriminator not in self.discriminator_kinds:
+            raise suggest(discriminator, self.discriminator_kinds, "discriminator")
+        self.solver: Any = GENERATORS[generator]
+        super().__init__(env, n_steps=n_steps, **ppo)
+        if absorbing and self.gamma >= 1:
+            raise UserError("gamma is 1; an absorbing state has a value below 1 only (gamma 0.99, or absorbing false)")
+        if not isinstance(demonstrations, str | os.PathLike | None):
+            self.hyperparameters = {**self.hyperparameters, "demonstrations": None}  # a file keeps no demonstrations
+        self.absorbing = absorbing
+        self.discriminator_steps = discriminator_steps
+        space = self.env.single_observation_space
+        options = DiscriminatorOptions(
+            discriminator_inputs,
+            discriminator_hidden_size,
+            discriminator_layers,
+            discriminator_activation,
+            discriminator_dropout,
+            spectral_norm,
+            absorbing,
+            self.gamma,
+        )
+        with self.randomness():
+            discriminator, network = make_discriminator(
+                discriminator, space, self.env.single_action_space, self.mended(options), objective
+            )
+            self.adversary = TransitionAdversary(
+                network.to(self.device),
+                discriminator,
+                objective,
+                self.generator,
+                self.device,
+                expert=self._expert(demonstrations, trajectories, every),
+                reward=reward if objective in ("gan", "gan_saturating") else "objective",
+                batch_size=discriminator_batch_size,
+                penalty=gradient_penalty,
+                replay=replay,
+                learning_rate=discriminator_learning_rate,
+                weight_decay=discriminator_weight_decay,
+            )
+        self.scale = Normalizer(space, self.env.num_envs, self.gamma, rewarded=normalize_rewards)
+
+    def mended(self, options: DiscriminatorOptions) -> DiscriminatorOptions:
+        """The options as a subclass wants them."""
+        return options
+
+    def _expert(self, demonstrations: Any, trajectories: int | None, every: int) -> Expert | None:
+        if demonstrations is None:
+            return None
+        from lhy_rl.interop.demonstrations import load_demonstrations
+
+        found = load_demonstrations(demonstrations, self.env)
+        return Expert.of(found if trajectories is None else found.take(trajectories), every, self.seed)
+
+    # ------------------------------------------------------------------ the generator
+    def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
+        return cast(torch.optim.Optimizer, self.solver.make_optimizer(self, epsilon))
+
+    def improve(self, batch: Batch) -> Metrics:
+        return cast(Metrics, self.solver.improve(self, batch))
+
+    # ------------------------------------------------------------------ the reward
+    def judge(self, steps: Steps) -> Metrics:
+        """Train the discriminator on what was played and the expert's steps, and pay what was played."""
+        if self.adversary.expert is None:
+            raise UserError(f"{type(self).__name__} has nothing to imitate; give it demonstrations")
+        played, log_prob = self.transitions(steps), self.log_prob(steps)
+        told = torch.zeros(len(played), device=self.device) if log_prob is None else log_prob
+        metrics = self.adversary.update(played, told, self.discriminator_steps, self.expert_log_prob)
+        rewards = torch.zeros_like(steps.rewards)
+        rewards[steps.valid] = self.adversary.rewards(played, log_prob)
+        metrics["rollout/learned_reward_mean"] = float(rewards[steps.valid].mean())
+        if self.absorbing:
+            metrics["train/absorbing_reward"] = r = self.adversary.absorbing_reward()
+            rewards += steps.terminated * (self.gamma * absorbing_value(r, self.gamma))
+        done = (steps.terminated | steps.truncated).cpu().numpy()
+        steps.rewards = torch.as_tensor(self.scale.rewards(rewards.cpu().numpy(), done), device=self.device)
+        return metrics
+
+    def transitions(self, steps: Steps) -> Transitions:
+        """The valid steps in rows, as the environment gave and took them."""
+        valid = steps.valid.cpu().numpy()
+        obs = map_tree(lambda x: x[:-1][valid], steps.seen)
+        following = map_tree(lambda x: x[1:].copy(), steps.seen)
+        for t, i, last in steps.last:
+            map_tree(lambda x, one, t=t, i=i: x.__setitem__((t, i), one), following, last)
+        actions = self.policy.actor.for_environment(steps.actions).cpu().numpy()
+        terminated, start = steps.terminated.cpu().numpy(), steps.start[:-1].cpu().numpy()
+        rewards = steps.rewards.cpu().numpy()
+        return Transitions(
+            obs,
+            actions[valid],
+            map_tree(lambda x: x[valid], following),
+            rewards[valid],
+            terminated[valid],
+            start[valid],
+        )
+
+    def log_prob(self, steps: Steps) -> Tensor | None:
+        """(N,) of the actions played, where the discriminator is told."""
+        return None
+
+    def expert_log_prob(self, which: np.ndarray) -> Tensor | None:
+        """(N,) of some of the expert's actions under the present policy, where the discriminator is told."""
+        return None
+
+    # ------------------------------------------------------------------ the reward, taken away
+    @property
+    def reward(self) -> LearnedRewardNet:
+        """What was learned, as a reward of transitions."""
+        adversary = self.adversary
+        return LearnedRewardNet(adversary.network, adversary.name, adversary.pay, self.gamma)
+
+    def save_reward(self, path: str | os.PathLike[str]) -> None:
+        """Write the reward to a file, JSON and safetensors in a zip, for ``LearnedReward`` and ``load_reward``."""
+        seen, done = self.env.single_observation_space, self.env.single_action_space
+        named = {"observation_space": spaces.to_json(seen), "action_space": spaces.to_json(done)}
+        archive.write(zipped(path), {"kind": "learned reward", **named, "reward": self.reward.tree()})
+
+    # ------------------------------------------------------------------ resume
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "adversary": self.adversary.state_dict(), "scale": self.scale.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.adversary.load_state_dict(state["adversary"])
+        self.scale.load_state_dict(state["scale"])

@@ -1,0 +1,71 @@
+"""Our PPO, paid by a reward that is being learned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.environments import Environment
+from lhy_rl.agents.on_policy import Batch
+from lhy_rl.agents.ppo import PPO
+from lhy_rl.agents.steps import Steps
+from lhy_rl.errors import UserError
+from lhy_rl.trees import map_tree
+
+if TYPE_CHECKING:
+    from lhy_rl.agents.inverse import InverseAgent
+
+
+class RewardedPPO(PPO):
+    """PPO that is paid by an inverse agent's reward instead of the environment's.
+
+    Learned rewards are divided by their standard deviation, so that no learning rate depends on their scale.
+
+    Attributes:
+        features: (T, B, F) of the steps last played; ``valid`` (T, B) which count; ``log_prob`` (T, B) of the actions.
+        absent: (B,) steps behind the ends of the episodes that the task ended in them.
+    """
+
+    def __init__(self, env: Environment, owner: InverseAgent, **options: Any) -> None:
+        if options.get("normalize_observations") or options.get("normalize_rewards"):
+            raise UserError("the reward learns from observations as they are: normalize_observations must be false")
+        super().__init__(env, **options)
+        self.owner = owner
+        self.features: Tensor | None = None
+        self.valid = torch.zeros(0)
+        self.log_prob = torch.zeros(0)
+        self.absent = torch.zeros(0)
+        self.ages = torch.zeros(self.env.num_envs, dtype=torch.long, device=self.device)
+
+    def __new__(cls, env: Any = None, owner: Any = None, **options: Any) -> RewardedPPO:
+        return super().__new__(cls, env, **options)
+
+    def appraise(self, steps: Steps) -> Batch:
+        played, count = steps.rewards.shape
+        obs = map_tree(lambda x: x[:-1].flatten(0, 1).cpu().numpy(), steps.obs)
+        done = self.policy.actor.for_environment(steps.actions.flatten(0, 1)).cpu().numpy()
+        features = self.owner.step_features(obs, done)
+        with torch.no_grad():
+            rewards = self.owner.reward(features).view(played, count)
+        steps.rewards = rewards / rewards.std().clamp(min=1e-6)
+        self.features, self.valid = features.view(played, count, -1), steps.valid
+        self._count_absent(steps)
+        batch = super().appraise(steps)
+        self.log_prob = batch.log_prob
+        return batch
+
+    def _count_absent(self, steps: Steps) -> None:
+        self.absent = torch.zeros(self.env.num_envs, device=self.device)
+        for valid, terminated, truncated in zip(steps.valid, steps.terminated, steps.truncated, strict=True):
+            self.ages += valid
+            self.absent += torch.where(terminated, (self.owner.longest - self.ages).clamp(min=0), 0)
+            self.ages[terminated | truncated] = 0
+
+    def on_step(self) -> bool:
+        self.num_timesteps += self.env.num_envs
+        self.owner.num_timesteps += self.env.num_envs
+        going = self.owner.listener.step()
+        self.owner.stopped |= not going
+        return going

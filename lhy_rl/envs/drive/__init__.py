@@ -1,0 +1,1 @@
+"""Driving, seen from the driver's seat."""

@@ -1,0 +1,59 @@
+"""A winding road without end: its direction is a sum of waves, and what a driver sees of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+LENGTHS = np.array([34.0, 21.0, 13.0])
+"""Wavelengths, in half-widths of the road."""
+
+HEIGHTS = np.array([0.40, 0.22, 0.11])
+"""Largest amplitude of each wave, radians: together they bend by at most 0.2 radians a unit."""
+
+FREQUENCIES = 2 * np.pi / LENGTHS
+GRASS, ROAD = 40, 220
+
+
+def waves(n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n, 3, 2) amplitudes and phases of n roads."""
+    heights = HEIGHTS * rng.uniform(0.5, 1.0, (n, len(HEIGHTS)))
+    return np.stack([heights, rng.uniform(0, 2 * np.pi, heights.shape)], -1)
+
+
+def direction(waves: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """(B, 3, 2) waves and (B, ...) places along the road to directions there, radians, right is positive."""
+    heights, angles = _at(waves, place)
+    result: np.ndarray = (heights * np.sin(angles)).sum(-1)
+    return result
+
+
+def ahead(waves: np.ndarray, place: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """How far the road's middle has bent to the right, (B, D), at (D,) distances ahead of (B,) places.
+
+    The integral of the direction less its value at the place, for small angles.
+    """
+    heights, there = _at(waves, place[:, None] + distance)  # (B, 1, 3), (B, D, 3)
+    _, here = _at(waves, place[:, None])
+    bend = (heights / FREQUENCIES * (np.cos(here) - np.cos(there))).sum(-1)
+    result: np.ndarray = bend - direction(waves, place)[:, None] * distance
+    return result
+
+
+def picture(middle: np.ndarray, half: float, columns: np.ndarray, pixel: float) -> np.ndarray:
+    """A strip from above, (B, H, W) uint8: as bright as its share of a pixel.
+
+    Args:
+        middle: (B, H) its middle in each row, beside the camera.
+        half: Half its width.
+        columns: (W,) the middle of each pixel.
+        pixel: Its side.
+    """
+    inside = (half + pixel / 2 - np.abs(columns - middle[..., None])) / pixel
+    grey: np.ndarray = np.rint(GRASS + (ROAD - GRASS) * np.clip(inside, 0.0, 1.0)).astype(np.uint8)
+    return grey
+
+
+def _at(waves: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The waves' heights and angles at (B, ...) places, the wave last."""
+    shape = (len(waves), *[1] * (place.ndim - 1), waves.shape[1])
+    return waves[..., 0].reshape(shape), place[..., None] * FREQUENCIES + waves[..., 1].reshape(shape)

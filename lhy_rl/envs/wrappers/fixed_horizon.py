@@ -1,0 +1,283 @@
+"""Episodes that always last H steps, so that how long one lives tells nothing.
+
+Where an episode's length depends on how well it goes, a learned reward of one sign pays for living (or dying) whatever
+the demonstrations were: GAIL reaches 500 on CartPole-v1 from demonstrations of a random policy. Here an episode that
+the task ended goes on until step H, for no reward. In CartPole the return is then how long the pole stood, as before,
+and the length tells nothing. What is seen behind the end (both ways are those of ``seals``, Gleave et al. 2020):
+
+    freeze    the observation that the episode ended with, whatever the action; any environment can
+    evolve    what the dynamics make of it, inside the observation space: the pole swings on; of Gymnasium's
+              environments the classic ones can
+
+Frozen steps teach nothing, and where episodes are short they are most: PPO with the true reward learns CartPole in
+100,000 steps when it evolves and does not when it is frozen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector.utils import iterate
+
+from lhy_rl.envs import arguments
+from lhy_rl.envs.arrays import copied
+from lhy_rl.errors import UserError
+from lhy_rl.protocols import Snapshot
+from lhy_rl.trees import map_tree
+
+AFTER = ("freeze", "evolve")
+
+
+def _too_early(limit: int, horizon: int) -> UserError:
+    return UserError(
+        f"the environment's own time limit cuts episodes after {limit} steps; horizon, {horizon}, must not be more"
+    )
+
+
+class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
+    """Of a single environment: an episode is cut (``truncated``) after ``horizon`` steps and never terminated.
+
+    ``info["over"]`` says that the task had ended its episode before the step.
+
+    Args:
+        env: Its own time limit must not come before.
+        horizon: H, steps of every episode.
+        after: What is seen behind the task's end: ``freeze`` or ``evolve``.
+
+    Raises:
+        UserError: a horizon below 1, another ``after``, or a time limit that comes first.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], horizon: int = 500, after: str = "freeze") -> None:
+        gymnasium.utils.RecordConstructorArgs.__init__(self, horizon=horizon, after=after)
+        super().__init__(env)
+        self.horizon = arguments.integer("horizon", horizon, 1)
+        self.after = arguments.choice("after", after, AFTER)
+        self._steps, self._last = 0, None
+        self._over = False
+        self.limit = self.horizon
+        self.next_limit = self.horizon  # the next episode's; all after it have the horizon
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self._steps, self._last, self._over = 0, None, False
+        self.limit, self.next_limit = self.next_limit, self.horizon
+        obs, info = self.env.reset(seed=seed, options=options)
+        return obs, {**info, "over": False}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self._steps += 1
+        over, cut = self._over, self._steps >= self.limit
+        if over and self.after == "freeze":
+            return copied(self._last), 0.0, False, cut, {"over": True}
+        if over and hasattr(self.unwrapped, "steps_beyond_terminated"):
+            self.unwrapped.steps_beyond_terminated = None  # CartPole would warn that this step should not be
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        if truncated and not terminated and not cut and not over:
+            raise _too_early(self._steps, self.horizon)
+        if terminated and not over:
+            self._over, self._last = True, copied(obs)
+        if over and isinstance(self.observation_space, gymnasium.spaces.Box):
+            obs = np.clip(obs, self.observation_space.low, self.observation_space.high)
+        return obs, 0.0 if over else float(reward), False, cut, {**info, "over": over}
+
+
+class FixedHorizonVector(VectorEnv[Any, Any, Any]):
+    """The same of a vector environment, frozen behind the end: all instances begin and end together.
+
+    Args:
+        env: Resetting by itself, in the same or in the next step. Instances whose episode has ended are played on
+            unseen until all begin anew.
+        horizon: H, steps of every episode.
+        autoreset_mode: Of this environment, whatever ``env`` has: ``"NextStep"`` or ``"SameStep"``.
+
+    Raises:
+        UserError: a horizon below 1, an environment that does not reset by itself, or a time limit that comes first.
+    """
+
+    def __init__(
+        self,
+        env: VectorEnv[Any, Any, Any],
+        horizon: int = 500,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    ) -> None:
+        self.env = env
+        self.horizon = arguments.integer("horizon", horizon, 1)
+        self.autoreset_mode = arguments.autoreset(autoreset_mode)
+        inner = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
+        if AutoresetMode.DISABLED in (inner, self.autoreset_mode):
+            raise UserError("a fixed horizon needs environments that reset by themselves; allowed: SameStep, NextStep")
+        self.metadata = {**env.metadata, "autoreset_mode": self.autoreset_mode}
+        self.num_envs, self.render_mode = env.num_envs, env.render_mode
+        self.single_observation_space, self.observation_space = env.single_observation_space, env.observation_space
+        self.single_action_space, self.action_space = env.single_action_space, env.action_space
+        self._obs: Any = None
+        self._over = np.zeros(self.num_envs, bool)
+        self._steps = 0
+        if isinstance(env.unwrapped, Snapshot):  # what can be had of the inner one can be had of this
+            self.snapshot, self.restore, self.observe = self._snapshot, self._restore, self._observe
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin new episodes in all instances.
+
+        Raises:
+            UserError: a ``reset_mask`` for some of them; they begin together.
+        """
+        mask = (options or {}).get("reset_mask")
+        if mask is not None and not np.all(mask):
+            raise UserError("instances of a fixed horizon begin together; reset_mask must be true everywhere")
+        return self._begin(seed, options)
+
+    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """One step of every instance; the rewards of frozen ones are 0 and their infos are left out."""
+        none = np.zeros(self.num_envs, bool)
+        if self._steps >= self.horizon:  # NEXT_STEP: this step only begins the new episodes
+            obs, infos = self._begin(None, None)
+            return obs, np.zeros(self.num_envs), none, none.copy(), infos
+        frozen = self._over.copy()
+        obs, rewards, terminated, truncated, infos = self.env.step(actions)
+        self._steps += 1
+        cut = self._steps >= self.horizon
+        if not cut and (truncated & ~terminated & ~frozen).any():
+            raise _too_early(self._steps, self.horizon)
+        ended = (terminated | truncated) & ~frozen
+        obs = _frozen(copied(obs), self._obs, frozen)
+        if ended.any() and "final_obs" in infos:
+            lasts = dict(zip(np.flatnonzero(ended).tolist(), _rows(infos["final_obs"], ended), strict=True))
+            for i, last in lasts.items():
+                map_tree(lambda x, one, i=i: x.__setitem__(i, one), obs, last)
+        infos = {key: value for key, value in infos.items() if not key.lstrip("_").startswith("final_")}
+        for key in [key for key in infos if f"_{key}" in infos]:
+            infos[f"_{key}"] = infos[f"_{key}"] & ~frozen
+        infos["over"], infos["_over"] = frozen, ~none
+        self._over |= ended
+        self._obs = obs
+        truncations = np.full(self.num_envs, cut)
+        rewards = np.where(frozen, 0.0, rewards)
+        if cut and self.autoreset_mode is AutoresetMode.SAME_STEP:
+            final = np.empty(self.num_envs, object)
+            final[:] = list(iterate(self.observation_space, copied(obs)))
+            first, begun = self._begin(None, None)
+            ends = {"final_obs": final, "_final_obs": ~none, "final_info": infos, "_final_info": ~none}
+            return first, rewards, none, truncations, {**begun, **ends}
+        return copied(obs), rewards, none, truncations, infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        """One frame of each instance, of the unseen life of those that are frozen."""
+        return self.env.render()
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close what is inside."""
+        self.env.close(**kwargs)
+
+    def _begin(self, seed: Any, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+        obs, infos = self.env.reset(seed=seed, options=options)
+        self._steps, self._obs = 0, copied(obs)
+        self._over = np.zeros(self.num_envs, bool)
+        return obs, {**infos, "over": self._over.copy(), "_over": ~self._over}
+
+    def _observe(self) -> Any:
+        """The current observations."""
+        return copied(self._obs)
+
+    def _snapshot(self, indices: np.ndarray | None = None) -> dict[str, Any]:
+        """Everything that the future depends on, of all instances."""
+        if indices is not None:
+            raise UserError("instances of a fixed horizon go together; snapshot() takes all")
+        inner = self.env.unwrapped.snapshot()  # type: ignore[attr-defined]
+        return {"env": inner, "obs": copied(self._obs), "over": self._over.copy(), "steps": self._steps}
+
+    def _restore(self, snapshot: dict[str, Any], indices: np.ndarray | None = None) -> None:
+        """Put a snapshot back."""
+        self.env.unwrapped.restore(snapshot["env"])  # type: ignore[attr-defined]
+        self._obs, self._steps = copied(snapshot["obs"]), int(snapshot["steps"])
+        self._over = np.array(snapshot["over"], bool)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name in ("env", "snapshot", "restore", "observe"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.env.unwrapped, name)
+
+
+class OutOfStep(SyncVectorEnv):
+    """Instances with a fixed horizon, that a learner can bring out of step (:class:`lhy_rl.protocols.Phased`).
+
+    Where all begin together, a learner's round is all of one phase, only beginnings or (behind the fall) only ends, and
+    what it learned of the others is forgotten meanwhile.
+    """
+
+    def stagger(self) -> None:
+        """Cut the next episode of instance i after (i + 1) / B of the horizon; all later ones have the whole."""
+        for i, env in enumerate(self.envs):
+            assert isinstance(env, FixedHorizon)
+            env.next_limit = max(1, env.horizon * (i + 1) // self.num_envs)
+
+
+def make_single(
+    env_id: str = "CartPole-v1",
+    horizon: int = 500,
+    after: str = "evolve",
+    render_mode: str | None = None,
+    **options: Any,
+) -> gymnasium.Env[Any, Any]:
+    """``lhy_rl/FixedHorizon-v0``: any environment with a fixed horizon.
+
+    Args:
+        env_id: The environment's id.
+        horizon: H, steps of every episode; it replaces the environment's own time limit.
+        after: What is seen behind the task's end: ``freeze`` or ``evolve``.
+        render_mode: Of the environment.
+        **options: Of the environment.
+    """
+    limit = horizon if gymnasium.spec(env_id).max_episode_steps is not None else None
+    inner = gymnasium.make(env_id, max_episode_steps=limit, render_mode=render_mode, **options)
+    return FixedHorizon(inner, horizon, after)
+
+
+def make_vector(
+    num_envs: int = 1,
+    env_id: str = "CartPole-v1",
+    horizon: int = 500,
+    after: str = "evolve",
+    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    render_mode: str | None = None,
+    **options: Any,
+) -> OutOfStep:
+    """``lhy_rl/FixedHorizon-v0``, several instances: any environment with a fixed horizon.
+
+    Args:
+        num_envs: Number of instances.
+        env_id: The environment's id.
+        horizon: H, steps of every episode; it replaces the environment's own time limit.
+        after: What is seen behind the task's end: ``freeze`` or ``evolve``.
+        autoreset_mode: ``"NextStep"`` or ``"SameStep"``.
+        render_mode: Of the environment.
+        **options: Of the environment.
+    """
+    options["disable_env_checker"] = True  # Gymnasium's check objects to steps behind an end
+    options["render_mode"] = render_mode
+    makers = [lambda: make_single(env_id, horizon, after, **options)] * num_envs
+    return OutOfStep(makers, autoreset_mode=arguments.autoreset(autoreset_mode))
+
+
+def _frozen(obs: Any, last: Any, frozen: np.ndarray) -> Any:
+    """The observations, the last ones where frozen."""
+    if not frozen.any():
+        return obs
+
+    def keep(new: np.ndarray, old: np.ndarray) -> np.ndarray:
+        new[frozen] = old[frozen]
+        return new
+
+    return map_tree(keep, obs, last)
+
+
+def _rows(final_obs: Any, mask: np.ndarray) -> list[Any]:
+    """The last observations of some instances, from Gymnasium's array of objects or tree of arrays."""
+    rows = np.flatnonzero(mask).tolist()
+    if isinstance(final_obs, dict):
+        parts = {key: _rows(value, mask) for key, value in final_obs.items()}
+        return [{key: part[k] for key, part in parts.items()} for k in range(len(rows))]
+    return [final_obs[i] for i in rows]
