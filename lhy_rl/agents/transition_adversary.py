@@ -82,7 +82,6 @@ class TransitionAdversary(Adversary):
                 f"reward {reward!r} is of a logit, and objective {objective_name!r} has none; "
                 "set reward to 'objective', or objective to gan or gan_saturating"
             )
-        self.scale_by = __import__("os").environ.get("SCALE","running")
         self.network, self.expert, self.batch_size = network, expert, batch_size
         self.pay = Payment(objective_name, reward)
         self.penalty = max(penalty, self.objective.penalty_weight)
@@ -106,8 +105,7 @@ class TransitionAdversary(Adversary):
             ``train/gradient_penalty`` where there is one.
         """
         assert self.expert is not None
-        if self.scale_by == "running":
-            self.network.rows.learn(self.rows(played))
+        self.network.rows.learn(self.rows(played))
         self.replay.append((played, log_prob))
         pool, told = self._pool()
         rate = float(pool.terminated.mean())
