@@ -55,6 +55,8 @@ class Agent(ABC):
             validation loss turns up.
         critic: ``shared`` (on the actor's features), ``separate`` (an encoder and a backbone of its own) or ``none``.
         init_std: Draw all weights from N(0, init_std), as SeqGAN's code does with 0.1; null keeps torch's way.
+        log_std_init: Logarithm of the noise on continuous actions at the beginning. Lower it (-2) where full noise only
+            falls over.
         orthogonal: Draw the weights orthogonal, as PPO's code does, so that the first policy is nearly uniform.
 
     Raises:
@@ -93,6 +95,7 @@ class Agent(ABC):
         dropout: float = 0.0,
         critic: str = "shared",
         init_std: float | None = None,
+        log_std_init: float = 0.0,
         orthogonal: bool = False,
     ) -> None:
         check(num_envs=(num_envs, 1), embedding_size=(embedding_size, 1), hidden_size=(hidden_size, 1))
@@ -123,6 +126,7 @@ class Agent(ABC):
                 dropout=dropout,
                 critic=critic,
                 init_std=init_std,
+                log_std_init=log_std_init,
                 orthogonal=orthogonal,
             ).to(self.device)
 

@@ -26,8 +26,8 @@ class Said(NamedTuple):
     entropy: Tensor
 
 
-def head_for(space: gym.Space[Any], input_size: int) -> Head:
-    """The head that fits an action space.
+def head_for(space: gym.Space[Any], input_size: int, log_std: float = 0.0) -> Head:
+    """The head that fits an action space; ``log_std`` is that of a Gaussian at the beginning.
 
     Raises:
         UserError: none does.
@@ -39,7 +39,7 @@ def head_for(space: gym.Space[Any], input_size: int) -> Head:
     if isinstance(space, gym.spaces.MultiBinary):
         return MultiCategoricalHead(input_size, np.full(space.shape, 2), np.zeros(space.shape, np.int64))
     if isinstance(space, gym.spaces.Box) and np.issubdtype(space.dtype, np.floating):
-        return GaussianHead(input_size, space)
+        return GaussianHead(input_size, space, log_std)
     allowed = "Discrete, MultiDiscrete, MultiBinary, Box of floats"
     raise UserError(f"no actor head for actions of {space}; allowed spaces: {allowed}")
 

@@ -95,6 +95,7 @@ class ActorCritic(nn.Module):
         critic: ``shared`` (a head on the actor's features), ``separate`` (an encoder and a backbone of its own)
             or ``none``.
         init_std: Draw all weights from N(0, init_std) as SeqGAN's code does (0.1); None keeps torch's initialisation.
+        log_std_init: Logarithm of the standard deviation of continuous actions at the beginning.
         orthogonal: Draw the weights of linear and convolution layers orthogonal, scaled by sqrt(2) inside, 0.01 at
             the actor's and 1 at the critic's end (Engstrom et al. 2020); biases are 0.
 
@@ -119,6 +120,7 @@ class ActorCritic(nn.Module):
         dropout: float = 0.0,
         critic: str = "shared",
         init_std: float | None = None,
+        log_std_init: float = 0.0,
         orthogonal: bool = False,
     ) -> None:
         super().__init__()
@@ -129,7 +131,7 @@ class ActorCritic(nn.Module):
         parts = (observation_space, name, options, core, hidden_size, num_layers, dropout)
         self.observation_space = observation_space
         self.trunk = Trunk(*parts)
-        self.actor = head_for(action_space, self.trunk.output_size)
+        self.actor = head_for(action_space, self.trunk.output_size, log_std_init)
         self.critic_trunk = Trunk(*parts) if critic == "separate" else None
         self.critic = nn.Linear(self.trunk.output_size, 1) if critic != "none" else None
         self.recurrent = core is not None
