@@ -9,7 +9,6 @@ reward; ``gail`` imitates as well for less.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.gail import GAIL
 from lhy_rl.agents.steps import Steps
 from lhy_rl.errors import UserError
-from lhy_rl.nn.transition_discriminators import DiscriminatorOptions
 from lhy_rl.trees import map_tree
 
 
@@ -54,9 +52,6 @@ class AIRL(GAIL):
             raise UserError("airl compares with pi(a|s) of the expert's steps one by one; core must be null")
         if self.adversary.objective.kind != "logit":
             raise UserError("airl's discriminator is a probability; objective must be gan or gan_saturating")
-
-    def mended(self, options: DiscriminatorOptions) -> DiscriminatorOptions:
-        return replace(options, state_only=self.state_only)
 
     def log_prob(self, steps: Steps) -> Tensor | None:
         with torch.no_grad():

@@ -24,22 +24,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lhy_rl import archive
 from lhy_rl.agents.a2c import A2C
-from lhy_rl.agents.base import Metrics, zipped
+from lhy_rl.agents.base import Metrics
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.normalize import Normalizer
 from lhy_rl.agents.on_policy import Batch
-from lhy_rl.agents.options import check, positive
+from lhy_rl.agents.options import check
 from lhy_rl.agents.ppo import PPO
 from lhy_rl.agents.steps import Steps
-from lhy_rl.agents.transition_adversary import Expert, TransitionAdversary
-from lhy_rl.data import spaces
+from lhy_rl.agents.transition_adversary import expert_for, make_adversary
 from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.errors import UserError, suggest
-from lhy_rl.functional.learned_rewards import absorbing_value
 from lhy_rl.nn.learned_reward import LearnedRewardNet
-from lhy_rl.nn.transition_discriminators import DiscriminatorOptions, make_discriminator
 from lhy_rl.trees import map_tree
 
 GENERATORS = {"ppo": PPO, "a2c": A2C}
@@ -84,6 +80,7 @@ class GAIL(PPO):
 
     judges = True
     discriminator_kinds: tuple[str, ...] = ("auto", "mlp", "cnn", "autoencoder")
+    state_only = True  # of the reward inside a shaped discriminator
 
     def __init__(
         self,
@@ -113,70 +110,44 @@ class GAIL(PPO):
         n_steps: int = 32,
         **ppo: Any,
     ) -> None:
-        positive(discriminator_learning_rate=discriminator_learning_rate)
-        check(every=(every, 1), replay=(replay, 1), gradient_penalty=(gradient_penalty, 0))
-        check(
-            discriminator_batch_size=(discriminator_batch_size, 1),
-            discriminator_steps=(discriminator_steps, 0),
-            discriminator_hidden_size=(discriminator_hidden_size, 1),
-            discriminator_layers=(discriminator_layers, 0),
-            discriminator_dropout=(discriminator_dropout, 0, 0.99),
-            discriminator_weight_decay=(discriminator_weight_decay, 0),
-        )
         if generator not in GENERATORS:
             raise suggest(generator, GENERATORS, "generator")
         if discriminator not in self.discriminator_kinds:
             raise suggest(discriminator, self.discriminator_kinds, "discriminator")
+        check(every=(every, 1), discriminator_steps=(discriminator_steps, 0))
         self.solver: Any = GENERATORS[generator]
         super().__init__(env, n_steps=n_steps, **ppo)
-        if absorbing and self.gamma >= 1:
-            raise UserError("gamma is 1; an absorbing state has a value below 1 only (gamma 0.99, or absorbing false)")
         if not isinstance(demonstrations, str | os.PathLike | None):
             self.hyperparameters = {**self.hyperparameters, "demonstrations": None}  # a file keeps no demonstrations
         self.absorbing = absorbing
         self.discriminator_steps = discriminator_steps
-        space = self.env.single_observation_space
-        options = DiscriminatorOptions(
-            discriminator_inputs,
-            discriminator_hidden_size,
-            discriminator_layers,
-            discriminator_activation,
-            discriminator_dropout,
-            spectral_norm,
-            absorbing,
-            self.gamma,
-        )
         with self.randomness():
-            discriminator, network = make_discriminator(
-                discriminator, space, self.env.single_action_space, self.mended(options), objective
-            )
-            self.adversary = TransitionAdversary(
-                network.to(self.device),
-                discriminator,
-                objective,
+            self.adversary = make_adversary(
+                self.env.single_observation_space,
+                self.env.single_action_space,
+                expert_for(self.env, demonstrations, trajectories, every, self.seed),
                 self.generator,
                 self.device,
-                expert=self._expert(demonstrations, trajectories, every),
-                reward=reward if objective in ("gan", "gan_saturating") else "objective",
-                batch_size=discriminator_batch_size,
-                penalty=gradient_penalty,
-                replay=replay,
+                objective=objective,
+                reward=reward,
+                absorbing=absorbing,
+                discriminator=discriminator,
+                inputs=discriminator_inputs,
                 learning_rate=discriminator_learning_rate,
+                batch_size=discriminator_batch_size,
+                hidden_size=discriminator_hidden_size,
+                layers=discriminator_layers,
+                activation=discriminator_activation,
+                dropout=discriminator_dropout,
                 weight_decay=discriminator_weight_decay,
+                gradient_penalty=gradient_penalty,
+                spectral_norm=spectral_norm,
+                replay=replay,
+                gamma=self.gamma,
+                state_only=self.state_only,
             )
+        space = self.env.single_observation_space
         self.scale = Normalizer(space, self.env.num_envs, self.gamma, rewarded=normalize_rewards)
-
-    def mended(self, options: DiscriminatorOptions) -> DiscriminatorOptions:
-        """The options as a subclass wants them."""
-        return options
-
-    def _expert(self, demonstrations: Any, trajectories: int | None, every: int) -> Expert | None:
-        if demonstrations is None:
-            return None
-        from lhy_rl.interop.demonstrations import load_demonstrations
-
-        found = load_demonstrations(demonstrations, self.env)
-        return Expert.of(found if trajectories is None else found.take(trajectories), every, self.seed)
 
     # ------------------------------------------------------------------ the generator
     def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
@@ -197,8 +168,8 @@ class GAIL(PPO):
         rewards[steps.valid] = self.adversary.rewards(played, log_prob)
         metrics["rollout/learned_reward_mean"] = float(rewards[steps.valid].mean())
         if self.absorbing:
-            metrics["train/absorbing_reward"] = r = self.adversary.absorbing_reward()
-            rewards += steps.terminated * (self.gamma * absorbing_value(r, self.gamma))
+            metrics["train/absorbing_reward"] = self.adversary.absorbing_reward()
+            rewards += steps.terminated * self.adversary.absorbing_return()
         done = (steps.terminated | steps.truncated).cpu().numpy()
         steps.rewards = torch.as_tensor(self.scale.rewards(rewards.cpu().numpy(), done), device=self.device)
         return metrics
@@ -234,14 +205,11 @@ class GAIL(PPO):
     @property
     def reward(self) -> LearnedRewardNet:
         """What was learned, as a reward of transitions."""
-        adversary = self.adversary
-        return LearnedRewardNet(adversary.network, adversary.name, adversary.pay, self.gamma)
+        return self.adversary.reward
 
     def save_reward(self, path: str | os.PathLike[str]) -> None:
         """Write the reward to a file, JSON and safetensors in a zip, for ``LearnedReward`` and ``load_reward``."""
-        seen, done = self.env.single_observation_space, self.env.single_action_space
-        named = {"observation_space": spaces.to_json(seen), "action_space": spaces.to_json(done)}
-        archive.write(zipped(path), {"kind": "learned reward", **named, "reward": self.reward.tree()})
+        self.adversary.save_reward(path)
 
     # ------------------------------------------------------------------ resume
     def state_dict(self) -> dict[str, Any]:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
 
+from lhy_rl import archive
 from lhy_rl.agents.adversary import Adversary
+from lhy_rl.agents.base import zipped
+from lhy_rl.agents.options import check, positive
+from lhy_rl.data import spaces
 from lhy_rl.data.demonstrations import Demonstrations, Transitions, joined
 from lhy_rl.errors import UserError, suggest
-from lhy_rl.functional.adversarial import gradient_penalty
-from lhy_rl.functional.learned_rewards import FORMS
-from lhy_rl.nn.learned_reward import Payment
-from lhy_rl.nn.transition_discriminators import TransitionDiscriminator
+from lhy_rl.functional.adversarial import gradient_penalty as slope_penalty
+from lhy_rl.functional.learned_rewards import FORMS, absorbing_value
+from lhy_rl.nn.learned_reward import LearnedRewardNet, Payment
+from lhy_rl.nn.transition_discriminators import (
+    DiscriminatorOptions,
+    TransitionDiscriminator,
+    make_discriminator,
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +138,7 @@ class TransitionAdversary(Adversary):
             loss = self._loss(real, fake, absorbed, shares)
             penalty = torch.zeros((), device=self.device)
             if self.penalty:
-                penalty = gradient_penalty(self.network.judge, inputs[:n], inputs[n:-1])
+                penalty = slope_penalty(self.network.judge, inputs[:n], inputs[n:-1])
                 loss = loss + self.penalty * penalty
             self.descend(loss, real, fake)
             with torch.no_grad():
@@ -178,6 +188,25 @@ class TransitionAdversary(Adversary):
         """Of the absorbing state, a step."""
         return float(self.pay(self.network.score(self.network.rows.absorbed())))
 
+    def absorbing_return(self) -> float:
+        """What comes behind an end, seen from the step that ended; 0 without an absorbing state."""
+        options = self.network.options
+        return options.gamma * absorbing_value(self.absorbing_reward(), options.gamma) if options.absorbing else 0.0
+
+    @property
+    def reward(self) -> LearnedRewardNet:
+        """What was learned, as a reward of transitions."""
+        return LearnedRewardNet(self.network, self.name, self.pay, self.network.options.gamma)
+
+    def save_reward(self, path: str | os.PathLike[str]) -> None:
+        """Write the reward to a file, JSON and safetensors in a zip, for ``LearnedReward`` and ``load_reward``."""
+        rows = self.network.rows
+        named = {
+            "observation_space": spaces.to_json(rows.observation_space),
+            "action_space": spaces.to_json(rows.action_space),
+        }
+        archive.write(zipped(path), {"kind": "learned reward", **named, "reward": self.reward.tree()})
+
     # ------------------------------------------------------------------ resume
     def state_dict(self) -> dict[str, Any]:
         kept = [{**vars(steps), "log_prob": told} for steps, told in self.replay]
@@ -189,6 +218,85 @@ class TransitionAdversary(Adversary):
         for kept in state["replay"]:
             told = kept["log_prob"].to(self.device)
             self.replay.append((Transitions(**{k: v for k, v in kept.items() if k != "log_prob"}), told))
+
+
+def expert_for(env: Any, demonstrations: Any, trajectories: int | None, every: int, seed: int) -> Expert | None:
+    """The expert in demonstrations of this vector environment; None where there are none.
+
+    Args:
+        demonstrations: What :func:`lhy_rl.interop.demonstrations.load_demonstrations` takes, or None.
+        trajectories: Take the first so many; None takes all.
+        every: Take each so-manieth step only.
+        seed: Of the place where that begins.
+    """
+    if demonstrations is None:
+        return None
+    from lhy_rl.interop.demonstrations import load_demonstrations
+
+    found = load_demonstrations(demonstrations, env)
+    return Expert.of(found if trajectories is None else found.take(trajectories), every, seed)
+
+
+def make_adversary(
+    observation_space: gym.Space[Any],
+    action_space: gym.Space[Any],
+    expert: Expert | None,
+    generator: torch.Generator,
+    device: torch.device,
+    *,
+    objective: str = "gan",
+    reward: str = "logit",
+    absorbing: bool = True,
+    discriminator: str = "auto",
+    inputs: str = "state_action",
+    learning_rate: float = 1e-3,
+    batch_size: int = 128,
+    hidden_size: int = 64,
+    layers: int = 2,
+    activation: str = "tanh",
+    dropout: float = 0.0,
+    weight_decay: float = 0.0,
+    gradient_penalty: float = 1.0,
+    spectral_norm: bool = False,
+    replay: int = 4,
+    gamma: float = 0.99,
+    state_only: bool = True,
+) -> TransitionAdversary:
+    """An adversary with a discriminator for these spaces; the options are those of :class:`lhy_rl.agents.gail.GAIL`.
+
+    Raises:
+        UserError: a name or a number that cannot be used, or an absorbing state without discount.
+    """
+    positive(discriminator_learning_rate=learning_rate)
+    check(
+        replay=(replay, 1),
+        gradient_penalty=(gradient_penalty, 0),
+        discriminator_batch_size=(batch_size, 1),
+        discriminator_hidden_size=(hidden_size, 1),
+        discriminator_layers=(layers, 0),
+        discriminator_dropout=(dropout, 0, 0.99),
+        discriminator_weight_decay=(weight_decay, 0),
+    )
+    if absorbing and gamma >= 1:
+        raise UserError("gamma is 1; an absorbing state has a value below 1 only (gamma 0.99, or absorbing false)")
+    options = DiscriminatorOptions(
+        inputs, hidden_size, layers, activation, dropout, spectral_norm, absorbing, gamma, state_only
+    )
+    name, network = make_discriminator(discriminator, observation_space, action_space, options, objective)
+    return TransitionAdversary(
+        network.to(device),
+        name,
+        objective,
+        generator,
+        device,
+        expert=expert,
+        reward=reward if objective in ("gan", "gan_saturating") else "objective",
+        batch_size=batch_size,
+        penalty=gradient_penalty,
+        replay=replay,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+    )
 
 
 def _share(ends: float) -> float:
