@@ -380,7 +380,12 @@ def command_report(arguments: list[str]) -> int:
 
 
 def command_benchmark(arguments: list[str]) -> int:
+    from lhy_rl.experiment.listing import listing
+
     made = parser("benchmark", "lhy-rl benchmark memory --jobs 2")
+    shipped = listing("benchmarks")
+    lines = "\n".join(f"  {name:{max(len(name) for name, _ in shipped)}}  {summary}" for name, summary in shipped)
+    made.epilog = f"benchmarks:\n{lines}\n\n{made.epilog}"
     made.add_argument("names", nargs="+", metavar="NAME", help="benchmarks (lhy-rl list benchmarks) or configurations")
     made.add_argument("--seeds", type=int, metavar="N", help="runs behind each number (default: 5; quick: 2)")
     made.add_argument("--jobs", type=int, default=2, metavar="N", help="runs at the same time (default: 2)")

@@ -13,7 +13,7 @@ from lhy_rl.experiment import results
 from lhy_rl.experiment.bar import progress
 from lhy_rl.experiment.curve import Curve
 from lhy_rl.experiment.definition import Definition
-from lhy_rl.experiment.line import lines_of
+from lhy_rl.experiment.line import Imitation, lines_of
 from lhy_rl.experiment.results import Row
 from lhy_rl.experiment.trial import Kept, Trial
 
@@ -45,7 +45,7 @@ def run(
         UserError: bad input; then nothing was run.
         Interrupted: Ctrl-C.
     """
-    from lhy_rl.experiment.benchmark_plots import draw
+    from lhy_rl.experiment import benchmark_plots, trajectory_plots
 
     lines = lines_of(definition, seeds, quick)
     kept = Kept(folder / f"{definition.name}.trials.json", fresh)
@@ -65,7 +65,8 @@ def run(
     found = [(line, [kept.curves[trial.key] for trial in line.trials]) for line in lines]
     rows = [row for line, curves in found for row in line.rows(curves)]
     results.save(definition.name, rows, folder)
-    draw(found, folder / f"{definition.name}.png")
+    imitations = all(isinstance(line, Imitation) for line in lines)
+    (trajectory_plots if imitations else benchmark_plots).draw(found, folder / f"{definition.name}.png")
     return rows
 
 

@@ -11,6 +11,8 @@ from lhy_rl.experiment.signature import options_of
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
 
+    from lhy_rl.data.demonstrations import Demonstrations
+
 
 def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[Any, Any, Any]:
     """The vector environment, resetting in the same step.
@@ -44,12 +46,17 @@ def environment_options(config: Config) -> dict[str, Any]:
     return {key: value for key, value in options.items() if plain(usual.get(key)) != value}
 
 
-def make_agent(config: Config, env: VectorEnv[Any, Any, Any]) -> Any:
+def make_agent(config: Config, env: VectorEnv[Any, Any, Any], shown: Demonstrations | None = None) -> Any:
     """The agent on that environment, untrained.
+
+    Args:
+        shown: The configuration's demonstrations, where they have been read; None reads (or records) them.
 
     Raises:
         UserError: an option has a value that the agent refuses.
     """
+    from lhy_rl.experiment.shown import RECORDED, shown_to
+
     values = config.values
     threads = values["threads"]
     if threads is not None:
@@ -63,4 +70,7 @@ def make_agent(config: Config, env: VectorEnv[Any, Any, Any]) -> Any:
     if values["seed"] < 0:
         raise UserError(f"seed is {values['seed']}; it must be 0 or more")
     agent = agent_class(values["agent"]["name"])
-    return agent(env, seed=values["seed"], device=values["device"], **config.section("agent"))
+    options = config.section("agent")
+    if shown is not None or options.get("demonstrations") in RECORDED:
+        options["demonstrations"] = shown_to(config, env) if shown is None else shown
+    return agent(env, seed=values["seed"], device=values["device"], **options)

@@ -14,11 +14,16 @@ from typing import NamedTuple
 
 
 class Point(NamedTuple):
-    """An evaluation: environment steps and CPU-seconds of training before it, and the mean return."""
+    """An evaluation: steps, CPU-seconds and labels of training before it, and the mean return.
+
+    Steps are as the agent counts them: of the environment, unless it says otherwise. Labels are the actions of the
+    expert that were learned from: demonstrated steps, and answers to questions.
+    """
 
     steps: int
     cpu_seconds: float
     value: float
+    labels: int = 0
 
 
 @dataclass
@@ -33,8 +38,13 @@ class Curve:
 
     @property
     def steps(self) -> int:
-        """Environment steps of the whole training."""
+        """Of the whole training, as the agent counts them."""
         return self.points[-1].steps
+
+    @property
+    def labels(self) -> int:
+        """Of the whole training."""
+        return self.points[-1].labels
 
     @property
     def cpu_seconds(self) -> float:
@@ -58,6 +68,9 @@ class Recorder:
         evaluate: Gives the mean return of the policy as it is.
         every: Steps between two evaluations; one takes place after the update that passes them.
         until: Stop at the first evaluation that reaches this; None trains on.
+
+    Attributes:
+        labels: So far; whoever uses it keeps it up to date.
     """
 
     def __init__(self, evaluate: Callable[[], float], every: int, until: float | None = None) -> None:
@@ -66,6 +79,7 @@ class Recorder:
         self.due = 0
         self.seconds = 0.0
         self.since = 0.0
+        self.labels = 0
 
     def begin(self) -> None:
         """Right before the training: the untrained policy."""
@@ -87,6 +101,6 @@ class Recorder:
 
     def _evaluate(self, steps: int) -> bool:
         self.seconds += time.process_time() - self.since
-        self.curve.points.append(Point(steps, round(self.seconds, 3), round(self.evaluate(), 6)))
+        self.curve.points.append(Point(steps, round(self.seconds, 3), round(self.evaluate(), 6), self.labels))
         self.since = time.process_time()
         return self.until is None or self.curve.first(self.until) is None

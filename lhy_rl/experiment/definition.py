@@ -12,11 +12,19 @@ A definition is a YAML file, ``configs/benchmark/<name>.yaml``:
         episodes: 100             # of an evaluation; 20 where left out
         stop: true                # a seed stops where it has reached the threshold, so that its last return is that
         reference: a peer's figure and where it is from
+
+and of imitation:
+
+      - config: gail/cartpole
+        task: CartPole-v1, 500 steps         # what the task is called; the environment's id where left out
+        expert: cartpole-expert              # shipped demonstrations whose scores are 1 and 0 of the normalised return
+        trajectories: [1, 5, 10]             # a row for each, with that many demonstrations
+        overrides: {agent.demonstrations: random}   # or scripted: recorded on the spot (lhy_rl/experiment/shown.py)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +32,7 @@ from lhy_rl.errors import UserError, suggest
 from lhy_rl.experiment import config as configuration
 from lhy_rl.experiment.config import BENCHMARKS, Config
 from lhy_rl.experiment.places import find_configs
+from lhy_rl.experiment.scale import check_expert
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,9 @@ class Entry:
         episodes: Of an evaluation.
         stop: A seed stops where it has reached the threshold.
         reference: A peer's or paper's figure and where it is from.
+        task: What the task is called; empty takes the environment's id.
+        expert: Name of shipped demonstrations; their scores normalise the returns. None leaves returns as they are.
+        trajectories: How many demonstrations are shown, one after the other; empty leaves the configuration's number.
     """
 
     config: str
@@ -51,6 +63,13 @@ class Entry:
     episodes: int | None = None
     stop: bool = False
     reference: str = ""
+    task: str = ""
+    expert: str | None = None
+    trajectories: list[int] = field(default_factory=list)
+
+    def shown(self, count: int) -> Entry:
+        """The same with one number of trajectories."""
+        return replace(self, overrides=self.overrides | {"agent.trajectories": count}, trajectories=[count])
 
     def resolved(self, seed: int, quick: bool = False, test: bool = False) -> Config:
         """The complete configuration of a seed; ``quick`` trains a fiftieth of the steps; ``test`` to evaluate in."""
@@ -107,7 +126,7 @@ def entry_of(name: str) -> Entry:
     """The row that a shipped benchmark has for a configuration as it is, or one with defaults."""
     for benchmark in names():
         for entry in read(find_configs() / BENCHMARKS / f"{benchmark}.yaml").entries:
-            if entry.config == name and not entry.overrides:
+            if entry.config == name and not entry.overrides and not entry.trajectories:
                 return entry
     return Entry(name)
 
@@ -141,6 +160,9 @@ def _entry(row: Any, number: int, path: Path) -> Entry:
         ("every", int, "a whole number"),
         ("episodes", int, "a whole number"),
         ("stop", bool, "true or false"),
+        ("task", str, "a text"),
+        ("expert", str, "a text"),
+        ("trajectories", list, "a list of whole numbers"),
     ):
         value = row.get(key)
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool)):
@@ -148,4 +170,11 @@ def _entry(row: Any, number: int, path: Path) -> Entry:
     for key in ("every", "episodes"):
         if row.get(key) is not None and row[key] < 1:
             raise UserError(f"{key} in {where} is {row[key]}; it must be at least 1")
+    counts = row.get("trajectories")
+    if counts is not None and (not counts or not all(type(count) is int and count >= 1 for count in counts)):
+        raise UserError(f"trajectories in {where} is {counts}; it must be a list of whole numbers, each at least 1")
+    if (counts is None) != (row.get("expert") is None):
+        raise UserError(f"{where} needs both expert and trajectories, or neither")
+    if row.get("expert") is not None:
+        check_expert(row["expert"])
     return Entry(**{key: value for key, value in row.items() if value is not None})

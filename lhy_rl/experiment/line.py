@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gymnasium
 
+from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.curve import Curve
 from lhy_rl.experiment.definition import Definition, Entry
 from lhy_rl.experiment.results import SOLVED, Row, summarize
+from lhy_rl.experiment.scale import Scale, scale_of
 from lhy_rl.experiment.trial import EPISODES, Trial
 
 RETURN, STEPS, SECONDS = "mean return", "steps to threshold", "CPU-seconds to threshold"
+NORMALISED, PLAYED, LABELS, COST = "normalised return", "environment steps", "labels", "CPU-seconds"
+OFFLINE = ("bc",)  # agents that learn to imitate without a step in the environment
 
 
 @dataclass(frozen=True)
@@ -37,26 +41,71 @@ class Line:
         A seed that did not reach the threshold counts with all its steps and seconds, so that the figures are too
         small where not all are solved; where none is, there are no such figures.
         """
-        steps = max(curve.steps for curve in curves)
-        seconds = round(sum(curve.cpu_seconds for curve in curves) / len(curves), 2)
-        parts = [f"threshold {self.threshold:g}" if self.threshold is not None else "", self.reference]
-        reference = "; ".join(part for part in parts if part)
-
-        def row(metric: str, values: list[float]) -> Row:
-            return summarize(self.task, self.agent, self.variant, metric, values, steps, seconds, reference)
-
-        table = [row(RETURN, [curve.final for curve in curves])]
+        table = [self.row(RETURN, [curve.final for curve in curves], curves)]
         if self.threshold is None:
             return table
         reached = [curve.first(self.threshold) for curve in curves]
         solved = sum(point is not None for point in reached) / len(curves)
-        count = (solved, solved, solved, len(curves))
-        table.append(Row(self.task, self.agent, self.variant, SOLVED, *count, steps, seconds, reference))
+        table.append(replace(self.row(SOLVED, [solved], curves), seeds=len(curves)))
         if solved:
             ends = [point or curve.points[-1] for point, curve in zip(reached, curves, strict=True)]
-            table.append(row(STEPS, [end.steps for end in ends]))
-            table.append(row(SECONDS, [end.cpu_seconds for end in ends]))
+            table.append(self.row(STEPS, [end.steps for end in ends], curves))
+            table.append(self.row(SECONDS, [end.cpu_seconds for end in ends], curves))
         return table
+
+    def row(self, metric: str, values: list[float], curves: list[Curve]) -> Row:
+        """One number, of a value from each seed."""
+        steps = max(self.played(curve) for curve in curves)
+        seconds = round(sum(curve.cpu_seconds for curve in curves) / len(curves), 2)
+        reference = "; ".join(part for part in (self.marks, self.reference) if part)
+        return summarize(self.task, self.agent, self.variant, metric, values, steps, seconds, reference)
+
+    @property
+    def marks(self) -> str:
+        """What the returns are held against."""
+        return f"threshold {self.threshold:g}" if self.threshold is not None else ""
+
+    def played(self, curve: Curve) -> int:
+        """Steps of the environments in a training."""
+        return curve.steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imitation(Line):
+    """Who imitates an expert from how many trajectories.
+
+    Attributes:
+        trajectories: How many.
+        scale: The returns of a random policy and of the expert.
+        series: What its rows with other numbers of trajectories have in common with it: a line of the picture.
+        plays: The agent steps in the environment while it learns; one that does not counts examples as its steps.
+    """
+
+    trajectories: int
+    scale: Scale
+    series: str
+    plays: bool
+
+    def rows(self, curves: list[Curve]) -> list[Row]:
+        """The numbers: the normalised return first, then the return, and what they cost."""
+        return [
+            self.row(NORMALISED, self.normalised(curves), curves),
+            *super().rows(curves),
+            self.row(PLAYED, [self.played(curve) for curve in curves], curves),
+            self.row(LABELS, [curve.labels for curve in curves], curves),
+            self.row(COST, [curve.cpu_seconds for curve in curves], curves),
+        ]
+
+    def normalised(self, curves: list[Curve]) -> list[float]:
+        """What each seed reaches at its end."""
+        return [self.scale.of(curve.final) for curve in curves]
+
+    @property
+    def marks(self) -> str:
+        return "; ".join(part for part in (str(self.scale), super().marks) if part)
+
+    def played(self, curve: Curve) -> int:
+        return curve.steps if self.plays else 0
 
 
 def lines_of(definition: Definition, seeds: int, quick: bool = False, stop: bool = False) -> list[Line]:
@@ -65,33 +114,64 @@ def lines_of(definition: Definition, seeds: int, quick: bool = False, stop: bool
     Args:
         definition: What is to be run.
         seeds: 0, 1, ...
-        quick: A fiftieth of the steps, and small evaluations.
+        quick: A fiftieth of the steps, small evaluations, and of the numbers of trajectories the greatest only.
         stop: Every seed of every row stops where it has reached the threshold.
 
     Raises:
         UserError: a configuration, an environment or an agent that cannot be made.
     """
-    lines = []
+    lines: list[Line] = []
     for entry in definition.entries:
-        values = entry.resolved(0, quick).values
-        total = values["total_timesteps"] or 1
-        every = max(1, total // 4) if quick else entry.every or max(1, total // 25)
-        spec = gymnasium.spec(values["env"]["id"])
-        threshold = entry.threshold if entry.threshold is not None else spec.reward_threshold
-        trials = [
-            Trial(
-                entry.resolved(seed, quick),
-                entry.resolved(seed, quick, test=True),
-                every,
-                4 if quick else entry.episodes or EPISODES,
-                threshold if stop or entry.stop else None,
-            )
-            for seed in range(seeds)
-        ]
-        trials[0].check()
-        task, agent = spec.id.removeprefix("lhy_rl/"), values["agent"]["name"]
-        lines.append(Line(task, agent, variant_of(entry), threshold, trials, entry.reference))
+        most = entry.shown(max(entry.trajectories)) if entry.trajectories else entry
+        counts: list[int | None] = [*(most if quick else entry).trajectories] or [None]
+        train = most.resolved(0, quick)
+        test = most.resolved(0, quick, test=True) if entry.test else train
+        total = train.values["total_timesteps"] or 1
+        threshold = entry.threshold
+        if threshold is None and entry.expert is None:
+            threshold = gymnasium.spec(train.values["env"]["id"]).reward_threshold
+        parts = 1 if entry.expert is not None else 4 if quick else 25  # an imitation is looked at when it is done
+        every = max(1, total // parts) if quick or entry.every is None else entry.every
+        episodes = 4 if quick else entry.episodes or EPISODES
+        until = threshold if stop or entry.stop else None
+        Trial(train, test, every, episodes, until).check()  # whoever can be shown the most can be shown less
+        for count in counts:
+            trials = [
+                Trial(_changed(train, seed, count), _changed(test, seed, count), every, episodes, until)
+                for seed in range(seeds)
+            ]
+            lines.append(_line(entry, count, threshold, trials))
     return lines
+
+
+def _changed(config: Config, seed: int, trajectories: int | None) -> Config:
+    """The same with another seed, and another number of trajectories where there is one."""
+    values = config.values | {"seed": seed}
+    if trajectories is not None:
+        values["agent"] = values["agent"] | {"trajectories": trajectories}
+    return Config(config.name, values)
+
+
+def _line(entry: Entry, trajectories: int | None, threshold: float | None, trials: list[Trial]) -> Line:
+    """A row for one number of trajectories, or without one."""
+    values = trials[0].config.values
+    task = entry.task or gymnasium.spec(values["env"]["id"]).id.removeprefix("lhy_rl/")
+    agent = values["agent"]["name"]
+    if entry.expert is None or trajectories is None:
+        return Line(task, agent, variant_of(entry), threshold, trials, entry.reference)
+    shown = f"{trajectories} trajector{'y' if trajectories == 1 else 'ies'}"
+    return Imitation(
+        task,
+        agent,
+        f"{entry.variant}, {shown}" if entry.variant else shown,
+        threshold,
+        trials,
+        entry.reference,
+        trajectories=trajectories,
+        scale=scale_of(entry.expert, trials[0].test.values["env"]),
+        series=f"{agent}, {entry.variant}" if entry.variant else agent,
+        plays=agent not in OFFLINE,
+    )
 
 
 def variant_of(entry: Entry) -> str:

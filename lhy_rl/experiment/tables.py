@@ -77,7 +77,10 @@ def print_rows(console: Console, name: str, rows: list[Row]) -> None:
     """A benchmark: a line for each of its rows, the metrics side by side."""
     metrics = list(dict.fromkeys(row.metric for row in rows))
     drawn = Table("task", "agent", "variant", title=name, title_justify="left")
-    for heading in [*metrics, "seeds", "steps", "CPU-seconds"]:
+    fields = {"seeds": "seeds", "steps": "steps", "cpu_seconds": "CPU-seconds"}
+    # what is a metric of its own is not shown twice
+    fields = {field: name for field, name in fields.items() if not any(metric.endswith(name) for metric in metrics)}
+    for heading in [*metrics, *fields.values()]:
         drawn.add_column(heading, justify="right")
     drawn.add_column("reference")
     lines: dict[tuple[str, str, str], dict[str, Row]] = {}
@@ -86,6 +89,6 @@ def print_rows(console: Console, name: str, rows: list[Row]) -> None:
     for key, found in lines.items():
         some = list(found.values())[-1]
         values = [cell(found[metric], "value") if metric in found else "-" for metric in metrics]
-        numbers = [cell(some, column) for column in ("seeds", "steps", "cpu_seconds")]
+        numbers = [cell(some, field) for field in fields]
         drawn.add_row(*map(escape, key), *map(escape, values), *numbers, escape(some.reference))
     console.print(drawn)

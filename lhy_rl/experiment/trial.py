@@ -12,7 +12,7 @@ import numpy as np
 
 import lhy_rl
 from lhy_rl.errors import UserError
-from lhy_rl.experiment import build, results
+from lhy_rl.experiment import build, results, shown
 from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.curve import Curve, Point, Recorder
 from lhy_rl.experiment.episodes import play
@@ -53,7 +53,9 @@ class Trial:
         """Train the configuration's agent and evaluate it on the way."""
         env = build.make_environment(self.config)
         test = build.make_environment(self.test, num_envs=self.episodes)
-        agent = build.make_agent(self.config, env)
+        demonstrations = shown.shown_to(self.config, env)
+        agent = build.make_agent(self.config, env, demonstrations)
+        demonstrated = shown.count(self.config, demonstrations)
 
         def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
             actions, memory = agent.predict(obs, state, start, True, masks)
@@ -63,9 +65,11 @@ class Trial:
             return float(play(predict, test, self.episodes, SEED)[0].mean())
 
         def after_update(agent: Any, metrics: dict[str, float]) -> bool:
+            recorder.labels = demonstrated + int(metrics.get("rollout/labels", 0))
             return recorder.after_update(agent.num_timesteps)
 
         recorder = Recorder(evaluate, self.every, self.until)
+        recorder.labels = demonstrated
         recorder.begin()
         agent.learn(self.config.values["total_timesteps"], callback=after_update)
         curve = recorder.end(agent.num_timesteps)
@@ -113,5 +117,10 @@ class Kept:
     def add(self, key: str, curve: Curve) -> None:
         """Keep one more."""
         self.curves[key] = curve
-        lines = [f"{json.dumps(key)}: {json.dumps(curve.points)}" for key, curve in sorted(self.curves.items())]
+        lines = [f"{json.dumps(key)}: {json.dumps(_plain(curve))}" for key, curve in sorted(self.curves.items())]
         results.write_text(self.path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _plain(curve: Curve) -> list[tuple[float, ...]]:
+    """The points, without labels where there are none."""
+    return [tuple(point) if point.labels else tuple(point[:3]) for point in curve.points]

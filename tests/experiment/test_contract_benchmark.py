@@ -22,7 +22,7 @@ from lhy_rl.errors import UserError
 from lhy_rl.experiment import benchmark, definition, results
 from lhy_rl.experiment.curve import Curve, Point, Recorder
 from lhy_rl.experiment.episodes import play
-from lhy_rl.experiment.line import RETURN, SECONDS, STEPS, Line
+from lhy_rl.experiment.line import RETURN, SECONDS, STEPS, Imitation, Line
 from lhy_rl.experiment.results import SOLVED
 
 ROOT = Path(cli.__file__).parents[1]
@@ -202,6 +202,8 @@ def test_contract_the_shipped_benchmarks_can_be_made(name: str) -> None:
     (found,) = definition.find([name])
     assert found.shipped and definition.summary(name)
     for line in benchmark.lines_of(found, 1):
+        if isinstance(line, Imitation):
+            continue  # held against its expert, at the end
         assert line.threshold is not None
         assert line.trials[0].every * 10 <= line.trials[0].config.values["total_timesteps"]
 
