@@ -1,8 +1,9 @@
 """Cloning and DAgger from pixels on DriveCorridor: regret against the horizon, at equal labels and gradient steps.
 
 The regret is the number of steps beside the road; the expert's is 0. Cloning learns whole drives of the expert (their
-first steps, where a drive has more than there are labels), DAgger asks from the first step on. Both have the small
-CNN, and are judged by the same drives. Below: a GRU that clones the scripted expert of RepeatPrevious.
+first steps, where a drive has more than there are labels). DAgger begins with a tenth of them and plays about one
+drive in each of its four cars: where that has more steps than there are labels, it asks only now and then. Both have
+the small CNN, and are judged by the same drives. Below: a GRU that clones the scripted expert of RepeatPrevious.
 
     python -m benchmarks.drive [--quick]
 """
@@ -28,7 +29,7 @@ from lhy_rl.experiment.episodes import play
 DRIVE, RECALL = "lhy_rl/DriveCorridor-v0", "lhy_rl/RepeatPrevious-v0"
 HORIZONS = (25, 50, 100, 200, 400)
 BUDGETS = (400, 40)  # labels: enough for DAgger, and so few that it errs
-ROUNDS, GRADIENT_STEPS, BATCH, DRIVES = 10, 400, 32, 200
+ROUNDS, CARS, GRADIENT_STEPS, BATCH, DRIVES = 10, 4, 400, 32, 100
 SHARED: dict[str, Any] = {"encoder": "cnn_small", "learning_rate": 1e-3, "batch_size": BATCH}
 METRICS = ("regret", "never off", "on road at end")
 SLOPES = {"bc": "wanted: at least 1.5", "dagger": "wanted: at most 1.2"}
@@ -64,7 +65,7 @@ def drives(agent: Any, horizon: int, count: int) -> tuple[float, float, float]:
         actions, _ = agent.predict(obs, deterministic=True)
         obs, rewards, *_ = envs.step(actions)
         total += rewards
-    return float(-total.mean()), float((total == 0).mean()), float((rewards == 0).mean())
+    return float(abs(total.mean())), float((total == 0).mean()), float((rewards == 0).mean())
 
 
 def clone(labels: int, horizon: int, steps: int, seed: int) -> Any:
@@ -76,10 +77,14 @@ def clone(labels: int, horizon: int, steps: int, seed: int) -> Any:
 
 
 def aggregate(labels: int, horizon: int, steps: int, seed: int) -> Any:
-    """DAgger, asking for so many labels."""
-    options = {"n_steps": labels // ROUNDS // 4, "gradient_steps": steps // ROUNDS, "max_labels": labels}
-    agent = DAgger(make(DRIVE, 4, horizon=horizon), expert="scripted", seed=seed, **options, **SHARED)
-    return agent.learn(10 * labels)
+    """DAgger from so many labels, those of the first round being demonstrations: the first steps of the expert's."""
+    answers = labels // ROUNDS // CARS  # in a round, of each car
+    apart = max(1, horizon // ((ROUNDS - 1) * answers))
+    options = {"demonstrations": shown(DRIVE, CARS, 1000 + seed, horizon=answers), "n_steps": answers * apart}
+    options |= {"label_every": apart, "max_labels": labels - CARS * answers}
+    options |= {"gradient_steps": steps // ROUNDS, "first_gradient_steps": steps // ROUNDS}
+    agent = DAgger(make(DRIVE, CARS, horizon=horizon), expert="scripted", seed=seed, **options, **SHARED)
+    return agent.learn(10 * labels * apart)
 
 
 AGENTS: dict[str, Callable[[int, int, int, int], Any]] = {"bc": clone, "dagger": aggregate}
@@ -102,7 +107,7 @@ def measure(quick: bool, seeds: int) -> list[Row]:
     """All rows."""
     horizons = (10, 40) if quick else HORIZONS
     budgets = (40,) if quick else BUDGETS
-    steps, count = (60, 20) if quick else (GRADIENT_STEPS, DRIVES)
+    steps, count = (200, 20) if quick else (GRADIENT_STEPS, DRIVES)
     rows: list[Row] = []
     with progress(len(AGENTS) * len(horizons) * len(budgets) * seeds + 2 * seeds, "drive") as advance:
         for labels in budgets:
@@ -118,7 +123,7 @@ def measure(quick: bool, seeds: int) -> list[Row]:
                     for metric, values in zip(METRICS, np.array(found).T.tolist(), strict=True):
                         rows.append(summarize(task, name, variant, metric, values, steps, seconds))
                     regrets.append([values[0] for values in found])
-                rows += slope(name, labels, horizons, np.array(regrets))
+                rows.append(slope(name, labels, horizons, np.array(regrets), count))
         for core in ("gru", None):
             begun, returns = time.process_time(), []
             for seed in range(seeds):
@@ -131,18 +136,19 @@ def measure(quick: bool, seeds: int) -> list[Row]:
     return rows
 
 
-def slope(name: str, labels: int, horizons: tuple[int, ...], regrets: np.ndarray) -> list[Row]:
-    """Of log regret against log horizon, the regrets (horizons, seeds) resampled by seed; none where one is 0."""
+def slope(name: str, labels: int, horizons: tuple[int, ...], regrets: np.ndarray, count: int) -> Row:
+    """Of log regret against log horizon, the regrets (horizons, seeds) resampled by seed.
+
+    No regret counts as half a step in all the ``count`` drives of all seeds: less is not seen.
+    """
     rng, n = np.random.default_rng(0), regrets.shape[1]
+    least = 0.5 / (count * n)
     means = [regrets.mean(1), *(regrets[:, rng.integers(n, size=n)].mean(1) for _ in range(1000))]
-    slopes = [np.polyfit(np.log(horizons), np.log(m), 1)[0] for m in means if (m > 0).all()]
-    if not (means[0] > 0).all():
-        return []
-    low, high = np.quantile(slopes, [0.025, 0.975])
-    value = float(slopes[0])
+    value, *others = (float(np.polyfit(np.log(horizons), np.log(np.maximum(m, least)), 1)[0]) for m in means)
+    low, high = np.quantile(others, [0.025, 0.975])
     task, variant = "DriveCorridor, all horizons", f"{labels} labels, cnn_small"
     bounds = min(float(low), value), max(float(high), value)
-    return [Row(task, name, variant, "slope of regret", value, *bounds, n, None, None, SLOPES[name])]
+    return Row(task, name, variant, "slope of regret", value, *bounds, n, None, None, SLOPES[name])
 
 
 def draw(rows: list[Row], path: Path) -> None:
@@ -153,23 +159,22 @@ def draw(rows: list[Row], path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
     colours = {"bc": "#d55e00", "dagger": "#0072b2"}
     variants = list(dict.fromkeys(row.variant for row in rows if row.metric == "regret"))
-    for axis, metric in zip(axes, ("regret", "on road at end"), strict=True):
+    for axis, metric in zip(axes, ("regret", "never off"), strict=True):
         for name, colour in colours.items():
             for variant, style in zip(variants, ("-", "--"), strict=False):
                 chosen = [r for r in rows if (r.agent, r.variant, r.metric) == (name, variant, metric)]
                 x = [int(row.task.rpartition(" ")[2]) for row in chosen]
-                y = np.array([row.value for row in chosen])
-                if metric == "regret":
-                    y = np.where(y > 0, y, np.nan)
+                y = [row.value for row in chosen]
                 label = f"{name}, {variant.partition(',')[0]}"
                 axis.plot(x, y, style, color=colour, marker="o", markersize=4, label=label)
         axis.set_xscale("log")
+        axis.set_xticks(HORIZONS, [str(horizon) for horizon in HORIZONS])
+        axis.minorticks_off()
         axis.set_xlabel("horizon (steps)")
-        said = (
-            "steps beside the road (none: not drawn)" if metric == "regret" else "share of drives that end on the road"
-        )
-        axis.set_title(said, fontsize=9)
-    axes[0].set_yscale("log")
+        said = {"regret": "steps beside the road", "never off": "share of drives that never leave the road"}
+        axis.set_title(said[metric], fontsize=9)
+    axes[0].set_yscale("symlog", linthresh=1e-2)  # 0 can be seen, too
+    axes[0].set_ylim(bottom=-1e-3)
     axes[0].legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=110)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.base import Metrics
+from lhy_rl.agents.cloning import Material
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.examples import Examples
 from lhy_rl.agents.imitator import Imitator
@@ -54,11 +55,17 @@ class BC(Imitator):
         self.patience = patience
         self.best: dict[str, Tensor] | None = None
         self.best_nll, self.waited = float("inf"), 0
+        self.judged: Material | None = None
+        self.parts: tuple[Examples, Examples | None] | None = None  # learned and judged by
         if self.demonstrated is not None:
-            learned, judged = split(self.demonstrated, held_out, self.generator)
-            self.measure(learned)
-            self.cloning.study(self.material(learned))
-            self.judged = None if judged is None else self.material(judged)
+            self.parts = split(self.demonstrated, held_out, self.generator)
+            self.measure(self.parts[0])
+            self._study(*self.parts)
+
+    def _study(self, learned: Examples, judged: Examples | None, order: Tensor | None = None) -> None:
+        """Bring both on the scale that the policy sees; ``order`` is what is left of a pass, if one was begun."""
+        self.cloning.study(self.material(learned), order)
+        self.judged = None if judged is None else self.material(judged)
 
     def update(self) -> Metrics:
         if self.demonstrated is None:
@@ -96,8 +103,8 @@ class BC(Imitator):
         progress_bar: bool = False,
         reset_num_timesteps: bool = True,
     ) -> Self:
-        if reset_num_timesteps:
-            self.waited = 0
+        if reset_num_timesteps:  # what was best before may have been judged by other demonstrations
+            self.best, self.best_nll, self.waited = None, float("inf"), 0
         return super().learn(total_timesteps, callback, progress_bar, reset_num_timesteps)
 
     def state_dict(self) -> dict[str, Any]:
@@ -106,18 +113,19 @@ class BC(Imitator):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.best, self.best_nll, self.waited = state["best"], state["best_nll"], state["waited"]
+        if self.parts is not None:  # the scale may be that of other demonstrations
+            self._study(*self.parts, self.cloning.order)
 
 
 def split(examples: Examples, share: float, generator: torch.Generator) -> tuple[Examples, Examples | None]:
     """Whole episodes to learn and to judge by; None of these where there is one episode only, or none is wanted."""
     spans = examples.episodes
+    if not share or len(spans) < 2:
+        return examples, None
     count = min(max(1, round(share * len(spans))), len(spans) - 1)
     order = torch.randperm(len(spans), generator=generator).tolist()
-    parts = []
-    for members in (order[count:], order[:count]) if share else ((), ()):
-        rows = [torch.arange(*spans[i]) for i in sorted(members)]
-        parts.append(examples.pick(torch.cat(rows)) if rows else None)
-    learned, judged = parts
-    if learned is None or judged is None or not learned.labelled.any() or not judged.labelled.any():
-        return examples, None
-    return learned, judged
+    learned, judged = (
+        examples.pick(torch.cat([torch.arange(*spans[i]) for i in sorted(members)]))
+        for members in (order[count:], order[:count])
+    )
+    return (learned, judged) if learned.labelled.any() and judged.labelled.any() else (examples, None)

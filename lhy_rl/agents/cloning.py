@@ -84,13 +84,18 @@ class Cloning:
         self.num_steps = 0
 
     # ------------------------------------------------------------------ what there is to learn
-    def study(self, material: Material) -> None:
-        """Learn this from now on; a new pass begins."""
+    def study(self, material: Material, order: Tensor | None = None) -> None:
+        """Learn this from now on; a new pass begins, or goes on with ``order`` unless that asks for more."""
         self.material = material
-        self.order = self.order[:0]
+        self.order = self.order[:0] if order is None or (order >= self.pool).any() else order
         if self.gaussian is not None:
             spread = material.examples.actions[material.known].flatten(1).std(0, correction=0)
             self.scale = torch.where(spread > 1e-6, spread, torch.ones_like(spread))
+
+    @property
+    def pool(self) -> int:
+        """What a pass shuffles: labelled steps, or with a memory episodes."""
+        return len(self.material.spans if self.policy.recurrent else self.material.known)
 
     @property
     def steps_per_epoch(self) -> float:
@@ -191,8 +196,7 @@ class Cloning:
     # ------------------------------------------------------------------ batches
     def _next_batch(self) -> Tensor:
         """The next steps of this pass, or with a memory the next episodes'; passes follow each other without a gap."""
-        material, recurrent = self.material, self.policy.recurrent
-        pool = len(material.spans if recurrent else material.known)
+        material, recurrent, pool = self.material, self.policy.recurrent, self.pool
         size = min(self.batch_size, pool)
         if recurrent:  # whole episodes of together as many steps, at least one
             mean = len(material.examples) / pool

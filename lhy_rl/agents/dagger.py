@@ -42,8 +42,9 @@ class DAgger(Imitator):
         gradient_steps: Gradient steps a round, on everything so far.
         first_gradient_steps: Gradient steps on the demonstrations before the first round; without demonstrations none.
         max_labels: Stop when the expert has been asked so often; demonstrations are not counted. null never does.
-        label_every: Ask in each so many-th step only. Steps that follow each other look alike: the same labels teach
-            more when they are further apart, and tire a person less.
+        label_every: Ask in each so many-th step only; where the expert acts, in each. Steps that follow each other look
+            alike: the same labels teach more when they are further apart (at best spread over a whole episode), and
+            tire a person less. Begin with demonstrations then: a first round that the expert plays costs many.
         beta: How the expert's share of the acting falls: ``first`` (it acts in the first round, where there are no
             demonstrations, and never again), ``linear`` or ``exponential``. Where it acts, it is asked.
         beta_rounds: Rounds until a ``linear`` share is 0.

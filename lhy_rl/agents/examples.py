@@ -46,7 +46,7 @@ class Examples:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"obs": self.obs, "actions": self.actions, "start": self.start, "labelled": self.labelled}
+        return dict(vars(self))
 
 
 def demonstrated(demonstrations: Demonstrations, every: int = 1, seed: int = 0) -> Examples:

@@ -34,7 +34,7 @@ class Imitator(Agent):
         every: Only each so many-th step of an episode is known, from a drawn place on (Ho and Ermon 2016 take 10 or 20,
             because whole trajectories are easily cloned). A policy with a memory still sees all of them.
         learning_rate: AdamW's.
-        learning_rate_schedule: ``constant``, or ``linear`` down to 0 at the end of ``learn``.
+        learning_rate_schedule: ``constant``, or ``linear`` down to a fiftieth at the end of ``learn``.
         batch_size: Steps a gradient step; with a memory whole episodes of together as many.
         entropy_coef: Bonus on the policy's entropy; below 1 where actions are continuous.
         weight_decay: Pull on all weights towards 0 (L2, AdamW's). Raise it where there are few examples.

@@ -92,6 +92,20 @@ def test_saved_and_loaded_it_acts_alike_without_its_demonstrations(tmp_path: Any
     assert further.learn(100, reset_num_timesteps=False).num_timesteps >= 300
 
 
+@pytest.mark.parametrize("core", [None, "gru"])
+def test_loaded_it_learns_other_demonstrations_on_its_own_scale(core: str | None, tmp_path: Any) -> None:
+    """What it sees in learning is what it sees in acting, and a pass that was begun goes on only if it can."""
+    agent = BC(lambda: Parrot(), demonstrations=demonstrations(), core=core, **SMALL).learn(100)
+    agent.save(tmp_path / "bc")
+    given = demonstrations(episodes=1)
+    given = replace(given, episodes=[replace(given.episodes[0], observations=given.episodes[0].observations * 0.1)])
+    again = BC.load(tmp_path / "bc", lambda: Parrot(), demonstrations=given)
+    assert agent.moments is not None and again.moments is not None and again.demonstrated is not None
+    torch.testing.assert_close(again.moments, agent.moments)
+    torch.testing.assert_close(again.cloning.material.obs, again.observe(again.demonstrated.obs))
+    assert again.learn(100, reset_num_timesteps=False).num_timesteps > agent.num_timesteps
+
+
 def test_the_best_weights_are_kept() -> None:
     """On actions that are pure chance, what is held out soon gets worse; the weights kept are from before that."""
     rows: list[float] = []

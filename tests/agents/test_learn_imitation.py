@@ -44,13 +44,13 @@ def shown(env_id: str, episodes: int, act: Any = None, **options: Any) -> Demons
     return Demonstrations(found, env.observation_space, env.action_space, {"env_id": env_id})
 
 
-def test_cloning_balances_a_pole_and_with_shuffled_actions_it_does_not() -> None:
-    given = load_demonstrations("cartpole-expert").take(10)
-    agent = BC("CartPole-v1", demonstrations=given, seed=0).learn(100_000)
-    assert score(agent, gymnasium.make_vec("CartPole-v1", 20)) >= 475
+def test_cloning_one_episode_balances_a_pole_and_with_shuffled_actions_it_does_not() -> None:
+    given = load_demonstrations("cartpole-expert").take(1)
+    agent = BC("CartPole-v1", demonstrations=given, seed=0).learn(60_000)
+    assert score(agent, gymnasium.make_vec("CartPole-v1", 20)) >= 490
     rng = np.random.default_rng(0)
     shuffled = [replace(episode, actions=rng.permutation(episode.actions)) for episode in given.episodes]
-    control = BC("CartPole-v1", demonstrations=replace(given, episodes=shuffled), seed=0).learn(100_000)
+    control = BC("CartPole-v1", demonstrations=replace(given, episodes=shuffled), seed=0).learn(60_000)
     assert score(control, gymnasium.make_vec("CartPole-v1", 20)) < 200
 
 

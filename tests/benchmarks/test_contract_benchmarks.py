@@ -51,6 +51,23 @@ def test_seqgan_speed(tmp_path):
     assert faster["sampling"] > 1.5 and faster["discriminator epoch"] > 1.2
 
 
+def test_drive(tmp_path):
+    rows = quick("drive", tmp_path)
+    assert {row.agent for row in rows if row.metric == "regret"} == {"bc", "dagger"}
+    clone, dagger = (row.value for row in rows if row.metric == "regret" and row.task.endswith(" 40"))
+    assert dagger < clone
+    gru, none = (row.value for row in rows if row.task.startswith("RepeatPrevious"))
+    assert gru > 0.9 and none < 0
+
+
+def test_cloning(tmp_path):
+    rows = {(row.agent, row.variant, row.metric): row.value for row in quick("cloning", tmp_path)}
+    assert rows["random", "", "mean return"] < 50 < 450 < rows["bc", "1 trajectory", "median"]
+    assert rows["bc", "1 trajectory, shuffled", "median"] < 200
+    labels = [rows[key] for key in rows if key[2] == "labels"]
+    assert labels == [500, 25, 1025, 1025, 500]
+
+
 def test_control_beside_sb3(tmp_path):
     rows = quick("control_sb3", tmp_path, "control_sb3.trials.json")
     assert {row.task for row in rows} == {"CartPole-v1", "Acrobot-v1"}
