@@ -12,20 +12,25 @@ from lhy_rl.experiment import results
 from lhy_rl.experiment.bar import progress
 from lhy_rl.experiment.results import Row, interval, summarize
 
-__all__ = ["RESULTS", "Row", "alternate", "arguments", "interval", "load", "progress", "save", "summarize"]
+__all__ = ["RESULTS", "Row", "alternate", "arguments", "interval", "load", "parser", "progress", "save", "summarize"]
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def arguments(doc: str | None, seeds: int = 5) -> argparse.Namespace:
     """The command line of every benchmark: ``quick``, ``output``, ``seeds``."""
-    parser = argparse.ArgumentParser(
+    return parser(doc, seeds).parse_args()
+
+
+def parser(doc: str | None, seeds: int = 5) -> argparse.ArgumentParser:
+    """That command line, for those who add to it."""
+    made = argparse.ArgumentParser(
         description=inspect.cleandoc(doc or ""), formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="small sizes, under a minute; the tests run this")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="FOLDER", help=f"default: {RESULTS}")
-    parser.add_argument("--seeds", type=int, default=seeds, metavar="N", help=f"runs behind each number ({seeds})")
-    return parser.parse_args()
+    made.add_argument("--quick", action="store_true", help="small sizes, under a minute; the tests run this")
+    made.add_argument("--output", type=Path, default=RESULTS, metavar="FOLDER", help=f"default: {RESULTS}")
+    made.add_argument("--seeds", type=int, default=seeds, metavar="N", help=f"runs behind each number ({seeds})")
+    return made
 
 
 def save(name: str, rows: Sequence[Row], folder: Path = RESULTS) -> Path:

@@ -48,6 +48,10 @@ RUNS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"id": "lhy_rl/Gridworld-v0"}, {"name": "irl"}),
     ({"id": "lhy_rl/Objectworld-v0"}, {"name": "maxent_irl"}),
     ({"id": "CartPole-v1"}, {"name": "maxent_irl", "demonstrations": "cartpole-expert", "ppo": {"n_steps": 5}}),
+    (
+        {"id": "lhy_rl/FixedHorizon-v0", "horizon": 10},
+        {"name": "gail", "demonstrations": "cartpole-expert", "n_steps": 10, "discriminator_steps": 1},
+    ),
 ]
 
 

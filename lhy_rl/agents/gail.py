@@ -103,7 +103,7 @@ class GAIL(PPO):
         discriminator_activation: str = "tanh",
         discriminator_dropout: float = 0.0,
         discriminator_weight_decay: float = 0.0,
-        gradient_penalty: float = 1.0,
+        gradient_penalty: float = 0.1,
         spectral_norm: bool = False,
         replay: int = 4,
         normalize_rewards: bool = True,

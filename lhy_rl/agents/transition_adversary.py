@@ -256,7 +256,7 @@ def make_adversary(
     activation: str = "tanh",
     dropout: float = 0.0,
     weight_decay: float = 0.0,
-    gradient_penalty: float = 1.0,
+    gradient_penalty: float = 0.1,
     spectral_norm: bool = False,
     replay: int = 4,
     gamma: float = 0.99,

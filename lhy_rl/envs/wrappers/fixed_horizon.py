@@ -9,8 +9,8 @@ and the length tells nothing. What is seen behind the end (both ways are those o
     evolve    what the dynamics make of it, inside the observation space: the pole swings on; of Gymnasium's
               environments the classic ones can
 
-Frozen steps teach nothing, and where episodes are short they are most: PPO with the true reward learns CartPole in
-100,000 steps when it evolves and does not when it is frozen.
+Where instances of such an environment step together, they also begin and end together; :class:`OutOfStep` brings them
+out of step for a learner.
 """
 
 from __future__ import annotations
@@ -205,7 +205,8 @@ class OutOfStep(SyncVectorEnv):
     """Instances with a fixed horizon, that a learner can bring out of step (:class:`lhy_rl.protocols.Phased`).
 
     Where all begin together, a learner's round is all of one phase, only beginnings or (behind the fall) only ends, and
-    what it learned of the others is forgotten meanwhile.
+    what it learned of the others is forgotten meanwhile: PPO with CartPole's true reward, 8 instances and rounds of 32
+    steps reaches 500 within 40,000 steps out of step, and is at 22 after 100,000 in step.
     """
 
     def stagger(self) -> None:

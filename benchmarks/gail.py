@@ -1,0 +1,259 @@
+"""GAIL and AIRL beside their controls: random demonstrations, a weak expert, and rewards of one sign.
+
+FixedHorizon's CartPole lasts 500 steps whatever happens, so that living on pays nothing by itself. On CartPole-v1 random
+demonstrations teach as well as an expert's where the reward is never negative: the row is a warning. CartPole-v1 ends
+when things go badly, Acrobot and MountainCar end when they go well; the same options (`logit`, absorbing states) are for
+both, and beside them are rewards of one sign without absorbing states. On Acrobot and MountainCar one trajectory is
+shown, of which every 5th step is known, as in Ho and Ermon (2016). The weak expert pushes against the pole's turning and
+does not look where it leans; what is wanted is its return, not more. DriveCorridor is seen in pixels. On Pendulum the
+generator is Stable-Baselines3's SAC with a buffer that asks the discriminator anew.
+
+The value is the return of the deterministic policy in 50 episodes after training; random and expert are beside it.
+
+    python -m benchmarks.gail [--quick] [--jobs 2]
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+import lhy_rl  # noqa: F401  (registers)
+from benchmarks import harness
+from lhy_rl.data.demonstrations import Demonstrations
+from lhy_rl.data.recording import Act, random_policy, record
+from lhy_rl.experiment import build, config
+from lhy_rl.interop.demonstrations import load_demonstrations
+
+FIXED, DRIVE = "CartPole, fixed horizon", "DriveCorridor, pixels"
+EPISODES, TEST_SEED = 50, 20_170_101
+LIVING = {"agent.absorbing": False, "agent.reward": "gail"}
+DYING = {"agent.absorbing": False, "agent.reward": "log_d"}
+CARTPOLE = {"env": {"id": "CartPole-v1"}}
+PEER = "imitation 1.0.1 on seals/CartPole-v0: "
+
+
+@dataclass(frozen=True)
+class Part:
+    """One row: who learns what from whom.
+
+    Attributes:
+        config: The configuration that says how.
+        whose: ``expert`` (the configuration's own), ``random`` or ``weak``.
+        kind: ``gail``, ``airl`` or ``sac``.
+        reference: What is wanted, or a peer's figure.
+    """
+
+    task: str
+    variant: str
+    config: str
+    overrides: dict[str, Any] = field(default_factory=dict)
+    whose: str = "expert"
+    kind: str = "gail"
+    reference: str = ""
+
+    def resolved(self, seed: int, quick: bool) -> config.Config:
+        """The configuration of a seed."""
+        steps = {"total_timesteps": 2_000} if quick else {}
+        name = {} if self.kind == "sac" else {"agent.name": self.kind}
+        return config.load(self.config, self.overrides | steps | name | {"seed": seed})
+
+
+TEN, ONE = {"agent.trajectories": 10}, {"agent.trajectories": 1}
+SHORT = {"total_timesteps": 8_000}
+PARTS = (
+    Part(FIXED, "10 trajectories", "gail/cartpole", TEN, reference="wanted: 475; " + PEER + "500, 490, 500 in 33-51 s"),
+    Part(FIXED, "1 trajectory", "gail/cartpole", ONE, reference="wanted: 475 on 4 of 5; " + PEER + "198, 499, 500"),
+    Part(FIXED, "random, 10", "gail/cartpole", TEN, "random", reference="wanted: below 1.5 times random; peer: 31, 46"),
+    Part(FIXED, "weak expert, 10", "gail/cartpole", TEN, "weak", reference="wanted: within 20% of its return"),
+    Part(FIXED, "1 trajectory", "gail/cartpole", ONE, kind="airl"),
+    Part(FIXED, "random, 10", "gail/cartpole", TEN, "random", kind="airl"),
+    Part("CartPole-v1", "1 trajectory", "gail/cartpole", CARTPOLE | ONE),
+    Part("CartPole-v1", "never positive", "gail/cartpole", CARTPOLE | ONE | DYING),
+    Part("CartPole-v1", "never negative, random, 10", "gail/cartpole", CARTPOLE | TEN | LIVING, "random"),
+    Part("CartPole-v1", "random, 10", "gail/cartpole", CARTPOLE | TEN, "random"),
+    Part("Acrobot-v1", "1 trajectory", "gail/acrobot", reference="wanted: within 15%; Ho and Ermon: -77.3 of -75.3"),
+    Part("Acrobot-v1", "random, 10", "gail/acrobot", TEN, "random"),
+    Part("MountainCar-v0", "1 trajectory", "gail/mountaincar", reference="wanted: within 15%; Ho and Ermon: -101.6"),
+    Part("MountainCar-v0", "never negative", "gail/mountaincar", LIVING),
+    Part("MountainCar-v0", "random, 10", "gail/mountaincar", TEN, "random"),
+    Part(DRIVE, "10 trajectories", "gail/drive", TEN),
+    Part(DRIVE, "random, 10", "gail/drive", TEN, "random"),
+    Part("Pendulum-v1", "10 trajectories", "gail/pendulum", TEN | SHORT, kind="sac", reference="imitation 1.0.1's GAIL: -892"),
+    Part("Pendulum-v1", "random, 10", "gail/pendulum", TEN | SHORT, "random", kind="sac"),
+)
+
+
+def weak(obs: Any, state: Any, start: np.ndarray, legal: np.ndarray | None) -> tuple[Any, Any]:
+    """Pushes against the turning of the pole, not against its leaning: it holds it for some 200 steps."""
+    return (obs[:, 3] > 0).astype(np.int64), None
+
+
+def shown(part: Part, how: config.Config, seed: int) -> Demonstrations:
+    """What this seed is shown: others of a random policy for each, the same of the expert for all."""
+    source = how.values["agent"]["demonstrations"]
+    env = build.make_environment(how, 10)
+    if part.whose == "random":
+        return record(env, random_policy(env.single_action_space, seed), 10, seed=1_000 + seed)
+    if part.whose == "weak":
+        return record(env, weak, 10, seed=1_000)
+    if source == "scripted":
+        return record(env, lambda obs, *_: (env.unwrapped.expert_action(), None), 10, seed=1_000)
+    return load_demonstrations(source, env)
+
+
+def run(number: int, seed: int, quick: bool) -> dict[str, float]:
+    """Train one seed of a part, and play."""
+    torch.set_num_threads(1)
+    part = PARTS[number]
+    how = part.resolved(seed, quick)
+    given = shown(part, how, seed)
+    begun = time.process_time()
+    act, found = (by_sac if part.kind == "sac" else by_ours)(how, given)
+    found["cpu"] = time.process_time() - begun
+    return found | {"return": mean_return(act, how, 10 if quick else EPISODES), "shown": float(given.returns.mean())}
+
+
+def by_ours(how: config.Config, given: Demonstrations) -> tuple[Act, dict[str, float]]:
+    log: list[dict[str, float]] = []
+    agent = build.make_agent(how, build.make_environment(how), given)
+    agent.learn(how.values["total_timesteps"], callback=lambda agent, metrics: log.append(dict(metrics)))
+
+    def act(obs: Any, state: Any, start: np.ndarray, legal: np.ndarray | None) -> tuple[Any, Any]:
+        return agent.predict(obs, state, start, deterministic=True)
+
+    return act, {"accuracy": log[-1]["train/discriminator_accuracy"], "steps": float(agent.num_timesteps)}
+
+
+def by_sac(how: config.Config, given: Demonstrations) -> tuple[Act, dict[str, float]]:
+    """SB3's SAC, the expert's and its settings of the size of benchmarks/experts.py."""
+    from stable_baselines3 import SAC
+
+    from lhy_rl.agents.sb3_gail import AdversarialReward, FreshRewards
+    from lhy_rl.interop.sb3 import to_sb3
+
+    options = how.values["agent"]
+    judged = AdversarialReward(
+        to_sb3(build.make_environment(how, 4)),
+        given,
+        trajectories=options["trajectories"],
+        gamma=0.99,
+        discriminator_steps=options["discriminator_steps"],
+        seed=how.values["seed"],
+    )
+    buffer = {"replay_buffer_class": FreshRewards, "replay_buffer_kwargs": {"judge": judged}}
+    nets = {"learning_rate": 1e-3, "policy_kwargs": {"net_arch": [64, 64]}, "gradient_steps": 4}
+    model = SAC("MlpPolicy", judged, seed=how.values["seed"], device="cpu", **buffer, **nets)
+    model.learn(how.values["total_timesteps"])
+
+    def act(obs: Any, state: Any, start: np.ndarray, legal: np.ndarray | None) -> tuple[Any, Any]:
+        return model.predict(obs, deterministic=True)
+
+    return act, {"accuracy": judged.metrics["train/discriminator_accuracy"], "steps": float(model.num_timesteps)}
+
+
+def mean_return(act: Act, how: config.Config, episodes: int) -> float:
+    return float(record(build.make_environment(how, 10), act, episodes, seed=TEST_SEED).returns.mean())
+
+
+def marks(part: Part) -> list[harness.Row]:
+    """The returns of a random policy and of whom is imitated, where nothing else is in the way."""
+    how = part.resolved(0, False)
+    env = build.make_environment(how, 10)
+    chance = mean_return(random_policy(env.single_action_space, 1), how, EPISODES)
+    best = float(shown(part, how, 0).returns.mean())
+    return [
+        harness.summarize(part.task, who, "", "mean return", [value])
+        for who, value in (("random", chance), ("expert", best))
+    ]
+
+
+def rows(part: Part, cells: list[dict[str, float]]) -> list[harness.Row]:
+    steps, cost = round(max(cell["steps"] for cell in cells)), float(np.mean([cell["cpu"] for cell in cells]))
+    named = functools.partial(harness.summarize, part.task, part.kind, part.variant)
+    table = [
+        named("mean return", [cell["return"] for cell in cells], steps, cost, part.reference),
+        named("least return", [min(cell["return"] for cell in cells)], steps, cost),
+        named("discriminator accuracy", [cell["accuracy"] for cell in cells], steps, cost),
+    ]
+    if part.whose != "expert":
+        table.append(named("demonstrations' return", [cell["shown"] for cell in cells]))
+    return table
+
+
+def main() -> None:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
+    common = parser.parse_args()
+    chosen = [0, 2] if common.quick else list(range(len(PARTS)))
+    seeds = 1 if common.quick else common.seeds
+    found: dict[int, dict[int, dict[str, float]]] = {number: {} for number in chosen}
+    table: list[harness.Row] = []
+    for task in dict.fromkeys(PARTS[number].task for number in chosen):
+        table += marks(next(part for part in PARTS if part.task == task))
+    jobs = [(number, seed) for number in chosen for seed in range(seeds)]
+    with harness.progress(len(jobs), "gail") as advance, ProcessPoolExecutor(common.jobs, get_context("spawn")) as pool:
+        waiting = {pool.submit(run, number, seed, common.quick): (number, seed) for number, seed in jobs}
+        for future in as_completed(waiting):
+            number, seed = waiting[future]
+            found[number][seed] = future.result()
+            part = PARTS[number]
+            advance(f"{part.task}, {part.kind} {part.variant}: {found[number][seed]['return']:.4g}")
+            if len(found[number]) == seeds:  # what has finished is kept
+                table += rows(part, [found[number][seed] for seed in range(seeds)])
+                harness.save("gail", in_order(table), common.output)
+    picture(in_order(table), common.output / "gail.png")
+
+
+def in_order(table: list[harness.Row]) -> list[harness.Row]:
+    """As the parts stand above, the marks of a task before them."""
+    order = {(part.task, part.kind, part.variant): k for k, part in enumerate(PARTS)}
+    tasks = list(dict.fromkeys(part.task for part in PARTS))
+    return sorted(table, key=lambda row: (tasks.index(row.task), order.get((row.task, row.agent, row.variant), -1)))
+
+
+def picture(table: list[harness.Row], path: Path) -> None:
+    """The returns of each task, random and expert as lines."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    mine = [row for row in table if row.metric == "mean return"]
+    tasks = list(dict.fromkeys(row.task for row in mine))
+    across = min(3, len(tasks))
+    down = -(-len(tasks) // across)
+    figure, axes = plt.subplots(down, across, figsize=(4.6 * across, 2.6 * down), squeeze=False)
+    for axis in axes.flat[len(tasks) :]:
+        axis.axis("off")
+    for axis, task in zip(axes.flat, tasks, strict=False):
+        shown_rows = [row for row in mine if row.task == task and row.agent not in ("random", "expert")]
+        names = [f"{row.agent}: {row.variant}" for row in shown_rows]
+        colours = ["0.7" if "random" in name else "tab:orange" if "never" in name else "tab:blue" for name in names]
+        values = [row.value for row in shown_rows]
+        spans = np.array([[max(row.value - row.low, 0), max(row.high - row.value, 0)] for row in shown_rows]).T
+        axis.errorbar(values, names, xerr=spans, fmt="none", ecolor="0.4", zorder=1)
+        axis.scatter(values, names, color=colours, zorder=2)
+        for row in mine:
+            if row.task == task and row.agent in ("random", "expert"):
+                axis.axvline(row.value, color="0.5", lw=1, ls={"random": ":", "expert": "--"}[row.agent])
+        axis.invert_yaxis()
+        axis.set_title(f"{task} (: random, -- expert)", fontsize=9, loc="left")
+        axis.tick_params(labelsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
