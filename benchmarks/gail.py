@@ -1,12 +1,11 @@
 """GAIL and AIRL beside their controls: random demonstrations, a weak expert, and rewards of one sign.
 
-FixedHorizon's CartPole lasts 500 steps whatever happens, so that living on pays nothing by itself. On CartPole-v1 random
-demonstrations teach as well as an expert's where the reward is never negative: the row is a warning. CartPole-v1 ends
-when things go badly, Acrobot and MountainCar end when they go well; the same options (`logit`, absorbing states) are for
-both, and beside them are rewards of one sign without absorbing states. On Acrobot and MountainCar one trajectory is
-shown, of which every 5th step is known, as in Ho and Ermon (2016). The weak expert pushes against the pole's turning and
-does not look where it leans; what is wanted is its return, not more. DriveCorridor is seen in pixels. On Pendulum the
-generator is Stable-Baselines3's SAC with a buffer that asks the discriminator anew.
+FixedHorizon's CartPole lasts 500 steps whatever happens, so that living on pays nothing by itself. On CartPole-v1
+random demonstrations teach as well as an expert's where the reward is never negative: the row is a warning. CartPole-v1
+ends when things go badly, Acrobot and MountainCar end when they go well; the same options (`logit`, absorbing states)
+are for both, and beside them are rewards of one sign without absorbing states. On Acrobot and MountainCar one
+trajectory is shown, of which every 5th step is known, as in Ho and Ermon (2016). The weak expert pushes against the
+pole's turning and does not look where it leans; its return is wanted, not more. DriveCorridor is seen in pixels.
 
 The value is the return of the deterministic policy in 50 episodes after training; random and expert are beside it.
 
@@ -17,14 +16,12 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 
@@ -50,7 +47,7 @@ class Part:
     Attributes:
         config: The configuration that says how.
         whose: ``expert`` (the configuration's own), ``random`` or ``weak``.
-        kind: ``gail``, ``airl`` or ``sac``.
+        kind: ``gail`` or ``airl``.
         reference: What is wanted, or a peer's figure.
     """
 
@@ -65,12 +62,10 @@ class Part:
     def resolved(self, seed: int, quick: bool) -> config.Config:
         """The configuration of a seed."""
         steps = {"total_timesteps": 2_000} if quick else {}
-        name = {} if self.kind == "sac" else {"agent.name": self.kind}
-        return config.load(self.config, self.overrides | steps | name | {"seed": seed})
+        return config.load(self.config, self.overrides | steps | {"agent.name": self.kind, "seed": seed})
 
 
 TEN, ONE = {"agent.trajectories": 10}, {"agent.trajectories": 1}
-SHORT = {"total_timesteps": 8_000}
 PARTS = (
     Part(FIXED, "10 trajectories", "gail/cartpole", TEN, reference="wanted: 475; " + PEER + "500, 490, 500 in 33-51 s"),
     Part(FIXED, "1 trajectory", "gail/cartpole", ONE, reference="wanted: 475 on 4 of 5; " + PEER + "198, 499, 500"),
@@ -89,8 +84,8 @@ PARTS = (
     Part("MountainCar-v0", "random, 10", "gail/mountaincar", TEN, "random"),
     Part(DRIVE, "10 trajectories", "gail/drive", TEN),
     Part(DRIVE, "random, 10", "gail/drive", TEN, "random"),
-    Part("Pendulum-v1", "10 trajectories", "gail/pendulum", TEN | SHORT, kind="sac", reference="imitation 1.0.1's GAIL: -892"),
-    Part("Pendulum-v1", "random, 10", "gail/pendulum", TEN | SHORT, "random", kind="sac"),
+    Part("Pendulum-v1", "10 trajectories", "gail/pendulum", TEN, reference="imitation 1.0.1: -892"),
+    Part("Pendulum-v1", "random, 10", "gail/pendulum", TEN, "random"),
 )
 
 
@@ -119,12 +114,12 @@ def run(number: int, seed: int, quick: bool) -> dict[str, float]:
     how = part.resolved(seed, quick)
     given = shown(part, how, seed)
     begun = time.process_time()
-    act, found = (by_sac if part.kind == "sac" else by_ours)(how, given)
+    act, found = learned(how, given)
     found["cpu"] = time.process_time() - begun
     return found | {"return": mean_return(act, how, 10 if quick else EPISODES), "shown": float(given.returns.mean())}
 
 
-def by_ours(how: config.Config, given: Demonstrations) -> tuple[Act, dict[str, float]]:
+def learned(how: config.Config, given: Demonstrations) -> tuple[Act, dict[str, float]]:
     log: list[dict[str, float]] = []
     agent = build.make_agent(how, build.make_environment(how), given)
     agent.learn(how.values["total_timesteps"], callback=lambda agent, metrics: log.append(dict(metrics)))
@@ -133,33 +128,6 @@ def by_ours(how: config.Config, given: Demonstrations) -> tuple[Act, dict[str, f
         return agent.predict(obs, state, start, deterministic=True)
 
     return act, {"accuracy": log[-1]["train/discriminator_accuracy"], "steps": float(agent.num_timesteps)}
-
-
-def by_sac(how: config.Config, given: Demonstrations) -> tuple[Act, dict[str, float]]:
-    """SB3's SAC, the expert's and its settings of the size of benchmarks/experts.py."""
-    from stable_baselines3 import SAC
-
-    from lhy_rl.agents.sb3_gail import AdversarialReward, FreshRewards
-    from lhy_rl.interop.sb3 import to_sb3
-
-    options = how.values["agent"]
-    judged = AdversarialReward(
-        to_sb3(build.make_environment(how, 4)),
-        given,
-        trajectories=options["trajectories"],
-        gamma=0.99,
-        discriminator_steps=options["discriminator_steps"],
-        seed=how.values["seed"],
-    )
-    buffer = {"replay_buffer_class": FreshRewards, "replay_buffer_kwargs": {"judge": judged}}
-    nets = {"learning_rate": 1e-3, "policy_kwargs": {"net_arch": [64, 64]}, "gradient_steps": 4}
-    model = SAC("MlpPolicy", judged, seed=how.values["seed"], device="cpu", **buffer, **nets)
-    model.learn(how.values["total_timesteps"])
-
-    def act(obs: Any, state: Any, start: np.ndarray, legal: np.ndarray | None) -> tuple[Any, Any]:
-        return model.predict(obs, deterministic=True)
-
-    return act, {"accuracy": judged.metrics["train/discriminator_accuracy"], "steps": float(model.num_timesteps)}
 
 
 def mean_return(act: Act, how: config.Config, episodes: int) -> float:

@@ -12,7 +12,9 @@ Time limits absorb nothing; there the critic's value stands, as everywhere.
 Use it where there are few demonstrations and the environment can be played; with many demonstrations or none of it,
 ``bc``.
 
-In work: with ten demonstrations it does not yet balance a fixed-horizon CartPole in 100,000 steps.
+Short rounds (256 steps) and a weak penalty learn fastest; where instances begin together and episodes are long, a round
+is all of one phase, and what was learned of the others is forgotten (see ``lhy_rl/FixedHorizon-v0``, which staggers
+them). For a generator of Stable-Baselines3's there is ``lhy_rl.agents.sb3_gail``.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ def number(x: float | None) -> str:
     """Four digits at most, without an exponent where it can be."""
     if x is None:
         return ""
+    if abs(x) < 1e-12:  # what is left of sums that cancel
+        return "0"
     return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}" if abs(x) < 1 else f"{x:.4g}"
 
 

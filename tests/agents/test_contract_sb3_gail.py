@@ -15,8 +15,8 @@ from lhy_rl.errors import UserError
 pytest.importorskip("stable_baselines3")
 from stable_baselines3 import DQN, PPO, SAC
 
-from lhy_rl.interop.sb3 import to_sb3
 from lhy_rl.agents.sb3_gail import AdversarialReward, FreshRewards
+from lhy_rl.interop.sb3 import to_sb3
 
 SMALL = {"n_steps": 16, "discriminator_steps": 2, "batch_size": 8, "hidden_size": 16}
 
