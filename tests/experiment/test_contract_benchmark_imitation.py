@@ -192,7 +192,7 @@ def test_each_adversary_stands_beside_its_control(control: str) -> None:
     mine = [(entry, values) for entry, values in made if values["agent"]["name"] == control]
     assert mine
     for (entry, honest), (useless, other) in zip(mine[::2], mine[1::2], strict=True):
-        assert useless.variant and not entry.variant and useless.trajectories == entry.trajectories
+        assert useless.variant and not entry.variant and useless.trajectories == [max(entry.trajectories)]
         assert other["agent"]["demonstrations"] == "random" != honest["agent"]["demonstrations"]
         other["agent"]["demonstrations"] = honest["agent"]["demonstrations"]
         assert other == honest
