@@ -105,7 +105,11 @@ def test_contract_an_interrupted_benchmark_goes_on(tiny: Path) -> None:
     (tiny / "two.yaml").write_text(yaml.safe_dump({"rows": rows}))
     words = [sys.executable, "-m", "lhy_rl.cli", "benchmark", "two.yaml", "--seeds", "2", "--output", "out"]
     running = subprocess.Popen(
-        [*words, "--jobs", "2"], env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+        [*words, "--jobs", "2"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
     )
     kept = tiny / "out/two.trials.json"
     deadline = time.monotonic() + 90
