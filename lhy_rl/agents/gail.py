@@ -12,9 +12,8 @@ Time limits absorb nothing; there the critic's value stands, as everywhere.
 Use it where there are few demonstrations and the environment can be played; with many demonstrations or none of it,
 ``bc``.
 
-Short rounds (256 steps) and a weak penalty learn fastest; where instances begin together and episodes are long, a round
-is all of one phase, and what was learned of the others is forgotten (see ``lhy_rl/FixedHorizon-v0``, which staggers
-them). For a generator of Stable-Baselines3's there is ``lhy_rl.agents.sb3_gail``.
+How long a round should be depends on the task: on CartPole 256 steps did, MountainCar needed 2,048. For a generator of
+Stable-Baselines3's there is ``lhy_rl.agents.sb3_gail``.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from lhy_rl.agents.on_policy import Batch
 from lhy_rl.agents.options import check
 from lhy_rl.agents.ppo import PPO
 from lhy_rl.agents.steps import Steps
-from lhy_rl.agents.transition_adversary import expert_for, make_adversary
+from lhy_rl.agents.transition_adversary import AdversaryOptions, expert_for, make_adversary
 from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.errors import UserError, suggest
 from lhy_rl.nn.learned_reward import LearnedRewardNet
@@ -72,8 +71,8 @@ class GAIL(PPO):
         spectral_norm: Divide its weights by their largest singular values; it is then 1-Lipschitz.
         replay: Rounds of the policy's steps that it learns from; 1 takes the newest only.
         normalize_rewards: Divide learned rewards by the standard deviation of their discounted return.
-        **ppo: Options of ``ppo``, and of every agent. Short rounds (``n_steps`` times ``num_envs`` of about 256) learn
-            from far fewer steps than long ones.
+        **ppo: Options of ``ppo``, and of every agent. A round is ``n_steps`` times ``num_envs``; where ``n_steps`` is
+            much less than an episode, instances that begin together show the discriminator one phase at a time.
 
     Logs what ``ppo`` logs (``rollout/ep_rew_mean`` is the task's own return, which nothing is learned from) and
     ``rollout/learned_reward_mean``, ``train/discriminator_loss``, ``train/discriminator_accuracy``,
@@ -92,22 +91,22 @@ class GAIL(PPO):
         trajectories: int | None = None,
         every: int = 1,
         generator: str = "ppo",
-        objective: str = "gan",
-        reward: str = "logit",
-        absorbing: bool = True,
-        discriminator: str = "auto",
-        discriminator_inputs: str = "state_action",
-        discriminator_learning_rate: float = 1e-3,
-        discriminator_batch_size: int = 128,
+        objective: str = AdversaryOptions.objective,
+        reward: str = AdversaryOptions.reward,
+        absorbing: bool = AdversaryOptions.absorbing,
+        discriminator: str = AdversaryOptions.discriminator,
+        discriminator_inputs: str = AdversaryOptions.inputs,
+        discriminator_learning_rate: float = AdversaryOptions.learning_rate,
+        discriminator_batch_size: int = AdversaryOptions.batch_size,
         discriminator_steps: int = 8,
-        discriminator_hidden_size: int = 64,
-        discriminator_layers: int = 2,
-        discriminator_activation: str = "tanh",
-        discriminator_dropout: float = 0.0,
-        discriminator_weight_decay: float = 0.0,
-        gradient_penalty: float = 0.1,
-        spectral_norm: bool = False,
-        replay: int = 4,
+        discriminator_hidden_size: int = AdversaryOptions.hidden_size,
+        discriminator_layers: int = AdversaryOptions.layers,
+        discriminator_activation: str = AdversaryOptions.activation,
+        discriminator_dropout: float = AdversaryOptions.dropout,
+        discriminator_weight_decay: float = AdversaryOptions.weight_decay,
+        gradient_penalty: float = AdversaryOptions.gradient_penalty,
+        spectral_norm: bool = AdversaryOptions.spectral_norm,
+        replay: int = AdversaryOptions.replay,
         normalize_rewards: bool = True,
         n_steps: int = 32,
         **ppo: Any,
@@ -123,33 +122,30 @@ class GAIL(PPO):
             self.hyperparameters = {**self.hyperparameters, "demonstrations": None}  # a file keeps no demonstrations
         self.absorbing = absorbing
         self.discriminator_steps = discriminator_steps
+        options = AdversaryOptions(
+            objective=objective,
+            reward=reward,
+            absorbing=absorbing,
+            discriminator=discriminator,
+            inputs=discriminator_inputs,
+            learning_rate=discriminator_learning_rate,
+            batch_size=discriminator_batch_size,
+            hidden_size=discriminator_hidden_size,
+            layers=discriminator_layers,
+            activation=discriminator_activation,
+            dropout=discriminator_dropout,
+            weight_decay=discriminator_weight_decay,
+            gradient_penalty=gradient_penalty,
+            spectral_norm=spectral_norm,
+            replay=replay,
+        )
+        spaces = self.env.single_observation_space, self.env.single_action_space
+        expert = expert_for(self.env, demonstrations, trajectories, every, self.seed)
         with self.randomness():
             self.adversary = make_adversary(
-                self.env.single_observation_space,
-                self.env.single_action_space,
-                expert_for(self.env, demonstrations, trajectories, every, self.seed),
-                self.generator,
-                self.device,
-                objective=objective,
-                reward=reward,
-                absorbing=absorbing,
-                discriminator=discriminator,
-                inputs=discriminator_inputs,
-                learning_rate=discriminator_learning_rate,
-                batch_size=discriminator_batch_size,
-                hidden_size=discriminator_hidden_size,
-                layers=discriminator_layers,
-                activation=discriminator_activation,
-                dropout=discriminator_dropout,
-                weight_decay=discriminator_weight_decay,
-                gradient_penalty=gradient_penalty,
-                spectral_norm=spectral_norm,
-                replay=replay,
-                gamma=self.gamma,
-                state_only=self.state_only,
+                *spaces, expert, self.generator, self.device, options, self.gamma, self.state_only
             )
-        space = self.env.single_observation_space
-        self.scale = Normalizer(space, self.env.num_envs, self.gamma, rewarded=normalize_rewards)
+        self.scale = Normalizer(spaces[0], self.env.num_envs, self.gamma, rewarded=normalize_rewards)
 
     # ------------------------------------------------------------------ the generator
     def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:

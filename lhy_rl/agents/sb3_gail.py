@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from lhy_rl.agents.options import check
-from lhy_rl.agents.transition_adversary import expert_for, make_adversary
+from lhy_rl.agents.transition_adversary import AdversaryOptions, expert_for, make_adversary
 from lhy_rl.data.demonstrations import Transitions, joined
 from lhy_rl.errors import UserError
 from lhy_rl.nn.learned_reward import LearnedRewardNet
@@ -47,10 +47,10 @@ class AdversarialReward(VecEnvWrapper):
         every: Take each so-manieth step only.
         n_steps: Steps of all instances together between two rounds of the discriminator.
         discriminator_steps: Its gradient steps a round.
+        gamma: The algorithm's own.
         seed: Of the discriminator's weights and batches.
         device: Where it is.
-        **options: Of :func:`lhy_rl.agents.transition_adversary.make_adversary`: ``objective``, ``reward``, ``inputs``,
-            ``gamma`` (the algorithm's own), ``gradient_penalty``, ...
+        options: How the discriminator is built and trained, and what its score is worth.
 
     Attributes:
         metrics: Of the last round: ``train/discriminator_loss``, ``train/discriminator_accuracy``, ...
@@ -68,13 +68,14 @@ class AdversarialReward(VecEnvWrapper):
         every: int = 1,
         n_steps: int = 256,
         discriminator_steps: int = 8,
+        gamma: float = 0.99,
         seed: int = 0,
         device: str = "cpu",
-        **options: Any,
+        options: AdversaryOptions = AdversaryOptions(),  # noqa: B008  (frozen)
     ) -> None:
         if not isinstance(venv, VecEnv):
             raise UserError(f"AdversarialReward takes an SB3 environment, got {type(venv).__name__}; to_sb3 makes one")
-        if options.get("discriminator") == "shaped":
+        if options.discriminator == "shaped":
             raise UserError("discriminator 'shaped' must be told the policy's probabilities; use lhy_rl.agents.AIRL")
         super().__init__(venv)
         check(n_steps=(n_steps, 1), every=(every, 1), discriminator_steps=(discriminator_steps, 0))
@@ -85,7 +86,7 @@ class AdversarialReward(VecEnvWrapper):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             generator = torch.Generator().manual_seed(seed)
-            self.adversary = make_adversary(*spaces, expert, generator, torch.device(device), **options)
+            self.adversary = make_adversary(*spaces, expert, generator, torch.device(device), options, gamma)
         self.n_steps, self.discriminator_steps = n_steps, discriminator_steps
         self.metrics: dict[str, float] = {}
         self._obs: Any = None
@@ -94,7 +95,8 @@ class AdversarialReward(VecEnvWrapper):
         self._played: list[Transitions] = []
 
     def reset(self) -> Any:
-        self._obs, self._start = map_tree(np.copy, obs := self.venv.reset()), np.ones(self.num_envs, bool)
+        obs = self.venv.reset()
+        self._obs, self._start = map_tree(np.copy, obs), np.ones(self.num_envs, bool)
         return obs
 
     def step_async(self, actions: np.ndarray) -> None:

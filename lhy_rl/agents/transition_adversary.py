@@ -49,6 +49,43 @@ class Expert:
         return cls(demonstrations.subsampled(every, seed), ended / int(demonstrations.lengths.sum()))
 
 
+@dataclass(frozen=True)
+class AdversaryOptions:
+    """What :class:`lhy_rl.agents.gail.GAIL` calls ``discriminator_...`` and its neighbours; described there.
+
+    Raises:
+        UserError: a number out of its range.
+    """
+
+    objective: str = "gan"
+    reward: str = "logit"
+    absorbing: bool = True
+    discriminator: str = "auto"
+    inputs: str = "state_action"
+    learning_rate: float = 1e-3
+    batch_size: int = 128
+    hidden_size: int = 64
+    layers: int = 2
+    activation: str = "tanh"
+    dropout: float = 0.0
+    weight_decay: float = 0.0
+    gradient_penalty: float = 0.1
+    spectral_norm: bool = False
+    replay: int = 4
+
+    def __post_init__(self) -> None:
+        positive(discriminator_learning_rate=self.learning_rate)
+        check(
+            replay=(self.replay, 1),
+            gradient_penalty=(self.gradient_penalty, 0),
+            discriminator_batch_size=(self.batch_size, 1),
+            discriminator_hidden_size=(self.hidden_size, 1),
+            discriminator_layers=(self.layers, 0),
+            discriminator_dropout=(self.dropout, 0, 0.99),
+            discriminator_weight_decay=(self.weight_decay, 0),
+        )
+
+
 class TransitionAdversary(Adversary):
     """Learns to tell an expert's transitions from a policy's.
 
@@ -243,59 +280,46 @@ def make_adversary(
     expert: Expert | None,
     generator: torch.Generator,
     device: torch.device,
-    *,
-    objective: str = "gan",
-    reward: str = "logit",
-    absorbing: bool = True,
-    discriminator: str = "auto",
-    inputs: str = "state_action",
-    learning_rate: float = 1e-3,
-    batch_size: int = 128,
-    hidden_size: int = 64,
-    layers: int = 2,
-    activation: str = "tanh",
-    dropout: float = 0.0,
-    weight_decay: float = 0.0,
-    gradient_penalty: float = 0.1,
-    spectral_norm: bool = False,
-    replay: int = 4,
+    options: AdversaryOptions,
     gamma: float = 0.99,
     state_only: bool = True,
 ) -> TransitionAdversary:
-    """An adversary with a discriminator for these spaces; the options are those of :class:`lhy_rl.agents.gail.GAIL`.
+    """An adversary with a discriminator for these spaces.
+
+    Args:
+        gamma: Discount of the returns that the rewards are learned for.
+        state_only: Whether the reward inside a shaped discriminator sees the state only.
 
     Raises:
-        UserError: a name or a number that cannot be used, or an absorbing state without discount.
+        UserError: a name that is not known, or an absorbing state without discount.
     """
-    positive(discriminator_learning_rate=learning_rate)
-    check(
-        replay=(replay, 1),
-        gradient_penalty=(gradient_penalty, 0),
-        discriminator_batch_size=(batch_size, 1),
-        discriminator_hidden_size=(hidden_size, 1),
-        discriminator_layers=(layers, 0),
-        discriminator_dropout=(dropout, 0, 0.99),
-        discriminator_weight_decay=(weight_decay, 0),
-    )
-    if absorbing and gamma >= 1:
+    if options.absorbing and gamma >= 1:
         raise UserError("gamma is 1; an absorbing state has a value below 1 only (gamma 0.99, or absorbing false)")
-    options = DiscriminatorOptions(
-        inputs, hidden_size, layers, activation, dropout, spectral_norm, absorbing, gamma, state_only
+    built = DiscriminatorOptions(
+        options.inputs,
+        options.hidden_size,
+        options.layers,
+        options.activation,
+        options.dropout,
+        options.spectral_norm,
+        options.absorbing,
+        gamma,
+        state_only,
     )
-    name, network = make_discriminator(discriminator, observation_space, action_space, options, objective)
+    name, network = make_discriminator(options.discriminator, observation_space, action_space, built, options.objective)
     return TransitionAdversary(
         network.to(device),
         name,
-        objective,
+        options.objective,
         generator,
         device,
         expert=expert,
-        reward=reward if objective in ("gan", "gan_saturating") else "objective",
-        batch_size=batch_size,
-        penalty=gradient_penalty,
-        replay=replay,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
+        reward=options.reward if options.objective in ("gan", "gan_saturating") else "objective",
+        batch_size=options.batch_size,
+        penalty=options.gradient_penalty,
+        replay=options.replay,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
     )
 
 

@@ -106,6 +106,15 @@ def test_loaded_it_learns_other_demonstrations_on_its_own_scale(core: str | None
     assert again.learn(100, reset_num_timesteps=False).num_timesteps > agent.num_timesteps
 
 
+def test_who_learns_anew_judges_anew() -> None:
+    """What was best in another training, perhaps of other demonstrations, does not win at the end."""
+    agent = BC(lambda: Parrot(), demonstrations=demonstrations(), **SMALL).learn(200)
+    agent.best_nll, agent.best = -100.0, {k: torch.zeros_like(x) for k, x in agent.policy.state_dict().items()}
+    agent.learn(200)
+    assert agent.best_nll > -100
+    assert any(x.any() for x in agent.policy.parameters())
+
+
 def test_the_best_weights_are_kept() -> None:
     """On actions that are pure chance, what is held out soon gets worse; the weights kept are from before that."""
     rows: list[float] = []

@@ -60,7 +60,10 @@ def test_minigrid_in_its_wrappers(kind, wrapper):
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        make(kind, one).learn(120)
+        agent = make(kind, one).learn(120)
+    assert agent.num_timesteps >= 120
+    choice, _ = agent.predict(agent.env.reset(seed=0)[0], deterministic=True)
+    assert all(action in agent.env.single_action_space for action in choice)
 
 
 def test_minigrid_is_learned():

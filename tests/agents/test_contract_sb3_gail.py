@@ -16,9 +16,10 @@ pytest.importorskip("stable_baselines3")
 from stable_baselines3 import DQN, PPO, SAC
 
 from lhy_rl.agents.sb3_gail import AdversarialReward, FreshRewards
+from lhy_rl.agents.transition_adversary import AdversaryOptions
 from lhy_rl.interop.sb3 import to_sb3
 
-SMALL = {"n_steps": 16, "discriminator_steps": 2, "batch_size": 8, "hidden_size": 16}
+SMALL = {"batch_size": 8, "hidden_size": 16}
 
 
 def make(name, num_envs=2):
@@ -26,10 +27,13 @@ def make(name, num_envs=2):
     return gymnasium.make_vec(name, num_envs=num_envs, **options)
 
 
-def judged(name, **options):
+def judged(name, n_steps=16, gamma=0.99, **options):
     env = make(name)
     shown = record(env, random_policy(env.single_action_space, 0), 2)
-    return AdversarialReward(to_sb3(make(name)), shown, **{**SMALL, **options})
+    made = AdversaryOptions(**SMALL, **options)
+    return AdversarialReward(
+        to_sb3(make(name)), shown, n_steps=n_steps, discriminator_steps=2, gamma=gamma, options=made
+    )
 
 
 def test_ppo_is_paid_by_a_discriminator_that_learns(tmp_path):
@@ -85,6 +89,7 @@ def test_a_buffer_says_what_steps_are_worth_now(kind, name):
         ({"discriminator": "shaped"}, "AIRL"),
         ({"n_steps": 0}, "n_steps"),
         ({"gamma": 1.0}, "gamma is 1"),
+        ({"replay": 0}, "replay"),
     ],
 )
 def test_bad_options_are_one_line(options, message):

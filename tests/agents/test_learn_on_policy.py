@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gymnasium
 import pytest
 
+import lhy_rl  # noqa: F401  (registers)
 from lhy_rl.agents import A2C, PPO, Reinforce
+from lhy_rl.experiment.episodes import play
 from tests.agents.small_envs import Parrot
 
 
@@ -34,6 +37,25 @@ def test_ppo_balances_the_pole_and_without_credit_does_not():
 
     assert score() > 150
     assert score(gamma=0.0) < 60
+
+
+def test_instances_of_a_fixed_horizon_teach_out_of_step_and_in_step_they_do_not():
+    """A round is 32 steps of episodes of 500: in step it is all of one phase."""
+
+    def score(stagger: bool) -> float:
+        def make(num_envs):
+            return gymnasium.make_vec("lhy_rl/FixedHorizon-v0", num_envs=num_envs, autoreset_mode="SameStep")
+
+        env = make(8)
+        if not stagger:
+            env.stagger = lambda: None
+        options = {"n_steps": 32, "batch_size": 128, "n_epochs": 10, "learning_rate": 1e-3, "gamma": 0.95, "seed": 1}
+        agent = PPO(env, **options).learn(20_000)
+        returns, _ = play(lambda obs, *_: agent.predict(obs, deterministic=True), make(20), 20, seed=1)
+        return float(returns.mean())
+
+    assert score(stagger=True) > 400
+    assert score(stagger=False) < 60
 
 
 @pytest.mark.parametrize("kind", [A2C, Reinforce])

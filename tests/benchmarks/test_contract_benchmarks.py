@@ -68,6 +68,14 @@ def test_cloning(tmp_path):
     assert labels == [500, 25, 1025, 1025, 500]
 
 
+def test_gail(tmp_path):
+    rows = {(row.agent, row.variant, row.metric): row.value for row in quick("gail", tmp_path)}
+    assert rows["random", "", "mean return"] < 50 and rows["expert", "", "mean return"] == 500
+    assert rows["gail", "random, 10", "demonstrations' return"] < 50  # a control, told from the row beside it
+    assert ("gail", "10 trajectories", "demonstrations' return") not in rows
+    assert 0.5 < rows["gail", "10 trajectories", "discriminator accuracy"] <= 1
+
+
 def test_control_beside_sb3(tmp_path):
     rows = quick("control_sb3", tmp_path, "control_sb3.trials.json")
     assert {row.task for row in rows} == {"CartPole-v1", "Acrobot-v1"}
