@@ -26,6 +26,7 @@ from lhy_rl.agents.environments import same_step
 from lhy_rl.data.recording import Act, random_policy, record
 from lhy_rl.data.scripted import EXPERTS
 from lhy_rl.experiment import build, config
+from lhy_rl.experiment.actors import trained
 from lhy_rl.experiment.shown import shown_to
 from lhy_rl.interop.demonstrations import load_demonstrations
 
@@ -64,7 +65,7 @@ PARTS = (
     Part(CARTPOLE, "bc/cartpole", "1 trajectory", PEER + "500, 500, 500; wanted: 490 of each seed"),
     Part(CARTPOLE, "bc/cartpole", "25 pairs", PEER + "112, 500, 19", SUBSAMPLED, seeds=10),
     Part(CARTPOLE, "dagger/cartpole", "25 pairs, 1,000 labels", "wanted: 490 of each seed"),
-    Part(CARTPOLE, "bc/cartpole", "25 pairs, as many labels", "", AS_MANY),
+    Part(CARTPOLE, "bc/cartpole", "1,025 pairs of 41 trajectories", "", AS_MANY),
     Part(CARTPOLE, "bc/cartpole", "1 trajectory, shuffled", "", shuffled=True),
     Part(PENDULUM, "bc/pendulum", "10 trajectories", PEER + "-161, -151, -381; wanted: median -200"),
     Part(PENDULUM, "dagger/pendulum", "1 trajectory, 4,000 labels", PEER + "-778, -252, -850; wanted: median -250"),
@@ -149,11 +150,7 @@ def main() -> None:
             for seed in range(count):
                 agent, seconds = train(part, seed, common.quick, taken[part.matches, seed] if part.matches else None)
                 taken[part.name, seed] = agent.cloning.num_steps
-
-                def act(obs: Any, state: Any, start: Any, legal: Any, agent: Any = agent) -> tuple[Any, Any]:
-                    return agent.predict(obs, state, start, deterministic=True)
-
-                results["return"].append(returns(act, part.task, episodes))
+                results["return"].append(returns(trained(agent, True, masks=False), part.task, episodes))
                 results["seconds"].append(seconds)
                 labels = int(agent.demonstrated.labelled.sum()) + getattr(agent, "labels", 0)
                 advance(f"{part.name}, {part.variant}")

@@ -6,9 +6,9 @@
 
 What has been trained in runs/experts is not trained again. PPO is ours with the configurations in configs/ppo, the
 best checkpoint of one seed by its evaluations; SAC is Stable-Baselines3's; MountainCar's expert is planned
-(lhy_rl.data.scripted). Experts act deterministically, but CartPole's draws its actions: the likeliest ones alone walk
-one narrow path that drifts away, and from one such episode not enough is to be learned. The scores are those of the
-recorded episodes themselves; the random policy plays 100 others.
+(lhy_rl.data.scripted). Experts act deterministically, but CartPole's draws its actions: the likeliest ones alone may
+walk one narrow path that drifts away, and then one episode does not teach enough (the expert shipped at first was such
+a one). The scores are those of the recorded episodes themselves; the random policy plays 100 others.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.data.npz import write_npz
 from lhy_rl.data.recording import Act, random_policy, record
 from lhy_rl.data.scripted import EXPERTS
+from lhy_rl.experiment.actors import trained
 from lhy_rl.experiment.results import write_text
 
 SEED = 1  # of the training
@@ -77,13 +78,9 @@ def expert(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> tuple
     if task.how == "planned":
         planned = EXPERTS[task.env_id]()
         return (lambda obs, state, start, masks: (planned(obs), None)), "a planner", 0
-    trained = _sac(name, task, runs, quick) if task.how == "sac" else _ppo(name, task, runs, quick, as_is)
-    policy, words, steps = trained
-
-    def act(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[Any, Any]:
-        return policy.predict(obs, state, start, deterministic=not task.drawn)
-
-    return act, words, steps
+    found = _sac(name, task, runs, quick) if task.how == "sac" else _ppo(name, task, runs, quick, as_is)
+    policy, words, steps = found
+    return trained(policy, not task.drawn, masks=False), words, steps
 
 
 def _ppo(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> tuple[Any, str, int]:
