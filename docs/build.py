@@ -13,7 +13,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "environments"
 sys.path.insert(0, str(FOLDER.parents[1]))
 
-from lhy_rl.envs.registration import TABLE, Row  # noqa: E402
+from lhy_rl.envs.registration import TABLE, WRAPPED, Row  # noqa: E402
 
 NOTE = "<!-- python docs/build.py writes this page from {source}; change it there. -->\n\n"
 
@@ -33,14 +33,14 @@ def file_name(row: Row) -> str:
 
 def index() -> str:
     """The list of all environments."""
-    lines = [f"| [`{row.id}`]({file_name(row)}) | {row.summary} |" for row in TABLE]
+    lines = [f"| [`{row.id}`]({file_name(row)}) | {row.summary} |" for row in TABLE + WRAPPED]
     note = NOTE.format(source="lhy_rl/envs/registration.py")
     return f"{note}# Environments\n\n| Id | What it is |\n|----|------------|\n" + "\n".join(lines) + "\n"
 
 
 def pages() -> dict[str, str]:
     """File name to content."""
-    return {"index.md": index()} | {file_name(row): page(row) for row in TABLE}
+    return {"index.md": index()} | {file_name(row): page(row) for row in TABLE + WRAPPED}
 
 
 def main() -> None:

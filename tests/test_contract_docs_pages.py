@@ -13,7 +13,7 @@ import pytest
 
 from lhy_rl import cli
 from lhy_rl.agents import agents
-from lhy_rl.envs.registration import TABLE
+from lhy_rl.envs.registration import TABLE, WRAPPED
 from lhy_rl.experiment import config, definition
 from lhy_rl.functional.adversarial import objectives
 from lhy_rl.nn.discriminators import discriminators
@@ -48,7 +48,7 @@ def test_the_table_of_what_is_there_is_the_registries() -> None:
         _, kind, names, _ = line.split("|")
         stated[kind.strip()] = re.findall(r"`([^`]+)`", names)
     assert stated == {
-        "environments": [row.id for row in TABLE],
+        "environments": [row.id for row in TABLE + WRAPPED],
         "agents": agents.names(),
         "backbones": cores.names(),
         "discriminators": discriminators.names(),

@@ -14,7 +14,8 @@ class Row:
 
     Attributes:
         id: ``lhy_rl/<Name>-v<version>``.
-        single, batched: ``"module:class"`` of the two views.
+        single, batched: ``"module:class"`` of the two views, or of functions that make them. The docstring of the
+            batched one is the documentation page.
         kwargs: Arguments that differ from the class's defaults.
         small: Arguments for a size that runs in milliseconds, for tests and first tries.
         summary: One line for lists.
@@ -101,20 +102,20 @@ TABLE: tuple[Row, ...] = (
     ),
 )
 
-WRAPPED: dict[str, tuple[str, str]] = {
-    "lhy_rl/FixedHorizon-v0": (
+WRAPPED: tuple[Row, ...] = (
+    Row(
+        "lhy_rl/FixedHorizon-v0",
         "lhy_rl.envs.wrappers.fixed_horizon:make_single",
         "lhy_rl.envs.wrappers.fixed_horizon:make_vector",
+        "any environment in episodes of one length, so that how long one lives teaches no imitator anything",
+        small={"horizon": 12},
     ),
-}
+)
 """Ids that put a wrapper around any environment, so that a configuration can name it: functions of the two views."""
 
 
 def register() -> None:
     """Make the ids known to Gymnasium; once is enough, more does no harm."""
-    for wrapped, (single, batched) in WRAPPED.items():
-        if wrapped not in gymnasium.registry:
-            gymnasium.register(wrapped, entry_point=single, vector_entry_point=batched)
-    for row in TABLE:
+    for row in TABLE + WRAPPED:
         if row.id not in gymnasium.registry:
             gymnasium.register(row.id, entry_point=row.single, vector_entry_point=row.batched, kwargs=dict(row.kwargs))

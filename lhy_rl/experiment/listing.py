@@ -45,9 +45,9 @@ def _agents() -> Registry:
 
 
 def _environments() -> list[tuple[str, str]]:
-    from lhy_rl.envs.registration import TABLE
+    from lhy_rl.envs.registration import TABLE, WRAPPED
 
-    return [(row.id, row.summary) for row in TABLE]
+    return [(row.id, row.summary) for row in TABLE + WRAPPED]
 
 
 def _demonstrations() -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import torch
 from lhy_rl import archive
 from lhy_rl.agents import IRL, MaxEntIRL
 from lhy_rl.data.demonstrations import Demonstrations, Episode
+from lhy_rl.envs.wrappers import LearnedReward, LearnedRewardVector
 from lhy_rl.errors import UserError
 
 PPO = {"n_steps": 16, "batch_size": 32, "n_epochs": 1}
@@ -107,6 +108,26 @@ def test_save_load_predict(case, tmp_path):
     assert rewards.shape == (8,) and np.isfinite(rewards).all()
     np.testing.assert_array_equal(rewards, again.rewards(obs, done, obs))
     again.learn(case[3], reset_num_timesteps=False)
+
+
+def test_the_learned_reward_pays_others(case, tmp_path):
+    agent = make(case).learn(case[3])
+    agent.save(tmp_path / "agent")
+    many = LearnedRewardVector(gymnasium.make_vec(case[1], num_envs=2), type(agent).load(tmp_path / "agent", case[1]))
+    one = LearnedReward(gymnasium.make(case[1]), agent)
+    before, _ = many.reset(seed=3)
+    first, _ = one.reset(seed=3)
+    many.action_space.seed(0)
+    for _ in range(3):
+        actions = many.action_space.sample()
+        after, paid, _, _, _ = many.step(actions)
+        np.testing.assert_allclose(paid, agent.rewards(before, actions, after), rtol=1e-6)
+        then, reward, _, _, info = one.step(actions[0])
+        expected = agent.rewards(*(np.asarray(x)[None] for x in (first, actions[0], then)))[0]
+        assert reward == pytest.approx(expected, rel=1e-6) and "task_reward" in info
+        before, first = after, then
+    with pytest.raises(UserError, match="learned in another environment"):
+        LearnedReward(gymnasium.make("Acrobot-v1"), agent)
 
 
 def test_an_environment_of_its_own_has_tables_too():

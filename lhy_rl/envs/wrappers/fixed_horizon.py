@@ -223,15 +223,7 @@ def make_single(
     render_mode: str | None = None,
     **options: Any,
 ) -> gymnasium.Env[Any, Any]:
-    """``lhy_rl/FixedHorizon-v0``: any environment with a fixed horizon.
-
-    Args:
-        env_id: The environment's id.
-        horizon: H, steps of every episode; it replaces the environment's own time limit.
-        after: What is seen behind the task's end: ``freeze`` or ``evolve``.
-        render_mode: Of the environment.
-        **options: Of the environment.
-    """
+    """``lhy_rl/FixedHorizon-v0``, one instance; the arguments are those of :func:`make_vector`."""
     limit = horizon if gymnasium.spec(env_id).max_episode_steps is not None else None
     inner = gymnasium.make(env_id, max_episode_steps=limit, render_mode=render_mode, **options)
     return FixedHorizon(inner, horizon, after)
@@ -246,16 +238,78 @@ def make_vector(
     render_mode: str | None = None,
     **options: Any,
 ) -> OutOfStep:
-    """``lhy_rl/FixedHorizon-v0``, several instances: any environment with a fixed horizon.
+    """
+    ## Description
 
-    Args:
-        num_envs: Number of instances.
-        env_id: The environment's id.
-        horizon: H, steps of every episode; it replaces the environment's own time limit.
-        after: What is seen behind the task's end: ``freeze`` or ``evolve``.
-        autoreset_mode: ``"NextStep"`` or ``"SameStep"``.
-        render_mode: Of the environment.
-        **options: Of the environment.
+    Any environment of Gymnasium's, played for `horizon` steps whatever happens. Where the length of an episode depends
+    on how well it goes, a learned reward of one sign pays for living (or for dying) whatever the demonstrations were:
+    adversarial imitation can reach 500 on CartPole-v1 from demonstrations of a random policy. Here an episode that the
+    task ended goes on for no reward, so that its length tells nothing (as in `seals`, Gleave et al. 2020).
+
+    ## Action Space
+
+    That of the environment `env_id`. Behind the task's end actions earn nothing; with `after="freeze"` they do nothing.
+
+    ## Observation Space
+
+    That of the environment. What is seen behind the task's end is chosen by `after`:
+
+    | `after` | What is seen | Who can |
+    |---------|--------------|---------|
+    | `"evolve"` | what the dynamics make of it, inside the observation space: the pole swings on | the classic tasks |
+    | `"freeze"` | the observation that the episode ended with | any environment |
+
+    ## Rewards
+
+    The environment's until the task ends the episode, that step's included; 0 from then on. In CartPole the return is
+    how many steps the pole stood, as before.
+
+    ## Starting State
+
+    The environment's.
+
+    ## Episode End
+
+    1. Termination: never. `info["over"]` says that the task had ended its episode before the step.
+    2. Truncation: after `horizon` steps, which replace the environment's own time limit.
+
+    ## Arguments
+
+    | Argument | Default | Meaning |
+    |----------|---------|---------|
+    | `env_id` | `"CartPole-v1"` | the environment |
+    | `horizon` | `500` | steps of every episode, at least 1 |
+    | `after` | `"evolve"` | what is seen behind the task's end: `"evolve"` or `"freeze"` |
+    | `render_mode` | `None` | the environment's |
+
+    Others are the environment's own: `gymnasium.make("lhy_rl/FixedHorizon-v0", env_id="LunarLander-v3", after="freeze",
+    gravity=-8.0)`. An environment of yours without an id: `lhy_rl.envs.wrappers.FixedHorizon(env, horizon=500)`, and
+    `FixedHorizonVector` for a vector environment.
+
+    ```python
+    >>> import gymnasium, lhy_rl
+    >>> env = gymnasium.make("lhy_rl/FixedHorizon-v0", env_id="CartPole-v1", horizon=100)
+    >>> obs, info = env.reset(seed=0)
+    >>> steps = total = 0
+    >>> truncated = False
+    >>> while not truncated:  # always to the right: the pole falls soon
+    ...     obs, reward, terminated, truncated, info = env.step(1)
+    ...     steps, total = steps + 1, total + reward
+    >>> steps, total, terminated, info["over"]
+    (100, 8.0, False, True)
+
+    ```
+
+    ## Vectorized environment
+
+    `gymnasium.make_vec("lhy_rl/FixedHorizon-v0", num_envs=B)`: one environment after the other, `autoreset_mode`
+    `"NextStep"` or `"SameStep"`. All begin and end together. `stagger()` brings them out of step, which our on-policy
+    agents ask for (`lhy_rl.protocols.Phased`): else a round of short rollouts is all of one phase, only beginnings or,
+    behind the fall, only ends, and PPO does not learn with CartPole's true reward.
+
+    ## Version History
+
+    - v0: first version.
     """
     options["disable_env_checker"] = True  # Gymnasium's check objects to steps behind an end
     options["render_mode"] = render_mode

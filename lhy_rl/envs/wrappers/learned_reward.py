@@ -1,9 +1,13 @@
-"""An environment that pays a learned reward instead of its own: ``gail``'s and ``airl``'s, saved by ``save_reward``."""
+"""An environment that pays a learned reward instead of its own.
+
+``gail`` and ``airl`` write theirs to a file with ``save_reward``; an agent of inverse reinforcement learning (``irl``,
+``maxent_irl``) is itself given as the reward, also one that was saved and loaded again.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
@@ -18,6 +22,29 @@ from lhy_rl.nn.learned_reward import LearnedRewardNet
 from lhy_rl.trees import map_tree
 
 KIND = "learned reward"
+
+
+class Rewarding(Protocol):
+    """What learned a reward: an agent of inverse reinforcement learning."""
+
+    env: VectorEnv[Any, Any, Any]
+
+    def rewards(self, obs: Any, actions: Any, next_obs: Any) -> np.ndarray:
+        """(B,) of steps."""
+        ...
+
+
+class Asked:
+    """Such an agent, asked as a network is."""
+
+    def __init__(self, owner: Rewarding) -> None:
+        self.owner = owner
+
+    def __call__(self, obs: Any, actions: Any, next_obs: Any, terminated: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(self.owner.rewards(obs, actions, next_obs))
+
+
+Reward = LearnedRewardNet | Rewarding | str | os.PathLike[str]
 
 
 def load_reward(path: str | os.PathLike[str]) -> LearnedRewardNet:
@@ -43,7 +70,7 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
 
     Args:
         env: With the spaces that the reward was learned in.
-        reward: The reward, or the file that holds it.
+        reward: The reward, the file that holds it, or an agent of inverse reinforcement learning.
 
     Raises:
         UserError: no such reward, or one of other spaces.
@@ -54,7 +81,7 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
         >>> PPO("MlpPolicy", LearnedReward(gymnasium.make("CartPole-v1"), "reward.zip")).learn(10_000)
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], reward: LearnedRewardNet | str | os.PathLike[str]) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], reward: Reward) -> None:
         gymnasium.utils.RecordConstructorArgs.__init__(self, reward=reward)
         super().__init__(env)
         self.net = _fitting(reward, env.observation_space, env.action_space)
@@ -78,13 +105,13 @@ class LearnedRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
 
     Args:
         env: With the spaces that the reward was learned in.
-        reward: The reward, or the file that holds it.
+        reward: The reward, the file that holds it, or an agent of inverse reinforcement learning.
 
     Raises:
         UserError: no such reward, or one of other spaces.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any], reward: LearnedRewardNet | str | os.PathLike[str]) -> None:
+    def __init__(self, env: VectorEnv[Any, Any, Any], reward: Reward) -> None:
         super().__init__(env)
         self.net = _fitting(reward, env.single_observation_space, env.single_action_space)
         self._obs: Any = None
@@ -111,19 +138,6 @@ class LearnedRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
         return obs, paid, terminated, truncated, infos
 
 
-class Asked:
-    """A reward that is an object with ``rewards(obs, actions, next_obs) -> (B,)``, asked as a network is.
-
-    Agents of inverse reinforcement learning are such objects.
-    """
-
-    def __init__(self, owner: Any) -> None:
-        self.owner = owner
-
-    def __call__(self, obs: Any, actions: Any, next_obs: Any, terminated: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(self.owner.rewards(obs, actions, next_obs))
-
-
 def _row(final_obs: Any, i: int) -> Any:
     """Instance i's last observation."""
     if isinstance(final_obs, dict):
@@ -132,18 +146,17 @@ def _row(final_obs: Any, i: int) -> Any:
 
 
 def _fitting(
-    reward: LearnedRewardNet | str | os.PathLike[str],
-    observation_space: gymnasium.Space[Any],
-    action_space: gymnasium.Space[Any],
+    reward: Reward, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
 ) -> LearnedRewardNet | Asked:
-    if hasattr(reward, "rewards"):
-        return Asked(reward)
-    net = reward if isinstance(reward, LearnedRewardNet) else load_reward(reward)
-    rows = net.network.rows
-    for what, own, wanted in (
-        ("observations", rows.observation_space, observation_space),
-        ("actions", rows.action_space, action_space),
-    ):
+    """The reward, if it was learned from these spaces."""
+    net: LearnedRewardNet | Asked
+    if isinstance(reward, str | os.PathLike):
+        reward = load_reward(reward)
+    if isinstance(reward, LearnedRewardNet):
+        net, learned = reward, (reward.network.rows.observation_space, reward.network.rows.action_space)
+    else:
+        net, learned = Asked(reward), (reward.env.single_observation_space, reward.env.single_action_space)
+    for own, wanted, what in zip(learned, (observation_space, action_space), ("observations", "actions"), strict=True):
         if said := spaces.difference(own, wanted, what):
             raise UserError(f"the reward was learned in another environment: {said}")
     return net
