@@ -7,13 +7,14 @@ import signal
 from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from lhy_rl.experiment import results
 from lhy_rl.experiment.bar import progress
 from lhy_rl.experiment.curve import Curve
 from lhy_rl.experiment.definition import Definition
-from lhy_rl.experiment.line import Imitation, lines_of
+from lhy_rl.experiment.line import Imitation, Line, lines_of
 from lhy_rl.experiment.results import Row
 from lhy_rl.experiment.trial import Kept, Trial
 
@@ -31,7 +32,8 @@ class Interrupted(Exception):
 def run(
     definition: Definition, folder: Path, seeds: int = 5, jobs: int = 1, quick: bool = False, fresh: bool = False
 ) -> list[Row]:
-    """Run a benchmark and write ``NAME.json`` and ``NAME.png``.
+    """Run a benchmark and write ``NAME.json`` and ``NAME.png``; of imitation also ``NAME.curves.png``, if it is looked
+    at on the way.
 
     Args:
         definition: What to run.
@@ -45,8 +47,6 @@ def run(
         UserError: bad input; then nothing was run.
         Interrupted: Ctrl-C.
     """
-    from lhy_rl.experiment import benchmark_plots, trajectory_plots
-
     lines = lines_of(definition, seeds, quick)
     kept = Kept(folder / f"{definition.name}.trials.json", fresh)
     every_trial = {trial.key: trial for line in lines for trial in line.trials}
@@ -65,9 +65,26 @@ def run(
     found = [(line, [kept.curves[trial.key] for trial in line.trials]) for line in lines]
     rows = [row for line, curves in found for row in line.rows(curves)]
     results.save(definition.name, rows, folder)
-    imitations = all(isinstance(line, Imitation) for line in lines)
-    (trajectory_plots if imitations else benchmark_plots).draw(found, folder / f"{definition.name}.png")
+    draw(found, folder / f"{definition.name}.png")
     return rows
+
+
+def draw(found: list[tuple[Line, list[Curve]]], path: Path) -> None:
+    """The picture of a benchmark, or the two of one of imitation."""
+    from lhy_rl.experiment import benchmark_plots, trajectory_plots
+
+    imitations = [(line, curves) for line, curves in found if isinstance(line, Imitation)]
+    if len(imitations) < len(found):
+        benchmark_plots.draw(found, path)
+        return
+    trajectory_plots.draw(found, path)
+    watched = [
+        (replace(line, variant=f"{line.agent}, {line.variant}"), curves)
+        for line, curves in imitations
+        if line.plays and len(curves[0].points) > 2
+    ]
+    if watched:
+        benchmark_plots.draw(watched, path.with_suffix(".curves.png"))
 
 
 def finished(trials: list[Trial], jobs: int) -> Generator[tuple[Trial, Curve], None, None]:

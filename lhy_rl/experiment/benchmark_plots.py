@@ -18,7 +18,7 @@ AXES = (("steps", "environment steps"), ("cpu_seconds", "CPU-seconds"))
 
 
 def draw(lines: list[tuple[Line, list[Curve]]], path: Path) -> None:
-    """Median over the seeds, and from the least to the greatest as a band; the threshold is dashed.
+    """Median over the seeds, and from the least to the greatest as a band; the threshold, or the expert, is dashed.
 
     Args:
         lines: Rows, each with a curve for each seed.
@@ -40,8 +40,8 @@ def draw(lines: list[tuple[Line, list[Curve]]], path: Path) -> None:
                 for line, curves in mine:
                     colour = COLOURS[variants.index(line.variant) % len(COLOURS)]
                     _curve(ax, curves, what, colour, line.variant)
-                for threshold in {line.threshold for line, _ in mine if line.threshold is not None}:
-                    ax.axhline(threshold, color=GREY, linewidth=1, linestyle="--", zorder=1)
+                for aim in {line.aim for line, _ in mine if line.aim is not None}:
+                    ax.axhline(aim, color=GREY, linewidth=1, linestyle="--", zorder=1)
                 ax.set_xlabel(label)
                 ax.xaxis.set_major_formatter(EngFormatter(sep=""))
             axes[0, column].set_title(task, loc="left")

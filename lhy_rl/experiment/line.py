@@ -65,6 +65,11 @@ class Line:
         """What the returns are held against."""
         return f"threshold {self.threshold:g}" if self.threshold is not None else ""
 
+    @property
+    def aim(self) -> float | None:
+        """The return that a picture marks."""
+        return self.threshold
+
     def played(self, curve: Curve) -> int:
         """Steps of the environments in a training."""
         return curve.steps
@@ -103,6 +108,10 @@ class Imitation(Line):
     @property
     def marks(self) -> str:
         return "; ".join(part for part in (str(self.scale), super().marks) if part)
+
+    @property
+    def aim(self) -> float:
+        return self.scale.expert
 
     def played(self, curve: Curve) -> int:
         return curve.steps if self.plays else 0

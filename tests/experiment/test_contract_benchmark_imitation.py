@@ -35,6 +35,7 @@ ROWS: list[dict[str, Any]] = [
     {**ROW, "variant": "random demonstrations", "overrides": {"agent.demonstrations": "random"}, "episodes": 5},
     {**ROW, "config": "dagger.yaml", "trajectories": [2], "overrides": {"agent.demonstrations": "scripted"}},
 ]
+PNG = b"\x89PNG"
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_contract_imitation_is_held_against_the_expert_and_chance(
 ) -> None:
     assert cli.main(["benchmark", "im.yaml", "--seeds", "1", "--jobs", "1", "--output", "out"]) == 0
     assert "random demonstrations, 3 trajectories" in capsys.readouterr().out
-    assert (tiny / "out/im.png").read_bytes().startswith(b"\x89PNG")
+    assert (tiny / "out/im.png").read_bytes().startswith(PNG) and not (tiny / "out/im.curves.png").exists()
     rows = results.load("im", tiny / "out")
     found = {(row.agent, row.variant, row.metric): row for row in rows}
     said = [("bc", "1 trajectory"), ("bc", "3 trajectories"), ("dagger", "2 trajectories")]
@@ -70,6 +71,17 @@ def test_contract_imitation_is_held_against_the_expert_and_chance(
     assert found["bc", "3 trajectories", LABELS].value == 1_500
     assert found["dagger", "2 trajectories", PLAYED].value >= 50
     assert found["dagger", "2 trajectories", LABELS].value == 1_050
+
+
+def test_contract_who_is_looked_at_on_the_way_has_a_learning_curve(tiny: Path) -> None:
+    rows = [{**ROWS[2], "every": 16, "episodes": 2}, {**ROW, "every": 5_000, "episodes": 2}]
+    (tiny / "im.yaml").write_text(yaml.safe_dump({"rows": rows}))
+    (im,) = definition.find(["im.yaml"])
+    benchmark.run(im, Path("out"), seeds=1, quick=False)
+    assert (tiny / "out/im.png").read_bytes().startswith(PNG)
+    assert (tiny / "out/im.curves.png").read_bytes().startswith(PNG)
+    dagger, *_ = benchmark.lines_of(im, 1)
+    assert dagger.aim == shipped.scores()["cartpole-expert"]["mean"]
 
 
 def test_contract_finished_imitations_are_used_again(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +193,7 @@ def test_the_picture_takes_rows_that_some_tasks_do_not_have(tmp_path: Path) -> N
 
     rows = [line("a", "bc", "bc", 10), line("a", "bc", "bc", 1), line("b", "gail", "gail", 1)]
     draw([*rows, line("b", "gail", "gail, random demonstrations", 5)], tmp_path / "x/few.png")
-    assert (tmp_path / "x/few.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "x/few.png").read_bytes().startswith(PNG)
 
 
 @pytest.mark.parametrize("control", ["gail", "airl"])
