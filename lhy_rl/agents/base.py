@@ -275,15 +275,8 @@ class Agent(ABC):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the agent to a file: JSON and safetensors in a zip. A path without an ending gets ``.zip``."""
         path = zipped(path)
-        plain = (
-            str,
-            int,
-            float,
-            list,
-            tuple,
-            dict,
-            type(None),
-        )  # what else was given, demonstrations say, is not needed to predict
+        # what else was given, demonstrations say, is not needed to predict
+        plain = (str, int, float, list, tuple, dict, type(None))
         options = {name: value for name, value in self.hyperparameters.items() if isinstance(value, plain)}
         tree = {"agent": type(self).__name__, "options": options, "state": self.state_dict()}
         archive.write(path, tree)

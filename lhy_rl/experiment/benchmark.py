@@ -78,7 +78,7 @@ def draw(found: list[tuple[Line, list[Curve]]], path: Path) -> None:
         benchmark_plots.draw(found, path)
         return
     trajectory_plots.draw(found, path)
-    watched = [
+    watched: list[tuple[Line, list[Curve]]] = [
         (replace(line, variant=f"{line.agent}, {line.variant}"), curves)
         for line, curves in imitations
         if line.plays and len(curves[0].points) > 2

@@ -96,6 +96,13 @@ def test_inverse_reinforcement_learning(tmp_path):
     assert 0 < rows["irl", "perceptron", "mistakes"] <= rows["irl", "perceptron", "mistakes allowed"]
 
 
+def test_sb3_gail(tmp_path):
+    pytest.importorskip("stable_baselines3")
+    rows = quick("sb3_gail", tmp_path)
+    returns = {(row.agent, row.variant): row.value for row in rows if row.metric == "mean return"}
+    assert len(returns) == 5 and returns["expert", ""] > -300 > returns["random", ""]
+
+
 def test_the_zoos_tasks_are_those_of_the_benchmark():
     assert {config.load(entry.config).values["env"]["id"] for entry in [*our_entries(), LANDER]} == set(ZOO)
 
