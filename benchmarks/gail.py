@@ -6,12 +6,13 @@ ends when things go badly, Acrobot and MountainCar end when they go well; the sa
 are for both, and beside them are rewards of one sign without absorbing states. On Acrobot and MountainCar one
 trajectory is shown, of which every 5th step is known, as in Ho and Ermon (2016). The weak expert pushes against the
 pole's turning and does not look where it leans; its return is wanted, not more. DriveCorridor is seen in pixels. What
-the settings of CartPole owe to its instances being out of step, to the weak penalty and to gamma, three rows say.
+the settings of CartPole owe to its instances being out of step, to the weak penalty, to gamma and to a learning rate
+that does not fall, further rows say.
 
 The value is the return of the deterministic policy in 50 episodes after training; `drawn` is that of the policy that
 draws its actions, as it did while it learned. Random and expert are beside it.
 
-    python -m benchmarks.gail [--quick] [--jobs 2]
+    python -m benchmarks.gail [--quick] [--jobs 2] [--only '*falling rate']
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import functools
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,7 @@ FIXED, DRIVE = "CartPole, fixed horizon", "DriveCorridor, pixels"
 EPISODES, TEST_SEED = 50, 20_170_101
 LIVING = {"agent.absorbing": False, "agent.reward": "gail"}
 DYING = {"agent.absorbing": False, "agent.reward": "log_d"}
+FALLING = {"agent.learning_rate_schedule": "linear"}
 CARTPOLE = {"env": {"id": "CartPole-v1"}}
 TEN, ONE = {"agent.trajectories": 10}, {"agent.trajectories": 1}
 RANDOM = TEN | {"agent.demonstrations": "random"}
@@ -81,6 +84,10 @@ PARTS = (
     Part(FIXED, "10 trajectories, in step", "gail/cartpole", TEN, in_step=True),
     Part(FIXED, "10 trajectories, penalty 1", "gail/cartpole", TEN | {"agent.gradient_penalty": 1.0}),
     Part(FIXED, "10 trajectories, gamma 0.98", "gail/cartpole", TEN | {"agent.gamma": 0.98}),
+    Part(FIXED, "10 trajectories, falling rate", "gail/cartpole", TEN | FALLING),
+    Part(FIXED, "1 trajectory, falling rate", "gail/cartpole", ONE | FALLING),
+    Part(FIXED, "random, 10, falling rate", "gail/cartpole", RANDOM | FALLING),
+    Part(FIXED, "weak expert, 10, falling rate", "gail/cartpole", TEN | FALLING, weak=True),
     Part(FIXED, "1 trajectory", "gail/cartpole", ONE, kind="airl"),
     Part(FIXED, "random, 10", "gail/cartpole", RANDOM, kind="airl"),
     Part("CartPole-v1", "1 trajectory", "gail/cartpole", CARTPOLE | ONE),
@@ -170,11 +177,18 @@ def rows(part: Part, cells: list[dict[str, float]]) -> list[harness.Row]:
 def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="variants like this; what others were stays")
     common = parser.parse_args()
-    chosen = [0, 2] if common.quick else list(range(len(PARTS)))
+    matching = [number for number, part in enumerate(PARTS) if fnmatchcase(part.variant, common.only)]
+    if not matching:
+        parser.error(f"no variant is like {common.only!r}; they are {', '.join(sorted({p.variant for p in PARTS}))}")
+    chosen = [0, 2] if common.quick else matching
     seeds = 1 if common.quick else common.seeds
     found: dict[int, dict[int, dict[str, float]]] = {number: {} for number in chosen}
-    table: list[harness.Row] = []
+    named = {(PARTS[number].task, PARTS[number].kind, PARTS[number].variant) for number in chosen}
+    named |= {(PARTS[number].task, who, "") for number in chosen for who in ("random", "expert")}
+    before = [] if len(chosen) == len(PARTS) or common.quick else harness.load("gail", common.output)
+    table = [row for row in before if (row.task, row.agent, row.variant) not in named]
     for task in dict.fromkeys(PARTS[number].task for number in chosen):
         table += marks(next(part for part in PARTS if part.task == task))
     jobs = [(number, seed) for number in chosen for seed in range(seeds)]

@@ -11,7 +11,8 @@ clone, on the same grid with a quarter of the cells walled up.
     irl on Gridworld      the lecture's algorithm with a reward in every region, the expert's visits computed
 
 On CartPole-v1 `irl` with squares of the observations is feature-expectation matching; CartPole pays for living, so the
-control with random demonstrations is the row that counts.
+control with random demonstrations is the row that counts. On Pendulum-v1 `maxent_irl` learns a network, with the
+settings of `configs/maxent_irl/pendulum.yaml`, and beside it without the penalty on the network's slope.
 
     python -m benchmarks.irl
 """
@@ -32,6 +33,7 @@ import lhy_rl  # noqa: F401  (registers)
 from benchmarks import harness
 from lhy_rl.agents import IRL, MaxEntIRL
 from lhy_rl.data.demonstrations import Demonstrations, Episode
+from lhy_rl.experiment import config
 from lhy_rl.functional.min_norm import min_norm_point
 from lhy_rl.functional.planning import policy_evaluation, sample_paths, soft_value_iteration, value_iteration
 from lhy_rl.functional.reward_distance import epic_distance
@@ -134,13 +136,19 @@ def on_gridworld(seed: int, quick: bool) -> tuple[dict[tuple[str, str], Cell], d
     return cells, shown
 
 
-def played(env_id: str, seed: int, steps: int, kind: Any, **options: Any) -> dict[str, Cell]:
-    """Learning where one must play, from an expert and from nobody."""
+def played(
+    env_id: str, expert: str, seed: int, steps: int, kind: Any, without: dict[str, Any] | None = None, **options: Any
+) -> dict[str, Cell]:
+    """Learning where one must play, from an expert and from nobody; and from the expert with something left out."""
     cells = {}
-    expert = load_demonstrations("cartpole-expert", env_id)
-    for variant, given in (("10 demonstrations", expert), ("random, 10 demonstrations", at_random(env_id, 10, seed))):
+    shown = load_demonstrations(expert, env_id)
+    nobody = at_random(env_id, 10, seed)
+    learners = [("10 demonstrations", shown, options), ("random, 10 demonstrations", nobody, options)]
+    for name, value in (without or {}).items():
+        learners.append((f"10 demonstrations, {name} {value}", shown, {**options, name: value}))
+    for variant, given, chosen in learners:
         begun = time.process_time()
-        agent = kind(env_id, demonstrations=given, trajectories=10, seed=seed, **options).learn(steps)
+        agent = kind(env_id, demonstrations=given, trajectories=10, seed=seed, **chosen).learn(steps)
         seconds = time.process_time() - begun
         env = gymnasium.make_vec(env_id, num_envs=20)
         cells[variant] = {"mean return": mean_return(agent, env), "cpu": seconds, "steps": agent.num_timesteps}
@@ -240,7 +248,13 @@ def main() -> None:
     games: dict[str, Any] = {}
     if not common.quick:
         squares = {"features": "squares", "method": "perceptron", "ppo_updates": 4, "ppo": CARTPOLE}
-        games["CartPole-v1"] = ("irl", functools.partial(played, "CartPole-v1", steps=100_000, kind=IRL, **squares))
+        balance = functools.partial(played, "CartPole-v1", "cartpole-expert", steps=100_000, kind=IRL, **squares)
+        tuned = config.load("maxent_irl/pendulum").values
+        network = {k: v for k, v in tuned["agent"].items() if k not in ("name", "demonstrations", "trajectories")}
+        network["without"] = {"gradient_penalty": 0.0}
+        steps = tuned["total_timesteps"]
+        swing = functools.partial(played, "Pendulum-v1", "pendulum-expert", steps=steps, kind=MaxEntIRL, **network)
+        games = {"CartPole-v1": ("irl", balance), "Pendulum-v1": ("maxent_irl", swing)}
     found: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     shown: dict[str, dict[str, Any]] = {}
     seeds = 1 if common.quick else common.seeds

@@ -66,11 +66,18 @@ class InverseAgent(Agent):
         ppo_updates: int = 1,
         ppo: dict[str, Any] | None = None,
         num_envs: int = 8,
+        core: str | None = None,
+        embedding_size: int = 64,
+        hidden_size: int = 64,
+        critic: str = "separate",
+        orthogonal: bool = True,
         **shared: Any,
     ) -> None:
         check(expert_temperature=(expert_temperature, 0), gamma=(gamma, 0, 1), trajectories=(trajectories or 1, 1))
         check(reward_layers=(reward_layers, 0), reward_width=(reward_width, 1), ppo_updates=(ppo_updates, 1))
-        super().__init__(env, num_envs=num_envs, **{"core": None, **shared})
+        shared |= {"core": core, "embedding_size": embedding_size, "hidden_size": hidden_size}
+        shared |= {"critic": critic, "orthogonal": orthogonal}
+        super().__init__(env, num_envs=num_envs, **shared)
         self.gamma = gamma
         self.ppo_updates = ppo_updates
         self.expert: Visits | None = None

@@ -8,22 +8,23 @@ import pytest
 import torch
 
 from lhy_rl import archive
-from lhy_rl.agents import IRL, MaxEntIRL
+from lhy_rl.agents import IRL, PPO, MaxEntIRL
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.envs.wrappers import LearnedReward, LearnedRewardVector
 from lhy_rl.errors import UserError
+from lhy_rl.experiment import build, config
 
-PPO = {"n_steps": 16, "batch_size": 32, "n_epochs": 1}
+ACTOR = {"n_steps": 16, "batch_size": 32, "n_epochs": 1}
 GRID = "lhy_rl/Gridworld-v0"
 CASES = {
     "irl perceptron": (IRL, GRID, {"method": "perceptron"}, 6),
     "irl max_margin": (IRL, GRID, {}, 6),
     "irl network": (IRL, GRID, {"reward_layers": 1, "reward_steps": 5, "learning_rate": 0.01}, 6),
     "irl perceptron network": (IRL, GRID, {"method": "perceptron", "reward_layers": 1, "reward_steps": 5}, 6),
-    "irl played": (IRL, "CartPole-v1", {"features": "squares", "ppo": PPO}, 4 * 64),
+    "irl played": (IRL, "CartPole-v1", {"features": "squares", "ppo": ACTOR}, 4 * 64),
     "maxent_irl lbfgs": (MaxEntIRL, "lhy_rl/Objectworld-v0", {"expert_temperature": 1.0}, 12),
     "maxent_irl adam": (MaxEntIRL, "lhy_rl/Objectworld-v0", {"optimizer": "adam", "reward_layers": 1}, 6),
-    "maxent_irl played": (MaxEntIRL, "Pendulum-v1", {"reward_layers": 1, "ppo": PPO}, 4 * 64),
+    "maxent_irl played": (MaxEntIRL, "Pendulum-v1", {"reward_layers": 1, "ppo": ACTOR}, 4 * 64),
 }
 
 
@@ -128,6 +129,13 @@ def test_the_learned_reward_pays_others(case, tmp_path):
         before, first = after, then
     with pytest.raises(UserError, match="learned in another environment"):
         LearnedReward(gymnasium.make("Acrobot-v1"), agent)
+
+
+@pytest.mark.parametrize(("name", "task"), [("irl/cartpole", "CartPole-v1"), ("maxent_irl/pendulum", "Pendulum-v1")])
+def test_the_actor_of_a_configuration_is_that_of_ppo(name, task):
+    made = config.load(name)
+    actor, ppo = build.make_agent(made, build.make_environment(made)).policy, PPO(task).policy
+    assert {key: x.shape for key, x in actor.state_dict().items()} == {k: x.shape for k, x in ppo.state_dict().items()}
 
 
 def test_an_environment_of_its_own_has_tables_too():
