@@ -186,7 +186,7 @@ def test_bad_options_are_one_line(kind, env, options, message):
 
 def test_who_has_no_expert_is_told():
     with pytest.raises(UserError, match="give demonstrations"):
-        IRL("CartPole-v1", ppo=PPO, num_envs=2).learn(64)
+        IRL("CartPole-v1", ppo=ACTOR, num_envs=2).learn(64)
 
 
 def test_a_new_environment_must_have_the_features():
