@@ -203,6 +203,7 @@ def test_contract_bad_input_is_one_line(
 @pytest.mark.parametrize("name", definition.names())
 def test_contract_the_shipped_benchmarks_can_be_made(name: str) -> None:
     pytest.importorskip("Box2D")
+    pytest.importorskip("mujoco")
     (found,) = definition.find([name])
     assert found.shipped and definition.summary(name)
     for line in benchmark.lines_of(found, 1):
