@@ -56,9 +56,6 @@ class GAIL(PPO):
             ``probability`` (D), ``fairl`` (-s e^s); or ``objective`` for the objective's own.
         absorbing: Go on in an absorbing state where the task ends an episode. Without it the sign of the reward
             decides whether living or dying is favoured.
-        absorbing_steps: How many steps of it the discriminator sees for an end. Raise it, to 1 / (1 - gamma) at most,
-            where episodes end soon and ``train/absorbing_reward`` stays above ``rollout/learned_reward_mean``: then
-            an early end looks better than an imperfect life.
         discriminator: ``mlp``, ``cnn``, ``autoencoder`` (for ebgan and began), or ``auto`` for what fits.
         discriminator_inputs: What it sees: ``state``, ``state_action``, ``state_next_state`` or
             ``state_action_next_state``. Without actions demonstrations may come without them, too.
@@ -97,7 +94,6 @@ class GAIL(PPO):
         objective: str = AdversaryOptions.objective,
         reward: str = AdversaryOptions.reward,
         absorbing: bool = AdversaryOptions.absorbing,
-        absorbing_steps: int = AdversaryOptions.absorbing_steps,
         discriminator: str = AdversaryOptions.discriminator,
         discriminator_inputs: str = AdversaryOptions.inputs,
         discriminator_learning_rate: float = AdversaryOptions.learning_rate,
@@ -130,7 +126,6 @@ class GAIL(PPO):
             objective=objective,
             reward=reward,
             absorbing=absorbing,
-            absorbing_steps=absorbing_steps,
             discriminator=discriminator,
             inputs=discriminator_inputs,
             learning_rate=discriminator_learning_rate,

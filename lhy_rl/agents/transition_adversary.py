@@ -60,7 +60,6 @@ class AdversaryOptions:
     objective: str = "gan"
     reward: str = "logit"
     absorbing: bool = True
-    absorbing_steps: int = 1
     discriminator: str = "auto"
     inputs: str = "state_action"
     learning_rate: float = 1e-3
@@ -78,7 +77,6 @@ class AdversaryOptions:
         positive(discriminator_learning_rate=self.learning_rate)
         check(
             replay=(self.replay, 1),
-            absorbing_steps=(self.absorbing_steps, 1),
             gradient_penalty=(self.gradient_penalty, 0),
             discriminator_batch_size=(self.batch_size, 1),
             discriminator_hidden_size=(self.hidden_size, 1),
@@ -99,7 +97,6 @@ class TransitionAdversary(Adversary):
         batch_size: The expert's steps, and as many of the policy's, a gradient step.
         penalty: Weight of the gradient penalty; the objective's own where that is more.
         replay: Rounds of the policy's steps that are kept; 1 keeps the present one only.
-        absorbing_steps: Steps that an ended episode goes on in the absorbing state.
         **shared: Of every adversary.
 
     Raises:
@@ -119,7 +116,6 @@ class TransitionAdversary(Adversary):
         batch_size: int,
         penalty: float,
         replay: int,
-        absorbing_steps: int,
         learning_rate: float,
         weight_decay: float,
     ) -> None:
@@ -137,7 +133,6 @@ class TransitionAdversary(Adversary):
         self.pay = Payment(objective_name, reward)
         self.penalty = max(penalty, self.objective.penalty_weight)
         self.replay: deque[tuple[Transitions, Tensor]] = deque(maxlen=replay)
-        self.absorbing_steps = absorbing_steps
         if expert is not None:
             self.network.rows.learn(self.rows(expert.steps))
 
@@ -160,7 +155,8 @@ class TransitionAdversary(Adversary):
         self.network.rows.learn(self.rows(played))
         self.replay.append((played, log_prob))
         pool, told = self._pool()
-        shares = self._share(self.expert.ends), self._share(float(pool.terminated.mean()))
+        rate = float(pool.terminated.mean())
+        shares = (_share(self.expert.ends), _share(rate)) if self.network.options.absorbing else (0.0, 0.0)
         self.network.train()
         sums = torch.zeros(3, device=self.device)
         n = self.batch_size
@@ -205,11 +201,6 @@ class TransitionAdversary(Adversary):
             loss = loss + (1 - p) * q * self.objective.discriminator_loss(real, absorbed, self.balance)
             loss = loss + p * q * self.objective.discriminator_loss(absorbed, absorbed, self.balance)
         return loss
-
-    def _share(self, ends: float) -> float:
-        """The absorbing state's share of all steps, where so many episodes end in one: e / (1 + e)."""
-        e = ends * self.absorbing_steps if self.network.options.absorbing else 0.0
-        return e / (1 + e)
 
     def _pool(self) -> tuple[Transitions, Tensor]:
         """Everything kept, in one."""
@@ -327,8 +318,11 @@ def make_adversary(
         batch_size=options.batch_size,
         penalty=options.gradient_penalty,
         replay=options.replay,
-        absorbing_steps=options.absorbing_steps,
         learning_rate=options.learning_rate,
         weight_decay=options.weight_decay,
     )
 
+
+def _share(ends: float) -> float:
+    """The absorbing state's share of the steps where an episode goes on there for one step: e / (1 + e)."""
+    return ends / (1 + ends)

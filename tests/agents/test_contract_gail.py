@@ -201,15 +201,3 @@ def test_subsampling_does_not_change_how_often_the_expert_ends():
     assert Expert.of(whole, 1, 0).ends == Expert.of(whole, 7, 0).ends == pytest.approx(4 / 40)
     cut = replace(whole, episodes=[replace(episode, terminated=False, truncated=True) for episode in whole.episodes])
     assert Expert.of(cut, 1, 0).ends == 0.0
-
-
-@pytest.mark.parametrize(("steps", "share"), [(1, 1 / 11), (10, 1 / 2), (30, 3 / 4)])
-def test_an_end_counts_for_as_many_absorbing_steps_as_told(steps, share):
-    """A tenth of the steps ends an episode."""
-    demonstrations = shown(lambda: Always("terminated"), 4)
-    options = {"demonstrations": demonstrations, "absorbing_steps": steps, **SMALL}
-    adversary = GAIL(lambda: Always("terminated"), **options).adversary
-    assert adversary._share(adversary.expert.ends) == pytest.approx(share)
-    assert GAIL(lambda: Always("terminated"), absorbing=False, **options).adversary._share(0.1) == 0
-    with pytest.raises(UserError, match="absorbing_steps is 0; allowed: at least 1"):
-        GAIL(lambda: Always("terminated"), **{**options, "absorbing_steps": 0})
