@@ -9,11 +9,12 @@ Ours, the thresholds and the steps between evaluations are the rows of ``configs
 LunarLander besides; the zoo's settings are copied below from rl-baselines3-zoo's ``hyperparams/ppo.yml`` (commit
 00128b5; LunarLander-v2 there).
 
-    python -m benchmarks.control_sb3 --seeds 20 [--quick]
+    python -m benchmarks.control_sb3 [--quick] [--seeds 20 --only CartPole-v1]
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.harness import Row, arguments, progress, save
+from benchmarks.harness import Row, load, parser, progress, save
 from lhy_rl.experiment import build
 from lhy_rl.experiment.benchmark_plots import draw
 from lhy_rl.experiment.curve import Curve, Recorder
@@ -35,7 +36,6 @@ from lhy_rl.experiment.trial import Kept, Trial, digest
 
 PEER = "Stable-Baselines3, tuned by its zoo"
 LANDER = Entry("ppo/lunarlander", threshold=200, every=16_384)  # minutes a seed: not in the control benchmark
-LANDER_SEEDS = 5  # at most: of Stable-Baselines3 one takes eight minutes
 
 
 @dataclass(frozen=True)
@@ -125,28 +125,27 @@ def sb3_curve(task: str, ours: Trial, steps: int) -> Curve:
 
 
 def our_entries() -> list[Entry]:
-    """The rows with our settings in the control benchmark."""
+    """The rows with our settings."""
     (control,) = find(["control"])
-    return [entry for entry in control.entries if entry.config.startswith("ppo/") and not entry.overrides]
+    return [*(entry for entry in control.entries if entry.config.startswith("ppo/") and not entry.overrides), LANDER]
 
 
-def lines(quick: bool, seeds: int) -> list[tuple[Line, int]]:
-    """Our row of each task that the zoo has, and how many steps a seed of the zoo's may take."""
+def lines(quick: bool, seeds: int, tasks: Sequence[str]) -> list[tuple[Line, int]]:
+    """Our row of each task that is asked for, and how many steps a seed of the zoo's may take."""
     entries = our_entries()
     if quick:
         entries = [entry for entry in entries if entry.config in ("ppo/cartpole", "ppo/acrobot")]
-    found = lines_of(Definition("control_sb3", entries), seeds, quick, stop=True)
-    if not quick:
-        found += lines_of(Definition("control_sb3", [LANDER]), min(seeds, LANDER_SEEDS), stop=True)
+    every = lines_of(Definition("control_sb3", entries), seeds, quick, stop=True)
+    found = [line for line in every if line.task in tasks]
     fewer = 50 if quick else 1
     return [(replace(line, variant="lhy_rl"), ZOO[line.task].steps // fewer) for line in found]
 
 
-def measure(folder: Path, quick: bool, seeds: int) -> list[Row]:
-    """Train what is not kept; rows, and the picture."""
+def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str]) -> list[Row]:
+    """Train what is not kept; rows, and of all tasks the picture."""
     kept = Kept(folder / "control_sb3.trials.json")
-    found = lines(quick, seeds)
-    with progress(2 * sum(len(line.trials) for line, _ in found), "control") as advance:
+    found = lines(quick, seeds, tasks)
+    with progress(2 * seeds * len(found), "control") as advance:
         for line, steps in found:
             for trial in line.trials:
                 peer = partial(sb3_curve, line.task, trial, steps)
@@ -161,7 +160,8 @@ def measure(folder: Path, quick: bool, seeds: int) -> list[Row]:
         peer = replace(line, agent="ppo", variant=PEER)
         rows += [*line.rows(mine), *peer.rows(peers), *compared(line, mine, peers)]
         drawn += [(line, mine), (peer, peers)]
-    draw(drawn, folder / "control_sb3.png")
+    if len(tasks) == len(ZOO):
+        draw(drawn, folder / "control_sb3.png")
     return rows
 
 
@@ -191,9 +191,15 @@ def compared(line: Line, mine: list[Curve], peers: list[Curve]) -> list[Row]:
 
 def main() -> None:
     """Measure, save, draw."""
-    options = arguments(__doc__)
+    command = parser(__doc__)
+    command.add_argument("--only", choices=list(ZOO), action="append", help="a task; all else stays, also the picture")
+    options = command.parse_args()
     torch.set_num_threads(1)
-    rows = measure(options.output, options.quick, min(options.seeds, 1) if options.quick else options.seeds)
+    tasks = options.only or list(ZOO)
+    rows = measure(options.output, options.quick, min(options.seeds, 1) if options.quick else options.seeds, tasks)
+    if options.only:
+        rows += [row for row in load("control_sb3", options.output) if row.task not in tasks]
+        rows.sort(key=lambda row: list(ZOO).index(row.task))
     save("control_sb3", rows, options.output)
     for row in rows:
         print(f"{row.task:16s} {row.variant:36s} {row.value:10.2f} {row.metric}")
