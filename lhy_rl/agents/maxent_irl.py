@@ -28,12 +28,10 @@ from lhy_rl.agents.inverse import InverseAgent
 from lhy_rl.agents.options import check, positive
 from lhy_rl.agents.visits import visits_of
 from lhy_rl.errors import suggest
-from lhy_rl.functional.adversarial import gradient_penalty as slope_penalty
 from lhy_rl.functional.planning import soft_value_iteration
 from lhy_rl.protocols import Tabular
 
 OPTIMIZERS = ("lbfgs", "adam")
-BETWEEN = 256  # pairs of steps, between which the slope is looked at
 
 
 class MaxEntIRL(InverseAgent):
@@ -47,10 +45,7 @@ class MaxEntIRL(InverseAgent):
             raise it (to 0.1) when there are few.
         tolerance: On tables: stop when no feature is expected more differently than this.
         reward_steps: Elsewhere: gradient steps of the reward between two rounds of PPO.
-        effective_share: Elsewhere: importance weights are flattened until so large a share of the paths counts; at 1
-            all count alike.
-        gradient_penalty: Elsewhere: weight of the penalty that keeps the reward's slope near 1 between the expert's
-            steps and the actor's. Without it a network grows a cliff between them, which nobody can climb.
+        effective_share: Elsewhere: importance weights are flattened until so large a share of the paths counts.
         **inverse: Options of ``irl`` and ``maxent_irl``, and of every agent.
 
     On tables logs ``train/log_likelihood``, ``train/feature_gap``, ``train/occupancy_gap``, ``train/grad_norm`` and
@@ -68,12 +63,10 @@ class MaxEntIRL(InverseAgent):
         tolerance: float = 1e-4,
         reward_steps: int = 10,
         effective_share: float = 0.5,
-        gradient_penalty: float = 10.0,
         **inverse: Any,
     ) -> None:
         positive(learning_rate=learning_rate, tolerance=tolerance)
         check(l2=(l2, 0), reward_steps=(reward_steps, 1), effective_share=(effective_share, 0, 1))
-        check(gradient_penalty=(gradient_penalty, 0))
         if optimizer not in OPTIMIZERS:
             raise suggest(optimizer, OPTIMIZERS, "optimizer")
         super().__init__(env, **inverse)
@@ -81,7 +74,6 @@ class MaxEntIRL(InverseAgent):
         self.tolerance = tolerance
         self.reward_steps = reward_steps
         self.effective_share = effective_share
-        self.gradient_penalty = gradient_penalty
         self.matched = False
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(self.reward.parameters(), lr=learning_rate)
         if optimizer == "lbfgs" and self.tables is not None:
@@ -142,8 +134,6 @@ class MaxEntIRL(InverseAgent):
             steps = (weights * (valid.sum(0) + self.player.absent)).sum()
             margin = expert.score(self.reward) - (weights * rewards.sum(0)).sum() / steps
             loss: Tensor = self._penalty() - margin
-            if self.gradient_penalty:
-                loss = loss + self.gradient_penalty * self._steepness(played[valid.bool()])
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
@@ -155,14 +145,6 @@ class MaxEntIRL(InverseAgent):
 
     def _penalty(self) -> Tensor:
         return self.l2 * torch.stack([p.square().sum() for p in self.reward.parameters()]).sum()
-
-    def _steepness(self, played: Tensor) -> Tensor:
-        """How far the reward's slope is from 1, between drawn steps of the expert and of the actor."""
-        real, fake = (
-            steps[torch.randint(len(steps), (BETWEEN,), generator=self.generator).to(self.device)]
-            for steps in (self.demonstrated_expert.features, played)
-        )
-        return slope_penalty(self.reward, real, fake)
 
     def _grad_norm(self) -> float:
         grads = [p.grad.norm() for p in self.reward.parameters() if p.grad is not None]
