@@ -32,7 +32,7 @@ import torch
 import lhy_rl  # noqa: F401  (registers)
 from benchmarks import harness
 from lhy_rl.agents import IRL, MaxEntIRL
-from lhy_rl.data.demonstrations import Demonstrations, Episode
+from lhy_rl.data.recording import random_policy, record
 from lhy_rl.experiment import config
 from lhy_rl.functional.min_norm import min_norm_point
 from lhy_rl.functional.planning import policy_evaluation, sample_paths, soft_value_iteration, value_iteration
@@ -139,32 +139,16 @@ def on_gridworld(seed: int, quick: bool) -> tuple[dict[tuple[str, str], Cell], d
 def played(env_id: str, expert: str, seed: int, steps: int, kind: Any, **options: Any) -> dict[str, Cell]:
     """Learning where one must play, from an expert and from nobody."""
     cells = {}
-    shown = load_demonstrations(expert, env_id)
-    for variant, given in (("10 demonstrations", shown), ("random, 10 demonstrations", at_random(env_id, 10, seed))):
+    env = gymnasium.make_vec(env_id, num_envs=10)
+    nobody = record(env, random_policy(env.single_action_space, seed), 10, seed=seed)
+    shown = {"10 demonstrations": load_demonstrations(expert, env_id), "random, 10 demonstrations": nobody}
+    for variant, given in shown.items():
         begun = time.process_time()
         agent = kind(env_id, demonstrations=given, trajectories=10, seed=seed, **options).learn(steps)
         seconds = time.process_time() - begun
         env = gymnasium.make_vec(env_id, num_envs=20)
         cells[variant] = {"mean return": mean_return(agent, env), "cpu": seconds, "steps": agent.num_timesteps}
     return cells
-
-
-def at_random(env_id: str, count: int, seed: int) -> Demonstrations:
-    """Episodes of nobody."""
-    env = gymnasium.make(env_id)
-    env.action_space.seed(seed)
-    episodes = []
-    for i in range(count):
-        observations, actions, rewards, over = [env.reset(seed=1000 * seed + i)[0]], [], [], False
-        while not over:
-            actions.append(env.action_space.sample())
-            obs, reward, terminated, truncated, _ = env.step(actions[-1])
-            observations.append(obs)
-            rewards.append(float(reward))
-            over = terminated or truncated
-        arrays = np.stack(observations), np.stack(actions), np.array(rewards)
-        episodes.append(Episode(*arrays, terminated, truncated))
-    return Demonstrations(episodes, env.observation_space, env.action_space, {})
 
 
 def mean_return(agent: Any, env: Any) -> float:

@@ -410,7 +410,8 @@ def command_benchmark(arguments: list[str]) -> int:
         seeds = options.seeds or (2 if options.quick else 5)
         rows = benchmark.run(found, folder, seeds, options.jobs, options.quick, options.fresh)
         print_rows(output_console(), found.name, rows)
-        print(f"results   {folder / found.name}.json, {found.name}.png")
+        pictures = [name for name in (f"{found.name}.png", f"{found.name}.curves.png") if (folder / name).exists()]
+        print(f"results   {folder / found.name}.json, {', '.join(pictures)}")
         for path in benchmark.rewrite_documents(folder):
             print(f"rewritten {path}")
     return 0

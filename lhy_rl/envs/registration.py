@@ -108,7 +108,6 @@ WRAPPED: tuple[Row, ...] = (
         "lhy_rl.envs.wrappers.fixed_horizon:make_single",
         "lhy_rl.envs.wrappers.fixed_horizon:make_vector",
         "any environment in episodes of one length, so that how long one lives teaches no imitator anything",
-        small={"horizon": 12},
     ),
 )
 """Ids that put a wrapper around any environment, so that a configuration can name it: functions of the two views."""
