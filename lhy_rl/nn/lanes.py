@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-FEWEST = 5  # lanes; torch's LSTM takes longer for the gradient of 3 or 4 (H=256, on a CPU)
+OVERHEAD = 2  # what a step costs beside its lanes, in lanes (torch's LSTM with its gradient, H=64 to 256, on a CPU)
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,7 @@ class Lanes:
         column, first = np.nonzero(begin.T)
         length = np.diff(column * steps + first, append=steps * batch)
         is_first, is_last = first == 0, first + length == steps
-        needed = int(length.sum() + len(length)) // int(length.max())  # so many are nearly full
-        count = max(batch, needed, min(FEWEST, len(length)))
+        count = _cheapest(batch, int(length.max()), int(length.sum() + len(length)))
         lane, offset = np.zeros_like(first), np.zeros_like(first)
         used, kept = np.zeros(count, np.int64), np.zeros(count, np.int64)  # steps dealt, and kept for the last piece
 
@@ -82,12 +81,17 @@ class Lanes:
         step = np.arange(len(piece)) - np.repeat(np.cumsum(length) - length, length)
         rows = np.empty(steps * batch, np.int64)
         rows[(first[piece] + step) * batch + column[piece]] = (offset[piece] + step) * count + lane[piece]
-        orders = np.zeros((int(used.max()), count, 2), np.float32)
-        orders[..., 1] = np.arange(len(orders))[:, None] >= used
-        orders[..., 0] = 1.0 - orders[..., 1]
-        orders = orders.reshape(-1, 2)
+        behind = np.arange(int(used.max()))[:, None] >= used
+        orders = np.stack([~behind, behind], -1).astype(np.float32).reshape(-1, 2)
         orders[rows] = 0.0
         begins = np.full(count, batch)
         begins[:batch] = np.arange(batch)
         arrays = rows, orders, begins, lane[is_last]
         return cls(*(torch.from_numpy(array).to(start.device) for array in arrays))
+
+
+def _cheapest(fewest: int, longest: int, total: int) -> int:
+    """How many lanes, at least ``fewest``, run through ``total`` rows soonest; none is shorter than ``longest``."""
+    counts = np.arange(fewest, max(fewest, -(-total // longest)) + 1)
+    steps = np.maximum(-(-total // counts), longest)
+    return int(counts[np.argmin(steps * (counts + OVERHEAD))])

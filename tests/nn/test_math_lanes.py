@@ -49,3 +49,11 @@ def test_many_starts_make_lanes_short():
     start[::16] = True
     lanes = Lanes.deal(start)
     assert len(lanes.begins) >= 8 and len(lanes.orders) // len(lanes.begins) <= 2 * 16 + 1
+
+
+def test_a_long_piece_gets_no_idle_neighbours():
+    """No lane is shorter than the longest piece, so that a third one would stay empty: two, and a step or two more."""
+    start = torch.zeros(128, 2, dtype=torch.bool)
+    start[120, 0] = True
+    lanes = Lanes.deal(start)
+    assert len(lanes.begins) == 2 and 128 <= len(lanes.orders) // 2 <= 137
