@@ -99,7 +99,7 @@ def test_inverse_reinforcement_learning(tmp_path):
 def test_gail_says_which_rows_there_are(tmp_path):
     command = [sys.executable, "-m", "benchmarks.gail", "--only", "weakest*", "--output", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2 and "no variant is like 'weakest*'; they are 1 trajectory, " in done.stderr
+    assert done.returncode == 2 and "nothing is like 'weakest*'; there are Acrobot-v1, 1 trajectory; " in done.stderr
     assert not list(tmp_path.iterdir())
 
 
