@@ -124,8 +124,9 @@ def picture(table: list[harness.Row], path: Path) -> None:
             ax.plot(row.value, place, "o", color=COLOURS[0])
         for row in table[:2]:
             ax.axvline(row.value, color=GREY, linestyle="--", linewidth=1)
-            ax.text(row.value, -0.65, row.agent, ha="center", fontsize=8, color=GREY)
+            ax.text(row.value, 1.02, row.agent, ha="center", fontsize=8, color=GREY, transform=ax.get_xaxis_transform())
         ax.set_yticks(range(len(rows)), [row.variant for row in rows])
+        ax.locator_params(axis="x", nbins=6)
         ax.invert_yaxis()
         ax.set_xlabel(f"mean return in {TASK} after {rows[0].steps:,} steps of SAC")
         figure.savefig(path, dpi=DPI)
