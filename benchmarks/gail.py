@@ -6,8 +6,8 @@ ends when things go badly, Acrobot and MountainCar end when they go well; the sa
 are for both, and beside them are rewards of one sign without absorbing states. On Acrobot and MountainCar one
 trajectory is shown, of which every 5th step is known, as in Ho and Ermon (2016). The weak expert pushes against the
 pole's turning and does not look where it leans; its return is wanted, not more. DriveCorridor is seen in pixels. What
-the settings of CartPole owe to its instances being out of step, to the weak penalty, to a learning rate that falls and to
-gamma, further rows say.
+the settings of CartPole owe to its instances being out of step, to the weak penalty, to a learning rate that falls and
+to gamma, further rows say.
 
 The value is the return of the deterministic policy in 50 episodes after training; `drawn` is that of the policy that
 draws its actions, as it did while it learned. Random and expert are beside it.
