@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -115,12 +116,13 @@ def choose_path(name: str, folder: str | None) -> Path:
     return path
 
 
-def create(path: Path, config: Config, fill: Callable[[Path], None]) -> RunFolder:
-    """Make a run folder that is there whole or not at all.
+def create(name: str, folder: str | None, config: Config, fill: Callable[[Path], None]) -> RunFolder:
+    """Make a run folder, where :func:`choose_path` says, that is there whole or not at all.
 
     Args:
         fill: Writes into the folder it is given, before that folder gets its name.
     """
+    path = choose_path(name, folder)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)
@@ -129,8 +131,20 @@ def create(path: Path, config: Config, fill: Callable[[Path], None]) -> RunFolde
     try:
         fill(temporary)
         archive.write_bytes(temporary / "config.yaml", config.dump().encode())
-        os.replace(temporary, path)
+        while not _renamed(temporary, path):
+            path = choose_path(name, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return RunFolder(path)
+
+
+def _renamed(temporary: Path, path: Path) -> bool:
+    """Whether the name was still free; another run may have begun meanwhile."""
+    try:
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True

@@ -56,7 +56,8 @@ def train(config: Config, console: Console | None = None) -> Run:
     """
     options = RunOptions(**config.section("run"))
     tracking.choose(options.tracker)
-    path = folder.choose_path(str(options.name), options.folder)
+    place = str(options.name), options.folder
+    folder.choose_path(*place)  # says what is wrong with it before anything is built
     fresh = Config(config.name, config.values | {"run": config.values["run"] | {"folder": None}})
     run = Run(fresh, console)
 
@@ -64,7 +65,7 @@ def train(config: Config, console: Console | None = None) -> Run:
         run.begin()
         Checkpoints(temporary / "checkpoints").save(run.state_dict(), 0)
 
-    run.train(folder.create(path, fresh, fill))
+    run.train(folder.create(*place, fresh, fill))
     return run
 
 

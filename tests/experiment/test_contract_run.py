@@ -162,6 +162,24 @@ def test_contract_report_escapes_what_the_data_say(tiny: Callable[..., Path]) ->
     assert "你 好" in text
 
 
+def test_contract_two_runs_that_begin_together_get_a_folder_each(
+    tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lhy_rl.experiment import config, folder
+
+    monkeypatch.chdir(tiny().parent)
+    settings = config.load(str(tiny()), {})
+
+    def another_begins(temporary: Path) -> None:
+        Path("runs/twin").mkdir()
+        Path("runs/twin/config.yaml").touch()
+
+    assert folder.create("twin", None, settings, another_begins).path == Path("runs/twin-2")
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["twin", "twin-2"]
+    with pytest.raises(UserError, match="not empty"):
+        folder.create("twin", "runs/twin", settings, lambda temporary: None)
+
+
 def test_contract_checkpoints_keep_the_newest(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "c", keep=2)
     assert checkpoints.load() is None
