@@ -3,8 +3,8 @@
 The discriminator, its objectives and its absorbing states are those of :class:`lhy_rl.agents.gail.GAIL`. Every
 ``n_steps`` steps it is trained on what was played since and on the expert's. An algorithm with a replay buffer would
 learn from what steps were worth when they were played; with :class:`FreshRewards` as its buffer it is told what they
-are worth now (Kostrikov et al. 2019, who so need a tenth of the steps). Which is better depends on the task: on
-Pendulum old rewards were, an average over the discriminators so far (``benchmarks/sb3_gail.py``).
+are worth now (Kostrikov et al. 2019, who so need a tenth of the steps). Try both: on Pendulum
+the rewards as they were when played did better (``benchmarks/sb3_gail.py``).
 
     from lhy_rl.agents.sb3_gail import AdversarialReward, FreshRewards
 
