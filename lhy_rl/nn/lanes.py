@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-OVERHEAD = 2  # what a step costs beside its lanes, in lanes (torch's LSTM with its gradient, H=64 to 256, on a CPU)
+OVERHEAD = 3  # what a step costs beside its lanes, in lanes (torch's LSTM with its gradient, H=64 to 256, on a CPU)
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class Lanes:
 
     @classmethod
     def deal(cls, start: Tensor) -> Lanes:
-        """Cut at ``start`` (T, B) bool. A sequence's first piece begins a lane and its last one ends a lane; the
-        longest of the others come first, each to the lane that is shortest then.
+        """Cut at ``start`` (T, B) bool. A sequence's first piece begins a lane and its last one ends a lane.
 
         The latest answer is remembered, for an actor and a critic ask the same.
         """
@@ -48,50 +47,72 @@ class Lanes:
     def _deal(cls, start: Tensor, version: int) -> Lanes:
         begin = start.cpu().numpy().copy()
         steps, batch = begin.shape
+        resets = begin[0].copy()
         begin[0] = True
         column, first = np.nonzero(begin.T)
         length = np.diff(column * steps + first, append=steps * batch)
         is_first, is_last = first == 0, first + length == steps
-        count = _cheapest(batch, int(length.max()), int(length.sum() + len(length)))
-        lane, offset = np.zeros_like(first), np.zeros_like(first)
-        used, kept = np.zeros(count, np.int64), np.zeros(count, np.int64)  # steps dealt, and kept for the last piece
+        count, lane = _cheapest(length, is_first, is_last)
 
-        lane[is_first] = np.arange(batch)
-        used[:batch] = length[is_first]
-        whole = is_first & is_last
-        is_open = np.ones(count, bool)
-        is_open[lane[whole]] = False
-        lasts = np.flatnonzero(is_last & ~whole)
-        lane[lasts] = np.flatnonzero(is_open)[::-1][: len(lasts)]
-        kept[lane[lasts]] = length[lasts]
-
-        between = np.flatnonzero(~is_first & ~is_last)
-        heap = [(int(used[i] + kept[i]), i) for i in np.flatnonzero(is_open).tolist()]
-        heapq.heapify(heap)
-        for piece in between[np.argsort(-length[between], kind="stable")].tolist():
-            load, i = heap[0]
-            lane[piece], offset[piece] = i, used[i] + (used[i] > 0)
-            used[i] = offset[piece] + length[piece]
-            heapq.heapreplace(heap, (load + int(length[piece]) + 1, i))
-        offset[lasts] = used[lane[lasts]] + (used[lane[lasts]] > 0)
-        used[lane[lasts]] = offset[lasts] + length[lasts]
+        # one behind the other in each lane, a step between
+        order = np.lexsort((is_last, ~is_first, lane))
+        behind = np.cumsum(length[order] + 1)  # where the next one begins, counted through all lanes
+        used = np.diff(behind[np.searchsorted(lane[order], np.arange(count), side="right") - 1], prepend=0) - 1
+        offset = np.empty_like(first)
+        offset[order] = behind - length[order] - 1 - (np.cumsum(used + 1) - used - 1)[lane[order]]
 
         # the steps of all pieces, side by side: from (column, step) to (lane, place)
         piece = np.repeat(np.arange(len(length)), length)
         step = np.arange(len(piece)) - np.repeat(np.cumsum(length) - length, length)
         rows = np.empty(steps * batch, np.int64)
         rows[(first[piece] + step) * batch + column[piece]] = (offset[piece] + step) * count + lane[piece]
-        behind = np.arange(int(used.max()))[:, None] >= used
-        orders = np.stack([~behind, behind], -1).astype(np.float32).reshape(-1, 2)
+        ended = np.arange(int(used.max()))[:, None] >= used
+        orders = np.stack([~ended, ended], -1).astype(np.float32).reshape(-1, 2)
         orders[rows] = 0.0
         begins = np.full(count, batch)
-        begins[:batch] = np.arange(batch)
+        begins[:batch] = np.where(resets, batch, np.arange(batch))
         arrays = rows, orders, begins, lane[is_last]
         return cls(*(torch.from_numpy(array).to(start.device) for array in arrays))
 
 
-def _cheapest(fewest: int, longest: int, total: int) -> int:
-    """How many lanes, at least ``fewest``, run through ``total`` rows soonest; none is shorter than ``longest``."""
-    counts = np.arange(fewest, max(fewest, -(-total // longest)) + 1)
-    steps = np.maximum(-(-total // counts), longest)
-    return int(counts[np.argmin(steps * (counts + OVERHEAD))])
+def _cheapest(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray) -> tuple[int, np.ndarray]:
+    """How many lanes, at least one a sequence, run through the pieces soonest, and the lane of each piece.
+
+    The numbers of lanes are tried in the order of what they cost at best, until no other can be better.
+    """
+    fewest, longest, total = int(is_first.sum()), int(length.max()), int((length + 1).sum())
+    counts = np.arange(fewest, max(fewest, -(-total // longest)) + 2)
+    bounds = np.maximum(-(-total // counts) - 1, longest) * (counts + OVERHEAD)
+    least, best = np.inf, (0, length)
+    for i in np.argsort(bounds, kind="stable").tolist():
+        if bounds[i] >= least:
+            break
+        steps, lane = _dealt(length, is_first, is_last, int(counts[i]))
+        if steps * (counts[i] + OVERHEAD) < least:
+            least, best = steps * (counts[i] + OVERHEAD), (int(counts[i]), lane)
+    return best
+
+
+def _dealt(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray, count: int) -> tuple[int, np.ndarray]:
+    """The steps of the longest lane and the lane of each piece: the longest pieces come first, each to the lane that
+    is shortest then, but no two first ones to the same and no two last ones (Graham 1969, LPT)."""
+    lane = np.empty(len(length), np.int64)
+    lane[is_first] = np.arange(is_first.sum())
+    taken = np.zeros(count, np.int64)  # steps, with a pause behind each piece
+    taken[: is_first.sum()] = length[is_first] + 1
+    has_last = np.zeros(count, bool)
+    has_last[lane[is_first & is_last]] = True
+    heap = list(zip(taken[~has_last].tolist(), np.flatnonzero(~has_last).tolist(), strict=True))
+    heapq.heapify(heap)
+    others = np.flatnonzero(~is_first)
+    for piece in others[np.argsort(-length[others], kind="stable")].tolist():
+        passed = []
+        while is_last[piece] and has_last[heap[0][1]]:
+            passed.append(heapq.heappop(heap))
+        _, i = heap[0]
+        lane[piece], has_last[i] = i, has_last[i] or is_last[piece]
+        taken[i] += length[piece] + 1
+        heapq.heapreplace(heap, (int(taken[i]), i))
+        for entry in passed:
+            heapq.heappush(heap, entry)
+    return int(taken.max()) - 1, lane

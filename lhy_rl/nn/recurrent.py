@@ -185,7 +185,7 @@ class LSTM(Recurrent):
 
     def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
         lanes, x, finals = Lanes.deal(start), x.flatten(0, 1), []
-        state = tuple(F.pad(s, (0, 0, 0, 0, 0, 1)).index_select(0, lanes.begins) for s in self.reset(state, start[0]))
+        state = tuple(F.pad(s, (0, 0, 0, 0, 0, 1)).index_select(0, lanes.begins) for s in state)
         for layer, (h, c) in self._each_layer(state):
             given = x.new_zeros(len(lanes.orders), x.shape[1] + 2)
             given[:, -2:] = lanes.orders

@@ -57,3 +57,14 @@ def test_a_long_piece_gets_no_idle_neighbours():
     start[120, 0] = True
     lanes = Lanes.deal(start)
     assert len(lanes.begins) == 2 and 128 <= len(lanes.orders) // 2 <= 137
+
+
+def test_long_first_and_long_last_pieces_do_not_share_a_lane():
+    """Two sequences, one cut at 120, one at 8: 120 steps with 8 make two lanes of 129, the shortest that two can be."""
+    start = torch.zeros(128, 2, dtype=torch.bool)
+    start[120, 0] = start[8, 1] = True
+    lanes = Lanes.deal(start)
+    assert len(lanes.begins) == 2 and len(lanes.orders) // 2 == 129
+    assert lanes.begins.tolist() == [0, 1]
+    start[0, 1] = True
+    assert Lanes.deal(start).begins.tolist() == [0, 2]  # the second begins without a memory
