@@ -15,6 +15,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
+from threadpoolctl import threadpool_limits
 
 from lhy_rl import archive
 from lhy_rl.agents.callbacks import Listener, listener
@@ -168,6 +169,9 @@ class Agent(ABC):
             progress_bar: Show one on the terminal.
             reset_num_timesteps: Count from zero; otherwise ``total_timesteps`` more are learned.
 
+        Numpy's matrix products get as many threads as torch has. Left alone they take a thread a core, and those
+        wait busily between the small products of acting: twice the CPU-seconds and more, for nothing.
+
         Raises:
             UserError: the environment is closed, or gives what cannot be learned from.
         """
@@ -180,7 +184,7 @@ class Agent(ABC):
         self.listener = listener(self, callback, self.total_timesteps)
         self.stopped = False
         self.listener.begin()
-        with _display(progress_bar) as display:
+        with _display(progress_bar) as display, threadpool_limits(torch.get_num_threads(), "blas"):
             while self.unfinished and not self.stopped:
                 with self.randomness():
                     metrics = self.update()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import SyncVectorEnv
+from threadpoolctl import ThreadpoolController
 
 from lhy_rl import archive
 from lhy_rl.agents import A2C, PPO, Reinforce
@@ -100,6 +101,20 @@ def test_sb3_s_tools_run_unchanged(tmp_path):
     best = PPO.load(tmp_path / "best" / "best_model", lambda: Parrot())
     mean, _ = evaluate_policy(best, Monitor(Parrot()), n_eval_episodes=3)
     assert 0 <= mean <= 8
+
+
+def test_numpy_takes_as_many_threads_as_torch_while_learning():
+    """Otherwise it takes one a core, and they wait busily between the products of acting."""
+    controller, seen = ThreadpoolController().select(user_api="blas"), []
+
+    def threads():
+        return {library["num_threads"] for library in controller.info()}
+
+    with controller.limit(limits=2):
+        PPO(Always(), **SMALL).learn(30, callback=lambda agent, metrics: seen.append(threads()))
+        assert threads() == {2}
+    assert seen
+    assert all(counts == {torch.get_num_threads()} for counts in seen)
 
 
 def test_sb3_s_callbacks_run_on_agents_that_play_whole_episodes(tmp_path):
