@@ -211,13 +211,16 @@ class OnPolicy(Agent):
         length = self.bptt_steps if self.policy.recurrent and played % self.bptt_steps == 0 else played
         state, said, memories = steps.state, [], []
         obs = map_tree(lambda x: x[:-1], steps.obs)
+        # acting carried the memory on to the end: nothing is known of it where pieces begin on the way, and a critic
+        # that shares it reads on from its end
+        known = steps.features if length == played and self.policy.critic_trunk is not None else None
         together = length if self.policy.recurrent else max(1, ROWS // self.env.num_envs)
         for first in range(0, played, together):
             rows = slice(first, min(first + together, played))
             part = map_tree(lambda x, rows=rows: x[rows], obs)
             legal = None if steps.legal is None else steps.legal[rows]
             memories.append(state)
-            said.append(self._evaluate(part, steps.actions[rows], state, steps.start[rows], legal))
+            said.append(self._evaluate(part, steps.actions[rows], state, steps.start[rows], legal, known))
             state = said[-1].state
         values = torch.cat([s.value for s in said if s.value is not None])
         last, _ = self.policy.value(map_tree(lambda x: x[-1:], steps.obs), state, steps.start[-1:])
@@ -249,10 +252,18 @@ class OnPolicy(Agent):
             tuple(torch.cat(tensors) for tensors in zip(*memories, strict=True)),
         )
 
-    def _evaluate(self, obs: Any, actions: Tensor, state: State, start: Tensor, legal: Tensor | None) -> Evaluation:
+    def _evaluate(
+        self,
+        obs: Any,
+        actions: Tensor,
+        state: State,
+        start: Tensor,
+        legal: Tensor | None,
+        features: Tensor | None = None,
+    ) -> Evaluation:
         if self.twins is not None:
             return Evaluation(*self.twins.evaluate(obs, actions, legal))
-        return self.policy.evaluate(obs, actions, state, start, legal=legal)
+        return self.policy.evaluate(obs, actions, state, start, legal=legal, features=features)
 
     def _bootstrap_cut(self, steps: Steps, next_values: Tensor) -> None:
         """Enter the values of last observations that stand nowhere in the rows.

@@ -39,6 +39,7 @@ class Steps:
         valid: (T, B) bool: false where the step only reset the environment (``AutoresetMode.NEXT_STEP``).
         legal: (T, B, A) bool, where the environment says which actions are.
         state: The policy's memory before the first step.
+        features: (T, B, H) that the actor's head read, where that costs nothing to know; they need no second reading.
         cut: (step, instance, observation) of truncated episodes whose last observation is not in ``obs``.
         seen: (T + 1, B, ...) numpy arrays, the observations as the environment gave them; where asked for.
         last: (step, instance, observation) of all episodes whose last observation is not in ``seen``; where asked for.
@@ -53,6 +54,7 @@ class Steps:
     valid: Tensor
     legal: Tensor | None
     state: State
+    features: Tensor | None = None
     cut: list[tuple[int, int, Any]] = field(default_factory=list)
     seen: Any = None
     last: list[tuple[int, int, Any]] = field(default_factory=list)
@@ -185,6 +187,7 @@ class Collector:
             tensor(valid),
             None if legal is None else tensor(legal[:t]),
             first_state,
+            tensor(np.stack(self.fast.features)) if self.fast is not None and self.fast.features else None,
             cut,
             map_tree(lambda x: x[: t + 1], seen) if self.whole else None,
             last,

@@ -43,6 +43,9 @@ class FastActor:
         output: To the head's numbers, (B, A).
         choose: From these to actions.
         bounds: Of the actions, where there are some: what an environment is given lies within.
+
+    Attributes:
+        features: With a backbone, (B, H) of each step since :meth:`begin`: what the head read.
     """
 
     def __init__(
@@ -50,10 +53,12 @@ class FastActor:
     ) -> None:
         self.read, self.cells, self.output, self.choose, self.bounds = read, cells, output, choose, bounds
         self.states: list[tuple[Array, ...]] = []
+        self.features: list[Array] = []
 
     def begin(self, state: State) -> None:
         """Go on with the actor's part of a memory."""
         self.states = [tuple(s[:, depth].numpy().copy() for s in state) for depth in range(len(self.cells))]
+        self.features = []
 
     @property
     def state(self) -> State:
@@ -80,6 +85,8 @@ class FastActor:
         for depth, cell in enumerate(self.cells):
             self.states[depth] = cell(x, self.states[depth])
             x = self.states[depth][0]
+        if self.cells:
+            self.features.append(x.copy())
         return self.choose(self.output(x), noise, legal)
 
     def for_environment(self, actions: Array) -> Array:

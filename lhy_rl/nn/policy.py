@@ -239,6 +239,7 @@ class ActorCritic(nn.Module):
         all_actions: bool = False,
         entropy: bool = False,
         legal: Tensor | None = None,
+        features: Tensor | None = None,
     ) -> Evaluation:
         """Log-probabilities and values of what was done, for learning.
 
@@ -252,12 +253,14 @@ class ActorCritic(nn.Module):
             all_actions: Also give the log-probabilities of all actions (for entropy and KL); this costs (T, B, A).
             entropy: Also give the entropies.
             legal: (T, B, A) bool; the observation's ``action_mask`` if left out.
+            features: (T, B, H) that the actor's head read, where they are known already: the actor does not read the
+                observations again, and its part of the memory stays as it is.
 
         Returns:
             Log-probability and, with a critic, value of each step, (T, B).
         """
         mine, critics = self.split_state(state)
-        h, mine = self.trunk(obs, mine, start)
+        h, mine = self.trunk(obs, mine, start) if features is None else (features, mine)
         value = None
         if self.critic is not None:
             features = h
