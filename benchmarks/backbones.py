@@ -50,7 +50,7 @@ def candidates(name: str, hidden: int, density: float, steps: int) -> dict[str, 
     layer = core.layers[0]
     assert isinstance(layer, nn.RNNBase)
     ways: dict[str, Callable[[], Tensor]] = {
-        "one call": lambda: core(x, state, start)[0],
+        "one call": lambda: core(x, state, start.clone())[0],  # new to it, so that cutting counts
         "step loop": lambda: step_by_step(core, x, state, start)[0],
         "sb3-contrib loop": lambda: sb3_contrib_loop(layer, x, tuple(s.transpose(0, 1) for s in state), start),
     }

@@ -182,7 +182,8 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="Same seed, same run, bit for bit.")
     parser.add_argument("--total_timesteps", type=int, help="How long to train; the agent says what it counts.")
     parser.add_argument("--device", type=str, default="auto", help="auto (a GPU where there is one), cpu, cuda, ...")
-    parser.add_argument("--threads", type=int, default=1, help="Torch's threads; 1 is best for small networks.")
+    threads = "Torch's threads, and numpy's while it learns; 1 is best for small networks."
+    parser.add_argument("--threads", type=int, default=1, help=threads)
     env_options, agent_options = parser.add_argument_group("environment"), parser.add_argument_group("agent")
     env_options.add_argument("--env.id", type=str, help="The environment (lhy-rl list environments).")
     add(env_options, "env", options_of(environment), preset)

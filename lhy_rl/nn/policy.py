@@ -97,7 +97,8 @@ class ActorCritic(nn.Module):
         init_std: Draw all weights from N(0, init_std) as SeqGAN's code does (0.1); None keeps torch's initialisation.
         log_std_init: Logarithm of the standard deviation of continuous actions at the beginning.
         orthogonal: Draw the weights of linear and convolution layers orthogonal, scaled by sqrt(2) inside, 0.01 at
-            the actor's and 1 at the critic's end (Engstrom et al. 2020); biases are 0.
+            the actor's and 1 at the critic's end (Engstrom et al. 2020); biases are 0, but for an LSTM's forget gate,
+            whose bias of 1 makes it remember from the beginning (Jozefowicz et al. 2015, section 2.2).
 
     Raises:
         UserError: an unknown name or a space that no encoder or head fits.
@@ -154,6 +155,8 @@ class ActorCritic(nn.Module):
                 if isinstance(module, nn.RNNBase):
                     for parameter, values in module.named_parameters():
                         (nn.init.zeros_ if "bias" in parameter else nn.init.orthogonal_)(values)
+                if isinstance(module, nn.LSTM):
+                    nn.init.ones_(module.bias_ih_l0.data.view(4, -1)[1])
         for head, gain in ((self.actor.output, 0.01), (self.critic, 1.0)):
             if head is not None:
                 nn.init.orthogonal_(head.weight, gain)

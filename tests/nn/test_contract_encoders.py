@@ -166,6 +166,18 @@ def test_orthogonal_initialisation_from_outside() -> None:
     assert seen > 10
 
 
+def test_an_lstm_remembers_from_the_beginning() -> None:
+    """The forget gate's bias is 1, all others are 0: left alone, a cell keeps 0.73 of itself a step, not half."""
+    space = gym.spaces.Box(-1, 1, (3,))
+    core = ActorCritic(space, gym.spaces.Discrete(3), core="lstm", hidden_size=4, orthogonal=True).trunk.core
+    layer = core.layers[0]
+    bias = (layer.bias_ih_l0 + layer.bias_hh_l0).view(4, 4)  # input, forget, candidate, output
+    assert bias.tolist() == [[0.0] * 4, [1.0] * 4, [0.0] * 4, [0.0] * 4]
+    state = (torch.zeros(1, 1, 4), torch.ones(1, 1, 4))
+    _, (_, c) = core(torch.zeros(1, 1, core.layers[0].input_size), state, torch.zeros(1, 1, dtype=torch.bool))
+    torch.testing.assert_close(c, torch.full_like(c, 0.7311), atol=1e-4, rtol=0)
+
+
 def test_dict_parts_stand_side_by_side_without_the_mask() -> None:
     encoder = make(MIXED, "dict")
     obs = draw(MIXED, 5)
