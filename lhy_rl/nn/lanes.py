@@ -96,23 +96,23 @@ def _cheapest(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray) -> 
 def _dealt(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray, count: int) -> tuple[int, np.ndarray]:
     """The steps of the longest lane and the lane of each piece: the longest pieces come first, each to the lane that
     is shortest then, but no two first ones to the same and no two last ones (Graham 1969, LPT)."""
+    sequences = int(is_first.sum())
     lane = np.empty(len(length), np.int64)
-    lane[is_first] = np.arange(is_first.sum())
-    taken = np.zeros(count, np.int64)  # steps, with a pause behind each piece
-    taken[: is_first.sum()] = length[is_first] + 1
-    has_last = np.zeros(count, bool)
-    has_last[lane[is_first & is_last]] = True
-    heap = list(zip(taken[~has_last].tolist(), np.flatnonzero(~has_last).tolist(), strict=True))
+    lane[is_first] = np.arange(sequences)
+    taken = (length[is_first] + 1).tolist() + [0] * (count - sequences)  # steps, with a pause behind each piece
+    has_last = is_last[is_first].tolist() + [False] * (count - sequences)
+    heap = [(taken[i], i) for i in range(count) if not has_last[i]]  # a sequence in one piece has its lane for itself
     heapq.heapify(heap)
     others = np.flatnonzero(~is_first)
-    for piece in others[np.argsort(-length[others], kind="stable")].tolist():
+    others = others[np.argsort(-length[others], kind="stable")]
+    for piece, steps, last in zip(others.tolist(), length[others].tolist(), is_last[others].tolist(), strict=True):
         passed = []
-        while is_last[piece] and has_last[heap[0][1]]:
+        while last and has_last[heap[0][1]]:
             passed.append(heapq.heappop(heap))
-        _, i = heap[0]
-        lane[piece], has_last[i] = i, has_last[i] or is_last[piece]
-        taken[i] += length[piece] + 1
-        heapq.heapreplace(heap, (int(taken[i]), i))
+        load, i = heap[0]
+        lane[piece], taken[i] = i, load + steps + 1
+        has_last[i] |= last
+        heapq.heapreplace(heap, (taken[i], i))
         for entry in passed:
             heapq.heappush(heap, entry)
-    return int(taken.max()) - 1, lane
+    return max(taken) - 1, lane
