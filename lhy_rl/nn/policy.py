@@ -155,8 +155,8 @@ class ActorCritic(nn.Module):
                 if isinstance(module, nn.RNNBase):
                     for parameter, values in module.named_parameters():
                         (nn.init.zeros_ if "bias" in parameter else nn.init.orthogonal_)(values)
-                if isinstance(module, nn.LSTM):
-                    nn.init.ones_(module.bias_ih_l0.data.view(4, -1)[1])
+                        if isinstance(module, nn.LSTM) and parameter.startswith("bias_ih"):
+                            nn.init.ones_(values.data.view(4, -1)[1])  # input, forget, candidate, output
         for head, gain in ((self.actor.output, 0.01), (self.critic, 1.0)):
             if head is not None:
                 nn.init.orthogonal_(head.weight, gain)
