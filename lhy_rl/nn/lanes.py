@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 OVERHEAD = 3  # what a step costs beside its lanes, in lanes (torch's LSTM with its gradient, H=64 to 256, on a CPU)
+WORTH = 1.03  # how many times better another number of lanes must promise to be, for it to be tried
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,14 @@ class Lanes:
 def _cheapest(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray) -> tuple[int, np.ndarray]:
     """How many lanes, at least one a sequence, run through the pieces soonest, and the lane of each piece.
 
-    The numbers of lanes are tried in the order of what they cost at best, until no other can be better.
+    The numbers of lanes are tried in the order of what they cost at best, until no other can be much better.
     """
     fewest, longest, total = int(is_first.sum()), int(length.max()), int((length + 1).sum())
     counts = np.arange(fewest, max(fewest, -(-total // longest)) + 2)
     bounds = np.maximum(-(-total // counts) - 1, longest) * (counts + OVERHEAD)
     least, best = np.inf, (0, length)
     for i in np.argsort(bounds, kind="stable").tolist():
-        if bounds[i] >= least:
+        if bounds[i] * WORTH >= least:
             break
         steps, lane = _dealt(length, is_first, is_last, int(counts[i]))
         if steps * (counts[i] + OVERHEAD) < least:
