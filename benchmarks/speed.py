@@ -264,7 +264,7 @@ def draw(rows: list[Row], path: Path) -> None:
     axis.set_xscale("log")
     axis.set_xlabel("steps learned from a CPU-second, one thread, more is better")
     axis.legend(fontsize=8)
-    axis.margins(x=0.12)
+    axis.margins(x=0.17)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
