@@ -170,7 +170,7 @@ class Agent(ABC):
             reset_num_timesteps: Count from zero; otherwise ``total_timesteps`` more are learned.
 
         Numpy's matrix products get as many threads as torch has. Left alone they take a thread a core, and those
-        wait busily between the small products of acting: twice the CPU-seconds and more, for nothing.
+        wait busily between the small products of acting: a quarter more CPU-seconds with an LSTM of 256 on two cores.
 
         Raises:
             UserError: the environment is closed, or gives what cannot be learned from.

@@ -211,8 +211,8 @@ class OnPolicy(Agent):
         length = self.bptt_steps if self.policy.recurrent and played % self.bptt_steps == 0 else played
         state, said, memories = steps.state, [], []
         obs = map_tree(lambda x: x[:-1], steps.obs)
-        # acting carried the memory on to the end: nothing is known of it where pieces begin on the way, and a critic
-        # that shares it reads on from its end
+        # What acting knows saves the actor's reading. It does not tell the actor's memory on the way or, here, at the
+        # end: so only where there is one piece and the critic has a memory of its own.
         known = steps.features if length == played and self.policy.critic_trunk is not None else None
         together = length if self.policy.recurrent else max(1, ROWS // self.env.num_envs)
         for first in range(0, played, together):

@@ -55,12 +55,14 @@ class Lanes:
         is_first, is_last = first == 0, first + length == steps
         count, lane = _cheapest(length, is_first, is_last)
 
-        # one behind the other in each lane, a step between
+        # in each lane the pieces lie one behind the other, each with a pause behind it but the last
         order = np.lexsort((is_last, ~is_first, lane))
-        behind = np.cumsum(length[order] + 1)  # where the next one begins, counted through all lanes
-        used = np.diff(behind[np.searchsorted(lane[order], np.arange(count), side="right") - 1], prepend=0) - 1
-        offset = np.empty_like(first)
-        offset[order] = behind - length[order] - 1 - (np.cumsum(used + 1) - used - 1)[lane[order]]
+        taken = np.zeros(count, np.int64)
+        np.add.at(taken, lane, length + 1)
+        used = taken - 1
+        offset = np.empty_like(first)  # counted through all lanes, and then from each lane's beginning
+        offset[order] = np.cumsum(length[order] + 1) - (length[order] + 1)
+        offset -= (np.cumsum(taken) - taken)[lane]
 
         # the steps of all pieces, side by side: from (column, step) to (lane, place)
         piece = np.repeat(np.arange(len(length)), length)

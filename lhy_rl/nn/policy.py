@@ -98,7 +98,7 @@ class ActorCritic(nn.Module):
         log_std_init: Logarithm of the standard deviation of continuous actions at the beginning.
         orthogonal: Draw the weights of linear and convolution layers orthogonal, scaled by sqrt(2) inside, 0.01 at
             the actor's and 1 at the critic's end (Engstrom et al. 2020); biases are 0, but for an LSTM's forget gate,
-            whose bias of 1 makes it remember from the beginning (Jozefowicz et al. 2015, section 2.2).
+            whose bias of 1 makes it remember from the beginning (Jozefowicz et al. 2015).
 
     Raises:
         UserError: an unknown name or a space that no encoder or head fits.
