@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from lhy_rl.agents.base import Metrics
+from lhy_rl.agents.batch import Batch, explained_variance, flattened, standardized
 from lhy_rl.agents.environments import Environment
-from lhy_rl.agents.on_policy import Batch, OnPolicy, explained_variance, flattened, standardized
+from lhy_rl.agents.on_policy import OnPolicy
 from lhy_rl.functional.policy_gradient import actor_critic_loss, masked_mean, reinforce_loss, value_loss
 
 

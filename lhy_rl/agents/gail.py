@@ -27,9 +27,9 @@ from torch import Tensor
 
 from lhy_rl.agents.a2c import A2C
 from lhy_rl.agents.base import Metrics
+from lhy_rl.agents.batch import Batch
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.normalize import Normalizer
-from lhy_rl.agents.on_policy import Batch
 from lhy_rl.agents.options import check
 from lhy_rl.agents.ppo import PPO
 from lhy_rl.agents.steps import Steps

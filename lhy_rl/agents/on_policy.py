@@ -12,20 +12,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lhy_rl.agents.base import Agent, Metrics
+from lhy_rl.agents.batch import Batch
 from lhy_rl.agents.checks import diverged
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.normalize import Normalizer
 from lhy_rl.agents.options import check, positive
 from lhy_rl.agents.steps import Collector, Steps
 from lhy_rl.errors import UserError, suggest
-from lhy_rl.functional.policy_gradient import masked_mean
 from lhy_rl.functional.returns import generalized_advantages
 from lhy_rl.nn.flat import FlatParameters
 from lhy_rl.nn.policy import Evaluation
@@ -35,46 +34,6 @@ from lhy_rl.trees import map_tree
 
 SCHEDULES = ("constant", "linear")
 ROWS = 1024  # read at a time by a policy without memory: what it makes of them stays in the cache
-
-
-@dataclass
-class Batch:
-    """Pieces of L steps, N side by side, to learn from: tensors (L, N, ...).
-
-    Attributes:
-        obs, actions, legal, start: As in :class:`Steps`.
-        log_prob: Of the actions, when they were taken.
-        values: The critic's opinion then.
-        advantages: (L, N).
-        returns: (L, N) targets of the critic.
-        valid: (L, N) bool.
-        state: The policy's memory before each piece, (N, ...) tensors.
-    """
-
-    obs: Any
-    actions: Tensor
-    start: Tensor
-    log_prob: Tensor
-    values: Tensor
-    advantages: Tensor
-    returns: Tensor
-    valid: Tensor
-    legal: Tensor | None
-    state: State
-
-    def part(self, columns: Tensor) -> Batch:
-        """Some of the N pieces."""
-
-        def pick(x: Tensor) -> Tensor:
-            return x.index_select(1, columns)
-
-        picked = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("obs", "legal", "state")}
-        return Batch(
-            obs=map_tree(pick, self.obs),
-            legal=None if self.legal is None else pick(self.legal),
-            state=tuple(s.index_select(0, columns) for s in self.state),
-            **{name: pick(x) for name, x in picked.items()},
-        )
 
 
 class OnPolicy(Agent):
@@ -211,8 +170,8 @@ class OnPolicy(Agent):
         length = self.bptt_steps if self.policy.recurrent and played % self.bptt_steps == 0 else played
         state, said, memories = steps.state, [], []
         obs = map_tree(lambda x: x[:-1], steps.obs)
-        # What acting knows saves the actor's reading. It does not tell the actor's memory on the way or, here, at the
-        # end: so only where there is one piece and the critic has a memory of its own.
+        # Features known from acting stand in for the actor's reading. That yields the actor's memory, too, which is
+        # wanted where later pieces begin, and by a critic that shares it.
         known = steps.features if length == played and self.policy.critic_trunk is not None else None
         together = length if self.policy.recurrent else max(1, ROWS // self.env.num_envs)
         for first in range(0, played, together):
@@ -340,37 +299,3 @@ class OnPolicy(Agent):
             group["lr"] = self.learning_rate  # of the configuration, which may have been mended
         self.normalizer.load_state_dict(state["normalizer"])
         self.collector.load_state_dict(state["collector"])
-
-
-def flattened(batch: Batch) -> Batch:
-    """Every valid step a piece of its own, (1, N): for a policy without memory the order does not matter."""
-    rows = batch.valid.flatten()
-    everything = bool(rows.all())
-
-    def flat(x: Tensor) -> Tensor:
-        x = x.flatten(0, 1)
-        return (x if everything else x[rows])[None]
-
-    whole = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name not in ("obs", "legal", "state")}
-    return Batch(
-        obs=map_tree(flat, batch.obs),
-        legal=None if batch.legal is None else flat(batch.legal),
-        state=(),
-        **{name: flat(x) for name, x in whole.items()},
-    )
-
-
-def standardized(advantage: Tensor, valid: Tensor | None) -> Tensor:
-    """Mean 0 and standard deviation 1 over the valid steps."""
-    if valid is None:
-        deviation, mean = torch.std_mean(advantage)
-    else:
-        mean = masked_mean(advantage, valid)
-        deviation = masked_mean((advantage - mean).square(), valid).sqrt()
-    return (advantage - mean) / (deviation + 1e-8)
-
-
-def explained_variance(batch: Batch) -> Tensor:
-    """1 - Var[G - V] / Var[G]: how much of the returns the critic knew before; 1 is all, 0 or less nothing."""
-    returns, values = batch.returns[batch.valid], batch.values[batch.valid]
-    return 1 - (returns - values).var(correction=0) / returns.var(correction=0).clamp(min=1e-8)

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.base import Metrics
+from lhy_rl.agents.batch import Batch, explained_variance, flattened, standardized
 from lhy_rl.agents.environments import Environment
-from lhy_rl.agents.on_policy import SCHEDULES, Batch, OnPolicy, explained_variance, flattened, standardized
+from lhy_rl.agents.on_policy import SCHEDULES, OnPolicy
 from lhy_rl.agents.options import check, positive
 from lhy_rl.errors import suggest
 from lhy_rl.functional.policy_gradient import proximal_loss, proximal_slopes

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from lhy_rl.agents.batch import Batch
 from lhy_rl.agents.environments import Environment
-from lhy_rl.agents.on_policy import Batch
 from lhy_rl.agents.ppo import PPO
 from lhy_rl.agents.steps import Steps
 from lhy_rl.errors import UserError

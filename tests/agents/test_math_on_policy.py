@@ -8,7 +8,7 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from lhy_rl.agents import A2C, PPO
-from lhy_rl.agents.on_policy import flattened
+from lhy_rl.agents.batch import flattened
 from lhy_rl.functional.policy_gradient import reinforce_loss
 from tests.agents.small_envs import Always, Parrot
 
