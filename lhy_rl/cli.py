@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from lhy_rl.errors import UserError, suggest
+from lhy_rl.errors import UserError, pip_install, suggest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,7 +92,7 @@ def explain(error: Exception) -> tuple[str | None, int]:
         return f"{what}{where}{advice}", 2
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("lhy_rl"):
         package = error.name.partition(".")[0]
-        return f"the package {package!r} is not installed: pip install 'lhy-rl[all]', or {package} alone", 2
+        return f"the package {package!r} is not installed: {pip_install(package)}", 2
     if type(error).__name__ == "Interrupted":
         return str(error), 128 + error.signal  # type: ignore[attr-defined]
     return None, 1

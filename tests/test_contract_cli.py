@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from lhy_rl import cli
+from lhy_rl import cli, errors
 from lhy_rl.agents import agents
 from lhy_rl.experiment import config
 from lhy_rl.nn.sequence import cores
@@ -158,9 +160,25 @@ def test_contract_missing_packages_are_named(
     from lhy_rl.experiment import tracking
 
     monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda name: None)
-    assert "pip install 'lhy-rl[wandb]'" in refused(capsys, "train", "mle/oracle", "--run.tracker", "wandb")
+    assert "pip install 'wandb>" in refused(capsys, "train", "mle/oracle", "--run.tracker", "wandb")
     monkeypatch.setitem(sys.modules, "jsonargparse", None)
-    assert "'jsonargparse' is not installed: pip install" in refused(capsys, "train", "mle/oracle")
+    said = refused(capsys, "train", "mle/oracle")
+    assert "'jsonargparse' is not installed: " in said and said.endswith("pip install jsonargparse\n")
+
+
+def test_contract_no_message_installs_a_stranger_of_our_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """We are in no package index: `lhy-rl[extra]` there is nobody, or somebody else."""
+    root = Path(cli.__file__).parents[1]
+    places = ("*.md", "docs/**/*.md", "configs/**/*.yaml", "lhy_rl/**/*.py")
+    files = [file for place in places for file in root.glob(place)]
+    assert not [str(file) for file in files if re.search(r"pip install[^`\n]*lhy[-_]rl", file.read_text("utf-8"))]
+    assert errors.install_extra("wandb").endswith("pip install 'wandb>=0.31'")
+
+    def uninstalled(name: str) -> list[str]:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(errors.metadata, "requires", uninstalled)
+    assert errors.install_extra("wandb").endswith(f"pip install -e '{root}[wandb]'")
 
 
 def test_contract_bad_input_has_no_traceback_in_a_real_process(tmp_path: Path) -> None:

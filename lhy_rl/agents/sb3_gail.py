@@ -26,7 +26,7 @@ import torch
 from lhy_rl.agents.options import check
 from lhy_rl.agents.transition_adversary import AdversaryOptions, expert_for, make_adversary
 from lhy_rl.data.demonstrations import Transitions, joined
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, install_extra
 from lhy_rl.nn.learned_reward import LearnedRewardNet
 from lhy_rl.trees import map_tree
 
@@ -34,7 +34,7 @@ try:
     from stable_baselines3.common.buffers import ReplayBuffer
     from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 except ImportError as error:
-    raise UserError("stable-baselines3 is not installed; pip install 'lhy-rl[sb3]'") from error
+    raise UserError(f"stable-baselines3 is not installed; {install_extra('sb3')}") from error
 
 
 class AdversarialReward(VecEnvWrapper):

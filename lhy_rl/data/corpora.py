@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lhy_rl.data.tokenizer import TokenizerKind, is_cjk
-from lhy_rl.errors import UserError, suggest
+from lhy_rl.errors import UserError, install_extra, suggest
 
 Conversations = list[list[str]]
 
@@ -218,7 +218,7 @@ def _guess_tokenizer(conversations: Conversations) -> TokenizerKind:
 def _read_packaged(row: CorpusRow) -> Conversations:
     spec = importlib.util.find_spec(row.package)  # finds the folder without running the package's code
     if spec is None or spec.origin is None:
-        raise UserError(f"corpus {row.name!r} needs a package that is not installed; run `pip install 'lhy-rl[text]'`")
+        raise UserError(f"corpus {row.name!r} needs a package that is not installed; {install_extra('text')}")
     try:
         conversations = row.read(Path(spec.origin).parent)
     except Exception as error:  # whatever a damaged file makes the readers raise
@@ -227,8 +227,7 @@ def _read_packaged(row: CorpusRow) -> Conversations:
         reason = ""
     if not conversations:
         raise UserError(
-            f"the data of corpus {row.name!r} is missing or damaged{reason}; "
-            "run `pip install --force-reinstall 'lhy-rl[text]'`"
+            f"the data of corpus {row.name!r} is missing or damaged{reason}; {install_extra('text')} --force-reinstall"
         )
     return conversations
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, install_extra
 
 ENDINGS = (".gif", ".mp4")
 GIF_FPS = 50  # browsers slow faster ones down
@@ -110,7 +110,7 @@ def check(path: Path) -> None:
         try:
             import imageio_ffmpeg  # noqa: F401  (moviepy's)
         except ImportError as error:
-            raise UserError("an MP4 needs moviepy; pip install 'lhy-rl[video]', or write a .gif") from error
+            raise UserError(f"an MP4 needs moviepy; {install_extra('video')}, or write a .gif") from error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, install_extra
 from lhy_rl.experiment.options import RunOptions
 
 
@@ -123,7 +123,7 @@ def require(package: str) -> Any:
 def missing(package: str) -> UserError:
     """The error for an optional package that is not there."""
     return UserError(
-        f"the tracker {package!r} is not installed: pip install 'lhy-rl[{package}]', or choose --run.tracker none"
+        f"the tracker {package!r} is not installed: {install_extra(package)}, or choose --run.tracker none"
     )
 
 

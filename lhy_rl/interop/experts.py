@@ -12,7 +12,7 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from lhy_rl import archive
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, install_extra
 
 try:
     from stable_baselines3.common.policies import BasePolicy
@@ -20,7 +20,7 @@ try:
 
     from lhy_rl.interop.saved_policy import channels_first, rebuilt
 except ImportError as error:
-    raise UserError("stable-baselines3 is not installed; pip install 'lhy-rl[sb3]'") from error
+    raise UserError(f"stable-baselines3 is not installed; {install_extra('sb3')}") from error
 
 STATISTICS = "VecNormalize statistics"
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, install_extra
 from lhy_rl.nn.encoders import EncoderOptions, default_encoder, encoders
 from lhy_rl.nn.sequence import SequenceBackbone, cores
 
@@ -17,7 +17,7 @@ try:
     from stable_baselines3.common.preprocessing import is_image_space
     from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 except ImportError as error:
-    raise UserError("stable-baselines3 is not installed; pip install 'lhy-rl[sb3]'") from error
+    raise UserError(f"stable-baselines3 is not installed; {install_extra('sb3')}") from error
 
 
 class Encoder(BaseFeaturesExtractor):

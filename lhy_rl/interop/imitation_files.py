@@ -17,7 +17,7 @@ import numpy as np
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.npz import Spaces
 from lhy_rl.data.spaces import conformed
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, install_extra
 
 OLD = {"obs", "acts", "terminal", "indices"}  # members of the old format
 CUT = "TimeLimit.truncated"  # of the infos
@@ -65,7 +65,7 @@ def read_folder(path: Path, spaces: Spaces | None) -> Demonstrations:
         import pyarrow
     except ImportError as error:
         raise UserError(
-            f"{name!r} is an Arrow folder of `imitation`'s; pip install 'lhy-rl[arrow]' (pyarrow) reads it. Or convert "
+            f"{name!r} is an Arrow folder of `imitation`'s; {install_extra('arrow')} reads it. Or convert "
             "it where `imitation` is installed: np.savez(path, observations=..., actions=..., rewards=..., lengths=...)"
         ) from error
     try:

@@ -15,7 +15,7 @@ import numpy as np
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.npz import Spaces, check_spaces
 from lhy_rl.data.spaces import conformed, without_texts
-from lhy_rl.errors import UserError, suggest
+from lhy_rl.errors import UserError, install_extra, suggest
 from lhy_rl.trees import leaves, map_tree
 
 try:
@@ -26,7 +26,7 @@ try:
     from minari.namespace import create_namespace, list_local_namespaces
     from minari.storage.datasets_root_dir import get_dataset_path
 except ImportError as error:
-    raise UserError("minari is not installed; pip install 'lhy-rl[minari]'") from error
+    raise UserError(f"minari is not installed; {install_extra('minari')}") from error
 
 OURS = "lhy_rl"  # the key of Demonstrations.about in a dataset's metadata
 

@@ -24,7 +24,7 @@ from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecTransposeImage
 
 from lhy_rl import archive
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, pip_install
 
 POLICIES = {  # where the saved policy's class is from: its base class, and the agents that use it
     "stable_baselines3.common.policies": ("ActorCriticPolicy", "PPO, A2C"),
@@ -124,7 +124,7 @@ def _policy_class(path: Path, said: dict[str, Any]) -> Any:
     try:
         return getattr(importlib.import_module(module), POLICIES[module][0])
     except ModuleNotFoundError as error:
-        raise UserError(f"{str(path)!r} needs sb3-contrib; pip install 'lhy-rl[peers]'") from error
+        raise UserError(f"{str(path)!r} needs sb3-contrib; {pip_install('sb3-contrib')}") from error
 
 
 def _readable(said: dict[str, Any], path: Path) -> dict[str, Any]:

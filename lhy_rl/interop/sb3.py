@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, install_extra
 from lhy_rl.interop.experts import Expert, load_expert, save_statistics
 
 __all__ = ["Expert", "load_expert", "save_statistics", "to_sb3"]
@@ -16,7 +16,7 @@ __all__ = ["Expert", "load_expert", "save_statistics", "to_sb3"]
 try:
     from stable_baselines3.common.vec_env import VecEnv
 except ImportError as error:
-    raise UserError("stable-baselines3 is not installed; pip install 'lhy-rl[sb3]'") from error
+    raise UserError(f"stable-baselines3 is not installed; {install_extra('sb3')}") from error
 
 
 def to_sb3(vector_env: VectorEnv[Any, Any, Any]) -> VecEnv:

@@ -98,7 +98,7 @@ def test_wrong_encoding(tmp_path: Path, content: bytes, where: str, encoding: st
 
 def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpora.importlib.util, "find_spec", lambda name: None)
-    assert "pip install 'lhy-rl[text]'" in failure("chitchat")
+    assert "pip install 'chatterbot-corpus>" in failure("chitchat")
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"a": {"messages": 3}}', "{}"])

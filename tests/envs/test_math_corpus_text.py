@@ -109,7 +109,7 @@ def test_split_seed_deals_anew(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["chatterbot-english", "chatterbot-chinese"])
 def test_packaged_corpora(name: str) -> None:
-    pytest.importorskip("chatterbot_corpus", reason="the extra lhy-rl[text] is not installed")
+    pytest.importorskip("chatterbot_corpus", reason="the extra text is not installed")
     env = CorpusText(2, corpus=name, reward="none", vocabulary_size=None, render_mode="ansi")
     sentence = env.sequences("train").tokens[3]
     env.reset()

@@ -170,7 +170,7 @@ def test_imitations_folder():
     try:
         import pyarrow  # noqa: F401
     except ImportError:
-        with pytest.raises(UserError, match=r"pip install 'lhy-rl\[arrow\]'"):
+        with pytest.raises(UserError, match="pip install 'pyarrow"):
             load_demonstrations(FOREIGN / "imitation_folder", "CartPole-v1")
         return
     found = load_demonstrations(FOREIGN / "imitation_folder", "CartPole-v1")

@@ -18,7 +18,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 
 from lhy_rl.errors import UserError
 
-pytest.importorskip("stable_baselines3", reason="the extra lhy-rl[sb3] is not installed")
+pytest.importorskip("stable_baselines3", reason="the extra sb3 is not installed")
 
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.evaluation import evaluate_policy

@@ -15,7 +15,7 @@ import lhy_rl  # noqa: F401  (registers)
 from lhy_rl.envs.registration import TABLE, Row
 from lhy_rl.errors import UserError
 
-pytest.importorskip("stable_baselines3", reason="the extra lhy-rl[sb3] is not installed")
+pytest.importorskip("stable_baselines3", reason="the extra sb3 is not installed")
 
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env
