@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
-from lhy_rl.errors import suggest
+from lhy_rl.errors import UserError, suggest
+
+_from_others: ContextVar[bool] = ContextVar("_from_others", default=False)
+
+
+@contextmanager
+def names_from_a_file() -> Iterator[None]:
+    """Inside, :meth:`Registry.choose` imports no ``"module:Class"``: what a file of others names must not be run."""
+    token = _from_others.set(True)
+    try:
+        yield
+    finally:
+        _from_others.reset(token)
+
+
+def place_of(kind: type) -> str:
+    """``"module:Class"``, under which a class is written into a file."""
+    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 class Registry:
@@ -39,3 +59,53 @@ class Registry:
             raise suggest(name, self._places, self.what)
         module, _, attribute = self._places[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
+
+    def choose(self, given: str | type, base: type) -> Any:
+        """A class of one's own, the class at a place ``"module:Class"``, or the thing of a name.
+
+        Args:
+            given: A class, a place or a name.
+            base: The contract, which a class of one's own inherits.
+
+        Raises:
+            UserError: an unknown name; a place where nothing is, or that stands in a file of others
+                (:func:`names_from_a_file`); a class that does not keep the contract.
+        """
+        if isinstance(given, str) and ":" not in given:
+            return self.get(given)
+        found = self._import(given) if isinstance(given, str) else given
+        if not inspect.isclass(found) or not issubclass(found, base) or inspect.isabstract(found):
+            name = place_of(found) if inspect.isclass(found) else repr(found)
+            missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ()))) if inspect.isabstract(found) else ""
+            reason = f"does not define {missing}" if missing else f"is no {base.__module__}.{base.__name__}"
+            raise UserError(f"{self.what} {name} {reason}; give a class that inherits it, or a name: {self._known}")
+        return found
+
+    def _import(self, place: str) -> Any:
+        """What stands at ``"module:attribute"``."""
+        module, _, attribute = place.partition(":")
+        if _from_others.get():
+            raise UserError(
+                f"the file asks for the {self.what} {place!r}, which is not imported on a file's word; "
+                f"pass the class: load(..., {self.what}={attribute.rpartition('.')[2] or 'Class'})"
+            )
+        try:
+            found: Any = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise  # the module is there, and lacks one that it imports
+            raise UserError(
+                f"{self.what} {place!r}: there is no module {module!r}; its folder must be the working directory or "
+                "in PYTHONPATH"
+            ) from error
+        except ValueError as error:
+            raise UserError(f"{self.what} {place!r} is no place; write module:Class") from error
+        for name in attribute.split("."):
+            if not hasattr(found, name):
+                raise suggest(name, [n for n in vars(found) if not n.startswith("_")], f"name in {module!r},")
+            found = getattr(found, name)
+        return found
+
+    @property
+    def _known(self) -> str:
+        return ", ".join(self.names())

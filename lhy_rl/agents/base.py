@@ -6,7 +6,7 @@ import inspect
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -22,10 +22,12 @@ from lhy_rl.agents.callbacks import Listener, listener
 from lhy_rl.agents.environments import Environment, make_vector_env
 from lhy_rl.agents.options import check, choose_device
 from lhy_rl.errors import UserError, suggest
+from lhy_rl.nn.encoders import EncoderChoice
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic
-from lhy_rl.nn.sequence import State
+from lhy_rl.nn.sequence import CoreChoice, State
 from lhy_rl.protocols import TextTask
+from lhy_rl.registry import names_from_a_file, place_of
 from lhy_rl.trees import leading, leaves, map_tree
 
 if TYPE_CHECKING:
@@ -42,14 +44,17 @@ class Agent(ABC):
         num_envs: Instances that step together, where ``env`` is an id or a callable.
         seed: Same seed, same weights, bit for bit.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
-        encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``dict``, or ``auto`` for
-            what fits.
+        encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``dict``, ``auto`` for what
+            fits, or a class of your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.encoders.Encoder``).
         embedding_size: Width of the encoder's output and of an MLP's layers.
         encoder_layers: Layers of an MLP encoder.
+        hidden_sizes: Widths of the encoder's dense layers, [64, 64] say, instead of ``encoder_layers`` layers of
+            ``embedding_size``; also those behind a CNN's convolutions.
         activation: Of the encoder: ``tanh``, ``relu``, ``selu``, ..., or ``auto``: tanh in an MLP, relu in a CNN.
         norm: Of the encoder: ``none``, ``batch`` or ``layer``.
         pooling: Of a CNN encoder: ``strided``, ``max``, ``average`` or ``lp``.
-        core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, or null for none.
+        core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, null for none, or a class of your own, as
+            ``module:Class`` (a subclass of ``lhy_rl.nn.sequence.SequenceBackbone``).
         hidden_size: Width of the backbone. More fits more and overfits sooner.
         num_layers: Layers of the backbone.
         dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it (to 0.5) when the
@@ -84,13 +89,14 @@ class Agent(ABC):
         num_envs: int = 64,
         seed: int = 0,
         device: str = "auto",
-        encoder: str = "auto",
+        encoder: EncoderChoice = "auto",
         embedding_size: int = 32,
         encoder_layers: int = 2,
+        hidden_sizes: Sequence[int] | None = None,
         activation: str = "auto",
         norm: str = "none",
         pooling: str = "strided",
-        core: str | None = "lstm",
+        core: CoreChoice | None = "lstm",
         hidden_size: int = 32,
         num_layers: int = 1,
         dropout: float = 0.0,
@@ -118,6 +124,7 @@ class Agent(ABC):
                 encoder=encoder,
                 embedding_size=embedding_size,
                 encoder_layers=encoder_layers,
+                hidden_sizes=hidden_sizes,
                 activation=activation,
                 norm=norm,
                 pooling=pooling,
@@ -281,7 +288,8 @@ class Agent(ABC):
         path = zipped(path)
         # what else was given, demonstrations say, is not needed to predict
         plain = (str, int, float, list, tuple, dict, type(None))
-        options = {name: value for name, value in self.hyperparameters.items() if isinstance(value, plain)}
+        named = _classes_named(self.hyperparameters)
+        options = {name: value for name, value in named.items() if isinstance(value, plain)}
         tree = {"agent": type(self).__name__, "options": options, "state": self.state_dict()}
         archive.write(path, tree)
 
@@ -289,7 +297,8 @@ class Agent(ABC):
     def load(cls, path: str | os.PathLike[str], env: Environment, device: str = "auto", **options: Any) -> Self:
         """The agent of a file, in an environment like the one it learned in.
 
-        ``options`` are changed, or are what a file does not hold: demonstrations or an expert.
+        ``options`` are changed, or are what a file does not hold: demonstrations, an expert, or the class of a network
+        of one's own (``encoder=MyEncoder``), which is never imported on a file's word.
 
         Raises:
             UserError: not a saved agent of this class, damaged, or of other spaces.
@@ -299,7 +308,8 @@ class Agent(ABC):
         if not isinstance(tree, dict) or tree.get("agent") != cls.__name__:
             found = tree.get("agent") if isinstance(tree, dict) else None
             raise UserError(f"{path} holds {found or 'no agent'}, not {cls.__name__}")
-        agent = cls(env, **{**tree["options"], **options, "device": device})
+        with names_from_a_file():
+            agent = cls(env, **{**tree["options"], **options, "device": device})
         agent.load_state_dict(tree["state"])
         return agent
 
@@ -377,6 +387,12 @@ def zipped(path: str | os.PathLike[str]) -> Path:
     """The path, with ``.zip`` where it has no ending."""
     path = Path(path)
     return path if path.suffix else path.with_suffix(".zip")
+
+
+def _classes_named(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with the place of each class instead of the class, also inside options that are dicts."""
+    named = {k: _classes_named(v) if isinstance(v, dict) else v for k, v in options.items()}
+    return {k: place_of(v) if inspect.isclass(v) else v for k, v in named.items()}
 
 
 def _display(wanted: bool) -> AbstractContextManager[ProgressDisplay | None]:

@@ -16,6 +16,7 @@ from lhy_rl.agents.examples import Examples, demonstrated
 from lhy_rl.agents.options import check, positive
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.errors import suggest
+from lhy_rl.nn.sequence import CoreChoice
 from lhy_rl.trees import map_tree
 
 SCHEDULES = ("constant", "linear")
@@ -58,7 +59,7 @@ class Imitator(Agent):
         weight_decay: float = 0.01,
         max_grad_norm: float = 10.0,
         normalize_observations: bool = True,
-        core: str | None = None,
+        core: CoreChoice | None = None,
         embedding_size: int = 64,
         hidden_size: int = 64,
         critic: str = "none",

@@ -27,6 +27,7 @@ from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.errors import UserError
 from lhy_rl.functional.planning import policy_evaluation, value_iteration
 from lhy_rl.nn.reward_net import RewardNet, StepFeatures, TableFeatures
+from lhy_rl.nn.sequence import CoreChoice
 from lhy_rl.nn.tabular import TabularPolicy
 from lhy_rl.protocols import Tabular
 
@@ -66,7 +67,7 @@ class InverseAgent(Agent):
         ppo_updates: int = 1,
         ppo: dict[str, Any] | None = None,
         num_envs: int = 8,
-        core: str | None = None,
+        core: CoreChoice | None = None,
         embedding_size: int = 64,
         hidden_size: int = 64,
         critic: str = "separate",

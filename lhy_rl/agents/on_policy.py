@@ -28,7 +28,7 @@ from lhy_rl.errors import UserError, suggest
 from lhy_rl.functional.returns import generalized_advantages
 from lhy_rl.nn.flat import FlatParameters
 from lhy_rl.nn.policy import Evaluation
-from lhy_rl.nn.sequence import State
+from lhy_rl.nn.sequence import CoreChoice, State
 from lhy_rl.nn.twins import Twins
 from lhy_rl.trees import map_tree
 
@@ -76,7 +76,7 @@ class OnPolicy(Agent):
         normalize_observations: bool = False,
         normalize_rewards: bool = False,
         num_envs: int = 8,
-        core: str | None = None,
+        core: CoreChoice | None = None,
         embedding_size: int = 64,
         hidden_size: int = 64,
         critic: str = "separate",

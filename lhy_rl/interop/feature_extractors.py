@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lhy_rl.errors import UserError, install_extra
-from lhy_rl.nn.encoders import EncoderOptions, default_encoder, encoders
-from lhy_rl.nn.sequence import SequenceBackbone, cores
+from lhy_rl.nn.encoders import EncoderChoice, EncoderOptions, make_encoder
+from lhy_rl.nn.sequence import CoreChoice, SequenceBackbone, cores
 
 try:
     from stable_baselines3.common.preprocessing import is_image_space
@@ -28,7 +28,7 @@ class Encoder(BaseFeaturesExtractor):
 
     Args:
         observation_space: Given by SB3.
-        encoder: A name of :data:`lhy_rl.nn.encoders.encoders`, or ``auto`` for the one that fits the space.
+        encoder: A name of :data:`lhy_rl.nn.encoders.encoders`, ``auto`` for the one that fits the space, or a class.
         normalize_images: The policy's setting of that name. ``False`` for both is faster: our encoders scale bytes.
         options: Those of :class:`lhy_rl.nn.encoders.EncoderOptions`; ``activation`` is ``auto`` where left out.
 
@@ -45,13 +45,12 @@ class Encoder(BaseFeaturesExtractor):
     def __init__(
         self,
         observation_space: gym.Space[Any],
-        encoder: str = "auto",
+        encoder: EncoderChoice = "auto",
         normalize_images: bool = True,
         **options: Any,
     ) -> None:
         space = _seen(observation_space, normalize_images)
-        name = default_encoder(space) if encoder == "auto" else encoder
-        made = encoders.get(name)(space, _options(options))
+        made = make_encoder(encoder, space, _options(options))
         super().__init__(observation_space, made.output_size)
         self.encoder = made
 
@@ -68,7 +67,7 @@ class Sequence(BaseFeaturesExtractor):
 
     Args:
         observation_space: Given by SB3.
-        core: A name of :data:`lhy_rl.nn.sequence.cores`.
+        core: A name of :data:`lhy_rl.nn.sequence.cores`, or a class.
         hidden_size: H, width of the backbone's output.
         num_layers: Layers of the backbone.
         encoder: Of each step; ``auto`` for the one that fits it.
@@ -82,17 +81,16 @@ class Sequence(BaseFeaturesExtractor):
     def __init__(
         self,
         observation_space: gym.Space[Any],
-        core: str = "gru",
+        core: CoreChoice = "gru",
         hidden_size: int = 64,
         num_layers: int = 1,
-        encoder: str = "auto",
+        encoder: EncoderChoice = "auto",
         normalize_images: bool = True,
         **options: Any,
     ) -> None:
         step = _step(_seen(observation_space, normalize_images), encoder)
-        name = default_encoder(step) if encoder == "auto" else encoder
-        read = encoders.get(name)(step, _options(options))
-        backbone: SequenceBackbone = cores.get(core)(read.output_size, hidden_size, num_layers)
+        read = make_encoder(encoder, step, _options(options))
+        backbone: SequenceBackbone = cores.choose(core, SequenceBackbone)(read.output_size, hidden_size, num_layers)
         super().__init__(observation_space, backbone.output_size)
         self.encoder, self.core = read, backbone
         self.step_shape = tuple(step.shape or ())
@@ -133,7 +131,7 @@ def _values(obs: Any, space: gym.Space[Any]) -> Any:
     return obs
 
 
-def _step(space: gym.Space[Any], encoder: str) -> gym.Space[Any]:
+def _step(space: gym.Space[Any], encoder: EncoderChoice) -> gym.Space[Any]:
     """The space of one step of a sequence."""
     match space:
         case gym.spaces.MultiDiscrete() if len(space.shape) == 1 and len(set(space.nvec.tolist())) == 1:

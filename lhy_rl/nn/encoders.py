@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -39,6 +41,8 @@ class EncoderOptions:
     Args:
         embedding_size: E, width of the output and of an MLP's layers.
         layers: Of an MLP; 0 only flattens.
+        hidden_sizes: Widths of the dense layers, one each, where they differ: of an MLP, of what joins the parts of a
+            Dict, and behind a CNN's convolutions. They stand in for ``layers`` layers of ``embedding_size``.
         activation: A name of :data:`lhy_rl.nn.activations.activations`, or ``auto``: tanh in an MLP and relu in a CNN.
         norm: ``none``, ``batch`` (over all leading dimensions) or ``layer``, before each activation.
         pooling: How a CNN's layers shrink the image: ``strided`` convolutions, or convolutions of stride 1 and
@@ -55,8 +59,12 @@ class EncoderOptions:
     norm: str = "none"
     pooling: str = "strided"
     dropout: float = 0.0
+    hidden_sizes: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
+        sizes = self.hidden_sizes or ()
+        if isinstance(sizes, str) or not all(isinstance(size, int | np.integer) and size >= 1 for size in sizes):
+            raise UserError(f"hidden_sizes is {sizes!r}; allowed: whole numbers from 1 up, as in [64, 64]")
         if self.embedding_size < 1:
             raise UserError(f"embedding_size is at least 1, got {self.embedding_size}")
         if self.layers < 0:
@@ -76,9 +84,14 @@ class EncoderOptions:
         """The activation's name, ``default`` where it is ``auto``."""
         return default if self.activation == "auto" else self.activation
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of the dense layers, from the first to the last."""
+        return (self.embedding_size,) * self.layers if self.hidden_sizes is None else tuple(self.hidden_sizes)
+
 
 class Encoder(nn.Module, ABC):
-    """The contract: ``X(space, options)``, then (..., *space.shape) to (..., output_size).
+    """The contract: ``X(space, options)`` sets ``output_size``; then (..., *space.shape) to (..., output_size).
 
     Any number of dimensions may lead, (T, B) in training as well as (N,).
     """
@@ -90,6 +103,21 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, obs: Any) -> Tensor:
         """Observations (a tensor, or a dict or tuple of tensors) to vectors."""
+
+
+EncoderChoice = str | type[Encoder]
+"""A name of :data:`encoders`, a place ``"module:Class"``, or a class of one's own."""
+
+
+def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderOptions) -> Encoder:
+    """The encoder of a space; ``auto`` is the one that fits it.
+
+    Raises:
+        UserError: an unknown name, no encoder, or a space that it does not read.
+    """
+    kind = encoders.get(default_encoder(space)) if chosen == "auto" else encoders.choose(chosen, Encoder)
+    made: Encoder = kind(space, options)
+    return made
 
 
 def default_encoder(space: gym.Space[Any]) -> str:

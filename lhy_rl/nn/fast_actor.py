@@ -147,10 +147,10 @@ def chain(modules: Iterable[nn.Module]) -> Map | None:
 
 def reader(encoder: Encoder) -> Map | None:
     """An encoder of vectors or of one token."""
-    if isinstance(encoder, TokenEncoder) and encoder.first is not None:
+    if type(encoder) is TokenEncoder and encoder.first is not None and not len(encoder.layers):
         table, first = numbers(encoder.embedding.weight), encoder.first
         return lambda obs: table[obs - first]
-    if not isinstance(encoder, MLPEncoder):
+    if type(encoder) is not MLPEncoder:  # a subclass may read otherwise
         return None
     layers, scale = chain(encoder.layers), np.float32(encoder.scale)
     if layers is None:

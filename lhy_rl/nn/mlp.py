@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -23,14 +24,14 @@ def after_linear(size: int, options: EncoderOptions, activation: str) -> list[nn
     return [*norm, make_activation(activation), *make_dropout(activation, options.dropout)]
 
 
-def dense(input_size: int, layers: int, options: EncoderOptions, activation: str) -> Layers:
-    """Linear layers of width E, each with what follows it: (N, input_size) to (N, E)."""
+def dense(input_size: int, widths: Sequence[int], options: EncoderOptions, activation: str) -> Layers:
+    """Linear layers of these widths, each with what follows it: (N, input_size) to (N, the last width)."""
     modules: list[nn.Module] = []
-    for _ in range(layers):
-        linear = nn.Linear(input_size, options.embedding_size)
+    for width in widths:
+        linear = nn.Linear(input_size, width)
         initialize(linear, activation)
-        modules += [linear, *after_linear(options.embedding_size, options, activation)]
-        input_size = options.embedding_size
+        modules += [linear, *after_linear(width, options, activation)]
+        input_size = width
     return Layers(*modules)
 
 
@@ -74,8 +75,8 @@ class MLPEncoder(Encoder):
         self.scale = byte_scale(space)
         self.input_size = int(np.prod(space.shape))
         activation = options.activation_or("tanh")
-        self.layers = dense(self.input_size, options.layers, options, activation)
-        self.output_size = options.embedding_size if options.layers else self.input_size
+        self.layers = dense(self.input_size, options.widths, options, activation)
+        self.output_size = (self.input_size, *options.widths)[-1]
         self.owns_initialization = activation == "selu"
 
     def forward(self, obs: Tensor) -> Tensor:
@@ -104,39 +105,48 @@ class TokenEncoder(Encoder):
     MultiDiscrete and MultiBinary hold K tokens, with a table each. Their vectors are added, not put side by side: the
     sum is a linear layer over the K one-hot vectors, computed by looking up, and the output stays E wide however
     many they are. The options' activation and remaining layers follow, so that the whole is an MLP of ``layers``
-    layers over the one-hots (a sum alone cannot tell which tokens occur together).
+    layers over the one-hots (a sum alone cannot tell which tokens occur together). One token alone needs no further
+    layers and gets those of ``hidden_sizes`` only.
     """
 
     def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
         super().__init__()
-        size = self.output_size = options.embedding_size
+        self.first: int | None = None
         if isinstance(space, gym.spaces.Discrete):
-            self.first: int | None = int(space.start)
-            self.embedding = nn.Embedding(int(space.n), size)
-            return
-        if not isinstance(space, gym.spaces.MultiDiscrete | gym.spaces.MultiBinary):
-            raise refuse("tokens", space, "Discrete, MultiDiscrete and MultiBinary spaces")
-        self.first = None
-        self.dimensions = len(space.shape)
-        if isinstance(space, gym.spaces.MultiDiscrete):
-            counts, firsts = np.asarray(space.nvec).ravel(), np.asarray(space.start).ravel()
+            self.first, widths = int(space.start), options.widths if options.hidden_sizes is not None else ()
+            counts = np.array([space.n])
+        elif isinstance(space, gym.spaces.MultiDiscrete | gym.spaces.MultiBinary):
+            self.dimensions, widths = len(space.shape), options.widths
+            if isinstance(space, gym.spaces.MultiDiscrete):
+                counts, firsts = np.asarray(space.nvec).ravel(), np.asarray(space.start).ravel()
+            else:
+                counts, firsts = np.full(int(np.prod(space.shape)), 2), np.zeros(1, np.int64)
+            self.offsets: Tensor
+            offsets = torch.from_numpy(np.cumsum(counts) - counts - firsts).long()
+            self.register_buffer("offsets", offsets, persistent=False)
         else:
-            counts, firsts = np.full(int(np.prod(space.shape)), 2), np.zeros(1, np.int64)
-        self.offsets: Tensor
-        self.register_buffer("offsets", torch.from_numpy(np.cumsum(counts) - counts - firsts).long(), persistent=False)
+            raise refuse("tokens", space, "Discrete, MultiDiscrete and MultiBinary spaces")
+        size = widths[0] if widths else options.embedding_size
         self.embedding = nn.Embedding(int(counts.sum()), size)
-        nn.init.normal_(self.embedding.weight, std=len(counts) ** -0.5)  # so that the sum has variance 1
+        if self.first is None:
+            nn.init.normal_(self.embedding.weight, std=len(counts) ** -0.5)  # so that the sum has variance 1
         activation = options.activation_or("tanh")
         self.layers = nn.Sequential(
-            *(after_linear(size, options, activation) if options.layers else []),
-            *dense(size, options.layers - 1, options, activation),
+            *(after_linear(size, options, activation) if widths else []),
+            *dense(size, widths[1:], options, activation),
         )
-        self.owns_initialization = activation == "selu"
+        self.output_size = widths[-1] if widths else size
+        self.owns_initialization = activation == "selu" and len(self.layers) > 0
 
     def forward(self, obs: Tensor) -> Tensor:
         if self.first is not None:
-            return self.embedding(obs.long() - self.first)  # type: ignore[no-any-return]
-        leading = obs.shape[: obs.dim() - self.dimensions]
-        rows = obs.reshape(leading.numel(), len(self.offsets)).long() + self.offsets
-        h: Tensor = self.layers(F.embedding_bag(rows, self.embedding.weight, mode="sum"))  # (N, K) to (N, E)
+            vectors: Tensor = self.embedding(obs.long() - self.first)
+            if not len(self.layers):
+                return vectors
+            leading, vectors = obs.shape, vectors.flatten(0, -2)
+        else:
+            leading = obs.shape[: obs.dim() - self.dimensions]
+            rows = obs.reshape(leading.numel(), len(self.offsets)).long() + self.offsets
+            vectors = F.embedding_bag(rows, self.embedding.weight, mode="sum")  # (N, K) to (N, E)
+        h: Tensor = self.layers(vectors)
         return h.view(*leading, self.output_size)

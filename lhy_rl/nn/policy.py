@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -10,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from lhy_rl.errors import suggest
-from lhy_rl.nn.encoders import ACTION_MASK, Encoder, EncoderOptions, default_encoder, encoders
+from lhy_rl.nn.encoders import ACTION_MASK, EncoderChoice, EncoderOptions, make_encoder
 from lhy_rl.nn.heads import CategoricalHead, head_for
-from lhy_rl.nn.sequence import SequenceBackbone, State, cores
+from lhy_rl.nn.sequence import CoreChoice, SequenceBackbone, State, cores
 from lhy_rl.trees import map_tree
 
 CRITICS = ("shared", "separate", "none")
@@ -37,19 +38,19 @@ class Trunk(nn.Module):
     def __init__(
         self,
         space: gym.Space[Any],
-        encoder: str,
+        encoder: EncoderChoice,
         options: EncoderOptions,
-        core: str | None,
+        core: CoreChoice | None,
         hidden_size: int,
         num_layers: int,
         dropout: float,
     ) -> None:
         super().__init__()
-        self.encoder: Encoder = encoders.get(encoder)(space, options)
+        self.encoder = make_encoder(encoder, space, options)
         self.core: SequenceBackbone | None = None
         self.output_size = self.encoder.output_size
         if core is not None:
-            self.core = cores.get(core)(self.output_size, hidden_size, num_layers)
+            self.core = cores.choose(core, SequenceBackbone)(self.output_size, hidden_size, num_layers)
             self.output_size = self.core.output_size
         self.dropout = nn.Dropout(dropout)
 
@@ -81,10 +82,14 @@ class ActorCritic(nn.Module):
         observation_space: ``Box`` (numbers or an image), ``Discrete``, ``MultiDiscrete`` or ``MultiBinary`` (tokens),
             or a ``Dict`` or ``Tuple`` of them.
         action_space: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or ``Box`` of floats.
-        encoder: Name of the encoder, or ``auto`` for the one that fits the space.
-        core: Name of the sequence backbone (``rnn``, ``gru``, ``lstm``) or None for a memoryless policy.
+        encoder: Name of the encoder, ``auto`` for the one that fits the space, a class of one's own (a
+            :class:`~lhy_rl.nn.encoders.Encoder`) or its place ``"module:Class"``.
+        core: Name of the sequence backbone (``rnn``, ``gru``, ``lstm``), a class of one's own (a
+            :class:`~lhy_rl.nn.sequence.SequenceBackbone`) or its place, or None for a memoryless policy.
         embedding_size: E, width of the encoder's output and of an MLP's layers.
         encoder_layers: Layers of an MLP encoder.
+        hidden_sizes: Widths of the encoder's dense layers, one each, instead of ``encoder_layers`` layers of
+            ``embedding_size``; also those behind a CNN's convolutions.
         activation: Of the encoder: ``tanh``, ``relu``, ``selu``, ..., or ``auto``: tanh in an MLP, relu in a CNN.
         norm: Of the encoder: ``none``, ``batch`` or ``layer``.
         pooling: Of a CNN encoder: ``strided``, ``max``, ``average`` or ``lp``.
@@ -109,10 +114,11 @@ class ActorCritic(nn.Module):
         observation_space: gym.Space[Any],
         action_space: gym.Space[Any],
         *,
-        encoder: str = "auto",
-        core: str | None = "lstm",
+        encoder: EncoderChoice = "auto",
+        core: CoreChoice | None = "lstm",
         embedding_size: int = 32,
         encoder_layers: int = 2,
+        hidden_sizes: Sequence[int] | None = None,
         activation: str = "auto",
         norm: str = "none",
         pooling: str = "strided",
@@ -127,9 +133,8 @@ class ActorCritic(nn.Module):
         super().__init__()
         if critic not in CRITICS:
             raise suggest(critic, CRITICS, "critic")
-        name = default_encoder(observation_space) if encoder == "auto" else encoder
-        options = EncoderOptions(embedding_size, encoder_layers, activation, norm, pooling)
-        parts = (observation_space, name, options, core, hidden_size, num_layers, dropout)
+        options = EncoderOptions(embedding_size, encoder_layers, activation, norm, pooling, hidden_sizes=hidden_sizes)
+        parts = (observation_space, encoder, options, core, hidden_size, num_layers, dropout)
         self.observation_space = observation_space
         self.trunk = Trunk(*parts)
         self.actor = head_for(action_space, self.trunk.output_size, log_std_init)

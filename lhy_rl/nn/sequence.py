@@ -23,7 +23,7 @@ cores = Registry(
 
 
 class SequenceBackbone(nn.Module, ABC):
-    """Maps (T, B, E) to (T, B, H) and carries a state.
+    """The contract: ``X(input_size, hidden_size, num_layers)``; maps (T, B, E) to (T, B, H) and carries a state.
 
     A subclass sets ``output_size`` (H) and implements :meth:`initial_state` and :meth:`forward`; where it
     has no faster way, ``forward`` is :func:`step_by_step` over its cell.
@@ -54,6 +54,10 @@ class SequenceBackbone(nn.Module, ABC):
         return tuple(
             torch.where(start.reshape(-1, *[1] * (s.dim() - 1)), i, s) for i, s in zip(initial, state, strict=True)
         )
+
+
+CoreChoice = str | type[SequenceBackbone]
+"""A name of :data:`cores`, a place ``"module:Class"``, or a class of one's own."""
 
 
 def step_by_step(core: SequenceBackbone, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:

@@ -205,7 +205,7 @@ class ImageReader(nn.Module):
 def perceptron(input_size: int, output_size: int, options: DiscriminatorOptions) -> nn.Sequential:
     """Layers of ``hidden_size`` with what follows each, and a linear one to the output."""
     encoder = EncoderOptions(options.hidden_size, activation=options.activation, dropout=options.dropout)
-    hidden = list(dense(input_size, options.layers, encoder, options.activation))
+    hidden = list(dense(input_size, (options.hidden_size,) * options.layers, encoder, options.activation))
     layers = nn.Sequential(*hidden, nn.Linear(options.hidden_size if options.layers else input_size, output_size))
     if options.spectral:
         _make_spectral(layers)

@@ -96,6 +96,6 @@ def small(trunk: Trunk) -> bool:
     return (
         trunk.core is None
         and not trunk.dropout.p
-        and isinstance(trunk.encoder, MLPEncoder)
+        and type(trunk.encoder) is MLPEncoder  # a subclass may read otherwise
         and trunk.encoder.layers.fused
     )

@@ -75,6 +75,7 @@ def make_pooling(name: str, stride: int) -> nn.Module:
 class ConvolutionalEncoder(Encoder):
     """Convolutions, then a linear layer to E: Box of three dimensions, channel first or last, to (..., E).
 
+    ``hidden_sizes`` are the widths of linear layers, each with what follows it, in the place of that one.
     A layer is convolution, norm, activation, pooling; ``norm="layer"`` is over all maps and places of an image.
     The linear layer reads the last maps place by place (height, width, maps).
     """
@@ -113,8 +114,10 @@ class ConvolutionalEncoder(Encoder):
             height, width = ((side + 2 * padding - kernel) // stride + 1 for side in (height, width))
         self.convolutions = nn.ModuleList(convolutions)
         self.after = nn.ModuleList(after)
-        self.dense = dense(channels * height * width, 1, options, activation)
-        self.output_size = options.embedding_size
+        features = channels * height * width
+        widths = (options.embedding_size,) if options.hidden_sizes is None else options.widths
+        self.dense = dense(features, widths, options, activation)
+        self.output_size = (features, *widths)[-1]
         self.owns_initialization = activation == "selu"
 
     def maps(self, images: Tensor) -> Tensor:

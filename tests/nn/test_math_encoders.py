@@ -73,7 +73,7 @@ def test_activations_by_name(name: str, at_minus_one: float) -> None:
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_selu_keeps_mean_and_variance_through_50_layers(dropout: float) -> None:
     torch.manual_seed(0)
-    network = dense(256, 50, EncoderOptions(256, 50, "selu", dropout=dropout), "selu")
+    network = dense(256, [256] * 50, EncoderOptions(256, 50, "selu", dropout=dropout), "selu")
     h, seen = torch.randn(512, 256), 0
     for module in network:
         h = module(h)
