@@ -1,4 +1,5 @@
-"""Write docs/environments/ from the environments' own docstrings: a page for each id, and an index.
+"""Write what is said of the registries: docs/environments/ from the environments' own docstrings, a page for each id
+and an index, and the table "What is there" of README.md.
 
 python docs/build.py
 """
@@ -11,9 +12,12 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "environments"
+README = FOLDER.parents[1] / "README.md"
 sys.path.insert(0, str(FOLDER.parents[1]))
 
+from lhy_rl.cli import COMMANDS  # noqa: E402
 from lhy_rl.envs.registration import TABLE, WRAPPED, Row  # noqa: E402
+from lhy_rl.experiment.listing import listing  # noqa: E402
 
 NOTE = "<!-- python docs/build.py writes this page from {source}; change it there. -->\n\n"
 
@@ -43,8 +47,19 @@ def pages() -> dict[str, str]:
     return {"index.md": index()} | {file_name(row): page(row) for row in TABLE + WRAPPED}
 
 
+def what_is_there(readme: str) -> str:
+    """The README with its table of names as the registries have them."""
+    kinds = ("environments", "agents", "backbones", "discriminators", "objectives", "configurations", "benchmarks")
+    names = {kind: [name for name, _ in listing(kind)] for kind in kinds} | {"commands": list(COMMANDS)}
+    rows = "".join(f"| {kind} | {', '.join(f'`{name}`' for name in found)} |\n" for kind, found in names.items())
+    begin, end = "<!-- what is there -->\n", "<!-- end -->"
+    before, _, rest = readme.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}| Kind | Names |\n|------|-------|\n{rows}{end}{after}"
+
+
 def main() -> None:
-    """Write the pages; drop those of environments that are gone."""
+    """Write the pages and the table; drop the pages of environments that are gone."""
     FOLDER.mkdir(exist_ok=True)
     wanted = pages()
     for old in FOLDER.glob("*.md"):
@@ -52,6 +67,7 @@ def main() -> None:
             old.unlink()
     for name, text in wanted.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
+    README.write_text(what_is_there(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ def smaller(code: str, **sizes: str) -> str:
 
 
 def test_the_table_of_what_is_there_is_the_registries() -> None:
+    """As ``python docs/build.py`` writes it."""
     table = README.partition("<!-- what is there -->\n")[2].partition("<!-- end -->")[0]
     stated = {}
     for line in table.splitlines()[2:]:

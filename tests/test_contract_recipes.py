@@ -1,6 +1,8 @@
 """CONTRIBUTING.md is followed word for word, in a copy of the package."""
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,11 +22,20 @@ TABLES = {
     "agents": r"^agents = Registry\(\n    \"agent\",\n    \{\n",
 }
 """Where the recipes say "in TABLE": the text behind which an entry goes."""
+NEW = {"environment": "`lhy_rl/Corridor-v0`", "backbone": "`leaky`", "agent": "`elite/oracle`"}
+TRAINED = {
+    "environment": "ppo on lhy_rl/Corridor-v0",
+    "backbone": "ppo on lhy_rl/RepeatPrevious-v0",
+    "agent": "elite on lhy_rl/OracleText-v0",
+}
 
 
 def follow(recipe: str, folder: Path) -> str:
     """Write the recipe's files and entries into a copy of the package; return the code to try it with."""
-    shutil.copytree(ROOT / "lhy_rl", folder / "lhy_rl", ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("lhy_rl", "configs", "docs", "tests", "benchmarks"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
     try_it = ""
     for code in re.findall(r"^```(?:python|yaml)\n(.*?)^```$", recipe, re.MULTILINE | re.DOTALL):
         first, rest = code.split("\n", 1)
@@ -44,6 +55,19 @@ def follow(recipe: str, folder: Path) -> str:
     return try_it
 
 
+def run(folder: Path, *arguments: str) -> str:
+    """Python in the copy; what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder), "WANDB_MODE": "disabled"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def test_there_are_three_recipes():
     assert [name for name, _ in RECIPES] == ["environment", "backbone", "agent"]
 
@@ -51,16 +75,17 @@ def test_there_are_three_recipes():
 @pytest.mark.parametrize(("name", "recipe"), RECIPES, ids=[name for name, _ in RECIPES])
 def test_recipe_works(name, recipe, tmp_path):
     program = follow(recipe, tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", program], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
     expected = {
         "environment": "reward: ",
         "backbone": "torch.Size([10, 3, 16]) torch.Size([3, 16])",
         "agent": "'elite': 0.2",
     }
-    assert expected[name] in done.stdout
+    assert expected[name] in run(tmp_path, "-c", program)
+    (shell,) = re.findall(r"^```sh\n(.*?)^```$", recipe, re.MULTILINE | re.DOTALL)
+    programs = {"lhy-rl": ["-m", "lhy_rl.cli"], "python": []}
+    said = [run(tmp_path, *programs[first], *rest) for first, *rest in map(shlex.split, shell.splitlines())]
+    assert f"{NEW[name]}" in (tmp_path / "README.md").read_text(), "docs/build.py enters it"
+    assert f"{TRAINED[name]}" in said[1]
     files = re.findall(r"^# (lhy_rl/\S+\.py)$", recipe, re.MULTILINE)
     ruff = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), *files]
     found = subprocess.run(ruff, capture_output=True, text=True, cwd=tmp_path)

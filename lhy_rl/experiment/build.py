@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lhy_rl.errors import UserError
-from lhy_rl.experiment.config import Config, agent_class, environment_class, plain
+from lhy_rl.experiment.config import Config, agent_class, environment_class, environment_schema, plain
 from lhy_rl.experiment.signature import options_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
 
     env_id = config.values["env"]["id"]
     options = environment_options(config)
+    limit = options.get("max_episode_steps")
+    if limit is not None and limit < 1:
+        raise UserError(f"env.max_episode_steps is {limit}; it must be at least 1")
     n = num_envs if num_envs is not None else int(config.values["agent"].get("num_envs", 1))
     if n < 1:
         raise UserError(f"agent.num_envs is {n}; it must be at least 1")
@@ -33,17 +36,12 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
 
 
 def environment_options(config: Config) -> dict[str, Any]:
-    """What the environment is made with: all options of ours, and of others' those that were changed.
-
-    A class of others that hands ``**kwargs`` on to its base may give some of the base's options itself.
-    """
+    """What the environment is made with: all options of ours, and of others' those that were changed."""
     options = config.section("env")
     env_id = config.values["env"]["id"]
-    if env_id.startswith("lhy_rl/"):
-        return options
-    constructor, preset = environment_class(env_id)
-    usual = {option.name: option.default for option in options_of(constructor)} | preset
-    return {key: value for key, value in options.items() if plain(usual.get(key)) != value}
+    usual = {option.name: option.default for option in environment_schema(env_id, options)}
+    own = {option.name for option in options_of(environment_class(env_id)[0])} if env_id.startswith("lhy_rl/") else ()
+    return {key: value for key, value in options.items() if key in own or plain(usual.get(key)) != value}
 
 
 def make_agent(config: Config, env: VectorEnv[Any, Any, Any], shown: Demonstrations | None = None) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,7 +169,7 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
 
     from lhy_rl.experiment.options import RunOptions
 
-    environment, preset = environment_class(choice(values, "env", "id"))
+    environment = environment_schema(choice(values, "env", "id"), values["env"])
     agent = agent_class(choice(values, "agent", "name"))
     parser = ArgumentParser(
         prog=f"lhy-rl train {name}",
@@ -186,18 +186,17 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
     parser.add_argument("--threads", type=int, default=1, help=threads)
     env_options, agent_options = parser.add_argument_group("environment"), parser.add_argument_group("agent")
     env_options.add_argument("--env.id", type=str, help="The environment (lhy-rl list environments).")
-    add(env_options, "env", options_of(environment), preset)
+    add(env_options, "env", environment)
     agent_options.add_argument("--agent.name", type=str, help="The agent (lhy-rl list agents).")
-    add(agent_options, "agent", options_of(agent, keep={"num_envs"}), {})
-    add(parser.add_argument_group("run"), "run", options_of(RunOptions), {})
+    add(agent_options, "agent", options_of(agent, keep={"num_envs"}))
+    add(parser.add_argument_group("run"), "run", options_of(RunOptions))
     return parser
 
 
-def add(group: Any, section: str, found: list[Option], preset: dict[str, Any]) -> None:
-    """Options as ``--section.option``; ``preset`` replaces defaults."""
+def add(group: Any, section: str, found: list[Option]) -> None:
+    """Options as ``--section.option``."""
     for option in found:
-        default = preset.get(option.name, option.default)
-        group.add_argument(f"--{section}.{option.name}", type=option.hint, default=default, help=option.doc)
+        group.add_argument(f"--{section}.{option.name}", type=option.hint, default=option.default, help=option.doc)
 
 
 def choice(values: dict[str, Any], section: str, key: str) -> str:
@@ -206,6 +205,33 @@ def choice(values: dict[str, Any], section: str, key: str) -> str:
     if not isinstance(chosen, str):
         raise UserError(f"the configuration needs {section}.{key}, a name; it has {chosen!r} (see lhy-rl list)")
     return chosen
+
+
+def environment_schema(env_id: str, given: dict[str, Any]) -> list[Option]:
+    """What an environment's section may hold: its constructor's options, with the defaults of its id.
+
+    Any environment of others has a time limit, too; what stands around another (``env_id``) has that one's options.
+
+    Args:
+        given: The section, in which ``env_id`` may stand.
+
+    Raises:
+        UserError: unknown id, with the nearest one.
+    """
+    import gymnasium
+
+    from lhy_rl.agents.environments import registered
+
+    constructor, preset = environment_class(env_id)
+    found = [replace(option, default=preset.get(option.name, option.default)) for option in options_of(constructor)]
+    known = {option.name: option for option in found}
+    if "max_episode_steps" not in known and not env_id.startswith("lhy_rl/"):
+        limit = gymnasium.spec(registered(env_id)).max_episode_steps
+        found.append(Option("max_episode_steps", int | None, limit, "Truncates episodes after so many steps."))
+    if "env_id" in known:
+        inner = environment_schema(given.get("env_id") or known["env_id"].default, {})
+        found += [option for option in inner if option.name not in {*known, "max_episode_steps"}]
+    return found
 
 
 def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:

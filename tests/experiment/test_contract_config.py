@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from lhy_rl.errors import UserError
-from lhy_rl.experiment import config
+from lhy_rl.experiment import build, config
 from lhy_rl.experiment.options import RunOptions
 from lhy_rl.experiment.signature import documentation, options_of
 
@@ -61,6 +62,52 @@ def test_math_options_are_the_signature_and_its_docs() -> None:
     (length,) = options_of(Closed)
     assert (length.name, length.hint, length.doc) == ("length", int | None, "how long")
     assert "Raises" not in documentation(Child)
+
+
+class Spaced(Base):
+    """It gives its base the environment and the width."""
+
+    def __init__(self, paint: Callable[[int], int] | None = None, step: float | None = None, **base: Any) -> None:
+        super().__init__("CartPole-v1", width=7, **base)
+
+
+class ByName(Child):
+    """It calls its base by name, and hands one argument of its own on."""
+
+    def __init__(self, rate: float = 0.1, *rest: Any, **base: Any) -> None:
+        Child.__init__(self, None, rate=rate, **base)
+
+
+def test_contract_what_cannot_be_given_is_no_option() -> None:
+    """A function cannot stand in a configuration, and what a class gives its base it cannot be given twice."""
+    assert [option.name for option in options_of(Spaced)] == ["step"]
+    assert [option.name for option in options_of(ByName)] == ["rate", "width"]
+    for env_id in ("Ant-v5", "Hopper-v4", "Walker2d-v5"):
+        pytest.importorskip("mujoco")
+        names = {option.name for option in config.environment_schema(env_id, {})}
+        assert not names & {"observation_space", "model_path", "mission_space"}, env_id
+        assert names >= {"frame_skip" if env_id.endswith("5") else "width", "reset_noise_scale"}
+
+
+def test_contract_any_environment_of_others_has_a_time_limit() -> None:
+    limited = config.load("ppo/lunarlander", {"env.max_episode_steps": "50"})
+    assert config.load("ppo/lunarlander").values["env"]["max_episode_steps"] == 1000, "its id's"
+    env = build.make_environment(limited, num_envs=2)
+    env.reset(seed=0)
+    ended = [env.step(np.zeros(2, int))[3].all() for _ in range(50)]
+    assert ended == [False] * 49 + [True]
+    with pytest.raises(UserError, match=r"env\.max_episode_steps is 0; it must be at least 1"):
+        build.make_environment(config.load("ppo/lunarlander", {"env.max_episode_steps": "0"}))
+
+
+def test_contract_what_stands_around_an_environment_takes_its_options() -> None:
+    overrides = {"env.env_id": "Pendulum-v1", "env.after": "freeze", "env.horizon": "200", "env.g": "1.5"}
+    heavy = config.load("gail/cartpole", overrides)
+    env = build.make_environment(heavy, num_envs=1)
+    assert env.envs[0].unwrapped.g == 1.5  # type: ignore[attr-defined]
+    assert "sutton_barto_reward" not in heavy.values["env"]
+    with pytest.raises(UserError, match="unknown option 'gg' of env 'lhy_rl/FixedHorizon-v0'"):
+        config.load("gail/cartpole", overrides | {"env.gg": "2"})
 
 
 @pytest.mark.parametrize("name", config.names())
