@@ -168,14 +168,13 @@ def trained(policy: Any, deterministic: bool, masks: bool) -> Act:
 @contextmanager
 def _with_person(options: Options, say: Callable[[str], None]) -> Iterator[Scene]:
     from lhy_rl.experiment import keyboard
-    from lhy_rl.experiment.config import environment_class
-    from lhy_rl.experiment.play import choose_mode
+    from lhy_rl.experiment.play import choose_mode, render_modes
 
     _refuse(options, "an environment's id, which --keyboard needs,", "is one", allow_options=True)
     if options.noise:
         raise UserError("--noise needs an expert that is a program")
     _known(options.who)
-    modes = list(getattr(environment_class(options.who)[0], "metadata", {}).get("render_modes", []))
+    modes = _made(options.who, lambda: render_modes(options.who, options.env_options or {}))
     try:
         mode = choose_mode(options.who, modes, filmed=False)
     except UserError:  # neither a screen nor text: the numbers are shown

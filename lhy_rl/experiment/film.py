@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 
@@ -23,8 +23,8 @@ class Film(Protocol):
     frames: int
     seconds: float
 
-    def add(self, frame: np.ndarray, repeat: int = 1) -> None:
-        """One more frame, (H, W, 3) bytes, shown ``repeat`` times as long."""
+    def add(self, draw: Callable[[], np.ndarray], repeat: int = 1) -> None:
+        """One more frame, shown ``repeat`` times as long; ``draw`` gives its (H, W, 3) bytes where it is wanted."""
         ...
 
 
@@ -38,20 +38,17 @@ class GIF:
         self._images: list[Any] = []
         self._durations: list[int] = []
 
-    def add(self, frame: np.ndarray, repeat: int = 1) -> None:
-        from PIL import Image
-
+    def add(self, draw: Callable[[], np.ndarray], repeat: int = 1) -> None:
         self._seen += 1
         if repeat == 1 and self._seen % self.every != 1 % self.every:
             return
-        self._images.append(Image.fromarray(frame).quantize(256, dither=Image.Dither.NONE))
+        self._images.append(reduced(draw()))
         self._durations.append(round(1000 * repeat * self.every / self.fps))
         self.frames, self.seconds = self.frames + 1, sum(self._durations) / 1000
 
     def close(self) -> None:
         """Write the file."""
-        first, *rest = self._images
-        first.save(self.path, "GIF", save_all=True, append_images=rest, duration=self._durations, loop=0)
+        write_gif(self._images, self._durations, self.path)
 
     def abandon(self) -> None:
         """Nothing is open."""
@@ -65,7 +62,8 @@ class MP4:
         self.frames, self.seconds = 0, 0.0
         self._writer: Any = None
 
-    def add(self, frame: np.ndarray, repeat: int = 1) -> None:
+    def add(self, draw: Callable[[], np.ndarray], repeat: int = 1) -> None:
+        frame = draw()
         odd = [(0, side % 2) for side in frame.shape[:2]]  # H.264 wants even sides
         frame = np.ascontiguousarray(np.pad(frame, [*odd, (0, 0)], mode="edge"))
         if self._writer is None:
@@ -90,6 +88,19 @@ class MP4:
         if self._writer is not None:
             with contextlib.suppress(OSError):
                 self._writer.close()
+
+
+def reduced(frame: np.ndarray) -> Any:
+    """A frame as an image with a palette of its own."""
+    from PIL import Image
+
+    return Image.fromarray(frame).quantize(256, dither=Image.Dither.NONE)
+
+
+def write_gif(images: list[Any], durations: list[int], to: Path | IO[bytes]) -> None:
+    """Images with palettes, each shown so many milliseconds, again and again."""
+    first, *rest = images
+    first.save(to, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
 
 
 def check(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A run's policy at play: in a window, as text, or in a film."""
+"""A run's policy at play: in a window, as text, or in a film that says who acts and how it is going."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import gymnasium
 import numpy as np
 
 from lhy_rl.errors import UserError
-from lhy_rl.experiment import film
+from lhy_rl.experiment import film, frames
 from lhy_rl.experiment.build import environment_options
-from lhy_rl.experiment.config import Config, environment_class
+from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.run import Run
 
 PATIENCE = 2.0  # seconds without a progress bar
@@ -56,27 +56,29 @@ def play(
         film.check(output)
     env = make_environment(run.config, output is not None)
     run.agent.generator.manual_seed(seed)
+    name = run.evaluator.newest
     fps = float(env.metadata.get("render_fps") or 30)
     showing = film.film(output, fps) if output is not None else nullcontext(None)
     played: list[Episode] = []
-    held: list[str] = []  # lines that wait until the bar is gone
+    lines: list[str] = []  # they wait until the bar is gone
     try:
         with showing as made, bar(episodes, made is not None) as tell:
 
-            def show(last: bool) -> None:
+            def show(step: int, total: float, last: bool) -> None:
                 if made is not None:
-                    made.add(picture(env.render()), max(1, round(LAST * fps)) if last else 1)
+                    held = max(1, round(LAST * fps)) if last else 1
+                    made.add(lambda: frames.frame(env.render(), name, step, total), held)
                 elif env.render_mode == "ansi":
                     text = str(env.render())
                     say(text + "\n" if "\n" in text else text)
 
             for number in range(episodes):
-                played.append(_episode(run.agent, env, seed + number, stochastic, show, tell))
+                played.append(episode(run.agent, env, seed + number, stochastic, show, tell))
                 line = f"episode {number + 1}: return {played[-1].reward:g}, {played[-1].length} steps"
-                (say if made is None else held.append)(line)
+                (say if made is None else lines.append)(line)
     finally:
         env.close()
-    for line in held:
+    for line in lines:
         say(line)
     if episodes > 1:
         say(f"mean: return {np.mean([e.reward for e in played]):g}, {np.mean([e.length for e in played]):g} steps")
@@ -85,22 +87,28 @@ def play(
     return played
 
 
-def _episode(
+def episode(
     agent: Any,
     env: gymnasium.Env[Any, Any],
     seed: int,
     stochastic: bool,
-    show: Callable[[bool], None],
-    tell: Callable[[int], None],
+    show: Callable[[int, float, bool], None],
+    tell: Callable[[int], None] = lambda step: None,
 ) -> Episode:
+    """Play one episode.
+
+    Args:
+        show: Told of the beginning and of every step: its number, the return so far, whether the episode is over.
+        tell: Told of the number of every step, and of the episode's end with 0.
+    """
     obs, info = env.reset(seed=seed)
     state, total, length, over = None, 0.0, 0, False
-    show(False)
+    show(0, 0.0, False)
     while not over:
         action, state = agent.predict(obs, state, deterministic=not stochastic, action_masks=info.get("action_mask"))
         obs, reward, terminated, truncated, info = env.step(action)
         total, length, over = total + float(reward), length + 1, terminated or truncated
-        show(over)
+        show(length, total, over)
         tell(length)
     tell(0)
     return Episode(total, length)
@@ -112,19 +120,35 @@ def make_environment(config: Config, filmed: bool) -> gymnasium.Env[Any, Any]:
     Raises:
         UserError: it has none that would do, or there is no screen for its window.
     """
-    env_id = config.values["env"]["id"]
-    modes = list(getattr(environment_class(env_id)[0], "metadata", {}).get("render_modes", []))
-    return gymnasium.make(env_id, render_mode=choose_mode(env_id, modes, filmed), **environment_options(config))
+    env_id, options = config.values["env"]["id"], environment_options(config)
+    without_a_screen()
+    return gymnasium.make(env_id, render_mode=choose_mode(env_id, render_modes(env_id, options), filmed), **options)
+
+
+def render_modes(env_id: str, options: dict[str, Any]) -> list[str]:
+    """What an environment renders in. It is made and asked: behind an id may be a function, or a wrapper around it."""
+    env = gymnasium.make(env_id, **options)
+    try:
+        return list(env.metadata.get("render_modes") or [])
+    finally:
+        env.close()
+
+
+def without_a_screen() -> None:
+    """Where there is none, let what draws do so without: pygame without its greeting, MuJoCo with EGL."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
+        os.environ.setdefault("MUJOCO_GL", "egl")
 
 
 def choose_mode(env_id: str, modes: list[str], filmed: bool) -> str:
-    """The render mode for a film, or else for a window, or else for text."""
+    """The render mode for a film, or else for a window, or else for text; of what is only text, text is filmed."""
     has = f"{env_id} renders {', '.join(modes) or 'nothing'}"
     if filmed:
-        if "rgb_array" in modes:
-            return "rgb_array"
-        instead = "without --output it is printed as text" if "ansi" in modes else "a film needs rgb_array"
-        raise UserError(f"{has}, no pictures; {instead}")
+        for mode in ("rgb_array", "ansi"):
+            if mode in modes:
+                return mode
+        raise UserError(f"{has}, no pictures; a film needs rgb_array or ansi")
     window = "human" in modes or "rgb_array" in modes  # Gymnasium shows an rgb_array in a window, too
     if window and "human" in modes and has_screen():
         return "human"
@@ -141,18 +165,6 @@ def has_screen() -> bool:
     """Whether a window would be seen; elsewhere than on Linux there is always one."""
     given = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))
     return given or not sys.platform.startswith("linux")
-
-
-def picture(frame: Any) -> np.ndarray:
-    """A frame as (H, W, 3) bytes.
-
-    Raises:
-        UserError: the environment gave something else.
-    """
-    array = np.asarray(frame)
-    if array.ndim != 3 or array.shape[2] < 3 or array.dtype != np.uint8:
-        raise UserError(f"the environment renders {array.dtype} of shape {array.shape}; a film needs (H, W, 3) bytes")
-    return array[:, :, :3]
 
 
 @contextmanager

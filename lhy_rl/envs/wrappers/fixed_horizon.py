@@ -58,6 +58,7 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
         self.after = arguments.choice("after", after, AFTER)
         self._steps, self._last = 0, None
         self._over = False
+        self._picture: Any = None  # the last one
         self.limit = self.horizon
         self.next_limit = self.horizon  # the next episode's; all after it have the horizon
 
@@ -82,6 +83,15 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
         if over and isinstance(self.observation_space, gymnasium.spaces.Box):
             obs = np.clip(obs, self.observation_space.low, self.observation_space.high)
         return obs, 0.0 if over else float(reward), False, cut, {**info, "over": over}
+
+    def render(self) -> Any:
+        """The environment's picture; its last one where the cart has run further off than pygame has numbers for."""
+        try:
+            self._picture = self.env.render()
+        except OverflowError:
+            if not self._over or self._picture is None:
+                raise
+        return self._picture
 
 
 class FixedHorizonVector(VectorEnv[Any, Any, Any]):
