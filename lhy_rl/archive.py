@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, brief
 
 MARK = b"lhy_rl archive, sha256 "
 DIGEST = 64  # hexadecimal characters at the very end of the file
@@ -51,6 +51,14 @@ def read(path: str | os.PathLike[str]) -> Any:
     except OSError as error:
         raise UserError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
     return from_bytes(data, str(path))
+
+
+def is_one(path: str | os.PathLike[str]) -> bool:
+    """Whether the file is an archive of lhy_rl, whole or damaged, and no zip of others."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as file:
+        return TREE in file.namelist()
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -104,6 +112,11 @@ def from_bytes(data: bytes, name: str = "the archive") -> Any:
         raise UserError(f"{name!r} is not an archive of lhy_rl (JSON and safetensors in a zip); nothing else is read")
     body, digest = data[:-DIGEST], data[-DIGEST:]
     if not body.endswith(MARK):
+        if _is_of_sb3(data):
+            raise UserError(
+                f"{name!r} is a model of Stable-Baselines3, whose pickles stay closed here; "
+                "lhy_rl.interop.sb3.load_expert reads its policy"
+            )
         raise UserError(f"{name!r} is cut off, or a zip that lhy_rl did not write; use an older checkpoint")
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise UserError(f"{name!r} is damaged: its bytes do not match its checksum; use an older checkpoint")
@@ -112,7 +125,16 @@ def from_bytes(data: bytes, name: str = "the archive") -> Any:
             tensors = safetensors.torch.load(file.read(TENSORS))
             return _decode(json.loads(file.read(TREE)), tensors)
     except Exception as error:  # the checksum is right, so somebody made this on purpose
-        raise UserError(f"{name!r} is not a readable archive of lhy_rl: {' '.join(str(error).split())}") from error
+        raise UserError(f"{name!r} is not a readable archive of lhy_rl: {brief(error)}") from error
+
+
+def _is_of_sb3(data: bytes) -> bool:
+    """Whether ``model.save`` of Stable-Baselines3 wrote these bytes."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            return {"data", "policy.pth"} <= set(file.namelist())
+    except zipfile.BadZipFile:
+        return False
 
 
 def _encode(value: Any, tensors: dict[str, Any], where: str) -> Any:

@@ -8,13 +8,31 @@ import sys
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+LONGEST = 2000  # characters of a message; the longest that is meant is a list of all options
 
 
 class UserError(ValueError):
     """Bad input: one line that says what was given, what is allowed and what to do.
 
-    The command line prints the line alone and exits with status 2.
+    The command line prints the line alone and exits with status 2. A message so long that somebody's data must be in
+    it is cut in its middle; :func:`brief` keeps values short where a message is written.
     """
+
+    def __init__(self, message: str) -> None:
+        half = LONGEST // 2 - 3
+        super().__init__(message if len(message) <= LONGEST else f"{message[:half]} ... {message[-half:]}")
+
+
+def brief(value: Any, limit: int = 100) -> str:
+    """A value as a message names it: its repr on one line, cut where it is longer than ``limit``.
+
+    >>> brief([1] * 1000, 20)
+    '[1, 1, 1, 1, 1, 1...'
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def suggest(name: str, allowed: Iterable[str], what: str) -> UserError:
@@ -26,7 +44,7 @@ def suggest(name: str, allowed: Iterable[str], what: str) -> UserError:
     allowed = sorted(allowed)
     near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
-    return UserError(f"unknown {what} {name!r}{hint} allowed: {', '.join(allowed)}")
+    return UserError(f"unknown {what} {brief(name)}{hint} allowed: {', '.join(allowed)}")
 
 
 def pip_install(*packages: str) -> str:

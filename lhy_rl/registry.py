@@ -49,6 +49,10 @@ class Registry:
         """Add or replace a name; ``place`` is ``"module:attribute"``."""
         self._places[name] = place
 
+    def place(self, name: str) -> str:
+        """Where a known name lives, ``"module:attribute"``; nothing is imported."""
+        return self._places[name]
+
     def get(self, name: str) -> Any:
         """The thing of that name.
 

@@ -30,7 +30,7 @@ ALLOWED = {
     "interop": NEUTRAL | {"nn", "functional", "data"},
     "experiment": NEUTRAL | {"functional", "data", "nn", "envs", "agents", "interop"},
     "cli": NEUTRAL | {"functional", "data", "nn", "envs", "agents", "interop", "experiment"},
-    "__init__": NEUTRAL | {"envs"},  # `import lhy_rl` registers the environments
+    "__init__": NEUTRAL | {"envs", "experiment"},  # `import lhy_rl` registers the environments; `lhy_rl.load` is lazy
     "__main__": {"cli"},
 }
 """Part of the package to the parts that it may import."""

@@ -8,7 +8,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import gymnasium as gym
@@ -17,17 +16,16 @@ import torch
 from gymnasium.vector import AutoresetMode
 from threadpoolctl import threadpool_limits
 
-from lhy_rl import archive
+from lhy_rl.agents import saved
 from lhy_rl.agents.callbacks import Listener, listener
 from lhy_rl.agents.environments import Environment, make_vector_env
 from lhy_rl.agents.options import check, choose_device
-from lhy_rl.errors import UserError, suggest
+from lhy_rl.errors import UserError, brief, suggest
 from lhy_rl.nn.encoders import EncoderChoice
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import CoreChoice, State
 from lhy_rl.protocols import TextTask
-from lhy_rl.registry import names_from_a_file, place_of
 from lhy_rl.trees import leading, leaves, map_tree
 
 if TYPE_CHECKING:
@@ -108,6 +106,7 @@ class Agent(ABC):
         check(num_envs=(num_envs, 1), embedding_size=(embedding_size, 1), hidden_size=(hidden_size, 1))
         check(encoder_layers=(encoder_layers, 0), num_layers=(num_layers, 1), dropout=(dropout, 0, 0.99))
         self.env = make_vector_env(env, num_envs)
+        self.env_id = env if isinstance(env, str) else None
         self.seed = seed
         self.device = choose_device(device)
         self.generator = torch.Generator().manual_seed(seed)
@@ -285,33 +284,26 @@ class Agent(ABC):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the agent to a file: JSON and safetensors in a zip. A path without an ending gets ``.zip``."""
-        path = zipped(path)
-        # what else was given, demonstrations say, is not needed to predict
-        plain = (str, int, float, list, tuple, dict, type(None))
-        named = _classes_named(self.hyperparameters)
-        options = {name: value for name, value in named.items() if isinstance(value, plain)}
-        tree = {"agent": type(self).__name__, "options": options, "state": self.state_dict()}
-        archive.write(path, tree)
+        saved.write(self, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], env: Environment, device: str = "auto", **options: Any) -> Self:
-        """The agent of a file, in an environment like the one it learned in.
+    def load(
+        cls, path: str | os.PathLike[str], env: Environment | None = None, device: str = "auto", **options: Any
+    ) -> Self:
+        """The agent of a file that :meth:`save` wrote, or of a run: its folder, or one of its checkpoints.
 
-        ``options`` are changed, or are what a file does not hold: demonstrations, an expert, or the class of a network
-        of one's own (``encoder=MyEncoder``), which is never imported on a file's word.
+        Args:
+            path: The file; one without an ending gets ``.zip``.
+            env: Like the one it learned in. None takes what the file or the run names. The file of an agent that was
+                given an environment, not an id, names none: then the agent predicts, and learns after ``set_env``.
+            device: As in the constructor.
+            **options: Those that change, or are what a file does not hold: demonstrations, an expert, a function, or
+                the class of a network of one's own (``encoder=MyEncoder``), which is never imported on a file's word.
 
         Raises:
-            UserError: not a saved agent of this class, damaged, or of other spaces.
+            UserError: not a saved agent of this class, damaged, of other spaces, or one that needs an environment.
         """
-        path = zipped(path)
-        tree = archive.read(path)
-        if not isinstance(tree, dict) or tree.get("agent") != cls.__name__:
-            found = tree.get("agent") if isinstance(tree, dict) else None
-            raise UserError(f"{path} holds {found or 'no agent'}, not {cls.__name__}")
-        with names_from_a_file():
-            agent = cls(env, **{**tree["options"], **options, "device": device})
-        agent.load_state_dict(tree["state"])
-        return agent
+        return cast(Self, saved.load(cls, path, env, device, options))
 
     def close(self) -> None:
         """Close the environment."""
@@ -335,8 +327,9 @@ class Agent(ABC):
         new = make_vector_env(env, self.env.num_envs)
         for name in ("single_observation_space", "single_action_space"):
             if getattr(new, name) != getattr(self.env, name):
-                raise UserError(f"the new environment's {name} is {getattr(new, name)}, not {getattr(self.env, name)}")
-        self.env = new
+                was, now = brief(getattr(self.env, name)), brief(getattr(new, name))
+                raise UserError(f"the new environment's {name} is {now}, not {was}")
+        self.env, self.env_id = new, env if isinstance(env, str) else None
 
     def get_vec_normalize_env(self) -> Any:
         """None: what is normalised is saved with the agent."""
@@ -381,18 +374,6 @@ class Agent(ABC):
     def draw_seed(self) -> int:
         """A seed for somebody else, from the agent's generator."""
         return int(torch.randint(2**31 - 1, (), generator=self.generator))
-
-
-def zipped(path: str | os.PathLike[str]) -> Path:
-    """The path, with ``.zip`` where it has no ending."""
-    path = Path(path)
-    return path if path.suffix else path.with_suffix(".zip")
-
-
-def _classes_named(options: dict[str, Any]) -> dict[str, Any]:
-    """The options, with the place of each class instead of the class, also inside options that are dicts."""
-    named = {k: _classes_named(v) if isinstance(v, dict) else v for k, v in options.items()}
-    return {k: place_of(v) if inspect.isclass(v) else v for k, v in named.items()}
 
 
 def _display(wanted: bool) -> AbstractContextManager[ProgressDisplay | None]:

@@ -14,7 +14,7 @@ from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, brief
 
 Environment = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | Callable[[], gym.Env[Any, Any]]
 
@@ -42,7 +42,8 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
             raise UserError(f"unknown environment {env!r}: {' '.join(str(error).split())}") from error
     if callable(env):
         return SyncVectorEnv([env] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
-    raise UserError(f"{env!r} is no environment; allowed: an id, an Env, a VectorEnv, a callable that makes an Env")
+    allowed = "an id, an Env, a VectorEnv, a callable that makes an Env"
+    raise UserError(f"{brief(env)} is no environment; allowed: {allowed}")
 
 
 def registered(env_id: str) -> str:

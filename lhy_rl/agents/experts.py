@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 
 from lhy_rl.data.scripted import EXPERTS
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, brief
 from lhy_rl.protocols import ScriptedExpert
 from lhy_rl.trees import map_tree
 
@@ -118,7 +118,7 @@ class Person(Expert):
                 action = None
             if action is not None and self.space.contains(action if self.space.shape else action[()]):
                 return action
-            question = f"{text!r} is no action; allowed: {self._allowed()}: "
+            question = f"{brief(text)} is no action; allowed: {self._allowed()}: "
 
     def _allowed(self) -> str:
         if isinstance(self.space, gym.spaces.Discrete):
@@ -153,7 +153,7 @@ def expert_for(given: Any, env: VectorEnv[Any, Any, Any]) -> Expert:
         return PolicyLabels(given)
     if callable(given):
         return FunctionLabels(given)
-    raise UserError(f"{given!r} is no expert; allowed: {ALLOWED}")
+    raise UserError(f"{brief(given)} is no expert; allowed: {ALLOWED}")
 
 
 def _scripted_parts(env: VectorEnv[Any, Any, Any]) -> list[Any]:
@@ -168,14 +168,13 @@ def _scripted_parts(env: VectorEnv[Any, Any, Any]) -> list[Any]:
 def _loaded(path: Path, env: VectorEnv[Any, Any, Any]) -> Any:
     """A saved agent, ours or Stable-Baselines3's."""
     from lhy_rl import archive
-    from lhy_rl.agents import agents
 
     if not path.exists():
         raise UserError(f"there is no expert {str(path)!r}; allowed: {ALLOWED}")
-    try:
-        kind = archive.read(path)["agent"]
-    except (UserError, KeyError, TypeError):
-        from lhy_rl.interop.experts import load_expert
+    if path.is_dir() or archive.is_one(path):
+        import lhy_rl
 
-        return load_expert(path, env)
-    return agents.get(str(kind).lower()).load(path, env)
+        return lhy_rl.load(path, env)
+    from lhy_rl.interop.experts import load_expert
+
+    return load_expert(path, env)

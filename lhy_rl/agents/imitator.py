@@ -144,7 +144,9 @@ class Imitator(Agent):
 
     # ------------------------------------------------------------------ manners
     @classmethod
-    def load(cls, path: str | os.PathLike[str], env: Environment, device: str = "auto", **options: Any) -> Self:
+    def load(
+        cls, path: str | os.PathLike[str], env: Environment | None = None, device: str = "auto", **options: Any
+    ) -> Self:
         """As :meth:`Agent.load`; the demonstrations are not read again unless they are given."""
         return super().load(path, env, device, **{"demonstrations": None, **options})
 

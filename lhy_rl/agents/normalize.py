@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, brief
 
 CLIP = 10.0
 
@@ -62,7 +62,7 @@ class Normalizer:
         self, space: gym.Space[Any], num_envs: int, gamma: float, observed: bool = False, rewarded: bool = False
     ) -> None:
         if observed and not isinstance(space, gym.spaces.Box):
-            raise UserError(f"observations of {space} cannot be normalised; allowed: Box")
+            raise UserError(f"observations of {brief(space)} cannot be normalised; allowed: Box")
         self.observed = RunningMoments(space.shape or ()) if observed else None
         self.rewarded = RunningMoments() if rewarded else None
         self.gamma = gamma
@@ -103,4 +103,5 @@ class Normalizer:
         for moments, saved in ((self.observed, state["observed"]), (self.rewarded, state["rewarded"])):
             if moments is not None:
                 moments.load_state_dict(saved)
-        self.running = np.array(state["running"])
+        if len(state["running"]) == len(self.running):  # else as many instances begin anew
+            self.running = np.array(state["running"])

@@ -14,6 +14,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -278,6 +279,7 @@ class OnPolicy(Agent):
 
     def set_env(self, env: Environment) -> None:
         super().set_env(env)
+        self.normalizer.running = np.zeros(self.env.num_envs)
         self.collector = self.make_collector()
 
     # ------------------------------------------------------------------ manners

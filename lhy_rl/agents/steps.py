@@ -277,9 +277,8 @@ class Collector:
         """Go on there; an environment whose state cannot be had begins new episodes."""
         self.recent = deque(((float(r), int(n)) for r, n in state["recent"]), maxlen=RECENT)
         self.steps_done = int(state["steps_done"])
-        if state["environment"] is None:
-            if self.steps_done:
-                self.begin()
+        if state["environment"] is None or len(state["start"]) != self.env.num_envs:
+            self.obs = None
             return
         self.env.unwrapped.restore(state["environment"])  # type: ignore[attr-defined]
         self.obs = self.env.unwrapped.observe()  # type: ignore[attr-defined]

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from lhy_rl import archive
 from lhy_rl.agents.adversary import Adversary
-from lhy_rl.agents.base import zipped
 from lhy_rl.agents.options import check, positive
+from lhy_rl.agents.saved import zipped
 from lhy_rl.data import spaces
 from lhy_rl.data.demonstrations import Demonstrations, Transitions, joined
 from lhy_rl.errors import UserError, suggest

@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, brief
 from lhy_rl.trees import map_tree
 
 Tree = Any
@@ -206,7 +206,8 @@ def _check_range(name: str, array: np.ndarray, space: gym.Space[Any], i: int) ->
         place = tuple(np.argwhere(outside)[0])
         low, high = (np.broadcast_to(bound, array.shape)[place] for bound in (low, high))
         raise UserError(
-            f"the {name} of episode {i} at step {place[0]} is {array[place]}, outside {space}; allowed: {low} to {high}"
+            f"the {name} of episode {i} at step {place[0]} is {array[place]}, outside {brief(space)}; "
+            f"allowed: {low} to {high}"
         )
 
 
@@ -225,5 +226,6 @@ def _leaves(name: str, tree: Tree, space: gym.Space[Any], i: int) -> list[tuple[
             raise UserError(f"the {name}s of episode {i} hold {keys}, not {list(parts)}")
         return [leaf for key in parts for leaf in _leaves(f"{name} {key!r}", tree[key], parts[key], i)]
     if not isinstance(tree, np.ndarray):
-        raise UserError(f"the {name}s of episode {i} are {type(tree).__name__}, not an array, as {space} asks for")
+        kind = type(tree).__name__
+        raise UserError(f"the {name}s of episode {i} are {kind}, not an array, as {brief(space)} asks for")
     return [(name, tree, space)]

@@ -32,7 +32,7 @@ from gymnasium import spaces
 from lhy_rl import archive
 from lhy_rl.data.demonstrations import Demonstrations, Episode, joined
 from lhy_rl.data.spaces import Space, conformed, difference, from_json, to_json
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, brief
 from lhy_rl.trees import map_tree
 
 Spaces = tuple[Space, Space]
@@ -173,7 +173,7 @@ def from_members(found: Mapping[str, np.ndarray], name: str, env_spaces: Spaces 
     try:
         own = (from_json(said["observation"]), from_json(said["action"])) if said else None
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"the spaces in {name!r} cannot be read: {error!r}") from error
+        raise UserError(f"the spaces in {name!r} cannot be read: {brief(error)}") from error
     chosen = own if env_spaces is None else env_spaces
     if chosen is None:
         raise UserError(f"{name!r} does not say what spaces it is of; give the environment, too")

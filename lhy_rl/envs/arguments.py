@@ -7,7 +7,7 @@ from numbers import Integral, Real
 
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.errors import UserError, suggest
+from lhy_rl.errors import UserError, brief, suggest
 
 
 def integer(name: str, value: object, least: int, most: int | None = None) -> int:
@@ -15,14 +15,14 @@ def integer(name: str, value: object, least: int, most: int | None = None) -> in
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
         allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise UserError(f"{name}={value!r} is not allowed; must be a whole number {allowed}")
+        raise UserError(f"{name}={brief(value)} is not allowed; must be a whole number {allowed}")
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 def share(name: str, value: object, most: float = 1.0) -> float:
     """The value as a float, if it is a number from 0 to ``most``."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= most:
-        raise UserError(f"{name}={value!r} is not allowed; must be a number from 0 to {most:g}")
+        raise UserError(f"{name}={brief(value)} is not allowed; must be a number from 0 to {most:g}")
     return float(value)
 
 

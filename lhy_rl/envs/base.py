@@ -25,7 +25,7 @@ from gymnasium.vector.utils import batch_space, iterate
 
 from lhy_rl.envs import arguments
 from lhy_rl.envs.arrays import State, copied, put, take, take_any
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, brief
 
 
 class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
@@ -120,7 +120,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         """
         if seed is not None:
             if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-                raise UserError(f"seed={seed!r} is not allowed; must be None or one whole number of at least 0")
+                raise UserError(f"seed={brief(seed)} is not allowed; must be None or one whole number of at least 0")
             super().reset(seed=int(seed))
         rows = np.arange(self.num_envs)
         mask = (options or {}).get("reset_mask")
@@ -276,7 +276,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         space = self.single_action_space
         if not isinstance(space, Discrete):
             if actions not in self.action_space:
-                raise UserError(f"actions are not in the action space {self.action_space}")
+                raise UserError(f"actions are not in the action space {brief(self.action_space)}")
             return actions
         array = np.asarray(actions)
         if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":

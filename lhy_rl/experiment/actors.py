@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from lhy_rl import archive
 from lhy_rl.data.recording import Act, Labels, random_policy
 from lhy_rl.data.scripted import EXPERTS
 from lhy_rl.errors import UserError
@@ -118,16 +118,11 @@ def _of_zip(path: Path, options: Options) -> Scene:
     if not path.is_file():
         raise UserError(f"no file {str(path)!r}")
     env = make(options.env_id, options)
-    ours = zipfile.is_zipfile(path) and "tree.json" in zipfile.ZipFile(path).namelist()
+    ours = archive.is_one(path)
     if ours:
-        from lhy_rl import archive
-        from lhy_rl.agents import agents
+        from lhy_rl.experiment.load import load
 
-        named = {agents.get(name).__name__: name for name in agents.names()}
-        kind = str((archive.read(path) or {}).get("agent"))
-        if kind not in named:
-            raise UserError(f"{str(path)!r} holds no agent")
-        policy = agents.get(named[kind]).load(path, env)
+        policy: Any = load(path, env)
         policy.generator.manual_seed(options.seed)
     else:
         from lhy_rl.interop.sb3 import load_expert

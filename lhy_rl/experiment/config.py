@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lhy_rl.errors import UserError, suggest
+from lhy_rl.errors import UserError, brief, suggest
 from lhy_rl.experiment.signature import Option, options_of
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def merge(name: str, overrides: dict[str, Any] | None) -> dict[str, Any]:
         if values.get(section) is None:
             values[section] = {}
         if not isinstance(values[section], dict):
-            raise UserError(f"{section} is {values[section]!r}; it must hold options: {section}.NAME")
+            raise UserError(f"{section} is {brief(values[section])}; it must hold options: {section}.NAME")
     return values
 
 
@@ -203,7 +203,7 @@ def choice(values: dict[str, Any], section: str, key: str) -> str:
     """The name that chooses a section's constructor."""
     chosen = values.get(section, {}).get(key)
     if not isinstance(chosen, str):
-        raise UserError(f"the configuration needs {section}.{key}, a name; it has {chosen!r} (see lhy-rl list)")
+        raise UserError(f"the configuration needs {section}.{key}, a name; it has {brief(chosen)} (see lhy-rl list)")
     return chosen
 
 
@@ -296,7 +296,7 @@ def check_keys(values: dict[str, Any], parser: ArgumentParser, prefix: str = "")
             raise UserError(error.replace(repr(key), f"{key!r} of {owner}", 1))
         same = [name for name in allowed if name.partition(".")[2] == dotted]
         if same:
-            raise UserError(f"unknown key {dotted!r}; did you mean {' or '.join(map(repr, same))}?")
+            raise UserError(f"unknown key {brief(dotted)}; did you mean {' or '.join(map(repr, same))}?")
         raise suggest(dotted, [*(name for name in allowed if "." not in name), *SECTIONS], "key")
 
 
@@ -306,7 +306,7 @@ def explain(error: argparse.ArgumentError, values: dict[str, Any], parser: Argum
     if not found or found[1] not in options(parser):
         return UserError(" ".join(str(error).split()))
     key = found[1]
-    return UserError(f"{key} is {reach(values, key)!r}; it must be {describe(options(parser)[key])}")
+    return UserError(f"{key} is {brief(reach(values, key))}; it must be {describe(options(parser)[key])}")
 
 
 def describe(action: Any) -> str:

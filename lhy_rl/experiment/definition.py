@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from lhy_rl.errors import UserError, suggest
+from lhy_rl.errors import UserError, brief, suggest
 from lhy_rl.experiment import config as configuration
 from lhy_rl.experiment.config import BENCHMARKS, Config
 from lhy_rl.experiment.places import find_configs
@@ -166,7 +166,7 @@ def _entry(row: Any, number: int, path: Path) -> Entry:
     ):
         value = row.get(key)
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool)):
-            raise UserError(f"{key} in {where} is {value!r}; it must be {allowed}")
+            raise UserError(f"{key} in {where} is {brief(value)}; it must be {allowed}")
     for key in ("every", "episodes"):
         if row.get(key) is not None and row[key] < 1:
             raise UserError(f"{key} in {where} is {row[key]}; it must be at least 1")

@@ -17,7 +17,7 @@ import gymnasium as gym
 import numpy as np
 
 from lhy_rl.data.recording import Act, Again, Stop
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, brief
 
 ESCAPES = {b"\x1b[A": "up", b"\x1b[B": "down", b"\x1b[C": "right", b"\x1b[D": "left"}
 NAMED = {b" ": "space", b"\r": "enter", b"\n": "enter", b"\x7f": "backspace", b"\x08": "backspace", b"\x1b": "esc"}
@@ -66,7 +66,7 @@ def _chosen(text: str, space: gym.spaces.Discrete) -> dict[str, int]:
     for pair in text.split(","):
         key, equals, action = pair.strip().rpartition("=")
         if not equals or not key or not action.isdigit() or not space.contains(int(action)):
-            raise UserError(f"--keys has {pair.strip()!r}; it must be KEY=ACTION,... with the actions of {space}")
+            raise UserError(f"--keys has {brief(pair.strip())}; it must be KEY=ACTION,... with the actions of {space}")
         found[key] = int(action)
     return found
 

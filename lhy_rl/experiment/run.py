@@ -21,7 +21,7 @@ from rich.console import Console
 
 import lhy_rl
 from lhy_rl.agents.progress import ProgressDisplay
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, brief
 from lhy_rl.experiment import build, folder, tracking
 from lhy_rl.experiment.checkpoints import Checkpoints
 from lhy_rl.experiment.config import Config
@@ -171,14 +171,16 @@ class Run:
                 self.metrics.load_state_dict({"columns": [], "rows": 0})
             return
         if tree.get("format") != FORMAT:
-            raise UserError(f"the checkpoint of {str(place.path)!r} has format {tree.get('format')!r}, not {FORMAT}")
+            found = brief(tree.get("format"))
+            raise UserError(f"the checkpoint of {str(place.path)!r} has format {found}, not {FORMAT}")
         try:
             self.agent.load_state_dict(tree["agent"])
         except UserError:
             raise
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             made_by = ", ".join(f"{name} {version}" for name, version in tree["versions"].items())
-            raise UserError(f"the checkpoint does not fit this agent ({error!r}); it was made by {made_by}") from error
+            reason = brief(error, 300)
+            raise UserError(f"the checkpoint does not fit this agent ({reason}); it was made by {made_by}") from error
         if cut:
             self.metrics.load_state_dict(tree["metrics"])
         self.best, self.elapsed = tree["best"], tree["seconds"]

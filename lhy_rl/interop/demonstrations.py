@@ -14,7 +14,7 @@ from lhy_rl.data import shipped
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.data.npz import Members, Spaces, check_spaces, from_members, read_npz
 from lhy_rl.data.spaces import without_texts
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, brief
 from lhy_rl.interop import imitation_files
 
 SOURCES = "a shipped name (lhy-rl list demonstrations), an .npz file, a folder of them, a Minari dataset's id or folder"
@@ -43,7 +43,7 @@ def load_demonstrations(source: Demonstrations | str | os.PathLike[str], env: An
             check_spaces((source.observation_space, source.action_space), spaces, "given here")
         return source
     if not isinstance(source, str | os.PathLike) or not str(source):
-        raise UserError(f"demonstrations is {source!r}; allowed: {SOURCES}")
+        raise UserError(f"demonstrations is {brief(source)}; allowed: {SOURCES}")
     demonstrations = _read(source, spaces)
     _warn_if_useless(demonstrations, str(source))
     return demonstrations
@@ -113,5 +113,5 @@ def _spaces_of(env: Any) -> Spaces:
         try:
             observation, action = env.observation_space, env.action_space
         except AttributeError as error:
-            raise UserError(f"{env!r} has no spaces; allowed: an id, an Env, a vector environment") from error
+            raise UserError(f"{brief(env)} has no spaces; allowed: an id, an Env, a vector environment") from error
     return without_texts(observation), without_texts(action)

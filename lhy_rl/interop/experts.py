@@ -12,7 +12,7 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from lhy_rl import archive
-from lhy_rl.errors import UserError, install_extra
+from lhy_rl.errors import UserError, brief, install_extra
 
 try:
     from stable_baselines3.common.policies import BasePolicy
@@ -159,7 +159,8 @@ def load_expert(
         given = spaces_of(env)
         wanted = (channels_first(given[0]), given[1])
         if spaces != wanted:
-            raise UserError(f"the expert's spaces are {spaces[0]} and {spaces[1]}, not {wanted[0]} and {wanted[1]}")
+            had, asked = (f"{brief(pair[0])} and {brief(pair[1])}" for pair in (spaces, wanted))
+            raise UserError(f"the expert's spaces are {had}, not {asked}")
         spaces = given
     if known is None and hasattr(model, "get_vec_normalize_env"):
         known = model.get_vec_normalize_env()
@@ -188,7 +189,7 @@ def spaces_of(env: Any) -> tuple[gym.Space[Any], gym.Space[Any]]:
         return env.single_observation_space, env.single_action_space
     if hasattr(env, "observation_space") and hasattr(env, "action_space"):
         return env.observation_space, env.action_space
-    raise UserError(f"{env!r} has no spaces; allowed: an id, an Env, a vector environment, a pair of spaces")
+    raise UserError(f"{brief(env)} has no spaces; allowed: an id, an Env, a vector environment, a pair of spaces")
 
 
 def _statistics(given: Any) -> Statistics | VecNormalize | None:

@@ -24,7 +24,7 @@ from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecTransposeImage
 
 from lhy_rl import archive
-from lhy_rl.errors import UserError, pip_install
+from lhy_rl.errors import UserError, brief, pip_install
 
 POLICIES = {  # where the saved policy's class is from: its base class, and the agents that use it
     "stable_baselines3.common.policies": ("ActorCriticPolicy", "PPO, A2C"),
@@ -70,8 +70,8 @@ def rebuilt(
     except (RuntimeError, TypeError, ValueError, AssertionError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise UserError(
-            f"{str(path)!r} does not fit {observation_space} and {action_space} with policy_kwargs {kwargs}: "
-            f"{reason[:300]}"
+            f"{str(path)!r} does not fit {brief(observation_space)} and {brief(action_space)} with policy_kwargs "
+            f"{brief(kwargs)}: {reason[:300]}"
         ) from error
     if kwargs.get("use_sde"):
         with torch.random.fork_rng([]):
@@ -118,8 +118,8 @@ def _policy_class(path: Path, said: dict[str, Any]) -> Any:
     if module not in POLICIES:
         known = ", ".join(agents for _, agents in POLICIES.values())
         raise UserError(
-            f"the policy of {str(path)!r} is from {module!r} and cannot be built from plain text; allowed: {known}. "
-            "Of a file that you trust, load the model with Stable-Baselines3 and give it here"
+            f"the policy of {str(path)!r} is from {brief(module)} and cannot be built from plain text; "
+            f"allowed: {known}. Of a file that you trust, load the model with Stable-Baselines3 and give it here"
         )
     try:
         return getattr(importlib.import_module(module), POLICIES[module][0])
@@ -167,7 +167,7 @@ def _check_spaces(
         same = same and (shape is None or tuple(shape) == tuple(space.shape or ()))
         same = same and (n is None or not isinstance(space, gym.spaces.Discrete) or str(n) == str(space.n))
         if not same:
-            raise UserError(f"{str(path)!r} was trained with the {key} {had}, not {space}")
+            raise UserError(f"{str(path)!r} was trained with the {key} {had}, not {brief(space)}")
 
 
 def _extractor(weights: dict[str, Any], space: gym.Space[Any]) -> Any:

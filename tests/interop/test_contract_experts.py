@@ -173,7 +173,7 @@ def test_statistics_normalise_what_the_expert_sees(tmp_path: Path) -> None:
     venv.save(str(tmp_path / "statistics.pkl"))
     with pytest.raises(UserError, match=r"is a pickle, which could run anything.*save_statistics"):
         load_expert(tmp_path / "model", "Pendulum-v1", statistics=tmp_path / "statistics.pkl")
-    with pytest.raises(UserError, match="a zip that lhy_rl did not write"):
+    with pytest.raises(UserError, match="is a model of Stable-Baselines3"):
         load_expert(tmp_path / "model", "Pendulum-v1", statistics=tmp_path / "model.zip")
 
 

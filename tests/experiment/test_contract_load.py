@@ -1,0 +1,144 @@
+"""An agent comes back from a run's folder, its checkpoints and its own files; what cannot is said in a short line."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import lhy_rl
+from lhy_rl import archive
+from lhy_rl.agents import A2C, BC, PPO, MaxEntIRL, SeqGAN
+from lhy_rl.errors import LONGEST, UserError, brief
+from lhy_rl.experiment import config
+from lhy_rl.experiment.run import train
+
+SHORT = 400  # characters of a message that names paths
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("runs")
+    options = {"tracker": "none", "plots": False, "evaluation_interval": 1, "evaluation_episodes": 1}
+    values = {
+        "env": {"id": "CartPole-v1", "sutton_barto_reward": True},
+        "agent": {"name": "ppo", "n_steps": 16, "num_envs": 3, "normalize_observations": True},
+        "total_timesteps": 96,
+        "seed": 4,
+        "run": options,
+    }
+    (place / "c.yaml").write_text(yaml.safe_dump(values))
+    train(config.load(str(place / "c.yaml"), {"run.folder": str(place / "run")}))
+    return place / "run"
+
+
+def greedy(agent: Any) -> list[float]:
+    """The most probable actions for some observations."""
+    obs = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    return [int(action) for action in agent.predict(obs, deterministic=True)[0]]
+
+
+def message(do: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        do()
+    text = str(caught.value)
+    assert "\n" not in text and len(text) < SHORT, len(text)
+    return text
+
+
+def test_a_run_comes_back(run: Path) -> None:
+    agent = lhy_rl.load(run)
+    assert type(agent) is PPO and agent.num_timesteps == 96 and agent.seed == 4
+    assert agent.env.num_envs == 3 and agent.env.unwrapped._sutton_barto_reward  # the run's own environment
+    newest = max((run / "checkpoints").glob("update-*.zip"))
+    for again in (PPO.load(run), PPO.load(newest), PPO.load(str(newest).removesuffix(".zip")), lhy_rl.load(newest)):
+        assert type(again) is PPO and greedy(again) == greedy(agent)
+        for a, b in zip(agent.policy.parameters(), again.policy.parameters(), strict=True):
+            assert torch.equal(a, b)
+    assert lhy_rl.load(run, checkpoint="best").num_timesteps <= 96
+    assert PPO.load(newest, "CartPole-v1", n_steps=8).learn(48).env.unwrapped._sutton_barto_reward is False
+    assert agent.learn(96).num_timesteps == 96
+
+
+def test_a_run_is_not_another_agent(run: Path) -> None:
+    newest = max((run / "checkpoints").glob("update-*.zip"))
+    assert "of a run of PPO, not A2C" in message(lambda: A2C.load(newest))
+    assert "did you mean 'best'?" in message(lambda: lhy_rl.load(run, checkpoint="bst"))
+
+
+def test_a_file_names_the_id_it_was_made_with(tmp_path: Path) -> None:
+    agent = PPO("CartPole-v1", num_envs=2, n_steps=8, normalize_rewards=True).learn(32)
+    agent.save(tmp_path / "ppo")
+    for again in (PPO.load(tmp_path / "ppo"), lhy_rl.load(tmp_path / "ppo.zip")):
+        assert again.env.num_envs == 2 and greedy(again) == greedy(agent)
+        again.learn(16)
+    other = PPO.load(tmp_path / "ppo", gymnasium.make_vec("CartPole-v1", num_envs=5))
+    assert other.learn(80).num_timesteps == 80
+
+
+def test_a_file_without_an_id_predicts_and_learns_later(tmp_path: Path) -> None:
+    agent = PPO(gymnasium.make_vec("CartPole-v1", num_envs=2), n_steps=8, normalize_rewards=True).learn(32)
+    agent.save(tmp_path / "ppo.zip")
+    again = PPO.load(tmp_path / "ppo.zip")
+    assert greedy(again) == greedy(agent)
+    assert "set_env" in message(lambda: again.learn(16))
+    again.set_env(gymnasium.make_vec("CartPole-v1", num_envs=4))
+    assert again.learn(64).num_timesteps == 64
+
+
+def test_an_agent_of_ours_continues_with_another_number_of_instances(tmp_path: Path) -> None:
+    agent = PPO("lhy_rl/Catch-v0", num_envs=2, n_steps=8).learn(32)
+    agent.save(tmp_path / "ppo.zip")
+    assert PPO.load(tmp_path / "ppo.zip", num_envs=3).learn(24).num_timesteps == 24
+
+
+def test_an_agent_that_needs_its_task_says_so(tmp_path: Path) -> None:
+    env = gymnasium.make_vec("lhy_rl/OracleText-v0", num_envs=2, vocabulary_size=5, max_length=3, hidden_size=4)
+    SeqGAN(env, hidden_size=4, pretrain_epochs=0).save(tmp_path / "seqgan.zip")
+    assert "give load one" in message(lambda: SeqGAN.load(tmp_path / "seqgan.zip"))
+    assert type(lhy_rl.load(tmp_path / "seqgan.zip", env)) is SeqGAN
+
+
+def test_names_of_two_words_are_found(tmp_path: Path) -> None:
+    MaxEntIRL("lhy_rl/Objectworld-v0").save(tmp_path / "irl.zip")
+    assert type(lhy_rl.load(tmp_path / "irl.zip")) is MaxEntIRL
+
+
+def test_what_a_file_cannot_hold_must_be_given_again(tmp_path: Path) -> None:
+    agent = BC("CartPole-v1", demonstrations="cartpole-expert")
+    agent.hyperparameters = {**agent.hyperparameters, "dropout": lambda share: share}
+    agent.save(tmp_path / "bc.zip")
+    assert "made with dropout, which a file cannot hold" in message(lambda: BC.load(tmp_path / "bc.zip"))
+    assert type(BC.load(tmp_path / "bc.zip", dropout=0.0)) is BC
+
+
+def test_foreign_and_odd_files(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "sb3.zip", "w") as file:
+        file.writestr("data", "{}")
+        file.writestr("policy.pth", b"")
+    for load in (PPO.load, lhy_rl.load):
+        assert "lhy_rl.interop.sb3.load_expert" in message(lambda load=load: load(tmp_path / "sb3.zip"))
+        assert "cannot read" in message(lambda load=load: load(tmp_path / "nothing"))
+    long = ["x" * 50] * 1000
+    for tree in (long, {"agent": long}, {"agent": {"a": long}}, {"agent": "x" * 9999, "options": {}, "state": {}}):
+        archive.write(tmp_path / "odd.zip", tree)
+        message(lambda: PPO.load(tmp_path / "odd.zip"))
+        message(lambda: lhy_rl.load(tmp_path / "odd.zip"))
+    archive.write(tmp_path / "odd.zip", {"format": 1, "agent": {"policy": {}}})
+    assert "config.yaml" in message(lambda: PPO.load(tmp_path / "odd.zip"))
+    assert "is not a run" in message(lambda: lhy_rl.load(tmp_path))
+
+
+def test_messages_hold_no_contents() -> None:
+    assert str(UserError("short")) == "short"
+    long = str(UserError("begin " + "x" * 100_000 + " end"))
+    assert len(long) <= LONGEST and long.startswith("begin") and long.endswith("end")
+    assert len(brief(np.zeros((50, 50)))) <= 100 and "\n" not in brief(np.zeros((50, 50)))
+    for wrong in (["x"] * 10_000, {"a": "x" * 10_000}):
+        message(lambda wrong=wrong: PPO(wrong))  # type: ignore[misc]
