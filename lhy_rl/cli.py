@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lhy_rl.errors import UserError, pip_install, suggest
+from lhy_rl.experiment.starting import starting
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from lhy_rl.experiment.run import Run
 
 COMMANDS = {
     "list": "what there is: configurations, agents, environments, and their parts",
@@ -187,8 +190,9 @@ def command_train(arguments: list[str]) -> int:
     if wants_help:
         configuration.help_parser(config, overrides).print_help()
         return 0
-    checked = configuration.load(config, overrides)
-    from lhy_rl.experiment.run import train
+    with starting(config):
+        checked = configuration.load(config, overrides)
+        from lhy_rl.experiment.run import train
 
     show_result(train(checked, error_console()))
     return 0
@@ -218,7 +222,8 @@ def split_train(arguments: list[str]) -> tuple[str | None, dict[str, str], bool]
 
 def command_resume(arguments: list[str]) -> int:
     place = run_parser("resume", "lhy-rl resume runs/seqgan-chat", checkpoint=False).parse_args(arguments).run
-    from lhy_rl.experiment.run import resume
+    with starting(str(place)):
+        from lhy_rl.experiment.run import resume
 
     finished = resume(place, error_console())
     if finished is None:
@@ -234,10 +239,9 @@ def command_evaluate(arguments: list[str]) -> int:
     options = made.parse_args(arguments)
     if options.sentences is not None and options.sentences < 2:
         raise UserError(f"--sentences is {options.sentences}; it must be at least 2")
-    from lhy_rl.experiment.run import load
+    run = loaded(options.run, options.checkpoint)
     from lhy_rl.experiment.tables import print_result
 
-    run = load(options.run, options.checkpoint, error_console())
     run.evaluator.sentences = options.sentences or run.evaluator.sentences
     print_result(output_console(), run.result())
     return 0
@@ -257,10 +261,9 @@ def command_sample(arguments: list[str]) -> int:
     made.add_argument("--policy", help="which of the run's policies: mle, seqgan, ... (default: the newest)")
     made.add_argument("--seed", type=int, default=0, help="same seed, same sentences (default: 0)")
     options = made.parse_args(arguments)
+    run = loaded(options.run, options.checkpoint)
     from lhy_rl.experiment.evaluation import write_sentences
-    from lhy_rl.experiment.run import load
 
-    run = load(options.run, options.checkpoint, error_console())
     for sentence in write_sentences(
         run.agent,
         run.env,
@@ -291,12 +294,12 @@ def command_play(arguments: list[str]) -> int:
         if getattr(options, name) < least:
             raise UserError(f"--{name} is {getattr(options, name)}; it must be at least {least}")
     from lhy_rl.experiment import film
-    from lhy_rl.experiment.play import play
-    from lhy_rl.experiment.run import load
 
     if options.output is not None:
         film.check(options.output)
-    run = load(options.run, options.checkpoint, error_console())
+    run = loaded(options.run, options.checkpoint)
+    from lhy_rl.experiment.play import play
+
     play(run, options.episodes, options.output, options.seed, options.stochastic)
     return 0
 
@@ -372,10 +375,9 @@ def command_report(arguments: list[str]) -> int:
     place = run_parser("report", "lhy-rl report runs/seqgan-chat", checkpoint=False).parse_args(arguments).run
     from lhy_rl.experiment.folder import RunFolder
     from lhy_rl.experiment.report import write_report
-    from lhy_rl.experiment.run import load
 
     folder = RunFolder(place)
-    print(write_report(folder, folder.result() or load(place, console=error_console()).result()))
+    print(write_report(folder, folder.result() or loaded(place).result()))
     return 0
 
 
@@ -415,6 +417,14 @@ def command_benchmark(arguments: list[str]) -> int:
         for path in benchmark.rewrite_documents(folder):
             print(f"rewritten {path}")
     return 0
+
+
+def loaded(place: Path, checkpoint: str = "newest") -> Run:
+    """A run as a checkpoint has it."""
+    with starting(str(place)):
+        from lhy_rl.experiment.run import load
+
+        return load(place, checkpoint, error_console())
 
 
 def show_result(run: Any) -> None:

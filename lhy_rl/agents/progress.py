@@ -42,6 +42,7 @@ class ProgressDisplay:
         self.latest: dict[str, float] = {}
         self.phase = ""
         self.printed = 0.0
+        self.unsaid = ""  # the newest line, where it has not been printed yet
         self.task: TaskID | None = None
         self.bar: Progress | None = None
         self.wide = console.width >= WIDE
@@ -60,6 +61,8 @@ class ProgressDisplay:
     def __exit__(self, *error: object) -> None:
         if self.bar:
             self.bar.stop()
+        elif self.unsaid:
+            self.note(self.unsaid)
 
     def update(self, agent: Any, row: dict[str, Any]) -> None:
         """Show the state after an update."""
@@ -75,9 +78,12 @@ class ProgressDisplay:
                     self.bar.update(self.task, completed=self.bar.tasks[self.task].total)
                 self.task = self.bar.add_task(agent.phase, total=total, text="")
             self.bar.update(self.task, completed=min(done, total), total=total, text=text)
-        elif new_phase or time.monotonic() - self.printed > QUIET_SECONDS:
+            return
+        self.unsaid = f"{agent.phase} {min(done, total)}/{total}  {text}".rstrip()
+        if new_phase or time.monotonic() - self.printed > QUIET_SECONDS:
             self.printed = time.monotonic()
-            self.console.print(f"{agent.phase} {done}/{total}  {text}".rstrip(), highlight=False, soft_wrap=True)
+            self.note(self.unsaid)
+            self.unsaid = ""
 
     def note(self, line: str) -> None:
         """A line for the reader, above the bar."""

@@ -29,6 +29,7 @@ from lhy_rl.experiment.evaluation import Evaluator
 from lhy_rl.experiment.folder import RunFolder
 from lhy_rl.experiment.metrics import MetricsFile
 from lhy_rl.experiment.options import RunOptions
+from lhy_rl.experiment.starting import starting
 
 FORMAT = 1  # of the run's part of a checkpoint
 
@@ -59,7 +60,8 @@ def train(config: Config, console: Console | None = None) -> Run:
     place = str(options.name), options.folder
     folder.choose_path(*place)  # says what is wrong with it before anything is built
     fresh = Config(config.name, config.values | {"run": config.values["run"] | {"folder": None}})
-    run = Run(fresh, console)
+    with starting(str(options.name)):
+        run = Run(fresh, console)
 
     def fill(temporary: Path) -> None:
         run.begin()
@@ -200,6 +202,7 @@ class Run:
         self.metrics.path = place.metrics_file
         self.checkpoints = Checkpoints(place.checkpoints, self.options.keep_checkpoints)
         with place.locked():
+            self.note(self._headline())
             self.checkpoints.clean()
             self.tracker = tracking.make_tracker(
                 self.options, place.path, self.config.values, self.tracker_id, self.agent.num_updates
@@ -223,6 +226,13 @@ class Run:
                 raise
             finally:
                 self.tracker.close()
+
+    def _headline(self) -> str:
+        """What is trained, how long and where: the first line that a reader sees."""
+        values, done = self.config.values, self.agent.num_timesteps
+        begun = f", {done:,} of them done" if done else ""
+        steps = f"{values['total_timesteps']:,} timesteps{begun}"
+        return f"{values['agent']['name']} on {values['env']['id']}: {steps}, seed {values['seed']}, in {self.path}"
 
     def _how_to_go_on(self, place: RunFolder) -> str:
         newest = self.checkpoints.newest()
