@@ -43,6 +43,9 @@ configurations:
 options of a configuration's agent, environment and run, with their meaning:
   lhy-rl train {first} --help
 
+While it trains, "mean return" is the mean sum of rewards of the latest episodes (the last 100, as in
+Stable-Baselines3), with drawn actions; the table at the end is measured anew (docs/metrics.md).
+
 examples:
   lhy-rl train {first}
   lhy-rl train {first} --seed 3 --agent.learning_rate 1e-3 --run.folder runs/mine
@@ -146,6 +149,17 @@ def parser(command: str, example: str) -> Parser:
     )
 
 
+def whole(text: str) -> int:
+    """A whole number as people type it: 200000, 200_000 or 2e5."""
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(text)
+    return int(number)
+
+
+whole.__name__ = "whole number"  # argparse says "invalid whole number value"
+
+
 def run_parser(command: str, example: str, checkpoint: bool = True) -> Parser:
     """A parser with RUN and the choice of a checkpoint."""
     made = parser(command, example)
@@ -221,13 +235,22 @@ def split_train(arguments: list[str]) -> tuple[str | None, dict[str, str], bool]
 
 
 def command_resume(arguments: list[str]) -> int:
-    place = run_parser("resume", "lhy-rl resume runs/seqgan-chat", checkpoint=False).parse_args(arguments).run
+    made = run_parser("resume", "lhy-rl resume runs/ppo-cartpole --total_timesteps 200_000", checkpoint=False)
+    made.add_argument(
+        "--total_timesteps",
+        type=whole,
+        metavar="N",
+        help="train until there are N in all, also a finished run (default: the configuration's); what falls with the "
+        "training, such as a linear learning rate, is stretched over N",
+    )
+    options = made.parse_args(arguments)
+    place = options.run
     with starting(str(place)):
         from lhy_rl.experiment.run import resume
 
-    finished = resume(place, error_console())
+    finished = resume(place, error_console(), options.total_timesteps)
     if finished is None:
-        print(f"{place} had finished already; to train again: lhy-rl train {place}/config.yaml")
+        print(f"{place} had finished already; to go on: lhy-rl resume {place} --total_timesteps N")
         return 0
     show_result(finished)
     return 0
@@ -235,15 +258,28 @@ def command_resume(arguments: list[str]) -> int:
 
 def command_evaluate(arguments: list[str]) -> int:
     made = run_parser("evaluate", "lhy-rl evaluate runs/seqgan-chat --checkpoint best")
-    made.add_argument("--sentences", type=int, help="sentences drawn from each policy (default: the run's)")
+    made.add_argument(
+        "--sentences", type=whole, metavar="N", help="drawn from each policy of a text task (default: the run's)"
+    )
+    made.add_argument(
+        "--episodes", type=whole, metavar="N", help="played, where the task is not text (default: the run's)"
+    )
     options = made.parse_args(arguments)
-    if options.sentences is not None and options.sentences < 2:
-        raise UserError(f"--sentences is {options.sentences}; it must be at least 2")
+    for name, least in (("sentences", 2), ("episodes", 1)):
+        if (value := getattr(options, name)) is not None and value < least:
+            raise UserError(f"--{name} is {value}; it must be at least {least}")
     run = loaded(options.run, options.checkpoint)
     from lhy_rl.experiment.tables import print_result
 
-    run.evaluator.sentences = options.sentences or run.evaluator.sentences
+    judge = run.evaluator
+    other = "episodes" if judge.is_text else "sentences"
+    if getattr(options, other) is not None:
+        task = "a text task" if judge.is_text else "not a text task"
+        raise UserError(f"--{other} says nothing here: {run.config.values['env']['id']} is {task}")
+    judge.sentences, judge.episodes = options.sentences or judge.sentences, options.episodes or judge.episodes
     print_result(output_console(), run.result())
+    if not judge.is_text:
+        print(f"{judge.episodes} episodes of the {options.checkpoint} checkpoint, each action the most probable one")
     return 0
 
 

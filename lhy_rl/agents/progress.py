@@ -21,7 +21,7 @@ from rich.progress import (
 SHOWN = {  # metric: its label; those that a run has are shown, two where there is little room
     "eval/nll_oracle": "oracle",
     "eval/nll_validation": "held-out",
-    "rollout/ep_rew_mean": "reward",
+    "rollout/ep_rew_mean": "mean return",
     "train/nll": "nll",
     "train/loss": "loss",
 }

@@ -71,6 +71,12 @@ class RunFolder:
         """Write a JSON file atomically."""
         archive.write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
+    def prolong(self, config: Config) -> None:
+        """Give the run a configuration with more timesteps; it is finished no more."""
+        with self.locked():
+            archive.write_bytes(self.config_file, config.dump().encode())
+            self.result_file.unlink(missing_ok=True)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """While inside, no other process may write to this run.

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -71,18 +72,34 @@ def train(config: Config, console: Console | None = None) -> Run:
     return run
 
 
-def resume(path: Path, console: Console | None = None) -> Run | None:
+def resume(path: Path, console: Console | None = None, total_timesteps: int | None = None) -> Run | None:
     """Continue a run from its newest readable checkpoint; None where it had already finished.
 
+    Args:
+        total_timesteps: Train until there are so many in all, a finished run, too, and write it into its configuration.
+            What falls with the share of the training that is left (a linear schedule) is stretched over the new total:
+            a learning rate that had come to 0 begins again at (new - old) / new of what it was at first.
+
     Raises:
-        UserError: no such run, or another process is at it.
+        UserError: no such run, another process is at it, or it has as many timesteps already.
         Interrupted: Ctrl-C or SIGTERM.
     """
     place = RunFolder(path)
-    if place.result() is not None:
+    if place.result() is not None and total_timesteps is None:
         return None
-    run = Run(place.config(), console)
-    run.load(place)
+    config = place.config()
+    if total_timesteps is not None:
+        config = replace(config, values=config.values | {"total_timesteps": total_timesteps})
+    with starting(str(path)):
+        run = Run(config, console)
+        run.load(place)
+    if total_timesteps is not None:
+        if total_timesteps <= run.agent.num_timesteps:
+            raise UserError(
+                f"--total_timesteps is {total_timesteps:,}, and {str(path)!r} has {run.agent.num_timesteps:,} already; "
+                "give a larger number, of all its timesteps"
+            )
+        place.prolong(config)
     run.train(place)
     return run
 
