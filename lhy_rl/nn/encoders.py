@@ -9,7 +9,6 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from lhy_rl.errors import UserError, suggest
@@ -29,7 +28,7 @@ encoders = Registry(
         "mlp": "lhy_rl.nn.mlp:MLPEncoder",
         "cnn": "lhy_rl.nn.vision:NatureEncoder",
         "cnn_small": "lhy_rl.nn.vision:SmallEncoder",
-        "dict": "lhy_rl.nn.encoders:DictEncoder",
+        "dict": "lhy_rl.nn.dict_encoder:DictEncoder",
     },
 )
 
@@ -151,37 +150,3 @@ def default_encoder(space: gym.Space[Any]) -> str:
 def refuse(encoder: str, space: gym.Space[Any], allowed: str) -> UserError:
     """The error for a space that the encoder asked for by name does not read."""
     return UserError(f"encoder {encoder!r} reads {allowed}, not {space}; encoder='auto' chooses one that fits")
-
-
-class DictEncoder(Encoder):
-    """Dict and Tuple spaces: each part by the encoder that fits it, the results side by side.
-
-    A Dict's ``action_mask`` is left out. Parts may be Dicts and Tuples again. Each part is E wide (or as wide as its
-    encoder makes it), so ``output_size`` grows with their number.
-    """
-
-    def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
-        super().__init__()
-        parts: dict[Any, gym.Space[Any]]
-        match space:
-            case gym.spaces.Dict():
-                parts = {key: part for key, part in space.spaces.items() if key != ACTION_MASK}
-            case gym.spaces.Tuple():
-                parts = dict(enumerate(space.spaces))
-            case _:
-                raise refuse("dict", space, "Dict and Tuple spaces")
-        if not parts:
-            raise UserError(f"nothing to observe in {space}; a Dict needs a key besides {ACTION_MASK!r}")
-        self.keys = list(parts)
-        made = []
-        for key, part in parts.items():
-            try:
-                made.append(encoders.get(default_encoder(part))(part, options))
-            except UserError as error:
-                raise UserError(f"observation {key!r}: {error}") from None
-        self.parts = nn.ModuleList(made)
-        self.output_size = sum(encoder.output_size for encoder in made)
-        self.owns_initialization = any(encoder.owns_initialization for encoder in made)
-
-    def forward(self, obs: Any) -> Tensor:
-        return torch.cat([part(obs[key]) for key, part in zip(self.keys, self.parts, strict=True)], -1)

@@ -54,14 +54,23 @@ class Layers(nn.Sequential):
 
 
 def byte_scale(space: gym.Space[Any]) -> float:
-    """What numbers of a space are multiplied by: 1 / the largest for uint8 (1/255 for images), 1 for all others."""
-    if isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and space.high.size:
-        return 1.0 / max(int(space.high.max()), 1)
-    return 1.0
+    """What numbers of a space are multiplied by: 1 / the largest for uint8 (1/255 for images), 1 for all others.
+
+    Bytes in three dimensions that are too small for a picture are symbols (Minigrid's 7x7x3: objects, colours and
+    states, from 0 to 10) and stay as they are; divided by 255 they would be next to nothing.
+    """
+    from lhy_rl.nn.vision import SmallEncoder, image_size
+
+    if not isinstance(space, gym.spaces.Box) or space.dtype != np.uint8 or not space.high.size:
+        return 1.0
+    if len(space.shape) == 3 and min(image_size(space)[1:]) < SmallEncoder.smallest:
+        return 1.0
+    return 1.0 / max(int(space.high.max()), 1)
 
 
 class MLPEncoder(Encoder):
-    """Layers over the flattened numbers of a Box or MultiBinary, (..., *shape) to (..., E); bytes are scaled to 0..1.
+    """Layers over the flattened numbers of a Box or MultiBinary, (..., *shape) to (..., E); bytes are scaled to 0..1
+    (:func:`byte_scale`).
 
     With ``layers=0`` it only flattens, and ``output_size`` is the number of numbers.
     """
@@ -87,16 +96,15 @@ class MLPEncoder(Encoder):
     def flatten(self, obs: Tensor) -> tuple[Tensor, torch.Size]:
         """(..., *shape) to numbers (N, I), and what leads."""
         leading = obs.shape[: obs.dim() - self.dimensions]
-        x = obs.to(self._dtype(obs))
+        x = obs.to(self._dtype)
         if self.scale != 1:
             x = x * self.scale
         return x.reshape(leading.numel(), self.input_size), leading
 
-    def _dtype(self, obs: Tensor) -> torch.dtype:
-        """That of the weights; without any, the observation's, float32 where that is not a float."""
-        if len(self.layers):
-            return self.layers[0].weight.dtype  # type: ignore[return-value]
-        return obs.dtype if obs.is_floating_point() else torch.float32
+    @property
+    def _dtype(self) -> torch.dtype:
+        """That of the weights; without any, torch's usual one, as the layers behind have it."""
+        return self.layers[0].weight.dtype if len(self.layers) else torch.get_default_dtype()  # type: ignore[return-value]
 
 
 class TokenEncoder(Encoder):

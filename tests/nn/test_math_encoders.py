@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from lhy_rl.nn.encoders import DictEncoder, EncoderOptions
+from lhy_rl.nn.dict_encoder import DictEncoder
+from lhy_rl.nn.encoders import EncoderOptions
 from lhy_rl.nn.mlp import MLPEncoder, TokenEncoder, dense
+from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.vision import LpPool, NatureEncoder, SmallEncoder, channel_first, make_pooling
+from lhy_rl.trees import map_tree
 
 Box = gym.spaces.Box
 
@@ -247,3 +252,72 @@ def test_the_small_network_sees_every_pixel() -> None:
         x = torch.rand(1, 1, side, side, generator=torch.Generator().manual_seed(0)).requires_grad_()
         encoder(x).square().sum().backward()
         assert x.grad is not None and (x.grad != 0).all()
+
+
+TWO = gym.spaces.Dict({"a": Box(-1, 1, (1,)), "b": Box(-1, 1, (1,))})
+PAIRS = {
+    "boxes": (TWO, {"a": torch.tensor([[0.0], [1.0]]), "b": torch.tensor([[0.0], [1.0]])}),
+    "tokens": (
+        gym.spaces.Dict({"a": gym.spaces.Discrete(2), "b": gym.spaces.Discrete(2)}),
+        {"a": torch.tensor([0, 1]), "b": torch.tensor([0, 1])},
+    ),
+    "image and token": (
+        gym.spaces.Dict({"a": images(3, 9, 9), "b": gym.spaces.Discrete(2)}),
+        {"a": torch.stack([torch.zeros(3, 9, 9), torch.full((3, 9, 9), 255.0)]), "b": torch.tensor([0, 1])},
+    ),
+    "nested": (
+        gym.spaces.Dict({"a": gym.spaces.Tuple([Box(-1, 1, (1,))]), "b": gym.spaces.Dict({"c": Box(-1, 1, (1,))})}),
+        {"a": (torch.tensor([[0.0], [1.0]]),), "b": {"c": torch.tensor([[0.0], [1.0]])}},
+    ),
+}
+
+
+@pytest.mark.parametrize(("layers", "relates"), [(0, False), (1, True), (2, True)])
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_policy_without_memory_relates_two_keys(name: str, layers: int, relates: bool) -> None:
+    """f(a1, b1) - f(a1, b0) - f(a0, b1) + f(a0, b0) is 0 for every sum of a part of a and a part of b."""
+    space, obs = PAIRS[name]
+    torch.manual_seed(0)
+    policy = ActorCritic(space, gym.spaces.Discrete(2), core=None, encoder_layers=layers)
+
+    def pick(tree: Any, i: int) -> Any:
+        return map_tree(lambda x: x[i][None], tree)
+
+    def logits(a: int, b: int) -> torch.Tensor:
+        return policy.actor.output(policy.step({"a": pick(obs["a"], a), "b": pick(obs["b"], b)}, ())[0])
+
+    mixed = logits(1, 1) - logits(1, 0) - logits(0, 1) + logits(0, 0)
+    assert (mixed.abs() > 1e-5).tolist() == [[relates] * 2]
+
+
+def test_a_dict_of_vectors_is_the_same_network_as_the_flattened_vector() -> None:
+    space = gym.spaces.Dict(
+        {"a": Box(-1, 1, (2, 1)), "b": Box(-1, 1, (3,), np.float64), "c": gym.spaces.MultiBinary(2)}
+    )
+    flat = gym.spaces.flatten_space(space)
+    policies = []
+    for observed in (space, flat):
+        torch.manual_seed(0)
+        policies.append(ActorCritic(observed, gym.spaces.Discrete(2), core=None, hidden_sizes=[8, 5], orthogonal=True))
+    samples = [space.sample() for _ in range(4)]
+    obs = {key: torch.as_tensor(np.stack([sample[key] for sample in samples])) for key in space.spaces}
+    flattened = torch.as_tensor(np.stack([gym.spaces.flatten(space, sample) for sample in samples]))
+    for a, b in zip(policies[0].parameters(), policies[1].parameters(), strict=True):
+        assert torch.equal(a, b)
+    torch.testing.assert_close(policies[0].step(obs, ())[0], policies[1].step(flattened, ())[0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale"),
+    [((7, 7, 3), 1.0), ((3, 7, 7), 1.0), ((128,), 1 / 255), ((5, 5), 1 / 255), ((8, 8, 3), 1 / 255)],
+)
+def test_bytes_too_few_for_a_picture_are_symbols_and_stay_as_they_are(shape: tuple[int, ...], scale: float) -> None:
+    obs = torch.full((1, *shape), 10, dtype=torch.uint8)
+    encoder = MLPEncoder(images(*shape), EncoderOptions(layers=0))
+    torch.testing.assert_close(encoder(obs), torch.full((1, obs.numel()), 10 * scale))
+
+
+def test_a_token_in_a_dict_is_as_long_as_a_one_hot_vector() -> None:
+    torch.manual_seed(0)
+    encoder = DictEncoder(gym.spaces.Tuple([gym.spaces.Discrete(50), Box(-1, 1, (1,))]), EncoderOptions(64))
+    assert 0.9 < float(encoder.parts[0].embedding.weight.detach().norm(dim=1).mean()) < 1.1
