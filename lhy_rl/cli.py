@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import shutil
 import sys
+import textwrap
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -175,17 +177,32 @@ def command_list(arguments: list[str]) -> int:
     made = parser("list", "lhy-rl list agents")
     kinds = ["configurations", "benchmarks", "agents", "environments", "demonstrations"]
     kinds += ["backbones", "discriminators", "objectives"]
-    made.add_argument("kind", nargs="?", choices=kinds, help="only these (default: everything)")
+    allowed = f"one of {', '.join(kinds)} (default: everything)"
+    made.add_argument("kind", nargs="?", metavar="KIND", choices=kinds, help=allowed)
     chosen = made.parse_args(arguments).kind
     from lhy_rl.experiment.listing import listing
 
     for kind in [chosen] if chosen else kinds:
-        rows = listing(kind)
-        print(f"{kind}:")
-        width = max((len(name) for name, _ in rows), default=0)
-        for name, summary in rows:
-            print(f"  {name:{width}}  {summary}".rstrip())
+        print(f"{kind}:\n{table(listing(kind))}")
     return 0
+
+
+def table(rows: list[tuple[str, str]]) -> str:
+    """Names and summaries side by side; on a terminal a long summary goes on below its beginning."""
+    width = max((len(name) for name, _ in rows), default=0)
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    return "\n".join(
+        textwrap.fill(
+            summary,
+            max(columns, width + 40),
+            initial_indent=f"  {name:{width}}  ",
+            subsequent_indent=" " * (width + 4),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        or f"  {name}"
+        for name, summary in rows
+    )
 
 
 def command_train(arguments: list[str]) -> int:
@@ -194,8 +211,7 @@ def command_train(arguments: list[str]) -> int:
         from lhy_rl.experiment.listing import listing
 
         rows = listing("configurations")
-        text = "\n".join(f"  {name:18} {summary}" for name, summary in rows)
-        print(TRAIN_HELP.format(configurations=text, first="seqgan/chat" if rows else "CONFIG"), end="")
+        print(TRAIN_HELP.format(configurations=table(rows), first="seqgan/chat" if rows else "CONFIG"), end="")
         return 0
     if config is None:
         raise UserError("train needs a configuration: lhy-rl train seqgan/chat (lhy-rl train --help lists them)")
@@ -421,9 +437,7 @@ def command_benchmark(arguments: list[str]) -> int:
     from lhy_rl.experiment.listing import listing
 
     made = parser("benchmark", "lhy-rl benchmark memory --jobs 2")
-    shipped = listing("benchmarks")
-    lines = "\n".join(f"  {name:{max(len(name) for name, _ in shipped)}}  {summary}" for name, summary in shipped)
-    made.epilog = f"benchmarks:\n{lines}\n\n{made.epilog}"
+    made.epilog = f"benchmarks:\n{table(listing('benchmarks'))}\n\n{made.epilog}"
     made.add_argument("names", nargs="+", metavar="NAME", help="benchmarks (lhy-rl list benchmarks) or configurations")
     made.add_argument("--seeds", type=int, metavar="N", help="runs behind each number (default: 5; quick: 2)")
     made.add_argument("--jobs", type=int, default=2, metavar="N", help="runs at the same time (default: 2)")

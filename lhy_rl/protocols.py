@@ -25,6 +25,9 @@ class TokenSequences:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def __repr__(self) -> str:
+        return f"<TokenSequences: {len(self):,} sentences, {int(self.lengths.sum()):,} tokens>"
+
     def __getitem__(self, index: Any) -> TokenSequences:
         return TokenSequences(self.tokens[index], self.lengths[index])
 

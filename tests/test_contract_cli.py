@@ -15,6 +15,7 @@ import pytest
 from lhy_rl import cli, errors
 from lhy_rl.agents import agents
 from lhy_rl.experiment import config
+from lhy_rl.experiment.listing import listing
 from lhy_rl.nn.sequence import cores
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
@@ -80,6 +81,19 @@ def test_contract_help_of_a_configuration_shows_every_option_with_its_meaning(
             assert f"--{section}.{key} " in out
     assert "Width of the backbone. More fits more and overfits sooner. (type: int, default: 77)" in out
     assert "example: lhy-rl train" in out
+
+
+def test_contract_a_summary_is_not_cut_off_in_the_middle(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, summary in [*listing("configurations"), *listing("benchmarks")]:
+        assert re.search(r"[.!]$|FILE$", summary), name
+    assert dict(listing("configurations"))["irl/cartpole"].endswith(" PPO as the actor (Ho and Ermon's FEM).")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert cli.main(["list", "configurations"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 72 and min(len(line) - len(line.lstrip()) for line in lines[1:]) == 2
 
 
 def test_contract_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:

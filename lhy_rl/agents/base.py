@@ -305,6 +305,14 @@ class Agent(ABC):
         """
         return cast(Self, saved.load(cls, path, env, device, options))
 
+    def __repr__(self) -> str:
+        inner = getattr(self.env.unwrapped, "envs", [self.env.unwrapped])[0]  # the first of a SyncVectorEnv
+        spec = self.env.spec or inner.spec
+        of = spec.id if spec is not None else type(inner.unwrapped).__name__
+        size = sum(parameter.numel() for parameter in self.policy.parameters())
+        done = f"{self.num_timesteps:,} timesteps, {size:,} parameters, {self.device}"
+        return f"<{type(self).__name__} on {of}, num_envs={self.env.num_envs}: {done}>"
+
     def close(self) -> None:
         """Close the environment."""
         self.env.close()

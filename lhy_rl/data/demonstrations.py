@@ -38,6 +38,10 @@ class Episode:
     def __len__(self) -> int:
         return len(self.rewards)
 
+    def __repr__(self) -> str:
+        end = "terminated" if self.terminated else "truncated" if self.truncated else "broken off"
+        return f"<Episode: {len(self):,} steps, return {self.total:.4g}, {end}>"
+
     @property
     def total(self) -> float:
         """The return, undiscounted."""
@@ -66,6 +70,9 @@ class Transitions:
 
     def __len__(self) -> int:
         return len(self.rewards)
+
+    def __repr__(self) -> str:
+        return f"<Transitions: {len(self):,} steps, {int(self.start.sum()):,} beginnings of episodes>"
 
     def __getitem__(self, index: Any) -> Transitions:
         return Transitions(
@@ -107,6 +114,12 @@ class Demonstrations:
     def __len__(self) -> int:
         """How many episodes."""
         return len(self.episodes)
+
+    def __repr__(self) -> str:
+        of = self.about.get("env_id") or f"{self.observation_space}"
+        by = f" by {self.about['expert']}" if self.about.get("expert") else ""
+        told = f"{len(self)} episodes, {self.lengths.sum():,} steps"
+        return f"<Demonstrations of {of}{by}: {told}, return {self.returns.mean():.4g} +- {self.returns.std():.3g}>"
 
     @cached_property
     def returns(self) -> np.ndarray:

@@ -158,6 +158,11 @@ class SentenceData:
             row[: length - 1] for row, length in zip(sequences.tokens.tolist(), sequences.lengths.tolist(), strict=True)
         ]
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(part):,} {name}" for name, part in self.splits.items())
+        tokenizer = f"{self.tokenizer.kind} tokenizer, {self.tokenizer.vocabulary_size:,} actions"
+        return f"<SentenceData of {self.name}: {counts} sentences, {tokenizer}>"
+
     def describe(self) -> str:
         """A line for the vocabulary and one for each split."""
         lines = [f"{self.name}: {self.tokenizer.kind} tokenizer, {self.tokenizer.vocabulary_size} actions"]

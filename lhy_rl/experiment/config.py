@@ -38,6 +38,10 @@ class Config:
     name: str
     values: dict[str, Any]
 
+    def __repr__(self) -> str:
+        agent, env = self.values["agent"]["name"], self.values["env"]["id"]
+        return f"<Config {self.name}: {agent} on {env}, {self.values['total_timesteps']:,} timesteps>"
+
     def dump(self) -> str:
         """YAML that gives this configuration again."""
         head = "# complete and re-runnable: lhy-rl train <this file>\n"
@@ -196,7 +200,8 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
 def add(group: Any, section: str, found: list[Option]) -> None:
     """Options as ``--section.option``."""
     for option in found:
-        group.add_argument(f"--{section}.{option.name}", type=option.hint, default=option.default, help=option.doc)
+        meaning = option.doc or "(its class says nothing of it)"
+        group.add_argument(f"--{section}.{option.name}", type=option.hint, default=option.default, help=meaning)
 
 
 def choice(values: dict[str, Any], section: str, key: str) -> str:
@@ -225,13 +230,15 @@ def environment_schema(env_id: str, given: dict[str, Any]) -> list[Option]:
     constructor, preset = environment_class(env_id)
     found = [replace(option, default=preset.get(option.name, option.default)) for option in options_of(constructor)]
     known = {option.name: option for option in found}
-    if "max_episode_steps" not in known and not env_id.startswith("lhy_rl/"):
-        limit = gymnasium.spec(registered(env_id)).max_episode_steps
-        found.append(Option("max_episode_steps", int | None, limit, "Truncates episodes after so many steps."))
+    if not env_id.startswith("lhy_rl/"):
+        spec = gymnasium.registry.get(registered(env_id))
+        limit = known.get("max_episode_steps") or Option("max_episode_steps", int | None, None, "")
+        default = spec.max_episode_steps if spec is not None else limit.default
+        known[limit.name] = replace(limit, default=default, doc="Truncates episodes after so many steps.")
     if "env_id" in known:
         inner = environment_schema(given.get("env_id") or known["env_id"].default, {})
-        found += [option for option in inner if option.name not in {*known, "max_episode_steps"}]
-    return found
+        known = {option.name: option for option in inner if option.name != "max_episode_steps"} | known
+    return list(known.values())
 
 
 def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:

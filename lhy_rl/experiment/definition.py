@@ -30,6 +30,7 @@ from typing import Any
 
 from lhy_rl.errors import UserError, brief, suggest
 from lhy_rl.experiment import config as configuration
+from lhy_rl.experiment import places
 from lhy_rl.experiment.config import BENCHMARKS, Config
 from lhy_rl.experiment.places import find_configs
 from lhy_rl.experiment.scale import check_expert
@@ -96,8 +97,7 @@ def names() -> list[str]:
 
 def summary(name: str) -> str:
     """The comment at the top of a shipped benchmark."""
-    first = (find_configs() / BENCHMARKS / f"{name}.yaml").read_text("utf-8").split("\n", 1)[0]
-    return first.lstrip("# ") if first.startswith("#") else ""
+    return places.summary(find_configs() / BENCHMARKS / f"{name}.yaml")
 
 
 def find(given: list[str]) -> list[Definition]:

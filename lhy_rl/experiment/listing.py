@@ -30,12 +30,9 @@ def listing(kind: str) -> list[tuple[str, str]]:
 def _configurations() -> list[tuple[str, str]]:
     """Each with the comment at the top of its YAML."""
     from lhy_rl.experiment.config import find, names
+    from lhy_rl.experiment.places import summary
 
-    rows = []
-    for name in names():
-        first = find(name).read_text(encoding="utf-8").split("\n", 1)[0]
-        rows.append((name, first.lstrip("# ") if first.startswith("#") else ""))
-    return rows
+    return [(name, summary(find(name))) for name in names()]
 
 
 def _agents() -> Registry:

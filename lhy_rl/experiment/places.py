@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from pathlib import Path
 
 import lhy_rl
@@ -19,6 +21,17 @@ def find_configs() -> Path:
         if folder.is_dir():
             return folder
     raise UserError(f"no configurations in {package / 'configs'}: reinstall lhy-rl, or give a path to a YAML file")
+
+
+def summary(path: Path) -> str:
+    """What a YAML file says of itself: its first line, where that is a comment, to the end of the sentence."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = [line.lstrip("# ") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
+    if not comment:
+        return ""
+    whole, first = " ".join(comment), len(comment[0])
+    end = re.search(r"[.!?](?=\s)|$", whole[first - 1 :])
+    return whole[: first - 1 + end.end()] if end else whole
 
 
 def find_checkout() -> Path | None:

@@ -156,6 +156,9 @@ class Run:
         self.stopped_by: int | None = None
         self.metrics = MetricsFile(Path("metrics.csv"))
 
+    def __repr__(self) -> str:
+        return f"<Run {self._headline()}>"
+
     # --- what a checkpoint holds ---
 
     def begin(self) -> None:
@@ -248,8 +251,9 @@ class Run:
         """What is trained, how long and where: the first line that a reader sees."""
         values, done = self.config.values, self.agent.num_timesteps
         begun = f", {done:,} of them done" if done else ""
+        place = f", in {self.path}" if self.path else ""
         steps = f"{values['total_timesteps']:,} timesteps{begun}"
-        return f"{values['agent']['name']} on {values['env']['id']}: {steps}, seed {values['seed']}, in {self.path}"
+        return f"{values['agent']['name']} on {values['env']['id']}: {steps}, seed {values['seed']}{place}"
 
     def _how_to_go_on(self, place: RunFolder) -> str:
         newest = self.checkpoints.newest()
