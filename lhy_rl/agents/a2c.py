@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lhy_rl.agents.base import Metrics
-from lhy_rl.agents.batch import Batch, explained_variance, flattened, standardized
+from lhy_rl.agents.batch import Arrays, Batch, explained_variance, standardized
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.on_policy import OnPolicy
-from lhy_rl.functional.policy_gradient import actor_critic_loss, masked_mean, reinforce_loss, value_loss
+from lhy_rl.functional.policy_gradient import masked_mean, reinforce_loss, value_loss
+from lhy_rl.nn.acceleration.manual_gradients import a2c_gradients
 
 
 class A2C(OnPolicy):
@@ -51,34 +53,35 @@ class A2C(OnPolicy):
             **on_policy,
         )
 
+    reuses_steps = False
+
     def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
         return torch.optim.RMSprop([self.parameters.vector], lr=self.learning_rate, alpha=0.99, eps=epsilon)
 
     def improve(self, batch: Batch) -> Metrics:
-        part = batch if self.policy.recurrent else flattened(batch)
-        valid = part.valid
+        said = self.gradient_step(batch) if self.manual is None else self.gradient_step_by_hand(batch.arrays())
+        names = ("policy_loss", "value_loss", "entropy", "grad_norm", "explained_variance")
+        return self.report(names, torch.cat([said, explained_variance(batch)[None]]))
+
+    def gradient_step(self, part: Batch) -> Tensor:
+        """One step down the loss; what there is to log, a tensor."""
+        valid = part.valid if self.policy.recurrent else None
         advantage = standardized(part.advantages, valid) if self.normalize_advantage else part.advantages
-        if self.twins is not None:
-            log_prob, value, entropy = self.twins.evaluate(part.obs, part.actions, part.legal)
-            n = advantage.numel()
-            slopes = -advantage / n, (value - part.returns) * (2 * self.value_coef / n), -self.entropy_coef / n
-            norm = self.parameters.follow(self.optimizer, self.twins.pull(*slopes), self.max_grad_norm)
-        else:
-            new = self.policy.evaluate(part.obs, part.actions, part.state, part.start, entropy=True, legal=part.legal)
-            assert new.value is not None and new.entropy is not None
-            log_prob, value, entropy = new.log_prob, new.value, new.entropy
-            loss = actor_critic_loss(
-                log_prob, advantage, value, part.returns, entropy, self.value_coef, self.entropy_coef, valid
-            )
-            norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
-        with torch.no_grad():
-            said = torch.stack(
-                [
-                    reinforce_loss(log_prob, advantage, valid),
-                    value_loss(value, part.returns, valid),
-                    masked_mean(entropy, valid),
-                    norm,
-                    explained_variance(batch),
-                ]
-            )
-        return self.report(("policy_loss", "value_loss", "entropy", "grad_norm", "explained_variance"), said)
+        new = self.policy.evaluate(part.obs, part.actions, part.state, part.start, entropy=True, legal=part.legal)
+        assert new.value is not None and new.entropy is not None
+        policy_loss = reinforce_loss(new.log_prob, advantage, valid)
+        critic_loss = value_loss(new.value, part.returns, valid)
+        entropy = masked_mean(new.entropy, valid)
+        loss = policy_loss + self.value_coef * critic_loss - self.entropy_coef * entropy
+        norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
+        return torch.stack([policy_loss, critic_loss, entropy, norm]).detach()
+
+    def gradient_step_by_hand(self, part: Arrays) -> Tensor:
+        """As :meth:`gradient_step`, of a small policy without memory."""
+        assert self.manual is not None
+        part = part.standardized() if self.normalize_advantage else part
+        new = self.manual.evaluate(part.obs, part.actions, part.legal)
+        said, grad_log_prob, grad_value = a2c_gradients(*new, part.advantages, part.returns, self.value_coef)
+        self.manual.backward(grad_log_prob, grad_value, -self.entropy_coef / len(part.returns))
+        norm = self.parameters.step(self.optimizer, self.max_grad_norm)
+        return torch.cat([torch.from_numpy(said), norm[None]])

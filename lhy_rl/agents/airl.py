@@ -56,7 +56,7 @@ class AIRL(GAIL):
     def log_prob(self, steps: Steps) -> Tensor | None:
         with torch.no_grad():
             obs = map_tree(lambda x: x[:-1], steps.obs)
-            said = self._evaluate(obs, steps.actions, (), steps.start[:-1], steps.legal)
+            said = self.policy.evaluate(obs, steps.actions, (), steps.start[:-1], legal=steps.legal)
         return said.log_prob[steps.valid]
 
     def expert_log_prob(self, which: np.ndarray) -> Tensor | None:

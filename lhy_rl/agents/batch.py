@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,8 @@ from lhy_rl.trees import map_tree
 @dataclass
 class Batch:
     """Pieces of L steps, N side by side, to learn from: tensors (L, N, ...).
+
+    Without memory the order does not matter: each valid step is a piece of its own, (1, N, ...).
 
     Attributes:
         obs, actions, legal, start: As in :class:`Steps`.
@@ -52,23 +55,32 @@ class Batch:
             **{name: pick(x) for name, x in picked.items()},
         )
 
+    def arrays(self) -> Arrays:
+        """The same memory as arrays: for steps without memory, of vectors, on a CPU."""
+        found: list[Any] = [self.obs, self.actions, self.log_prob, self.advantages, self.returns, self.legal]
+        return Arrays._make(None if x is None else x[0].numpy() for x in found)
 
-def flattened(batch: Batch) -> Batch:
-    """Every valid step a piece of its own, (1, N): for a policy without memory the order does not matter."""
-    rows = batch.valid.flatten()
-    everything = bool(rows.all())
 
-    def flat(x: Tensor) -> Tensor:
-        x = x.flatten(0, 1)
-        return (x if everything else x[rows])[None]
+class Arrays(NamedTuple):
+    """N steps without memory for a gradient by hand, (N, ...) numpy arrays; names as in :class:`Batch`."""
 
-    whole = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name not in ("obs", "legal", "state")}
-    return Batch(
-        obs=map_tree(flat, batch.obs),
-        legal=None if batch.legal is None else flat(batch.legal),
-        state=(),
-        **{name: flat(x) for name, x in whole.items()},
-    )
+    obs: np.ndarray
+    actions: np.ndarray
+    log_prob: np.ndarray
+    advantages: np.ndarray
+    returns: np.ndarray
+    legal: np.ndarray | None
+
+    def part(self, rows: np.ndarray) -> Arrays:
+        """Some of the N steps."""
+        return Arrays._make(None if x is None else x[rows] for x in self)
+
+    def standardized(self) -> Arrays:
+        """With advantages of mean 0 and standard deviation 1."""
+        if len(self.advantages) == 1:
+            return self
+        centred = self.advantages - self.advantages.mean()
+        return self._replace(advantages=centred / (self.advantages.std(ddof=1) + np.float32(1e-8)))
 
 
 def standardized(advantage: Tensor, valid: Tensor | None) -> Tensor:

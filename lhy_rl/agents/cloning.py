@@ -19,11 +19,11 @@ from lhy_rl.agents.checks import diverged
 from lhy_rl.agents.examples import Examples, packed
 from lhy_rl.functional.categorical import categorical_backward, categorical_forward
 from lhy_rl.functional.imitation import cut_residual, gaussian_nll, likeliest_log_std
+from lhy_rl.nn.acceleration.manual_gradients import ManualNetwork
 from lhy_rl.nn.flat import FlatParameters
 from lhy_rl.nn.heads import CategoricalHead, GaussianHead
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic, mask_of
-from lhy_rl.nn.solo import Solo
 from lhy_rl.trees import map_tree
 
 ROWS = 1024  # steps judged at a time
@@ -75,11 +75,8 @@ class Cloning:
         self.parameters = FlatParameters(policy)
         self.optimizer = torch.optim.AdamW([self.parameters.vector], weight_decay=weight_decay, fused=True)
         self.gaussian = policy.actor if isinstance(policy.actor, GaussianHead) else None
-        self.solo = Solo.of(policy)
-        if self.solo is not None:
-            places = {id(p): k for k, p in enumerate(self.solo.parameters)}
-            self.places = [places.get(id(p)) for p in self.parameters.parameters]
-            self.untouched = [torch.zeros_like(p) for p in self.parameters.parameters]
+        by_hand = type(policy.actor) in (CategoricalHead, GaussianHead)
+        self.manual = ManualNetwork.of(policy.trunk, policy.actor.output, self.parameters) if by_hand else None
         self.order = torch.empty(0, dtype=torch.int64)  # of this pass's remaining steps or, with a memory, episodes
         self.num_steps = 0
 
@@ -141,12 +138,12 @@ class Cloning:
 
     def _gradient_step(self, rows: Tensor) -> tuple[Tensor, int]:
         """One step down the loss of these steps; (gradient's norm, what there is to log) and how many are labelled."""
-        if self.solo is not None:
-            actions = self.material.examples.actions[rows]
-            said, slope = self._slope(self.solo.outputs(self.material.obs.index_select(0, rows)), actions)
-            found = self.solo.pull(slope)
-            grads = [zero if k is None else found[k] for k, zero in zip(self.places, self.untouched, strict=True)]
-            norm = self.parameters.follow(self.optimizer, grads, self.max_grad_norm)
+        if self.manual is not None:
+            outputs = self.manual.forward(self.material.obs.index_select(0, rows).numpy())
+            said, grad = self._slope(torch.from_numpy(outputs), self.material.examples.actions[rows])
+            self.parameters.grad.zero_()
+            self.manual.backward(grad.numpy())
+            norm = self.parameters.step(self.optimizer, self.max_grad_norm)
             return torch.cat([norm[None], said]), len(rows)
         loss, said, n = self._loss(rows)
         norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)

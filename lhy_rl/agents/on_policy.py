@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.base import Agent, Metrics
-from lhy_rl.agents.batch import Batch
+from lhy_rl.agents.batch import Arrays, Batch
 from lhy_rl.agents.checks import diverged
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.normalize import Normalizer
@@ -27,10 +27,9 @@ from lhy_rl.agents.options import check, positive
 from lhy_rl.agents.steps import Collector, Steps
 from lhy_rl.errors import UserError, suggest
 from lhy_rl.functional.returns import generalized_advantages
+from lhy_rl.nn.acceleration.manual_gradients import ManualActorCritic
 from lhy_rl.nn.flat import FlatParameters
-from lhy_rl.nn.policy import Evaluation
 from lhy_rl.nn.sequence import CoreChoice, State
-from lhy_rl.nn.twins import Twins
 from lhy_rl.trees import map_tree
 
 SCHEDULES = ("constant", "linear")
@@ -118,10 +117,11 @@ class OnPolicy(Agent):
         )
         self.collector = self.make_collector()
         self.parameters = FlatParameters(self.policy)
-        self.twins = Twins.of(self.policy)
+        self.manual = ManualActorCritic.of(self.policy, self.parameters)
         self.optimizer = self.make_optimizer(adam_epsilon)
 
     listens_to_steps = True
+    reuses_steps = True  # whether the loss compares with the log-probabilities of when the actions were taken
     judges = False  # whether :meth:`judge` needs the observations as they came, and every episode's last one
 
     # ------------------------------------------------------------------ what an algorithm gives
@@ -135,14 +135,16 @@ class OnPolicy(Agent):
 
     # ------------------------------------------------------------------ collect
     def update(self) -> Metrics:
-        self.policy.eval()
+        if self.manual is None:  # else it has no parts that differ
+            self.policy.eval()
         steps = self.collector.collect(self.n_steps, self.on_step)
         judged = self.judge(steps)
         batch = self.appraise(steps)
         if self.learning_rate_schedule == "linear":
             for group in self.optimizer.param_groups:
                 group["lr"] = self.learning_rate * self.remaining
-        self.policy.train()
+        if self.manual is None:
+            self.policy.train()
         metrics = {**self.improve(batch), **judged}
         if recent := self.collector.recent:
             metrics["rollout/ep_rew_mean"] = sum(r for r, _ in recent) / len(recent)
@@ -167,10 +169,40 @@ class OnPolicy(Agent):
     @torch.no_grad()
     def appraise(self, steps: Steps) -> Batch:
         """Log-probabilities, values and advantages of what was played, cut into pieces."""
-        played = len(steps.rewards)
-        length = self.bptt_steps if self.policy.recurrent and played % self.bptt_steps == 0 else played
+        played, recurrent = len(steps.rewards), self.policy.recurrent
+        length = self.bptt_steps if recurrent and played % self.bptt_steps == 0 else played
+        log_prob, values, memories = self._read(steps, length) if self.manual is None else self._read_by_hand(steps)
+        next_values, values = values[1:].clone(), values[:-1]
+        self._bootstrap_cut(steps, next_values)
+        advantages = generalized_advantages(
+            steps.rewards, values, next_values, steps.terminated, steps.truncated, self.gamma, self.gae_lambda
+        )
+        everything = recurrent or bool(steps.valid.all())
+
+        def cut(x: Tensor) -> Tensor:
+            """(T, B, ...) to pieces (L, T / L * B, ...), without memory to valid steps (1, N, ...)."""
+            if not recurrent:
+                return (x.flatten(0, 1) if everything else x[steps.valid])[None]
+            pieces = x.reshape(played // length, length, *x.shape[1:])
+            return pieces.transpose(0, 1).flatten(1, 2)
+
+        return Batch(
+            map_tree(lambda x: cut(x[:-1]), steps.obs),
+            cut(steps.actions),
+            cut(steps.start[:-1]),
+            cut(log_prob),
+            cut(values),
+            cut(advantages),
+            cut(advantages + values),
+            cut(steps.valid),
+            None if steps.legal is None else cut(steps.legal),
+            memories,
+        )
+
+    def _read(self, steps: Steps, length: int) -> tuple[Tensor, Tensor, State]:
+        """Log-probabilities (T, B), values (T + 1, B) and the memory before each piece of that length."""
         state, said, memories = steps.state, [], []
-        obs = map_tree(lambda x: x[:-1], steps.obs)
+        played, obs = len(steps.rewards), steps.obs
         # Features known from acting stand in for the actor's reading. That yields the actor's memory, too, which is
         # wanted where later pieces begin, and by a critic that shares it.
         known = steps.features if length == played and self.policy.critic_trunk is not None else None
@@ -180,50 +212,29 @@ class OnPolicy(Agent):
             part = map_tree(lambda x, rows=rows: x[rows], obs)
             legal = None if steps.legal is None else steps.legal[rows]
             memories.append(state)
-            said.append(self._evaluate(part, steps.actions[rows], state, steps.start[rows], legal, known))
+            start = steps.start[rows]
+            said.append(self.policy.evaluate(part, steps.actions[rows], state, start, legal=legal, features=known))
             state = said[-1].state
-        values = torch.cat([s.value for s in said if s.value is not None])
-        last, _ = self.policy.value(map_tree(lambda x: x[-1:], steps.obs), state, steps.start[-1:])
-        next_values = torch.cat([values[1:], last])
-        self._bootstrap_cut(steps, next_values)
+        last, _ = self.policy.value(map_tree(lambda x: x[-1:], obs), state, steps.start[-1:])
         actor, _ = self.policy.split_state(self.collector.state)
         _, critic = self.policy.split_state(state)
         self.collector.state = (*actor, *critic)  # acting carries the actor's memory on, and this the critic's
+        values = torch.cat([*(s.value for s in said if s.value is not None), last])
+        return torch.cat([s.log_prob for s in said]), values, tuple(map(torch.cat, zip(*memories, strict=True)))
 
-        advantages = generalized_advantages(
-            steps.rewards, values, next_values, steps.terminated, steps.truncated, self.gamma, self.gae_lambda
-        )
-
-        def cut(x: Tensor) -> Tensor:
-            """(T, B, ...) to pieces (L, T / L * B, ...)."""
-            pieces = x.reshape(played // length, length, *x.shape[1:])
-            return pieces.transpose(0, 1).flatten(1, 2)
-
-        return Batch(
-            map_tree(cut, obs),
-            cut(steps.actions),
-            cut(steps.start[:-1]),
-            cut(torch.cat([s.log_prob for s in said])),
-            cut(values),
-            cut(advantages),
-            cut(advantages + values),
-            cut(steps.valid),
-            None if steps.legal is None else cut(steps.legal),
-            tuple(torch.cat(tensors) for tensors in zip(*memories, strict=True)),
-        )
-
-    def _evaluate(
-        self,
-        obs: Any,
-        actions: Tensor,
-        state: State,
-        start: Tensor,
-        legal: Tensor | None,
-        features: Tensor | None = None,
-    ) -> Evaluation:
-        if self.twins is not None:
-            return Evaluation(*self.twins.evaluate(obs, actions, legal))
-        return self.policy.evaluate(obs, actions, state, start, legal=legal, features=features)
+    def _read_by_hand(self, steps: Steps) -> tuple[Tensor, Tensor, State]:
+        """As :meth:`_read`, of a small policy without memory."""
+        assert self.manual is not None
+        shape, obs = steps.rewards.shape, steps.obs.flatten(0, 1).numpy()
+        values = np.concatenate([self.manual.value(obs[i : i + ROWS]) for i in range(0, len(obs), ROWS)])
+        log_prob = steps.rewards  # not asked for
+        if self.reuses_steps:
+            actions, n = steps.actions.flatten(0, 1).numpy(), shape.numel()
+            legal = None if steps.legal is None else steps.legal.flatten(0, 1).numpy()
+            parts = [slice(i, min(i + ROWS, n)) for i in range(0, n, ROWS)]
+            found = [self.manual.log_prob(obs[p], actions[p], None if legal is None else legal[p]) for p in parts]
+            log_prob = torch.from_numpy(np.concatenate(found)).view(shape)
+        return log_prob, torch.from_numpy(values).view(-1, shape[1]), ()
 
     def _bootstrap_cut(self, steps: Steps, next_values: Tensor) -> None:
         """Enter the values of last observations that stand nowhere in the rows.
@@ -267,8 +278,13 @@ class OnPolicy(Agent):
         """A pass over a batch in random order, ``steps`` steps at a time."""
         length, pieces = batch.valid.shape
         order = torch.randperm(pieces, generator=self.generator).to(self.device)
-        for columns in torch.split(order, max(1, steps // length)):
-            yield batch.part(columns)
+        yield from (batch.part(columns) for columns in torch.split(order, max(1, steps // length)))
+
+    def minibatches_of_arrays(self, batch: Batch, steps: int) -> Iterator[Arrays]:
+        """As :meth:`minibatches`, in the same order, for a gradient by hand."""
+        arrays = batch.arrays()
+        order = torch.randperm(len(arrays.returns), generator=self.generator)
+        yield from (arrays.part(rows.numpy()) for rows in torch.split(order, steps))
 
     def on_step(self) -> bool:
         """After every step of the environments: whether to go on."""

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.base import Metrics
-from lhy_rl.agents.batch import Batch, explained_variance, flattened, standardized
+from lhy_rl.agents.batch import Arrays, Batch, explained_variance, standardized
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.on_policy import SCHEDULES, OnPolicy
 from lhy_rl.agents.options import check, positive
 from lhy_rl.errors import suggest
-from lhy_rl.functional.policy_gradient import proximal_loss, proximal_slopes
+from lhy_rl.functional.policy_gradient import proximal_loss
+from lhy_rl.nn.acceleration.manual_gradients import ppo_gradients
 
 
 class PPO(OnPolicy):
@@ -64,13 +65,15 @@ class PPO(OnPolicy):
         return torch.optim.Adam([self.parameters.vector], lr=self.learning_rate, eps=epsilon, fused=True)
 
     def improve(self, batch: Batch) -> Metrics:
-        whole = batch if self.policy.recurrent else flattened(batch)
         clip_range = self.clip_range * (self.remaining if self.clip_range_schedule == "linear" else 1.0)
         said: list[Tensor] = []
         for _ in range(self.n_epochs):
             first = len(said)
-            for part in self.minibatches(whole, self.batch_size):
-                said.append(self.gradient_step(part, clip_range))
+            if self.manual is None:
+                said += [self.gradient_step(part, clip_range) for part in self.minibatches(batch, self.batch_size)]
+            else:
+                parts = self.minibatches_of_arrays(batch, self.batch_size)
+                said += [self.gradient_step_by_hand(part, clip_range) for part in parts]
             if self.target_kl is not None:
                 approximate_kl = float(torch.stack(said[first:])[:, 3].mean())
                 if approximate_kl > 1.5 * self.target_kl:
@@ -87,18 +90,22 @@ class PPO(OnPolicy):
         advantage = part.advantages
         if self.normalize_advantage and advantage.numel() > 1:
             advantage = standardized(advantage, valid)
+        new = self.policy.evaluate(part.obs, part.actions, part.state, part.start, entropy=True, legal=part.legal)
+        assert new.value is not None and new.entropy is not None
         old = part.log_prob, advantage, part.returns
-        if self.twins is not None:
-            said, pulled, pushed = proximal_slopes(
-                *self.twins.evaluate(part.obs, part.actions, part.legal), *old, clip_range, self.value_coef
-            )
-            grads = self.twins.pull(pulled, pushed, -self.entropy_coef / advantage.numel())
-            norm = self.parameters.follow(self.optimizer, grads, self.max_grad_norm)
-        else:
-            new = self.policy.evaluate(part.obs, part.actions, part.state, part.start, entropy=True, legal=part.legal)
-            assert new.value is not None and new.entropy is not None
-            loss, said = proximal_loss(
-                new.log_prob, new.value, new.entropy, *old, clip_range, self.value_coef, self.entropy_coef, valid
-            )
-            norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
+        loss, said = proximal_loss(
+            new.log_prob, new.value, new.entropy, *old, clip_range, self.value_coef, self.entropy_coef, valid
+        )
+        norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
         return torch.cat([said, norm[None]])
+
+    def gradient_step_by_hand(self, part: Arrays, clip_range: float) -> Tensor:
+        """As :meth:`gradient_step`, of a small policy without memory."""
+        assert self.manual is not None
+        part = part.standardized() if self.normalize_advantage else part
+        new = self.manual.evaluate(part.obs, part.actions, part.legal)
+        old = part.log_prob, part.advantages, part.returns
+        said, grad_log_prob, grad_value = ppo_gradients(*new, *old, clip_range, self.value_coef)
+        self.manual.backward(grad_log_prob, grad_value, -self.entropy_coef / len(part.returns))
+        norm = self.parameters.step(self.optimizer, self.max_grad_norm)
+        return torch.cat([torch.from_numpy(said), norm[None]])

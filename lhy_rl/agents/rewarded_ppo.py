@@ -54,6 +54,8 @@ class RewardedPPO(PPO):
         self._count_absent(steps)
         batch = super().appraise(steps)
         self.log_prob = batch.log_prob
+        if not self.policy.recurrent:  # the batch has the valid steps side by side
+            self.log_prob = torch.zeros_like(steps.rewards).masked_scatter(steps.valid, batch.log_prob[0])
         return batch
 
     def _count_absent(self, steps: Steps) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +14,7 @@ class FlatParameters:
 
     Attributes:
         vector: (P,) a parameter with all values, for the optimizer.
+        grad: (P,) its gradient.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -24,15 +23,23 @@ class FlatParameters:
         sizes = [p.numel() for p in self.parameters]
         for parameter, values in zip(self.parameters, torch.split(self.vector.data, sizes), strict=True):
             parameter.data = values.view_as(parameter)
+        self.grad = torch.zeros_like(self.vector.data)
+        grads = torch.split(self.grad, sizes)
+        self.grads = [grad.view_as(parameter) for grad, parameter in zip(grads, self.parameters, strict=True)]
+
+    def grad_of(self, parameter: Tensor) -> Tensor:
+        """This parameter's part of :attr:`grad`, for those who write it down themselves before :meth:`step`."""
+        return next(grad for grad, own in zip(self.grads, self.parameters, strict=True) if own is parameter)
 
     def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, max_grad_norm: float) -> Tensor:
         """One step down the loss; the gradient's norm before it was shortened."""
-        return self.follow(optimizer, torch.autograd.grad(loss, self.parameters, materialize_grads=True), max_grad_norm)
+        found = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+        torch.cat([grad.flatten() for grad in found], out=self.grad)
+        return self.step(optimizer, max_grad_norm)
 
-    def follow(self, optimizer: torch.optim.Optimizer, grads: Sequence[Tensor], max_grad_norm: float) -> Tensor:
-        """One step against the gradients of the parameters, in their order; the norm as of :meth:`descend`."""
-        grad = torch.cat([g.flatten() for g in grads])
-        norm = torch.linalg.vector_norm(grad)
-        self.vector.grad = grad.mul_((max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
+    def step(self, optimizer: torch.optim.Optimizer, max_grad_norm: float) -> Tensor:
+        """One step against :attr:`grad`; its norm before it was shortened."""
+        norm = torch.linalg.vector_norm(self.grad)
+        self.vector.grad = self.grad.mul_((max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
         optimizer.step()
         return norm  # type: ignore[no-any-return]

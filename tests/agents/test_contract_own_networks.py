@@ -40,13 +40,15 @@ def test_a_class_and_its_place_are_the_same_network(core):
 def test_a_subclass_of_ours_is_not_taken_for_ours():
     agent = PPO("CartPole-v1", encoder=Zeroed, orthogonal=False, **SMALL).learn(64)
     a, b = (agent.policy.trunk.encoder(torch.randn(3, 4)) for _ in range(2))
-    assert torch.equal(a, b) and agent.twins is None
+    assert torch.equal(a, b) and agent.manual is None
     space = agent.env.single_observation_space, agent.env.single_action_space
+    from lhy_rl.nn.acceleration.manual_gradients import ManualNetwork
     from lhy_rl.nn.fast_actor import fast_actor
-    from lhy_rl.nn.solo import Solo
+    from lhy_rl.nn.flat import FlatParameters
 
     policy = ActorCritic(*space, encoder=Zeroed, core=None)
-    assert fast_actor(policy) is None and Solo.of(policy) is None
+    assert fast_actor(policy) is None
+    assert ManualNetwork.of(policy.trunk, policy.actor.output, FlatParameters(policy)) is None
 
 
 def test_a_file_imports_nothing_but_the_class_that_is_passed(tmp_path, monkeypatch):
@@ -124,8 +126,8 @@ def test_equal_widths_are_the_same_network_as_embedding_size_and_encoder_layers(
 
 def test_different_widths_learn_by_hand_as_with_a_graph():
     fast, slow = (PPO("CartPole-v1", hidden_sizes=[8, 3], **SMALL) for _ in range(2))
-    assert fast.twins is not None
-    slow.twins = None
+    assert fast.manual is not None
+    slow.manual = None
     fast.learn(32), slow.learn(32)
     torch.testing.assert_close(weights(fast), weights(slow), atol=1e-5, rtol=1e-4)
     assert layers(BC("CartPole-v1", hidden_sizes=[8, 3]).policy) == [8, 3]

@@ -8,7 +8,6 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from lhy_rl.agents import A2C, PPO
-from lhy_rl.agents.batch import flattened
 from lhy_rl.functional.policy_gradient import reinforce_loss
 from tests.agents.small_envs import Always, Parrot
 
@@ -41,25 +40,26 @@ def test_the_advantages_do_not_depend_on_how_the_environment_resets():
         agent = PPO(vector(Always, 1, mode), **{**SMALL, "n_steps": 22}, seed=3)
         batches.append(agent.appraise(agent.collector.collect(22)))
     same, following = batches
-    assert same.valid.all() and following.valid.sum() == 20
-    np.testing.assert_allclose(same.advantages[:10, 0], following.advantages[:10, 0], atol=1e-5)
-    np.testing.assert_allclose(same.advantages[10:20, 0], following.advantages[11:21, 0], atol=1e-5)
-    assert not following.valid[10, 0] and following.start[11, 0]
+    assert same.advantages.shape == (1, 22) and following.advantages.shape == (1, 20)
+    np.testing.assert_allclose(same.advantages[0, :20], following.advantages[0], atol=1e-5)
+    np.testing.assert_array_equal(following.start[0].nonzero()[:, 0], [0, 10])
 
 
 @pytest.mark.parametrize("core", [None, "lstm"])
 def test_the_first_step_is_the_vanilla_policy_gradient(core):
     agent = PPO(vector(Parrot), **SMALL, core=core, normalize_advantage=False, value_coef=0.0, seed=0)
     batch = agent.appraise(agent.collector.collect(16))
-    whole = batch if core else flattened(batch)
     agent.policy.train()
-    new = agent.policy.evaluate(whole.obs, whole.actions, whole.state, whole.start, entropy=True)
-    torch.testing.assert_close((new.log_prob - whole.log_prob).exp(), torch.ones_like(new.log_prob), atol=1e-4, rtol=0)
+    new = agent.policy.evaluate(batch.obs, batch.actions, batch.state, batch.start, entropy=True)
+    torch.testing.assert_close((new.log_prob - batch.log_prob).exp(), torch.ones_like(new.log_prob), atol=1e-4, rtol=0)
     expected = torch.autograd.grad(
-        reinforce_loss(new.log_prob, whole.advantages), agent.parameters.parameters, materialize_grads=True
+        reinforce_loss(new.log_prob, batch.advantages), agent.parameters.parameters, materialize_grads=True
     )
     agent.max_grad_norm = float("inf")
-    agent.gradient_step(whole, 0.2)
+    if agent.manual is None:
+        agent.gradient_step(batch, 0.2)
+    else:
+        agent.gradient_step_by_hand(batch.arrays(), 0.2)
     torch.testing.assert_close(
         agent.parameters.vector.grad, torch.cat([g.flatten() for g in expected]), atol=1e-6, rtol=1e-3
     )
@@ -108,9 +108,9 @@ def test_same_seed_same_weights(kind, core):
 def test_the_gradient_by_hand_learns_what_autograd_learns(kind, action):
     def learned(by_hand):
         agent = kind(vector(lambda: Parrot("box", action)), **SMALL, entropy_coef=0.01, seed=0)
-        assert agent.twins is not None
+        assert agent.manual is not None
         if not by_hand:
-            agent.twins = None
+            agent.manual = None
         return agent.learn(64 * 3).parameters.vector
 
     torch.testing.assert_close(learned(True), learned(False), atol=1e-4, rtol=1e-3)

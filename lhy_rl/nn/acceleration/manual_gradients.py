@@ -1,0 +1,220 @@
+"""The gradients of small networks by hand, in numpy.
+
+A gradient step of a network of a few dozen units is some eighty operations of a few microseconds each. Recording them
+in a graph costs as much again, and each costs twice as much in torch as in numpy, whose tanh is faster, too. Here are
+the operations without the graph; each class gives the numbers of the network that it stands for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from lhy_rl.nn.flat import FlatParameters
+from lhy_rl.nn.heads import LOG_SQRT_2PI, CategoricalHead, GaussianHead
+from lhy_rl.nn.mlp import MLPEncoder
+from lhy_rl.nn.policy import ActorCritic, Trunk
+
+Array = np.ndarray
+
+
+class ManualNetwork:
+    """A trunk of tanh layers and a linear layer behind it.
+
+    Args:
+        trunk: See :meth:`of`.
+        output: The last layer.
+        parameters: Those of the network that both belong to; gradients go there.
+    """
+
+    def __init__(self, trunk: Trunk, output: nn.Linear, parameters: FlatParameters) -> None:
+        assert isinstance(trunk.encoder, MLPEncoder)
+        layers = [*(layer for layer in trunk.encoder.layers if isinstance(layer, nn.Linear)), output]
+        self.scale = np.float32(trunk.encoder.scale)
+        self.weights = [layer.weight.detach().numpy() for layer in layers]  # (O, I); the memory is torch's
+        self.biases = [layer.bias.detach().numpy() for layer in layers]
+        self.grad_weights = [parameters.grad_of(layer.weight).numpy() for layer in layers]
+        self.grad_biases = [parameters.grad_of(layer.bias).numpy() for layer in layers]
+        self.inputs: list[Array] = []
+
+    @classmethod
+    def of(cls, trunk: Trunk, output: nn.Linear, parameters: FlatParameters) -> ManualNetwork | None:
+        """None where the trunk is another: on a GPU, of images or tokens, with a backbone or other layers."""
+        encoder = trunk.encoder
+        known = type(encoder) is MLPEncoder and encoder.layers.fused  # a subclass may read otherwise
+        fits = known and trunk.core is None and not trunk.dropout.p
+        where = {(p.device.type, p.dtype) for p in (*trunk.parameters(), output.weight)}
+        return cls(trunk, output, parameters) if fits and where == {("cpu", torch.float32)} else None
+
+    def forward(self, obs: Array) -> Array:
+        """(N, ...) observations to (N, O); what each layer reads is kept."""
+        x = obs.reshape(len(obs), -1).astype(np.float32, copy=False)
+        if self.scale != 1:
+            x = x * self.scale
+        self.inputs = [x]
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            x = x @ weight.T
+            x += bias
+            np.tanh(x, out=x)
+            self.inputs.append(x)
+        y: Array = x @ self.weights[-1].T
+        y += self.biases[-1]
+        return y
+
+    def backward(self, grad: Array) -> None:
+        """Write the parameters' gradients, given the outputs' (N, O); what :meth:`forward` kept is used up."""
+        for k in reversed(range(len(self.weights))):
+            y = self.inputs[k]
+            np.matmul(grad.T, y, out=self.grad_weights[k])
+            np.add.reduce(grad, 0, out=self.grad_biases[k])
+            if k:
+                grad = grad @ self.weights[k]
+                np.multiply(y, y, out=y)
+                np.subtract(1.0, y, out=y)
+                grad *= y  # d tanh z / dz = 1 - y^2
+
+
+class CategoricalOutput:
+    """Log-probability and entropy of one softmax, from a network's numbers."""
+
+    def __init__(self, head: CategoricalHead) -> None:
+        self.start = head.start
+
+    def evaluate(self, outputs: Array, actions: Array, action_mask: Array | None) -> tuple[Array, Array]:
+        """(N, A) numbers and (N,) actions to log-probabilities and entropies, (N,)."""
+        logits = outputs.T.copy()  # (A, N): numpy sums over the first axis much faster than over a short last one
+        if action_mask is not None:
+            logits[~action_mask.T] = -np.inf
+        logits -= logits.max(0)
+        self.p = np.exp(logits)
+        total = self.p.sum(0)
+        self.p /= total
+        logits -= np.log(total)
+        np.maximum(logits, np.finfo(logits.dtype).min, out=logits)  # 0 log 0 = 0
+        self.chosen = actions - self.start, np.arange(len(actions))
+        log_prob = logits[self.chosen]
+        self.weighted = np.multiply(self.p, logits, out=logits)
+        self.entropy = -self.weighted.sum(0)
+        return log_prob, self.entropy
+
+    def backward(self, grad_log_prob: Array, grad_entropy: float) -> Array:
+        """d log p(a) / d logits = onehot(a) - p,   d H / d logits = -p (log p + H): (N, A)."""
+        grad: Array = self.p * -(grad_log_prob + grad_entropy * self.entropy if grad_entropy else grad_log_prob)
+        grad[self.chosen] += grad_log_prob
+        if grad_entropy:
+            grad -= grad_entropy * self.weighted
+        return grad.T
+
+
+class GaussianOutput:
+    """Log-probability and entropy of a normal distribution, from a network's numbers and the head's deviation."""
+
+    def __init__(self, head: GaussianHead, parameters: FlatParameters) -> None:
+        self.log_std = head.log_std.detach().numpy()
+        self.grad_log_std = parameters.grad_of(head.log_std).numpy()
+
+    def evaluate(self, outputs: Array, actions: Array, action_mask: Array | None) -> tuple[Array, Array]:
+        """(N, A) means and (N, ...) actions to log-probabilities and entropies, (N,)."""
+        self.precision = np.exp(-self.log_std)
+        self.z = (actions.reshape(outputs.shape) - outputs) * self.precision
+        log_prob = -(0.5 * self.z * self.z + self.log_std + np.float32(LOG_SQRT_2PI)).sum(1)
+        entropy = (self.log_std + np.float32(LOG_SQRT_2PI + 0.5)).sum()
+        return log_prob, np.broadcast_to(entropy, log_prob.shape)
+
+    def backward(self, grad_log_prob: Array, grad_entropy: float) -> Array:
+        """The means' gradient, (N, A); that of the deviation's logarithm is written down."""
+        grad: Array = grad_log_prob[:, None] * self.z
+        self.grad_log_std[:] = (grad * self.z).sum(0) - grad_log_prob.sum() + grad_entropy * len(grad)
+        grad *= self.precision
+        return grad
+
+
+class ManualActorCritic:
+    """A small policy without memory whose actor and critic are apart.
+
+    Args:
+        actor, critic: Of the policy.
+        output: What makes distributions of the actor's numbers.
+    """
+
+    def __init__(self, actor: ManualNetwork, critic: ManualNetwork, output: CategoricalOutput | GaussianOutput) -> None:
+        self.actor, self.critic, self.output = actor, critic, output
+
+    @classmethod
+    def of(cls, policy: ActorCritic, parameters: FlatParameters) -> ManualActorCritic | None:
+        """None where the policy is another, also by its head."""
+        if policy.critic_trunk is None or policy.critic is None:
+            return None
+        actor = ManualNetwork.of(policy.trunk, policy.actor.output, parameters)
+        critic = ManualNetwork.of(policy.critic_trunk, policy.critic, parameters)
+        output: CategoricalOutput | GaussianOutput
+        if type(policy.actor) is CategoricalHead:
+            output = CategoricalOutput(policy.actor)
+        elif type(policy.actor) is GaussianHead:
+            output = GaussianOutput(policy.actor, parameters)
+        else:
+            return None
+        return None if actor is None or critic is None else cls(actor, critic, output)
+
+    def log_prob(self, obs: Array, actions: Array, action_mask: Array | None) -> Array:
+        """(N,) of N steps."""
+        return self.output.evaluate(self.actor.forward(obs), actions, action_mask)[0]
+
+    def value(self, obs: Array) -> Array:
+        """(N,) of N observations."""
+        return self.critic.forward(obs)[:, 0]
+
+    def evaluate(self, obs: Array, actions: Array, action_mask: Array | None) -> tuple[Array, Array, Array]:
+        """Of N steps: log-probabilities, values and entropies, (N,); then :meth:`backward`."""
+        log_prob, entropy = self.output.evaluate(self.actor.forward(obs), actions, action_mask)
+        return log_prob, self.value(obs), entropy
+
+    def backward(self, grad_log_prob: Array, grad_value: Array, grad_entropy: float) -> None:
+        """Write the parameters' gradients at what was just evaluated.
+
+        Args:
+            grad_log_prob, grad_value: (N,) the loss's gradients in each log-probability and value.
+            grad_entropy: The loss's gradient in each entropy.
+        """
+        self.actor.backward(self.output.backward(grad_log_prob, grad_entropy))
+        self.critic.backward(grad_value[:, None])
+
+
+def ppo_gradients(
+    log_prob: Array,
+    values: Array,
+    entropy: Array,
+    old_log_prob: Array,
+    advantage: Array,
+    returns: Array,
+    clip_range: float,
+    value_coef: float,
+) -> tuple[Array, Array, Array]:
+    """What :func:`lhy_rl.functional.policy_gradient.proximal_loss` says of N steps, and its gradients.
+
+    Returns:
+        (5,) the statistics; (N,) the loss's gradients in ``log_prob`` and in ``values``.
+    """
+    n = len(log_prob)
+    log_ratio = log_prob - old_log_prob
+    ratio, error = np.exp(log_ratio), values - returns
+    inside = np.minimum(np.maximum(ratio, 1 - clip_range), 1 + clip_range)
+    gain, held = ratio * advantage, inside * advantage
+    clipped = ratio != inside
+    sums = -np.minimum(gain, held).sum(), error @ error, entropy.sum(), (ratio - log_ratio).sum() - n, clipped.sum()
+    grad_log_prob = np.where(gain <= held, gain, np.float32(0)) * np.float32(-1 / n)  # 0 where the clipped one is less
+    return np.array(sums, np.float32) / n, grad_log_prob, error * np.float32(2 * value_coef / n)
+
+
+def a2c_gradients(
+    log_prob: Array, values: Array, entropy: Array, advantage: Array, returns: Array, value_coef: float
+) -> tuple[Array, Array, Array]:
+    """What :func:`lhy_rl.functional.policy_gradient.actor_critic_loss` says of N steps, and its gradients.
+
+    Returns:
+        (3,) the actor's loss, the critic's, the entropy; (N,) the loss's gradients in ``log_prob`` and in ``values``.
+    """
+    n, error = len(log_prob), values - returns
+    stats = np.array((-(log_prob @ advantage), error @ error, entropy.sum()), np.float32) / n
+    return stats, advantage * np.float32(-1 / n), error * np.float32(2 * value_coef / n)
