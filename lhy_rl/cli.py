@@ -425,11 +425,18 @@ def split_env(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
 
 def command_report(arguments: list[str]) -> int:
     place = run_parser("report", "lhy-rl report runs/seqgan-chat", checkpoint=False).parse_args(arguments).run
+    from lhy_rl.experiment import pictures
     from lhy_rl.experiment.folder import RunFolder
     from lhy_rl.experiment.report import write_report
 
     folder = RunFolder(place)
-    print(write_report(folder, folder.result() or loaded(place).result()))
+    result = folder.result()
+    if result is None or not result["samples"]:  # else it is text, which is not filmed
+        run = loaded(place)
+        for line in pictures.draw(run, folder.path / "plots"):
+            run.note(line)
+        result = result or run.result()
+    print(write_report(folder, result))
     return 0
 
 

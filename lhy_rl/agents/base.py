@@ -153,6 +153,11 @@ class Agent(ABC):
         return "training"
 
     @property
+    def timestep(self) -> str:
+        """What ``num_timesteps`` counts, for the axis of a curve."""
+        return "environment steps"
+
+    @property
     def phase_progress(self) -> tuple[int, int]:
         """Done and total of the phase."""
         return self.num_timesteps, self.total_timesteps

@@ -92,6 +92,10 @@ class BC(Imitator):
             self.waited += 1
 
     @property
+    def timestep(self) -> str:
+        return "demonstrated steps learned from"
+
+    @property
     def unfinished(self) -> bool:
         return super().unfinished and (self.patience is None or self.waited < self.patience)
 

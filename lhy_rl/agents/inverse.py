@@ -134,6 +134,10 @@ class InverseAgent(Agent):
         return result
 
     @property
+    def timestep(self) -> str:
+        return "environment steps" if self.tables is None else "plans"
+
+    @property
     def state_rewards(self) -> np.ndarray:
         """(S,) the learned rewards of a task with tables."""
         with torch.no_grad():

@@ -59,6 +59,10 @@ class MLE(Agent):
             half_life=scheduled_sampling_half_life,
         )
 
+    @property
+    def timestep(self) -> str:
+        return "tokens learned from"
+
     def update(self) -> Metrics:
         metrics, tokens = self.likelihood.update(self.gradient_steps)
         self.num_timesteps += tokens

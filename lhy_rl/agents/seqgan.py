@@ -168,6 +168,10 @@ class SeqGAN(Reinforce):
         return self.train_discriminator(min(20, self.discriminator_pretrain_steps - self.adversary.num_steps))
 
     @property
+    def timestep(self) -> str:
+        return "tokens written"
+
+    @property
     def phase(self) -> str:
         if Reinforce.preparing.fget(self):  # type: ignore[attr-defined]
             return "pretrain generator"

@@ -17,8 +17,8 @@ from lhy_rl.experiment.evaluation import SEED
 if TYPE_CHECKING:
     from lhy_rl.experiment.run import Run
 
-MOST, WIDTH, BYTES = 100, 360, 800_000  # frames, pixels, and what the file may have
-SECONDS = 2.5  # of drawing; what comes later of a slow picture is left out, but for the end
+MOST, WIDTH, BYTES = 80, 360, 800_000  # frames, pixels, and what the file may have
+SECONDS = 5.0  # of drawing; what comes later of a slow picture is left out, but for the end
 SMOOTH = 6  # frames for a second of the environment's, at least: else nobody sees what moves
 LONGEST, SHORTEST, LAST = 12.0, 0.04, 1.5  # seconds of the film, of a frame, and of its last frame
 
@@ -34,7 +34,7 @@ class Clip:
         self.fps = fps
         self.images: list[np.ndarray] = []
         self.frames, self.seconds = 0, 0.0
-        self.stride, self._seen, self._full = 1, 0, False
+        self.stride, self._seen, self._full = max(1, int(fps * SHORTEST)), 0, False
         self._drawing = 0.0
 
     def add(self, draw: Callable[[], np.ndarray], repeat: int = 1) -> None:
@@ -60,7 +60,7 @@ class Clip:
             each = min(max(each, SHORTEST), (LONGEST - LAST) / max(len(images) - 1, 1))
             durations = [round(1000 * each)] * (len(images) - 1) + [round(1000 * LAST)]
             written = io.BytesIO()
-            film.write_gif([film.reduced(image) for image in images], durations, written)
+            film.write_gif([film.reduced(image, quick=True) for image in images], durations, written)
             self.seconds = sum(durations) / 1000
             if written.tell() <= BYTES or len(images) < 8:
                 return written.getvalue()

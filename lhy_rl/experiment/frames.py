@@ -59,7 +59,7 @@ def sized(picture: np.ndarray, most: int | None) -> np.ndarray:
     from PIL import Image
 
     size = most, round(height * most / width)
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
 
 
 def captioned(picture: np.ndarray, name: str, *facts: str) -> np.ndarray:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COLOURS = ["#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#c53030", "#2c7a7b"]
 GREY = "#718096"
+RETURN = "Return"  # the title of the curve that a report begins with
 DPI = 130
 UNSEEN = ("train/epoch", "train/n_updates", "train/learning_rate")  # counters, better read than drawn
 STYLE: dict[Any, Any] = {
@@ -50,12 +51,16 @@ def draw_all(csv: Path, result: dict[str, Any], folder: Path) -> dict[str, Path]
     """
     import matplotlib
 
+    from lhy_rl.experiment import return_plot
+
     folder.mkdir(exist_ok=True)
     drawn: dict[str, Path] = {}
     rows = metrics.read(csv) if csv.exists() else []
     columns = metrics.columns(csv) if csv.exists() else {}
     with matplotlib.rc_context(STYLE):
         for title, name, figure in (
+            (RETURN, "return", return_plot.returns(rows, result)),
+            ("What the expert was asked", "labels", return_plot.asked(rows, result)),
             ("Evaluation during training", "evaluation", curves(columns, rows, "eval/")),
             ("The policies side by side", "policies", policies(result["table"])),
             ("Training", "training", curves(columns, rows, "train/", "rollout/")),

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lhy_rl import archive
-from lhy_rl.experiment import plots
+from lhy_rl.experiment import pictures, plots
 from lhy_rl.experiment.evaluation import AS_TEXT, GLOSSARY, REAL
 from lhy_rl.experiment.folder import RunFolder
+from lhy_rl.experiment.references import MEANINGS
 
 
 def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
@@ -25,21 +26,29 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
     """
     import jinja2
 
-    drawn = plots.draw_all(place.metrics_file, result, place.path / "plots")
+    folder = place.path / "plots"
+    drawn = plots.draw_all(place.metrics_file, result, folder)
+    curve = drawn.pop(plots.RETURN, None)
+    kept = {title: folder / name for name, title in pictures.TITLES.items() if (folder / name).is_file()}
+    film = folder / pictures.FILM
     template = importlib.resources.files("lhy_rl.experiment").joinpath("report.html.j2").read_text(encoding="utf-8")
     page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(template)
     table = result["table"]
+    references = result.get("references", {})
     names = [name for name in GLOSSARY if any(name in row for row in table.values())]
     text = page.render(
         result=result,
         name=place.path.resolve().name,
         folder=str(place.path),
         metrics=[(name, *GLOSSARY[name]) for name in names],
-        table=table,
+        table=table | references,
+        references={name: MEANINGS[name] for name in references},
         best={name: best_row(table, name) for name in names},
-        real=REAL,
+        aside=(REAL, *references),
         samples=result["samples"],
-        plots={title: picture(path) for title, path in drawn.items()},
+        film=base64.b64encode(film.read_bytes()).decode() if film.is_file() else None,
+        curve=picture(curve) if curve else None,
+        plots={title: picture(path) for title, path in {**kept, **drawn}.items()},
         config=place.config_file.read_text(encoding="utf-8"),
         duration=duration(result["seconds"]),
         number=number,

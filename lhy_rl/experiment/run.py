@@ -30,6 +30,7 @@ from lhy_rl.experiment.evaluation import Evaluator
 from lhy_rl.experiment.folder import RunFolder
 from lhy_rl.experiment.metrics import MetricsFile
 from lhy_rl.experiment.options import RunOptions
+from lhy_rl.experiment.references import references
 from lhy_rl.experiment.starting import starting
 
 FORMAT = 1  # of the run's part of a checkpoint
@@ -328,15 +329,20 @@ class Run:
         for name, sentences in result["samples"].items():
             (place.path / "samples" / f"{name.replace(' ', '_')}.txt").write_text("\n".join(sentences) + "\n")
         if self.options.plots:
+            from lhy_rl.experiment import pictures
             from lhy_rl.experiment.report import write_report
 
+            for line in pictures.draw(self, place.path / "plots"):
+                self.note(line)
             write_report(place, result)
-        self.tracker.finish(result["table"])
+        self.tracker.finish(result["table"] | result["references"], place.path / "plots")
         place.write_json(place.result_file, result)
 
     def result(self) -> dict[str, Any]:
         """The evaluation of the agent as it is, with what is needed to read it."""
-        evaluation = self.evaluator.full()
+        evaluation, known = self.evaluator.full(), {}
+        if not self.evaluator.is_text:
+            known = references(self.config, self.evaluator.make_env, self.evaluator.episodes)
         samples = {"before training": self.before} if self.before else {}
         return {
             "configuration": self.config.values["run"]["name"],
@@ -344,9 +350,12 @@ class Run:
             "agent": self.config.values["agent"]["name"],
             "seed": self.config.values["seed"],
             "timesteps": self.agent.num_timesteps,
+            "timestep": self.agent.timestep,
+            "labels": getattr(self.agent, "labels", None),
             "updates": self.agent.num_updates,
             "seconds": round(self.trained, 1),
             "table": evaluation.table,
+            "references": known,
             "samples": samples | evaluation.samples,
             "versions": versions(),
         }

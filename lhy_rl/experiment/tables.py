@@ -24,9 +24,12 @@ def print_result(console: Console, result: dict[str, Any]) -> None:
     """The metrics of every policy, and sentences of each side by side."""
     from lhy_rl.experiment.report import best_row, number
 
-    table: dict[str, dict[str, float]] = result["table"]
+    policies: dict[str, dict[str, float]] = result["table"]
+    references = result.get("references", {})
+    table = policies | references
+    aside = (REAL, *references)
     metrics = [name for name in SHOWN if any(name in row for row in table.values())]
-    best = {name: best_row(table, name) for name in metrics}
+    best = {name: best_row(policies, name) for name in metrics}
 
     def cell(policy: str, name: str) -> str:
         text = number(table[policy].get(name))
@@ -39,11 +42,11 @@ def print_result(console: Console, result: dict[str, Any]) -> None:
         drawn.add_column(heading, justify="right", no_wrap=True)
     for policy in table:
         cells = (cell(policy, name) for name in metrics)
-        drawn.add_row(escape(policy), *cells, style="dim" if policy == REAL else None)
+        drawn.add_row(escape(policy), *cells, style="dim" if policy in aside else None)
     if Measurement.get(console, console.options.update(width=10_000), drawn).maximum > console.width:
         drawn = Table("metric", title=title, title_justify="left")  # too wide: metrics down the page
         for policy in table:
-            drawn.add_column(escape(policy), justify="right", style="dim" if policy == REAL else None)
+            drawn.add_column(escape(policy), justify="right", style="dim" if policy in aside else None)
         for heading, name in zip(headings, metrics, strict=True):
             drawn.add_row(heading, *(cell(policy, name) for policy in table))
     console.print(drawn)

@@ -18,8 +18,13 @@ class Tracker:
     def log(self, metrics: dict[str, Any], step: int) -> None:
         """Metrics of one update."""
 
-    def finish(self, result: dict[str, Any]) -> None:
-        """The run is complete; ``result`` is nested numbers."""
+    def finish(self, table: dict[str, dict[str, float]], plots: Path) -> None:
+        """The run is complete.
+
+        Args:
+            table: What it ended with: row to metric to value.
+            plots: The folder of its pictures and its film; it need not be there.
+        """
 
     def close(self) -> None:
         """Nothing more comes from this process."""
@@ -47,9 +52,16 @@ class WandbTracker(Tracker):
     def log(self, metrics: dict[str, Any], step: int) -> None:
         self.run.log(metrics, step=step)
 
-    def finish(self, result: dict[str, Any]) -> None:
-        for name, value in flatten(result).items():
+    def finish(self, table: dict[str, dict[str, float]], plots: Path) -> None:
+        wandb = require("wandb")
+        for name, value in flatten(table).items():
             self.run.summary[name] = value
+        metrics = list(dict.fromkeys(metric for row in table.values() for metric in row))
+        rows = [[name, *(row.get(metric) for metric in metrics)] for name, row in table.items()]
+        media: dict[str, Any] = {"result": wandb.Table(columns=["policy", *metrics], data=rows)}
+        media |= {path.stem: wandb.Image(str(path)) for path in sorted(plots.glob("*.png"))}
+        media |= {path.stem: wandb.Video(str(path), format="gif") for path in plots.glob("*.gif")}
+        self.run.log(media)
 
     def close(self) -> None:
         self.run.finish()
@@ -70,8 +82,8 @@ class TensorBoardTracker(Tracker):
             if isinstance(value, int | float):
                 self.writer.add_scalar(name, value, step)
 
-    def finish(self, result: dict[str, Any]) -> None:
-        for name, value in flatten(result).items():
+    def finish(self, table: dict[str, dict[str, float]], plots: Path) -> None:
+        for name, value in flatten(table).items():
             self.writer.add_scalar(f"result/{name}", value, 0)
 
     def close(self) -> None:

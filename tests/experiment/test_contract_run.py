@@ -214,12 +214,17 @@ def test_contract_wandb_writes_its_run_offline_into_the_run_folder(
 ) -> None:
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
-    assert cli.main(["train", str(tiny(run={"tracker": "wandb"}, total_timesteps=2000)), "--run.folder", "run"]) == 0
+    agent = {"name": "ppo", "num_envs": 2, "n_steps": 8, "batch_size": 16}
+    path = tiny(agent=agent, total_timesteps=32, run={"tracker": "wandb", "plots": True, "evaluation_episodes": 2})
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"env": {"id": "lhy_rl/Catch-v0"}}))
+    assert cli.main(["train", str(path), "--run.folder", "run"]) == 0
     identity = load(Path("run")).tracker_id
     (written,) = Path("run/wandb").glob(f"offline-run-*-{identity}/run-{identity}.wandb")
     content = written.read_bytes()
-    for name in (b"train/nll", b"time/total_timesteps", b"mle/nll_test", b"vocabulary_size"):
+    for name in (b"train/policy_loss", b"time/total_timesteps", b"ppo/mean_return", b"random/mean_return", b"num_envs"):
         assert name in content
+    media = Path("run/wandb").glob(f"offline-run-*-{identity}/files/media/**/*.*")
+    assert {path.name.partition("_")[0] for path in media} >= {"film", "return", "result"}
 
 
 def test_contract_wandb_is_offline_and_resumes_the_same_run(
@@ -231,14 +236,26 @@ def test_contract_wandb_is_offline_and_resumes_the_same_run(
     class FakeRun:
         summary: dict[str, float] = {}
 
-        def log(self, row: dict[str, Any], step: int) -> None:
-            calls.append(("log", step))
+        def log(self, row: dict[str, Any], step: int | None = None) -> None:
+            calls.append(("log", row if step is None else step))
 
         def finish(self) -> None:
             calls.append(("finish", None))
 
     class FakeWandb:
         Settings = dict
+
+        @staticmethod
+        def Table(columns: list[str], data: list[Any]) -> Any:
+            return columns, data
+
+        @staticmethod
+        def Image(path: str) -> str:
+            return f"image {path}"
+
+        @staticmethod
+        def Video(path: str, format: str) -> str:
+            return f"{format} {path}"
 
         @staticmethod
         def setup(settings: Any) -> None:
@@ -260,12 +277,17 @@ def test_contract_wandb_is_offline_and_resumes_the_same_run(
     options = RunOptions(tracker="wandb")
     tracker = tracking.make_tracker(options, Path("runs/a"), values, "abc123", 0)
     tracker.log({"train/nll": 1.0}, 1)
-    tracker.finish({"mle": {"nll_test": 2.0}})
+    Path("plots").mkdir()
+    for name in ("film.gif", "return.png", "notes.txt"):
+        Path("plots", name).touch()
+    tracker.finish({"mle": {"nll_test": 2.0}, "random": {"nll_test": 3.0, "bleu2": 0.5}}, Path("plots"))
     tracker.close()
     first = calls[0][1]
     assert (first["mode"], first["id"], first["resume"]) == ("offline", "abc123", "allow")
-    assert FakeRun.summary == {"mle/nll_test": 2.0}
-    assert calls[1:] == [("log", 1), ("finish", None)]
+    assert FakeRun.summary == {"mle/nll_test": 2.0, "random/nll_test": 3.0, "random/bleu2": 0.5}
+    table = ["policy", "nll_test", "bleu2"], [["mle", 2.0, None], ["random", 3.0, 0.5]]
+    media = {"result": table, "film": "gif plots/film.gif", "return": "image plots/return.png"}
+    assert calls[1:] == [("log", 1), ("log", media), ("finish", None)]
     monkeypatch.setenv("WANDB_MODE", "disabled")
     tracking.make_tracker(options, Path("runs/a"), values, "abc123", 5)
     assert calls[-1][1]["mode"] == "disabled"

@@ -39,6 +39,23 @@ def ahead(waves: np.ndarray, place: np.ndarray, distance: np.ndarray) -> np.ndar
     return result
 
 
+def from_above(waves: np.ndarray, place: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """(P, 2) points of the plane, to the right and ahead of where the road begins and of its first direction's axis.
+
+    Args:
+        waves: (3, 2) of one road.
+        place: (P,) along its middle, from 0.
+        offset: (P,) to the right of it.
+    """
+    along = np.linspace(0.0, max(float(place.max()), 1e-9), 1 + 20 * max(1, int(np.ceil(place.max()))))
+    angle = direction(waves[None], along[None])[0]
+    steps = np.stack([np.sin(angle), np.cos(angle)], 1) * (along[1] - along[0])
+    middle = np.concatenate([np.zeros((1, 2)), np.cumsum((steps[1:] + steps[:-1]) / 2, 0)])
+    there = direction(waves[None], place[None])[0]
+    points = [np.interp(place, along, middle[:, axis]) for axis in range(2)]
+    return np.stack([points[0] + offset * np.cos(there), points[1] - offset * np.sin(there)], 1)
+
+
 def picture(middle: np.ndarray, half: float, columns: np.ndarray, pixel: float) -> np.ndarray:
     """A strip from above, (B, H, W) uint8: as bright as its share of a pixel.
 
