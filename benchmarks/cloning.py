@@ -22,7 +22,7 @@ import torch
 
 import lhy_rl  # noqa: F401  (registers)
 from benchmarks import harness
-from lhy_rl.agents.environments import same_step
+from lhy_rl.agents.environments import make_vec
 from lhy_rl.data.recording import Act, random_policy, record
 from lhy_rl.data.scripted import EXPERTS
 from lhy_rl.experiment import build, config
@@ -103,7 +103,7 @@ def train(part: Part, seed: int, quick: bool, steps: int | None) -> tuple[Any, f
 
 def returns(act: Act, task: str, episodes: int) -> float:
     """The mean return."""
-    env = gymnasium.make_vec(task, num_envs=episodes, **same_step(task))
+    env = make_vec(task, episodes)
     return float(record(env, act, episodes, seed=FIRST_SEED).returns.mean())
 
 

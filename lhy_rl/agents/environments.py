@@ -11,9 +11,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import load_env_creator
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
+from lhy_rl.agents.sync_vector_env import SameStepVectorEnv
 from lhy_rl.errors import UserError, brief
 
 Environment = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | Callable[[], gym.Env[Any, Any]]
@@ -32,16 +33,16 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
     if isinstance(env, VectorEnv):
         return env
     if isinstance(env, gym.Env):
-        return SyncVectorEnv([lambda: env], autoreset_mode=AutoresetMode.SAME_STEP)
+        return SameStepVectorEnv([lambda: env])
     if isinstance(env, str):
         import lhy_rl  # noqa: F401  (registers the environments)
 
         try:
-            return gym.make_vec(env, num_envs=num_envs, **same_step(env))
+            return make_vec(env, num_envs)
         except gym.error.UnregisteredEnv as error:
             raise UserError(f"unknown environment {env!r}: {' '.join(str(error).split())}") from error
     if callable(env):
-        return SyncVectorEnv([env] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+        return SameStepVectorEnv([env] * num_envs)
     allowed = "an id, an Env, a VectorEnv, a callable that makes an Env"
     raise UserError(f"{brief(env)} is no environment; allowed: {allowed}")
 
@@ -62,14 +63,24 @@ def registered(env_id: str) -> str:
     return name
 
 
-def same_step(env_id: str) -> dict[str, Any]:
-    """Options of ``gymnasium.make_vec`` for episodes that begin in the step that ends the last one, where possible."""
-    entry = gym.spec(registered(env_id)).vector_entry_point
-    if entry is None:
-        return {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}}
+def make_vec(env_id: str, num_envs: int, **options: Any) -> VectorEnv[Any, Any, Any]:
+    """As ``gymnasium.make_vec``, with episodes that begin in the step that ends the last one, where possible.
+
+    Args:
+        env_id: May begin with a package to import.
+        options: Of the environment.
+    """
+    name = registered(env_id)
+    spec = gym.spec(name)
+    if spec.vector_entry_point is None:
+        made = SameStepVectorEnv([lambda: gym.make(name, **options)] * num_envs)
+        made.spec = spec
+        return made
+    entry = spec.vector_entry_point
     constructor = load_env_creator(entry) if isinstance(entry, str) else entry
-    known = "autoreset_mode" in inspect.signature(constructor).parameters
-    return {"autoreset_mode": AutoresetMode.SAME_STEP} if known else {}
+    if "autoreset_mode" in inspect.signature(constructor).parameters:
+        options = {"autoreset_mode": AutoresetMode.SAME_STEP, **options}
+    return gym.make_vec(name, num_envs=num_envs, **options)
 
 
 def without_texts(env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:

@@ -199,12 +199,12 @@ def make(env_id: str, options: Options) -> VectorEnv[Any, Any, Any]:
     Raises:
         UserError: an unknown id, or options that the environment does not take.
     """
-    from lhy_rl.agents.environments import same_step
+    from lhy_rl.agents.environments import make_vec
 
     _known(env_id)
     n = min(TOGETHER, options.episodes)
     made: VectorEnv[Any, Any, Any] = _made(
-        env_id, lambda: gym.make_vec(env_id, num_envs=n, **(options.env_options or {}), **same_step(env_id))
+        env_id, lambda: make_vec(env_id, n, **(options.env_options or {}))
     )
     return made
 

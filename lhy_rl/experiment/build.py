@@ -20,9 +20,7 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
     Args:
         num_envs: Copies; None takes the agent's ``num_envs``.
     """
-    import gymnasium
-
-    from lhy_rl.agents.environments import same_step
+    from lhy_rl.agents.environments import make_vec
 
     env_id = config.values["env"]["id"]
     options = environment_options(config)
@@ -32,7 +30,7 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
     n = num_envs if num_envs is not None else int(config.values["agent"].get("num_envs", 1))
     if n < 1:
         raise UserError(f"agent.num_envs is {n}; it must be at least 1")
-    return gymnasium.make_vec(env_id, num_envs=n, **options, **same_step(env_id))
+    return make_vec(env_id, n, **options)
 
 
 def environment_options(config: Config) -> dict[str, Any]:
