@@ -54,6 +54,7 @@ class A2C(OnPolicy):
         )
 
     reuses_steps = False
+    usual_log_interval = 100  # as in Stable-Baselines3: its updates are short
 
     def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
         return torch.optim.RMSprop([self.parameters.vector], lr=self.learning_rate, alpha=0.99, eps=epsilon)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -13,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode
 from threadpoolctl import threadpool_limits
 
 from lhy_rl.agents import saved
 from lhy_rl.agents.callbacks import Listener, listener
+from lhy_rl.agents.construction import AgentClass
 from lhy_rl.agents.environments import Environment, make_vector_env
 from lhy_rl.agents.options import check, choose_device
-from lhy_rl.errors import UserError, brief, suggest
+from lhy_rl.agents.sb3_face import SB3Face
+from lhy_rl.errors import UserError, brief
 from lhy_rl.nn.encoders import EncoderChoice
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic
@@ -32,15 +32,19 @@ if TYPE_CHECKING:
     from lhy_rl.agents.progress import ProgressDisplay
 
 Metrics = dict[str, float]
+USUAL = -1  # a log_interval that is the agent's own
 
 
-class Agent(ABC):
+class Agent(SB3Face, metaclass=AgentClass):
     """A policy and a way to improve it.
 
+    Constructors also take the words of Stable-Baselines3's (:mod:`lhy_rl.agents.sb3_manners`).
+
     Args:
-        env: An id, a Gymnasium ``Env``, a ``VectorEnv`` or a callable that makes an ``Env``.
+        env: An id, a Gymnasium ``Env``, a ``VectorEnv``, a ``VecEnv`` of Stable-Baselines3, or a callable that makes an
+            ``Env``.
         num_envs: Instances that step together, where ``env`` is an id or a callable.
-        seed: Same seed, same weights, bit for bit.
+        seed: Same seed, same weights, bit for bit; None draws one.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
         encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``dict``, ``auto`` for what
             fits, or a class of your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.encoders.Encoder``).
@@ -70,22 +74,12 @@ class Agent(ABC):
     hyperparameters: dict[str, Any]
     listens_to_steps = False  # whether ``update`` tells ``self.listener`` of every step; else it is told once an update
 
-    def __new__(cls, env: Any = None, **options: Any) -> Self:
-        constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
-        parameters = [p for c in constructors for p in inspect.signature(c).parameters.values()]
-        allowed = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
-        for name in options.keys() - allowed:
-            raise suggest(name, allowed, f"option of {cls.__name__}")
-        self = super().__new__(cls)
-        self.hyperparameters = options
-        return self
-
     def __init__(
         self,
         env: Environment,
         *,
         num_envs: int = 64,
-        seed: int = 0,
+        seed: int | None = 0,
         device: str = "auto",
         encoder: EncoderChoice = "auto",
         embedding_size: int = 32,
@@ -107,15 +101,15 @@ class Agent(ABC):
         check(encoder_layers=(encoder_layers, 0), num_layers=(num_layers, 1), dropout=(dropout, 0, 0.99))
         self.env = make_vector_env(env, num_envs)
         self.env_id = env if isinstance(env, str) else None
-        self.seed = seed
+        self.seed = 0 if seed is None else seed  # None was replaced by a drawn one
         self.device = choose_device(device)
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(self.seed)
         self.num_timesteps = 0
         self.num_updates = 0
         self.total_timesteps = 0
         self.listener = Listener()
         self.stopped = False
-        self._logger: Any = None
+        self.schedules = {}
         with self.randomness():
             self.policy = ActorCritic(
                 self.env.single_observation_space,
@@ -167,8 +161,10 @@ class Agent(ABC):
         self,
         total_timesteps: int,
         callback: Any = None,
-        progress_bar: bool = False,
+        log_interval: int | None = USUAL,
+        tb_log_name: str | None = None,
         reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
     ) -> Self:
         """Update until ``num_timesteps`` has reached the total.
 
@@ -176,9 +172,14 @@ class Agent(ABC):
             total_timesteps: Steps to learn from. Preparations (pretraining) are not counted.
             callback: Called as ``callback(agent, metrics)`` after every update; False stops. Or a callback of
                 Stable-Baselines3 (``EvalCallback``, ``CheckpointCallback``, wandb's ``WandbCallback``), or a list;
-                ``a2c`` and ``ppo`` call it after every step of the environments, all others after every update.
-            progress_bar: Show one on the terminal.
+                agents that play a number of steps call it after every step of the environments, all others after
+                every update.
+            log_interval: Updates between two writings of the logger, if there is one (``verbose``,
+                ``tensorboard_log``, ``set_logger``); None leaves them to ``LogEveryNTimesteps``. Left out it is 1, and
+                100 for ``a2c``.
+            tb_log_name: The run's name below ``tensorboard_log``; left out it is the agent's.
             reset_num_timesteps: Count from zero; otherwise ``total_timesteps`` more are learned.
+            progress_bar: Show one on the terminal.
 
         Numpy's matrix products get as many threads as torch has. Left alone they take a thread a core, and those
         wait busily between the small products of acting: a quarter more CPU-seconds with an LSTM of 256 on two cores.
@@ -189,28 +190,35 @@ class Agent(ABC):
         if self.env.closed:
             raise UserError("the environment is closed; give a new one with set_env")
         if reset_num_timesteps:
-            self.num_timesteps = 0
+            self.begin_anew()
         self.total_timesteps = self.num_timesteps + total_timesteps
-        begun, before = time.perf_counter(), self.num_timesteps
-        self.listener = listener(self, callback, self.total_timesteps)
+        self.start_time, self._num_timesteps_at_start = time.perf_counter(), self.num_timesteps
+        name = type(self).__name__ if tb_log_name is None else tb_log_name
+        if self.has_logger:
+            self.open_logger(name, reset_num_timesteps)
+        interval = self.usual_log_interval if log_interval == USUAL else log_interval
+        self.live_episodes = None
+        self.listener = listener(self, callback, self.total_timesteps, interval, name)
         self.stopped = False
         self.listener.begin()
         with _display(progress_bar) as display, threadpool_limits(torch.get_num_threads(), "blas"):
             while self.unfinished and not self.stopped:
+                self.listener.collecting()
                 with self.randomness():
                     metrics = self.update()
                 self.num_updates += 1
-                seconds = time.perf_counter() - begun
-                metrics["time/total_timesteps"] = self.num_timesteps
-                metrics["time/time_elapsed"] = seconds
-                metrics["time/fps"] = (self.num_timesteps - before) / max(seconds, 1e-9)
+                metrics |= self.times()
                 if display is not None:
                     display.update(self, metrics)
-                if not self.listens_to_steps:
+                if not self.listens_to_steps and self.listener.hears_steps:
                     self.stopped |= not self.listener.step()
                 self.stopped |= not self.listener.update(metrics)
         self.listener.end()
         return self
+
+    def begin_anew(self) -> None:
+        """Forget how long was learned; the policy stays."""
+        self.num_timesteps = 0
 
     @property
     def unfinished(self) -> bool:
@@ -322,15 +330,6 @@ class Agent(ABC):
         """Close the environment."""
         self.env.close()
 
-    # ------------------------------------------------------------------ what Stable-Baselines3's tools ask for
-    def get_env(self) -> Any:
-        """The environment as Stable-Baselines3 sees one, where it resets in the same step; else as it is."""
-        if self.env.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
-            return self.env
-        from lhy_rl.interop.sb3 import to_sb3
-
-        return to_sb3(self.env)
-
     def set_env(self, env: Environment) -> None:
         """Go on in another environment with the same spaces; new episodes begin.
 
@@ -343,19 +342,6 @@ class Agent(ABC):
                 was, now = brief(getattr(self.env, name)), brief(getattr(new, name))
                 raise UserError(f"the new environment's {name} is {now}, not {was}")
         self.env, self.env_id = new, env if isinstance(env, str) else None
-
-    def get_vec_normalize_env(self) -> Any:
-        """None: what is normalised is saved with the agent."""
-        return None
-
-    @property
-    def logger(self) -> Any:
-        """Stable-Baselines3's logger, for its callbacks."""
-        if self._logger is None:
-            from stable_baselines3.common.logger import Logger
-
-            self._logger = Logger(folder=None, output_formats=[])
-        return self._logger
 
     # ------------------------------------------------------------------ for algorithms
     @property

@@ -9,7 +9,7 @@ the expert can be asked, or `gail`, where it cannot.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -100,16 +100,9 @@ class BC(Imitator):
         return super().unfinished and (self.patience is None or self.waited < self.patience)
 
     # ------------------------------------------------------------------ manners
-    def learn(
-        self,
-        total_timesteps: int,
-        callback: Any = None,
-        progress_bar: bool = False,
-        reset_num_timesteps: bool = True,
-    ) -> Self:
-        if reset_num_timesteps:  # what was best before may have been judged by other demonstrations
-            self.best, self.best_nll, self.waited = None, float("inf"), 0
-        return super().learn(total_timesteps, callback, progress_bar, reset_num_timesteps)
+    def begin_anew(self) -> None:
+        super().begin_anew()
+        self.best, self.best_nll, self.waited = None, float("inf"), 0  # other demonstrations may have judged them
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "best": self.best, "best_nll": self.best_nll, "waited": self.waited}

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.base import Metrics
+from lhy_rl.agents.callbacks import Played
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.examples import Examples, as_action, streams, together
 from lhy_rl.agents.experts import expert_for
@@ -135,10 +136,10 @@ class DAgger(Imitator):
         self.measure(examples)
         self.cloning.study(self.material(examples))
 
-    def on_step(self) -> bool:
+    def on_step(self, played: Played) -> bool:
         """After every step of the environments: whether to go on."""
         self.num_timesteps += self.env.num_envs
-        going = self.listener.step() and not self.expert.gone
+        going = (not self.listener.hears_steps or self.listener.step(played)) and not self.expert.gone
         self.stopped |= not going
         return going and not self.spent
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
@@ -17,7 +18,12 @@ from gymnasium.vector.utils import batch_space
 from lhy_rl.agents.sync_vector_env import SameStepVectorEnv
 from lhy_rl.errors import UserError, brief
 
-Environment = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | Callable[[], gym.Env[Any, Any]]
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecEnv
+
+    Environment = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | VecEnv | Callable[[], gym.Env[Any, Any]]
+else:
+    Environment = Any
 
 
 def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
@@ -32,6 +38,11 @@ def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]
 def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
     if isinstance(env, VectorEnv):
         return env
+    sb3 = sys.modules.get("stable_baselines3.common.vec_env")  # who has none of its environments need not have it
+    if sb3 is not None and isinstance(env, sb3.VecEnv):
+        from lhy_rl.interop.sb3 import from_sb3
+
+        return from_sb3(env)
     if isinstance(env, gym.Env):
         return SameStepVectorEnv([lambda: env])
     if isinstance(env, str):
@@ -43,7 +54,7 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
             raise UserError(f"unknown environment {env!r}: {' '.join(str(error).split())}") from error
     if callable(env):
         return SameStepVectorEnv([env] * num_envs)
-    allowed = "an id, an Env, a VectorEnv, a callable that makes an Env"
+    allowed = "an id, an Env, a VectorEnv, a VecEnv of Stable-Baselines3, a callable that makes an Env"
     raise UserError(f"{brief(env)} is no environment; allowed: {allowed}")
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lhy_rl.agents.base import Agent, Metrics
 from lhy_rl.agents.batch import Arrays, Batch
+from lhy_rl.agents.callbacks import Played
 from lhy_rl.agents.checks import diverged
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.normalize import Normalizer
@@ -122,6 +123,7 @@ class OnPolicy(Agent):
 
     listens_to_steps = True
     reuses_steps = True  # whether the loss compares with the log-probabilities of when the actions were taken
+    schedulable: tuple[str, ...] = ("learning_rate",)
     judges = False  # whether :meth:`judge` needs the observations as they came, and every episode's last one
 
     # ------------------------------------------------------------------ what an algorithm gives
@@ -137,12 +139,12 @@ class OnPolicy(Agent):
     def update(self) -> Metrics:
         if self.manual is None:  # else it has no parts that differ
             self.policy.eval()
-        steps = self.collector.collect(self.n_steps, self.on_step)
+        steps = self.play()
         judged = self.judge(steps)
         batch = self.appraise(steps)
-        if self.learning_rate_schedule == "linear":
+        if (rate := self.scheduled("learning_rate")) is not None:
             for group in self.optimizer.param_groups:
-                group["lr"] = self.learning_rate * self.remaining
+                group["lr"] = rate
         if self.manual is None:
             self.policy.train()
         metrics = {**self.improve(batch), **judged}
@@ -159,6 +161,20 @@ class OnPolicy(Agent):
     def judge(self, steps: Steps) -> Metrics:
         """Where rewards are learned: put them into the steps, before anything is made of them; what there is to log."""
         return {}
+
+    def scheduled(self, option: str) -> float | None:
+        """What an option is in this update; None where it does not change.
+
+        Raises:
+            UserError: the user's function gives what cannot be used.
+        """
+        if function := self.schedules.get(option):
+            value = float(function(self.remaining))
+            if not 0 <= value < float("inf"):
+                raise UserError(f"the function given as {option} makes {value} of {self.remaining}; must be 0 or more")
+            return value
+        linear = getattr(self, f"{option}_schedule") == "linear"
+        return float(getattr(self, option)) * self.remaining if linear else None
 
     @property
     def remaining(self) -> float:
@@ -286,12 +302,25 @@ class OnPolicy(Agent):
         order = torch.randperm(len(arrays.returns), generator=self.generator)
         yield from (arrays.part(rows.numpy()) for rows in torch.split(order, steps))
 
-    def on_step(self) -> bool:
+    def play(self) -> Steps:
+        """The update's steps, counted; whoever hears of steps is told each."""
+        if self.listener.hears_steps:
+            return self.collector.collect(self.n_steps, self.on_step)
+        steps = self.collector.collect(self.n_steps)
+        self.count(len(steps.rewards))
+        return steps
+
+    def count(self, steps: int) -> None:
+        """Add steps of every instance to ``num_timesteps``."""
+        self.num_timesteps += steps * self.env.num_envs
+
+    def on_step(self, played: Played) -> bool:
         """After every step of the environments: whether to go on."""
-        self.num_timesteps += self.env.num_envs
-        going = self.listener.step()
+        self.count(1)
+        going = self.listener.step(played)
         self.stopped |= not going
         return going
+
 
     def set_env(self, env: Environment) -> None:
         super().set_env(env)

@@ -61,11 +61,14 @@ class PPO(OnPolicy):
         self.clip_range_schedule = clip_range_schedule
         self.target_kl = target_kl
 
+    schedulable = ("learning_rate", "clip_range")
+
     def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
         return torch.optim.Adam([self.parameters.vector], lr=self.learning_rate, eps=epsilon, fused=True)
 
     def improve(self, batch: Batch) -> Metrics:
-        clip_range = self.clip_range * (self.remaining if self.clip_range_schedule == "linear" else 1.0)
+        now = self.scheduled("clip_range")
+        clip_range = self.clip_range if now is None else now
         said: list[Tensor] = []
         for _ in range(self.n_epochs):
             first = len(said)

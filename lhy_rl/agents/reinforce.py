@@ -138,6 +138,7 @@ class Reinforce(Agent):
 
     # ------------------------------------------------------------------ collect
     def update(self) -> Metrics:
+        self.played_episodes = []
         if self.preparing:
             return self.prepare()
         self.policy.eval()
@@ -145,6 +146,7 @@ class Reinforce(Agent):
         episodes = self.collect(self._seed)
         metrics = self.improve(episodes)
         self.num_timesteps += int(episodes.mask.sum())
+        self.played_episodes = list(zip(episodes.rewards.sum(0).tolist(), episodes.lengths.tolist(), strict=True))
         return metrics
 
     def collect(self, seed: int, deterministic: bool = False) -> Episodes:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.batch import Batch
+from lhy_rl.agents.callbacks import Played
 from lhy_rl.agents.environments import Environment
 from lhy_rl.agents.ppo import PPO
 from lhy_rl.agents.steps import Steps
@@ -39,9 +40,6 @@ class RewardedPPO(PPO):
         self.absent = torch.zeros(0)
         self.ages = torch.zeros(self.env.num_envs, dtype=torch.long, device=self.device)
 
-    def __new__(cls, env: Any = None, owner: Any = None, **options: Any) -> RewardedPPO:
-        return super().__new__(cls, env, **options)
-
     def appraise(self, steps: Steps) -> Batch:
         played, count = steps.rewards.shape
         obs = map_tree(lambda x: x[:-1].flatten(0, 1).cpu().numpy(), steps.obs)
@@ -65,9 +63,15 @@ class RewardedPPO(PPO):
             self.absent += torch.where(terminated, (self.owner.longest - self.ages).clamp(min=0), 0)
             self.ages[terminated | truncated] = 0
 
-    def on_step(self) -> bool:
-        self.num_timesteps += self.env.num_envs
-        self.owner.num_timesteps += self.env.num_envs
-        going = self.owner.listener.step()
+    def play(self) -> Steps:
+        self.listener = self.owner.listener
+        return super().play()
+
+    def count(self, steps: int) -> None:
+        super().count(steps)
+        self.owner.num_timesteps += steps * self.env.num_envs
+
+    def on_step(self, played: Played) -> bool:
+        going = super().on_step(played)
         self.owner.stopped |= not going
         return going

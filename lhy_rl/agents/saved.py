@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def write(agent: Agent, path: str | os.PathLike[str]) -> None:
     tree = {
         "agent": type(agent).__name__,
         "options": options,
-        "left_out": sorted(agent.hyperparameters.keys() - options.keys()),
+        "left_out": sorted((agent.hyperparameters.keys() - options.keys()) | agent.schedules.keys()),
         "env_id": agent.env_id,
         "spaces": [spaces.to_json(agent.env.single_observation_space), spaces.to_json(agent.env.single_action_space)],
         "num_envs": agent.env.num_envs,
@@ -104,7 +105,11 @@ def load(
         return agent
     if found.kind != kind.__name__:
         raise UserError(f"{str(path)!r} holds {brief(found.kind)}, not {kind.__name__}; lhy_rl.load reads either")
-    if missing := set(found.left_out) - set(options) - FOR_LEARNING:
+    missing = set(found.left_out) - set(options) - FOR_LEARNING
+    for name in sorted(missing & found.options.keys()):  # a function of the time that is left: its first value stays
+        value = found.options[name]
+        warnings.warn(f"{name} was a function, which a file cannot hold; without it, it is {value}", stacklevel=3)
+    if missing := missing - found.options.keys():
         raise UserError(
             f"{str(path)!r} was made with {', '.join(sorted(missing))}, which a file cannot hold; give load the same"
         )

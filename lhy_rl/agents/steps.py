@@ -12,6 +12,7 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from lhy_rl.agents.callbacks import RECENT, Played
 from lhy_rl.agents.checks import LegalActions, not_a_number
 from lhy_rl.agents.normalize import Normalizer
 from lhy_rl.errors import UserError
@@ -23,7 +24,6 @@ from lhy_rl.trees import map_tree
 
 Actor = Callable[[int, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
 """Step, observations (B, ...), starts (B,) and legal actions (B, A) to actions, as chosen and for the environment."""
-RECENT = 100  # episodes that the mean return is over, as in Stable-Baselines3
 
 
 @dataclass
@@ -110,11 +110,11 @@ class Collector:
         self.state = self.policy.initial_state(self.env.num_envs)
 
     @torch.no_grad()
-    def collect(self, n_steps: int, on_step: Callable[[], bool] | None = None) -> Steps:
+    def collect(self, n_steps: int, on_step: Callable[[Played], bool] | None = None) -> Steps:
         """Play on.
 
         Args:
-            on_step: Called after every step of the environments; False stops collecting there.
+            on_step: Called with every step of the environments; False stops collecting there.
 
         Raises:
             UserError: observations or rewards that are not numbers, or a state without a legal action.
@@ -157,8 +157,10 @@ class Collector:
             if legal is not None:
                 self.legal = self._legal(infos)
             t += 1
-            if on_step is not None and not on_step():
-                break
+            if on_step is not None:
+                ends = terminated[t - 1], truncated[t - 1]
+                if not on_step(Played(action, said, self.obs, rewards[t - 1], *ends, start[t], infos)):
+                    break
         self._observe(obs_tb, t)
         if normalized:
             map_tree(lambda buffer, x: buffer.__setitem__(t, x), seen, self.obs)

@@ -1,4 +1,4 @@
-"""Stable-Baselines3 on any Gymnasium vector environment, ours or another's; its policies as experts."""
+"""Stable-Baselines3 on any Gymnasium vector environment, and the other way round; its policies as experts."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector.utils import batch_space
 
 from lhy_rl.errors import UserError, install_extra
 from lhy_rl.interop.experts import Expert, load_expert, save_statistics
+from lhy_rl.interop.infos import ENDING, row, rows_of_step
+from lhy_rl.protocols import Snapshot
 
-__all__ = ["Expert", "load_expert", "save_statistics", "to_sb3"]
+__all__ = ["Expert", "from_sb3", "load_expert", "save_statistics", "to_sb3"]
 
 try:
     from stable_baselines3.common.vec_env import VecEnv
@@ -22,26 +25,89 @@ except ImportError as error:
 def to_sb3(vector_env: VectorEnv[Any, Any, Any]) -> VecEnv:
     """The vector environment as Stable-Baselines3 sees one; no copies of the environment are made.
 
-    Episode statistics come from SB3's ``VecMonitor`` around it, or Gymnasium's ``RecordEpisodeStatistics`` within.
+    Episodes begin in the step that ends the last one, as everywhere in SB3, whatever the autoreset mode: where the
+    environment does not do so by itself, it is asked to reset the instances that have ended. Episode statistics come
+    from SB3's ``VecMonitor`` around it, or Gymnasium's ``RecordEpisodeStatistics`` within.
 
     Args:
-        vector_env: A Gymnasium vector environment that begins new episodes in the same step.
+        vector_env: A Gymnasium vector environment.
 
     Raises:
-        UserError: not a vector environment, or another autoreset mode.
+        UserError: not a vector environment, or one in mode ``NextStep`` that is not known to reset single instances.
 
     Example:
         >>> import gymnasium, lhy_rl
         >>> from stable_baselines3 import PPO
-        >>> envs = gymnasium.make_vec("lhy_rl/OracleText-v0", num_envs=8, vocabulary_size=20, autoreset_mode="SameStep")
+        >>> envs = gymnasium.make_vec("lhy_rl/OracleText-v0", num_envs=8, vocabulary_size=20)
         >>> model = PPO("MlpPolicy", to_sb3(envs))
     """
     if not isinstance(vector_env, VectorEnv):
         raise UserError(f"to_sb3 takes a gymnasium vector environment, got {type(vector_env).__name__}; use make_vec")
-    mode = vector_env.metadata.get("autoreset_mode")
-    if mode is not AutoresetMode.SAME_STEP:
-        raise UserError(f"to_sb3 takes autoreset_mode='SameStep', got {getattr(mode, 'value', mode)!r}")
+    base = vector_env.unwrapped
+    if isinstance(base, FromSB3) and base is vector_env:
+        return base.venv
+    mode = vector_env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
+    known = isinstance(base, SyncVectorEnv | AsyncVectorEnv | Snapshot)
+    if mode is AutoresetMode.NEXT_STEP and not known:
+        raise UserError(
+            f"{type(base).__name__} resets in the next step, and is not known to reset single instances; make it with "
+            "autoreset_mode='SameStep'"
+        )
     return _Adapter(vector_env)
+
+
+def from_sb3(venv: VecEnv) -> VectorEnv[Any, Any, Any]:
+    """Stable-Baselines3's vector environment as Gymnasium's, in mode ``SameStep``; its own wrappers go on working."""
+    return venv.vector_env if isinstance(venv, _Adapter) else FromSB3(venv)
+
+
+class FromSB3(VectorEnv[Any, Any, Any]):
+    """SB3's four values to Gymnasium's five: ``TimeLimit.truncated`` in the infos tells a time limit from an end.
+
+    Args:
+        venv: Of SB3. Under ``VecNormalize`` observations and rewards are the normalised ones, as there.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+
+    def __init__(self, venv: VecEnv) -> None:
+        self.venv = venv
+        self.num_envs = venv.num_envs
+        self.single_observation_space, self.single_action_space = venv.observation_space, venv.action_space
+        self.observation_space = batch_space(venv.observation_space, venv.num_envs)
+        self.action_space = batch_space(venv.action_space, venv.num_envs)
+        self.render_mode = venv.render_mode
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        if seed is not None:
+            self.venv.seed(seed)
+        if options:
+            self.venv.set_options(options)
+        obs: Any = self.venv.reset()
+        return obs, self._batched(list(self.venv.reset_infos))
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        obs: Any
+        obs, rewards, done, rows = self.venv.step(actions)
+        truncated = np.array([bool(one.get("TimeLimit.truncated", False)) for one in rows])
+        found = [{key: value for key, value in one.items() if key not in ENDING} for one in rows]
+        for i in np.flatnonzero(done).tolist():
+            final = {"final_obs": rows[i]["terminal_observation"], "final_info": found[i]}
+            found[i] = {**self.venv.reset_infos[i], **final}
+        return obs, rewards, done & ~truncated, done & truncated, self._batched(found)
+
+    def _batched(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        infos: dict[str, Any] = {}
+        for i, one in enumerate(rows):
+            if one:
+                infos = self._add_info(infos, one, i)
+        return infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        return tuple(self.venv.get_images())
+
+    def close_extras(self, **kwargs: Any) -> None:
+        self.venv.close()
 
 
 class _Adapter(VecEnv):
@@ -49,13 +115,14 @@ class _Adapter(VecEnv):
 
     def __init__(self, vector_env: VectorEnv[Any, Any, Any]) -> None:
         self.vector_env = vector_env
+        self.same_step = vector_env.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP
         self._actions: Any = None
         super().__init__(vector_env.num_envs, vector_env.single_observation_space, vector_env.single_action_space)
 
     def reset(self) -> Any:
         options = self._options[0] or None
         obs, infos = self.vector_env.reset(seed=self._seeds[0], options=options)
-        self.reset_infos = [_row(infos, i) for i in range(self.num_envs)]
+        self.reset_infos = [row(infos, i) for i in range(self.num_envs)]
         self._reset_seeds()
         self._reset_options()
         return obs
@@ -66,16 +133,12 @@ class _Adapter(VecEnv):
     def step_wait(self) -> Any:
         obs, rewards, terminated, truncated, infos = self.vector_env.step(self._actions)
         done = terminated | truncated
-        rows = [_row(infos, i) for i in range(self.num_envs)]
-        for i in np.flatnonzero(done).tolist():
-            final: dict[str, Any] = rows[i].pop("final_info", {})
-            final["terminal_observation"] = rows[i].pop("final_obs")
-            if "episode" in rows[i]:  # RecordEpisodeStatistics, and SB3's own key for the same
-                final["episode"] = rows[i].pop("episode")
-            self.reset_infos[i] = rows[i]
-            rows[i] = final
-        for i, row in enumerate(rows):
-            row["TimeLimit.truncated"] = bool(truncated[i] and not terminated[i])
+        rows, begun = rows_of_step(infos, obs, terminated, truncated)
+        if not self.same_step and done.any():
+            obs, infos = self.vector_env.reset(options={"reset_mask": done.copy()})
+            begun = {i: row(infos, i) for i in np.flatnonzero(done).tolist()}
+        for i, infos_of_one in begun.items():
+            self.reset_infos[i] = infos_of_one
         return obs, rewards.astype(np.float32), done, rows
 
     def close(self) -> None:
@@ -129,16 +192,3 @@ class _Adapter(VecEnv):
 
     def _indices(self, indices: int | Iterable[int] | None) -> list[int]:
         return list(self._get_indices(indices))
-
-
-def _row(infos: dict[str, Any], i: int) -> dict[str, Any]:
-    """The infos of instance i, without masks."""
-    result: dict[str, Any] = {}
-    for key, value in infos.items():
-        if key.startswith("_") and key[1:] in infos:
-            continue
-        mask = infos.get(f"_{key}")
-        if mask is None or mask[i]:
-            one = _row(value, i) if isinstance(value, dict) else value[i]
-            result[key] = bool(one) if isinstance(one, np.bool_) else one
-    return result

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import lhy_rl  # noqa: F401  (registers)
 from lhy_rl.envs.registration import TABLE, Row
@@ -22,7 +22,7 @@ from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-from lhy_rl.interop.sb3 import to_sb3
+from lhy_rl.interop.sb3 import from_sb3, to_sb3
 
 every_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
 
@@ -158,8 +158,66 @@ def test_attributes_and_methods() -> None:
     env.close()
 
 
+@every_row
+@pytest.mark.parametrize("mode", ["NextStep", "Disabled"])
+def test_every_autoreset_mode_gives_the_same(row: Row, mode: str) -> None:
+    """Trajectories, infos and random numbers of an environment that resets by itself and of one that is asked to."""
+    if row.id == "lhy_rl/FixedHorizon-v0" and mode == "Disabled":
+        pytest.skip("its instances end by themselves")
+    one, other = (to_sb3(batch(row, 3, autoreset_mode=m, max_episode_steps=4)) for m in ("SameStep", mode))
+    assert_equal(one, other, 20)
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "Disabled"])
+@pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
+def test_every_autoreset_mode_of_gymnasium_gives_the_same(kind: Any, mode: str) -> None:
+    made = [lambda: gymnasium.make("CartPole-v1", max_episode_steps=9) for _ in range(3)]
+    one, other = (to_sb3(kind(made, autoreset_mode=AutoresetMode(m))) for m in ("SameStep", mode))
+    assert_equal(one, other, 50)
+
+
+def assert_equal(one: Any, other: Any, steps: int) -> None:
+    one.seed(2)
+    other.seed(2)
+    np.testing.assert_equal(one.reset(), other.reset())
+    one.action_space.seed(0)
+    ended = 0
+    for _ in range(steps):
+        action = np.array([one.action_space.sample() for _ in range(3)])
+        a, b = one.step(action), other.step(action)
+        for x, y in zip(a, b, strict=True):
+            assert data_equivalence(x, y, exact=True)
+        assert data_equivalence(one.reset_infos, other.reset_infos, exact=True)
+        ended += int(a[2].sum())
+    assert ended > 3
+    one.close()
+    other.close()
+
+
+def test_there_and_back() -> None:
+    """Environments that were turned into the other side's and back are the same objects, or give the same."""
+    ours = batch(TABLE[0], 2)
+    assert from_sb3(to_sb3(ours)) is ours
+    made = [lambda: gymnasium.make("CartPole-v1", max_episode_steps=9) for _ in range(3)]
+    theirs = DummyVecEnv(made)
+    assert to_sb3(from_sb3(theirs)) is theirs
+    one = SyncVectorEnv(made, autoreset_mode=AutoresetMode.SAME_STEP)
+    other = from_sb3(VecMonitor(theirs))
+    np.testing.assert_array_equal(one.reset(seed=3)[0], other.reset(seed=3)[0])
+    for t in range(60):
+        a, b = (env.step(np.array([0, t % 2, 1])) for env in (one, other))
+        for x, y in zip((*a[:3], a[3] & ~a[2]), b[:4], strict=True):
+            np.testing.assert_allclose(x, y)
+        assert ("final_obs" in a[4]) == ("final_obs" in b[4])
+        if "final_obs" in a[4]:
+            assert data_equivalence(list(a[4]["final_obs"]), list(b[4]["final_obs"]))
+            np.testing.assert_array_equal(a[4]["_final_obs"], b[4]["_final_obs"])
+            i = int(np.flatnonzero(b[4]["_final_obs"])[0])
+            assert b[4]["final_info"]["episode"]["l"][i] <= 9
+
+
 def test_what_is_refused() -> None:
-    with pytest.raises(UserError, match="autoreset_mode='SameStep', got 'NextStep'"):
-        to_sb3(batch(TABLE[0], 2, autoreset_mode="NextStep"))
+    with pytest.raises(UserError, match="make it with autoreset_mode='SameStep'"):
+        to_sb3(gymnasium.make_vec("CartPole-v1", num_envs=2, vectorization_mode="vector_entry_point"))
     with pytest.raises(UserError, match="vector environment, got"):
         to_sb3(gymnasium.make(TABLE[0].id, **TABLE[0].small))  # type: ignore[arg-type]

@@ -1,0 +1,55 @@
+"""Infos as Gymnasium's vector environments batch them, and as Stable-Baselines3 lists them, a dict an instance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lhy_rl.trees import map_tree
+
+ENDING = ("terminal_observation", "TimeLimit.truncated")  # what SB3 writes into the infos itself
+
+
+def row(infos: dict[str, Any], i: int) -> dict[str, Any]:
+    """The infos of instance i, without masks."""
+    result: dict[str, Any] = {}
+    for key, value in infos.items():
+        if key.startswith("_") and key[1:] in infos:
+            continue
+        mask = infos.get(f"_{key}")
+        if mask is None or mask[i]:
+            one = row(value, i) if isinstance(value, dict) else value[i]
+            result[key] = bool(one) if isinstance(one, np.bool_) else one
+    return result
+
+
+def rows_of_step(
+    infos: dict[str, Any], obs: Any, terminated: np.ndarray, truncated: np.ndarray
+) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]]]:
+    """A step's infos as Stable-Baselines3 lists them, in any autoreset mode.
+
+    Args:
+        infos: Of ``env.step``.
+        obs: (B, ...) the step's observations; without ``final_obs`` in the infos the last ones of ended episodes.
+        terminated, truncated: (B,) bool.
+
+    Returns:
+        A dict an instance, where its episode ended with ``terminal_observation``; and by instance the infos of the
+        episodes that have begun in the same step.
+    """
+    rows = [row(infos, i) for i in range(len(terminated))] if infos else [{} for _ in terminated]
+    begun: dict[int, dict[str, Any]] = {}
+    for i in np.flatnonzero(terminated | truncated).tolist():
+        if "final_obs" in infos:
+            begun[i] = rows[i]
+            rows[i] = begun[i].pop("final_info", {})
+            rows[i]["terminal_observation"] = begun[i].pop("final_obs")
+            if "episode" in begun[i]:  # RecordEpisodeStatistics, and SB3's own key for the same
+                rows[i]["episode"] = begun[i].pop("episode")
+        else:
+            rows[i]["terminal_observation"] = map_tree(lambda x, i=i: x[i].copy(), obs)
+    cut = truncated & ~terminated
+    for one, was_cut in zip(rows, cut.tolist(), strict=True):
+        one["TimeLimit.truncated"] = was_cut
+    return rows, begun
