@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import textwrap
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from lhy_rl.envs.memory.drawing import font
 from lhy_rl.errors import UserError
-
-if TYPE_CHECKING:
-    from PIL.ImageFont import FreeTypeFont
 
 LEAST = 240  # pixels: smaller pictures are shown larger, so that a caption can be read
 GROUND, INK, SOFT, ACCENT = (24, 24, 28), (255, 255, 255), (160, 166, 178), (144, 205, 244)
@@ -94,12 +90,3 @@ def text_picture(text: str) -> np.ndarray:
     for row, line in enumerate(lines):
         draw.text((TEXT_SIZE, TEXT_SIZE // 2 + round(1.5 * TEXT_SIZE * row)), line, INK, letters)
     return np.asarray(result)
-
-
-@functools.lru_cache(maxsize=64)
-def font(size: int, style: str) -> FreeTypeFont:
-    """DejaVu, which comes with matplotlib: ``Sans``, ``Sans-Bold`` or ``SansMono``."""
-    import matplotlib
-    from PIL import ImageFont
-
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf" / f"DejaVu{style}.ttf", size)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import lhy_rl  # noqa: F401
-from lhy_rl.envs.drive import road
+from lhy_rl.envs.drive import road, view
 from lhy_rl.envs.drive.corridor import DriveCorridor
 from lhy_rl.errors import UserError
 from lhy_rl.protocols import ScriptedExpert
 
 
-def straight(env: DriveCorridor, **values: float) -> dict[str, Any]:
+def straight(env: DriveCorridor, **values: Any) -> dict[str, Any]:
     """A snapshot of drives on a straight road."""
     env.reset(seed=0)
     snapshot = env.snapshot()
@@ -139,3 +139,30 @@ def test_random_steering_leaves_it() -> None:
 def test_bad_arguments_are_one_line(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         DriveCorridor(1, **options)
+
+
+def test_the_road_from_above_keeps_lengths_and_offsets() -> None:
+    straight_road = np.zeros((3, 2))
+    place, offset = np.array([0.0, 1.5, 4.0]), np.array([0.0, 1.0, -2.0])
+    np.testing.assert_allclose(road.from_above(straight_road, place, offset), [(0, 0), (1, 1.5), (-2, 4)], atol=1e-12)
+    waves = road.waves(1, np.random.default_rng(0))[0]
+    along = np.arange(0.0, 30.0, 0.05)
+    middle = road.from_above(waves, along, np.zeros(len(along)))
+    np.testing.assert_allclose(np.linalg.norm(np.diff(middle, axis=0), axis=1), 0.05, rtol=1e-4)
+    beside = road.from_above(waves, along, np.full(len(along), 2.0)) - middle
+    np.testing.assert_allclose(np.linalg.norm(beside, axis=1), 2.0)
+    inner = np.diff(middle, axis=0) / 0.05
+    np.testing.assert_allclose((beside[1:] * inner).sum(1), 0.0, atol=0.02)  # at right angles
+
+
+def test_the_car_is_red_while_it_is_beside_the_road() -> None:
+    env = DriveCorridor(2, disturbance=0.0, render_mode="rgb_array")
+    straight(env, offset=np.array([0.9, 1.2]))
+    on, off = env.render() or ()
+    assert on.shape == off.shape == (400, 400, 3)
+    for picture, colour, other in ((on, view.CAR, view.OFF), (off, view.OFF, view.CAR)):
+        car = picture[250:]  # below what the driver sees
+        assert (car == colour).all(2).sum() > 300 and not (car == other).all(2).any()
+    edges = np.argwhere((on[380] == view.ROAD).all(1)).ravel()
+    middle = (edges.min() + edges.max()) / 2
+    assert middle == pytest.approx(view.CAR_AT[0] - 0.9 * view.UNIT, abs=1.5), "the road lies to the left"

@@ -12,7 +12,7 @@ import lhy_rl  # noqa: F401  (registers)
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.memory.catch import Catch
 from lhy_rl.envs.memory.copying import Copy
-from lhy_rl.envs.memory.drawing import RIGHT, WRONG
+from lhy_rl.envs.memory.drawing import BACK, BLACK, NOW, PAPER, RED, RIGHT, WRONG
 from lhy_rl.envs.memory.recall import Recall
 from lhy_rl.envs.memory.repeat_first import RepeatFirst, RepeatFirstEnv
 from lhy_rl.envs.memory.repeat_previous import RepeatPrevious, RepeatPreviousEnv
@@ -316,6 +316,17 @@ def test_pictures_frame_right_and_wrong() -> None:
     assert right.shape == wrong.shape == (400, 400, 3)
     assert (right == RIGHT).all(2).sum() == (wrong == WRONG).all(2).sum() > 500
     assert not (right == WRONG).all(2).any() and not (wrong == RIGHT).all(2).any()
+
+
+def test_suits_are_drawn_as_cards() -> None:
+    """White cards with a suit in red or black; what is not yet dealt lies face down."""
+    env = RepeatFirst(2, num_ranks=1, render_mode="rgb_array")
+    place(env, symbols=[[0, 0, 2, 1], [1, 0, 2, 1]])
+    black, red = env.render() or ()
+    for picture, ink, other in ((black, BLACK, RED), (red, RED, BLACK)):
+        assert (picture == PAPER).all(2).sum() > 5000
+        assert (picture == ink).all(2).sum() > 300 and not (picture == other).all(2).any()
+        assert (picture == BACK).all(2).sum() > 4000 and (picture == NOW).all(2).sum() > 100
 
 
 @pytest.mark.parametrize("name", ["RepeatPrevious", "RepeatFirst", "Reverse", "Copy", "Catch"])

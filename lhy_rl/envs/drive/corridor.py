@@ -11,8 +11,7 @@ from gymnasium.vector import AutoresetMode
 from lhy_rl.envs import arguments
 from lhy_rl.envs.arrays import State
 from lhy_rl.envs.base import BatchedEnv
-from lhy_rl.envs.drive import road
-from lhy_rl.envs.memory import drawing
+from lhy_rl.envs.drive import road, view
 from lhy_rl.envs.single import SingleEnv
 from lhy_rl.errors import UserError
 
@@ -23,7 +22,6 @@ STEEPEST = 0.5  # radians to the road at which the expert comes back to its midd
 COLUMNS = (np.arange(SIDE) - (SIDE - 1) / 2) * PIXEL
 SIGN = 4  # rows, at the top, of the sign that says how the road turns
 ROWS = np.arange(13, -1, -1) * 0.1  # how far ahead each row below is: the road is seen just before the car
-CAR = (230, 70, 60)
 
 
 class DriveCorridor(BatchedEnv):
@@ -109,8 +107,11 @@ class DriveCorridor(BatchedEnv):
     | `angles` | `31` | steering angles to choose from, an odd number of at least 3; discrete steering only |
     | `observation` | `"image"` | `"image"` or `"state"` |
     | `disturbance` | `0.005` | standard deviation of what is added to the heading in each step, radians |
-    | `render_mode` | `None` | `"rgb_array"`, a 400 x 400 picture, red while the car is beside the road |
+    | `render_mode` | `None` | `"rgb_array"`, a 400 x 400 picture |
     | `max_episode_steps` | `None` | truncates longer episodes |
+
+    The picture shows the road from above, the car in the lower part and always heading upwards, red while it is beside
+    the road; in the corner stands what the driver sees.
 
     ```python
     >>> import gymnasium, lhy_rl
@@ -237,13 +238,9 @@ class DriveCorridor(BatchedEnv):
 
     # ------------------------------------------------------------------ pictures
     def frame(self, state: State) -> list[Any]:
-        grey = self._picture(state).astype(float)[..., None]
-        share = (grey - road.GRASS) / (road.ROAD - road.GRASS)
-        pictures = (share * (150, 150, 155) + (1 - share) * (60, 120, 60)).astype(np.uint8)
-        half = SIDE // 2
-        pictures[:, -3:, half - 1 : half + 1] = (250, 250, 250)
-        pictures[np.abs(state["offset"]) > 1, -3:, half - 1 : half + 1] = CAR
-        return [drawing.enlarged(picture) for picture in pictures]
+        seen = self._picture(state)
+        columns = state["waves"], state["step"], state["offset"], state["heading"], seen
+        return [view.from_the_car(*row) for row in zip(*columns, strict=True)]
 
 
 class DriveCorridorEnv(SingleEnv):

@@ -1,10 +1,16 @@
-"""Pictures of coloured squares, (H, W, 3) uint8, for ``render_mode="rgb_array"``."""
+"""Pictures of squares and cards, (H, W, 3) uint8, for ``render_mode="rgb_array"``."""
 
 from __future__ import annotations
 
+import functools
 import math
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
 
 SIDE = 400
 """Pictures are SIDE x SIDE: whole blocks of 16, so that every video codec takes them."""
@@ -14,6 +20,8 @@ GRID = 272
 
 BACKGROUND, EMPTY, WHITE = (24, 24, 28), (52, 52, 58), (255, 255, 255)
 RIGHT, WRONG = (70, 200, 90), (225, 60, 60)
+BACK, NOW = (44, 62, 96), (255, 214, 10)  # a card face down; the frame of the one that was dealt last
+PAPER, BLACK, RED = (250, 250, 246), (30, 30, 36), (196, 24, 44)
 
 PALETTE = np.array(
     [
@@ -54,17 +62,71 @@ def square(picture: np.ndarray, top: int, left: int, side: int, colour: Colour, 
     picture[top : top + side, left : left + side] = colour
 
 
-def grid(picture: np.ndarray, colours: np.ndarray, shown: int) -> None:
-    """Draw (L, 3) colours in reading order into the upper part; the last shown is framed, those behind it are empty."""
-    columns = math.ceil(math.sqrt(len(colours) * SIDE / GRID))
-    rows = math.ceil(len(colours) / columns)
+class Card(NamedTuple):
+    """What is on a card: a character, the colour behind it and its own."""
+
+    sign: str
+    ground: tuple[int, int, int]
+    ink: tuple[int, int, int]
+
+
+FACE_DOWN = Card("", BACK, BACK)
+
+
+@functools.lru_cache(maxsize=512)
+def card_picture(card: Card, width: int, height: int, frame: tuple[int, int, int] | None = None) -> np.ndarray:
+    """A card with round corners, (height, width, 3), with a frame if one is given."""
+    from PIL import Image, ImageDraw
+
+    times = 4  # drawn larger, so that the corners are smooth
+    image = Image.new("RGB", (times * width, times * height), BACKGROUND)
+    draw = ImageDraw.Draw(image)
+    edge = times * max(2, width // 12) if frame else 0
+    corners = (0, 0, times * width - 1, times * height - 1)
+    draw.rounded_rectangle(corners, times * width // 8, card.ground, frame, edge)
+    if card.sign:
+        size = max(1, round(times * min(0.8 * width, 0.6 * height)))
+        draw.text((times * width / 2, times * height / 2), card.sign, card.ink, font(size, "Sans-Bold"), anchor="mm")
+    return np.asarray(image.resize((width, height), Image.Resampling.BOX))
+
+
+def cards(picture: np.ndarray, dealt: list[Card], shown: int) -> None:
+    """Draw cards in reading order into the upper part; the last one shown is framed, those behind it lie face down."""
+    columns = math.ceil(math.sqrt(len(dealt) * SIDE / GRID))
+    rows = math.ceil(len(dealt) / columns)
     pitch = min(SIDE // columns, GRID // rows, 64)
-    left = (SIDE - pitch * columns) // 2
-    for i, colour in enumerate(colours):
+    width, height = max(2, round(0.74 * pitch)), max(2, pitch - 2)
+    left, top = (SIDE - pitch * columns) // 2 + (pitch - width) // 2, (GRID - pitch * rows) // 2 + 1
+    for i, card in enumerate(dealt):
         row, column = divmod(i, columns)
-        frame = WHITE if i == shown - 1 else None
-        place = (row * pitch + 1, left + column * pitch + 1)
-        square(picture, *place, pitch - 2, colour if i < shown else EMPTY, frame)
+        frame = NOW if i == shown - 1 else None
+        small = card_picture(card if i < shown else FACE_DOWN, width, height, frame)
+        paste(picture, small, top + row * pitch, left + column * pitch)
+
+
+def paste(picture: np.ndarray, small: np.ndarray, top: int, left: int) -> None:
+    """Put a smaller picture into a picture."""
+    picture[top : top + len(small), left : left + small.shape[1]] = small
+
+
+def label(picture: np.ndarray, text: str, top: int, middle: int, size: int = 16) -> None:
+    """Write a line of text into the picture, around the column ``middle``."""
+    from PIL import Image, ImageDraw
+
+    letters = font(size, "Sans")
+    width = math.ceil(letters.getlength(text)) + 2
+    image = Image.new("RGB", (width, round(1.4 * size)), BACKGROUND)
+    ImageDraw.Draw(image).text((width / 2, 0.7 * size), text, (200, 205, 214), letters, anchor="mm")
+    paste(picture, np.asarray(image), top, middle - width // 2)
+
+
+@functools.lru_cache(maxsize=64)
+def font(size: int, style: str) -> FreeTypeFont:
+    """DejaVu, which comes with matplotlib and has the suits: ``Sans``, ``Sans-Bold`` or ``SansMono``."""
+    import matplotlib
+    from PIL import ImageFont
+
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf" / f"DejaVu{style}.ttf", size)
 
 
 def enlarged(picture: np.ndarray) -> np.ndarray:

@@ -104,16 +104,26 @@ class Recall(BatchedEnv):
         said = f", action {self._names[action]} {('not asked', 'right', 'wrong')[verdict]}" if action >= 0 else ""
         return f"step {position} of {len(symbols) - 1}: {'…' if position > 39 else ''}{seen}{said}"
 
+    def cards(self) -> list[drawing.Card]:
+        """How each symbol looks: letters on colours; what is no answer, the delimiter and the blank, on grey."""
+        count = int(self.single_action_space.n)  # type: ignore[attr-defined]
+        letters = zip(self._names, drawing.palette(count).tolist(), strict=False)
+        made = [drawing.Card(name, (r, g, b), drawing.BLACK) for name, (r, g, b) in letters]
+        greys = zip(self._names[count:], ((220, 220, 226), (90, 90, 96)), strict=False)
+        return made + [drawing.Card(name, ground, drawing.BLACK) for name, ground in greys]
+
     def _picture(self, symbols: np.ndarray, position: int, action: int, verdict: int) -> np.ndarray:
         """What was seen so far; below, what is seen now and the last action, framed green if right, red if wrong."""
-        colours = drawing.palette(len(self._names))
-        marks = len(self._names) - int(self.single_action_space.n)  # type: ignore[attr-defined]
-        colours[len(colours) - marks :] = np.array([drawing.WHITE, (90, 90, 96)])[:marks]
+        looks = self.cards()
         picture = drawing.blank()
-        drawing.grid(picture, colours[symbols], position + 1)
-        drawing.square(picture, 288, 80, 96, colours[symbols[position]])
-        frame = (drawing.EMPTY, drawing.RIGHT, drawing.WRONG)[verdict]
-        drawing.square(picture, 288, 224, 96, colours[action] if action >= 0 else drawing.EMPTY, frame)
+        drawing.cards(picture, [looks[symbol] for symbol in symbols.tolist()], position + 1)
+        drawing.paste(picture, drawing.card_picture(looks[symbols[position]], 76, 96), 282, 90)
+        drawing.label(picture, "seen now", 380, 128, 14)
+        if action >= 0:
+            frame = (drawing.EMPTY, drawing.RIGHT, drawing.WRONG)[verdict]
+            drawing.paste(picture, drawing.card_picture(looks[action], 76, 96, frame), 282, 234)
+            words = ("not asked", "right", "wrong")[verdict]
+            drawing.label(picture, f"last answer: {words}", 380, 272, 14)
         return picture
 
 
@@ -135,3 +145,8 @@ class CardRecall(Recall):
     def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         decks = np.tile(np.arange(4, dtype=np.int8), (n, self.num_cards // 4))
         return rng.permuted(decks, axis=1), np.full(n, self.num_questions)
+
+    def cards(self) -> list[drawing.Card]:
+        """Playing cards."""
+        inks = (drawing.BLACK, drawing.RED, drawing.BLACK, drawing.RED)
+        return [drawing.Card(suit, drawing.PAPER, ink) for suit, ink in zip(SUITS, inks, strict=True)]

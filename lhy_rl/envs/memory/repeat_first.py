@@ -66,8 +66,8 @@ class RepeatFirst(CardRecall):
     | `render_mode` | `None` | `"ansi"`, a line of text, or `"rgb_array"`, a 400 x 400 picture |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
-    The picture shows the cards dealt so far; below them the card dealt now and the last action, framed green if it was
-    right and red if it was wrong.
+    The picture shows the cards dealt so far, the last one framed, the others face down; below them the card dealt now
+    and the last action, framed green if it was right and red if it was wrong.
 
     ```python
     >>> import gymnasium, lhy_rl
