@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import shutil
 import sys
@@ -69,6 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 2 for bad input (one line on standard error says what), 130 after Ctrl-C.
     """
     formatted = warnings.formatwarning
+    for stream in (sys.stdout, sys.stderr):  # Chinese on a terminal without it: a question mark, and no traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     warnings.formatwarning = lambda message, *rest, **more: f"warning: {' '.join(str(message).split())}\n"
     try:
         return dispatch(list(sys.argv[1:] if arguments is None else arguments))

@@ -48,6 +48,7 @@ def run(
         Interrupted: Ctrl-C.
     """
     lines = lines_of(definition, seeds, quick)
+    results.make_folder(folder)
     kept = Kept(folder / f"{definition.name}.trials.json", fresh)
     every_trial = {trial.key: trial for line in lines for trial in line.trials}
     todo = [trial for key, trial in every_trial.items() if key not in kept.curves]

@@ -9,6 +9,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from lhy_rl.agents.checks import LegalActions
+from lhy_rl.agents.rollout import LONGEST
+from lhy_rl.errors import UserError
 
 Predict = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, Any]]
 """(observations, memory, which episodes begin, legal actions where the infos say) to actions and the memory after them;
@@ -28,6 +30,9 @@ def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: i
 
     Returns:
         Sums of rewards (E,) and steps (E,), in the order in which the episodes ended.
+
+    Raises:
+        UserError: an episode without an end, or a state without a legal action.
     """
     n = env.num_envs
     share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
@@ -46,6 +51,11 @@ def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: i
         obs, reward, terminated, truncated, infos = env.step(action)
         played = ~ended if resets_by_a_step else np.ones(n, bool)
         total, length = total + np.where(played, reward, 0.0), length + played
+        if length.max() > LONGEST:
+            raise UserError(
+                f"an episode of the evaluation did not end in {LONGEST:,} steps; give the environment a time limit "
+                "(--env.max_episode_steps 1000)"
+            )
         ended = (terminated | truncated) & played
         start = ~played if resets_by_a_step else ended
         counted = ended & (share > 0)

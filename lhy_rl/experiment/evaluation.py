@@ -86,6 +86,22 @@ class Evaluator:
         """Whether the task is to write sentences."""
         return isinstance(self.env.unwrapped, TextTask)
 
+    def check(self) -> None:
+        """Refuse at once what :meth:`full` would fail of when the training is over.
+
+        Raises:
+            UserError: a split of the text with too few sentences.
+        """
+        if not self.is_text:
+            return
+        for split, least in (("validation", 2), ("test", 1)):  # self-BLEU compares them with each other
+            found = len(self.env.unwrapped.sequences(split))
+            if found < least:
+                raise UserError(
+                    f"the text has {found} sentence{'s' * (found != 1)} for {split}, and the evaluation needs "
+                    f"at least {least}; give more text, or leave out less of it (env.max_length, env.min_count)"
+                )
+
     def full(self) -> Evaluation:
         """Every policy and, for text, the row of real sentences; ``nll_test`` is over the whole test split."""
         result = Evaluation()

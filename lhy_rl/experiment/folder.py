@@ -122,6 +122,20 @@ def choose_path(name: str, folder: str | None) -> Path:
     return path
 
 
+def check_space(place: Path, needed: int) -> None:
+    """Refuse a disk on which so many bytes have no room.
+
+    Raises:
+        UserError: it has less.
+    """
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise UserError(
+            f"a run's checkpoints need {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free at "
+            f"{str(place.parent)!r}; make room, or give another place with --run.folder"
+        )
+
+
 def create(name: str, folder: str | None, config: Config, fill: Callable[[Path], None]) -> RunFolder:
     """Make a run folder, where :func:`choose_path` says, that is there whole or not at all.
 

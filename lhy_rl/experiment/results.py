@@ -59,6 +59,20 @@ def load(name: str, folder: Path) -> list[Row]:
     return [Row(**row) for row in read_json(folder / f"{name}.json")]
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, before anything is made for it.
+
+    Raises:
+        UserError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write results to {str(folder)!r}: {error.strerror}; give another --output") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write results to {str(folder)!r}: it is not yours; give another --output")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file, whole or not at all, and its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ itself. So a run that was killed and resumed makes the same parameters and the s
 from __future__ import annotations
 
 import functools
+import importlib.util
 import platform
 import signal
 import time
@@ -22,7 +23,7 @@ from rich.console import Console
 
 import lhy_rl
 from lhy_rl.agents.progress import ProgressDisplay
-from lhy_rl.errors import UserError, brief
+from lhy_rl.errors import UserError, brief, pip_install
 from lhy_rl.experiment import build, folder, tracking
 from lhy_rl.experiment.checkpoints import Checkpoints
 from lhy_rl.experiment.config import Config
@@ -64,10 +65,14 @@ def train(config: Config, console: Console | None = None) -> Run:
     fresh = Config(config.name, config.values | {"run": config.values["run"] | {"folder": None}})
     with starting(str(options.name)):
         run = Run(fresh, console)
+        run.check()
 
     def fill(temporary: Path) -> None:
         run.begin()
-        Checkpoints(temporary / "checkpoints").save(run.state_dict(), 0)
+        checkpoints = Checkpoints(temporary / "checkpoints")
+        checkpoints.save(run.state_dict(), 0)
+        size = checkpoints.newest()[0].stat().st_size
+        folder.check_space(temporary, size * (options.keep_checkpoints + 2))  # the best, and a new one
 
     run.train(folder.create(*place, fresh, fill))
     return run
@@ -93,6 +98,7 @@ def resume(path: Path, console: Console | None = None, total_timesteps: int | No
         config = replace(config, values=config.values | {"total_timesteps": total_timesteps})
     with starting(str(path)):
         run = Run(config, console)
+        run.check()
         run.load(place)
     if total_timesteps is not None:
         if total_timesteps <= run.agent.num_timesteps:
@@ -159,6 +165,19 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self._headline()}>"
+
+    def check(self) -> None:
+        """Refuse at once what would fail when the training is over.
+
+        Raises:
+            UserError: too little text for the evaluation, or a package that the report needs is missing.
+        """
+        self.evaluator.check()
+        if self.options.plots:
+            for package in ("jinja2", "matplotlib"):
+                if importlib.util.find_spec(package) is None:
+                    install = pip_install(package)
+                    raise UserError(f"the report needs {package}: {install}, or go without: --run.plots false")
 
     # --- what a checkpoint holds ---
 
@@ -327,7 +346,7 @@ class Run:
         result = self.result()
         (place.path / "samples").mkdir(exist_ok=True)
         for name, sentences in result["samples"].items():
-            (place.path / "samples" / f"{name.replace(' ', '_')}.txt").write_text("\n".join(sentences) + "\n")
+            (place.path / "samples" / f"{name.replace(' ', '_')}.txt").write_text("\n".join(sentences) + "\n", "utf-8")
         if self.options.plots:
             from lhy_rl.experiment import pictures
             from lhy_rl.experiment.report import write_report
