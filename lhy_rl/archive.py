@@ -104,7 +104,8 @@ def from_bytes(data: bytes, name: str = "the archive") -> Any:
     """The tree of an archive in memory; ``name`` is for the message.
 
     Raises:
-        UserError: not an archive, cut off, or changed.
+        UserError: not an archive, cut off, changed, or with a content that no archive of ours has: compressed members
+            (which may grow without end), one tensor in two places, lists in lists without end.
     """
     import safetensors.torch
 
@@ -122,6 +123,8 @@ def from_bytes(data: bytes, name: str = "the archive") -> Any:
         raise UserError(f"{name!r} is damaged: its bytes do not match its checksum; use an older checkpoint")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
+            if any(file.getinfo(name).compress_type != zipfile.ZIP_STORED for name in (TREE, TENSORS)):
+                raise ValueError("its members are compressed")
             tensors = safetensors.torch.load(file.read(TENSORS))
             return _decode(json.loads(file.read(TREE)), tensors)
     except Exception as error:  # the checksum is right, so somebody made this on purpose
@@ -191,6 +194,6 @@ def _decode(value: Any, tensors: dict[str, Any]) -> Any:
         if tag == "$items":
             return {k: _decode(v, tensors) for k, v in content}
         if tag in ("$tensor", "$array"):
-            tensor = tensors[content].clone()  # its own memory, writable
+            tensor = tensors.pop(content).clone()  # its own memory, writable
             return tensor if tag == "$tensor" else tensor.numpy()
     return {k: _decode(v, tensors) for k, v in value.items()}

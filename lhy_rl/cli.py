@@ -411,7 +411,7 @@ def command_record(arguments: list[str]) -> int:
 
 def split_env(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
     """The arguments without ``--env.NAME VALUE``, and those."""
-    import yaml
+    from lhy_rl.experiment.plain_yaml import parse_option
 
     rest, given = [], {}
     words = iter(arguments)
@@ -423,7 +423,7 @@ def split_env(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
         following = value if equals else next(words, None)
         if following is None:
             raise UserError(f"option {word} needs a value: {word} VALUE")
-        given[key] = yaml.safe_load(following)
+        given[key] = parse_option(f"env.{key}", following)
     return rest, given
 
 

@@ -1,4 +1,4 @@
-"""Things chosen by name in a configuration: a table from names to places, imported when asked for."""
+"""Things chosen by name in a configuration: tables from names to places, imported when asked for; environments' ids."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lhy_rl.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from gymnasium.envs.registration import EnvSpec
 
 _from_others: ContextVar[bool] = ContextVar("_from_others", default=False)
 
@@ -113,3 +116,36 @@ class Registry:
     @property
     def _known(self) -> str:
         return ", ".join(self.names())
+
+def registered(env_id: str) -> str:
+    """The id without its package, which is imported, as in ``minigrid:MiniGrid-Empty-5x5-v0``.
+
+    Raises:
+        UserError: it can be no id, or there is no such package.
+    """
+    package, colon, name = env_id.rpartition(":")
+    if not name or (colon and not all(part.isidentifier() for part in package.split("."))):
+        raise UserError(f"{env_id!r} can be no environment; allowed: ID, or PACKAGE:ID where importing it registers it")
+    if not colon:
+        return env_id
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        raise UserError(f"environment {env_id!r}: {error}; pip install {package.partition('.')[0]}") from error
+    return name
+
+
+def spec_of(env_id: str) -> EnvSpec:
+    """What Gymnasium knows of an environment.
+
+    Raises:
+        UserError: nobody registered it; the message holds what Gymnasium says, the nearest name mostly.
+    """
+    import gymnasium
+
+    import lhy_rl  # noqa: F401  (registers the environments)
+
+    try:
+        return gymnasium.spec(registered(env_id))
+    except gymnasium.error.Error as error:
+        raise UserError(f"unknown environment {env_id!r}: {' '.join(str(error).split())}") from error

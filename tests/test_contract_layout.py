@@ -15,13 +15,14 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lhy_rl"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-NEUTRAL = {"errors", "registry", "protocols", "archive", "trees"}
+NEUTRAL = {"errors", "registry", "protocols", "archive", "trees", "states"}
 ALLOWED = {
     "errors": set(),
     "registry": {"errors"},
     "protocols": set(),
     "archive": {"errors"},
     "trees": set(),
+    "states": {"errors", "trees"},
     "functional": NEUTRAL,
     "data": NEUTRAL,
     "nn": NEUTRAL | {"functional"},

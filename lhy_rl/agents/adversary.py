@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lhy_rl.errors import UserError
 from lhy_rl.functional.adversarial import Objective, clip_weights, objective
+from lhy_rl.states import load_optimizer
 
 
 class Adversary:
@@ -80,7 +81,7 @@ class Adversary:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self._network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
         self.balance = state["balance"]
         self.num_steps = state["num_steps"]
 

@@ -18,6 +18,7 @@ from lhy_rl.agents import saved
 from lhy_rl.agents.callbacks import Listener, listener
 from lhy_rl.agents.construction import AgentClass
 from lhy_rl.agents.environments import Environment, make_vector_env
+from lhy_rl.agents.loading import check_whole, guarded
 from lhy_rl.agents.options import check, choose_device
 from lhy_rl.agents.sb3_face import SB3Face
 from lhy_rl.errors import UserError, brief
@@ -73,6 +74,13 @@ class Agent(SB3Face, metaclass=AgentClass):
 
     hyperparameters: dict[str, Any]
     listens_to_steps = False  # whether ``update`` tells ``self.listener`` of every step; else it is told once an update
+
+    loading = half_loaded = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "load_state_dict" in vars(cls):
+            cls.load_state_dict = guarded(cls.load_state_dict)  # type: ignore[method-assign]
 
     def __init__(
         self,
@@ -187,6 +195,7 @@ class Agent(SB3Face, metaclass=AgentClass):
         Raises:
             UserError: the environment is closed, or gives what cannot be learned from.
         """
+        check_whole(self)
         if self.env.closed:
             raise UserError("the environment is closed; give a new one with set_env")
         if reset_num_timesteps:
@@ -247,6 +256,7 @@ class Agent(SB3Face, metaclass=AgentClass):
         Returns:
             Actions (B,), or one action for one observation, and the memory.
         """
+        check_whole(self)
         space = self.env.single_observation_space
         if isinstance(space, gym.spaces.Dict) and isinstance(observation, dict):
             observation = {key: observation[key] for key in space.spaces}  # without what it does not see
@@ -279,24 +289,25 @@ class Agent(SB3Face, metaclass=AgentClass):
             "total_timesteps": self.total_timesteps,
         }
 
+    @guarded
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where :meth:`state_dict` was taken.
+
+        A subclass's is guarded as well (:mod:`lhy_rl.agents.loading`): it reads what it needs, and what it raises
+        where that is not there becomes the UserError.
 
         Raises:
             UserError: the state is of another agent or of other sizes.
         """
-        try:
-            self.policy.load_state_dict(state["policy"])
-            self.generator.set_state(state["generator"])
-            self.num_timesteps = state["num_timesteps"]
-            self.num_updates = state["num_updates"]
-            self.total_timesteps = state["total_timesteps"]
-        except (KeyError, RuntimeError, TypeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"this state does not fit {type(self).__name__} with these options: {reason}") from error
+        self.policy.load_state_dict(state["policy"])
+        self.generator.set_state(state["generator"])
+        self.num_timesteps = state["num_timesteps"]
+        self.num_updates = state["num_updates"]
+        self.total_timesteps = state["total_timesteps"]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the agent to a file: JSON and safetensors in a zip. A path without an ending gets ``.zip``."""
+        check_whole(self)
         saved.write(self, path)
 
     @classmethod

@@ -21,6 +21,7 @@ from lhy_rl.agents.examples import Examples
 from lhy_rl.agents.imitator import Imitator
 from lhy_rl.agents.options import check
 from lhy_rl.errors import UserError
+from lhy_rl.states import check_like
 
 
 class BC(Imitator):
@@ -110,6 +111,10 @@ class BC(Imitator):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.best, self.best_nll, self.waited = state["best"], state["best_nll"], state["waited"]
+        if self.best is not None:
+            check_like(self.best, self.policy.state_dict(), "best", shapes=True)
+        elif self.best_nll < float("inf"):
+            raise ValueError("it has no 'best', the weights that it judged best")
         if self.parts is not None:  # the scale may be that of other demonstrations
             self._study(*self.parts, self.cloning.order)
 

@@ -24,6 +24,7 @@ from lhy_rl.nn.flat import FlatParameters
 from lhy_rl.nn.heads import CategoricalHead, GaussianHead
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic, mask_of
+from lhy_rl.states import load_optimizer
 from lhy_rl.trees import map_tree
 
 ROWS = 1024  # steps judged at a time
@@ -228,7 +229,7 @@ class Cloning:
         return {"optimizer": self.optimizer.state_dict(), "order": self.order, "num_steps": self.num_steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
         self.order = state["order"]
         self.num_steps = state["num_steps"]
 

@@ -181,9 +181,9 @@ class DAgger(Imitator):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        demonstrated = state["demonstrated"]
-        self.demonstrated = None if demonstrated is None else Examples(**demonstrated)
-        self.pieces = [Examples(**piece) for piece in state["pieces"]]
+        demonstrated, spaces = state["demonstrated"], (self.env.single_observation_space, self.env.single_action_space)
+        self.demonstrated = None if demonstrated is None else Examples.of_state(demonstrated, *spaces)
+        self.pieces = [Examples.of_state(piece, *spaces) for piece in state["pieces"]]
         self.round, self.labels, self.cloned = state["round"], state["labels"], state["cloned"]
         self.collector.load_state_dict(state["collector"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import sys
 import warnings
@@ -17,6 +16,7 @@ from gymnasium.vector.utils import batch_space
 
 from lhy_rl.agents.sync_vector_env import SameStepVectorEnv
 from lhy_rl.errors import UserError, brief
+from lhy_rl.registry import spec_of
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -46,8 +46,6 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
     if isinstance(env, gym.Env):
         return SameStepVectorEnv([lambda: env])
     if isinstance(env, str):
-        import lhy_rl  # noqa: F401  (registers the environments)
-
         try:
             return make_vec(env, num_envs)
         except gym.error.UnregisteredEnv as error:
@@ -58,22 +56,6 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
     raise UserError(f"{brief(env)} is no environment; allowed: {allowed}")
 
 
-def registered(env_id: str) -> str:
-    """The id without its package, which is imported, as in ``minigrid:MiniGrid-Empty-5x5-v0``.
-
-    Raises:
-        UserError: there is no such package.
-    """
-    package, colon, name = env_id.partition(":")
-    if not colon:
-        return env_id
-    try:
-        importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        raise UserError(f"environment {env_id!r}: {error}; pip install {package}") from error
-    return name
-
-
 def make_vec(env_id: str, num_envs: int, **options: Any) -> VectorEnv[Any, Any, Any]:
     """As ``gymnasium.make_vec``, with episodes that begin in the step that ends the last one, where possible.
 
@@ -81,8 +63,8 @@ def make_vec(env_id: str, num_envs: int, **options: Any) -> VectorEnv[Any, Any, 
         env_id: May begin with a package to import.
         options: Of the environment.
     """
-    name = registered(env_id)
-    spec = gym.spec(name)
+    spec = spec_of(env_id)
+    name = spec.id
     if spec.vector_entry_point is None:
         made = SameStepVectorEnv([lambda: gym.make(name, **options)] * num_envs)
         made.spec = spec

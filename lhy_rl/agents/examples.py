@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
 
 from lhy_rl.data.demonstrations import Demonstrations
+from lhy_rl.states import check_like, check_rows
 from lhy_rl.trees import map_tree
+
+Space = gym.Space[Any]
 
 
 @dataclass
@@ -47,6 +51,22 @@ class Examples:
 
     def state_dict(self) -> dict[str, Any]:
         return dict(vars(self))
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any], observation_space: Space, action_space: Space) -> Self:
+        """What :meth:`state_dict` gave; steps of (N, ...), or of (T, B, ...).
+
+        Raises:
+            ValueError: it gave something else, or of other spaces.
+        """
+        made = cls(**state)
+        leading = tuple(made.start.shape)
+        check_rows(made.obs, observation_space, leading, "obs")
+        check_rows(made.actions, action_space, leading, "actions")
+        check_like(state["labelled"], made.start, "labelled")
+        if made.start.dtype != torch.bool or made.labelled.shape != leading:
+            raise ValueError("start and labelled are no flags of the same steps")
+        return made
 
 
 def demonstrated(demonstrations: Demonstrations, every: int = 1, seed: int = 0) -> Examples:

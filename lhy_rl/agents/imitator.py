@@ -17,6 +17,7 @@ from lhy_rl.agents.options import check, positive
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.errors import suggest
 from lhy_rl.nn.sequence import CoreChoice
+from lhy_rl.states import check_rows
 from lhy_rl.trees import map_tree
 
 SCHEDULES = ("constant", "linear")
@@ -159,4 +160,6 @@ class Imitator(Agent):
         self.cloning.load_state_dict(state["cloning"])
         if state["moments"] is not None:
             mean, deviation = state["moments"]
+            for moment in (mean, deviation):
+                check_rows(moment, self.env.single_observation_space, (), "moments")
             self.moments = mean.to(self.device), deviation.to(self.device)

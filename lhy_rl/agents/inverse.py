@@ -30,6 +30,7 @@ from lhy_rl.nn.reward_net import RewardNet, StepFeatures, TableFeatures
 from lhy_rl.nn.sequence import CoreChoice
 from lhy_rl.nn.tabular import TabularPolicy
 from lhy_rl.protocols import Tabular
+from lhy_rl.states import check_like
 
 
 class InverseAgent(Agent):
@@ -255,13 +256,16 @@ class InverseAgent(Agent):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.reward.load_state_dict(state["reward"])
-        self.expert = None if state["expert"] is None else as_visits(state["expert"], self.device)
+        size = (self.table_features if self.tables is not None else self.step_features).size
+        self.expert = None if state["expert"] is None else as_visits(state["expert"], self.device, size)
         if self.player is not None:
             self.player.load_state_dict(state["player"])
-            self.player.ages = state["ages"].to(self.device)
+            same = state["ages"].shape == self.player.ages.shape  # else new episodes have begun
+            self.player.ages = state["ages"].to(self.device) if same else torch.zeros_like(self.player.ages)
             self.step_features.load_state_dict(state["features"])
             self.longest = int(state["longest"])
         else:
+            check_like(state["starts"], self.starts, "starts", shapes=True)
             self.starts = np.array(state["starts"])
 
 

@@ -31,6 +31,7 @@ from lhy_rl.agents.options import check, positive
 from lhy_rl.agents.visits import Visits, as_visits, mixed
 from lhy_rl.errors import suggest
 from lhy_rl.functional.min_norm import min_norm_point
+from lhy_rl.states import check_like, load_optimizer
 
 METHODS = ("perceptron", "max_margin")
 MOVES = 20_000  # of a linear perceptron in one update, at most: only where nothing separates the expert
@@ -224,11 +225,19 @@ class IRL(InverseAgent):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         if self.optimizer is not None:
-            self.optimizer.load_state_dict(state["optimizer"])
+            load_optimizer(self.optimizer, state["optimizer"])
         if self.tables is not None:
+            weights, task = self.demonstrated_expert.weights, self.task_tables
+            horizon = () if task.max_episode_steps is None else (task.max_episode_steps,)
+            plan = np.zeros((*horizon, len(task.starts), task.transitions.shape[1]))  # (T, S, A) or (S, A)
+            check_like(state["actors"], [weights] * len(state["actors"]), "actors", shapes=True)
+            check_like(state["plans"], [plan] * len(state["actors"]), "plans", shapes=True)
+            if len(state["plans"]) != len(state["actors"]):
+                raise ValueError(f"it has {len(state['plans'])} plans for {len(state['actors'])} actors")
             self.actors = [self.on_table(weights) for weights in state["actors"]]
         else:
-            self.actors = [as_visits(actor, self.device) for actor in state["actors"]]
+            size = self.step_features.size
+            self.actors = [as_visits(actor, self.device, size) for actor in state["actors"]]
         self.plans = list(state["plans"])
         self.mistakes = int(state["mistakes"])
         self.first_gap, self.least_gap = float(state["first_gap"]), float(state["least_gap"])

@@ -14,6 +14,7 @@ from lhy_rl.functional.schedules import true_token_probability
 from lhy_rl.nn.decoding import starts, teacher_forcing
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.protocols import TextTask
+from lhy_rl.states import load_optimizer
 
 SCHEDULES = ("none", "linear", "exponential", "inverse_sigmoid")
 
@@ -119,7 +120,7 @@ class Likelihood:
         return {"optimizer": self.optimizer.state_dict(), "order": self.order, "num_steps": self.num_steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
         self.order = state["order"]
         self.num_steps = state["num_steps"]
 

@@ -30,6 +30,7 @@ from lhy_rl.agents.visits import visits_of
 from lhy_rl.errors import suggest
 from lhy_rl.functional.planning import soft_value_iteration
 from lhy_rl.protocols import Tabular
+from lhy_rl.states import check_like, load_optimizer
 
 OPTIMIZERS = ("lbfgs", "adam")
 
@@ -156,7 +157,15 @@ class MaxEntIRL(InverseAgent):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
+        for kept in self.optimizer.state.values():
+            if "old_dirs" in kept:  # of LBFGS: its last steps
+                kept.pop("al", None)  # which it writes anew before it reads it
+                last, size = len(kept["ro"]), kept["d"]
+                for name, like in (("old_dirs", size), ("old_stps", size), ("ro", size.sum())):
+                    check_like(kept[name], [like] * last, name, shapes=True)
+                    if len(kept[name]) != last:
+                        raise ValueError(f"the optimizer kept {len(kept[name])} {name} of {last} steps")
         self.matched = bool(state["matched"])
 
 

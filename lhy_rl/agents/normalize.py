@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from lhy_rl.errors import UserError, brief
+from lhy_rl.states import check_like
 
 CLIP = 10.0
 
@@ -37,7 +38,12 @@ class RunningMoments:
         return {"mean": np.asarray(self.mean), "variance": np.asarray(self.variance), "count": float(self.count)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Go on from there.
+
+        Raises:
+            ValueError: of samples of another shape.
+        """
+        check_like(state, self.state_dict(), shapes=True)
         self.mean, self.variance = np.array(state["mean"]), np.array(state["variance"])
         self.count = float(state["count"])
 
@@ -99,9 +105,17 @@ class Normalizer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with these."""
-        for moments, saved in ((self.observed, state["observed"]), (self.rewarded, state["rewarded"])):
+        """Go on with these; with another number of instances new episodes begin, and their returns with them.
+
+        Raises:
+            UserError: statistics that this one has not, or the other way round; ``normalize_...`` differed.
+        """
+        for name, moments in (("observed", self.observed), ("rewarded", self.rewarded)):
+            saved, option = state[name], {"observed": "normalize_observations", "rewarded": "normalize_rewards"}[name]
+            if (saved is None) != (moments is None):
+                was, now = ("without", "true") if saved is None else ("with", "false")
+                raise UserError(f"{option} is {now}, but this agent was trained {was} it; leave {option} as it was")
             if moments is not None:
                 moments.load_state_dict(saved)
-        if len(state["running"]) == len(self.running):  # else as many instances begin anew
-            self.running = np.array(state["running"])
+        running = np.array(state["running"], float)
+        self.running = running if running.shape == self.running.shape else np.zeros_like(self.running)

@@ -31,6 +31,7 @@ from lhy_rl.functional.returns import generalized_advantages
 from lhy_rl.nn.acceleration.manual_gradients import ManualActorCritic
 from lhy_rl.nn.flat import FlatParameters
 from lhy_rl.nn.sequence import CoreChoice, State
+from lhy_rl.states import load_optimizer
 from lhy_rl.trees import map_tree
 
 SCHEDULES = ("constant", "linear")
@@ -341,8 +342,6 @@ class OnPolicy(Agent):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.optimizer.load_state_dict(state["optimizer"])
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate  # of the configuration, which may have been mended
+        load_optimizer(self.optimizer, state["optimizer"])
         self.normalizer.load_state_dict(state["normalizer"])
         self.collector.load_state_dict(state["collector"])

@@ -34,6 +34,7 @@ from lhy_rl.errors import UserError, suggest
 from lhy_rl.functional.policy_gradient import masked_mean, reinforce_loss, value_loss
 from lhy_rl.functional.returns import discounted_returns
 from lhy_rl.nn.policy import ActorCritic, Evaluation
+from lhy_rl.states import load_optimizer
 from lhy_rl.trees import map_tree
 
 BASELINES = ("none", "mean", "critic", "self_critical")
@@ -323,9 +324,7 @@ class Reinforce(Agent):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.optimizer.load_state_dict(state["optimizer"])
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate  # of the configuration, which may have been mended
+        load_optimizer(self.optimizer, state["optimizer"])
         self.normalizer.load_state_dict(state["normalizer"])
         if self.likelihood is not None:
             self.likelihood.load_state_dict(state["likelihood"])
@@ -334,3 +333,5 @@ class Reinforce(Agent):
             self._keep_pretrained()
             assert self.pretrained is not None
             self.pretrained.load_state_dict(state["pretrained"])
+        elif self.likelihood is not None and self.likelihood.num_steps >= self.pretrain_steps > 0:
+            raise ValueError(f"it has no pretrained policy after {self.likelihood.num_steps} steps of pretraining")

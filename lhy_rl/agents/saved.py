@@ -18,6 +18,7 @@ from lhy_rl.agents.environments import Environment
 from lhy_rl.data import spaces
 from lhy_rl.errors import UserError, brief
 from lhy_rl.registry import names_from_a_file, place_of
+from lhy_rl.states import check_like, fitting
 
 if TYPE_CHECKING:
     from lhy_rl.agents.base import Agent
@@ -76,7 +77,8 @@ def read(path: str | os.PathLike[str]) -> SavedAgent | None:
         return None
     if not isinstance(tree, dict) or not isinstance(tree.get("agent"), str):
         raise UserError(f"{str(path)!r} is an archive of lhy_rl, but holds no agent; agent.save writes one")
-    try:
+    with fitting(f"{str(path)!r} is no agent of this version of lhy_rl"):
+        check_like(tree, {"options": {}, "state": {}})
         known = tree.get("spaces")
         return SavedAgent(
             tree["agent"],
@@ -87,8 +89,6 @@ def read(path: str | os.PathLike[str]) -> SavedAgent | None:
             int(tree.get("num_envs", 1)),
             tree["state"],
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{str(path)!r} is no agent of this version of lhy_rl: {brief(error)}") from error
 
 
 def load(
@@ -118,7 +118,7 @@ def load(
     if env is None:
         raise UserError(f"{str(path)!r} does not name its environment; give it: {kind.__name__}.load(path, env)")
     try:
-        with names_from_a_file():
+        with names_from_a_file(), fitting(f"{str(path)!r} holds a {kind.__name__} that cannot be made here"):
             agent = kind(env, **{**found.options, **options, "device": device})
     except UserError as error:
         hint = "; the file names no environment: give load one" if isinstance(env, SpacesOnly) else ""

@@ -20,6 +20,7 @@ from lhy_rl.nn.fast_actor import FastActor, fast_actor
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import State
 from lhy_rl.protocols import Phased, Snapshot
+from lhy_rl.states import check_like
 from lhy_rl.trees import map_tree
 
 Actor = Callable[[int, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
@@ -276,16 +277,30 @@ class Collector:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on there; an environment whose state cannot be had begins new episodes."""
+        """Go on there.
+
+        New episodes begin where the environment's state cannot be had, and with another number of instances.
+
+        Raises:
+            ValueError: not what :meth:`state_dict` gave.
+        """
         self.recent = deque(((float(r), int(n)) for r, n in state["recent"]), maxlen=RECENT)
         self.steps_done = int(state["steps_done"])
-        if state["environment"] is None or len(state["start"]) != self.env.num_envs:
+        start = np.array(state["start"], bool)
+        known = isinstance(self.env.unwrapped, Snapshot) and state["environment"] is not None
+        if not known or len(start) != self.env.num_envs:
             self.obs = None
             return
+        own = self.state_dict() | {"environment": None, "recent": None}
+        own["legal"] = None if state["legal"] is None else np.ones(self.masks.shape, bool)
+        check_like(state, own, "collector", shapes=True)
+        if len(state["state"]) != len(self.state):
+            raise ValueError(f"collector.state has {len(state['state'])} parts, not {len(self.state)}")
         self.env.unwrapped.restore(state["environment"])  # type: ignore[attr-defined]
+        check_like(state["environment"], self.env.unwrapped.snapshot(), "environment")  # type: ignore[attr-defined]
         self.obs = self.env.unwrapped.observe()  # type: ignore[attr-defined]
         self.state = tuple(s.to(self.policy.device) for s in state["state"])
-        self.start, self.ended = np.array(state["start"], bool), np.array(state["ended"], bool)
+        self.start, self.ended = start, np.array(state["ended"], bool)
         self.legal = None if state["legal"] is None else np.array(state["legal"], bool)
         self.returns, self.lengths = np.array(state["returns"]), np.array(state["lengths"])
 

@@ -28,6 +28,7 @@ from lhy_rl.nn.transition_discriminators import (
     TransitionDiscriminator,
     make_discriminator,
 )
+from lhy_rl.states import check_like, check_rows
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,14 @@ class TransitionAdversary(Adversary):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.replay.clear()
+        seen, done = self.network.rows.observation_space, self.network.rows.action_space
         for kept in state["replay"]:
+            n = len(kept["rewards"])
+            for name, space in (("obs", seen), ("next_obs", seen), ("actions", done)):
+                check_rows(kept[name], space, (n,), name)
+            flags = np.zeros(n, bool)
+            like = {"rewards": np.zeros(n), "terminated": flags, "start": flags, "log_prob": torch.zeros(n)}
+            check_like(kept, like, "replay", shapes=True)
             told = kept["log_prob"].to(self.device)
             self.replay.append((Transitions(**{k: v for k, v in kept.items() if k != "log_prob"}), told))
 

@@ -121,6 +121,15 @@ def shares_of_steps(features: Tensor, absent: float = 0.0) -> Visits:
     return Visits(features, torch.full_like(features[:, 0], 1 / (len(features) + absent)))
 
 
-def as_visits(state: Any, device: torch.device) -> Visits:
-    """What :meth:`Visits.state_dict` gave."""
-    return Visits(state["features"].to(device), state["weights"].to(device))
+def as_visits(state: Any, device: torch.device, size: int) -> Visits:
+    """What :meth:`Visits.state_dict` gave, with F = ``size``.
+
+    Raises:
+        ValueError: it gave something else.
+    """
+    features, weights = state["features"].to(device), state["weights"].to(device)
+    if features.shape != (len(weights), size) or weights.ndim != 1:
+        raise ValueError(
+            f"visits of shapes {tuple(features.shape)} and {tuple(weights.shape)}; they have {size} features"
+        )
+    return Visits(features, weights)

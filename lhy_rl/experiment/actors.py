@@ -17,6 +17,7 @@ from lhy_rl.data.recording import Act, Labels, random_policy
 from lhy_rl.data.scripted import EXPERTS
 from lhy_rl.errors import UserError
 from lhy_rl.protocols import ScriptedExpert
+from lhy_rl.registry import spec_of
 from lhy_rl.trees import map_tree
 
 TOGETHER = 8  # instances that step at once
@@ -220,15 +221,10 @@ def _made(env_id: str, constructor: Callable[[], Any]) -> Any:
 
 def _known(env_id: str) -> None:
     """Raise a UserError where nobody registered the id."""
-    import lhy_rl  # noqa: F401  (registers the environments)
-    from lhy_rl.agents.environments import registered
-
     try:
-        gym.spec(registered(env_id))
-    except gym.error.Error as error:
-        raise UserError(
-            f"{env_id!r} is neither a run folder, nor a zip, nor an environment: {' '.join(str(error).split())}"
-        ) from error
+        spec_of(env_id)
+    except UserError as error:
+        raise UserError(f"{env_id!r} is neither a run folder, nor a zip, nor an environment: {error}") from error
 
 
 def _refuse(options: Options, what: str, why: str, allow_options: bool = False) -> None:

@@ -66,11 +66,11 @@ class Checkpoints:
                 raise UserError(
                     f"{str(self.folder)!r} has no best checkpoint yet (run.evaluation_interval); use newest"
                 )
-            return dict(archive.read(self.best))
+            return _read(self.best)
         candidates = self.newest()
         for path in candidates:
             try:
-                return dict(archive.read(path))
+                return _read(path)
             except UserError as error:
                 warn(f"warning: {error}")
                 if set_aside:
@@ -83,3 +83,10 @@ class Checkpoints:
         """Remove half-written files that a killed run left behind."""
         for path in self.folder.glob(".*.tmp"):
             path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    tree = archive.read(path)
+    if not isinstance(tree, dict):
+        raise UserError(f"{str(path)!r} is whole, but holds no checkpoint")
+    return tree

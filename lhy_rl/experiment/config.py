@@ -13,17 +13,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from lhy_rl.errors import UserError, brief, suggest
+from lhy_rl.experiment import plain_yaml
 from lhy_rl.experiment.signature import Option, options_of
+from lhy_rl.registry import registered
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 SECTIONS = ("env", "agent", "run")
 BENCHMARKS = "benchmark"  # the folder below configs/ with definitions of benchmarks, which are no configurations
-WITH_EXPONENT = re.compile(r"\d+(\.\d*)?[eE]\+?\d{1,3}")  # 1e6 is a whole number, too, to the one who types it
+LARGEST = 2**63  # of whole numbers, which torch and numpy keep in 64 bits
+WITH_EXPONENT = re.compile(r"\d+(\.\d*)?[eE]\+?\d{1,2}|\d+\.0")  # 1e6 is a whole number, too, to the one who types it
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Config:
     def dump(self) -> str:
         """YAML that gives this configuration again."""
         head = "# complete and re-runnable: lhy-rl train <this file>\n"
-        return head + yaml.safe_dump(self.values, sort_keys=False, allow_unicode=True)
+        return head + plain_yaml.dump(self.values)
 
     def section(self, name: str) -> dict[str, Any]:
         """A section's options, without the ``id`` or ``name`` that chose its constructor."""
@@ -92,19 +93,34 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
     path, values = find(name), merge(name, overrides)
     parser = parser_for(values, name)
     check_keys(values, parser)
-    for key in set(overrides or ()) & set(options(parser)):
+    for key, option in options(parser).items():
         value = str(reach(values, key))
-        whole = describe(options(parser)[key]) == "a whole number"
-        if whole and WITH_EXPONENT.fullmatch(value) and float(value).is_integer():
+        if describe(option) == "a whole number" and WITH_EXPONENT.fullmatch(value) and float(value).is_integer():
             place(values, key, int(float(value)))
     try:
         parsed = parser.parse_object(values)
     except argparse.ArgumentError as error:
         raise explain(error, values, parser) from None
     complete = plain(parsed.as_dict())
+    check_numbers(complete)
     if complete["run"]["name"] is None:
         complete["run"]["name"] = path.stem if name.endswith(path.suffix) else name.replace("/", "-")
     return Config(name, complete)
+
+
+def check_numbers(values: Any, where: str = "") -> None:
+    """Every number is one, and whole ones fit into 64 bits.
+
+    Raises:
+        UserError: one does not; the message holds its key.
+    """
+    if isinstance(values, dict | list):
+        for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+            check_numbers(value, f"{where}.{key}".lstrip("."))
+    elif isinstance(values, float) and values != values:
+        raise UserError(f"{where} is not a number (nan)")
+    elif isinstance(values, int) and abs(values) >= LARGEST:
+        raise UserError(f"{where} is {str(values)[:20]}..., {len(str(abs(values)))} digits; allowed: below 2**63")
 
 
 def help_parser(name: str, overrides: dict[str, str]) -> ArgumentParser:
@@ -140,20 +156,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file with a mapping in it.
 
     Raises:
-        UserError: unreadable, not UTF-8, not YAML, not a mapping.
+        UserError: unreadable, not UTF-8, not YAML, not a mapping, keys that are no names.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = plain_yaml.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{str(path)!r} is not text in UTF-8 (byte {error.start}); save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise UserError(f"{str(path)!r}{where} is not YAML: {getattr(error, 'problem', None) or error}") from error
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+    except ValueError as error:
+        raise UserError(f"{str(path)!r} is not YAML as a configuration needs it: {error}") from error
+    if not isinstance(values, dict):
         raise UserError(f"{str(path)!r} holds no configuration: a mapping with env, agent, total_timesteps")
+    for section in (values, *(part for part in values.values() if isinstance(part, dict))):
+        for key in section:
+            if not isinstance(key, str):
+                raise UserError(f"{str(path)!r} has the key {key!r}, which is no text; a text that looks so is quoted")
     return values
 
 
@@ -169,9 +187,11 @@ def place(values: dict[str, Any], key: str, value: Any) -> None:
 
 def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
     """The parser whose options are the chosen environment's, the chosen agent's and the run's."""
-    from jsonargparse import ArgumentParser
+    from jsonargparse import ArgumentParser, set_loader
 
     from lhy_rl.experiment.options import RunOptions
+
+    set_loader("plain", plain_yaml.parse, (ValueError,))
 
     environment = environment_schema(choice(values, "env", "id"), values["env"])
     agent = agent_class(choice(values, "agent", "name"))
@@ -182,6 +202,7 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
         epilog=f"example: lhy-rl train {name} --seed 3 --run.folder runs/mine",
         exit_on_error=False,
         allow_abbrev=False,
+        parser_mode="plain",
     )
     parser.add_argument("--seed", type=int, default=0, help="Same seed, same run, bit for bit.")
     parser.add_argument("--total_timesteps", type=int, help="How long to train; the agent says what it counts.")
@@ -225,8 +246,6 @@ def environment_schema(env_id: str, given: dict[str, Any]) -> list[Option]:
     """
     import gymnasium
 
-    from lhy_rl.agents.environments import registered
-
     constructor, preset = environment_class(env_id)
     found = [replace(option, default=preset.get(option.name, option.default)) for option in options_of(constructor)]
     known = {option.name: option for option in found}
@@ -248,8 +267,6 @@ def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
         UserError: unknown id, with the nearest one.
     """
     import gymnasium
-
-    from lhy_rl.agents.environments import registered
 
     spec = gymnasium.registry.get(registered(env_id))
     if spec is None:

@@ -64,7 +64,7 @@ class RunFolder:
             return None
         try:
             return dict(json.loads(self.result_file.read_text(encoding="utf-8")))
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise UserError(f"{str(self.result_file)!r} is damaged; delete it and resume the run") from error
 
     def write_json(self, path: Path, value: Any) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import gymnasium
-
 from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.curve import Curve
 from lhy_rl.experiment.definition import Definition, Entry
 from lhy_rl.experiment.results import SOLVED, Row, summarize
 from lhy_rl.experiment.scale import Scale, scale_of
 from lhy_rl.experiment.trial import EPISODES, Trial
+from lhy_rl.registry import spec_of
 
 RETURN, STEPS, SECONDS = "mean return", "steps to threshold", "CPU-seconds to threshold"
 NORMALISED, PLAYED, LABELS, COST = "normalised return", "environment steps", "labels", "CPU-seconds"
@@ -138,7 +137,7 @@ def lines_of(definition: Definition, seeds: int, quick: bool = False, stop: bool
         total = train.values["total_timesteps"] or 1
         threshold = entry.threshold
         if threshold is None and entry.expert is None:
-            threshold = gymnasium.spec(train.values["env"]["id"]).reward_threshold
+            threshold = spec_of(train.values["env"]["id"]).reward_threshold
         parts = 1 if entry.expert is not None else 4 if quick else 25  # an imitation is looked at when it is done
         every = max(1, total // parts) if quick or entry.every is None else entry.every
         episodes = 4 if quick else entry.episodes or EPISODES
@@ -164,7 +163,7 @@ def _changed(config: Config, seed: int, trajectories: int | None) -> Config:
 def _line(entry: Entry, trajectories: int | None, threshold: float | None, trials: list[Trial]) -> Line:
     """A row for one number of trajectories, or without one."""
     values = trials[0].config.values
-    task = entry.task or gymnasium.spec(values["env"]["id"]).id.removeprefix("lhy_rl/")
+    task = entry.task or spec_of(values["env"]["id"]).id.removeprefix("lhy_rl/")
     agent = values["agent"]["name"]
     if entry.expert is None or trajectories is None:
         return Line(task, agent, variant_of(entry), threshold, trials, entry.reference)

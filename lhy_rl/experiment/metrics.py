@@ -48,8 +48,9 @@ class MetricsFile:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Cut the file back to what it was at the checkpoint: later rows and columns are dropped."""
+        columns = [str(name) for name in state["columns"]]
         rows = read(self.path)[: state["rows"]] if self.path.exists() else []
-        self.columns, self.rows = list(state["columns"]), len(rows)
+        self.columns, self.rows = columns, len(rows)
         if self.columns:
             self._rewrite(rows)
         else:

@@ -33,6 +33,7 @@ from lhy_rl.experiment.metrics import MetricsFile
 from lhy_rl.experiment.options import RunOptions
 from lhy_rl.experiment.references import references
 from lhy_rl.experiment.starting import starting
+from lhy_rl.states import check_like, fitting
 
 FORMAT = 1  # of the run's part of a checkpoint
 
@@ -215,19 +216,19 @@ class Run:
         if tree.get("format") != FORMAT:
             found = brief(tree.get("format"))
             raise UserError(f"the checkpoint of {str(place.path)!r} has format {found}, not {FORMAT}")
-        try:
-            self.agent.load_state_dict(tree["agent"])
-        except UserError:
-            raise
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        with fitting(f"the checkpoint of {str(place.path)!r} does not fit its configuration"):
+            check_like(tree, {**self.state_dict(), "agent": {}, "best": None, "versions": {}})
             made_by = ", ".join(f"{name} {version}" for name, version in tree["versions"].items())
-            reason = brief(error, 300)
-            raise UserError(f"the checkpoint does not fit this agent ({reason}); it was made by {made_by}") from error
-        if cut:
-            self.metrics.load_state_dict(tree["metrics"])
-        self.best, self.elapsed = tree["best"], tree["seconds"]
-        self.trained = self.elapsed
-        self.tracker_id, self.before = tree["tracker_id"], tree["before"]
+            best, before = tree["best"], [str(sentence) for sentence in tree["before"]]
+            self.best = None if best is None else float(best)
+            try:
+                self.agent.load_state_dict(tree["agent"])
+            except UserError as error:
+                raise UserError(f"{error}; the checkpoint was made by {made_by}") from error
+            if cut:
+                self.metrics.load_state_dict(tree["metrics"])
+        self.trained = self.elapsed = tree["seconds"]
+        self.tracker_id, self.before = tree["tracker_id"], before
 
     # --- training ---
 

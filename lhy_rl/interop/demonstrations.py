@@ -16,6 +16,7 @@ from lhy_rl.data.npz import Members, Spaces, check_spaces, from_members, read_np
 from lhy_rl.data.spaces import without_texts
 from lhy_rl.errors import UserError, brief
 from lhy_rl.interop import imitation_files
+from lhy_rl.registry import spec_of
 
 SOURCES = "a shipped name (lhy-rl list demonstrations), an .npz file, a folder of them, a Minari dataset's id or folder"
 
@@ -97,12 +98,8 @@ def _spaces_of(env: Any) -> Spaces:
         UserError: an unknown id, or something without spaces.
     """
     if isinstance(env, str):
-        import lhy_rl  # noqa: F401  (registers the environments)
-
-        try:
-            made = gym.make(env)
-        except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv, ModuleNotFoundError) as error:
-            raise UserError(f"unknown environment {env!r}: {' '.join(str(error).split())}") from error
+        spec_of(env)
+        made = gym.make(env)
         made.close()
         env = made
     if isinstance(env, tuple):

@@ -13,6 +13,8 @@ from gymnasium.vector import VectorEnv
 
 from lhy_rl import archive
 from lhy_rl.errors import UserError, brief, install_extra
+from lhy_rl.registry import spec_of
+from lhy_rl.states import check_like, fitting
 
 try:
     from stable_baselines3.common.policies import BasePolicy
@@ -175,12 +177,8 @@ def spaces_of(env: Any) -> tuple[gym.Space[Any], gym.Space[Any]]:
         UserError: an unknown id, or something without spaces.
     """
     if isinstance(env, str):
-        import lhy_rl  # noqa: F401  (registers the environments)
-
-        try:
-            made = gym.make(env)
-        except gym.error.UnregisteredEnv as error:
-            raise UserError(f"unknown environment {env!r}: {' '.join(str(error).split())}") from error
+        spec_of(env)
+        made = gym.make(env)
         made.close()
         return made.observation_space, made.action_space
     if isinstance(env, tuple) and len(env) == 2 and all(isinstance(space, gym.Space) for space in env):
@@ -203,4 +201,10 @@ def _statistics(given: Any) -> Statistics | VecNormalize | None:
     tree = archive.read(given)
     if not isinstance(tree, dict) or tree.get("kind") != STATISTICS:
         raise UserError(f"{str(given)!r} holds no statistics of VecNormalize; save_statistics writes them")
-    return Statistics({key: (mean, var) for key, (mean, var) in tree["moments"].items()}, tree["epsilon"], tree["clip"])
+    with fitting(f"{str(given)!r} holds no statistics that can be used"):
+        check_like(tree, {"moments": {}, "epsilon": 0.0, "clip": 0.0})
+        pairs = tree["moments"].items()
+        moments = {key: (np.asarray(mean, float), np.asarray(var, float)) for key, (mean, var) in pairs}
+        if any(mean.shape != var.shape for mean, var in moments.values()):
+            raise ValueError("its means and variances have other shapes")
+        return Statistics(moments, float(tree["epsilon"]), float(tree["clip"]))

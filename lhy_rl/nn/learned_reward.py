@@ -16,6 +16,7 @@ from lhy_rl.nn.transition_discriminators import (
     TransitionDiscriminator,
     transition_discriminators,
 )
+from lhy_rl.states import check_like
 
 REWARD_CLIP = 10.0  # no step is worth more, either way
 
@@ -82,8 +83,10 @@ class LearnedRewardNet:
         """What :meth:`tree` gave.
 
         Raises:
-            KeyError, RuntimeError, TypeError: it gave something else, or of other spaces.
+            UserError: a name that does not exist.
+            KeyError, RuntimeError, TypeError, ValueError: it gave something else, or of other spaces.
         """
+        check_like(tree, {"name": "", "options": {}, "objective": "", "form": "", "gamma": 0.0, "network": {}})
         kind = transition_discriminators.get(tree["name"])
         options = DiscriminatorOptions(**tree["options"])
         network: TransitionDiscriminator = kind(observation_space, action_space, options)

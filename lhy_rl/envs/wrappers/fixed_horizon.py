@@ -26,6 +26,7 @@ from lhy_rl.envs import arguments
 from lhy_rl.envs.arrays import copied
 from lhy_rl.errors import UserError
 from lhy_rl.protocols import Snapshot
+from lhy_rl.registry import spec_of
 from lhy_rl.trees import map_tree
 
 AFTER = ("freeze", "evolve")
@@ -234,7 +235,7 @@ def make_single(
     **options: Any,
 ) -> gymnasium.Env[Any, Any]:
     """``lhy_rl/FixedHorizon-v0``, one instance; the arguments are those of :func:`make_vector`."""
-    limit = horizon if gymnasium.spec(env_id).max_episode_steps is not None else None
+    limit = horizon if spec_of(env_id).max_episode_steps is not None else None
     inner = gymnasium.make(env_id, max_episode_steps=limit, render_mode=render_mode, **options)
     return FixedHorizon(inner, horizon, after)
 

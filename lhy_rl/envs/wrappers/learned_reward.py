@@ -19,6 +19,7 @@ from lhy_rl.data import spaces
 from lhy_rl.envs.arrays import copied
 from lhy_rl.errors import UserError
 from lhy_rl.nn.learned_reward import LearnedRewardNet
+from lhy_rl.states import fitting
 from lhy_rl.trees import map_tree
 
 KIND = "learned reward"
@@ -56,13 +57,9 @@ def load_reward(path: str | os.PathLike[str]) -> LearnedRewardNet:
     tree = archive.read(path)
     if not isinstance(tree, dict) or tree.get("kind") != KIND:
         raise UserError(f"{str(path)!r} holds no learned reward; agents write one with save_reward")
-    seen, done = (spaces.from_json(tree[name]) for name in ("observation_space", "action_space"))
-    try:
+    with fitting(f"{str(path)!r} is no learned reward of this version"):
+        seen, done = (spaces.from_json(tree[name]) for name in ("observation_space", "action_space"))
         return LearnedRewardNet.from_tree(tree["reward"], seen, done)
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise UserError(
-            f"{str(path)!r} is no learned reward of this version: {' '.join(str(error).split())}"
-        ) from error
 
 
 class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):

@@ -1,0 +1,129 @@
+"""YAML of other people as plain values: dicts, lists, texts, numbers, true, false and null; the rest in one line.
+
+Of YAML 1.1 the dates, sets and bytes are left out (a date is a text), ``1e-3`` is a number as everywhere else, a key
+stands once, and a text that would grow to more than :data:`MOST` values by its aliases is refused before it does.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from lhy_rl.errors import UserError
+from lhy_rl.states import MISFIT
+
+DEPTH = 30  # of lists and mappings in each other
+MOST = 100_000  # values, each alias counted as what it stands for
+TAG = "tag:yaml.org,2002:"
+LEFT_OUT = ("timestamp", "binary", "set", "omap", "pairs")
+NUMBER = re.compile(
+    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?)$"
+    r"|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"
+)
+
+
+def _resolvers(owner: Any) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """How plain words are read, by their first letter."""
+    ours = {
+        letter: [(tag, word) for tag, word in known if tag not in (f"{TAG}timestamp", f"{TAG}float")]
+        for letter, known in owner.yaml_implicit_resolvers.items()
+    }
+    for letter in "-+.0123456789":
+        ours[letter] = [(f"{TAG}float", NUMBER), *ours.get(letter, [])]
+    return ours
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, without what a configuration does not need."""
+
+    yaml_implicit_resolvers = _resolvers(yaml.SafeLoader)
+    yaml_constructors = {
+        tag: made for tag, made in yaml.SafeLoader.yaml_constructors.items() if tag not in {TAG + x for x in LEFT_OUT}
+    }
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = 0
+        self.sizes: dict[int, int] = {}  # of the nodes that are whole
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        self.depth += 1
+        if self.depth > DEPTH:
+            raise yaml.MarkedYAMLError(problem=f"it is nested deeper than {DEPTH}", problem_mark=mark)
+        node: Any = super().compose_node(parent, index)
+        self.depth -= 1
+        if id(node) not in self.sizes:
+            if node.end_mark is None:  # it is still being read
+                raise yaml.MarkedYAMLError(problem="an alias stands inside of what it means", problem_mark=mark)
+            self.sizes[id(node)] = self._size(node)
+        return node
+
+    def _size(self, node: Any) -> int:
+        """Values in a node; keys stand once."""
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        parts = node.value
+        if isinstance(node, yaml.MappingNode):
+            keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            for i, (_, key) in enumerate(keys):
+                if keys[i] in keys[:i]:
+                    mark = node.value[i][0].start_mark
+                    raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands there twice", problem_mark=mark)
+            parts = [part for pair in node.value for part in pair]
+        size = 1 + sum(self.sizes[id(part)] for part in parts)
+        if size > MOST:
+            problem = f"its aliases grow to more than {MOST:,} values"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return size
+
+    def construct_whole_number(self, node: yaml.ScalarNode) -> Any:
+        """0x_ and 5,000 digits are texts."""
+        try:
+            return self.construct_yaml_int(node)
+        except ValueError:
+            return self.construct_scalar(node)
+
+
+Loader.add_constructor(f"{TAG}int", Loader.construct_whole_number)
+
+
+class Dumper(yaml.SafeDumper):
+    """Puts in quotes what :class:`Loader` would take for a number."""
+
+    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
+
+
+def parse(text: str) -> Any:
+    """The plain values of a text.
+
+    Raises:
+        ValueError: it is not YAML, or more than plain values.
+    """
+    try:
+        return Loader(text).get_single_data()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise ValueError(f"{where}{' '.join(str(getattr(error, 'problem', None) or error).split())}") from error
+    except MISFIT as error:
+        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def parse_option(key: str, text: str) -> Any:
+    """The value of an option as it was typed.
+
+    Raises:
+        UserError: it is not YAML.
+    """
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UserError(f"--{key} is {text!r}, which is not YAML: {error}; put a text in quotes") from error
+
+
+def dump(values: dict[str, Any]) -> str:
+    """The text that gives these plain values again."""
+    return str(yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True))
