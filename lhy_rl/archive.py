@@ -21,6 +21,7 @@ from lhy_rl.errors import UserError, brief
 
 MARK = b"lhy_rl archive, sha256 "
 DIGEST = 64  # hexadecimal characters at the very end of the file
+GROWN, GROWTH = 2**31, 100  # bytes that any zip may unpack to, and times its size that a larger one may
 TREE, TENSORS = "tree.json", "tensors.safetensors"
 TAGS = ("$tensor", "$array", "$tuple", "$items", "$float")
 
@@ -83,6 +84,21 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def check_growth(path: str | os.PathLike[str]) -> None:
+    """Raise a UserError where a zip of others would grow, unpacked, to what no honest file grows to.
+
+    Pictures that are all alike shrink to a thousandth; up to :data:`GROWN` bytes any file may do so.
+    """
+    size = os.path.getsize(path)
+    with zipfile.ZipFile(path) as file:
+        grown = sum(info.file_size for info in file.infolist())
+    if grown > max(GROWN, GROWTH * size):
+        raise UserError(
+            f"{str(path)!r} has {size:,} bytes and would grow to {grown:,}, more than {GROWTH} times as many; if it is "
+            "yours, save it without compression"
+        )
 
 
 def to_bytes(tree: Any) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 
 def map_tree(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
@@ -15,6 +16,12 @@ def map_tree(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
     if isinstance(tree, tuple):
         return tuple(map_tree(f, *leaves) for leaves in zip(tree, *others, strict=True))
     return f(tree, *others)
+
+
+def native(array: Any) -> np.ndarray:
+    """An array as torch takes it: in this machine's byte order, and not read backwards; a copy only where needed."""
+    array = np.asarray(array)
+    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 
 def leaves(tree: Any) -> list[Any]:

@@ -27,7 +27,7 @@ from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import CoreChoice, State
 from lhy_rl.protocols import TextTask
-from lhy_rl.trees import leading, leaves, map_tree
+from lhy_rl.trees import leading, leaves, map_tree, native
 
 if TYPE_CHECKING:
     from lhy_rl.agents.progress import ProgressDisplay
@@ -266,10 +266,10 @@ class Agent(SB3Face, metaclass=AgentClass):
         state = self.policy.initial_state(count) if state is None else state
         start = None
         if episode_start is not None:
-            start = torch.as_tensor(np.atleast_1d(episode_start), dtype=torch.bool, device=self.device)
+            start = torch.as_tensor(np.atleast_1d(native(episode_start)), dtype=torch.bool, device=self.device)
         legal = None
         if action_masks is not None:
-            legal = torch.as_tensor(np.asarray(action_masks), dtype=torch.bool, device=self.device).reshape(count, -1)
+            legal = torch.as_tensor(native(action_masks), dtype=torch.bool, device=self.device).reshape(count, -1)
         with evaluating(self.policy):
             actions, state = self.policy.act(obs, state, start, self.generator, deterministic, legal=legal)
         array = self.policy.actor.for_environment(actions).cpu().numpy()
@@ -277,7 +277,7 @@ class Agent(SB3Face, metaclass=AgentClass):
 
     def observe(self, observation: Any) -> Any:
         """A batch of observations, (B, ...) arrays, as the policy takes them."""
-        return map_tree(lambda x: torch.as_tensor(np.asarray(x), device=self.device), observation)
+        return map_tree(lambda x: torch.as_tensor(native(x), device=self.device), observation)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the future depends on: tensors, arrays and plain values."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.states import check_like, check_rows
-from lhy_rl.trees import map_tree
+from lhy_rl.trees import map_tree, native
 
 Space = gym.Space[Any]
 
@@ -131,7 +131,7 @@ def packed(lengths: Sequence[int], length: int) -> list[list[int]]:
 
 def as_tensor(array: np.ndarray) -> Tensor:
     """Numbers in single precision, whole numbers as they are."""
-    array = np.ascontiguousarray(array)
+    array = native(array)
     return torch.from_numpy(array.astype(np.float32) if array.dtype.kind == "f" else array)
 
 

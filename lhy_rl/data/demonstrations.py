@@ -189,6 +189,8 @@ def _check(i: int, episode: Episode, observation_space: gym.Space[Any], action_s
                     f"the {name}s of episode {i} have shape {array.shape}; with {steps} rewards and {part} it must be "
                     f"{(count, *(part.shape or ()))}"
                 )
+            if array.dtype.kind not in "biuf":
+                raise UserError(f"the {name}s of episode {i} are {array.dtype}, not numbers")
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 step = int(np.argwhere(~np.isfinite(array))[0][0])
                 raise UserError(f"the {name} of episode {i} at step {step} is not a number")
@@ -202,7 +204,7 @@ def _check(i: int, episode: Episode, observation_space: gym.Space[Any], action_s
 
 
 def _check_range(name: str, array: np.ndarray, space: gym.Space[Any], i: int) -> None:
-    """Whole numbers that mean choices must be among them; a Box's bounds are nobody's promise."""
+    """Whole numbers that mean choices must be among them; a Box's bounds are nobody's promise, but its type is."""
     low: Any
     high: Any
     match space:
@@ -212,6 +214,8 @@ def _check_range(name: str, array: np.ndarray, space: gym.Space[Any], i: int) ->
             low, high = space.start, space.start + space.nvec - 1
         case gym.spaces.MultiBinary():
             low, high = 0, 1
+        case gym.spaces.Box() if space.dtype.kind in "iu" and array.dtype != space.dtype:
+            low, high = np.iinfo(space.dtype).min, np.iinfo(space.dtype).max
         case _:
             return
     outside = (array < low) | (array > high)

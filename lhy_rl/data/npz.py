@@ -20,8 +20,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import warnings
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ from gymnasium import spaces
 from lhy_rl import archive
 from lhy_rl.data.demonstrations import Demonstrations, Episode, joined
 from lhy_rl.data.spaces import Space, conformed, difference, from_json, to_json
-from lhy_rl.errors import UserError, brief
+from lhy_rl.errors import UserError
+from lhy_rl.states import fitting
 from lhy_rl.trees import map_tree
 
 Spaces = tuple[Space, Space]
@@ -127,15 +128,18 @@ class Members(Mapping[str, np.ndarray]):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = self._guard(lambda: np.load(path, allow_pickle=False))
+        self._file = self._guard(self._open)
         if not isinstance(self._file, np.lib.npyio.NpzFile):
             raise UserError(f"{str(path)!r} holds a single array, not the members of an .npz file")
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._file:
             raise KeyError(name)
-        array: np.ndarray = self._guard(lambda: self._file[name])
-        return array
+        array = self._guard(lambda: self._file[name])
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":
+            kind = array.dtype if isinstance(array, np.ndarray) else "no array"
+            raise UserError(f"{name!r} in {str(self.path)!r} is {kind}; allowed: whole numbers, floats, flags, text")
+        return array.astype(array.dtype.newbyteorder("="), "C", copy=False)
 
     def __iter__(self) -> Any:
         return iter(self._file.files)
@@ -143,20 +147,28 @@ class Members(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._file.files)
 
+    def _open(self) -> Any:
+        if zipfile.is_zipfile(self.path):
+            archive.check_growth(self.path)
+        return np.load(self.path, allow_pickle=False)
+
     def _guard(self, load: Callable[[], Any]) -> Any:
         try:
-            return load()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what a damaged header reminds numpy
+                return load()
+        except UserError:
+            raise
         except FileNotFoundError as error:
             raise UserError(f"no demonstrations {str(self.path)!r}") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise UserError(f"{str(self.path)!r} is cut off or damaged: {' '.join(str(error).split())}") from error
-        except ValueError as error:
-            if "pickle" in str(error):
+        except Exception as error:  # somebody else's bytes: whatever zipfile, zlib and numpy find wrong with them
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            if "pickle" in reason:
                 raise UserError(
                     f"{str(self.path)!r} holds pickled objects, which could run anything, and stays closed; "
                     "save plain arrays: np.savez(path, observations=..., actions=..., rewards=..., lengths=...)"
                 ) from error
-            raise UserError(f"{str(self.path)!r} is damaged: {' '.join(str(error).split())}") from error
+            raise UserError(f"{str(self.path)!r} is cut off or damaged: {reason}") from error
 
 
 def from_members(found: Mapping[str, np.ndarray], name: str, env_spaces: Spaces | None = None) -> Demonstrations:
@@ -170,10 +182,10 @@ def from_members(found: Mapping[str, np.ndarray], name: str, env_spaces: Spaces 
     """
     said = _json(found, "spaces", name)
     about = _json(found, "about", name) or {}
-    try:
+    if not isinstance(about, dict):
+        raise UserError(f"about in {name!r} is {type(about).__name__}; it must be a JSON object")
+    with fitting(f"the spaces in {name!r} cannot be read"):
         own = (from_json(said["observation"]), from_json(said["action"])) if said else None
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"the spaces in {name!r} cannot be read: {brief(error)}") from error
     chosen = own if env_spaces is None else env_spaces
     if chosen is None:
         raise UserError(f"{name!r} does not say what spaces it is of; give the environment, too")
@@ -182,11 +194,11 @@ def from_members(found: Mapping[str, np.ndarray], name: str, env_spaces: Spaces 
     observations = conformed(_tree(found, "observations", chosen[0], name), chosen[0])
     actions = conformed(_tree(found, "actions", chosen[1], name), chosen[1])
     steps = len(_first(actions))
-    rewards = np.asarray(found.get("rewards", np.zeros(steps)), np.float64)
-    lengths = np.asarray(found.get("lengths", np.array([steps]))).astype(np.int64).reshape(-1)
-    count = len(lengths)
-    if (lengths < 0).any() or lengths.sum() != steps:
-        raise UserError(f"the lengths in {name!r} add up to {lengths.sum():,}, but there are {steps:,} actions")
+    rewards = _numbers(found, "rewards", np.zeros(steps), "biuf", name).astype(np.float64)
+    lengths = _numbers(found, "lengths", np.array([steps]), "iu", name).reshape(-1)
+    count, total = len(lengths), sum(lengths.tolist())
+    if (lengths < 0).any() or total != steps:
+        raise UserError(f"the lengths in {name!r} add up to {total:,}, but there are {steps:,} actions")
     if len(_first(observations)) != steps + count:
         raise UserError(
             f"{name!r} has {len(_first(observations)):,} observations for {steps:,} actions in {count:,} episodes; it "
@@ -198,7 +210,7 @@ def from_members(found: Mapping[str, np.ndarray], name: str, env_spaces: Spaces 
         )
     flags = {}
     for flag in ("terminated", "truncated"):
-        flags[flag] = np.asarray(found[flag], bool).reshape(-1) if flag in found else np.zeros(count, bool)
+        flags[flag] = _numbers(found, flag, np.zeros(count, bool), "biu", name).astype(bool).reshape(-1)
         if len(flags[flag]) != count:
             raise UserError(f"{flag} in {name!r} has {len(flags[flag])} entries for {count} episodes")
     episodes, a = [], 0
@@ -228,12 +240,21 @@ def check_spaces(own: Spaces, wanted: Spaces, name: str) -> None:
             raise UserError(f"the demonstrations {name!r} are of another environment: in the {what} space {words}")
 
 
+def _numbers(found: Mapping[str, np.ndarray], key: str, default: np.ndarray, kinds: str, name: str) -> np.ndarray:
+    """A member, of numpy's kinds of numbers."""
+    array = np.asarray(found.get(key, default))
+    if array.dtype.kind not in kinds:
+        wanted = {"iu": "whole numbers", "biu": "flags"}.get(kinds, "numbers")
+        raise UserError(f"the {key} in {name!r} are {array.dtype}; they must be {wanted}")
+    return array
+
+
 def _json(found: Mapping[str, np.ndarray], key: str, name: str) -> Any:
     if key not in found:
         return None
     try:
         return json.loads(str(found[key]))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{key} in {name!r} is not JSON text") from error
 
 

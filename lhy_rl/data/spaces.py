@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gymnasium as gym
@@ -12,6 +13,7 @@ from lhy_rl.errors import UserError
 from lhy_rl.trees import map_tree
 
 Space = gym.Space[Any]
+MOST = 2**27  # numbers in an observation or action that a file may ask room for
 
 
 def to_json(space: Space) -> dict[str, Any]:
@@ -44,11 +46,14 @@ def from_json(said: dict[str, Any]) -> Space:
     """The space that :func:`to_json` wrote down.
 
     Raises:
-        KeyError, TypeError, ValueError: it did not write this.
+        AttributeError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError: it did not
+            write this (:func:`lhy_rl.states.fitting` makes one line of each).
     """
     match said["type"]:
         case "Box":
             dtype, shape = np.dtype(said["dtype"]).type, tuple(said["shape"])
+            if math.prod(shape) > MOST:
+                raise ValueError(f"a Box of shape {shape} is more than {MOST:,} numbers")
             low, high = (np.broadcast_to(np.array(said[name], dtype), shape) for name in ("low", "high"))
             return spaces.Box(low, high, shape, dtype)
         case "Discrete":
@@ -124,8 +129,11 @@ def conformed(tree: Any, space: Space) -> Any:
     array = np.asarray(tree)
     if (
         space.dtype is not None
-        and array.dtype != space.dtype
+        and {array.dtype.kind, space.dtype.kind} <= set("biuf")
         and (array.dtype.kind == "f") == (space.dtype.kind == "f")
     ):
-        return array.astype(space.dtype)
-    return array
+        with np.errstate(over="ignore"):  # what is too large for a float is named as no number
+            cast = np.ascontiguousarray(array, space.dtype)
+        if array.dtype.kind == "f" or (cast == array).all():  # a whole number too large for the type stays what it is
+            return cast
+    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)) if array.ndim else array

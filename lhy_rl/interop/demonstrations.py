@@ -83,7 +83,7 @@ def _looks_like_an_id(name: str) -> bool:
 def _warn_if_useless(demonstrations: Demonstrations, name: str) -> None:
     """One line where the expert is known to be no better than a random policy, unless it is meant to be one."""
     floor, mean = demonstrations.about.get("random_return"), float(demonstrations.returns.mean())
-    if floor is not None and demonstrations.about.get("expert") != "random" and mean <= float(floor):
+    if isinstance(floor, int | float) and demonstrations.about.get("expert") != "random" and mean <= float(floor):
         warnings.warn(
             f"the expert of {name!r} reaches {mean:.4g} on average, a random policy {float(floor):.4g}: whoever "
             "imitates it well will be as bad",

@@ -18,6 +18,7 @@ from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.npz import Spaces
 from lhy_rl.data.spaces import conformed
 from lhy_rl.errors import UserError, install_extra
+from lhy_rl.states import fitting
 
 OLD = {"obs", "acts", "terminal", "indices"}  # members of the old format
 CUT = "TimeLimit.truncated"  # of the infos
@@ -42,14 +43,18 @@ def read_old(members: Mapping[str, np.ndarray], name: str, spaces: Spaces | None
     """
     if spaces is None:
         raise UserError(f"{name!r}: {SAVED}")
-    obs, acts, cuts = members["obs"], members["acts"], np.asarray(members["indices"], np.int64).reshape(-1)
-    rewards = np.split(members["rews"] if "rews" in members else np.zeros(len(acts)), cuts)
-    observations = np.split(obs, cuts + np.arange(len(cuts)) + 1)
-    actions, terminal = np.split(acts, cuts), np.asarray(members["terminal"], bool).reshape(-1)
-    if len(terminal) != len(actions):
-        raise UserError(f"{name!r} has {len(terminal)} ends for {len(actions)} episodes")
-    rows = zip(observations, actions, rewards, terminal.tolist(), strict=True)
-    return _made([(o, a, r, end, False) for o, a, r, end in rows], name, spaces)
+    with fitting(f"{name!r} is damaged or not `imitation`'s"):
+        obs, acts = np.atleast_1d(members["obs"]), np.atleast_1d(members["acts"])
+        cuts = members["indices"].reshape(-1)
+        if cuts.dtype.kind not in "iu" or (np.diff(cuts, prepend=0, append=len(acts)) < 1).any():
+            raise ValueError(f"its indices are no beginnings of episodes in {len(acts)} steps, one after the other")
+        rewards = np.split(members["rews"] if "rews" in members else np.zeros(len(acts)), cuts)
+        observations = np.split(obs, cuts + np.arange(len(cuts)) + 1)
+        actions, terminal = np.split(acts, cuts), members["terminal"].astype(bool).reshape(-1)
+        if len(terminal) != len(actions):
+            raise ValueError(f"it has {len(terminal)} ends for {len(actions)} episodes")
+        rows = zip(observations, actions, rewards, terminal.tolist(), strict=True)
+        return _made([(o, a, r, end, False) for o, a, r, end in rows], name, spaces)
 
 
 def read_folder(path: Path, spaces: Spaces | None) -> Demonstrations:
@@ -69,15 +74,17 @@ def read_folder(path: Path, spaces: Spaces | None) -> Demonstrations:
             "it where `imitation` is installed: np.savez(path, observations=..., actions=..., rewards=..., lengths=...)"
         ) from error
     try:
-        files = [path / part["filename"] for part in json.loads((path / "state.json").read_text())["_data_files"]]
+        names = [part["filename"] for part in json.loads((path / "state.json").read_text())["_data_files"]]
+        files = [path / Path(name).name for name in names]  # of this folder, whatever it says
         rows: list[dict[str, Any]] = []
         for file in files:
             with pyarrow.OSFile(str(file)) as opened, pyarrow.ipc.open_stream(opened) as stream:
                 rows += stream.read_all().to_pylist()
-        found = [_row(row) for row in rows]
+        return _made([_row(row) for row in rows], name, spaces)
+    except UserError:
+        raise
     except Exception as error:  # whatever Arrow says of a damaged file
         raise UserError(f"{name!r} is damaged or not `imitation`'s: {' '.join(str(error).split())[:200]}") from error
-    return _made(found, name, spaces)
 
 
 Row = tuple[Any, Any, Any, bool, bool]

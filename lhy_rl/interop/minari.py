@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.npz import Spaces, check_spaces
 from lhy_rl.data.spaces import conformed, without_texts
 from lhy_rl.errors import UserError, install_extra, suggest
+from lhy_rl.states import MISFIT
 from lhy_rl.trees import leaves, map_tree
 
 try:
@@ -52,7 +54,9 @@ def list_minari() -> list[tuple[str, str]]:
         found = minari.list_local_datasets()
     rows = []
     for name, said in found.items():
-        spec = json.loads(str(said["env_spec"]))["id"] if said.get("env_spec") else "no environment named"
+        spec = "no environment named"
+        with suppress(*MISFIT):  # of metadata that nobody can read; the others are listed all the same
+            spec = json.loads(str(said["env_spec"]))["id"]
         rows.append((name, f"{spec}, {said['total_episodes']} episodes, {said['total_steps']:,} steps"))
     return rows
 

@@ -88,6 +88,7 @@ def _no_learning(progress: float) -> float:
 def _members(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the zip says in JSON, pickles still closed, and the policy's tensors."""
     try:
+        archive.check_growth(path)
         with zipfile.ZipFile(path) as file:
             names = file.namelist()
             if archive.TREE in names:

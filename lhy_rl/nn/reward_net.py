@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lhy_rl.errors import UserError, suggest
+from lhy_rl.trees import native
 
 KINDS = ("plain", "squares")
 CLIP = 3.0  # standard deviations of the expert's observations: what is further away is all the same far away
@@ -59,7 +60,7 @@ class TableFeatures(nn.Module):
 
     def forward(self, obs: Any, actions: Any, next_obs: Any) -> Tensor:
         """(N,) states and actions to (N, F)."""
-        return self.table[torch.as_tensor(np.asarray(next_obs), device=self.table.device).long()]
+        return self.table[torch.as_tensor(native(next_obs), device=self.table.device).long()]
 
 
 class StepFeatures(nn.Module):
@@ -113,7 +114,7 @@ class StepFeatures(nn.Module):
 
     def _numbers(self, obs: Any, actions: Any) -> Tensor:
         device = self.mean.device
-        seen = torch.as_tensor(np.asarray(obs), dtype=torch.float32, device=device)
-        done = torch.as_tensor(np.asarray(actions), device=device)
+        seen = torch.as_tensor(native(obs), dtype=torch.float32, device=device)
+        done = torch.as_tensor(native(actions), device=device)
         done = nn.functional.one_hot(done.long() - self.first, self.actions) if self.discrete else done
         return torch.cat([seen.flatten(1), done.to(seen).reshape(len(seen), -1)], 1)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lhy_rl.errors import UserError, suggest
 from lhy_rl.nn.encoders import ACTION_MASK
 from lhy_rl.nn.vision import SmallEncoder, looks_like_image
+from lhy_rl.trees import native
 
 INPUTS = ("state", "state_action", "state_next_state", "state_action_next_state")
 CLIP = 10.0
@@ -136,7 +137,7 @@ class Rows(nn.Module):
         if self.next_state is not None:
             _fill(rows, self.next_state, next_obs)
             if self.next_state.mark is not None:
-                ends = torch.as_tensor(np.asarray(terminated), dtype=torch.bool, device=rows.device)
+                ends = torch.as_tensor(native(terminated), dtype=torch.bool, device=rows.device)
                 rows[ends, self.next_state.columns] = 0.0
                 rows[ends, self.next_state.mark] = 1.0
         return rows
@@ -180,7 +181,7 @@ def _fill(rows: Tensor, block: Block, tree: Any) -> None:
         leaf = tree
         for key in piece.path:
             leaf = leaf[key]
-        values = torch.as_tensor(np.asarray(leaf) if not isinstance(leaf, Tensor) else leaf, device=rows.device)
+        values = torch.as_tensor(native(leaf) if not isinstance(leaf, Tensor) else leaf, device=rows.device)
         rows[:, piece.columns] = _numbers(values, piece)
 
 
