@@ -115,7 +115,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> N
         used.zero_grad()
         total = torch.stack([p.sum() for p in parameters]).sum()
         total.backward()  # type: ignore[no-untyped-call]
-        return float(total)
+        return float(total.detach())
 
     used.step(loss)
     kept = used.state_dict()["state"]

@@ -60,7 +60,7 @@ def train(config: Config, console: Console | None = None) -> Run:
         Interrupted: Ctrl-C or SIGTERM.
     """
     options = RunOptions(**config.section("run"))
-    tracking.choose(options.tracker)
+    tracking.check(options.tracker)
     place = str(options.name), options.folder
     folder.choose_path(*place)  # says what is wrong with it before anything is built
     fresh = Config(config.name, config.values | {"run": config.values["run"] | {"folder": None}})

@@ -5,11 +5,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
-from lhy_rl.errors import UserError, install_extra
+from lhy_rl.errors import UserError, install_extra, suggest
 from lhy_rl.experiment.options import RunOptions
+
+ONLINE = ("online", "run", "shared")  # modes of wandb that need a login and a network
+MODES = (*ONLINE, "offline", "dryrun", "disabled")
+LATER = "the run is kept offline, in its folder, and wandb sync sends it"
+PATIENCE = 5.0  # seconds that wandb's server has to answer before a run begins
 
 
 class Tracker:
@@ -31,23 +37,33 @@ class Tracker:
 
 
 class WandbTracker(Tracker):
-    """A Weights & Biases run: offline unless the user is logged in or sets WANDB_MODE."""
+    """A Weights & Biases run: offline unless the user is logged in or sets WANDB_MODE (:func:`wandb_mode`)."""
 
     def __init__(self, options: RunOptions, folder: Path, config: dict[str, Any], run_id: str) -> None:
         wandb = require("wandb")
-        wandb.setup(settings=wandb.Settings(silent=True))
-        logged_in = wandb.login(prompt=False, verify=False)
-        mode = os.environ.get("WANDB_MODE") or ("online" if logged_in else "offline")
-        self.run = wandb.init(
-            project=options.project,
-            name=folder.name,
-            id=run_id,
-            resume="allow",
-            dir=str(folder),
-            config=config,
-            mode=mode,
-            settings=wandb.Settings(silent=True, console="off"),
-        )
+
+        def begin(mode: str) -> Any:
+            return wandb.init(
+                project=options.project,
+                name=folder.name,
+                id=run_id,
+                resume="allow",
+                dir=str(folder),
+                config=config,
+                mode=mode,
+                settings=wandb.Settings(silent=True, console="off"),
+            )
+
+        mode = wandb_mode()
+        try:
+            self.run = begin(mode)
+        except Exception as error:  # the key is refused, say, or the network went away since the mode was chosen
+            if mode not in ONLINE:
+                raise UserError(
+                    f"wandb cannot write its run: {_line(error)}; --run.tracker none does without"
+                ) from error
+            warnings.warn(f"wandb: {_line(error)}; {LATER}", stacklevel=2)
+            self.run = begin("offline")
 
     def log(self, metrics: dict[str, Any], step: int) -> None:
         self.run.log(metrics, step=step)
@@ -90,6 +106,51 @@ class TensorBoardTracker(Tracker):
         self.writer.close()
 
 
+def wandb_mode() -> str:
+    """What WANDB_MODE says; else online for who is logged in and has a network, and offline for everybody else.
+
+    Raises:
+        UserError: WANDB_MODE is no mode, or it asks for a run online and that cannot be.
+    """
+    asked = os.environ.get("WANDB_MODE", "")
+    if asked and asked not in MODES:
+        raise suggest(asked, MODES, "WANDB_MODE")
+    if asked and asked not in ONLINE:
+        return asked
+    wandb, reason = require("wandb"), ""
+    try:
+        wandb.setup(settings=wandb.Settings(silent=True))
+        if wandb.login(prompt=False, verify=False):
+            _reach(wandb.setup().settings.base_url)
+        elif asked:
+            reason = "nobody is logged in (wandb login)"
+        else:
+            return "offline"
+    except Exception as error:  # a key or a setting that wandb refuses, or no way to its server
+        reason = _line(error)
+    if asked and reason:
+        instead = "WANDB_MODE=offline keeps the run on the disk, and --run.tracker none makes none"
+        raise UserError(f"WANDB_MODE is {asked}, but {reason}; {instead}")
+    if reason:
+        warnings.warn(f"wandb: {reason}; {LATER}", stacklevel=2)
+    return "offline" if reason else asked or "online"
+
+
+def _reach(url: str) -> None:
+    """Raise a ConnectionError where no server answers, whatever it says."""
+    import requests  # wandb brings it; it knows of proxies
+
+    try:
+        requests.head(url, timeout=PATIENCE)
+    except requests.RequestException as error:
+        raise ConnectionError(f"{url} does not answer") from error
+
+
+def _line(error: Exception) -> str:
+    """The first line of what wandb says."""
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
 def choose(name: str) -> str:
     """The tracker that a configuration's word means here, checked to be installed.
 
@@ -101,6 +162,16 @@ def choose(name: str) -> str:
     if name != "none" and not importlib.util.find_spec(name):
         raise missing(name)
     return name
+
+
+def check(name: str) -> None:
+    """Whether that tracker can do its work, before anything is made for it.
+
+    Raises:
+        UserError: it is missing, or cannot do what its environment variables ask for.
+    """
+    if choose(name) == "wandb":
+        wandb_mode()
 
 
 def make_tracker(options: RunOptions, folder: Path, config: dict[str, Any], run_id: str, step: int) -> Tracker:

@@ -293,6 +293,71 @@ def test_contract_wandb_is_offline_and_resumes_the_same_run(
     assert calls[-1][1]["mode"] == "disabled"
 
 
+class Wandb:
+    """A stand-in: who is logged in, and what its server says to a run that begins online."""
+
+    Settings = staticmethod(lambda **options: options)
+
+    def __init__(self, logged_in: bool = True, refusal: str = "") -> None:
+        self.logged_in, self.refusal, self.modes = logged_in, refusal, []
+        self.settings = self
+        self.base_url = "http://127.0.0.1:9"  # where nobody listens
+
+    def setup(self, **options: Any) -> Any:
+        return self
+
+    def login(self, prompt: bool, verify: bool) -> bool:
+        return self.logged_in
+
+    def init(self, mode: str, **options: Any) -> str:
+        self.modes.append(mode)
+        if mode == "online" and self.refusal:
+            raise ConnectionError(self.refusal)
+        return mode
+
+
+@pytest.mark.parametrize(
+    ("mode", "logged_in", "said"),
+    [
+        ("online", False, "WANDB_MODE is online, but nobody is logged in (wandb login); WANDB_MODE=offline keeps"),
+        ("online", True, "WANDB_MODE is online, but http://127.0.0.1:9 does not answer"),
+        ("onlin", True, "unknown WANDB_MODE 'onlin'; did you mean 'online'?"),
+    ],
+)
+def test_contract_wandb_online_where_it_cannot_be_is_refused_before_anything_is_made(
+    mode: str,
+    logged_in: bool,
+    said: str,
+    tiny: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tracking, "require", lambda package: Wandb(logged_in))
+    monkeypatch.setattr(tracking, "choose", lambda name: "wandb")
+    monkeypatch.setenv("WANDB_MODE", mode)
+    path = tiny(run={"tracker": "wandb"})
+    before = sorted(Path().rglob("*"))
+    assert cli.main(["train", str(path), "--run.folder", "run"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_contract_wandb_without_a_network_writes_offline_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    wandb = Wandb()
+    monkeypatch.setattr(tracking, "require", lambda package: wandb)
+    monkeypatch.setattr(tracking, "choose", lambda name: "wandb")
+    with pytest.warns(UserWarning, match=r"127.0.0.1:9 does not answer; the run is kept offline"):
+        tracking.make_tracker(RunOptions(), Path("runs/a"), {}, "abc123", 0)
+    assert wandb.modes == ["offline"]
+    wandb.refusal = "the key is not known\nand more"
+    monkeypatch.setattr(tracking, "_reach", lambda url: None)
+    with pytest.warns(UserWarning, match="wandb: the key is not known; the run is kept offline"):
+        tracking.make_tracker(RunOptions(), Path("runs/a"), {}, "abc123", 0)
+    assert wandb.modes == ["offline", "online", "offline"]
+
+
 def test_contract_missing_extra_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda name: None)
     assert tracking.choose("auto") == "none"
