@@ -17,6 +17,7 @@ from lhy_rl.errors import UserError, brief, suggest
 from lhy_rl.experiment import plain_yaml
 from lhy_rl.experiment.signature import Option, options_of
 from lhy_rl.registry import registered
+from lhy_rl.states import MISFIT
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -101,6 +102,8 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
         parsed = parser.parse_object(values)
     except argparse.ArgumentError as error:
         raise explain(error, values, parser) from None
+    except MISFIT as error:  # that it has no words for: 400 digits where a number is due, say
+        raise UserError(f"{unreadable(values, parser)} cannot be read: {brief(error)}") from error
     complete = plain(parsed.as_dict())
     check_numbers(complete)
     if complete["run"]["name"] is None:
@@ -331,6 +334,18 @@ def explain(error: argparse.ArgumentError, values: dict[str, Any], parser: Argum
         return UserError(" ".join(str(error).split()))
     key = found[1]
     return UserError(f"{key} is {brief(reach(values, key))}; it must be {describe(options(parser)[key])}")
+
+
+def unreadable(values: dict[str, Any], parser: ArgumentParser) -> str:
+    """The first option whose value cannot be read, with that value."""
+    for key in options(parser):
+        alone: dict[str, Any] = {}
+        place(alone, key, reach(values, key))
+        try:
+            parser.parse_object(alone)
+        except (argparse.ArgumentError, *MISFIT):
+            return f"{key}, {brief(reach(values, key))},"
+    return "the configuration"
 
 
 def describe(action: Any) -> str:
