@@ -74,8 +74,7 @@ class Agent(SB3Face, metaclass=AgentClass):
 
     hyperparameters: dict[str, Any]
     listens_to_steps = False  # whether ``update`` tells ``self.listener`` of every step; else it is told once an update
-
-    loading = half_loaded = False
+    loading = half_loaded = False  # of a state (:mod:`lhy_rl.agents.loading`)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

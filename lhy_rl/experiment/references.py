@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 
-from lhy_rl.agents.environments import registered
 from lhy_rl.data import shipped
 from lhy_rl.data.recording import random_policy
 from lhy_rl.errors import UserError
 from lhy_rl.experiment.build import environment_options
 from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.evaluation import SEED
+from lhy_rl.registry import registered
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
