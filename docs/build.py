@@ -27,7 +27,16 @@ def page(row: Row) -> str:
     module, _, name = row.batched.partition(":")
     text = inspect.cleandoc(getattr(importlib.import_module(module), name).__doc__ or "")
     source = f"{module.replace('.', '/')}.py"
-    return f"{NOTE.format(source=source)}# {row.id}\n\n{row.summary[0].upper()}{row.summary[1:]}.\n\n{text}\n"
+    head = f"{NOTE.format(source=source)}# {row.id}\n\n{row.summary[0].upper()}{row.summary[1:]}."
+    film = film_of(row)
+    shown = f"\n\n![An episode of {row.id}]({film})" if film else ""
+    return f"{head}{shown}\n\n{text}\n"
+
+
+def film_of(row: Row) -> str | None:
+    """Where docs/films.py put the environment's film, seen from its page; None where it has made none."""
+    path = FOLDER / "films" / f"{row.id.partition('/')[2]}.gif"
+    return path.relative_to(FOLDER).as_posix() if path.is_file() else None
 
 
 def file_name(row: Row) -> str:
@@ -37,9 +46,14 @@ def file_name(row: Row) -> str:
 
 def index() -> str:
     """The list of all environments."""
-    lines = [f"| [`{row.id}`]({file_name(row)}) | {row.summary} |" for row in TABLE + WRAPPED]
+    lines = []
+    for row in TABLE + WRAPPED:
+        film = film_of(row)
+        small = f'<img alt="{row.id}" src="{film}" width="150">' if film else ""
+        lines.append(f"| {small} | [`{row.id}`]({file_name(row)}) | {row.summary} |")
     note = NOTE.format(source="lhy_rl/envs/registration.py")
-    return f"{note}# Environments\n\n| Id | What it is |\n|----|------------|\n" + "\n".join(lines) + "\n"
+    head = "# Environments\n\n| An episode | Id | What it is |\n|----|----|------------|\n"
+    return f"{note}{head}" + "\n".join(lines) + "\n"
 
 
 def pages() -> dict[str, str]:

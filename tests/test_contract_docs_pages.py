@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from lhy_rl import cli
 from lhy_rl.agents import agents
-from lhy_rl.envs.registration import TABLE, WRAPPED
+from lhy_rl.envs.registration import TABLE, WRAPPED, Row
 from lhy_rl.experiment import config, definition
 from lhy_rl.functional.adversarial import objectives
 from lhy_rl.nn.discriminators import discriminators
@@ -154,12 +155,37 @@ def test_the_picture_is_small() -> None:
     assert 20_000 < (ROOT / "docs/images/report.png").stat().st_size < 300_000
 
 
-def test_the_environments_pages_are_what_the_docstrings_say() -> None:
-    spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs/build.py")
+def script(name: str) -> Any:
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / f"docs/{name}.py")
     assert spec is not None and spec.loader is not None
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
-    pages = build.pages()
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("row", TABLE + WRAPPED, ids=lambda row: row.id)
+def test_each_environments_page_has_a_film(row: Row) -> None:
+    from PIL import Image
+
+    name = row.id.partition("/")[2]
+    path = ROOT / f"docs/environments/films/{name}.gif"
+    assert f"](films/{name}.gif)" in (ROOT / f"docs/environments/{name}.md").read_text("utf-8")
+    assert path.stat().st_size < 150_000
+    with Image.open(path) as film:
+        assert film.n_frames > 3 and film.width >= 240
+
+
+def test_films_can_be_made_again(tmp_path: Path) -> None:
+    films = script("films")
+    assert films.SCENES.keys() <= {row.id.partition("/")[2] for row in TABLE + WRAPPED}
+    films.main(["Catch-v0"], tmp_path)
+    assert (tmp_path / "Catch-v0.gif").read_bytes()[:6] == b"GIF89a"
+
+
+def test_the_environments_pages_are_what_the_docstrings_say() -> None:
+    pages = script("build").pages()
     assert set(pages) == {path.name for path in (ROOT / "docs/environments").glob("*.md")}
     for name, text in pages.items():
         written = (ROOT / "docs/environments" / name).read_text("utf-8")

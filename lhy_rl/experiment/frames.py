@@ -12,7 +12,7 @@ from lhy_rl.errors import UserError
 
 LEAST = 240  # pixels: smaller pictures are shown larger, so that a caption can be read
 GROUND, INK, SOFT, ACCENT = (24, 24, 28), (255, 255, 255), (160, 166, 178), (144, 205, 244)
-TEXT_WIDTH, TEXT_SIZE = 480, 18  # of text that is filmed
+TEXT_WIDTH, TEXT_SIZE = 420, 20  # of text that is filmed
 
 
 def frame(rendered: Any, name: str, step: int, total: float, most: int | None = None) -> np.ndarray:
@@ -78,7 +78,7 @@ def captioned(picture: np.ndarray, name: str, *facts: str) -> np.ndarray:
 
 
 def text_picture(text: str) -> np.ndarray:
-    """Text as a picture, always of the same size where it has at most six lines of 42 letters."""
+    """Text as a picture, always of the same size where it has at most six lines of 31 letters."""
     from PIL import Image, ImageDraw
 
     letters = font(TEXT_SIZE, "SansMono")

@@ -1,0 +1,143 @@
+"""Film an episode of each environment for its page, docs/environments/films/: all of them, or those that are named.
+
+python docs/films.py [Catch-v0 ...]
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+FOLDER = Path(__file__).parent / "environments" / "films"
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import lhy_rl  # noqa: E402, F401  (registers the environments)
+from lhy_rl.data.scripted import EXPERTS  # noqa: E402
+from lhy_rl.envs.registration import TABLE, WRAPPED  # noqa: E402
+from lhy_rl.experiment import film, frames, play  # noqa: E402
+
+WIDTH, BYTES = 300, 150_000
+HELD = 1.2  # seconds that an episode's last frame is shown
+Act = Callable[[Any, Any, int], Any]
+"""(environment, observation, step of the episode) to an action."""
+
+
+def expert(env: Any, obs: Any, step: int) -> Any:
+    """The environment's own."""
+    return env.unwrapped.expert_action()[0]
+
+
+def catcher(env: Any, obs: Any, step: int) -> int:
+    """Go to where the ball falls."""
+    state = env.unwrapped.snapshot()["state"]
+    return int(np.sign(state["ball"][0, 1] - state["paddle"][0])) + 1
+
+
+def writer(env: Any, obs: Any, step: int) -> int:
+    """Copy the task's held-out sentences, another one in each episode."""
+    env.sentence = getattr(env, "sentence", -1) + (step == 0)
+    return int(env.unwrapped.sequences("test").tokens[env.sentence, step])
+
+
+def balancer(env: Any, obs: Any, step: int) -> int:
+    """Balance the pole for a while, then push to the right only."""
+    return int(EXPERTS["CartPole-v1"]()(obs[None])[0]) if step < 50 else 1
+
+
+def anybody(env: Any, obs: Any, step: int) -> Any:
+    """Draw an action; always the same ones."""
+    if step == 0:
+        env.action_space.seed(0)
+    return env.action_space.sample()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Who plays what.
+
+    Attributes:
+        act: The player.
+        name: What the caption calls the player.
+        options: Of the environment.
+        episodes: How many.
+        every: Every so many-th step becomes a frame.
+        fps: Frames a second.
+    """
+
+    act: Act = expert
+    name: str = "expert"
+    options: dict[str, Any] = field(default_factory=dict)
+    episodes: int = 1
+    every: int = 1
+    fps: float = 4
+
+
+OTHERS = Scene(anybody, "random", episodes=2)
+SCENES: dict[str, Scene] = {
+    "OracleText-v0": Scene(writer, "oracle", episodes=2),
+    "CorpusText-v0": Scene(writer, "people", episodes=4),
+    "RepeatPrevious-v0": Scene(options={"num_ranks": 5}, fps=2.5),
+    "RepeatFirst-v0": Scene(options={"num_ranks": 5}, fps=2.5),
+    "Reverse-v0": Scene(options={"min_length": 4}, episodes=2, fps=2),
+    "Copy-v0": Scene(options={"min_length": 4}, episodes=2, fps=2),
+    "Catch-v0": Scene(catcher, "scripted", episodes=4, fps=5),
+    "Gridworld-v0": Scene(options={"walls": 0.15, "max_episode_steps": 25}),
+    "Objectworld-v0": Scene(options={"max_episode_steps": 25}),
+    "DriveCorridor-v0": Scene(options={"horizon": 40}, every=2, fps=5),
+    "FixedHorizon-v0": Scene(balancer, "scripted", {"horizon": 84}, every=2, fps=12),
+}
+
+
+def shot(name: str) -> bytes:
+    """The film of an environment, as the bytes of a GIF.
+
+    Args:
+        name: Of the environment, without its package.
+    """
+    scene, env_id = SCENES.get(name, OTHERS), f"lhy_rl/{name}"
+    play.without_a_screen()
+    mode = play.choose_mode(env_id, play.render_modes(env_id, scene.options), filmed=True)
+    env: Any = gymnasium.make(env_id, render_mode=mode, **scene.options)
+    images, durations = [], []
+    for image, seconds in taken(env, scene):
+        images.append(film.reduced(image, quick=True))
+        durations.append(round(1000 * seconds))
+    env.close()
+    written = io.BytesIO()
+    film.write_gif(images, durations, written)
+    return written.getvalue()
+
+
+def taken(env: Any, scene: Scene) -> Iterator[tuple[np.ndarray, float]]:
+    """The frames, and for how long each is shown."""
+    for episode in range(scene.episodes):
+        obs, _ = env.reset(seed=3 + episode)
+        step, total, over = 0, 0.0, False
+        yield frames.frame(env.render(), scene.name, 0, 0.0, WIDTH), 1 / scene.fps
+        while not over:
+            obs, reward, terminated, truncated, _ = env.step(scene.act(env, obs, step))
+            step, total, over = step + 1, total + float(reward), terminated or truncated
+            if over or step % scene.every == 0:
+                shown = HELD if over else 1 / scene.fps
+                yield frames.frame(env.render(), scene.name, step, total, WIDTH), shown
+
+
+def main(names: list[str], folder: Path = FOLDER) -> None:
+    """Write the films."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names or [row.id.partition("/")[2] for row in TABLE + WRAPPED]:
+        data = shot(name)
+        (folder / f"{name}.gif").write_bytes(data)
+        print(f"{name}.gif  {len(data) / 1000:.0f} kB")
+        assert len(data) < BYTES, "too large for a page"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
