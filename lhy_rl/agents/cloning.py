@@ -76,10 +76,15 @@ class Cloning:
         self.parameters = FlatParameters(policy)
         self.optimizer = torch.optim.AdamW([self.parameters.vector], weight_decay=weight_decay, fused=True)
         self.gaussian = policy.actor if isinstance(policy.actor, GaussianHead) else None
-        by_hand = type(policy.actor) in (CategoricalHead, GaussianHead)
-        self.manual = ManualNetwork.of(policy.trunk, policy.actor.output, self.parameters) if by_hand else None
+        self.manual = self._by_hand()
         self.order = torch.empty(0, dtype=torch.int64)  # of this pass's remaining steps or, with a memory, episodes
         self.num_steps = 0
+
+    def _by_hand(self) -> ManualNetwork | None:
+        """The actor, where its gradient may be made by hand."""
+        if not self.policy.free or type(self.policy.actor) not in (CategoricalHead, GaussianHead):
+            return None
+        return ManualNetwork.of(self.policy.trunk, self.policy.actor.output, self.parameters)
 
     # ------------------------------------------------------------------ what there is to learn
     def study(self, material: Material, order: Tensor | None = None) -> None:
@@ -112,6 +117,8 @@ class Cloning:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
+        if self.parameters.tie(self.optimizer):
+            self.manual = self._by_hand()
         self.policy.train()
         said: list[Tensor] = []
         learned = 0

@@ -141,6 +141,8 @@ class OnPolicy(Agent):
         if self.manual is None:  # else it has no parts that differ
             self.policy.eval()
         steps = self.play()
+        if self.parameters.tie(self.optimizer):
+            self.manual = ManualActorCritic.of(self.policy, self.parameters)
         judged = self.judge(steps)
         batch = self.appraise(steps)
         if (rate := self.scheduled("learning_rate")) is not None:

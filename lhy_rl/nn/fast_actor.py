@@ -95,7 +95,10 @@ class FastActor:
 
 
 def fast_actor(policy: ActorCritic) -> FastActor | None:
-    """None where the policy is not small, on a CPU, of vectors or tokens, with one categorical or Gaussian head."""
+    """None where the policy is not small, on a CPU, of vectors or tokens, with one categorical or Gaussian head, or
+    where a hook waits for one of its modules to be called."""
+    if policy.inventory.listened:
+        return None
     widths = [max(p.shape[1:], default=0) for p in policy.trunk.parameters()]  # of the inputs; tables may be long
     if policy.device.type != "cpu" or policy.trunk.dropout.p or max(widths, default=0) > WIDEST:
         return None

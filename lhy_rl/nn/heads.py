@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lhy_rl.errors import UserError
 from lhy_rl.functional.categorical import linear_log_prob, log_prob_and_entropy
 from lhy_rl.functional.sampling import sample_categorical
+from lhy_rl.nn.inventory import hooked
 
 ROWS = 128  # rows sampled at a time: their logits stay in the cache
 LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
@@ -122,7 +123,7 @@ class CategoricalHead(Head):
         top_k: int | None = None,
         legal: Tensor | None = None,
     ) -> Tensor:
-        if len(h) <= ROWS:
+        if len(h) <= ROWS or hooked(self.output):
             return sample_categorical(self.logits(h, legal), generator, temperature, top_k) + self.start
         actions = torch.empty(len(h), dtype=torch.int64, device=h.device)
         logits, probabilities = self._scratch(h)
@@ -150,7 +151,7 @@ class CategoricalHead(Head):
 
     def log_prob(self, h: Tensor, actions: Tensor, temperature: float = 1.0, legal: Tensor | None = None) -> Tensor:
         index = actions - self.start
-        if legal is None:
+        if legal is None and not hooked(self.output):
             return linear_log_prob(h, self.output.weight, self.output.bias, index, temperature)
         return self.log_probs(h, temperature, legal).gather(-1, index[..., None])[..., 0]
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lhy_rl.functional.dense import tanh_layers
 from lhy_rl.nn.activations import initialize, make_activation, make_dropout
 from lhy_rl.nn.encoders import Encoder, EncoderOptions, refuse
+from lhy_rl.nn.inventory import hooked
 
 
 def after_linear(size: int, options: EncoderOptions, activation: str) -> list[nn.Module]:
@@ -48,7 +49,7 @@ class Layers(nn.Sequential):
         return [parameter for layer in self for parameter in layer.parameters(recurse=False)]
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.fused:
+        if self.fused and not hooked(*self):
             return tanh_layers(x, *self.weights())
         return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
 
@@ -155,6 +156,9 @@ class TokenEncoder(Encoder):
         else:
             leading = obs.shape[: obs.dim() - self.dimensions]
             rows = obs.reshape(leading.numel(), len(self.offsets)).long() + self.offsets
-            vectors = F.embedding_bag(rows, self.embedding.weight, mode="sum")  # (N, K) to (N, E)
+            if hooked(self.embedding):
+                vectors = self.embedding(rows).sum(1)
+            else:
+                vectors = F.embedding_bag(rows, self.embedding.weight, mode="sum")  # (N, K) to (N, E)
         h: Tensor = self.layers(vectors)
         return h.view(*leading, self.output_size)

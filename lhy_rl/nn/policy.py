@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from lhy_rl.errors import suggest
 from lhy_rl.nn.encoders import ACTION_MASK, EncoderChoice, EncoderOptions, make_encoder
 from lhy_rl.nn.heads import CategoricalHead, head_for
+from lhy_rl.nn.inventory import Inventory
 from lhy_rl.nn.sequence import CoreChoice, SequenceBackbone, State, cores
 from lhy_rl.trees import map_tree
 
@@ -168,6 +170,16 @@ class ActorCritic(nn.Module):
                 nn.init.zeros_(head.bias)
 
     # ------------------------------------------------------------------ what it is
+    @cached_property
+    def inventory(self) -> Inventory:
+        """Its modules and parameters, and who listens to them."""
+        return Inventory(self)
+
+    @property
+    def free(self) -> bool:
+        """Whether all of it learns and nobody listens, so that gradients may be made by hand."""
+        return not self.inventory.listened and not self.inventory.frozen
+
     @property
     def device(self) -> torch.device:
         """Where the parameters are."""
@@ -267,6 +279,24 @@ class ActorCritic(nn.Module):
         Returns:
             Log-probability and, with a critic, value of each step, (T, B).
         """
+        return cast(
+            Evaluation, self(obs, actions, state, start, mask, temperature, all_actions, entropy, legal, features)
+        )
+
+    def forward(
+        self,
+        obs: Any,
+        actions: Tensor,
+        state: State,
+        start: Tensor,
+        mask: Tensor | None = None,
+        temperature: float = 1.0,
+        all_actions: bool = False,
+        entropy: bool = False,
+        legal: Tensor | None = None,
+        features: Tensor | None = None,
+    ) -> Evaluation:
+        """What :meth:`evaluate` does; called as a module, so that hooks on the policy itself fire."""
         mine, critics = self.split_state(state)
         h, mine = self.trunk(obs, mine, start) if features is None else (features, mine)
         value = None

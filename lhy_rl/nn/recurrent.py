@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lhy_rl.functional.recurrence import run_gru, run_rnn
+from lhy_rl.nn.inventory import hooked
 from lhy_rl.nn.lanes import Lanes
 from lhy_rl.nn.sequence import SequenceBackbone, State
 
@@ -108,6 +109,23 @@ class Recurrent(SequenceBackbone):
     def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
         """As :meth:`forward`, where episodes begin inside."""
 
+    def run_packed(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        """As :meth:`run_across`, by torch's own layers on the pieces between the starts, packed by length."""
+        pieces = Pieces.cut(start)
+        state = tuple(s[pieces.column] for s in state)
+        state = self.reset(state, (pieces.first > 0) | start[0, pieces.column])
+        x = x.flatten(0, 1).index_select(0, pieces.rows)
+        finals = []
+        for layer, initial in self._each_layer(state):
+            given = tuple(s[None] for s in initial)
+            packed, ended = layer(
+                PackedSequence(x, torch.tensor(pieces.sizes)), given if self.state_tensors > 1 else given[0]
+            )
+            x = packed.data
+            finals.append(tuple(s[0, pieces.last] for s in (ended if self.state_tensors > 1 else (ended,))))
+        y = torch.empty_like(x).index_copy(0, pieces.rows, x)
+        return y.reshape(*start.shape, -1), _layers_together(finals)
+
     def _each_layer(self, state: State) -> Iterator[tuple[Any, State]]:
         """The layers, each with its part of the state, (B, H) tensors."""
         for depth, layer in enumerate(self.layers):
@@ -123,19 +141,16 @@ class CutAtStarts(Recurrent):
     """Runs the pieces between the starts side by side."""
 
     def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        if x.is_cuda or hooked(*self.layers):
+            return self.run_packed(x, state, start)
         pieces = Pieces.cut(start)
         state = tuple(s[pieces.column] for s in state)
         state = self.reset(state, (pieces.first > 0) | start[0, pieces.column])
         x = x.flatten(0, 1).index_select(0, pieces.rows)
         finals = []
         for layer, (initial,) in self._each_layer(state):
-            if x.is_cuda:
-                packed, ended = layer(PackedSequence(x, torch.tensor(pieces.sizes)), initial[None])
-                x, final = packed.data, ended[0, pieces.last]
-            else:
-                x = self.run(layer, x, initial, pieces.sizes)
-                final = x[pieces.end]
-            finals.append((final,))
+            x = self.run(layer, x, initial, pieces.sizes)
+            finals.append((x[pieces.end],))
         y = torch.empty_like(x).index_copy(0, pieces.rows, x)
         return y.reshape(*start.shape, -1), _layers_together(finals)
 
@@ -184,6 +199,8 @@ class LSTM(Recurrent):
         self.register_buffer("orders", torch.cat([pause, keep], 1), persistent=False)  # (4H, 2), weights of two inputs
 
     def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        if hooked(*self.layers):
+            return self.run_packed(x, state, start)
         lanes, x, finals = Lanes.deal(start), x.flatten(0, 1), []
         state = tuple(F.pad(s, (0, 0, 0, 0, 0, 1)).index_select(0, lanes.begins) for s in state)
         for layer, (h, c) in self._each_layer(state):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lhy_rl.errors import UserError
 from lhy_rl.nn.activations import initialize, make_activation
 from lhy_rl.nn.encoders import Encoder, EncoderOptions, refuse
+from lhy_rl.nn.inventory import hooked
 from lhy_rl.nn.mlp import byte_scale, dense
 
 
@@ -128,7 +129,11 @@ class ConvolutionalEncoder(Encoder):
             weight = convolution.weight
             if i == 0:
                 h = h.to(weight.dtype)
-                weight = weight * self.scale if self.scale != 1 else weight
+            if hooked(convolution):
+                h = after(convolution(h * self.scale if i == 0 else h))
+                continue
+            if i == 0 and self.scale != 1:
+                weight = weight * self.scale
             h = after(F.conv2d(h, weight, convolution.bias, convolution.stride, convolution.padding))
         return h
 

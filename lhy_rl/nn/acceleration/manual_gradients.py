@@ -143,8 +143,8 @@ class ManualActorCritic:
 
     @classmethod
     def of(cls, policy: ActorCritic, parameters: FlatParameters) -> ManualActorCritic | None:
-        """None where the policy is another, also by its head."""
-        if policy.critic_trunk is None or policy.critic is None:
+        """None where the policy is another, also by its head, is listened to, or is frozen in part."""
+        if policy.critic_trunk is None or policy.critic is None or not policy.free:
             return None
         actor = ManualNetwork.of(policy.trunk, policy.actor.output, parameters)
         critic = ManualNetwork.of(policy.critic_trunk, policy.critic, parameters)

@@ -1,0 +1,64 @@
+"""What a network consists of, so that it is noticed cheaply when somebody exchanges a part of it or listens to one.
+
+Gradients by hand, acting in numpy and fused layers do not call the modules whose work they do, so no hook fires there.
+Where a hook waits (wandb's ``watch``, a user's own), the plain way is taken; it gives the same numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torch.nn.modules import module as torch_module
+
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
+def hooked(*modules: nn.Module) -> bool:
+    """Whether a hook waits for one of these modules to be called; those inside them are not looked at."""
+    return any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks for m in modules)
+
+
+class Inventory:
+    """The modules and parameters of a network, at the time of :meth:`take`.
+
+    Args:
+        network: Whose.
+
+    Attributes:
+        parameters: By name, also those that are frozen.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+        self.take()
+
+    def take(self) -> None:
+        """Count anew."""
+        modules = list(self.network.modules())
+        self.parameters = dict(self.network.named_parameters())
+        held = [(m._modules, name, child) for m in modules for name, child in m._modules.items()]
+        owned = [(m._parameters, name, p) for m in modules for name, p in m._parameters.items()]
+        self._held: list[tuple[dict[str, Any], str, Any]] = [*held, *owned]
+        self._hooks = [getattr(m, kind) for m in modules for kind in HOOKS]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every module and parameter is still the same object in the same place."""
+        return all(owner.get(name) is thing for owner, name, thing in self._held)
+
+    @property
+    def listened(self) -> bool:
+        """Whether a hook waits for a module to be called or a parameter's gradient to be known."""
+        if not self.complete:
+            self.take()
+        return (
+            any(self._hooks)
+            or any(p._backward_hooks or p._post_accumulate_grad_hooks for p in self.parameters.values())
+            or torch_module._has_any_global_hook()  # type: ignore[no-untyped-call]
+        )
+
+    @property
+    def frozen(self) -> bool:
+        """Whether a parameter learns nothing."""
+        return not all(p.requires_grad for p in self.parameters.values())
