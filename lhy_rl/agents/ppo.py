@@ -7,6 +7,7 @@ The workhorse: use it where episodes are long, actions continuous or the policy 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -21,6 +22,10 @@ from lhy_rl.errors import suggest
 from lhy_rl.functional.policy_gradient import proximal_loss
 from lhy_rl.nn.acceleration.manual_gradients import ppo_gradients
 
+Step = Callable[[], Tensor]
+"""Makes a gradient step and gives the gradient's norm before it was shortened."""
+APPROX_KL = 3  # its place in what there is to log
+
 
 class PPO(OnPolicy):
     """Clipped surrogate objective, generalised advantages.
@@ -31,7 +36,8 @@ class PPO(OnPolicy):
         n_epochs: Passes over the steps of an update. More learns more from each and drifts further.
         clip_range: eps; the larger, the further one update may move the policy. Usually 0.1 to 0.3.
         clip_range_schedule: ``constant``, or ``linear`` down to 0.
-        target_kl: Stop an update's passes when the policy has moved further than 1.5 times this (nats); null never.
+        target_kl: Stop an update before the first minibatch on which the policy has moved further than 1.5 times this
+            (nats), as Stable-Baselines3 does; null never. It costs a look at each minibatch.
         **on_policy: Options of ``a2c`` and ``ppo``, and of every agent.
 
     Logs ``rollout/ep_rew_mean`` and ``rollout/ep_len_mean`` (the last 100 episodes), ``train/policy_loss``,
@@ -70,25 +76,30 @@ class PPO(OnPolicy):
         now = self.scheduled("clip_range")
         clip_range = self.clip_range if now is None else now
         said: list[Tensor] = []
-        for _ in range(self.n_epochs):
-            first = len(said)
-            if self.manual is None:
-                said += [self.gradient_step(part, clip_range) for part in self.minibatches(batch, self.batch_size)]
-            else:
-                parts = self.minibatches_of_arrays(batch, self.batch_size)
-                said += [self.gradient_step_by_hand(part, clip_range) for part in parts]
-            if self.target_kl is not None:
-                approximate_kl = float(torch.stack(said[first:])[:, 3].mean())
-                if approximate_kl > 1.5 * self.target_kl:
-                    break
+        norms: list[Tensor] = []
+        for row, step in self.losses(batch, clip_range):
+            said.append(row)
+            if self.target_kl is not None and float(row[APPROX_KL]) > 1.5 * self.target_kl:
+                break  # before the step, so that the policy stays where it was found to be too far
+            norms.append(step())
         names = ("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "grad_norm")
-        metrics = self.report(names, torch.stack(said).mean(0))
+        norm = torch.stack(norms).mean() if norms else said[0].new_zeros(())
+        metrics = self.report(names, torch.cat([torch.stack(said).mean(0), norm[None]]))
         metrics["train/explained_variance"] = float(explained_variance(batch))
         metrics["train/clip_range"] = clip_range
         return metrics
 
-    def gradient_step(self, part: Batch, clip_range: float) -> Tensor:
-        """One step down the loss of a minibatch; what there is to log, a tensor."""
+    def losses(self, batch: Batch, clip_range: float) -> Iterator[tuple[Tensor, Step]]:
+        """Of each minibatch of each pass: what there is to log, and the step down its loss."""
+        for _ in range(self.n_epochs):
+            if self.manual is None:
+                yield from (self.loss(part, clip_range) for part in self.minibatches(batch, self.batch_size))
+            else:
+                parts = self.minibatches_of_arrays(batch, self.batch_size)
+                yield from (self.loss_by_hand(part, clip_range) for part in parts)
+
+    def loss(self, part: Batch, clip_range: float) -> tuple[Tensor, Step]:
+        """What there is to log about a minibatch, a tensor, and the step down its loss."""
         valid = part.valid if self.policy.recurrent else None
         advantage = part.advantages
         if self.normalize_advantage and advantage.numel() > 1:
@@ -99,16 +110,19 @@ class PPO(OnPolicy):
         loss, said = proximal_loss(
             new.log_prob, new.value, new.entropy, *old, clip_range, self.value_coef, self.entropy_coef, valid
         )
-        norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
-        return torch.cat([said, norm[None]])
+        return said, lambda: self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
 
-    def gradient_step_by_hand(self, part: Arrays, clip_range: float) -> Tensor:
-        """As :meth:`gradient_step`, of a small policy without memory."""
-        assert self.manual is not None
+    def loss_by_hand(self, part: Arrays, clip_range: float) -> tuple[Tensor, Step]:
+        """As :meth:`loss`, of a small policy without memory."""
+        manual = self.manual
+        assert manual is not None
         part = part.standardized() if self.normalize_advantage else part
-        new = self.manual.evaluate(part.obs, part.actions, part.legal)
+        new = manual.evaluate(part.obs, part.actions, part.legal)
         old = part.log_prob, part.advantages, part.returns
         said, grad_log_prob, grad_value = ppo_gradients(*new, *old, clip_range, self.value_coef)
-        self.manual.backward(grad_log_prob, grad_value, -self.entropy_coef / len(part.returns))
-        norm = self.parameters.step(self.optimizer, self.max_grad_norm)
-        return torch.cat([torch.from_numpy(said), norm[None]])
+
+        def step() -> Tensor:
+            manual.backward(grad_log_prob, grad_value, -self.entropy_coef / len(part.returns))
+            return self.parameters.step(self.optimizer, self.max_grad_norm)
+
+        return torch.from_numpy(said), step

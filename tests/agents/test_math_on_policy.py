@@ -56,10 +56,8 @@ def test_the_first_step_is_the_vanilla_policy_gradient(core):
         reinforce_loss(new.log_prob, batch.advantages), agent.parameters.parameters, materialize_grads=True
     )
     agent.max_grad_norm = float("inf")
-    if agent.manual is None:
-        agent.gradient_step(batch, 0.2)
-    else:
-        agent.gradient_step_by_hand(batch.arrays(), 0.2)
+    _, step = agent.loss(batch, 0.2) if agent.manual is None else agent.loss_by_hand(batch.arrays(), 0.2)
+    step()
     torch.testing.assert_close(
         agent.parameters.vector.grad, torch.cat([g.flatten() for g in expected]), atol=1e-6, rtol=1e-3
     )
@@ -114,3 +112,30 @@ def test_the_gradient_by_hand_learns_what_autograd_learns(kind, action):
         return agent.learn(64 * 3).parameters.vector
 
     torch.testing.assert_close(learned(True), learned(False), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("options", [{}, {"activation": "relu"}, {"core": "gru", "bptt_steps": 16}])
+@pytest.mark.parametrize(("target_kl", "least", "most"), [(None, 30, 32), (1e-6, 1, 1)])
+def test_target_kl_is_looked_at_before_every_step(options, target_kl, least, most):
+    """The first step begins where the policy played; it moves it, and so the second is not made."""
+    shape = {"num_envs": 8, "n_steps": 64, "batch_size": 16, "n_epochs": 1, "learning_rate": 0.01}
+    agent = PPO("CartPole-v1", **shape, target_kl=target_kl, seed=0, **options).learn(8 * 64)
+    assert least <= int(agent.optimizer.state[agent.parameters.vector]["step"]) <= most
+
+
+def test_target_kl_bounds_how_far_an_update_goes():
+    class Watched(PPO):
+        def improve(self, batch):
+            metrics = super().improve(batch)
+            change = self.policy.evaluate(batch.obs, batch.actions, (), batch.start).log_prob.detach() - batch.log_prob
+            ends.append(float((change.exp() - 1 - change).mean()))
+            return metrics
+
+    def furthest(target_kl):
+        ends.clear()
+        shape = {"num_envs": 8, "n_steps": 64, "batch_size": 16, "n_epochs": 1, "learning_rate": 0.02}
+        Watched("CartPole-v1", **shape, target_kl=target_kl, seed=0).learn(8 * 64 * 3)
+        return max(ends)
+
+    ends: list[float] = []
+    assert furthest(0.015) < 0.08 < furthest(None)  # one epoch, whose mean would be looked at too late
