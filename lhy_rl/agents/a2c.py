@@ -60,7 +60,9 @@ class A2C(OnPolicy):
         return torch.optim.RMSprop([self.parameters.vector], lr=self.learning_rate, alpha=0.99, eps=epsilon)
 
     def improve(self, batch: Batch) -> Metrics:
-        said = self.gradient_step(batch) if self.manual is None else self.gradient_step_by_hand(batch.arrays())
+        # of this class by name, because gail lends itself to this method
+        step, step_by_hand = A2C.gradient_step, A2C.gradient_step_by_hand
+        said = step(self, batch) if self.manual is None else step_by_hand(self, batch.arrays())
         names = ("policy_loss", "value_loss", "entropy", "grad_norm", "explained_variance")
         return self.report(names, torch.cat([said, explained_variance(batch)[None]]))
 
