@@ -31,7 +31,8 @@ class A2C(OnPolicy):
         normalize_advantage: Bring advantages to mean 0 and standard deviation 1.
         **on_policy: Options of ``a2c`` and ``ppo``, and of every agent.
 
-    Logs what ``ppo`` logs, but for ``train/approx_kl``, ``train/clip_fraction`` and ``train/clip_range``.
+    Logs what ``ppo`` logs, ``train/policy_gradient_loss`` under the name ``train/policy_loss`` (as in SB3), but for
+    ``train/loss``, ``train/approx_kl``, ``train/clip_fraction`` and ``train/clip_range``.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class A2C(OnPolicy):
     def improve(self, batch: Batch) -> Metrics:
         # of this class by name, because gail lends itself to this method
         step, step_by_hand = A2C.gradient_step, A2C.gradient_step_by_hand
+        self.passes += 1
         said = step(self, batch) if self.manual is None else step_by_hand(self, batch.arrays())
         names = ("policy_loss", "value_loss", "entropy", "grad_norm", "explained_variance")
         return self.report(names, torch.cat([said, explained_variance(batch)[None]]))

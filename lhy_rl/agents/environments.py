@@ -56,7 +56,7 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
     raise UserError(f"{brief(env)} is no environment; allowed: {allowed}")
 
 
-def make_vec(env_id: str, num_envs: int, **options: Any) -> VectorEnv[Any, Any, Any]:
+def make_vec(env_id: str, num_envs: int, /, **options: Any) -> VectorEnv[Any, Any, Any]:
     """As ``gymnasium.make_vec``, with episodes that begin in the step that ends the last one, where possible.
 
     Args:

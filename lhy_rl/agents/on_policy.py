@@ -30,6 +30,7 @@ from lhy_rl.errors import UserError, suggest
 from lhy_rl.functional.returns import generalized_advantages
 from lhy_rl.nn.acceleration.manual_gradients import ManualActorCritic
 from lhy_rl.nn.flat import FlatParameters
+from lhy_rl.nn.heads import GaussianHead
 from lhy_rl.nn.sequence import CoreChoice, State
 from lhy_rl.states import load_optimizer
 from lhy_rl.trees import map_tree
@@ -118,6 +119,7 @@ class OnPolicy(Agent):
             self.env.single_observation_space, self.env.num_envs, gamma, normalize_observations, normalize_rewards
         )
         self.collector = self.make_collector()
+        self.passes = 0  # over the steps of an update, so far
         self.parameters = FlatParameters(self.policy)
         self.manual = ManualActorCritic.of(self.policy, self.parameters)
         self.optimizer = self.make_optimizer(adam_epsilon)
@@ -155,6 +157,7 @@ class OnPolicy(Agent):
             metrics["rollout/ep_rew_mean"] = sum(r for r, _ in recent) / len(recent)
             metrics["rollout/ep_len_mean"] = sum(n for _, n in recent) / len(recent)
         metrics["train/learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        metrics["train/n_updates"] = self.passes
         return metrics
 
     def make_collector(self) -> Collector:
@@ -284,14 +287,18 @@ class OnPolicy(Agent):
         next_values[times, who] = values[times + 1, each]
 
     def report(self, names: tuple[str, ...], values: Tensor) -> Metrics:
-        """An update's numbers as metrics below ``train/``.
+        """An update's numbers as metrics below ``train/``; an ``entropy`` is ``entropy_loss``, its negative, as in SB3.
 
         Raises:
             UserError: one is not a number.
         """
         if not bool(values.isfinite().all()):
             raise diverged(self.num_timesteps)
-        return {f"train/{name}": value for name, value in zip(names, values.tolist(), strict=True)}
+        metrics = {f"train/{name}": value for name, value in zip(names, values.tolist(), strict=True)}
+        metrics["train/entropy_loss"] = -metrics.pop("train/entropy")
+        if isinstance(self.policy.actor, GaussianHead):
+            metrics["train/std"] = self.policy.actor.log_std.detach().exp().mean().item()
+        return metrics
 
     def minibatches(self, batch: Batch, steps: int) -> Iterator[Batch]:
         """A pass over a batch in random order, ``steps`` steps at a time."""
@@ -331,6 +338,10 @@ class OnPolicy(Agent):
         self.collector = self.make_collector()
 
     # ------------------------------------------------------------------ manners
+    @property
+    def _n_updates(self) -> int:
+        return self.passes
+
     def observe(self, observation: Any) -> Any:
         return super().observe(self.normalizer.observations(observation))
 
@@ -340,6 +351,7 @@ class OnPolicy(Agent):
             "optimizer": self.optimizer.state_dict(),
             "normalizer": self.normalizer.state_dict(),
             "collector": self.collector.state_dict(),
+            "passes": self.passes,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -347,3 +359,4 @@ class OnPolicy(Agent):
         load_optimizer(self.optimizer, state["optimizer"])
         self.normalizer.load_state_dict(state["normalizer"])
         self.collector.load_state_dict(state["collector"])
+        self.passes = int(state.get("passes", self.num_updates))

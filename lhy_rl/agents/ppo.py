@@ -40,9 +40,10 @@ class PPO(OnPolicy):
             (nats), as Stable-Baselines3 does; null never. It costs a look at each minibatch.
         **on_policy: Options of ``a2c`` and ``ppo``, and of every agent.
 
-    Logs ``rollout/ep_rew_mean`` and ``rollout/ep_len_mean`` (the last 100 episodes), ``train/policy_loss``,
-    ``train/value_loss``, ``train/entropy``, ``train/approx_kl``, ``train/clip_fraction``, ``train/grad_norm``,
-    ``train/explained_variance``, ``train/learning_rate``, ``train/clip_range``.
+    Logs ``rollout/ep_rew_mean`` and ``rollout/ep_len_mean`` (the last 100 episodes), ``train/loss``,
+    ``train/policy_gradient_loss``, ``train/value_loss``, ``train/entropy_loss`` (the negative entropy), ``train/std``
+    (of continuous actions), ``train/approx_kl``, ``train/clip_fraction``, ``train/grad_norm``,
+    ``train/explained_variance``, ``train/learning_rate``, ``train/clip_range``, ``train/n_updates`` (passes so far).
     """
 
     def __init__(
@@ -82,9 +83,12 @@ class PPO(OnPolicy):
             if self.target_kl is not None and float(row[APPROX_KL]) > 1.5 * self.target_kl:
                 break  # before the step, so that the policy stays where it was found to be too far
             norms.append(step())
-        names = ("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "grad_norm")
-        norm = torch.stack(norms).mean() if norms else said[0].new_zeros(())
-        metrics = self.report(names, torch.cat([torch.stack(said).mean(0), norm[None]]))
+        names = ("policy_gradient_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "grad_norm")
+        means = torch.stack(said).mean(0)
+        norm = torch.stack(norms).mean() if norms else means.new_zeros(())
+        metrics = self.report(names, torch.cat([means, norm[None]]))
+        policy, value, entropy = means[:3].tolist()
+        metrics["train/loss"] = policy + self.value_coef * value - self.entropy_coef * entropy
         metrics["train/explained_variance"] = float(explained_variance(batch))
         metrics["train/clip_range"] = clip_range
         return metrics
@@ -92,6 +96,7 @@ class PPO(OnPolicy):
     def losses(self, batch: Batch, clip_range: float) -> Iterator[tuple[Tensor, Step]]:
         """Of each minibatch of each pass: what there is to log, and the step down its loss."""
         for _ in range(self.n_epochs):
+            self.passes += 1
             if self.manual is None:
                 yield from (self.loss(part, clip_range) for part in self.minibatches(batch, self.batch_size))
             else:

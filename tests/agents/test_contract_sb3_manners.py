@@ -174,3 +174,36 @@ def test_parameters_go_from_one_agent_to_another(tmp_path: Path) -> None:
             fresh.set_parameters(wrong)
     with pytest.raises(UserError, match="do not fit"):
         PPO("Pendulum-v1", **SMALL).set_parameters(given)
+
+
+def last_row(agent: Any, steps: int) -> dict[str, float]:
+    """The metrics of an agent's last update."""
+    row: dict[str, float] = {}
+    agent.learn(steps, lambda _, metrics: row.update(metrics))
+    return row
+
+
+@pytest.mark.parametrize("name", ["PPO", "A2C"])
+def test_metrics_have_the_names_of_stable_baselines3(name: str) -> None:
+    sb3 = pytest.importorskip("stable_baselines3")
+    model = {"PPO": PPO, "A2C": A2C}[name]("MlpPolicy", "Pendulum-v1", num_envs=2, n_steps=256, ent_coef=0.01)
+    row = last_row(model, 1024)
+    peer = getattr(sb3, name)("MlpPolicy", "Pendulum-v1", n_steps=256, device="cpu")
+    peer.learn(512, log_interval=None)
+    named: set[str] = set()
+    peer.logger.record = lambda name, *_, **__: named.add(name)
+    peer.train()
+    peer.dump_logs(1)
+    assert {"train/n_updates", "train/entropy_loss", "rollout/ep_rew_mean", "time/iterations"} <= named <= set(row)
+    assert row["train/entropy_loss"] < 0 < row["train/std"]
+    assert row["train/n_updates"] == model._n_updates == (8 if name == "PPO" else 2)
+
+
+def test_the_loss_is_made_of_its_parts() -> None:
+    model = PPO("Pendulum-v1", num_envs=2, n_steps=256, entropy_coef=0.01, value_coef=0.25)
+    row = last_row(model, 512)
+    loss = row["train/policy_gradient_loss"] + 0.25 * row["train/value_loss"] + 0.01 * row["train/entropy_loss"]
+    assert row["train/loss"] == pytest.approx(loss, rel=1e-5)
+    entropy = float(model.policy.actor.log_std.detach() + 0.5 * np.log(2 * np.pi * np.e))
+    assert row["train/entropy_loss"] == pytest.approx(-entropy, abs=0.05)
+    assert row["train/std"] == pytest.approx(float(model.policy.actor.log_std.exp()), abs=0.01)
