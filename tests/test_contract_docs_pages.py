@@ -16,6 +16,7 @@ from lhy_rl import cli
 from lhy_rl.agents import agents
 from lhy_rl.envs.registration import TABLE, WRAPPED, Row
 from lhy_rl.experiment import config, definition
+from lhy_rl.experiment.run import train
 from lhy_rl.functional.adversarial import objectives
 from lhy_rl.nn.discriminators import discriminators
 from lhy_rl.nn.sequence import cores
@@ -75,9 +76,17 @@ def test_the_readmes_example_runs(
     assert names["SeqGAN"].load("seqgan.zip", names["envs"]).num_timesteps >= 20
 
 
+def test_the_readmes_script_for_sb3_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("stable_baselines3")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(blocks(README, "python")[1].replace("25_000", "600"), names)
+    assert names["action"].shape == (4,) and names["model"].num_timesteps >= 600
+
+
 def test_the_readmes_sb3_example_runs() -> None:
     pytest.importorskip("stable_baselines3")
-    code = blocks(README, "python")[1]
+    code = blocks(README, "python")[2]
     assert "learn(10_000)" in code
     exec(code.replace("learn(10_000)", "learn(64)").replace('"MlpPolicy", ', '"MlpPolicy", n_steps=8, env='), {})
 
@@ -86,7 +95,7 @@ def test_the_readmes_expert_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     sb3 = pytest.importorskip("stable_baselines3")
     monkeypatch.chdir(tmp_path)
     sb3.PPO("MlpPolicy", "CartPole-v1").save("ppo_cartpole")
-    code = blocks(README, "python")[2]
+    code = blocks(README, "python")[3]
     assert "load_expert" in code
     names: dict[str, Any] = {}
     exec("import gymnasium\n" + code, names)
@@ -96,7 +105,7 @@ def test_the_readmes_expert_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_readmes_guests_are_learned_in() -> None:
     pytest.importorskip("popgym")
     pytest.importorskip("minigrid")
-    code = blocks(README, "python")[3]
+    code = blocks(README, "python")[4]
     with pytest.warns(UserWarning, match="'mission' of the observations is text"):
         exec(re.sub(r"learn\([\d_]+\)", "learn(20)", code), {})
 
@@ -111,7 +120,10 @@ def test_the_quickstarts_code_runs(
     lines = [f"the {a} saw a {b} and a {c}" for a in words for b in words for c in words]
     (tmp_path / "my.txt").write_text("\n".join(lines) + "\n")
     code = blocks((ROOT / "docs/quickstart.md").read_text("utf-8"), "python")
-    assert len(code) == 2
+    assert len(code) == 3
+    (tmp_path / "c.yaml").write_text("{env: {id: CartPole-v1}, agent: {name: ppo, n_steps: 8}, total_timesteps: 64}")
+    options = {"run.folder": "runs/ppo-cartpole", "run.plots": False, "run.tracker": "none"}
+    train(config.load("c.yaml", options))
     for block in code:
         exec(block, {})
     out = capsys.readouterr().out

@@ -76,6 +76,15 @@ def make_vec(env_id: str, num_envs: int, /, **options: Any) -> VectorEnv[Any, An
     return gym.make_vec(name, num_envs=num_envs, **options)
 
 
+def one_by_one(env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any] | None:
+    """One like a batched environment that Gymnasium made, of single environments; None where it is not known."""
+    spec = env.spec
+    if spec is None or env is not env.unwrapped:  # what a wrapper does is not known
+        return None
+    options = {key: value for key, value in spec.kwargs.items() if key not in ("num_envs", "vectorization_mode")}
+    return SameStepVectorEnv([lambda: gym.make(spec.id, **options)] * env.num_envs)
+
+
 def without_texts(env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:
     """The environment, without what is text in its Dict observations: no encoder reads it (Minigrid's ``mission``)."""
     space = env.single_observation_space

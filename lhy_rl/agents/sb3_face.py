@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from lhy_rl.agents.callbacks import RECENT, record
+from lhy_rl.agents.environments import one_by_one
 from lhy_rl.agents.options import choose_device
 from lhy_rl.errors import UserError, brief, install_extra
 
@@ -47,18 +48,32 @@ class SB3Face:
     _num_timesteps_at_start = 0
     played_episodes: Sequence[tuple[float, int]] = ()  # return and length of an update's, where whole ones are played
     live_episodes: deque[dict[str, float]] | None = None  # those that a callback is told of
+    _sb3_env: tuple[Any, Any] | None = None  # the environment, and how it was given away
     _logger: Any = None
     _custom_logger = False
 
     # ------------------------------------------------------------------ the environment
     def get_env(self) -> Any:
-        """The environment as Stable-Baselines3 sees one; as it is where that cannot be."""
+        """The environment as Stable-Baselines3 sees one, the same object each time.
+
+        Where it cannot be stepped so (Gymnasium's batched CartPole), it is one like it, of single environments; where
+        that is not known either, the environment as it is.
+        """
         from lhy_rl.interop.sb3 import to_sb3
 
-        try:
-            return to_sb3(self.env)
-        except UserError:
-            return self.env
+        if self._sb3_env is None or self._sb3_env[0] is not self.env:
+            try:
+                self._sb3_env = self.env, to_sb3(self.env)
+            except UserError:
+                like = one_by_one(self.env)
+                self._sb3_env = self.env, self.env if like is None else to_sb3(like)
+        return self._sb3_env[1]
+
+    @property
+    def others_played(self) -> bool:
+        """Whether somebody else may have stepped the environment: it is SB3's, or ``get_env`` gave it away."""
+        given_away = self._sb3_env is not None and getattr(self._sb3_env[1], "used", False)
+        return given_away or hasattr(self.env.unwrapped, "venv")
 
     def get_vec_normalize_env(self) -> Any:
         """SB3's ``VecNormalize``, where the environment is in one; what agents normalise themselves, they save."""

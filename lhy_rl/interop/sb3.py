@@ -116,10 +116,12 @@ class _Adapter(VecEnv):
     def __init__(self, vector_env: VectorEnv[Any, Any, Any]) -> None:
         self.vector_env = vector_env
         self.same_step = vector_env.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP
+        self.used = False  # by anybody
         self._actions: Any = None
         super().__init__(vector_env.num_envs, vector_env.single_observation_space, vector_env.single_action_space)
 
     def reset(self) -> Any:
+        self.used = True
         options = self._options[0] or None
         obs, infos = self.vector_env.reset(seed=self._seeds[0], options=options)
         self.reset_infos = [row(infos, i) for i in range(self.num_envs)]
@@ -128,6 +130,7 @@ class _Adapter(VecEnv):
         return obs
 
     def step_async(self, actions: np.ndarray) -> None:
+        self.used = True
         self._actions = actions
 
     def step_wait(self) -> Any:

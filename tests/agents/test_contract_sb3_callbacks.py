@@ -240,3 +240,26 @@ def test_vec_normalize_goes_on_working() -> None:
     np.testing.assert_array_equal(other.obs_rms.mean, venv.obs_rms.mean)
     agent.set_env(make_vec_env("Pendulum-v1", n_envs=3))
     assert agent.learn(192).n_envs == 3
+
+
+@pytest.mark.parametrize("make", [lambda: make_vec_env("CartPole-v1", n_envs=2), lambda: "Pendulum-v1"])
+def test_an_environment_that_others_played_in_begins_anew(make: Any) -> None:
+    """What the agent sees first is where the environment is, not where it was before others played in it."""
+    agent = PPO("MlpPolicy", make(), **SMALL).learn(64)
+    evaluate_policy(agent, agent.get_env(), n_eval_episodes=3)
+    assert agent.get_env() is agent.get_env()
+    agent.learn(32, reset_num_timesteps=True)
+    fresh = PPO("MlpPolicy", make(), **SMALL)
+    agent.get_env().reset()
+    agent.begin_anew()
+    first, again = fresh.collector.collect(4), agent.collector.collect(4)
+    np.testing.assert_array_equal(first.obs[0], again.obs[0])
+    assert agent.learn(32).num_timesteps == 32
+
+
+def test_the_environment_of_an_id_is_one_for_sb3() -> None:
+    agent = PPO("MlpPolicy", "CartPole-v1", **SMALL)  # whose batched form cannot be reset in part
+    assert 8 <= evaluate_policy(agent, agent.get_env(), n_eval_episodes=4)[0] <= 500
+    short = PPO(gymnasium.make_vec("CartPole-v1", num_envs=2, max_episode_steps=6), n_steps=8)
+    assert evaluate_policy(short, short.get_env(), n_eval_episodes=4) == (6.0, 0.0)
+    assert short.learn(32).num_timesteps == 32
