@@ -118,7 +118,7 @@ def fail(message: str, status: int) -> int:
 
 def dispatch(arguments: list[str]) -> int:
     """Choose the command."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
         print_help()
         return 0
     if arguments[0] == "--version":

@@ -111,6 +111,7 @@ def test_contract_list_names_everything(capsys: pytest.CaptureFixture[str]) -> N
         ("trian seqgan/chat", "unknown command 'trian'; did you mean 'train'?"),
         ("train", "train needs a configuration"),
         ("train seqgan/chatt", "did you mean 'seqgan/chat'?"),
+        ("train oracle", "half a configuration's name; there are mle/oracle, reinforce/oracle, seqgan/oracle"),
         ("train mle/oracle extra", "what is 'extra'?"),
         ("train mle/oracle --seed", "option --seed needs a value"),
         ("train mle/oracle --seed --device cpu", "option --seed needs a value"),

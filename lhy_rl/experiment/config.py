@@ -77,6 +77,9 @@ def find(name: str) -> Path:
             raise UserError(f"no configuration file {name!r}; give a path that exists or one of: {', '.join(names())}")
         return Path(name)
     if name not in names():
+        halves = [known for known in names() if name in known.split("/")]
+        if halves:
+            raise UserError(f"{name!r} is half a configuration's name; there are {', '.join(halves)}")
         raise suggest(name, names(), "configuration")
     return find_configs() / f"{name}.yaml"
 

@@ -345,8 +345,8 @@ class Run:
     def _finish(self, place: RunFolder) -> None:
         self.note("evaluating ...")
         result = self.result()
-        (place.path / "samples").mkdir(exist_ok=True)
         for name, sentences in result["samples"].items():
+            (place.path / "samples").mkdir(exist_ok=True)
             (place.path / "samples" / f"{name.replace(' ', '_')}.txt").write_text("\n".join(sentences) + "\n", "utf-8")
         if self.options.plots:
             from lhy_rl.experiment import pictures

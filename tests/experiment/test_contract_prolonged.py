@@ -55,12 +55,14 @@ def test_contract_an_evaluation_plays_as_many_episodes_as_asked_for(
     play = episodes.play
     monkeypatch.setattr(episodes, "play", lambda *given: played.append(given[2]) or play(*given))
     assert cli.main(["train", game, "--run.folder", "run"]) == 0
+    assert "--checkpoint best" not in capsys.readouterr().out, "there is none, so it is not what to try next"
     played.clear()
     assert cli.main(["evaluate", "run", "--episodes", "3"]) == 0
     assert "3 episodes" in capsys.readouterr().out
     assert set(played) == {3}, "also the random policy's and the expert's, for comparison"
     assert cli.main(["evaluate", "run"]) == 0
     assert played[-1] == 2
+    assert not Path("run/samples").exists(), "of a task that is not text"
     for options, said in [
         (["--episodes", "0"], "--episodes is 0; it must be at least 1"),
         (["--episodes", "1.5"], "--episodes: invalid whole number value: '1.5'"),
