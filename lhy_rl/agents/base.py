@@ -15,7 +15,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from lhy_rl.agents import saved
-from lhy_rl.agents.callbacks import Listener, listener
+from lhy_rl.agents.callbacks import Listener, Played, listener
 from lhy_rl.agents.construction import AgentClass
 from lhy_rl.agents.environments import Environment, make_vector_env
 from lhy_rl.agents.loading import check_whole, guarded
@@ -25,6 +25,7 @@ from lhy_rl.errors import UserError, brief
 from lhy_rl.nn.encoders import EncoderChoice
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic
+from lhy_rl.nn.randomness import OwnRandomness
 from lhy_rl.nn.sequence import CoreChoice, State
 from lhy_rl.protocols import TextTask
 from lhy_rl.trees import leading, leaves, map_tree, native
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 Metrics = dict[str, float]
 USUAL = -1  # a log_interval that is the agent's own
+PREDICTING = 2**32  # added to the seed, so that predictions and training draw other numbers
 
 
 class Agent(SB3Face, metaclass=AgentClass):
@@ -111,6 +113,9 @@ class Agent(SB3Face, metaclass=AgentClass):
         self.seed = 0 if seed is None else seed  # None was replaced by a drawn one
         self.device = choose_device(device)
         self.generator = torch.Generator().manual_seed(self.seed)
+        # of its own, so that a prediction in the middle of a training does not change what is trained
+        self.predict_generator = torch.Generator().manual_seed(self.seed + PREDICTING)
+        self.own_randomness: OwnRandomness | None = None  # while an update runs
         self.num_timesteps = 0
         self.num_updates = 0
         self.total_timesteps = 0
@@ -270,7 +275,7 @@ class Agent(SB3Face, metaclass=AgentClass):
         if action_masks is not None:
             legal = torch.as_tensor(native(action_masks), dtype=torch.bool, device=self.device).reshape(count, -1)
         with evaluating(self.policy):
-            actions, state = self.policy.act(obs, state, start, self.generator, deterministic, legal=legal)
+            actions, state = self.policy.act(obs, state, start, self.predict_generator, deterministic, legal=legal)
         array = self.policy.actor.for_environment(actions).cpu().numpy()
         return (array[0] if single else array), state
 
@@ -283,6 +288,7 @@ class Agent(SB3Face, metaclass=AgentClass):
         return {
             "policy": self.policy.state_dict(),
             "generator": self.generator.get_state(),
+            "predict_generator": self.predict_generator.get_state(),
             "num_timesteps": self.num_timesteps,
             "num_updates": self.num_updates,
             "total_timesteps": self.total_timesteps,
@@ -300,6 +306,7 @@ class Agent(SB3Face, metaclass=AgentClass):
         """
         self.policy.load_state_dict(state["policy"])
         self.generator.set_state(state["generator"])
+        self.predict_generator.set_state(state["predict_generator"])
         self.num_timesteps = state["num_timesteps"]
         self.num_updates = state["num_updates"]
         self.total_timesteps = state["total_timesteps"]
@@ -372,13 +379,16 @@ class Agent(SB3Face, metaclass=AgentClass):
     @contextmanager
     def randomness(self) -> Iterator[None]:
         """Inside, torch functions that take no generator (dropout, initialisation) draw what this agent owns."""
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            seed = self.draw_seed()
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed keeps a stack trace each time without a GPU
-            if devices:
-                torch.cuda.manual_seed(seed)
-            yield
+        with OwnRandomness(self.draw_seed(), self.device) as self.own_randomness:
+            try:
+                yield
+            finally:
+                self.own_randomness = None
+
+    def tell_step(self, played: Played) -> bool:
+        """Tell who hears of steps, in the middle of an update; whether to go on. Torch's generators are the user's."""
+        with nullcontext() if self.own_randomness is None else self.own_randomness.given_back():
+            return self.listener.step(played)
 
     def draw_seed(self) -> int:
         """A seed for somebody else, from the agent's generator."""

@@ -139,7 +139,7 @@ class DAgger(Imitator):
     def on_step(self, played: Played) -> bool:
         """After every step of the environments: whether to go on."""
         self.num_timesteps += self.env.num_envs
-        going = (not self.listener.hears_steps or self.listener.step(played)) and not self.expert.gone
+        going = (not self.listener.hears_steps or self.tell_step(played)) and not self.expert.gone
         self.stopped |= not going
         return going and not self.spent
 

@@ -327,7 +327,7 @@ class OnPolicy(Agent):
     def on_step(self, played: Played) -> bool:
         """After every step of the environments: whether to go on."""
         self.count(1)
-        going = self.listener.step(played)
+        going = self.tell_step(played)
         self.stopped |= not going
         return going
 

@@ -64,7 +64,7 @@ class RewardedPPO(PPO):
             self.ages[terminated | truncated] = 0
 
     def play(self) -> Steps:
-        self.listener = self.owner.listener
+        self.listener, self.own_randomness = self.owner.listener, self.owner.own_randomness
         return super().play()
 
     def count(self, steps: int) -> None:

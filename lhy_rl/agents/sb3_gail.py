@@ -28,6 +28,7 @@ from lhy_rl.agents.transition_adversary import AdversaryOptions, expert_for, mak
 from lhy_rl.data.demonstrations import Transitions, joined
 from lhy_rl.errors import UserError, install_extra
 from lhy_rl.nn.learned_reward import LearnedRewardNet
+from lhy_rl.nn.randomness import OwnRandomness
 from lhy_rl.trees import map_tree
 
 try:
@@ -84,10 +85,9 @@ class AdversarialReward(VecEnvWrapper):
         expert = expert_for(spaces, demonstrations, trajectories, every, seed)
         if expert is None:
             raise UserError("AdversarialReward has nothing to imitate; give it demonstrations")
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            generator = torch.Generator().manual_seed(seed)
-            self.adversary = make_adversary(*spaces, expert, generator, torch.device(device), options, gamma)
+        generator, place = torch.Generator().manual_seed(seed), torch.device(device)
+        with OwnRandomness(seed, place):
+            self.adversary = make_adversary(*spaces, expert, generator, place, options, gamma)
         self.n_steps, self.discriminator_steps = n_steps, discriminator_steps
         self.metrics: dict[str, float] = {}
         self._obs: Any = None
@@ -132,7 +132,8 @@ class AdversarialReward(VecEnvWrapper):
         played = Transitions(*(joined([getattr(part, name) for part in self._played]) for name in names))
         self._played = []
         told = torch.zeros(len(played), device=self.adversary.device)
-        self.metrics = self.adversary.update(played, told, self.discriminator_steps, lambda which: None)
+        with OwnRandomness(int(torch.randint(2**31 - 1, (), generator=self.adversary.generator)), told.device):
+            self.metrics = self.adversary.update(played, told, self.discriminator_steps, lambda which: None)
 
     @property
     def reward(self) -> LearnedRewardNet:

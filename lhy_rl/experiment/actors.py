@@ -106,7 +106,7 @@ def _of_run(path: Path, options: Options) -> Scene:
     if which == "best" and not any((RunFolder(path).checkpoints).glob("best*")):
         which = "newest"
     loaded = run.load(path, which)
-    loaded.agent.generator.manual_seed(options.seed)
+    loaded.agent.predict_generator.manual_seed(options.seed)
     env = build.make_environment(loaded.config, min(TOGETHER, options.episodes))
     values = loaded.config.values
     name = f"{values['agent']['name']}, {path.name}"
@@ -124,7 +124,7 @@ def _of_zip(path: Path, options: Options) -> Scene:
         from lhy_rl.experiment.load import load
 
         policy: Any = load(path, env)
-        policy.generator.manual_seed(options.seed)
+        policy.predict_generator.manual_seed(options.seed)
     else:
         from lhy_rl.interop.sb3 import load_expert
 

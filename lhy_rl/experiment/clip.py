@@ -68,14 +68,13 @@ class Clip:
 
 
 def record(run: Run) -> Clip:
-    """Film an episode of the run's policy as it is, without a draw from its generator.
+    """Film an episode of the run's policy as it is.
 
     Raises:
         UserError: its environment cannot be filmed.
         Exception: whatever the environment's renderer raises.
     """
     env = play.make_environment(run.config, filmed=True)
-    generator = run.agent.generator.get_state()
     clip, name = Clip(float(env.metadata.get("render_fps") or 30)), run.evaluator.newest
 
     def show(step: int, total: float, last: bool) -> None:
@@ -84,7 +83,6 @@ def record(run: Run) -> Clip:
     try:
         play.episode(run.agent, env, SEED, stochastic=False, show=show)
     finally:
-        run.agent.generator.set_state(generator)
         env.close()
     return clip
 

@@ -55,7 +55,7 @@ def play(
     if output is not None:
         film.check(output)
     env = make_environment(run.config, output is not None)
-    run.agent.generator.manual_seed(seed)
+    run.agent.predict_generator.manual_seed(seed)
     name = run.evaluator.newest
     fps = float(env.metadata.get("render_fps") or 30)
     showing = film.film(output, fps) if output is not None else nullcontext(None)

@@ -13,6 +13,7 @@ from gymnasium.vector import VectorEnv
 
 from lhy_rl import archive
 from lhy_rl.errors import UserError, brief, install_extra
+from lhy_rl.nn.randomness import OwnRandomness
 from lhy_rl.registry import spec_of
 from lhy_rl.states import check_like, fitting
 
@@ -69,8 +70,8 @@ class Expert:
         if self.statistics is not None:
             observation = self.statistics.normalize_obs(observation)
         device = torch.device(getattr(self.policy, "device", "cpu"))
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):  # SB3 draws from the global generator
-            torch.manual_seed(int(torch.randint(2**31 - 1, (), generator=self.generator)))
+        seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
+        with OwnRandomness(seed, device):  # SB3 draws from the global generator
             actions, memory = self.policy.predict(observation, state, episode_start, deterministic)
         return np.asarray(actions), memory
 

@@ -8,6 +8,7 @@ from gymnasium.spaces import Discrete
 from torch import Tensor, nn
 
 from lhy_rl.nn.policy import ActorCritic
+from lhy_rl.nn.randomness import OwnRandomness
 from lhy_rl.nn.sequence import State
 
 LEAST = 1e-30  # probability that stands for 0: its logarithm is a number
@@ -53,7 +54,8 @@ class TabularPolicy(ActorCritic):
 
     def __init__(self, observation_space: Discrete, action_space: Discrete, horizon: int = 1) -> None:
         num_actions = int(action_space.n)
-        super().__init__(observation_space, action_space, embedding_size=num_actions, core=None, critic="none")
+        with OwnRandomness(0):  # the first weights are drawn, and replaced
+            super().__init__(observation_space, action_space, embedding_size=num_actions, core=None, critic="none")
         self.trunk = Table(horizon, int(observation_space.n), num_actions)
         self.recurrent = horizon > 1
         with torch.no_grad():
