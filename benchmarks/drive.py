@@ -25,6 +25,8 @@ from benchmarks.harness import Row, arguments, progress, save, summarize
 from lhy_rl.agents import BC, DAgger
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.experiment.episodes import play
+from lhy_rl.experiment.plots import DPI, STYLE
+from lhy_rl.experiment.road_plot import Does, drive, roads
 
 DRIVE, RECALL = "lhy_rl/DriveCorridor-v0", "lhy_rl/RepeatPrevious-v0"
 HORIZONS = (25, 50, 100, 200, 400)
@@ -181,6 +183,16 @@ def draw(rows: list[Row], path: Path) -> None:
     plt.close(figure)
 
 
+def draw_paths(path: Path, labels: int, horizon: int, steps: int) -> None:
+    """The same road from above, driven by a clone, by DAgger with as many labels, and by the expert."""
+    single: Any = gymnasium.make(DRIVE, horizon=horizon)
+    drivers = {name: train(labels, horizon, steps, 0) for name, train in AGENTS.items()}
+    drivers["expert"] = Does(lambda: single.unwrapped.expert_action()[0])
+    with matplotlib.rc_context(STYLE):
+        figure = roads({name: drive(driver, single, seed=10_000) for name, driver in drivers.items()})
+        figure.savefig(path, dpi=DPI)
+
+
 def main() -> None:
     """Measure, save, draw."""
     options = arguments(__doc__)
@@ -188,6 +200,8 @@ def main() -> None:
     rows = measure(options.quick, min(options.seeds, 2) if options.quick else options.seeds)
     save("drive", rows, options.output)
     draw(rows, options.output / "drive.png")
+    small = (40, 40, 200)
+    draw_paths(options.output / "drive_paths.png", *(small if options.quick else (BUDGETS[0], 200, GRADIENT_STEPS)))
     for row in rows:
         print(f"{row.task:28s} {row.agent:7s} {row.variant:22s} {row.value:9.3f} {row.metric}")
 

@@ -40,8 +40,9 @@ def draw(lines: list[tuple[Line, list[Curve]]], path: Path) -> None:
                 for line, curves in mine:
                     colour = COLOURS[variants.index(line.variant) % len(COLOURS)]
                     _curve(ax, curves, what, colour, line.variant)
-                for aim in {line.aim for line, _ in mine if line.aim is not None}:
-                    ax.axhline(aim, color=GREY, linewidth=1, linestyle="--", zorder=1)
+                for i, aim in enumerate({line.aim for line, _ in mine if line.aim is not None}):
+                    name = "" if i else "threshold, or expert"  # one entry in the legend
+                    ax.axhline(aim, color=GREY, linewidth=1, linestyle="--", zorder=1, label=name or None)
                 ax.set_xlabel(label)
                 ax.xaxis.set_major_formatter(EngFormatter(sep=""))
             axes[0, column].set_title(task, loc="left")

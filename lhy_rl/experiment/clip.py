@@ -5,12 +5,10 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lhy_rl import archive
 from lhy_rl.experiment import film, frames, play
 from lhy_rl.experiment.evaluation import SEED
 
@@ -85,8 +83,3 @@ def record(run: Run) -> Clip:
     finally:
         env.close()
     return clip
-
-
-def write(run: Run, path: Path) -> None:
-    """Film the run's policy; see :func:`record`."""
-    archive.write_bytes(path, record(run).gif())

@@ -74,6 +74,7 @@ def draw_all(csv: Path, result: dict[str, Any], folder: Path) -> dict[str, Path]
 def curves(columns: dict[str, list[tuple[int, float]]], rows: list[dict[str, str]], *prefixes: str) -> Figure | None:
     """One small panel for each metric of the prefixes, over updates, with the phases as shades."""
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     names = [
         name
@@ -87,13 +88,14 @@ def curves(columns: dict[str, list[tuple[int, float]]], rows: list[dict[str, str
     figure = Figure(figsize=(max(3.6 * across, 6.0), 2.5 * down + 0.25))
     axes = figure.subplots(down, across, squeeze=False)
     iterations = [int(float(row.get("time/iterations") or i + 1)) for i, row in enumerate(rows)]
+    smoothed = False
     for i, (name, ax) in enumerate(zip(names, axes.flat, strict=False)):
         x = [iterations[number] for number, _ in columns[name]]
         y = [value for _, value in columns[name]]
         colour = COLOURS[i % len(COLOURS)]
         if len(y) > 60:
             ax.plot(x, y, color=colour, alpha=0.25, linewidth=0.8)
-            y = smooth(y)
+            y, smoothed = smooth(y), True
         ax.plot(x, y, color=colour, linewidth=1.6, marker="o" if len(y) < 25 else "", markersize=3)
         ax.set_title(name.split("/", 1)[1].replace("_", " "), loc="left")
         edge = 0.02 * max(iterations[-1] - iterations[0], 1)
@@ -103,6 +105,9 @@ def curves(columns: dict[str, list[tuple[int, float]]], rows: list[dict[str, str
         ax.axis("off")
     for ax in axes[-1]:
         ax.set_xlabel("update")
+    if smoothed:
+        faint, strong = (Line2D([], [], color=GREY, alpha=alpha, linewidth=1.6) for alpha in (0.35, 1.0))
+        figure.legend([faint, strong], ["each update", "smoothed"], loc="outside upper right", ncols=2, fontsize=8.5)
     return figure
 
 

@@ -34,15 +34,22 @@ def returns(
         size: In inches.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import EngFormatter
 
-    final = [row[RETURN] for row in result["table"].values() if RETURN in row]
-    if not final:
+    if not any(RETURN in row for row in result["table"].values()):
         return None
     figure = Figure(figsize=size)
-    ax = figure.subplots()
+    draw(figure.subplots(), rows, result)
+    return figure
+
+
+def draw(ax: Axes, rows: list[dict[str, str]], result: dict[str, Any]) -> None:
+    """The curve, into axes of somebody's; see :func:`returns`."""
+    from matplotlib.ticker import EngFormatter
+
     evaluated, played = (_points(rows, column) for column in CURVES)
-    evaluated.append((float(result["timesteps"]), final[-1]))
+    evaluated.append(
+        (float(result["timesteps"]), [row[RETURN] for row in result["table"].values() if RETURN in row][-1])
+    )
     names = list(CURVES.values())
     if played:
         x, y = zip(*played, strict=True)
@@ -56,11 +63,9 @@ def returns(
     ax.set_xlabel(result.get("timestep", "timesteps"))
     ax.set_ylabel("return of an episode")
     ax.set_xlim(-0.02 * x[-1], 1.02 * x[-1])
-    marks = {name: row[RETURN] for name, row in result.get("references", {}).items() if RETURN in row}
-    draw_marks(ax, marks)
+    draw_marks(ax, {name: row[RETURN] for name, row in result.get("references", {}).items() if RETURN in row})
     if played:
         ax.legend(loc="best", fontsize=8.5)
-    return figure
 
 
 def draw_marks(ax: Axes, marks: dict[str, float]) -> None:

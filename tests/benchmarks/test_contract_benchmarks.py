@@ -52,7 +52,7 @@ def test_seqgan_speed(tmp_path):
 
 
 def test_drive(tmp_path):
-    rows = quick("drive", tmp_path)
+    rows = quick("drive", tmp_path, "drive_paths.png")
     assert {row.agent for row in rows if row.metric == "regret"} == {"bc", "dagger"}
     clone, dagger = (row.value for row in rows if row.metric == "regret" and row.task.endswith(" 40"))
     assert dagger < clone

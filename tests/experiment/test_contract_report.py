@@ -70,15 +70,16 @@ def test_contract_where_nothing_can_be_drawn_the_report_has_no_film(
     assert "data:image/gif" not in page() and 'alt="return"' in page()
 
 
-def test_contract_filming_draws_nothing_from_the_agents_generator(tiny: Callable[..., Path]) -> None:
+def test_contract_filming_leaves_the_agents_generators_alone(tiny: Callable[..., Path]) -> None:
     from lhy_rl.experiment.run import Run
 
     path = tiny(agent=PPO)
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"env": {"id": "lhy_rl/Catch-v0"}}))
     run = Run(config.load(str(path)))
-    before = run.agent.generator.get_state()
+    owned = run.agent.generator, run.agent.predict_generator
+    before = [generator.get_state() for generator in owned]
     assert pictures.draw(run, Path("plots")) == [] and Path("plots/film.gif").stat().st_size > 500
-    assert (run.agent.generator.get_state() == before).all()
+    assert all((generator.get_state() == state).all() for generator, state in zip(owned, before, strict=True))
 
 
 @pytest.mark.parametrize("name", ["irl", "maxent_irl"])

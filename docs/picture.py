@@ -1,0 +1,91 @@
+"""Draw the README's first picture: a policy before and after its training, and its return on the way.
+
+It trains ppo/cartpole, about half a minute, unless a finished run is given; pygame draws (pip install 'lhy-rl[video]').
+
+python docs/picture.py [RUN]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PLACE = Path(__file__).parent / "images" / "report.png"
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from lhy_rl import cli  # noqa: E402
+from lhy_rl.experiment import frames, metrics, play, plots, return_plot  # noqa: E402
+from lhy_rl.experiment.evaluation import SEED  # noqa: E402
+from lhy_rl.experiment.folder import RunFolder  # noqa: E402
+from lhy_rl.experiment.report import duration  # noqa: E402
+from lhy_rl.experiment.run import Run, load  # noqa: E402
+
+CONFIGURATION = "ppo/cartpole"
+WIDTH, HEIGHT, DPI = 8.3, 6.4, 200  # inches, so that a page of 830 pixels shows its letters as they are; dots an inch
+ACROSS = 4  # frames of a strip
+
+
+def main(path: Path) -> None:
+    """Draw the picture of a finished run."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    place = RunFolder(path)
+    result = place.result()
+    assert result is not None, "the run has not finished"
+    with matplotlib.rc_context({**plots.STYLE, "figure.constrained_layout.use": False, "font.size": 10}):
+        figure = Figure(figsize=(WIDTH, HEIGHT))
+        facts = f"{result['timesteps']:,} {result['timestep']}, {duration(result['seconds'])} of training"
+        title = f"{result['agent']} on {result['environment']}: {facts}"
+        figure.text(0.012, 1 - 0.1 / HEIGHT, title, fontsize=12.5, weight="bold", va="top", color="#1a365d")
+        strip(figure, Run(place.config()), "before training", 4.64, "#c53030")
+        strip(figure, load(path), "after training", 3.1, "#2f855a")
+        curve = figure.add_axes((0.085, 0.48 / HEIGHT, 0.755, 2.3 / HEIGHT))
+        return_plot.draw(curve, metrics.read(place.metrics_file), result)
+        figure.savefig(PLACE, dpi=DPI)
+    compress(PLACE)
+
+
+def strip(figure: Any, run: Run, name: str, bottom: float, colour: str) -> None:
+    """Frames of an episode, side by side, ``bottom`` inches up: the first, the last, and some between them."""
+    shots, total = episode(run)
+    head = f"{name}: return {total:.4g}"
+    figure.text(0.012, (bottom + 1.21) / HEIGHT, head, fontsize=11, weight="bold", color=colour)
+    for i, number in enumerate(np.linspace(0, len(shots) - 1, ACROSS).round().astype(int).tolist()):
+        ax = figure.add_axes((0.012 + i * 0.247, bottom / HEIGHT, 0.235, 0.975 / HEIGHT))
+        ax.imshow(shots[number][130:330, 100:500])  # where the cart and the pole are
+        ax.set(xticks=[], yticks=[])
+        ax.grid(visible=False)
+        ax.set_title(f"step {number}", fontsize=9.5, weight="normal", loc="left", pad=3)
+        ax.spines[["top", "right"]].set_visible(True)
+
+
+def episode(run: Run) -> tuple[list[np.ndarray], float]:
+    """The pictures of every step, and the return."""
+    env = play.make_environment(run.config, filmed=True)
+    shots: list[np.ndarray] = []
+    played = play.episode(run.agent, env, SEED, False, lambda *told: shots.append(frames.pixels(env.render())))
+    env.close()
+    return shots, played.reward
+
+
+def compress(path: Path) -> None:
+    """Fewer colours, a third of the bytes."""
+    from PIL import Image
+
+    Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            trained = Path(folder) / "run"
+            arguments = ["train", CONFIGURATION, "--run.folder", str(trained), "--run.tracker", "none"]
+            assert cli.main([*arguments, "--run.plots", "false"]) == 0
+            main(trained)
