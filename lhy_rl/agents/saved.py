@@ -15,6 +15,7 @@ from gymnasium.vector.utils import batch_space
 
 from lhy_rl import archive
 from lhy_rl.agents.environments import Environment
+from lhy_rl.agents.sb3_manners import loading
 from lhy_rl.data import spaces
 from lhy_rl.errors import UserError, brief
 from lhy_rl.registry import names_from_a_file, place_of
@@ -95,6 +96,7 @@ def load(
     kind: type[Agent], path: str | os.PathLike[str], env: Environment | None, device: str, options: dict[str, Any]
 ) -> Agent:
     """An agent of a file or of a run, as :meth:`lhy_rl.agents.base.Agent.load` says."""
+    options = loading(options)
     found = None if (Path(path) / "config.yaml").is_file() else read(path)
     if found is None:
         import lhy_rl  # the front door, which knows runs

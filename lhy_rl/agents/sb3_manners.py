@@ -59,6 +59,11 @@ POLICY_NOT_HERE: dict[str, tuple[tuple[Any, ...], str]] = {
     "optimizer_class": ((None,), "a2c takes RMSprop's steps, and ppo Adam's; leave it out"),
     "features_extractor_kwargs": ((None, {}), "write embedding_size=, encoder_layers=, norm=, pooling= to the agent"),
 }
+LOAD_NOT_HERE: dict[str, tuple[tuple[Any, ...], str]] = {
+    "custom_objects": ((None, {}), "nothing here is pickled; give options by name: load(path, learning_rate=1e-4)"),
+    "print_system_info": ((False,), "a run's result.json has the versions; leave it out"),
+    "force_reset": ((True, False), ""),
+}
 SHARING = ("share_features_extractor", "shared_lstm", "enable_critic_lstm")
 EXTRACTORS = {"FlattenExtractor": "auto", "CombinedExtractor": "dict", "NatureCNN": "cnn"}
 
@@ -118,6 +123,8 @@ def translate(
         if word == "policy_kwargs":
             _enter(found, _policy_options({} if value is None else value, manners))
         elif word == "verbose":
+            if not isinstance(value, int):
+                raise UserError(f"verbose is {brief(value)}; it must be 0, or 1 for a table")
             manners.verbose = int(value)
         elif word == "tensorboard_log":
             manners.tensorboard_log = None if value is None else os.fspath(value)
@@ -141,6 +148,17 @@ def translate(
     if "seed" in options and options["seed"] is None:
         options["seed"] = secrets.randbelow(2**31)
     return given, options, manners
+
+
+def loading(options: Options) -> Options:
+    """Options of ``load`` without the words of Stable-Baselines3's that change nothing.
+
+    Raises:
+        UserError: one that would.
+    """
+    for word in options.keys() & LOAD_NOT_HERE:
+        _refuse(word, options[word], LOAD_NOT_HERE)
+    return {word: value for word, value in options.items() if word not in LOAD_NOT_HERE}
 
 
 def _policy_and_environment(

@@ -86,6 +86,7 @@ def test_a_seed_of_none_is_drawn() -> None:
         (PPO, {"ent_coef": 0.1, "entropy_coef": 0.2}, "entropy_coef is given twice"),
         (PPO, {"policy_kwargs": {"net_arch": [8]}, "hidden_sizes": [4]}, "hidden_sizes is given twice"),
         (PPO, {"gama": 0.9}, "did you mean 'gamma'"),
+        (PPO, {"verbose": "yes"}, "verbose is 'yes'; it must be 0, or 1"),
         (Reinforce, {"learning_rate": lambda left: left}, "learning_rate is a function; Reinforce takes a number"),
         (A2C, {"use_rms_prop": False}, "a2c takes RMSprop's steps"),
     ],
@@ -167,6 +168,10 @@ def test_parameters_go_from_one_agent_to_another(tmp_path: Path) -> None:
     other = PPO("CartPole-v1", seed=2, **SMALL)
     other.set_parameters(tmp_path / "ppo.zip")
     options_equal(trained, other)
+    words = {"custom_objects": None, "print_system_info": False, "force_reset": True}
+    options_equal(trained, PPO.load(tmp_path / "ppo.zip", **words))
+    with pytest.raises(UserError, match=r"custom_objects is .*give options by name"):
+        PPO.load(tmp_path / "ppo.zip", custom_objects={"learning_rate": 1.0})
     other.set_parameters({"policy": {}}, exact_match=False)
     options_equal(trained, other)
     for wrong, line in (({"policy": given["policy"]}, "lack policy.optimizer"), ({"critic": {}}, "allowed: policy")):
