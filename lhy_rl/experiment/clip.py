@@ -76,7 +76,7 @@ def record(run: Run) -> Clip:
     clip, name = Clip(float(env.metadata.get("render_fps") or 30)), run.evaluator.newest
 
     def show(step: int, total: float, last: bool) -> None:
-        clip.add(lambda: frames.frame(env.render(), name, step, total, WIDTH), 2 if last else 1)
+        clip.add(lambda: frames.frame(frames.render(env), name, step, total, WIDTH), 2 if last else 1)
 
     try:
         play.episode(run.agent, env, SEED, stochastic=False, show=show)

@@ -11,7 +11,8 @@ from lhy_rl.envs.memory.drawing import font
 from lhy_rl.errors import UserError
 
 LEAST = 240  # pixels: smaller pictures are shown larger, so that a caption can be read
-GROUND, INK, SOFT, ACCENT = (24, 24, 28), (255, 255, 255), (160, 166, 178), (144, 205, 244)
+GROUND, INK, ACCENT = (24, 24, 28), (255, 255, 255), (144, 205, 244)
+NO_GRAPHICS = ("mujoco", "OpenGL", "glGetError", "eglQuery", "EGL")  # in what is raised without a graphics library
 TEXT_WIDTH, TEXT_SIZE = 420, 20  # of text that is filmed
 
 
@@ -30,6 +31,22 @@ def frame(rendered: Any, name: str, step: int, total: float, most: int | None = 
     """
     picture = text_picture(rendered) if isinstance(rendered, str) else sized(pixels(rendered), most)
     return captioned(picture, name, f"step {step}", f"return {total:.4g}")
+
+
+def render(env: Any) -> Any:
+    """What ``env.render()`` gives.
+
+    Raises:
+        UserError: MuJoCo has no graphics library here.
+        Exception: whatever else its renderer raises.
+    """
+    try:
+        return env.render()
+    except Exception as error:
+        if not any(sign in f"{type(error).__module__} {error}" for sign in NO_GRAPHICS):
+            raise
+        hint = "install libegl1, or set MUJOCO_GL to egl, osmesa or glfw"
+        raise UserError(f"MuJoCo found nothing to draw with ({' '.join(str(error).split())[:100]}); {hint}") from error
 
 
 def pixels(rendered: Any) -> np.ndarray:

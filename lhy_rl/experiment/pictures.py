@@ -56,6 +56,4 @@ def why(error: Exception) -> str:
         return said
     if "pygame" in said:
         return f"pygame is missing; {install_extra('video')}"
-    if "mujoco" in type(error).__module__ or "OpenGL" in said or "glGetError" in said:
-        return "MuJoCo found nothing to draw with; install libegl1, or set MUJOCO_GL to egl, osmesa or glfw"
     return said[:300]

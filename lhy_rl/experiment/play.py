@@ -67,7 +67,7 @@ def play(
             def show(step: int, total: float, last: bool) -> None:
                 if made is not None:
                     held = max(1, round(LAST * fps)) if last else 1
-                    made.add(lambda: frames.frame(env.render(), name, step, total), held)
+                    made.add(lambda: frames.frame(frames.render(env), name, step, total), held)
                 elif env.render_mode == "ansi":
                     text = str(env.render())
                     say(text + "\n" if "\n" in text else text)

@@ -16,6 +16,7 @@ import yaml
 
 from lhy_rl import cli
 from lhy_rl.envs.registration import TABLE, WRAPPED, Row
+from lhy_rl.errors import UserError
 from lhy_rl.experiment import clip, config, frames
 from lhy_rl.experiment.play import choose_mode
 from lhy_rl.experiment.play import play as play_run
@@ -245,6 +246,23 @@ def test_contract_a_caption_says_who_acts_and_how_it_is_going() -> None:
         changed = frames.frame(plain, "ppo", step, total)[300:]
         assert (changed[:, :160] == parts["name"]).all() and (changed[:, 168:] != parts["facts"]).any()
     assert frames.frame(plain, "a very long name of a policy", 0, 0.0)[300:, 160:168].max() < 30, "cut, not overlapping"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AttributeError("'NoneType' object has no attribute 'glGetError'"),
+        RuntimeError("Cannot initialize a EGL device display"),
+        type("FatalError", (RuntimeError,), {"__module__": "mujoco"})("a valid context has not been created"),
+    ],
+)
+def test_contract_without_a_graphics_library_one_line_says_what_to_install(error: Exception) -> None:
+    class Broken:
+        def render(self) -> None:
+            raise error
+
+    with pytest.raises(UserError, match=r"nothing to draw with .* install libegl1, or set MUJOCO_GL"):
+        frames.render(Broken())
 
 
 def test_contract_a_clip_is_evenly_spaced_and_never_too_long() -> None:
