@@ -6,6 +6,7 @@ import argparse
 import errno
 import io
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -56,6 +57,10 @@ examples:
 """
 
 
+# what numpy and torch say of an array that is larger than the memory, or than can be counted
+TOO_LARGE = re.compile("allocate memory|out of memory|array is too big|Maximum allowed dimension|size calculation over")
+
+
 class Parser(argparse.ArgumentParser):
     """Argparse whose errors are one line."""
 
@@ -102,6 +107,9 @@ def explain(error: Exception) -> tuple[str | None, int]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         advice = "; make room: a run that had begun keeps its whole checkpoints (lhy-rl resume)" if full else ""
         return f"{what}{where}{advice}", 2
+    if isinstance(error, MemoryError) or TOO_LARGE.search(str(error)):
+        said = " ".join(str(error).split())[:200]
+        return f"not enough memory ({said}); lower num_envs, n_steps, or the sizes of the network", 2
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("lhy_rl"):
         package = error.name.partition(".")[0]
         return f"the package {package!r} is not installed: {pip_install(package)}", 2
@@ -157,8 +165,8 @@ def parser(command: str, example: str) -> Parser:
 
 def whole(text: str) -> int:
     """A whole number as people type it: 200000, 200_000 or 2e5."""
-    number = float(text)
-    if not number.is_integer():
+    number = int(text) if text.strip("+-").replace("_", "").isdecimal() else float(text)
+    if number != number // 1 or not abs(number) < 2**63:  # torch and numpy keep it in 64 bits
         raise ValueError(text)
     return int(number)
 
@@ -305,7 +313,7 @@ def command_evaluate(arguments: list[str]) -> int:
 
 def command_sample(arguments: list[str]) -> int:
     made = run_parser("sample", "lhy-rl sample runs/seqgan-chat -n 5 --temperature 0.7")
-    made.add_argument("-n", type=int, default=10, help="sentences (default: 10)")
+    made.add_argument("-n", type=whole, default=10, help="sentences (default: 10)")
     made.add_argument(
         "--method",
         choices=["sample", "greedy", "beam"],
@@ -313,9 +321,9 @@ def command_sample(arguments: list[str]) -> int:
         help="draw them, take the likeliest token each time, or search with a beam of width n (default: sample)",
     )
     made.add_argument("--temperature", type=float, default=1.0, help="below 1: safer, above 1: wilder (default: 1)")
-    made.add_argument("--top-k", type=int, help="draw among the k likeliest tokens only")
+    made.add_argument("--top-k", type=whole, help="draw among the k likeliest tokens only")
     made.add_argument("--policy", help="which of the run's policies: mle, seqgan, ... (default: the newest)")
-    made.add_argument("--seed", type=int, default=0, help="same seed, same sentences (default: 0)")
+    made.add_argument("--seed", type=whole, default=0, help="same seed, same sentences (default: 0)")
     options = made.parse_args(arguments)
     run = loaded(options.run, options.checkpoint)
     from lhy_rl.experiment.evaluation import write_sentences
@@ -336,14 +344,14 @@ def command_sample(arguments: list[str]) -> int:
 
 def command_play(arguments: list[str]) -> int:
     made = run_parser("play", "lhy-rl play runs/ppo-cartpole --checkpoint best --output cartpole.gif")
-    made.add_argument("--episodes", type=int, default=1, metavar="N", help="how many (default: 1)")
+    made.add_argument("--episodes", type=whole, default=1, metavar="N", help="how many (default: 1)")
     made.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
         help="write a film, .gif or .mp4 (default: open a window, or print text where the environment draws none)",
     )
-    made.add_argument("--seed", type=int, default=0, help="same seed, same episodes (default: 0)")
+    made.add_argument("--seed", type=whole, default=0, help="same seed, same episodes (default: 0)")
     made.add_argument("--stochastic", action="store_true", help="draw the actions; else the most probable are taken")
     options = made.parse_args(arguments)
     for name, least in (("episodes", 1), ("seed", 0)):
@@ -373,7 +381,7 @@ def command_record(arguments: list[str]) -> int:
     instead.add_argument("--keyboard", action="store_true", help="a person acts there: one key, one step")
     made.add_argument("--keys", metavar="KEY=ACTION,...", help="of the person (default: digits, arrows where plain)")
     made.add_argument("--env", dest="env_id", metavar="ID", help="where a zip's policy acts")
-    made.add_argument("--episodes", type=int, default=20, metavar="N", help="how many are kept (default: 20)")
+    made.add_argument("--episodes", type=whole, default=20, metavar="N", help="how many are kept (default: 20)")
     made.add_argument("--noise", type=float, default=0.0, metavar="P", help="share of random steps (default: 0)")
     made.add_argument(
         "--labels",
@@ -382,7 +390,7 @@ def command_record(arguments: list[str]) -> int:
         help="which action a random step writes down: the one that happened, or the expert's (default: executed)",
     )
     made.add_argument("--min-return", type=float, metavar="R", help="throw episodes below it away and play others")
-    made.add_argument("--seed", type=int, default=0, help="same seed, same episodes (default: 0)")
+    made.add_argument("--seed", type=whole, default=0, help="same seed, same episodes (default: 0)")
     made.add_argument("--checkpoint", choices=["newest", "best"], default="best", help="of a run (default: best)")
     made.add_argument("--stochastic", action="store_true", help="draw the actions; else the most probable are taken")
     made.add_argument(
@@ -450,8 +458,8 @@ def command_benchmark(arguments: list[str]) -> int:
     made = parser("benchmark", "lhy-rl benchmark memory --jobs 2")
     made.epilog = f"benchmarks:\n{table(listing('benchmarks'))}\n\n{made.epilog}"
     made.add_argument("names", nargs="+", metavar="NAME", help="benchmarks (lhy-rl list benchmarks) or configurations")
-    made.add_argument("--seeds", type=int, metavar="N", help="runs behind each number (default: 5; quick: 2)")
-    made.add_argument("--jobs", type=int, default=2, metavar="N", help="runs at the same time (default: 2)")
+    made.add_argument("--seeds", type=whole, metavar="N", help="runs behind each number (default: 5; quick: 2)")
+    made.add_argument("--jobs", type=whole, default=2, metavar="N", help="runs at the same time (default: 2)")
     made.add_argument(
         "--output",
         type=Path,

@@ -41,7 +41,7 @@ def fitting(what: str) -> Iterator[None]:
         raise UserError(f"{what}: {reason or type(error).__name__}") from error
 
 
-def check_like(given: Any, own: Any, where: str = "", shapes: bool = False) -> None:
+def check_like(given: Any, own: Any, where: str = "", shapes: bool = False, keys: bool = True) -> None:
     """A saved tree has what a tree of the same maker has: every key, and the same kind of value at each place.
 
     What may come or go (None for a dict, list or array, or now), keys that are no text, and what only the saved tree
@@ -50,6 +50,7 @@ def check_like(given: Any, own: Any, where: str = "", shapes: bool = False) -> N
     Args:
         shapes: Arrays and tensors have the same shape, too, and None is no dict, list or array; else as many
             dimensions. Of lists as many entries are looked at as both have.
+        keys: A key that is missing is an error; else whoever loads the tree says which it can do without.
 
     Raises:
         ValueError: one differs; the message names the place.
@@ -70,12 +71,13 @@ def check_like(given: Any, own: Any, where: str = "", shapes: bool = False) -> N
         raise ValueError(f"{where or 'it'} is {_words(given)}, not a {kind}")
     if isinstance(own, dict):
         for key in filter(lambda key: isinstance(key, str), own):
-            if key not in given:
+            if key in given:
+                check_like(given[key], own[key], f"{where}.{key}".lstrip("."), shapes, keys)
+            elif keys:
                 raise ValueError(f"{where or 'it'} has no {key!r}")
-            check_like(given[key], own[key], f"{where}.{key}".lstrip("."), shapes)
     elif isinstance(own, list | tuple):
         for i, (one, other) in enumerate(zip(given, own, strict=False)):
-            check_like(one, other, f"{where}[{i}]", shapes)
+            check_like(one, other, f"{where}[{i}]", shapes, keys)
 
 
 def check_rows(rows: Any, space: gym.Space[Any], leading: tuple[int, ...], where: str) -> None:

@@ -143,7 +143,7 @@ def test_contract_list_names_everything(capsys: pytest.CaptureFixture[str]) -> N
         ("play none", "no run folder"),
         ("play none --output a.avi", "'a.avi' ends in .avi; allowed: .gif, .mp4"),
         ("play none --output none/a.gif", "no folder 'none'"),
-        ("play none --episodes x", "invalid int value"),
+        ("play none --episodes x", "invalid whole number value"),
         ("list agnts", "invalid choice"),
     ],
 )

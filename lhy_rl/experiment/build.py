@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from lhy_rl.data.demonstrations import Demonstrations
 
+MOST_THREADS = 1024  # more than any machine has cores; a million end the process
+
 
 def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[Any, Any, Any]:
     """The vector environment, resetting in the same step.
@@ -58,8 +60,8 @@ def make_agent(config: Config, env: VectorEnv[Any, Any, Any], shown: Demonstrati
     if threads is not None:
         import torch
 
-        if threads < 1:
-            raise UserError(f"threads is {threads}; it must be at least 1")
+        if not 1 <= threads <= MOST_THREADS:
+            raise UserError(f"threads is {threads}; it must be 1 to {MOST_THREADS}")
         torch.set_num_threads(threads)
     if values["total_timesteps"] is None or values["total_timesteps"] < 1:
         raise UserError(f"total_timesteps is {values['total_timesteps']}; it must be at least 1")

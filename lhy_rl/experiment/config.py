@@ -108,25 +108,27 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
     except MISFIT as error:  # that it has no words for: 400 digits where a number is due, say
         raise UserError(f"{unreadable(values, parser)} cannot be read: {brief(error)}") from error
     complete = plain(parsed.as_dict())
-    check_numbers(complete)
+    check_values(complete)
     if complete["run"]["name"] is None:
         complete["run"]["name"] = path.stem if name.endswith(path.suffix) else name.replace("/", "-")
     return Config(name, complete)
 
 
-def check_numbers(values: Any, where: str = "") -> None:
-    """Every number is one, and whole ones fit into 64 bits.
+def check_values(values: Any, where: str = "") -> None:
+    """Every number is one, whole ones fit into 64 bits, and texts hold no NUL, which no name of a file can.
 
     Raises:
         UserError: one does not; the message holds its key.
     """
     if isinstance(values, dict | list):
         for key, value in values.items() if isinstance(values, dict) else enumerate(values):
-            check_numbers(value, f"{where}.{key}".lstrip("."))
+            check_values(value, f"{where}.{key}".lstrip("."))
     elif isinstance(values, float) and values != values:
         raise UserError(f"{where} is not a number (nan)")
     elif isinstance(values, int) and abs(values) >= LARGEST:
         raise UserError(f"{where} is {str(values)[:20]}..., {len(str(abs(values)))} digits; allowed: below 2**63")
+    elif isinstance(values, str) and "\0" in values:
+        raise UserError(f"{where} is {brief(values)}; a text holds no NUL")
 
 
 def help_parser(name: str, overrides: dict[str, str]) -> ArgumentParser:

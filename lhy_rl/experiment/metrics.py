@@ -35,7 +35,7 @@ class MetricsFile:
             self.columns += new
             self._rewrite([*old, {name: cell(value) for name, value in row.items()}])
         else:
-            with open(self.path, "a", newline="", encoding="utf-8") as file:
+            with archive.naming(self.path), open(self.path, "a", newline="", encoding="utf-8") as file:
                 csv.writer(file, lineterminator="\n").writerow([cell(row.get(name)) for name in self.columns])
         self.rows += 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, brief
 
 
 @dataclass
@@ -57,5 +57,5 @@ class RunOptions:
             value = getattr(self, name)
             if value is not None and not value >= least_value:
                 raise UserError(f"run.{name} is {value}; it must be at least {least_value}")
-        if self.name is not None and (not self.name or "/" in self.name):
-            raise UserError(f"run.name is {self.name!r}; it must be a plain name, without '/'")
+        if self.name is not None and (self.name in ("", ".", "..") or "/" in self.name or not self.name.isprintable()):
+            raise UserError(f"run.name is {brief(self.name)}; it must be a plain name, without '/', nor '.' or '..'")

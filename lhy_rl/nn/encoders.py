@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ ACTION_MASK = "action_mask"
 
 NORMS = ("none", "batch", "layer")
 POOLINGS = ("strided", "max", "average", "lp")
+LARGE = 4096  # numbers of several dimensions that an MLP takes without being asked for by name
 
 encoders = Registry(
     "encoder",
@@ -123,10 +125,11 @@ def default_encoder(space: gym.Space[Any]) -> str:
     """The encoder that fits a space.
 
     ``tokens`` for numbers that are names, ``mlp`` for vectors, ``cnn`` for images from 36x36 up and ``cnn_small`` for
-    images from 8x8 up (see :func:`lhy_rl.nn.vision.image_size` for what an image is), ``dict`` for spaces of spaces.
+    images from 8x8 up and stacks of them (:func:`lhy_rl.nn.vision.looks_like_image`), ``dict`` for spaces of spaces.
 
     Raises:
-        UserError: no encoder reads this space.
+        UserError: no encoder reads this space; or it has dimensions that are no image's and more than :data:`LARGE`
+            numbers, of which an MLP would have millions of weights: who wants that says so.
     """
     match space:
         case gym.spaces.Discrete() | gym.spaces.MultiDiscrete():
@@ -139,11 +142,24 @@ def default_encoder(space: gym.Space[Any]) -> str:
             from lhy_rl.nn.vision import NatureEncoder, SmallEncoder, image_size, looks_like_image
 
             if not looks_like_image(space, SmallEncoder.smallest):
+                if len(space.shape) > 1 and math.prod(space.shape) > LARGE:
+                    raise too_large(space)
                 return "mlp"
             return "cnn" if min(image_size(space)[1:]) >= NatureEncoder.smallest else "cnn_small"
     raise UserError(
         f"no encoder for observations of {space}; allowed spaces: Box, Discrete, MultiDiscrete, MultiBinary, "
         "and Dict and Tuple of these"
+    )
+
+
+def too_large(space: gym.spaces.Box) -> UserError:
+    """The error for a Box that is too large for a vector and looks like no image."""
+    n = math.prod(space.shape)
+    picture = (1, *space.shape) if len(space.shape) == 2 else "(channels, height, width)"
+    return UserError(
+        f"observations of shape {space.shape} are {n:,} numbers that look like no image, nor like a stack of images of "
+        f"1, 3 or 4 channels; gymnasium.wrappers.ReshapeObservation(env, {picture}) makes an image of them and "
+        f"({n},) a vector, which encoder mlp takes them for at once"
     )
 
 

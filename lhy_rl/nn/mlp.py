@@ -64,7 +64,7 @@ def byte_scale(space: gym.Space[Any]) -> float:
 
     if not isinstance(space, gym.spaces.Box) or space.dtype != np.uint8 or not space.high.size:
         return 1.0
-    if len(space.shape) == 3 and min(image_size(space)[1:]) < SmallEncoder.smallest:
+    if len(space.shape) in (3, 4) and min(image_size(space)[1:]) < SmallEncoder.smallest:
         return 1.0
     return 1.0 / max(int(space.high.max()), 1)
 

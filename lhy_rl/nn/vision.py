@@ -7,6 +7,7 @@ the plain way (oneDNN's kernels for that layout; no pass over the image for the 
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import gymnasium as gym
@@ -32,17 +33,24 @@ def channel_first(shape: tuple[int, ...]) -> bool:
 
 
 def image_size(space: gym.Space[Any]) -> tuple[int, int, int]:
-    """Channels, height and width of a Box of three dimensions, in either order of :func:`channel_first`."""
-    a, b, c = space.shape  # type: ignore[misc]
-    return (a, b, c) if channel_first((a, b, c)) else (c, a, b)
+    """Channels, height and width of a Box of three dimensions, in either order of :func:`channel_first`.
+
+    Of four dimensions the first is a stack of frames, as ``gymnasium.wrappers.FrameStackObservation`` makes it of
+    coloured ones; the channels of all frames count together.
+    """
+    *stack, a, b, c = space.shape  # type: ignore[misc]
+    channels, height, width = (a, b, c) if channel_first((a, b, c)) else (c, a, b)
+    return channels * math.prod(stack), height, width
 
 
 def looks_like_image(space: gym.Space[Any], smallest: int) -> bool:
     """Whether a space is likely images: three dimensions, sides of at least ``smallest``, and at most as many channels
-    as 16 or the shorter side."""
-    if not isinstance(space, gym.spaces.Box) or len(space.shape) != 3:
+    as 16 or the shorter side; or a stack of such, each of 1, 3 or 4 channels."""
+    if not isinstance(space, gym.spaces.Box) or len(space.shape) not in (3, 4):
         return False
     channels, height, width = image_size(space)
+    if len(space.shape) == 4 and channels // max(space.shape[0], 1) not in (1, 3, 4):
+        return False
     return min(height, width) >= smallest and channels <= max(16, min(height, width))
 
 
@@ -76,6 +84,8 @@ def make_pooling(name: str, stride: int) -> nn.Module:
 class ConvolutionalEncoder(Encoder):
     """Convolutions, then a linear layer to E: Box of three dimensions, channel first or last, to (..., E).
 
+    Of four dimensions the first is a stack of frames: (K, C, H, W) and (K, H, W, C) are images of K*C channels.
+
     ``hidden_sizes`` are the widths of linear layers, each with what follows it, in the place of that one.
     A layer is convolution, norm, activation, pooling; ``norm="layer"`` is over all maps and places of an image.
     The linear layer reads the last maps place by place (height, width, maps).
@@ -88,8 +98,8 @@ class ConvolutionalEncoder(Encoder):
 
     def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
         super().__init__()
-        if not isinstance(space, gym.spaces.Box) or len(space.shape) != 3:
-            raise refuse(self.name, space, "Box spaces of three dimensions (images)")
+        if not isinstance(space, gym.spaces.Box) or len(space.shape) not in (3, 4):
+            raise refuse(self.name, space, "Box spaces of three dimensions (images) or four (stacks of images)")
         channels, height, width = image_size(space)
         if min(height, width) < self.smallest:
             raise UserError(
@@ -97,7 +107,7 @@ class ConvolutionalEncoder(Encoder):
                 f"encoder={'cnn_small' if min(height, width) >= SmallEncoder.smallest else 'mlp'!r} reads this one"
             )
         self.shape = space.shape
-        self.channel_first = channel_first(space.shape)
+        self.channel_first = channel_first(space.shape[-3:])
         self.scale = byte_scale(space)
         activation = options.activation_or("relu")
         convolutions, after = [], []
@@ -123,7 +133,7 @@ class ConvolutionalEncoder(Encoder):
 
     def maps(self, images: Tensor) -> Tensor:
         """(N, *space.shape) images to (N, maps, height, width) of the last convolution."""
-        h = _channels_last(images, self.channel_first)
+        h = _channels_last(_flat_stack(images, self.channel_first), self.channel_first)
         for i, (convolution, after) in enumerate(zip(self.convolutions, self.after, strict=True)):
             assert isinstance(convolution, nn.Conv2d)
             weight = convolution.weight
@@ -138,7 +148,7 @@ class ConvolutionalEncoder(Encoder):
         return h
 
     def forward(self, obs: Tensor) -> Tensor:
-        leading = obs.shape[:-3]
+        leading = obs.shape[: -len(self.shape)]
         h = self.maps(obs.reshape(leading.numel(), *self.shape))
         y: Tensor = self.dense(h.permute(0, 2, 3, 1).flatten(1))  # (N, E); the order that costs no copy
         return y.view(*leading, self.output_size)
@@ -158,6 +168,14 @@ class SmallEncoder(ConvolutionalEncoder):
     name = "cnn_small"
     smallest = 8
     plan = (Convolution(16, 3, 1, 1), Convolution(32, 3, 2, 1))
+
+
+def _flat_stack(images: Tensor, first: bool) -> Tensor:
+    """Stacks of frames (N, K, ...) as images whose channels are those of all frames, the oldest first."""
+    if images.ndim == 4:
+        return images
+    # (N, K, C, H, W) to (N, K*C, H, W), or (N, K, H, W, C) to (N, H, W, K*C)
+    return images.flatten(1, 2) if first else images.permute(0, 2, 3, 1, 4).flatten(3)
 
 
 def _channels_last(images: Tensor, first: bool) -> Tensor:

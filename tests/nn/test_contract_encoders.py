@@ -217,7 +217,7 @@ def test_unsupported_spaces(space: gym.Space[Any]) -> None:
     [
         (VECTOR, "tokens", "encoder 'tokens' reads Discrete, MultiDiscrete and MultiBinary spaces, not Box"),
         (spaces.Discrete(3), "mlp", "encoder 'mlp' reads Box and MultiBinary spaces, not Discrete(3); encoder='auto'"),
-        (VECTOR, "cnn", "encoder 'cnn' reads Box spaces of three dimensions (images), not Box"),
+        (VECTOR, "cnn", "encoder 'cnn' reads Box spaces of three dimensions (images) or four"),
         (Box(0, 1, (3, 35, 99)), "cnn", "images from 36x36 up, not 35x99; encoder='cnn_small' reads this one"),
         (Box(0, 1, (3, 7, 7)), "cnn_small", "images from 8x8 up, not 7x7; encoder='mlp' reads this one"),
         (VECTOR, "dict", "encoder 'dict' reads Dict and Tuple spaces, not Box"),

@@ -10,8 +10,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lhy_rl.errors import UserError
 from lhy_rl.nn.dict_encoder import DictEncoder
-from lhy_rl.nn.encoders import EncoderOptions
+from lhy_rl.nn.encoders import EncoderOptions, default_encoder
 from lhy_rl.nn.mlp import MLPEncoder, TokenEncoder, dense
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.vision import LpPool, NatureEncoder, SmallEncoder, channel_first, make_pooling
@@ -321,3 +322,32 @@ def test_a_token_in_a_dict_is_as_long_as_a_one_hot_vector() -> None:
     torch.manual_seed(0)
     encoder = DictEncoder(gym.spaces.Tuple([gym.spaces.Discrete(50), Box(-1, 1, (1,))]), EncoderOptions(64))
     assert 0.9 < float(encoder.parts[0].embedding.weight.detach().norm(dim=1).mean()) < 1.1
+
+
+@pytest.mark.parametrize(
+    ("shape", "order"),
+    [((4, 9, 9, 3), None), ((4, 3, 9, 9), (0, 1, 3, 4, 2))],  # a stack first, the channels last or second
+)
+def test_a_stack_of_coloured_frames_is_an_image_of_all_their_channels(shape, order):
+    """Not a vector of 84,672 numbers with 2.7 million weights (Atari's coloured frames, four of them)."""
+    stacked, flat = Box(0, 255, shape, np.uint8), Box(0, 255, (9, 9, 12), np.uint8)
+    assert default_encoder(stacked) == "cnn_small"
+    assert default_encoder(Box(0, 255, (4, 84, 84, 3), np.uint8)) == "cnn"
+    one, other = (SmallEncoder(space, EncoderOptions()) for space in (stacked, flat))
+    other.load_state_dict(one.state_dict())
+    x = torch.randint(256, (5, 2, *shape), dtype=torch.uint8)
+    frames = x.flatten(0, 1) if order is None else x.flatten(0, 1).permute(order)  # (N, K, H, W, C)
+    beside = torch.cat(list(frames.unbind(1)), -1)  # (N, H, W, K*C)
+    torch.testing.assert_close(one(x).flatten(0, 1), other(beside))
+
+
+@pytest.mark.parametrize("shape", [(84, 84), (16, 16, 16, 16), (200, 5, 5)])
+def test_what_looks_like_no_image_is_not_made_a_large_vector_unasked(shape):
+    space = Box(-1, 1, shape, np.float32)
+    with pytest.raises(UserError, match=r"look like no image.*ReshapeObservation\(env, \(.*encoder mlp"):
+        default_encoder(space)
+    with pytest.raises(UserError, match="observation 'map': observations of shape"):
+        DictEncoder(gym.spaces.Dict({"map": space}), EncoderOptions())
+    assert MLPEncoder(space, EncoderOptions(embedding_size=2))(torch.zeros(3, *shape)).shape == (3, 2)
+    assert default_encoder(Box(-1, 1, (np.prod(shape),), np.float32)) == "mlp"
+    assert default_encoder(Box(-1, 1, (64, 64), np.float32)) == "mlp"
