@@ -48,7 +48,7 @@ class WandbTracker(Tracker):
                 name=folder.name,
                 id=run_id,
                 resume="allow",
-                dir=str(folder),
+                dir=str(folder.resolve()),  # its service may have been started in another folder
                 config=config,
                 mode=mode,
                 settings=wandb.Settings(silent=True, console="off"),
