@@ -92,7 +92,7 @@ def _members(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         with zipfile.ZipFile(path) as file:
             names = file.namelist()
             if archive.TREE in names:
-                raise UserError(f"{str(path)!r} is an agent of lhy_rl; its class's load reads it")
+                raise UserError(f"{str(path)!r} is an agent of lhy_rl; lhy_rl.load reads it")
             if not {"data", "policy.pth"} <= set(names):
                 raise UserError(f"{str(path)!r} lacks data and policy.pth: no model of Stable-Baselines3, or damaged")
             said = json.loads(file.read("data"))

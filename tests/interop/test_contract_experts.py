@@ -278,5 +278,5 @@ def test_agents_of_our_own_are_told_apart(tmp_path: Path) -> None:
     from lhy_rl import agents
 
     agents.PPO("CartPole-v1", num_envs=2).save(tmp_path / "ours.zip")
-    with pytest.raises(UserError, match="is an agent of lhy_rl; its class's load reads it"):
+    with pytest.raises(UserError, match=r"is an agent of lhy_rl; lhy_rl\.load reads it"):
         load_expert(tmp_path / "ours.zip", "CartPole-v1")
