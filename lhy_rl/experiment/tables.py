@@ -71,10 +71,11 @@ def print_next(console: Console, place: RunFolder, text: bool) -> None:
     """Where everything is and what to try next."""
     if place.report_file.is_file():
         console.print(f"report    {place.report_file}", highlight=False, soft_wrap=True)
-    look = "sample {} -n 5 --temperature 0.7" if text else "play {} --output film.gif"
+    film = (place.path / "plots" / "film.gif").is_file()  # not every environment draws pictures
+    look = "sample {} -n 5 --temperature 0.7" if text else "play {} --output film.gif" if film else None
     best = " --checkpoint best" if (place.checkpoints / "best.zip").is_file() else ""
-    lines = [f"lhy-rl {look.format(place.path)}", f"lhy-rl evaluate {place.path}{best}"]
-    lines += [f"lhy-rl train {place.config_file} --seed 1"]
+    lines = [f"lhy-rl {look.format(place.path)}"] if look else []
+    lines += [f"lhy-rl evaluate {place.path}{best}", f"lhy-rl train {place.config_file} --seed 1"]
     console.print("try next  " + "\n          ".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
