@@ -29,6 +29,7 @@ from lhy_rl.agents.options import check, positive
 from lhy_rl.agents.visits import visits_of
 from lhy_rl.errors import suggest
 from lhy_rl.functional.planning import soft_value_iteration
+from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.protocols import Tabular
 from lhy_rl.states import check_like, load_optimizer
 
@@ -84,6 +85,10 @@ class MaxEntIRL(InverseAgent):
 
     def update(self) -> Metrics:
         return self._update_on_tables() if self.tables is not None else self._update_by_play()
+
+    @property
+    def policies(self) -> dict[str, ActorCritic]:
+        return {"maxent_irl": self.policy}
 
     @property
     def unfinished(self) -> bool:

@@ -48,7 +48,10 @@ def draw(lines: list[tuple[Line, list[Curve]]], path: Path) -> None:
             axes[0, column].set_title(task, loc="left")
         shown = [[line.variant for line, _ in lines if line.task == task] for task in tasks]
         if all(names == shown[0] for names in shown):
-            figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+            pairs = [pair for ax in axes[0] for pair in zip(*ax.get_legend_handles_labels(), strict=True)]
+            named = {name: handle for handle, name in reversed(pairs)}
+            names = list(dict.fromkeys(name for _, name in pairs))
+            figure.legend([named[name] for name in names], names, loc="outside lower center", ncols=4)
         else:
             for ax in axes[1]:
                 ax.legend(fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.22))

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
+from typing import Any
 
+import pytest
+from matplotlib.figure import Figure
+
+from lhy_rl.experiment import benchmark_plots
+from lhy_rl.experiment.curve import Curve, Point
 from lhy_rl.experiment.evaluation import REAL
-from lhy_rl.experiment.plots import smooth
+from lhy_rl.experiment.line import Line
+from lhy_rl.experiment.plots import curves, smooth
 from lhy_rl.experiment.report import best_row, duration, number
 
 TABLE = {
@@ -32,3 +39,24 @@ def test_math_smoothing_keeps_constants_and_steps_over_nan() -> None:
     assert smooth([2.0] * 100) == [2.0] * 100
     assert smooth([1.0, float("nan"), 1.0] * 40) == pytest.approx([1.0] * 120)
     assert smooth([0.0] * 30 + [1.0] * 60)[30] == pytest.approx(1 / 3)
+
+
+def names(legend: Any) -> list[str]:
+    return [text.get_text() for text in legend.get_texts()]
+
+
+@pytest.mark.parametrize(("updates", "legends"), [(70, [["each update", "smoothed"]]), (20, [])])
+def test_math_a_smoothed_curve_says_so(updates: int, legends: list[list[str]]) -> None:
+    columns = {"train/loss": [(i, float(i % 7)) for i in range(updates)]}
+    figure = curves(columns, [{"time/iterations": str(i)} for i in range(updates)], "train/")
+    assert figure is not None
+    assert [names(legend) for legend in figure.legends] == legends
+
+
+def test_math_a_benchmarks_legend_has_the_dashed_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[list[str]] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *where, **how: shown.extend(map(names, figure.legends)))
+    curve = Curve([Point(0, 0.0, 1.0), Point(100, 1.0, 5.0)])
+    lines = [(Line(task, "ppo", "ppo", threshold, []), [curve]) for task, threshold in (("a", None), ("b", 4.0))]
+    benchmark_plots.draw(lines, tmp_path / "x.png")
+    assert shown == [["ppo", "threshold, or expert"]]
