@@ -266,11 +266,18 @@ def piece(job: tuple[str, int], settings: dict[str, Any], quick: bool, cache: Pa
 
 # ---------------------------------------------------------------------------------------------- reporting
 def front_at(front: dict[str, dict[str, float]], nll_oracle: float) -> float:
-    """The front's nll_test at an nll_oracle, between its temperatures (nan outside)."""
-    x = np.array([p["nll_oracle"] for p in front.values()])
-    y = np.array([p["nll_test"] for p in front.values()])
-    order = np.argsort(x)
-    return float(np.interp(nll_oracle, x[order], y[order], left=np.nan, right=np.nan))
+    """The front's nll_test at an nll_oracle (nan outside), by the cubic through the four nearest of its temperatures.
+
+    The front is convex: a straight line between two of them lies above it, by up to 0.03 where they are 0.1 apart.
+    """
+    x, y = np.array(sorted((p["nll_oracle"], p["nll_test"]) for p in front.values())).T
+    if not x[0] <= nll_oracle <= x[-1]:
+        return float("nan")
+    first = int(np.clip(np.searchsorted(x, nll_oracle) - 2, 0, len(x) - 4))
+    near, values = x[first : first + 4], y[first : first + 4]
+    others = [np.delete(near, i) for i in range(4)]
+    weights = [np.prod((nll_oracle - rest) / (own - rest)) for own, rest in zip(near, others, strict=True)]
+    return float(values @ np.array(weights))
 
 
 def rows(results: dict[str, dict[int, dict[str, Any]]], names: list[str], task: str) -> list[harness.Row]:

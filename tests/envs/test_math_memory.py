@@ -153,6 +153,15 @@ def test_repeat_first_is_popgyms(difficulty: str, cards: int) -> None:
     compare(RepeatFirstEnv(difficulty=difficulty), cards, None)
 
 
+@pytest.mark.parametrize("name", ["RepeatPrevious", "RepeatFirst"])
+def test_popgym_itself_terminates_there(name: str) -> None:
+    pytest.importorskip("popgym")
+    theirs = gymnasium.make(f"popgym-{name}Easy-v0", disable_env_checker=True)
+    theirs.reset(seed=0)
+    ends = [theirs.step(0)[2:4] for _ in range(51)]
+    assert ends == [(False, False)] * 50 + [(True, False)]
+
+
 def compare(env: SingleEnv, cards: int, k: int | None) -> None:
     obs, _ = env.reset(seed=4)
     suits = env.snapshot()["state"]["symbols"][0].tolist()

@@ -59,7 +59,7 @@ class RepeatPrevious(CardRecall):
 
     ## Episode End
 
-    1. Termination: the last card is dealt, after 51 steps (cards - 1). POPGym reports this end as a truncation.
+    1. Termination: the last card is dealt, after 51 steps (cards - 1). POPGym (1.0.7) terminates there, too.
     2. Truncation: `max_episode_steps` steps, if given.
 
     ## Arguments
