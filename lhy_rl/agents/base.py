@@ -306,7 +306,8 @@ class Agent(SB3Face, metaclass=AgentClass):
         """
         self.policy.load_state_dict(state["policy"])
         self.generator.set_state(state["generator"])
-        self.predict_generator.set_state(state["predict_generator"])
+        if "predict_generator" in state:  # older files have none
+            self.predict_generator.set_state(state["predict_generator"])
         self.num_timesteps = state["num_timesteps"]
         self.num_updates = state["num_updates"]
         self.total_timesteps = state["total_timesteps"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,26 @@ def test_an_agent_that_needs_its_task_says_so(tmp_path: Path) -> None:
 def test_names_of_two_words_are_found(tmp_path: Path) -> None:
     MaxEntIRL("lhy_rl/Objectworld-v0").save(tmp_path / "irl.zip")
     assert type(lhy_rl.load(tmp_path / "irl.zip")) is MaxEntIRL
+
+
+def test_files_of_older_versions_are_read(tmp_path: Path, run: Path) -> None:
+    """They have no spaces, no id and no count of passes; runs' checkpoints neither."""
+    agent = PPO("CartPole-v1", num_envs=2, n_steps=8).learn(32)
+    agent.save(tmp_path / "ppo.zip")
+    tree = archive.read(tmp_path / "ppo.zip")
+    for name in ("passes", "predict_generator"):
+        del tree["state"][name]
+    archive.write(tmp_path / "old.zip", {name: tree[name] for name in ("agent", "options", "state")})
+    old = PPO.load(tmp_path / "old.zip", "CartPole-v1")
+    assert greedy(old) == greedy(agent) and old.learn(16).num_timesteps == 16
+    assert "does not name its environment" in message(lambda: PPO.load(tmp_path / "old.zip"))
+    shutil.copytree(run, tmp_path / "run")
+    newest = max((tmp_path / "run/checkpoints").glob("update-*.zip"))
+    tree = archive.read(newest)
+    for name in ("passes", "predict_generator"):
+        del tree["agent"][name]
+    archive.write(newest, tree)
+    assert greedy(lhy_rl.load(tmp_path / "run")) == greedy(lhy_rl.load(run))
 
 
 def test_what_a_file_cannot_hold_must_be_given_again(tmp_path: Path) -> None:
