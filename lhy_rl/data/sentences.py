@@ -1,7 +1,8 @@
 """Sentences to learn from: a corpus cut into training, validation and test sentences of token ids.
 
 Conversations, not sentences, are dealt out to the three splits, so that no conversation is torn apart. A validation
-sentence never stands in the training sentences, a test sentence in neither of them: copying is not rewarded.
+sentence never stands in the training sentences, a test sentence in neither of them, not even in other letters' case or
+with other punctuation: copying is not rewarded.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -38,7 +39,7 @@ class SplitStatistics:
         too_short: fewer than ``min_length`` words.
         unknown: a word outside the vocabulary, where ``drop_unknown`` is set.
         duplicates: seen before in this split, where ``unique`` is set. All unknown words count as one word.
-        leaks: also in the training sentences (for test: or validation's).
+        leaks: also in the training sentences (for test: or validation's), up to case and punctuation.
         sentences: These many are left.
         words: Words in the sentences that are left, without end tokens.
         unknown_rate: Share of unknown words in all utterances of the right length, before any is left out.
@@ -232,13 +233,14 @@ def _load(options: _Options) -> SentenceData:
         known = set(tokenizer.words)
         tokenizer = Tokenizer.from_counts(Counter(chain.from_iterable(filter(known.issuperset, training))), kind)
 
-    seen: set[Sentence] = set()  # the sentences of the earlier splits
+    bare = _bare(tokenizer)
+    seen: set[tuple[str, ...]] = set()  # the sentences of the earlier splits, bare
     splits, statistics = {}, {}
     for key in SPLITS:
         all_ids = [tuple(tokenizer.ids(sentence)) for sentence in cut[key].sentences]
         kept = [ids for ids in all_ids if tokenizer.unknown_token not in ids] if options.drop_unknown else all_ids
         single = list(dict.fromkeys(kept)) if options.unique else kept
-        fresh = [ids for ids in single if ids not in seen]
+        fresh = [ids for ids in single if bare(ids) not in seen]
         unknown_words = sum(ids.count(tokenizer.unknown_token) for ids in all_ids)
         statistics[key] = SplitStatistics(
             conversations=len(dealt[key]),
@@ -255,8 +257,16 @@ def _load(options: _Options) -> SentenceData:
         if not fresh:
             raise _nothing_left(options, key, statistics[key])
         splits[key] = pack(fresh, tokenizer, options.max_length)
-        seen.update(fresh)
+        seen.update(map(bare, fresh))
     return SentenceData(corpus.name, corpus.licence, corpus.source, tokenizer, splits, statistics, options.max_length)
+
+
+def _bare(tokenizer: Tokenizer) -> Callable[[Sentence], tuple[str, ...]]:
+    """From a sentence to its letters and digits, token by token; a sentence of marks alone stays as it is."""
+    words = [tokenizer.token(index) for index in range(tokenizer.pad_token + 1)]
+    plain = ["".join(filter(str.isalnum, word.casefold())) for word in words]
+    plain[tokenizer.unknown_token] = words[tokenizer.unknown_token]
+    return lambda ids: tuple(plain[i] for i in ids if plain[i]) or tuple(words[i] for i in ids)
 
 
 def pack(sentences: Iterable[Sentence], tokenizer: Tokenizer, max_length: int) -> TokenSequences:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -48,6 +49,12 @@ def test_no_sentence_in_two_splits(variant: dict) -> None:
     sets = {split: {tuple(words) for words in data.words(split)} for split in SPLITS}
     assert not sets["train"] & sets["validation"]
     assert not (sets["train"] | sets["validation"]) & sets["test"]
+    letters = lambda i: re.sub(r"[\W_]", "", data.tokenizer.token(i).casefold())  # noqa: E731
+    bare = {
+        split: {tuple(filter(None, map(letters, words))) for words in found} - {()}
+        for split, found in sets.items()
+    }
+    assert not (bare["train"] & bare["validation"] | bare["train"] & bare["test"] | bare["validation"] & bare["test"])
     if variant.get("unique", True):
         assert [len(sets[split]) for split in SPLITS] == [len(data.splits[split]) for split in SPLITS]
     else:

@@ -28,7 +28,8 @@ class CorpusText(TextEnv):
 
     Write sentences like those of a corpus: conversations between people that come with a package, or any UTF-8 text
     file with one sentence a line. The conversations are dealt to a training, a validation and a test split; no sentence
-    is in two of them. The vocabulary is built from the training sentences; rarer words are the unknown token.
+    is in two of them, also not with other capitals or punctuation. The vocabulary is built from the training
+    sentences; rarer words are the unknown token.
     `env.unwrapped.data.describe()` says how many sentences there are and what was left out.
 
     | Corpus | What it is |
