@@ -405,6 +405,11 @@ def command_record(arguments: list[str]) -> int:
     from lhy_rl.experiment import recording
     from lhy_rl.experiment.actors import Options
 
+    target = options["env_id"] or options["who"]
+    if given and (options["env_id"] or not Path(target).exists()):
+        from lhy_rl.experiment.config import environment_arguments
+
+        given = environment_arguments(target, given)
     chosen = Options(**options, env_options=given or None)
     place = recording.destination(output, chosen)
     found = recording.demonstrate(chosen)

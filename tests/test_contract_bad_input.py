@@ -9,6 +9,7 @@ import json
 import os
 import re
 import zipfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,14 @@ KEYS += [
     "env.id.x",
     "env.gravity",
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_tracker() -> Iterator[None]:
+    """Nobody is asked whether wandb is logged in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        yield
 
 
 # ---------------------------------------------------------------------- YAML and the command line
@@ -157,8 +166,14 @@ def test_contract_env_options_of_a_recording(capsys: pytest.CaptureFixture[str])
         ["x"],
         {"a": "2020-01-01", "b": "0x_", "c": 0.001},
     )
-    assert cli.main(["record", "CartPole-v1", "--env.x", "{a"]) == 2
-    assert "--env.x is '{a', which is not YAML" in capsys.readouterr().err
+    for option, value, said in (
+        ("x", "{a", "--env.x is '{a', which is not YAML"),
+        ("x", "1", "unknown option 'x' of env"),
+        ("max_episode_steps", "2020-01-01", "env.max_episode_steps is '2020-01-01'; it must be a whole number"),
+        ("sutton_barto_reward", "9" * 400, "env.sutton_barto_reward is 999"),
+    ):
+        assert cli.main(["record", "CartPole-v1", "--random", f"--env.{option}", value, "--output", "never.npz"]) == 2
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("text", "number"), [("2e5", 200_000), ("9007199254740993", 2**53 + 1), ("-1", -1)])
@@ -170,6 +185,13 @@ def test_math_whole_numbers_as_typed(text: str, number: int) -> None:
 def test_contract_no_whole_number_of_64_bits(text: str) -> None:
     with pytest.raises(ValueError):
         cli.whole(text)
+
+
+@pytest.mark.parametrize("seed", [2**63, 2**64, 10**400])
+def test_contract_seeds_and_counts_of_an_agent(seed: int) -> None:
+    for option in ("seed", "num_envs", "n_steps"):
+        with pytest.raises(UserError, match=rf"{option} is .*; allowed: at least ., below 2\*\*63"):
+            PPO("CartPole-v1", **{option: seed})
 
 
 @pytest.mark.parametrize("option", ["num_envs", "embedding_size"])

@@ -110,6 +110,7 @@ class Agent(SB3Face, metaclass=AgentClass):
         check(encoder_layers=(encoder_layers, 0), num_layers=(num_layers, 1), dropout=(dropout, 0, 0.99))
         self.env = make_vector_env(env, num_envs)
         self.env_id = env if isinstance(env, str) else None
+        check(seed=(seed or 0, 0))
         self.seed = 0 if seed is None else seed  # None was replaced by a drawn one
         self.device = choose_device(device)
         self.generator = torch.Generator().manual_seed(self.seed)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
-from lhy_rl.errors import UserError
+from lhy_rl.errors import UserError, brief
+
+LARGEST = 2.0**63  # no count is more, and no size that is meant
 
 
 def choose_device(name: str) -> torch.device:
@@ -32,9 +33,9 @@ def check(**ranges: tuple[float, ...]) -> None:
         UserError: one is outside.
     """
     for name, (value, least, *most) in ranges.items():
-        if not value >= least or (most and not value <= most[0]) or not np.isfinite(value):
-            allowed = f"{least} to {most[0]}" if most else f"at least {least}"
-            raise UserError(f"{name} is {value}; allowed: {allowed}")
+        if not value >= least or (most and not value <= most[0]) or not abs(value) < LARGEST:
+            allowed = f"{least} to {most[0]}" if most else f"at least {least}{_limit(value)}"
+            raise UserError(f"{name} is {brief(value)}; allowed: {allowed}")
 
 
 def positive(**values: float) -> None:
@@ -44,5 +45,10 @@ def positive(**values: float) -> None:
         UserError: one is not.
     """
     for name, value in values.items():
-        if not value > 0 or not np.isfinite(value):
-            raise UserError(f"{name} is {value}; allowed: above 0")
+        if not 0 < value < LARGEST:
+            raise UserError(f"{name} is {brief(value)}; allowed: above 0{_limit(value)}")
+
+
+def _limit(value: float) -> str:
+    """The end of what is allowed, where that is what a value is beyond."""
+    return ", below 2**63" if value >= LARGEST else ""

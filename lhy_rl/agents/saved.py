@@ -80,6 +80,7 @@ def read(path: str | os.PathLike[str]) -> SavedAgent | None:
         raise UserError(f"{str(path)!r} is an archive of lhy_rl, but holds no agent; agent.save writes one")
     with fitting(f"{str(path)!r} is no agent of this version of lhy_rl"):
         check_like(tree, {"options": {}, "state": {}})
+        check_like(tree, {"env_id": ""} if tree.get("env_id") is not None else {})
         known = tree.get("spaces")
         return SavedAgent(
             tree["agent"],

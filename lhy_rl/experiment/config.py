@@ -290,6 +290,29 @@ def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
     return entry, dict(spec.kwargs)
 
 
+def environment_arguments(env_id: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Options of an environment, checked as a configuration's are.
+
+    Raises:
+        UserError: unknown id, an option that it has not, or a value of another type.
+    """
+    from jsonargparse import ArgumentParser, set_loader
+
+    set_loader("plain", plain_yaml.parse, (ValueError,))
+    parser = ArgumentParser(exit_on_error=False, parser_mode="plain")
+    add(parser.add_argument_group("environment"), "env", environment_schema(env_id, given))
+    values = {"env": given}
+    check_keys({"env": given}, parser)
+    try:
+        parsed = plain(parser.parse_object(values).as_dict())["env"]
+    except argparse.ArgumentError as error:
+        raise explain(error, values, parser) from None
+    except MISFIT as error:
+        raise UserError(f"{unreadable(values, parser)} cannot be read: {brief(error)}") from error
+    check_values(parsed, "env")
+    return {key: parsed[key] for key in given}
+
+
 def agent_class(name: str) -> Any:
     """The agent of that name.
 

@@ -213,7 +213,7 @@ class Run:
             if cut:
                 self.metrics.load_state_dict({"columns": [], "rows": 0})
             return
-        if tree.get("format") != FORMAT:
+        if not isinstance(tree.get("format"), int) or tree["format"] != FORMAT:
             found = brief(tree.get("format"))
             raise UserError(f"the checkpoint of {str(place.path)!r} has format {found}, not {FORMAT}")
         with fitting(f"the checkpoint of {str(place.path)!r} does not fit its configuration"):

@@ -200,7 +200,7 @@ def _statistics(given: Any) -> Statistics | VecNormalize | None:
             "lhy_rl.interop.experts.save_statistics(VecNormalize.load(path, venv), 'statistics.zip')"
         )
     tree = archive.read(given)
-    if not isinstance(tree, dict) or tree.get("kind") != STATISTICS:
+    if not isinstance(tree, dict) or str(tree.get("kind")) != STATISTICS:
         raise UserError(f"{str(given)!r} holds no statistics of VecNormalize; save_statistics writes them")
     with fitting(f"{str(given)!r} holds no statistics that can be used"):
         check_like(tree, {"moments": {}, "epsilon": 0.0, "clip": 0.0})

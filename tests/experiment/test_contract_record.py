@@ -78,7 +78,7 @@ def test_an_environments_own_expert_and_its_options(capsys: pytest.CaptureFixtur
     found = load_demonstrations("drive.npz", gymnasium.make(name, horizon=25))
     assert found.lengths.tolist() == [25, 25] and found.about["expert"] == "its own expert"
     assert found.about["env_options"] == {"horizon": 25}
-    assert "refuses its options" in refused(capsys, "CartPole-v1", "--random", "--env.gravitas", "9")
+    assert "unknown option 'gravitas' of env" in refused(capsys, "CartPole-v1", "--random", "--env.gravitas", "9")
 
 
 @pytest.mark.filterwarnings("ignore")  # it is untrained, and may be worse than chance

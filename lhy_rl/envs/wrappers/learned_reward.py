@@ -55,7 +55,7 @@ def load_reward(path: str | os.PathLike[str]) -> LearnedRewardNet:
         UserError: no such file, damaged, or something else.
     """
     tree = archive.read(path)
-    if not isinstance(tree, dict) or tree.get("kind") != KIND:
+    if not isinstance(tree, dict) or str(tree.get("kind")) != KIND:
         raise UserError(f"{str(path)!r} holds no learned reward; agents write one with save_reward")
     with fitting(f"{str(path)!r} is no learned reward of this version"):
         seen, done = (spaces.from_json(tree[name]) for name in ("observation_space", "action_space"))
