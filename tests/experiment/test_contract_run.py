@@ -212,7 +212,7 @@ def test_contract_tensorboard_hears_the_metrics(tiny: Callable[..., Path]) -> No
 def test_contract_wandb_writes_its_run_offline_into_the_run_folder(
     tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     agent = {"name": "ppo", "num_envs": 2, "n_steps": 8, "batch_size": 16}
     path = tiny(agent=agent, total_timesteps=32, run={"tracker": "wandb", "plots": True, "evaluation_episodes": 2})
@@ -226,6 +226,7 @@ def test_contract_wandb_writes_its_run_offline_into_the_run_folder(
         assert name in content
     media = Path("run/wandb").glob(f"offline-run-*-{identity}/files/media/**/*.*")
     assert {path.name.partition("_")[0] for path in media} >= {"film", "return", "result"}
+    wandb.teardown()  # else its settings, offline for one, outlive this test
 
 
 def test_contract_wandb_is_offline_and_resumes_the_same_run(
