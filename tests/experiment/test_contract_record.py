@@ -156,6 +156,16 @@ def test_a_person_sees_text_where_there_is_some(
     assert "FFF" in said and len(load_demonstrations("ice.npz")) == 1
 
 
+def test_a_person_sees_what_a_function_made(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Behind this id is a function, which says nothing of what the environment that it makes renders."""
+    piped(monkeypatch, b"2" * 100)
+    options = ("--env.env_id", "FrozenLake-v1", "--env.after", "freeze", "--env.horizon", "100")
+    said = record(capsys, "lhy_rl/FixedHorizon-v0", "--keyboard", "--episodes", "1", "--output", "ice.npz", *options)
+    assert "FFF" in said and len(load_demonstrations("ice.npz").transitions) == 100
+
+
 def test_keys_of_ones_own_and_again(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     piped(monkeypatch, b"aaa\x7f" + b"d" * 30)
     options = ("--keys", "a=0,d=1", "--episodes", "1", "--output", "me.npz")
