@@ -338,11 +338,6 @@ class OnPolicy(Agent):
         self.collector = self.make_collector()
 
     # ------------------------------------------------------------------ manners
-    def begin_anew(self) -> None:
-        super().begin_anew()
-        if self.others_played:  # what was seen last is not where the environment is
-            self.collector.obs = None
-
     @property
     def _n_updates(self) -> int:
         return self.passes
