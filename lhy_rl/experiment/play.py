@@ -20,6 +20,7 @@ from lhy_rl.experiment.build import environment_options
 from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.run import Run
 
+NO_SCREEN = "dummy,offscreen"  # of SDL's drivers, as we ask for them; a person who names one alone wants a window
 PATIENCE = 2.0  # seconds without a progress bar
 LAST = 0.6  # seconds that an episode's last frame of a film is shown
 
@@ -135,10 +136,11 @@ def render_modes(env_id: str, options: dict[str, Any]) -> list[str]:
 
 
 def without_a_screen() -> None:
-    """Where there is none, let what draws do so without: pygame without its greeting, MuJoCo with EGL."""
+    """Where there is none, let what draws do so without: pygame without its greeting and errors, MuJoCo with EGL."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
         os.environ.setdefault("MUJOCO_GL", "egl")
+        os.environ.setdefault("SDL_VIDEODRIVER", NO_SCREEN)
 
 
 def choose_mode(env_id: str, modes: list[str], filmed: bool) -> str:
@@ -163,8 +165,8 @@ def choose_mode(env_id: str, modes: list[str], filmed: bool) -> str:
 
 def has_screen() -> bool:
     """Whether a window would be seen; elsewhere than on Linux there is always one."""
-    given = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))
-    return given or not sys.platform.startswith("linux")
+    given = [os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")]
+    return any(name not in (None, "", NO_SCREEN) for name in given) or not sys.platform.startswith("linux")
 
 
 @contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -349,3 +352,16 @@ def test_contract_the_render_mode(
 ) -> None:
     monkeypatch.setattr("lhy_rl.experiment.play.has_screen", lambda: screen)
     assert choose_mode("x", modes, filmed) == chosen
+
+
+def test_contract_pygame_draws_without_a_screen_and_without_an_error_line() -> None:
+    """SDL looks for a screen where none is named, and prints an "error:" that is none."""
+    pytest.importorskip("pygame")
+    program = (
+        "import gymnasium\nfrom lhy_rl.experiment import play\nplay.without_a_screen()\nassert not play.has_screen()\n"
+        "env = gymnasium.make('CartPole-v1', render_mode='rgb_array')\nenv.reset()\nenv.render()"
+    )
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "XDG_RUNTIME_DIR")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
