@@ -25,6 +25,7 @@ from stable_baselines3.common.vec_env import VecTransposeImage
 
 from lhy_rl import archive
 from lhy_rl.errors import UserError, brief, pip_install
+from lhy_rl.states import fitting
 
 POLICIES = {  # where the saved policy's class is from: its base class, and the agents that use it
     "stable_baselines3.common.policies": ("ActorCriticPolicy", "PPO, A2C"),
@@ -55,10 +56,11 @@ def rebuilt(
         UserError: no such file, damaged, of other spaces, or a policy that cannot be rebuilt from plain text.
     """
     said, weights = _members(path)
-    kind = _policy_class(path, said)
-    _check_spaces(path, said, observation_space, action_space)
+    with fitting(f"{str(path)!r} says of itself what no model of Stable-Baselines3 says"):
+        kind = _policy_class(path, said)
+        _check_spaces(path, said, observation_space, action_space)
+        kwargs = _readable(said, path) if policy_kwargs is None else dict(policy_kwargs)
     space = channels_first(observation_space)
-    kwargs = _readable(said, path) if policy_kwargs is None else dict(policy_kwargs)
     kwargs = {key: value for key, value in kwargs.items() if key not in FOR_LEARNING}
     if kind.__name__.endswith("ActorCriticPolicy"):
         kwargs.setdefault("use_sde", bool(said.get("use_sde")))

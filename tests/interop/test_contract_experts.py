@@ -280,3 +280,22 @@ def test_agents_of_our_own_are_told_apart(tmp_path: Path) -> None:
     agents.PPO("CartPole-v1", num_envs=2).save(tmp_path / "ours.zip")
     with pytest.raises(UserError, match=r"is an agent of lhy_rl; lhy_rl\.load reads it"):
         load_expert(tmp_path / "ours.zip", "CartPole-v1")
+
+
+@pytest.mark.parametrize("key", ["policy_class", "observation_space", "action_space", "policy_kwargs"])
+@pytest.mark.parametrize("odd", [None, "x", 3, [], {"__module__": []}, {":type:": 3, "_shape": 3, "n": []}])
+def test_contract_a_zip_that_says_odd_things_of_itself(key: str, odd: Any, tmp_path: Path) -> None:
+    """It is refused in one line, or needs not what it says there."""
+    PPO("MlpPolicy", "CartPole-v1", device="cpu", **SHORT).save(tmp_path / "whole.zip")
+    with zipfile.ZipFile(tmp_path / "whole.zip") as file, zipfile.ZipFile(tmp_path / "odd.zip", "w") as other:
+        for name in file.namelist():
+            content = file.read(name)
+            other.writestr(name, json.dumps({**json.loads(content), key: odd}) if name == "data" else content)
+    try:
+        load_expert(tmp_path / "odd.zip", "CartPole-v1")
+    except UserError as error:
+        said = str(error)
+    else:
+        said = ""
+    assert "\n" not in said
+    assert said or key != "policy_class"
