@@ -92,7 +92,9 @@ def test_contract_every_key_is_missed() -> None:
     agent = PPO("lhy_rl/RepeatPrevious-v0", **LSTM).learn(40)
     tree = archive.from_bytes(archive.to_bytes(agent.state_dict()))
     for path in places(tree):
-        if isinstance(path[-1], str) and "param_groups" not in path and path != ("passes",):  # older files lack it
+        if (
+            isinstance(path[-1], str) and "param_groups" not in path and path[-1] not in ("passes", "predict_generator")
+        ):  # older files lack it
             with pytest.raises(UserError):
                 PPO("lhy_rl/RepeatPrevious-v0", **LSTM).load_state_dict(changed(tree, path, DROPPED))
 
