@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 Split = Literal["train", "validation", "test"]
+ACTION_MASK = "action_mask"
+"""Key of a Dict observation or of an info that tells the policy which actions are legal; no encoder reads it."""
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,17 @@ from lhy_rl.agents.callbacks import Listener, Played, listener
 from lhy_rl.agents.construction import AgentClass
 from lhy_rl.agents.environments import Environment, make_vector_env
 from lhy_rl.agents.loading import check_whole, guarded
+from lhy_rl.agents.normalize import normalized_space
 from lhy_rl.agents.options import check, choose_device
 from lhy_rl.agents.sb3_face import SB3Face
+from lhy_rl.data.checks import LegalActions
 from lhy_rl.errors import UserError, brief
 from lhy_rl.nn.encoders import EncoderChoice
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.randomness import OwnRandomness
 from lhy_rl.nn.sequence import CoreChoice, State
-from lhy_rl.protocols import TextTask
+from lhy_rl.protocols import ACTION_MASK, TextTask
 from lhy_rl.trees import leading, leaves, map_tree, native
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class Agent(SB3Face, metaclass=AgentClass):
     """
 
     hyperparameters: dict[str, Any]
+    sees_normalized = False  # whether the policy reads normalised observations
     listens_to_steps = False  # whether ``update`` tells ``self.listener`` of every step; else it is told once an update
     loading = half_loaded = False  # of a state (:mod:`lhy_rl.agents.loading`)
 
@@ -123,9 +126,10 @@ class Agent(SB3Face, metaclass=AgentClass):
         self.listener = Listener()
         self.stopped = False
         self.schedules = {}
+        space = self.env.single_observation_space
         with self.randomness():
             self.policy = ActorCritic(
-                self.env.single_observation_space,
+                normalized_space(space) if self.sees_normalized else space,
                 self.env.single_action_space,
                 encoder=encoder,
                 embedding_size=embedding_size,
@@ -259,6 +263,7 @@ class Agent(SB3Face, metaclass=AgentClass):
             episode_start: (B,) bool: the memory is forgotten first.
             deterministic: The most probable actions instead of drawn ones.
             action_masks: (B, A) bool, or (A,) for one observation, as in ``info["action_mask"]``: the legal actions.
+                All are where a row is None or says that none is, as Gymnasium fills up for an instance without a mask.
 
         Returns:
             Actions (B,), or one action for one observation, and the memory.
@@ -274,9 +279,12 @@ class Agent(SB3Face, metaclass=AgentClass):
         start = None
         if episode_start is not None:
             start = torch.as_tensor(np.atleast_1d(native(episode_start)), dtype=torch.bool, device=self.device)
+        masks = LegalActions(self.env.single_action_space, count)
+        rows = [action_masks] if count == 1 and np.size(action_masks) > 1 else action_masks  # type: ignore[arg-type]
+        known = masks.of(observation, {ACTION_MASK: rows})
         legal = None
-        if action_masks is not None:
-            legal = torch.as_tensor(native(action_masks), dtype=torch.bool, device=self.device).reshape(count, -1)
+        if known is not None:
+            legal = torch.as_tensor(masks.checked(known, np.zeros(count, bool), 0), device=self.device)
         with evaluating(self.policy):
             actions, state = self.policy.act(obs, state, start, self.predict_generator, deterministic, legal=legal)
         array = self.policy.actor.for_environment(actions).cpu().numpy()

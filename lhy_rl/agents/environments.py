@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 from lhy_rl.agents.sync_vector_env import SameStepVectorEnv
+from lhy_rl.data.final_observations import keep_final_observations
 from lhy_rl.errors import UserError, brief
 from lhy_rl.registry import spec_of
 
@@ -32,7 +33,9 @@ def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]
     Raises:
         UserError: an unknown id, or something that is no environment.
     """
-    return without_texts(_make(env, num_envs))
+    made = _make(env, num_envs)
+    keep_final_observations(made)
+    return without_texts(made)
 
 
 def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:

@@ -168,8 +168,10 @@ class GAIL(PPO):
         if self.absorbing:
             metrics["train/absorbing_reward"] = self.adversary.absorbing_reward()
             rewards += steps.terminated * self.adversary.absorbing_return()
-        done = (steps.terminated | steps.truncated).cpu().numpy()
-        steps.rewards = torch.as_tensor(self.scale.rewards(rewards.cpu().numpy(), done), device=self.device)
+        played_rewards, done, valid = (
+            x.cpu().numpy() for x in (rewards, steps.terminated | steps.truncated, steps.valid)
+        )
+        steps.rewards = torch.as_tensor(self.scale.rewards(played_rewards, done, valid), device=self.device)
         return metrics
 
     def transitions(self, steps: Steps) -> Transitions:

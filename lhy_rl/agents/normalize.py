@@ -48,6 +48,17 @@ class RunningMoments:
         self.count = float(state["count"])
 
 
+def normalized_space(space: gym.Space[Any]) -> gym.spaces.Box:
+    """The space of normalised observations: floats, also where whole numbers are normalised.
+
+    Raises:
+        UserError: observations that have no moments.
+    """
+    if not isinstance(space, gym.spaces.Box):
+        raise UserError(f"observations of {brief(space)} cannot be normalised; allowed: Box")
+    return gym.spaces.Box(-CLIP, CLIP, space.shape, np.float32)
+
+
 class Normalizer:
     """What an agent does to observations and rewards before it learns from them.
 
@@ -67,32 +78,34 @@ class Normalizer:
     def __init__(
         self, space: gym.Space[Any], num_envs: int, gamma: float, observed: bool = False, rewarded: bool = False
     ) -> None:
-        if observed and not isinstance(space, gym.spaces.Box):
-            raise UserError(f"observations of {brief(space)} cannot be normalised; allowed: Box")
-        self.observed = RunningMoments(space.shape or ()) if observed else None
+        self.observed = RunningMoments(normalized_space(space).shape) if observed else None
         self.rewarded = RunningMoments() if rewarded else None
         self.gamma = gamma
         self.running = np.zeros(num_envs)
 
-    def observations(self, obs: Any, learn: bool = False) -> Any:
-        """(B, ...) or one observation, normalised; ``learn`` from the batch first."""
+    def learn(self, obs: Any, counts: np.ndarray) -> None:
+        """Take the observations (B, ...) in that count, (B,) bool: each that is acted on, once."""
+        if self.observed is not None and counts.any():
+            self.observed.update(np.asarray(obs) if counts.all() else np.asarray(obs)[counts])
+
+    def observations(self, obs: Any) -> Any:
+        """(B, ...) or one observation, normalised."""
         if self.observed is None:
             return obs
-        if learn:
-            self.observed.update(np.asarray(obs))
         scaled = (obs - self.observed.mean) / np.sqrt(self.observed.variance + 1e-8)
         return np.clip(scaled, -CLIP, CLIP).astype(np.float32)
 
-    def rewards(self, rewards: np.ndarray, done: np.ndarray) -> np.ndarray:
-        """(T, B) rewards in the order they came, scaled."""
+    def rewards(self, rewards: np.ndarray, done: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """(T, B) rewards in the order they came, scaled; those of steps that are not valid are not learned from."""
         if self.rewarded is None:
             return rewards
         returns = np.empty(rewards.shape)
-        for t, (reward, ended) in enumerate(zip(rewards, done, strict=True)):
-            self.running = self.running * self.gamma + reward
+        for t, (reward, ended, counts) in enumerate(zip(rewards, done, valid, strict=True)):
+            self.running = np.where(counts, self.running * self.gamma + reward, self.running)
             returns[t] = self.running
             self.running = np.where(ended, 0.0, self.running)
-        self.rewarded.update(returns.flatten())
+        if valid.any():
+            self.rewarded.update(returns[valid])
         scaled = rewards / np.sqrt(self.rewarded.variance + 1e-8)
         return np.clip(scaled, -CLIP, CLIP).astype(np.float32)
 

@@ -95,6 +95,7 @@ class OnPolicy(Agent):
             raise UserError(f"{type(self).__name__} needs a critic; critic must be shared or separate")
         if n_steps % (bptt_steps or n_steps):
             raise UserError(f"bptt_steps is {bptt_steps}; n_steps, {n_steps}, must be a multiple of it")
+        self.sees_normalized = normalize_observations
         super().__init__(
             env,
             num_envs=num_envs,

@@ -21,6 +21,7 @@ import copy
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -109,6 +110,7 @@ class Reinforce(Agent):
             raise UserError(f"kl_coef is {kl_coef}, but there is no pretrained policy; set pretrain_epochs above 0")
         if baseline == "critic" and shared.get("critic") == "none":
             raise UserError("baseline 'critic' needs a critic; critic must be shared or separate")
+        self.sees_normalized = normalize_observations
         super().__init__(env, **shared)
         self.normalizer = Normalizer(
             self.env.single_observation_space, self.env.num_envs, gamma, observed=normalize_observations
@@ -153,8 +155,10 @@ class Reinforce(Agent):
     def collect(self, seed: int, deterministic: bool = False) -> Episodes:
         """One episode in each instance, begun as the seed says."""
 
-        def observe(obs: Any) -> Any:
-            return self.normalizer.observations(obs, learn=not deterministic)
+        def observe(obs: Any, counts: np.ndarray | None) -> Any:
+            if counts is not None and not deterministic:
+                self.normalizer.learn(obs, counts)
+            return self.normalizer.observations(obs)
 
         return collect_episodes(self.env, self.policy, seed, self.generator, deterministic, observe)
 

@@ -11,8 +11,8 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-from lhy_rl.agents.checks import LegalActions, check_numbers, not_a_number
 from lhy_rl.agents.steps import stored
+from lhy_rl.data.checks import LegalActions, check_numbers, not_a_number
 from lhy_rl.errors import UserError
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import State
@@ -32,7 +32,7 @@ class Episodes:
         rewards: (T, B), 0 behind the ends.
         mask: (T, B) bool: true until the end.
         states: The policy's memory before each step, (T, B, ...) tensors.
-        legal: (T, B, A) bool, where the environment's infos say which actions are.
+        legal: (T, B, A) bool, all true at the steps without masks; None where no step had any.
         cut: (instance, last observation) of the episodes that a time limit ended.
     """
 
@@ -69,7 +69,7 @@ def collect_episodes(
     seed: int,
     generator: torch.Generator | None = None,
     deterministic: bool = False,
-    observe: Callable[[Any], Any] = lambda obs: obs,
+    observe: Callable[[Any, np.ndarray | None], Any] = lambda obs, counts: obs,
 ) -> Episodes:
     """Begin in all instances at once and step until every first episode has ended.
 
@@ -79,7 +79,8 @@ def collect_episodes(
         seed: Of the episodes' beginnings: the same seed begins the same episodes, in any environment.
         generator: Owner of the policy's draws.
         deterministic: The most probable actions (the greedy episodes of self-critical training).
-        observe: From a batch of observations to what the policy sees of it.
+        observe: From a batch of observations, and which of them count (B,) bool, to what the policy sees of them; also
+            from one observation alone, on which nobody acts, and None.
 
     Raises:
         UserError: observations or rewards that are not numbers, a state without a legal action, or no end.
@@ -88,11 +89,11 @@ def collect_episodes(
     masks = LegalActions(env.single_action_space, env.num_envs)
     resets_by_hand = env.metadata.get("autoreset_mode") is AutoresetMode.DISABLED
     obs, infos = env.reset(seed=seed)
-    legal = masks.of_infos(infos)
+    legal = masks.of(obs, infos)
     state = policy.initial_state(env.num_envs)
     alive = np.ones(env.num_envs, bool)
     steps: list[tuple[Any, Tensor, Tensor, Tensor, State]] = []
-    legals: list[np.ndarray | None] = []
+    legals: list[Tensor | None] = []
     cut: list[tuple[int, Any]] = []
 
     def enter(x: Any) -> Tensor:
@@ -107,11 +108,10 @@ def collect_episodes(
             raise UserError(f"an episode did not end in {LONGEST:,} steps; give the environment max_episode_steps")
         check_numbers("observation", obs, alive, len(steps), of)
         legal_t = None
-        if (mask := masks.of_observations(obs) if legal is None else legal) is not None:
-            mask = masks.checked(mask, alive, len(steps), of)
-            legal_t = torch.as_tensor(mask, device=device)
-        legals.append(None if legal is None else mask)
-        obs_t = map_tree(enter, observe(obs))
+        if legal is not None:
+            legal_t = torch.as_tensor(masks.checked(legal, alive, len(steps), of), device=device)
+        legals.append(legal_t)
+        obs_t = map_tree(enter, observe(obs, alive))
         before = state
         action, state = policy.act(obs_t, state, None, generator, deterministic, legal=legal_t)
         said = policy.actor.for_environment(action).cpu().numpy()
@@ -125,14 +125,14 @@ def collect_episodes(
             for leaf in leaves(last):
                 if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
                     raise not_a_number("observation", i, f"{len(steps)}{of}", leaf)
-            cut.append((i, map_tree(lambda x: np.asarray(x, stored(x)), observe(last))))
+            cut.append((i, map_tree(lambda x: np.asarray(x, stored(x)), observe(last, None))))
         alive = alive & ~ended
-        legal = masks.of_infos(infos)
+        legal = masks.of(obs, infos)
         if resets_by_hand and ended.any() and alive.any():
             obs, infos = env.reset(options={"reset_mask": ended})
-            begun = masks.of_infos(infos)
-            if legal is not None and begun is not None:
-                legal[ended] = begun[ended]
+            begun = masks.of(obs, infos)
+            if legal is not None:
+                legal[ended] = True if begun is None else begun[ended]
     obs_tb, actions, rewards, mask_tb, states = zip(*steps, strict=True)
     return Episodes(
         map_tree(lambda *x: torch.stack(x), *obs_tb),
@@ -140,7 +140,7 @@ def collect_episodes(
         torch.stack(rewards).to(device),
         torch.stack(mask_tb).to(device),
         tuple(torch.stack(tensors) for tensors in zip(*states, strict=True)),
-        _stacked(legals, device),
+        _stacked(legals),
         tuple(cut),
     )
 
@@ -187,10 +187,10 @@ def _row(tree: Any, i: int) -> Any:
     return map_tree(np.array, tree[i])
 
 
-def _stacked(legals: list[np.ndarray | None], device: torch.device) -> Tensor | None:
+def _stacked(legals: list[Tensor | None]) -> Tensor | None:
     """(T, B, A), all true at the steps without masks; None where no step had any."""
     known = next((mask for mask in legals if mask is not None), None)
     if known is None:
         return None
-    free = np.ones_like(known)
-    return torch.as_tensor(np.stack([free if mask is None else mask for mask in legals]), device=device)
+    free = torch.ones_like(known)
+    return torch.stack([free if mask is None else mask for mask in legals])

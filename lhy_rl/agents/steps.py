@@ -13,15 +13,15 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from lhy_rl.agents.callbacks import RECENT, Played
-from lhy_rl.agents.checks import LegalActions, not_a_number
 from lhy_rl.agents.normalize import Normalizer
+from lhy_rl.data.checks import LegalActions, not_a_number
 from lhy_rl.errors import UserError
 from lhy_rl.nn.fast_actor import FastActor, fast_actor
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import State
 from lhy_rl.protocols import Phased, Snapshot
 from lhy_rl.states import check_like
-from lhy_rl.trees import map_tree
+from lhy_rl.trees import leaves, map_tree
 
 Actor = Callable[[int, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
 """Step, observations (B, ...), starts (B,) and legal actions (B, A) to actions, as chosen and for the environment."""
@@ -38,7 +38,7 @@ class Steps:
         start: (T + 1, B) bool: an episode begins with this observation.
         terminated, truncated: (T, B) bool.
         valid: (T, B) bool: false where the step only reset the environment (``AutoresetMode.NEXT_STEP``).
-        legal: (T, B, A) bool, where the environment says which actions are.
+        legal: (T, B, A) bool, all true at the steps without masks; None where no step had any.
         state: The policy's memory before the first step.
         features: (T, B, H) that the actor's head read, where that costs nothing to know; they need no second reading.
         cut: (step, instance, observation) of truncated episodes whose last observation is not in ``obs``.
@@ -105,7 +105,7 @@ class Collector:
         if isinstance(self.env.unwrapped, Phased):
             self.env.unwrapped.stagger()
         self.obs, infos = self.env.reset(seed=self.seed)
-        self.legal = self._legal(infos)
+        self.legal = self.masks.of(self.obs, infos)
         self.start, self.ended = np.ones_like(self.start), np.zeros_like(self.ended)
         self.returns[:], self.lengths[:] = 0, 0
         self.state = self.policy.initial_state(self.env.num_envs)
@@ -123,27 +123,32 @@ class Collector:
         if self.obs is None:
             self.begin()
         device, b = self.policy.device, self.env.num_envs
-        obs_tb = map_tree(lambda x: np.empty((n_steps + 1, *x.shape), stored(x)), self.obs)
+        learning = self.normalizer.observed is not None
+        first = self.normalizer.observations(self.obs)
+        obs_tb = map_tree(lambda x: np.empty((n_steps + 1, *x.shape), stored(x)), first)
         rewards, flags = np.empty((n_steps, b), np.float32), np.empty((3, n_steps, b), bool)
         terminated, truncated, done = flags
         start = np.empty((n_steps + 1, b), bool)
         start[0], ended = self.start, self.ended
-        legal = None if self.legal is None else np.empty((n_steps, *self.legal.shape), bool)
+        legal: np.ndarray | None = None  # made when the first mask comes
         act = self._actor(self.policy.actor.noise((n_steps, b), self.generator, device))
         actions: list[np.ndarray] = []
         cut: list[tuple[int, int, Any]] = []
         last: list[tuple[int, int, Any]] = []
-        normalized = self.whole and self.normalizer.observed is not None
-        seen = map_tree(np.empty_like, obs_tb) if normalized else obs_tb
+        normalized = self.whole and learning
+        seen = map_tree(lambda x: np.empty((n_steps + 1, *x.shape), stored(x)), self.obs) if normalized else obs_tb
         first_state, t = self.state, 0
         while t < n_steps:  # hot
+            if learning:
+                self.normalizer.learn(self.obs, ~self.ended)
             self._observe(obs_tb, t)
             if normalized:
                 map_tree(lambda buffer, x, t=t: buffer.__setitem__(t, x), seen, self.obs)
-            if legal is not None:
-                assert self.legal is not None, "the environment gave an action_mask and now does not"
-                legal[t] = self.masks.checked(self.legal, ~self.ended, self.steps_done + t)
-            action, said = act(t, map_tree(lambda x, t=t: x[t], obs_tb), start[t], None if legal is None else legal[t])
+            legal_t = None
+            if self.legal is not None:
+                legal = np.ones((n_steps, *self.legal.shape), bool) if legal is None else legal
+                legal[t] = legal_t = self.masks.checked(self.legal, ~self.ended, self.steps_done + t)
+            action, said = act(t, map_tree(lambda x, t=t: x[t], obs_tb), start[t], legal_t)
             actions.append(action)
             self.obs, rewards[t], terminated[t], truncated[t], infos = self.env.step(said)
             np.logical_or(terminated[t], truncated[t], out=done[t])
@@ -154,9 +159,8 @@ class Collector:
                 if truncated[t].any():
                     cut += self._cut(t, np.flatnonzero(truncated[t] & ~terminated[t]), infos)
                 if self.whole and done[t].any():
-                    last += [(t, i, _one(infos["final_obs"], i)) for i in np.flatnonzero(done[t]).tolist()]
-            if legal is not None:
-                self.legal = self._legal(infos)
+                    last += [(t, i, self._final(t, i, infos)) for i in np.flatnonzero(done[t]).tolist()]
+            self.legal = self.masks.of(self.obs, infos)
             t += 1
             if on_step is not None:
                 ends = terminated[t - 1], truncated[t - 1]
@@ -172,10 +176,10 @@ class Collector:
         valid = np.ones((t, b), bool)
         if self.next_step:
             valid[0], valid[1:] = ~ended, ~done[: t - 1]
-        self._check("reward", rewards[:t])
+        self._check("reward", rewards[:t], self.steps_done - t + 1)
         self._count(rewards[:t], done[:t], valid)
         observations = map_tree(lambda x: x[: t + 1], obs_tb)
-        map_tree(lambda x: self._check("observation", x), observations)
+        map_tree(lambda x: self._check("observation", x, self.steps_done - t), observations)
 
         def tensor(x: np.ndarray) -> Tensor:
             return torch.from_numpy(x).to(device)
@@ -183,7 +187,7 @@ class Collector:
         return Steps(
             map_tree(tensor, observations),
             tensor(np.stack(actions)),
-            tensor(self.normalizer.rewards(rewards[:t], done[:t])),
+            tensor(self.normalizer.rewards(rewards[:t], done[:t], valid)),
             tensor(start[: t + 1]),
             tensor(terminated[:t]),
             tensor(truncated[:t]),
@@ -224,24 +228,25 @@ class Collector:
 
         return in_torch
 
-    def _legal(self, infos: dict[str, Any]) -> np.ndarray | None:
-        """(B, A) of the infos or the observations, before they are checked."""
-        legal = self.masks.of_infos(infos)
-        return self.masks.of_observations(self.obs) if legal is None else legal
-
     def _observe(self, obs_tb: Any, t: int) -> None:
         """Enter the current observation, normalised."""
 
         def enter(buffer: np.ndarray, x: np.ndarray) -> None:
             buffer[t] = x
 
-        map_tree(enter, obs_tb, self.normalizer.observations(self.obs, learn=True))
+        map_tree(enter, obs_tb, self.normalizer.observations(self.obs))
 
     def _cut(self, t: int, instances: np.ndarray, infos: dict[str, Any]) -> list[tuple[int, int, Any]]:
         """The last observations of episodes that a time limit ended at step t."""
-        return [
-            (t, i, self.normalizer.observations(_one(infos["final_obs"], i), learn=False)) for i in instances.tolist()
-        ]
+        return [(t, i, self.normalizer.observations(self._final(t, i, infos))) for i in instances.tolist()]
+
+    def _final(self, t: int, i: int, infos: dict[str, Any]) -> Any:
+        """A copy of instance i's last observation, to which step t led; every number of it is one."""
+        final = _one(infos["final_obs"], i)
+        for array in leaves(final):
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise not_a_number("observation", i, self.steps_done + t + 1, array)
+        return final
 
     def _count(self, rewards: np.ndarray, done: np.ndarray, valid: np.ndarray) -> None:
         """Returns and lengths of the episodes that ended, and so far of those that go on."""
@@ -253,12 +258,12 @@ class Collector:
             lengths[t:, i] -= lengths[t, i]
         self.returns, self.lengths = returns[-1].copy(), lengths[-1].copy()
 
-    def _check(self, what: str, array: np.ndarray) -> None:
-        """Every number of (T, B, ...) is one."""
+    def _check(self, what: str, array: np.ndarray, first: int) -> None:
+        """Every number of (T, B, ...) is one; the first row came after so many steps."""
         if array.dtype.kind != "f" or np.isfinite(array).all():
             return
         step, instance = np.argwhere(~np.isfinite(array))[0][:2].tolist()
-        raise not_a_number(what, instance, self.steps_done - len(array) + step, array[step, instance])
+        raise not_a_number(what, instance, first + step, array[step, instance])
 
     # ------------------------------------------------------------------ resume
     def state_dict(self) -> dict[str, Any]:
@@ -311,9 +316,9 @@ def stored(x: Any) -> Any:
 
 
 def _one(final_obs: Any, i: int) -> Any:
-    """Instance i's last observation, as the infos of Gymnasium's vector environments hold it."""
+    """A copy of instance i's last observation, which the infos of Gymnasium's vector environments hold."""
     if isinstance(final_obs, dict):
         return {key: _one(value, i) for key, value in final_obs.items()}
     if isinstance(final_obs, tuple):
         return tuple(_one(value, i) for value in final_obs)
-    return map_tree(np.asarray, final_obs[i])
+    return map_tree(np.array, final_obs[i])

@@ -10,10 +10,12 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from lhy_rl.data.checks import LegalActions, not_a_number
 from lhy_rl.data.demonstrations import Demonstrations, Episode
+from lhy_rl.data.final_observations import keep_final_observations
 from lhy_rl.data.spaces import conformed, without_texts
 from lhy_rl.errors import UserError
-from lhy_rl.trees import map_tree
+from lhy_rl.trees import leaves, map_tree
 
 Act = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[Any, Any]]
 """(observations, memory, which episodes begin, legal actions or None) to actions and the memory after them."""
@@ -58,7 +60,7 @@ def record(
         tell: Called with every episode that is kept.
 
     Raises:
-        UserError: no end, or no episode that reaches ``min_return``, or numbers that are none.
+        UserError: no end, or no episode that reaches ``min_return``, numbers that are none, or no legal action.
         KeyboardInterrupt, Stop: before the first episode was whole.
     """
     n, mode = env.num_envs, env.metadata.get("autoreset_mode")
@@ -68,13 +70,18 @@ def record(
     share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
     rng, dice = np.random.default_rng(seed), random_policy(env.single_action_space, seed)
     kept: list[Episode] = []
-    tried = 0
+    tried, steps = 0, 0
+    known = LegalActions(env.single_action_space, n)
+    keep_final_observations(env)
     obs, infos = env.reset(seed=seed)
     state, start, resetting = None, np.ones(n, bool), np.zeros(n, bool)
     seen, done, got = _empty(n), _empty(n), _empty(n)
     try:
         while share.any():
-            masks = infos.get("action_mask")
+            going = (share > 0) & ~resetting
+            masks = known.of(obs, infos)
+            if masks is not None:
+                masks = known.checked(masks, going, steps)
             try:
                 actions, state = act(obs, state, start, masks)
             except Again:
@@ -86,20 +93,23 @@ def record(
             if noise:
                 executed = _mixed(actions, dice(obs, None, start, masks)[0], rng.random(n) < noise)
             said = executed if labels == "executed" else actions
-            for i in np.flatnonzero((share > 0) & ~resetting).tolist():
-                seen[i].append(_row(obs, i, observation_space))
+            for i in np.flatnonzero(going).tolist():
+                seen[i].append(_checked(_row(obs, i, observation_space), i, steps))
                 done[i].append(_row(said, i))
             obs, rewards, terminated, truncated, infos = env.step(executed)
+            steps += 1
             ended = (terminated | truncated) & ~resetting
-            for i in np.flatnonzero((share > 0) & ~resetting).tolist():
+            for i in np.flatnonzero(going).tolist():
+                if not np.isfinite(rewards[i]):
+                    raise not_a_number("reward", i, steps, np.asarray(rewards[i]))
                 got[i].append(float(rewards[i]))
                 if len(got[i]) > LONGEST:
                     raise UserError(f"an episode did not end in {LONGEST:,} steps; the environment needs a time limit")
                 if not ended[i]:
                     continue
                 tried += 1
-                last = infos["final_obs"][i] if "final_obs" in infos and infos["_final_obs"][i] else None
-                seen[i].append(_row(obs, i, observation_space) if last is None else _plain(last, observation_space))
+                last = _last(obs, infos, i, observation_space)
+                seen[i].append(_checked(last, i, steps))
                 if min_return is None or sum(got[i]) >= min_return:
                     spaces = observation_space, env.single_action_space
                     ends = bool(terminated[i]), bool(truncated[i])
@@ -121,12 +131,15 @@ def random_policy(action_space: gym.Space[Any], seed: int) -> Act:
     """Who draws actions uniformly, among the legal ones where the environment says which are."""
     space = copy.deepcopy(action_space)
     space.seed(seed)
+    firsts = LegalActions(space, 1).firsts
+
+    def draw(legal: np.ndarray) -> np.ndarray:
+        """A legal action, (A,) bool over all its choices side by side."""
+        chosen = [space.np_random.choice(np.flatnonzero(part)) for part in np.split(legal, firsts[1:])]
+        return np.reshape(chosen, space.shape or ()) + getattr(space, "start", 0)
 
     def act(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[Any, Any]:
-        drawn = []
-        for i in range(len(start)):
-            legal = masks[i] if masks is not None and isinstance(space, gym.spaces.Discrete) else None
-            drawn.append(space.sample() if legal is None else space.sample(mask=np.asarray(legal, np.int8)))
+        drawn = [space.sample() if masks is None else draw(masks[i]) for i in range(len(start))]
         return map_tree(lambda *x: np.stack(x), *drawn), None
 
     return act
@@ -156,6 +169,22 @@ def _row(tree: Any, i: int, space: gym.Space[Any] | None = None) -> Any:
     if isinstance(tree, tuple):
         return tuple(_row(x, i) for x in tree)
     return np.array(tree[i])
+
+
+def _last(obs: Any, infos: dict[str, Any], i: int, space: gym.Space[Any]) -> Any:
+    """Instance i's last observation of an episode that has just ended."""
+    if "final_obs" not in infos or not infos["_final_obs"][i]:
+        return _row(obs, i, space)
+    final = infos["final_obs"]
+    return _row(final, i, space) if isinstance(final, dict | tuple) else _plain(final[i], space)
+
+
+def _checked(row: Any, i: int, step: int) -> Any:
+    """Instance i's observation, if its numbers are numbers."""
+    for leaf in leaves(row):
+        if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
+            raise not_a_number("observation", i, step, leaf)
+    return row
 
 
 def _plain(tree: Any, space: gym.Space[Any]) -> Any:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from lhy_rl.agents.checks import LegalActions
 from lhy_rl.agents.rollout import LONGEST
+from lhy_rl.data.checks import LegalActions
 from lhy_rl.errors import UserError
 
 Predict = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, Any]]
-"""(observations, memory, which episodes begin, legal actions where the infos say) to actions and the memory after them;
-None is the memory at first."""
+"""(observations, memory, which episodes begin, legal actions where the environment says so) to actions and the memory
+after them; None is the memory at first."""
 
 
 def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,20 +44,20 @@ def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: i
     total, length = np.zeros(n), np.zeros(n, np.int64)
     finished: list[tuple[float, int]] = []
     while share.any():
-        masks = known.of_infos(infos)
+        masks = known.of(obs, infos)
+        begun = ~ended if resets_by_a_step else np.ones(n, bool)
         if masks is not None:
-            masks = known.checked(masks, ~ended, int(length.max()), " of its episode")
+            masks = known.checked(masks, begun, int(length.max()), " of its episode")
         action, state = predict(obs, state, start, masks)
         obs, reward, terminated, truncated, infos = env.step(action)
-        played = ~ended if resets_by_a_step else np.ones(n, bool)
-        total, length = total + np.where(played, reward, 0.0), length + played
+        total, length = total + np.where(begun, reward, 0.0), length + begun
         if length.max() > LONGEST:
             raise UserError(
                 f"an episode of the evaluation did not end in {LONGEST:,} steps; give the environment a time limit "
                 "(--env.max_episode_steps 1000)"
             )
-        ended = (terminated | truncated) & played
-        start = ~played if resets_by_a_step else ended
+        ended = (terminated | truncated) & begun
+        start = ~begun if resets_by_a_step else ended
         counted = ended & (share > 0)
         finished += [(float(total[i]), int(length[i])) for i in np.flatnonzero(counted)]
         share = share - counted

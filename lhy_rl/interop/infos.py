@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def rows_of_step(
         if "final_obs" in infos:
             begun[i] = rows[i]
             rows[i] = begun[i].pop("final_info", {})
-            rows[i]["terminal_observation"] = begun[i].pop("final_obs")
+            rows[i]["terminal_observation"] = deepcopy(begun[i].pop("final_obs"))
             if "episode" in begun[i]:  # RecordEpisodeStatistics, and SB3's own key for the same
                 rows[i]["episode"] = begun[i].pop("episode")
         else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from lhy_rl.data.final_observations import keep_final_observations
 from lhy_rl.errors import UserError, install_extra
 from lhy_rl.interop.experts import Expert, load_expert, save_statistics
 from lhy_rl.interop.infos import ENDING, row, rows_of_step
@@ -53,6 +55,7 @@ def to_sb3(vector_env: VectorEnv[Any, Any, Any]) -> VecEnv:
             f"{type(base).__name__} resets in the next step, and is not known to reset single instances; make it with "
             "autoreset_mode='SameStep'"
         )
+    keep_final_observations(vector_env)
     return _Adapter(vector_env)
 
 
@@ -127,7 +130,7 @@ class _Adapter(VecEnv):
         self.reset_infos = [row(infos, i) for i in range(self.num_envs)]
         self._reset_seeds()
         self._reset_options()
-        return obs
+        return deepcopy(obs)  # SB3 keeps it over a step, and some environments write into what they gave
 
     def step_async(self, actions: np.ndarray) -> None:
         self.used = True
@@ -142,7 +145,7 @@ class _Adapter(VecEnv):
             begun = {i: row(infos, i) for i in np.flatnonzero(done).tolist()}
         for i, infos_of_one in begun.items():
             self.reset_infos[i] = infos_of_one
-        return obs, rewards.astype(np.float32), done, rows
+        return deepcopy(obs), rewards.astype(np.float32), done, rows
 
     def close(self) -> None:
         self.vector_env.close()

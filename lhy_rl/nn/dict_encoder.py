@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lhy_rl.errors import UserError
-from lhy_rl.nn.encoders import ACTION_MASK, Encoder, EncoderOptions, default_encoder, encoders, refuse
+from lhy_rl.nn.encoders import Encoder, EncoderOptions, default_encoder, encoders, refuse
 from lhy_rl.nn.mlp import TokenEncoder, dense
+from lhy_rl.protocols import ACTION_MASK
 
 
 class DictEncoder(Encoder):

@@ -16,9 +16,6 @@ from lhy_rl.errors import UserError, suggest
 from lhy_rl.nn.activations import activations
 from lhy_rl.registry import Registry
 
-ACTION_MASK = "action_mask"
-"""Key of a Dict observation that no encoder reads: it tells the policy which actions are legal."""
-
 NORMS = ("none", "batch", "layer")
 POOLINGS = ("strided", "max", "average", "lp")
 LARGE = 4096  # numbers of several dimensions that an MLP takes without being asked for by name

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from lhy_rl.errors import suggest
-from lhy_rl.nn.encoders import ACTION_MASK, EncoderChoice, EncoderOptions, make_encoder
+from lhy_rl.nn.encoders import EncoderChoice, EncoderOptions, make_encoder
 from lhy_rl.nn.heads import CategoricalHead, head_for
 from lhy_rl.nn.inventory import Inventory
 from lhy_rl.nn.sequence import CoreChoice, SequenceBackbone, State, cores
+from lhy_rl.protocols import ACTION_MASK
 from lhy_rl.trees import map_tree
 
 CRITICS = ("shared", "separate", "none")

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from lhy_rl.errors import UserError, suggest
-from lhy_rl.nn.encoders import ACTION_MASK
 from lhy_rl.nn.vision import SmallEncoder, looks_like_image
+from lhy_rl.protocols import ACTION_MASK
 from lhy_rl.trees import native
 
 INPUTS = ("state", "state_action", "state_next_state", "state_action_next_state")

@@ -137,8 +137,8 @@ def test_wandb_s_callback_runs(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Failing("observation"), "the observation of instance 0 at step 20 is not a number"),
-        (lambda: Failing("reward"), "the reward of instance 0 at step 20 is not a number"),
+        (lambda: Failing("observation"), "the observation of instance 0 at step 21 is not a number"),
+        (lambda: Failing("reward"), "the reward of instance 0 at step 21 is not a number"),
         (lambda: NoChoice(), "no action is legal in instance 0 at step 3"),
         (lambda: Parrot("text"), "no encoder for observations of Text"),
         (lambda: Parrot("box", "text"), "no actor head for actions of Text"),

@@ -223,8 +223,7 @@ class OutOfStep(SyncVectorEnv):
     def stagger(self) -> None:
         """Cut the next episode of instance i after (i + 1) / B of the horizon; all later ones have the whole."""
         for i, env in enumerate(self.envs):
-            assert isinstance(env, FixedHorizon)
-            env.next_limit = max(1, env.horizon * (i + 1) // self.num_envs)
+            env.set_wrapper_attr("next_limit", max(1, env.get_wrapper_attr("horizon") * (i + 1) // self.num_envs))
 
 
 def make_single(
