@@ -25,6 +25,7 @@ from lhy_rl.agents.sb3_face import SB3Face
 from lhy_rl.data.checks import LegalActions
 from lhy_rl.errors import UserError, brief
 from lhy_rl.nn.encoders import EncoderChoice
+from lhy_rl.nn.fast_actor import WIDEST
 from lhy_rl.nn.modes import evaluating
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.randomness import OwnRandomness
@@ -50,7 +51,9 @@ class Agent(SB3Face, metaclass=AgentClass):
             ``Env``.
         num_envs: Instances that step together, where ``env`` is an id or a callable.
         seed: Same seed, same weights, bit for bit; None draws one.
-        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
+        device: ``cpu``, ``cuda``, ..., or ``auto``: a GPU where there is one and the networks are large (convolutions,
+            or layers wider than 256); small ones of vectors are several times faster on the CPU. ``agent.device`` says
+            which it is.
         encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``dict``, ``auto`` for what
             fits, or a class of your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.encoders.Encoder``).
         embedding_size: Width of the encoder's output and of an MLP's layers.
@@ -78,6 +81,7 @@ class Agent(SB3Face, metaclass=AgentClass):
 
     hyperparameters: dict[str, Any]
     sees_normalized = False  # whether the policy reads normalised observations
+    large = False  # whether an agent has large networks besides its policy, for which ``auto`` is a GPU
     listens_to_steps = False  # whether ``update`` tells ``self.listener`` of every step; else it is told once an update
     loading = half_loaded = False  # of a state (:mod:`lhy_rl.agents.loading`)
 
@@ -115,7 +119,7 @@ class Agent(SB3Face, metaclass=AgentClass):
         self.env_id = env if isinstance(env, str) else None
         check(seed=(seed or 0, 0))
         self.seed = 0 if seed is None else seed  # None was replaced by a drawn one
-        self.device = choose_device(device)
+        self.device = torch.device("cpu")  # until it is known how large the policy is
         self.generator = torch.Generator().manual_seed(self.seed)
         # of its own, so that a prediction in the middle of a training does not change what is trained
         self.predict_generator = torch.Generator().manual_seed(self.seed + PREDICTING)
@@ -146,7 +150,9 @@ class Agent(SB3Face, metaclass=AgentClass):
                 init_std=init_std,
                 log_std_init=log_std_init,
                 orthogonal=orthogonal,
-            ).to(self.device)
+            )
+        self.device = choose_device(device, self.large or large(self.policy))
+        self.policy.to(self.device)
 
     # ------------------------------------------------------------------ what an algorithm gives
     @abstractmethod
@@ -405,6 +411,13 @@ class Agent(SB3Face, metaclass=AgentClass):
     def draw_seed(self) -> int:
         """A seed for somebody else, from the agent's generator."""
         return int(torch.randint(2**31 - 1, (), generator=self.generator))
+
+
+def large(policy: ActorCritic) -> bool:
+    """Whether a GPU pays for a policy: it has convolutions, or a layer that is wider than numpy is quick with."""
+    widths = [size for p in policy.parameters() for size in p.shape]
+    tables = [m.num_embeddings for m in policy.modules() if isinstance(m, torch.nn.Embedding)]  # long, but only read
+    return any(p.dim() == 4 for p in policy.parameters()) or max(set(widths) - set(tables), default=0) > WIDEST
 
 
 def _display(wanted: bool) -> AbstractContextManager[ProgressDisplay | None]:

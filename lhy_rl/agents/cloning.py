@@ -186,6 +186,7 @@ class Cloning:
 
     def _features(self, material: Material, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Features, actions and legal actions of the labelled among some steps: (N,), or (L, R) with -1 for none."""
+        rows = rows.to(self.policy.device)
         examples, inside = material.examples, rows.clamp(min=0)
         obs = map_tree(lambda x: x[inside], material.obs)
         legal = mask_of(obs)

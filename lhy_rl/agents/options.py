@@ -9,14 +9,14 @@ from lhy_rl.errors import UserError, brief
 LARGEST = 2.0**63  # no count is more, and no size that is meant
 
 
-def choose_device(name: str) -> torch.device:
-    """The torch device of that name; ``auto`` is a GPU where there is one.
+def choose_device(name: str, large: bool = True) -> torch.device:
+    """The torch device of that name; ``auto`` is a GPU where there is one and the networks are large enough for it.
 
     Raises:
         UserError: an unknown device, or one that this machine lacks.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if large and torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

@@ -60,6 +60,8 @@ class SeqGAN(Reinforce):
     ``train/discriminator_loss``, ``train/discriminator_accuracy``, ``train/discriminator_accuracy_held_out``.
     """
 
+    large = True  # the discriminator is
+
     def __init__(
         self,
         env: Environment,

@@ -274,7 +274,8 @@ class Run:
         begun = f", {done:,} of them done" if done else ""
         place = f", in {self.path}" if self.path else ""
         steps = f"{values['total_timesteps']:,} timesteps{begun}"
-        return f"{values['agent']['name']} on {values['env']['id']}: {steps}, seed {values['seed']}{place}"
+        how = f"{steps}, seed {values['seed']}, on the {str(self.agent.device).upper()}{place}"
+        return f"{values['agent']['name']} on {values['env']['id']}: {how}"
 
     def _how_to_go_on(self, place: RunFolder) -> str:
         newest = self.checkpoints.newest()

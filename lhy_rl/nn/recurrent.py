@@ -141,7 +141,7 @@ class CutAtStarts(Recurrent):
     """Runs the pieces between the starts side by side."""
 
     def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
-        if x.is_cuda or hooked(*self.layers):
+        if x.device.type != "cpu" or hooked(*self.layers):
             return self.run_packed(x, state, start)
         pieces = Pieces.cut(start)
         state = tuple(s[pieces.column] for s in state)

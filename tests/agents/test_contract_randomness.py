@@ -27,7 +27,12 @@ CASES: dict[str, tuple[str, Any, dict[str, Any], int]] = {
     "gail": ("gail", "CartPole-v1", {**PLAYED, **SHOWN, "discriminator_dropout": 0.2}, 48),
     "airl": ("airl", "CartPole-v1", {**PLAYED, **SHOWN}, 48),
     "bc": ("bc", "CartPole-v1", {**SHOWN, **TINY, "gradient_steps": 3, "dropout": 0.2}, 400),
-    "dagger": ("dagger", "CartPole-v1", {**PLAYED, **SHOWN, "gradient_steps": 3, "dropout": 0.2}, 48),
+    "dagger": (
+        "dagger",
+        "CartPole-v1",
+        {**PLAYED, **SHOWN, "gradient_steps": 3, "first_gradient_steps": 3, "dropout": 0.2},
+        48,
+    ),
     "irl": ("irl", "CartPole-v1", {**SHOWN, **TINY, "num_envs": 2, "ppo": {"n_steps": 8, "dropout": 0.2}}, 48),
     "irl tables": ("irl", lambda: gymnasium.make_vec("lhy_rl/Gridworld-v0", **GRID), {}, 3),
     "maxent_irl": ("maxent_irl", "CartPole-v1", {**SHOWN, **TINY, "num_envs": 2, "ppo": {"n_steps": 8}}, 48),

@@ -148,6 +148,8 @@ class ManualActorCritic:
             return None
         actor = ManualNetwork.of(policy.trunk, policy.actor.output, parameters)
         critic = ManualNetwork.of(policy.critic_trunk, policy.critic, parameters)
+        if actor is None or critic is None:
+            return None
         output: CategoricalOutput | GaussianOutput
         if type(policy.actor) is CategoricalHead:
             output = CategoricalOutput(policy.actor)
@@ -155,7 +157,7 @@ class ManualActorCritic:
             output = GaussianOutput(policy.actor, parameters)
         else:
             return None
-        return None if actor is None or critic is None else cls(actor, critic, output)
+        return cls(actor, critic, output)
 
     def log_prob(self, obs: Array, actions: Array, action_mask: Array | None) -> Array:
         """(N,) of N steps."""
