@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from lhy_rl.errors import UserError, pip_install, suggest
+from lhy_rl.errors import UserError, how_to_find, suggest
 from lhy_rl.experiment.starting import starting
 
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ COMMANDS = {
 
 TRAIN_HELP = """\
 usage: lhy-rl train CONFIG [--key value ...]
+       lhy-rl train AGENT --env.id ID [--key value ...]
 
 Train an agent. CONFIG is the name of a shipped configuration or the path of a YAML file
-(the config.yaml of an old run, say). Every value in it can be replaced on the command line.
+(the config.yaml of an old run, say). AGENT, a name or a class of your own (module:Class),
+takes defaults for all but its environment. Every value can be replaced on the command line.
 
 configurations:
 {configurations}
@@ -79,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     warnings.formatwarning = lambda message, *rest, **more: f"warning: {' '.join(str(message).split())}\n"
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())  # where a user's own agents, networks and environments are
     try:
         return dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except BrokenPipeError:  # the reader of our output went away (| head)
@@ -112,7 +116,7 @@ def explain(error: Exception) -> tuple[str | None, int]:
         return f"not enough memory ({said}); lower num_envs, n_steps, or the sizes of the network", 2
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("lhy_rl"):
         package = error.name.partition(".")[0]
-        return f"the package {package!r} is not installed: {pip_install(package)}", 2
+        return f"the package {package!r} is not installed: {how_to_find(package)}", 2
     if type(error).__name__ == "Interrupted":
         return str(error), 128 + error.signal  # type: ignore[attr-defined]
     return None, 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shutil
 import sys
 from collections.abc import Iterable
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 LONGEST = 2000  # characters of a message; the longest that is meant is a list of all options
+
+
+OTHERS = {"minigrid", "popgym", "gymnasium_robotics"}  # packages of environments that the documents name
 
 
 class UserError(ValueError):
@@ -53,6 +57,18 @@ def pip_install(*packages: str) -> str:
     ours = pip is not None and Path(pip).parent == Path(sys.executable).parent
     quoted = (f"'{package}'" if set("<>=[]~!,; ") & set(package) else package for package in packages)
     return " ".join(["pip" if ours else f"{sys.executable} -m pip", "install", *quoted])
+
+
+def how_to_find(package: str) -> str:
+    """What to do where a package is missing: the command, if we know it by that name; a stranger's may have yours."""
+    try:
+        required = metadata.requires("lhy-rl") or []
+    except metadata.PackageNotFoundError:  # run from a clone that is not installed
+        required = []
+    known = {re.split(r"[^\w.-]", line, maxsplit=1)[0].lower().replace("-", "_") for line in required}
+    if package.lower() in known | OTHERS:
+        return pip_install(package.replace("_", "-"))
+    return "if it is your own, its folder must be the working directory or in PYTHONPATH"
 
 
 def install_extra(extra: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from lhy_rl.errors import UserError, suggest
+from lhy_rl.errors import UserError, how_to_find, suggest
 
 if TYPE_CHECKING:
     from gymnasium.envs.registration import EnvSpec
@@ -117,6 +117,7 @@ class Registry:
     def _known(self) -> str:
         return ", ".join(self.names())
 
+
 def registered(env_id: str) -> str:
     """The id without its package, which is imported, as in ``minigrid:MiniGrid-Empty-5x5-v0``.
 
@@ -131,7 +132,8 @@ def registered(env_id: str) -> str:
     try:
         importlib.import_module(package)
     except ImportError as error:
-        raise UserError(f"environment {env_id!r}: {error}; pip install {package.partition('.')[0]}") from error
+        missing = (error.name if isinstance(error, ModuleNotFoundError) else None) or package
+        raise UserError(f"environment {env_id!r}: {error}; {how_to_find(missing.partition('.')[0])}") from error
     return name
 
 

@@ -50,7 +50,7 @@ class Agent(SB3Face, metaclass=AgentClass):
         env: An id, a Gymnasium ``Env``, a ``VectorEnv``, a ``VecEnv`` of Stable-Baselines3, or a callable that makes an
             ``Env``.
         num_envs: Instances that step together, where ``env`` is an id or a callable.
-        seed: Same seed, same weights, bit for bit; None draws one.
+        seed: Same seed, same weights, bit for bit, on one device and with one version of everything; None draws one.
         device: ``cpu``, ``cuda``, ..., or ``auto``: a GPU where there is one and the networks are large (convolutions,
             or layers wider than 256); small ones of vectors are several times faster on the CPU. ``agent.device`` says
             which it is.

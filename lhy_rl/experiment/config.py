@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SECTIONS = ("env", "agent", "run")
 BENCHMARKS = "benchmark"  # the folder below configs/ with definitions of benchmarks, which are no configurations
+BARE_TIMESTEPS = 100_000  # where only an agent and an environment are named
 LARGEST = 2**63  # of whole numbers, which torch and numpy keep in 64 bits
 WITH_EXPONENT = re.compile(r"\d+(\.\d*)?[eE]\+?\d{1,2}|\d+\.0")  # 1e6 is a whole number, too, to the one who types it
 
@@ -77,9 +78,14 @@ def find(name: str) -> Path:
             raise UserError(f"no configuration file {name!r}; give a path that exists or one of: {', '.join(names())}")
         return Path(name)
     if name not in names():
+        from lhy_rl.agents import agents
+
         halves = [known for known in names() if name in known.split("/")]
         if halves:
-            raise UserError(f"{name!r} is half a configuration's name; there are {', '.join(halves)}")
+            alone = "; alone it needs an environment, --env.id ID" if name in agents.names() else ""
+            raise UserError(f"{name!r} is half a configuration's name; there are {', '.join(halves)}{alone}")
+        if ":" in name:
+            raise UserError(f"an agent of one's own needs an environment: lhy-rl train {name} --env.id ID")
         raise suggest(name, names(), "configuration")
     return find_configs() / f"{name}.yaml"
 
@@ -94,7 +100,7 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
     Raises:
         UserError: unknown name or key (with the nearest one), wrong type, broken file.
     """
-    path, values = find(name), merge(name, overrides)
+    values = merge(name, overrides)
     parser = parser_for(values, name)
     check_keys(values, parser)
     for key, option in options(parser).items():
@@ -110,7 +116,8 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
     complete = plain(parsed.as_dict())
     check_values(complete)
     if complete["run"]["name"] is None:
-        complete["run"]["name"] = path.stem if name.endswith(path.suffix) else name.replace("/", "-")
+        found = f"{name}-{complete['env']['id']}" if bare(name, overrides) else name
+        complete["run"]["name"] = Path(name).stem if name.endswith((".yaml", ".yml")) else re.sub(r"[/:]", "-", found)
     return Config(name, complete)
 
 
@@ -140,9 +147,21 @@ def help_parser(name: str, overrides: dict[str, str]) -> ArgumentParser:
     return parser
 
 
+def bare(name: str, overrides: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The configuration of an agent's name (or ``module:Class``) and an environment's id, defaults for the rest.
+
+    None where the name is no agent's, or no environment is given: then it is a configuration's.
+    """
+    from lhy_rl.agents import agents
+
+    if "env.id" not in (overrides or {}) or not (name in agents.names() or ":" in name):
+        return None
+    return {"agent": {"name": name}, "total_timesteps": BARE_TIMESTEPS}
+
+
 def merge(name: str, overrides: dict[str, Any] | None) -> dict[str, Any]:
     """A configuration's YAML with what the command line replaces."""
-    values = read_yaml(find(name))
+    values = bare(name, overrides) or read_yaml(find(name))
     for key, value in (overrides or {}).items():
         place(values, key, value)
     for section in SECTIONS:
@@ -212,9 +231,9 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
         allow_abbrev=False,
         parser_mode="plain",
     )
-    parser.add_argument("--seed", type=int, default=0, help="Same seed, same run, bit for bit.")
+    parser.add_argument("--seed", type=int, default=0, help="Same seed, same run, bit for bit, on one device.")
     parser.add_argument("--total_timesteps", type=int, help="How long to train; the agent says what it counts.")
-    parser.add_argument("--device", type=str, default="auto", help="auto (a GPU where there is one), cpu, cuda, ...")
+    parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, ..., or auto: a GPU for large networks.")
     threads = "Torch's threads, and numpy's while it learns; 1 is best for small networks."
     parser.add_argument("--threads", type=int, default=1, help=threads)
     env_options, agent_options = parser.add_argument_group("environment"), parser.add_argument_group("agent")
@@ -314,14 +333,14 @@ def environment_arguments(env_id: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def agent_class(name: str) -> Any:
-    """The agent of that name.
+    """The agent of that name, or a user's own at ``module:Class``.
 
     Raises:
         UserError: unknown name, with the nearest one.
     """
-    from lhy_rl.agents import agents
+    from lhy_rl.agents import Agent, agents
 
-    return agents.get(name)
+    return agents.choose(name, Agent)
 
 
 def options(parser: ArgumentParser) -> dict[str, Any]:

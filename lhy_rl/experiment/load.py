@@ -34,7 +34,7 @@ def load(
     Args:
         path: A run's folder, a checkpoint in it, or a file that ``agent.save`` wrote.
         env: Like the one it learned in; None makes that which the run or the file names.
-        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
+        device: ``auto`` (a GPU where there is one and the networks are large), ``cpu``, ``cuda``, ...
         checkpoint: Of a run's folder: ``newest`` or ``best``.
         **options: Of the agent's constructor, those that change.
 
