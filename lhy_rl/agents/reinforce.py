@@ -3,9 +3,9 @@
     grad J = E[ sum_t grad log pi(a_t | s_t) (Q_t - b_t) ]     (Williams 1992)
 
 Q_t is the discounted return from step t on. Any b_t that does not depend on a_t leaves the gradient's mean
-alone and changes its variance: none, the batch's mean at the same step, a learned critic, or the return of
-the greedy episode from the same start (self-critical training, Rennie et al. 2017). Simple and unbiased;
-use it where episodes are short, as sentences are.
+alone and changes its variance: none, the mean of the batch's other episodes at the same step (one instance alone has
+earlier episodes instead), a learned critic, or the return of the greedy episode from the same start (self-critical
+training, Rennie et al. 2017). Simple and unbiased; use it where episodes are short, as sentences are.
 
 An episode that a time limit cuts is worth what it earned until then; with ``baseline="critic"``, and what the
 critic expects of its last observation. All instances wait for the longest episode: where lengths differ much, and
@@ -33,7 +33,7 @@ from lhy_rl.agents.options import check, positive
 from lhy_rl.agents.rollout import Episodes, collect_episodes, cut_values
 from lhy_rl.errors import UserError, suggest
 from lhy_rl.functional.policy_gradient import masked_mean, reinforce_loss, value_loss
-from lhy_rl.functional.returns import discounted_returns
+from lhy_rl.functional.returns import discounted_returns, leave_one_out_mean
 from lhy_rl.nn.policy import ActorCritic, Evaluation
 from lhy_rl.states import load_optimizer
 from lhy_rl.trees import map_tree
@@ -125,6 +125,7 @@ class Reinforce(Agent):
         self.value_coef = value_coef
         self.max_grad_norm = max_grad_norm
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=learning_rate, eps=adam_epsilon, fused=True)
+        self.past_return: float | None = None  # the baseline of one instance alone
         self.pretrained: ActorCritic | None = None
         self.likelihood: Likelihood | None = None
         self.pretrain_steps = 0
@@ -257,12 +258,18 @@ class Reinforce(Agent):
 
     def _baseline(self, returns: Tensor, mask: Tensor, values: Tensor) -> Tensor:
         if self.baseline == "mean":
-            return (returns * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
+            return leave_one_out_mean(returns, mask) if returns.shape[1] > 1 else self._past_mean(returns, mask)
         if self.baseline == "critic":
             return values
         if self.baseline == "self_critical":
             return self.greedy_returns(len(returns))
         return torch.zeros_like(returns)
+
+    def _past_mean(self, returns: Tensor, mask: Tensor) -> Tensor:
+        """Of one instance alone: the running mean of what earlier episodes got from a step on (Williams 1992)."""
+        now, past = float(masked_mean(returns, mask)), self.past_return
+        self.past_return = now if past is None else 0.9 * past + 0.1 * now
+        return torch.full_like(returns, 0.0 if past is None else past)
 
     @torch.no_grad()
     def _reference(self, episodes: Episodes) -> Tensor:
@@ -322,6 +329,7 @@ class Reinforce(Agent):
             **super().state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "normalizer": self.normalizer.state_dict(),
+            "past_return": self.past_return,
             "likelihood": self.likelihood.state_dict() if self.likelihood else None,
             "pretrained": self.pretrained.state_dict() if self.pretrained else None,
         }
@@ -330,6 +338,7 @@ class Reinforce(Agent):
         super().load_state_dict(state)
         load_optimizer(self.optimizer, state["optimizer"])
         self.normalizer.load_state_dict(state["normalizer"])
+        self.past_return = state.get("past_return")
         if self.likelihood is not None:
             self.likelihood.load_state_dict(state["likelihood"])
         self.pretrained = None

@@ -68,3 +68,24 @@ def generalized_advantages(
 def _same_shape(**tensors: Tensor) -> None:
     if len({t.shape for t in tensors.values()}) > 1:
         raise ValueError("shapes must be equal: " + ", ".join(f"{k} {tuple(t.shape)}" for k, t in tensors.items()))
+
+
+def leave_one_out_mean(returns: Tensor, mask: Tensor) -> Tensor:
+    """What the other episodes got from the same step on: b_ti = mean of G_tj over the j != i that reach step t.
+
+    A sample that is part of its own baseline takes away 1 / B of what it has to teach (Kool et al. 2019). Where no
+    other episode reaches the step, b is the mean over all steps of the others: it still knows nothing of i's actions.
+
+    Args:
+        returns: G, (T, B), at least two episodes.
+        mask: (T, B) bool: true until each episode's end.
+
+    Returns:
+        (T, B).
+    """
+    counted = returns * mask
+    others = mask.sum(1, keepdim=True) - mask.int()
+    at_step = (counted.sum(1, keepdim=True) - counted) / others.clamp(min=1)
+    steps = (mask.sum() - mask.sum(0)).clamp(min=1)
+    anywhere = (counted.sum() - counted.sum(0)) / steps  # (B,)
+    return torch.where(others > 0, at_step, anywhere)

@@ -291,3 +291,15 @@ def test_masks_of_another_size_are_refused():
 
     with pytest.raises(UserError, match="the action_mask of instance 0 has 5 entries; must be 4"):
         Reinforce(Wide, **SMALL).learn(10)
+
+
+def test_one_instance_is_compared_with_its_earlier_episodes_and_learns():
+    agent = Reinforce(gymnasium.make("CartPole-v1"), seed=0, core=None).learn(300)
+    before = [p.clone() for p in agent.policy.parameters()]
+    past = agent.past_return
+    gradients = []
+    agent.learn(1, callback=lambda agent, metrics: gradients.append(metrics["train/grad_norm"]))
+    assert gradients[0] > 0
+    assert any(not torch.equal(a, b) for a, b in zip(before, agent.policy.parameters(), strict=True))
+    assert agent.past_return != past
+    assert agent.state_dict()["past_return"] == agent.past_return

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lhy_rl.functional import discounted_returns, generalized_advantages
+from lhy_rl.functional.returns import leave_one_out_mean
 
 
 def column(*numbers):
@@ -116,3 +117,12 @@ def test_shapes_that_would_broadcast_are_refused():
     column3, none = torch.zeros(3, 2), torch.zeros(3, 2, dtype=torch.bool)
     with pytest.raises(ValueError, match="next_values"):
         generalized_advantages(column3, column3, torch.zeros(2), none, none, 0.9, 0.9)
+
+
+def test_no_episode_is_part_of_its_own_baseline():
+    """Three episodes of 1, 2 and 3 steps; only the last reaches step 2: the others' steps are 3, 6 and 2 there."""
+    returns = torch.tensor([[3.0, 6.0, 9.0], [0.0, 2.0, 4.0], [0.0, 0.0, 1.0]])
+    mask = torch.tensor([[1, 1, 1], [0, 1, 1], [0, 0, 1]], dtype=torch.bool)
+    baseline = leave_one_out_mean(returns, mask)
+    expected = torch.tensor([[7.5, 6.0, 4.5], [3.0, 4.0, 2.0], [0.0, 0.0, 11 / 3]])
+    torch.testing.assert_close(baseline[mask], expected[mask])
