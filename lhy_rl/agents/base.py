@@ -293,7 +293,7 @@ class Agent(SB3Face, metaclass=AgentClass):
             legal = torch.as_tensor(masks.checked(known, np.zeros(count, bool), 0), device=self.device)
         with evaluating(self.policy):
             actions, state = self.policy.act(obs, state, start, self.predict_generator, deterministic, legal=legal)
-        array = self.policy.actor.for_environment(actions).cpu().numpy()
+        array = self.policy.actor.for_environment(actions)
         return (array[0] if single else array), state
 
     def observe(self, observation: Any) -> Any:

@@ -181,7 +181,7 @@ class GAIL(PPO):
         following = map_tree(lambda x: x[1:].copy(), steps.seen)
         for t, i, last in steps.last:
             map_tree(lambda x, one, t=t, i=i: x.__setitem__((t, i), one), following, last)
-        actions = self.policy.actor.for_environment(steps.actions).cpu().numpy()
+        actions = self.policy.actor.for_environment(steps.actions)
         terminated, start = steps.terminated.cpu().numpy(), steps.start[:-1].cpu().numpy()
         rewards = steps.rewards.cpu().numpy()
         return Transitions(

@@ -43,7 +43,7 @@ class RewardedPPO(PPO):
     def appraise(self, steps: Steps) -> Batch:
         played, count = steps.rewards.shape
         obs = map_tree(lambda x: x[:-1].flatten(0, 1).cpu().numpy(), steps.obs)
-        done = self.policy.actor.for_environment(steps.actions.flatten(0, 1)).cpu().numpy()
+        done = self.policy.actor.for_environment(steps.actions.flatten(0, 1))
         features = self.owner.step_features(obs, done)
         with torch.no_grad():
             rewards = self.owner.reward(features).view(played, count)

@@ -114,7 +114,7 @@ def collect_episodes(
         obs_t = map_tree(enter, observe(obs, alive))
         before = state
         action, state = policy.act(obs_t, state, None, generator, deterministic, legal=legal_t)
-        said = policy.actor.for_environment(action).cpu().numpy()
+        said = policy.actor.for_environment(action)
         obs, reward, terminated, truncated, infos = env.step(said)
         check_numbers("reward", reward, alive, len(steps) + 1, of)
         reward_t = torch.as_tensor(np.where(alive, reward, 0.0), dtype=torch.float32)

@@ -224,7 +224,7 @@ class Collector:
             now_legal = None if legal is None else tensor(legal)
             obs = map_tree(tensor, obs)
             action, self.state = self.policy.act(obs, self.state, begins, legal=now_legal, noise=noise[t])
-            return action.cpu().numpy(), actor.for_environment(action).cpu().numpy()
+            return action.cpu().numpy(), actor.for_environment(action)
 
         return in_torch
 

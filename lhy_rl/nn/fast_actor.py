@@ -6,13 +6,15 @@ A policy of a few dozen units spends its time not in arithmetic but in calls.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lhy_rl.nn.encoders import Encoder
-from lhy_rl.nn.heads import CategoricalHead, GaussianHead, Head
+from lhy_rl.nn.heads import CategoricalHead, GaussianHead, Head, in_space
 from lhy_rl.nn.mlp import MLPEncoder, TokenEncoder
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.recurrent import GRU, LSTM, RNN
@@ -42,16 +44,16 @@ class FastActor:
         cells: Of the sequence backbone, one a layer.
         output: To the head's numbers, (B, A).
         choose: From these to actions.
-        bounds: Of the actions, where there are some: what an environment is given lies within.
+        space: Of the actions: what an environment is given lies within.
 
     Attributes:
         features: With a backbone, (B, H) of each step since :meth:`begin`: what the head read.
     """
 
     def __init__(
-        self, read: Map, cells: list[Cell], output: Map, choose: Choice, bounds: tuple[Array, Array] | None
+        self, read: Map, cells: list[Cell], output: Map, choose: Choice, space: gym.Space[Any]
     ) -> None:
-        self.read, self.cells, self.output, self.choose, self.bounds = read, cells, output, choose, bounds
+        self.read, self.cells, self.output, self.choose, self.space = read, cells, output, choose, space
         self.states: list[tuple[Array, ...]] = []
         self.features: list[Array] = []
 
@@ -90,8 +92,8 @@ class FastActor:
         return self.choose(self.output(x), noise, legal)
 
     def for_environment(self, actions: Array) -> Array:
-        """The actions, inside their bounds."""
-        return actions if self.bounds is None else np.clip(actions, *self.bounds)
+        """The actions, as the environment's space has them."""
+        return in_space(actions, self.space)
 
 
 def fast_actor(policy: ActorCritic) -> FastActor | None:
@@ -107,8 +109,7 @@ def fast_actor(policy: ActorCritic) -> FastActor | None:
     if read is None or cells is None or choose is None:
         return None
     head = policy.actor
-    bounds = (head.low.numpy(), head.high.numpy()) if isinstance(head, GaussianHead) else None
-    return FastActor(read, cells, linear(head.output), choose, bounds)
+    return FastActor(read, cells, linear(head.output), choose, head.space)
 
 
 def numbers(tensor: Tensor) -> Array:

@@ -33,6 +33,12 @@ def head_for(space: gym.Space[Any], input_size: int, log_std: float = 0.0) -> He
     Raises:
         UserError: none does.
     """
+    head = _head_for(space, input_size, log_std)
+    head.space = space
+    return head
+
+
+def _head_for(space: gym.Space[Any], input_size: int, log_std: float) -> Head:
     if isinstance(space, gym.spaces.Discrete):
         return CategoricalHead(input_size, int(space.n), int(space.start))
     if isinstance(space, gym.spaces.MultiDiscrete):
@@ -45,6 +51,12 @@ def head_for(space: gym.Space[Any], input_size: int, log_std: float = 0.0) -> He
     raise UserError(f"no actor head for actions of {space}; allowed spaces: {allowed}")
 
 
+def in_space(actions: np.ndarray, space: gym.Space[Any]) -> np.ndarray:
+    """Actions as an environment takes them: in the space's own type, and inside its bounds in that type."""
+    array = actions.astype(space.dtype, copy=False)
+    return np.clip(array, space.low, space.high) if isinstance(space, gym.spaces.Box) else array
+
+
 def illegal_out(logits: Tensor, legal: Tensor | None) -> Tensor:
     """The logits, -inf where not legal."""
     return logits if legal is None else logits.masked_fill(~legal, -torch.inf)
@@ -55,6 +67,8 @@ class Head(nn.Module, ABC):
 
     output: nn.Linear
     """The last layer, which a policy may initialise."""
+    space: gym.Space[Any]
+    """Of the actions, where :func:`head_for` made the head."""
 
     @abstractmethod
     def sample(
@@ -90,9 +104,9 @@ class Head(nn.Module, ABC):
     def log_prob(self, h: Tensor, actions: Tensor, temperature: float = 1.0, legal: Tensor | None = None) -> Tensor:
         """Log-probabilities of actions, (N,)."""
 
-    def for_environment(self, actions: Tensor) -> Tensor:
-        """What an environment is given: the actions, inside its bounds."""
-        return actions
+    def for_environment(self, actions: Tensor) -> np.ndarray:
+        """What an environment is given: :func:`in_space`."""
+        return in_space(actions.detach().cpu().numpy(), self.space)
 
 
 class CategoricalHead(Head):
@@ -277,6 +291,3 @@ class GaussianHead(Head):
         mean: Tensor = self.output(h)
         z = (actions.flatten(1) - mean) * torch.exp(-log_std)
         return -(0.5 * z * z + log_std + LOG_SQRT_2PI).sum(-1)
-
-    def for_environment(self, actions: Tensor) -> Tensor:
-        return torch.clamp(actions, self.low, self.high)

@@ -208,3 +208,29 @@ def test_normalised_whole_numbers_reach_the_policy_as_they_are(shape):
     assert set(obs.sign().flatten().tolist()) == {-1.0, 1.0}
     assert obs.abs().min() > 0.8 and obs.abs().max() < 1.2
     assert getattr(agent.policy.trunk.encoder, "scale", 1.0) == 1.0
+
+
+class Strict(OneArray):
+    """Takes nothing but actions of its space, to the last bit."""
+
+    def __init__(self, space: gymnasium.Space[Any]) -> None:
+        super().__init__()
+        self.action_space = space  # type: ignore[assignment]
+
+    def step(self, action: Any) -> Any:
+        assert action in self.action_space and np.asarray(action).dtype == self.action_space.dtype, repr(action)
+        return super().step(action)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [Box(-0.1, 0.1, (2,), np.float64), Box(-0.1, 0.1, (2,), np.float16), MultiDiscrete([3, 2], dtype=np.int32)],
+    ids=["float64", "float16", "int32"],
+)
+@pytest.mark.parametrize("core", [None, "gru"])
+def test_actions_are_of_the_space_s_own_type(space, core):
+    options = {**SMALL, "core": core, "num_envs": 2}
+    agent = PPO(lambda: Strict(space), n_steps=16, **options).learn(32)
+    Reinforce(lambda: Strict(space), **options).learn(8)
+    action, _ = agent.predict(np.zeros(1, np.float32))
+    assert action in space and action.dtype == space.dtype
