@@ -18,12 +18,12 @@ from tests.agents.tiny import make_env
 
 CASES = {
     **{name: case for name, case in SMALL.items() if "tables" not in name},
-    "bc gru": ("bc", "CartPole-v1", {**SHOWN, **TINY, "core": "gru", "gradient_steps": 3}, 400),
+    "bc gru": ("bc", "CartPole-v1", {**SHOWN, **TINY, "core": "gru", "gradient_steps": 1}, 64),
     "bc lstm continuous": ("bc", "Pendulum-v1", {"demonstrations": "pendulum-expert", **TINY, "core": "lstm"}, 400),
     "dagger gru": (
         "dagger",
         "CartPole-v1",
-        {**PLAYED, **SHOWN, "core": "gru", "gradient_steps": 3, "first_gradient_steps": 3},
+        {**PLAYED, **SHOWN, "trajectories": 1, "core": "gru", "gradient_steps": 1, "first_gradient_steps": 1},
         48,
     ),
     "reinforce multi": ("reinforce", lambda: Parrot("multi"), {"num_envs": 2, **TINY, "core": None}, 32),
@@ -55,7 +55,7 @@ def test_every_agent_learns_predicts_saves_and_loads_on_a_device(name: str, tmp_
     kind, env, given, steps = CASES[name]
     with fake_device() as device:
         agent = agents.get(kind)(env() if callable(env) else env, device=device, seed=3, **given)
-        agent.learn(steps)
+        agent.learn(min(steps, 64))
         assert {p.device for p in agent.policy.parameters()} == {DEVICE}
         obs = agent.env.observation_space.sample()
         agent.predict(obs)
@@ -65,7 +65,7 @@ def test_every_agent_learns_predicts_saves_and_loads_on_a_device(name: str, tmp_
         loaded = type(agent).load(tmp_path / "agent.zip", agent.env, device=device)
         np.testing.assert_array_equal(loaded.predict(obs, deterministic=True)[0], action)
         if kind != "bc":  # whose file has no demonstrations
-            loaded.learn(steps)
+            loaded.learn(16)
         there = type(agent).load(tmp_path / "agent.zip", agent.env, device="cpu")
         np.testing.assert_allclose(there.predict(obs, deterministic=True)[0], action, atol=1e-5)
 
