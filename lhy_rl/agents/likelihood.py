@@ -136,6 +136,7 @@ def gradient_step(
     Raises:
         UserError: loss or gradient is not a number; the weights are still what they were.
     """
+    _follow_exchanged(module, optimizer)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(module.parameters(), max_grad_norm)
@@ -143,3 +144,14 @@ def gradient_step(
         raise diverged(step)
     optimizer.step()
     return norm
+
+
+def _follow_exchanged(module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Let the optimizer move the parameters there are now: ``load_state_dict(assign=True)`` exchanges them."""
+    (group,) = optimizer.param_groups
+    now = list(module.parameters())
+    for k, (held, parameter) in enumerate(zip(group["params"], now, strict=True)):
+        if held is not parameter:
+            group["params"][k] = parameter
+            if held in optimizer.state:
+                optimizer.state[parameter] = optimizer.state.pop(held)
