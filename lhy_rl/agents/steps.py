@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,13 +14,14 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from lhy_rl.agents.callbacks import RECENT, Played
+from lhy_rl.agents.environment_state import state_of
 from lhy_rl.agents.normalize import Normalizer
 from lhy_rl.data.checks import LegalActions, not_a_number
 from lhy_rl.errors import UserError
 from lhy_rl.nn.fast_actor import FastActor, fast_actor
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import State
-from lhy_rl.protocols import Phased, Snapshot
+from lhy_rl.protocols import Phased
 from lhy_rl.states import check_like
 from lhy_rl.trees import leaves, map_tree
 
@@ -98,13 +100,24 @@ class Collector:
         self.legal: np.ndarray | None = None
         self.state = policy.initial_state(env.num_envs)
         self.steps_done = 0
+        self.begins_anew = False  # after a resume without the environment's state
         self.fast: FastActor | None = None
 
     def begin(self) -> None:
         """Reset every instance."""
         if isinstance(self.env.unwrapped, Phased):
             self.env.unwrapped.stagger()
-        self.obs, infos = self.env.reset(seed=self.seed)
+        if self.begins_anew:
+            warnings.warn(
+                "this environment's state cannot be saved: new episodes begin, and the training is not bit for bit the "
+                "one that was never stopped",
+                stacklevel=2,
+            )
+        seed = self.seed  # only once, or the same episodes would be played again
+        if self.steps_done:
+            seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
+        self.begins_anew = False
+        self.obs, infos = self.env.reset(seed=seed)
         self.legal = self.masks.of(self.obs, infos)
         self.start, self.ended = np.ones_like(self.start), np.zeros_like(self.ended)
         self.returns[:], self.lengths[:] = 0, 0
@@ -268,9 +281,10 @@ class Collector:
     # ------------------------------------------------------------------ resume
     def state_dict(self) -> dict[str, Any]:
         """Where it stopped; with the environment's own state where that can be had."""
-        known = isinstance(self.env.unwrapped, Snapshot) and self.obs is not None
+        known = state_of(self.env) if self.obs is not None else None
         return {
-            "environment": self.env.unwrapped.snapshot() if known else None,  # type: ignore[attr-defined]
+            "environment": None if known is None else known.snapshot(),
+            "obs": None if known is None else map_tree(np.array, self.obs),
             "state": list(self.state),
             "start": self.start,
             "ended": self.ended,
@@ -292,18 +306,18 @@ class Collector:
         self.recent = deque(((float(r), int(n)) for r, n in state["recent"]), maxlen=RECENT)
         self.steps_done = int(state["steps_done"])
         start = np.array(state["start"], bool)
-        known = isinstance(self.env.unwrapped, Snapshot) and state["environment"] is not None
-        if not known or len(start) != self.env.num_envs:
-            self.obs = None
+        known = state_of(self.env) if state["environment"] is not None else None
+        if known is None or len(start) != self.env.num_envs:
+            self.obs, self.begins_anew = None, self.steps_done > 0
             return
-        own = self.state_dict() | {"environment": None, "recent": None}
+        own = self.state_dict() | {"environment": None, "obs": None, "recent": None}
         own["legal"] = None if state["legal"] is None else np.ones(self.masks.shape, bool)
         check_like(state, own, "collector", shapes=True)
         if len(state["state"]) != len(self.state):
             raise ValueError(f"collector.state has {len(state['state'])} parts, not {len(self.state)}")
-        self.env.unwrapped.restore(state["environment"])  # type: ignore[attr-defined]
-        check_like(state["environment"], self.env.unwrapped.snapshot(), "environment")  # type: ignore[attr-defined]
-        self.obs = self.env.unwrapped.observe()  # type: ignore[attr-defined]
+        known.restore(state["environment"])
+        check_like(state["environment"], known.snapshot(), "environment")
+        self.obs = known.observe() if hasattr(known, "observe") else map_tree(np.array, state["obs"])
         self.state = tuple(s.to(self.policy.device) for s in state["state"])
         self.start, self.ended = start, np.array(state["ended"], bool)
         self.legal = None if state["legal"] is None else np.array(state["legal"], bool)

@@ -181,3 +181,36 @@ def test_bad_options_are_one_line(options, message):
     with pytest.raises(UserError, match=message) as error:
         PPO(lambda: Parrot(), **{**SMALL, **options})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1", "Acrobot-v1", "MountainCarContinuous-v0", "batched"])
+def test_resuming_in_classic_control_is_bit_for_bit(env_id, tmp_path):
+    """In the middle of episodes, some of which end before and some after the stop."""
+
+    def make(seed=0):
+        env = gymnasium.make_vec("CartPole-v1", num_envs=3, vectorization_mode="vector_entry_point")
+        return PPO(env if env_id == "batched" else env_id, **{**SMALL, "n_steps": 70, "seed": seed})
+
+    whole = make().learn(3 * 70 * 6)
+    begun = make()
+    begun.learn(3 * 70 * 6, callback=lambda agent, metrics: agent.num_updates < 3)
+    archive.write(tmp_path / "state.zip", begun.state_dict())
+    resumed = make(seed=9)
+    resumed.load_state_dict(archive.read(tmp_path / "state.zip"))
+    resumed.learn(3 * 70 * 3, reset_num_timesteps=False)
+    for a, b in zip(whole.policy.parameters(), resumed.policy.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_where_the_state_cannot_be_had_other_episodes_begin_and_a_line_says_so():
+    agent = PPO(lambda: Parrot(), **SMALL)
+    agent.learn(24)
+    first = agent.collector.seed
+    again = PPO(lambda: Parrot(), **SMALL)
+    again.load_state_dict(agent.state_dict())
+    seeds = []
+    reset = again.env.reset
+    again.env.reset = lambda *, seed=None, options=None: (seeds.append(seed), reset(seed=seed))[1]
+    with pytest.warns(UserWarning, match="not bit for bit"):
+        again.learn(24, reset_num_timesteps=False)
+    assert len(seeds) == 1 and seeds[0] != first
