@@ -109,8 +109,8 @@ class Collector:
             self.env.unwrapped.stagger()
         if self.begins_anew:
             warnings.warn(
-                "this environment's state cannot be saved: new episodes begin, and the training is not bit for bit the "
-                "one that was never stopped",
+                "new episodes begin, for this environment's state was not saved with the agent: the training is not "
+                "bit for bit the one that was never stopped",
                 stacklevel=2,
             )
         seed = self.seed  # only once, or the same episodes would be played again
