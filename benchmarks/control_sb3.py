@@ -1,29 +1,33 @@
-"""Classic control: ours beside Stable-Baselines3's PPO with the settings that its zoo has tuned.
+"""Classic control: ours beside Stable-Baselines3's PPO, with the settings that its zoo has tuned and with ours.
 
-Both by the same protocol: every so many steps, after an update, the deterministic policy plays 20 episodes in an
+All by the same protocol: every so many steps, after an update, the deterministic policy plays 20 episodes in an
 environment of the evaluation's own, begun in the same way each time; these are not counted into the CPU-seconds. A
-seed stops at the first evaluation whose mean return reaches the threshold. The two take turns, seed by seed, in one
-process with one thread. Finished seeds are kept (``control_sb3.trials.json``), so that a stopped benchmark goes on.
+seed stops at the first evaluation whose mean return reaches the threshold. The three take turns, seed by seed, in one
+process with one thread, and step the same environments, Gymnasium's, one after the other in Python. Finished seeds are
+kept (``control_sb3.trials.json``), so that a stopped benchmark goes on.
 
-Ours, the thresholds and the steps between evaluations are the rows of ``configs/benchmark/control.yaml``, and
-LunarLander besides; the zoo's settings are copied below from rl-baselines3-zoo's ``hyperparams/ppo.yml`` (commit
-00128b5; LunarLander-v2 there).
+Our settings, the thresholds and the steps between evaluations are the rows of ``configs/benchmark/control.yaml``, and
+LunarLander besides; they were tuned on seeds from 100 up, and the seeds here begin at 0. The zoo's settings are copied
+below from rl-baselines3-zoo's ``hyperparams/ppo.yml`` (commit 00128b5; LunarLander-v2 there); on which seeds they were
+tuned is not known.
 
-    python -m benchmarks.control_sb3 [--quick] [--seeds 20 --only CartPole-v1]
+    python -m benchmarks.control_sb3 [--quick] [--seeds 20 --only CartPole-v1] [--way ours --way "our settings"]
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
+import stable_baselines3
 import torch
 
 from benchmarks.harness import Row, load, parser, progress, save
+from lhy_rl.agents.sync_vector_env import SameStepVectorEnv
 from lhy_rl.experiment import build
 from lhy_rl.experiment.benchmark_plots import draw
 from lhy_rl.experiment.curve import Curve, Recorder
@@ -35,24 +39,27 @@ from lhy_rl.experiment.results import ratio
 from lhy_rl.experiment.trial import Kept, Trial, digest
 
 PEER = "Stable-Baselines3, tuned by its zoo"
+SAME = "Stable-Baselines3, our settings"
+WAYS = {"ours": "lhy_rl", "zoo": PEER, "our settings": SAME}
 LANDER = Entry("ppo/lunarlander", threshold=200, every=16_384)  # minutes a seed: not in the control benchmark
 
 
 @dataclass(frozen=True)
-class Zoo:
-    """Settings of rl-baselines3-zoo's hyperparams/ppo.yml.
+class Settings:
+    """How Stable-Baselines3's PPO is made.
 
     Attributes:
         n_envs: Copies of the environment.
-        options: Of SB3's ``PPO``; a name that begins with ``lin_`` there is a function here.
+        options: Of SB3's ``PPO``; a value that changes with the time that is left is a function.
         steps: Of the whole training.
-        normalize: Whether observations and rewards are normalised (``VecNormalize``).
+        norm_obs, norm_reward: Of ``VecNormalize``.
     """
 
     n_envs: int
     options: dict[str, Any]
     steps: int
-    normalize: bool = False
+    norm_obs: bool = False
+    norm_reward: bool = False
 
 
 def linear(first: float) -> Any:
@@ -61,25 +68,26 @@ def linear(first: float) -> Any:
 
 
 ZOO = {
-    "CartPole-v1": Zoo(
+    "CartPole-v1": Settings(
         8,
         {"n_steps": 32, "batch_size": 256, "gae_lambda": 0.8, "gamma": 0.98, "n_epochs": 20, "ent_coef": 0.0,
          "learning_rate": linear(1e-3), "clip_range": linear(0.2)},
         steps=100_000,
     ),
-    "Acrobot-v1": Zoo(
+    "Acrobot-v1": Settings(
         16,
         {"n_steps": 256, "gae_lambda": 0.94, "gamma": 0.99, "n_epochs": 4, "ent_coef": 0.0},
         steps=1_000_000,
-        normalize=True,
+        norm_obs=True,
+        norm_reward=True,
     ),
-    "Pendulum-v1": Zoo(
+    "Pendulum-v1": Settings(
         4,
         {"n_steps": 1024, "gae_lambda": 0.95, "gamma": 0.9, "n_epochs": 10, "ent_coef": 0.0, "learning_rate": 1e-3,
          "clip_range": 0.2, "use_sde": True, "sde_sample_freq": 4},
         steps=100_000,
     ),
-    "LunarLander-v3": Zoo(
+    "LunarLander-v3": Settings(
         16,
         {"n_steps": 1024, "batch_size": 64, "gae_lambda": 0.98, "gamma": 0.999, "n_epochs": 4, "ent_coef": 0.01},
         steps=1_000_000,
@@ -87,22 +95,54 @@ ZOO = {
 }  # fmt: skip
 
 
-def sb3_curve(task: str, ours: Trial, steps: int) -> Curve:
-    """Train SB3's PPO as the zoo does, with the seed and the evaluations of a trial of ours."""
+def translated(ours: Trial) -> Settings:
+    """Our settings in Stable-Baselines3's words; what has no word there is the same on both sides anyway."""
+    values = ours.config.values["agent"]
+    widths = values["hidden_sizes"] or [values["embedding_size"]] * values["encoder_layers"]
+    same = (
+        "n_steps",
+        "batch_size",
+        "n_epochs",
+        "gamma",
+        "gae_lambda",
+        "normalize_advantage",
+        "max_grad_norm",
+        "target_kl",
+    )
+    options = {name: values[name] for name in same} | {
+        "ent_coef": values["entropy_coef"],
+        "vf_coef": values["value_coef"],
+        "policy_kwargs": {
+            "net_arch": list(widths),
+            "log_std_init": values["log_std_init"],
+            "ortho_init": values["orthogonal"],
+            "optimizer_kwargs": {"eps": values["adam_epsilon"]},
+        },
+    }
+    for name in ("learning_rate", "clip_range"):
+        falls = values[f"{name}_schedule"] == "linear"
+        options[name] = linear(values[name]) if falls else values[name]
+    normalized = values["normalize_observations"], values["normalize_rewards"]
+    return Settings(values["num_envs"], options, ours.config.values["total_timesteps"], *normalized)
+
+
+def sb3_curve(task: str, ours: Trial, settings: Settings, steps: int) -> Curve:
+    """Train SB3's PPO with these settings, with the seed and the evaluations of a trial of ours."""
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.vec_env import VecNormalize
 
-    zoo, seed = ZOO[task], ours.config.values["seed"]
-    env: Any = make_vec_env(task, n_envs=zoo.n_envs, seed=seed)
-    if zoo.normalize:
-        env = VecNormalize(env, gamma=zoo.options["gamma"])
-    model = PPO("MlpPolicy", env, seed=seed, device="cpu", **zoo.options)
+    seed, normalized = ours.config.values["seed"], settings.norm_obs or settings.norm_reward
+    env: Any = make_vec_env(task, n_envs=settings.n_envs, seed=seed)
+    if normalized:
+        rules = {"norm_obs": settings.norm_obs, "norm_reward": settings.norm_reward}
+        env = VecNormalize(env, gamma=settings.options["gamma"], **rules)
+    model = PPO("MlpPolicy", env, seed=seed, device="cpu", **settings.options)
     test = build.make_environment(ours.test, num_envs=ours.episodes)
 
     def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
-        return model.predict(env.normalize_obs(obs) if zoo.normalize else obs, deterministic=True)
+        return model.predict(env.normalize_obs(obs) if normalized else obs, deterministic=True)
 
     recorder = Recorder(lambda: float(play(predict, test, ours.episodes, SEED)[0].mean()), ours.every, ours.until)
 
@@ -141,45 +181,64 @@ def lines(quick: bool, seeds: int, tasks: Sequence[str]) -> list[tuple[Line, int
     return [(replace(line, variant="lhy_rl"), ZOO[line.task].steps // fewer) for line in found]
 
 
-def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str]) -> list[Row]:
-    """Train what is not kept; rows, and of all tasks the picture."""
+def our_curve(task: str, ours: Trial) -> Curve:
+    """Train ours in environments like the peer's."""
+    return ours.run(SameStepVectorEnv([lambda: gymnasium.make(task)] * ours.config.values["agent"]["num_envs"]))
+
+
+def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], ways: Sequence[str]) -> list[Row]:
+    """Train what is not kept; rows, and where every curve is there the picture."""
     kept = Kept(folder / "control_sb3.trials.json")
     found = lines(quick, seeds, tasks)
-    with progress(2 * seeds * len(found), "control") as advance:
+    with progress(len(ways) * seeds * len(found), "control") as advance:
         for line, steps in found:
             for trial in line.trials:
-                peer = partial(sb3_curve, line.task, trial, steps)
-                for key, way in ((trial.key, trial.run), (peer_key(line, trial), peer)):
+                for way in ways:
+                    key = key_of(way, line.task, trial)
                     if key not in kept.curves:
-                        kept.add(key, way())
-                    advance(f"{line.task} seed {trial.config.values['seed']}: {kept.curves[key].final:.4g}")
-    rows, drawn = [], []
+                        kept.add(key, train(way, line.task, trial, steps))
+                    advance(f"{line.task} seed {trial.config.values['seed']}, {way}: {kept.curves[key].final:.4g}")
+    rows: list[Row] = []
+    drawn = []
     for line, _ in found:
-        mine = [kept.curves[trial.key] for trial in line.trials]
-        peers = [kept.curves[peer_key(line, trial)] for trial in line.trials]
-        peer = replace(line, agent="ppo", variant=PEER)
-        rows += [*line.rows(mine), *peer.rows(peers), *compared(line, mine, peers)]
-        drawn += [(line, mine), (peer, peers)]
-    if len(tasks) == len(ZOO):
+        curves = {way: [kept.curves.get(key_of(way, line.task, trial)) for trial in line.trials] for way in WAYS}
+        whole = {way: [c for c in some if c is not None] for way, some in curves.items() if None not in some}
+        for way, mine in whole.items():
+            named = replace(line, agent="ppo", variant=WAYS[way])
+            rows += named.rows(mine)
+            drawn.append((named, mine))
+            if way != "ours" and "ours" in whole:
+                rows += compared(line, whole["ours"], mine, WAYS[way])
+    if len(drawn) == len(WAYS) * len(ZOO):
         draw(drawn, folder / "control_sb3.png")
     return rows
 
 
-def peer_key(line: Line, ours: Trial) -> str:
-    """The name under which SB3's seed beside one of ours is kept."""
-    import stable_baselines3
+def train(way: str, task: str, trial: Trial, steps: int) -> Curve:
+    """One seed of a way."""
+    if way == "ours":
+        return our_curve(task, trial)
+    if way == "zoo":
+        return sb3_curve(task, trial, ZOO[task], steps)
+    return sb3_curve(task, trial, translated(trial), trial.config.values["total_timesteps"])
 
-    zoo = ZOO[line.task]
-    options = {name: value(1.0) if callable(value) else value for name, value in zoo.options.items()}
-    seed = ours.config.values["seed"]
-    what = [line.task, seed, ours.every, ours.episodes, ours.until, options, zoo.n_envs, zoo.steps]
+
+def key_of(way: str, task: str, ours: Trial) -> str:
+    """The name under which a seed is kept."""
+    if way == "ours":
+        return digest(["one after the other", ours.key])
+    settings = ZOO[task] if way == "zoo" else translated(ours)
+    options = {name: value(1.0) if callable(value) else value for name, value in settings.options.items()}
+    falling = sorted(name for name, value in settings.options.items() if callable(value))
+    what = [task, ours.config.values["seed"], ours.every, ours.episodes, ours.until, options, falling]
+    what += [settings.n_envs, settings.steps, settings.norm_obs, settings.norm_reward]
     return digest([*what, stable_baselines3.__version__, torch.__version__])
 
 
-def compared(line: Line, mine: list[Curve], peers: list[Curve]) -> list[Row]:
+def compared(line: Line, mine: list[Curve], peers: list[Curve], peer: str) -> list[Row]:
     """How many times the steps and the seconds SB3 takes to the threshold; a seed that never got there counts whole."""
     assert line.threshold is not None
-    rows, variant = [], "Stable-Baselines3 over lhy_rl"
+    rows, variant = [], f"{peer}, over lhy_rl"
     for metric, what in ((STEPS, "steps"), (SECONDS, "cpu_seconds")):
         ours, theirs = (
             [getattr(curve.first(line.threshold) or curve.points[-1], what) for curve in curves]
@@ -192,17 +251,20 @@ def compared(line: Line, mine: list[Curve], peers: list[Curve]) -> list[Row]:
 def main() -> None:
     """Measure, save, draw."""
     command = parser(__doc__)
-    command.add_argument("--only", choices=list(ZOO), action="append", help="a task; all else stays, also the picture")
+    command.add_argument("--only", choices=list(ZOO), action="append", help="a task; all else stays")
+    command.add_argument("--way", choices=list(WAYS), action="append", help="who trains; all else stays")
     options = command.parse_args()
     torch.set_num_threads(1)
     tasks = options.only or list(ZOO)
-    rows = measure(options.output, options.quick, min(options.seeds, 1) if options.quick else options.seeds, tasks)
-    if options.only:
-        rows += [row for row in load("control_sb3", options.output) if row.task not in tasks]
-        rows.sort(key=lambda row: list(ZOO).index(row.task))
+    seeds = min(options.seeds, 1) if options.quick else options.seeds
+    rows = measure(options.output, options.quick, seeds, tasks, options.way or list(WAYS))
+    if options.only or options.way:
+        new = {(row.task, row.variant) for row in rows}
+        rows += [row for row in load("control_sb3", options.output) if (row.task, row.variant) not in new]
+        rows.sort(key=lambda row: (list(ZOO).index(row.task), "over" in row.variant))
     save("control_sb3", rows, options.output)
     for row in rows:
-        print(f"{row.task:16s} {row.variant:36s} {row.value:10.2f} {row.metric}")
+        print(f"{row.task:16s} {row.variant:48s} {row.value:10.2f} {row.metric}")
 
 
 if __name__ == "__main__":

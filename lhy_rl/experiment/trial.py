@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 
 import lhy_rl
 from lhy_rl.errors import UserError
@@ -49,9 +50,13 @@ class Trial:
         what = [values, self.test.values["env"], self.every, self.episodes, self.until]
         return digest([*what, lhy_rl.__version__, torch.__version__])
 
-    def run(self) -> Curve:
-        """Train the configuration's agent and evaluate it on the way."""
-        env = build.make_environment(self.config)
+    def run(self, env: VectorEnv[Any, Any, Any] | None = None) -> Curve:
+        """Train the configuration's agent and evaluate it on the way.
+
+        Args:
+            env: What it learns in; None makes the configuration's.
+        """
+        env = build.make_environment(self.config) if env is None else env
         test = build.make_environment(self.test, num_envs=self.episodes)
         demonstrations = shown.shown_to(self.config, env)
         agent = build.make_agent(self.config, env, demonstrations)

@@ -6,11 +6,13 @@ import sys
 
 import pytest
 
-from benchmarks.control_sb3 import PEER, ZOO, our_entries
+from benchmarks.control_sb3 import WAYS, ZOO, our_entries, translated
 from benchmarks.harness import RESULTS, Row, alternate, interval, load, save, summarize
 from benchmarks.tables import ROOT
 from lhy_rl.errors import UserError
 from lhy_rl.experiment import config
+from lhy_rl.experiment.definition import Definition, Entry
+from lhy_rl.experiment.line import lines_of
 from lhy_rl.experiment.markdown import rewritten
 from lhy_rl.experiment.places import documents
 from lhy_rl.experiment.results import ratio
@@ -81,9 +83,21 @@ def test_control_beside_sb3(tmp_path):
     assert {row.task for row in rows} == {"CartPole-v1", "Acrobot-v1"}
     for task in {row.task for row in rows}:
         mine = [row for row in rows if row.task == task]
-        assert {row.variant for row in mine if row.metric == "mean return"} == {"lhy_rl", PEER}
-        (faster,) = [row.value for row in mine if row.metric == "times the CPU-seconds to threshold"]
-        assert faster > 0
+        assert {row.variant for row in mine if row.metric == "mean return"} == set(WAYS.values())
+        faster = [row.value for row in mine if row.metric == "times the CPU-seconds to threshold"]
+        assert len(faster) == 2 and min(faster) > 0
+
+
+def test_our_settings_in_the_words_of_sb3():
+    """Each word of a configuration of ours that Stable-Baselines3 has."""
+    entry = Entry("ppo/acrobot", threshold=-100, every=4_096)
+    (line,) = lines_of(Definition("one", [entry]), seeds=1, quick=False, stop=True)
+    found = translated(line.trials[0])
+    assert (found.n_envs, found.steps, found.norm_obs, found.norm_reward) == (16, 200_000, True, True)
+    wanted = {"n_steps": 64, "batch_size": 256, "n_epochs": 10, "gae_lambda": 0.94, "clip_range": 0.2}
+    assert {name: found.options[name] for name in wanted} == wanted
+    assert found.options["learning_rate"](0.25) == pytest.approx(0.25e-3)
+    assert found.options["policy_kwargs"]["net_arch"] == [64, 64]
 
 
 def test_inverse_reinforcement_learning(tmp_path):
