@@ -2,8 +2,8 @@
 
 Vocabulary 5000, sentences of 20 tokens, batches of 64, 16 rollouts, a generator of 32 hidden units, the
 paper's discriminator, one thread, CPU-seconds. The plain loop is what public PyTorch codes do: it draws with
-``torch.multinomial``, reads every prefix again for every rollout, and leaves all else to autograd. Both
-take turns in the same minutes, so that their ratio holds on any machine. The plain loop runs on a part of
+``torch.multinomial``, but only behind a prefix, reads every prefix again for every rollout, and leaves all else to
+autograd. Both take turns in the same minutes, so that their ratio holds on any machine. The plain loop runs on a part of
 the work where the whole would take minutes; its rows say so. The bound is the matrix products at the rate of
 a 1024 x 1024 product and the softmax at the rate of a softmax in the cache, both measured here.
 
@@ -76,13 +76,13 @@ class PlainGenerator(nn.Module):
 
     @torch.no_grad()
     def write(self, n: int, length: int, prefix: Tensor | None = None) -> Tensor:
-        """Sentences, token by token, from the beginning: also over the tokens of a given prefix."""
+        """Sentences, token by token, from the beginning: a given prefix is read, and what is behind it is drawn."""
+        given = [] if prefix is None else prefix.split(1, 1)
         token, state, written = torch.zeros(n, 1, dtype=torch.int64), None, []
         for t in range(length):
             logits, state = self(token, state)
-            token = torch.multinomial(F.softmax(logits[:, 0], -1), 1)
-            if prefix is not None and t < prefix.shape[1]:
-                token = prefix[:, t : t + 1]
+            probabilities = F.softmax(logits[:, 0], -1)
+            token = given[t] if t < len(given) else torch.multinomial(probabilities, 1)
             written.append(token)
         return torch.cat(written, 1)
 
@@ -126,7 +126,8 @@ class Plain:
         with torch.no_grad():
             for _ in range(s.plain_rollouts):
                 for t in range(1, s.length + 1):
-                    finished = self.generator.write(s.batch, s.length, self.real[: s.batch, :t])
+                    prefix = self.real[: s.batch, :t]
+                    finished = self.generator.write(s.batch, s.length, prefix) if t < s.length else prefix
                     rewards[:, t - 1] += torch.sigmoid(self.discriminator(finished)) / s.plain_rollouts
 
     def write_and_learn(self) -> None:
