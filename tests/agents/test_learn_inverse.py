@@ -107,8 +107,8 @@ def test_the_learned_reward_teaches_another_agent(temperature, least, most):
     options = {"rewarded": 1.0, "size": 6}
     teacher = IRL(grid("Gridworld", rewarded=1.0), expert_temperature=temperature).learn(50)
     env = LearnedRewardVector(gymnasium.make_vec("lhy_rl/Gridworld-v0", num_envs=16, **options), teacher)
-    ppo = {"n_steps": 32, "batch_size": 128, "learning_rate": 3e-3, "gamma": 0.95, "normalize_rewards": True}
-    pupil = PPO(env, seed=0, **ppo).learn(30_000)
+    ppo = {"n_steps": 32, "batch_size": 128, "n_epochs": 4, "learning_rate": 3e-3, "gamma": 0.95}
+    pupil = PPO(env, normalize_rewards=True, seed=0, **ppo).learn(30_000)
     played = gymnasium.make_vec("lhy_rl/Gridworld-v0", num_envs=64, **options)
     obs, total = played.reset(seed=5)[0], np.zeros(64)
     task = teacher.task_tables
