@@ -29,6 +29,7 @@ class A2C(OnPolicy):
         learning_rate: RMSprop's.
         gae_lambda: 1 uses the rewards of the whole piece and then the critic.
         normalize_advantage: Bring advantages to mean 0 and standard deviation 1.
+        num_envs: Instances. More make steadier updates, and fewer of them in the same steps.
         **on_policy: Options of ``a2c`` and ``ppo``, and of every agent.
 
     Logs what ``ppo`` logs, ``train/policy_gradient_loss`` under the name ``train/policy_loss`` (as in SB3), but for
@@ -43,6 +44,7 @@ class A2C(OnPolicy):
         learning_rate: float = 7e-4,
         gae_lambda: float = 1.0,
         normalize_advantage: bool = False,
+        num_envs: int = 4,
         **on_policy: Any,
     ) -> None:
         super().__init__(
@@ -51,6 +53,7 @@ class A2C(OnPolicy):
             learning_rate=learning_rate,
             gae_lambda=gae_lambda,
             normalize_advantage=normalize_advantage,
+            num_envs=num_envs,
             **on_policy,
         )
 
