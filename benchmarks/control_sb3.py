@@ -16,7 +16,7 @@ tuned is not known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -129,20 +129,26 @@ def translated(ours: Trial) -> Settings:
 def sb3_curve(task: str, ours: Trial, settings: Settings, steps: int) -> Curve:
     """Train SB3's PPO with these settings, with the seed and the evaluations of a trial of ours."""
     from stable_baselines3 import PPO
-    from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.vec_env import VecNormalize
 
-    seed, normalized = ours.config.values["seed"], settings.norm_obs or settings.norm_reward
+    seed = ours.config.values["seed"]
     env: Any = make_vec_env(task, n_envs=settings.n_envs, seed=seed)
-    if normalized:
+    if settings.norm_obs or settings.norm_reward:
         rules = {"norm_obs": settings.norm_obs, "norm_reward": settings.norm_reward}
         env = VecNormalize(env, gamma=settings.options["gamma"], **rules)
-    model = PPO("MlpPolicy", env, seed=seed, device="cpu", **settings.options)
+    return evaluated(PPO("MlpPolicy", env, seed=seed, device="cpu", **settings.options), ours, steps)
+
+
+def evaluated(model: Any, ours: Trial, steps: int, read: Callable[[Any], Any] = lambda obs: obs) -> Curve:
+    """Train a model of SB3's with the evaluations of a trial of ours; ``read`` makes their observations the model's."""
+    from stable_baselines3.common.callbacks import BaseCallback
+
     test = build.make_environment(ours.test, num_envs=ours.episodes)
+    normalizer = model.get_vec_normalize_env()
 
     def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
-        return model.predict(env.normalize_obs(obs) if normalized else obs, deterministic=True)
+        return model.predict(read(obs) if normalizer is None else normalizer.normalize_obs(obs), deterministic=True)
 
     recorder = Recorder(lambda: float(play(predict, test, ours.episodes, SEED)[0].mean()), ours.every, ours.until)
 

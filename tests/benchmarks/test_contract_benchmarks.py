@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from benchmarks import defaults
 from benchmarks.control_sb3 import WAYS, ZOO, our_entries, translated
 from benchmarks.harness import RESULTS, Row, alternate, interval, load, save, summarize
 from benchmarks.tables import ROOT
@@ -98,6 +99,21 @@ def test_our_settings_in_the_words_of_sb3():
     assert {name: found.options[name] for name in wanted} == wanted
     assert found.options["learning_rate"](0.25) == pytest.approx(0.25e-3)
     assert found.options["policy_kwargs"]["net_arch"] == [64, 64]
+
+
+def test_defaults(tmp_path):
+    rows = quick("defaults", tmp_path, "defaults.trials.json")
+    assert {row.agent for row in rows} == {"ppo", "a2c"} and {row.task for row in rows} <= set(defaults.STEPS)
+    assert {row.variant for row in rows if row.metric == "mean return"} == {"lhy_rl", defaults.PEER}
+    assert min(row.value for row in rows if row.metric == "times the CPU-seconds") > 1
+
+
+def test_both_defaults_read_the_same_minigrid():
+    pytest.importorskip("minigrid")
+    env = defaults.flat_minigrid()
+    obs, _ = env.reset(seed=0)
+    assert env.observation_space.contains(obs) and set(obs) == {"direction", "image"}
+    assert obs["image"].shape == (147,)
 
 
 def test_inverse_reinforcement_learning(tmp_path):

@@ -1,0 +1,152 @@
+"""What one gets without choosing anything: our defaults beside Stable-Baselines3's, in the same number of steps.
+
+``PPO(task).learn(steps)`` and ``A2C(task).learn(steps)`` of both libraries, each with the defaults of its own: the
+deterministic policy is judged at the end by 20 episodes in an environment of the evaluation's own, which begin in the
+same way each time, and on the way for the curves; evaluations are not counted into the CPU-seconds. The two take turns,
+seed by seed, in one process with one thread, and step the same environments, one after the other in Python. Finished seeds are kept (``defaults.trials.json``), so that a stopped
+benchmark goes on. Our defaults were chosen on the seeds 101 to 104 of CartPole and Minigrid; the table has 0 to 4.
+
+In Minigrid both see the direction and the image, not the mission. Stable-Baselines3 takes any image for a picture and
+refuses one of 7 x 7, so that its image is a flat vector; its MultiInputPolicy reads it beside the direction.
+
+    python -m benchmarks.defaults [--quick] [--seeds 5 --only CartPole-v1]
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import torch
+
+from benchmarks.control_sb3 import evaluated
+from benchmarks.harness import Row, load, parser, progress, save
+from lhy_rl.agents.sync_vector_env import SameStepVectorEnv
+from lhy_rl.experiment.benchmark_plots import draw
+from lhy_rl.experiment.curve import Curve
+from lhy_rl.experiment.definition import Definition, Entry
+from lhy_rl.experiment.line import COST, RETURN, Line, lines_of
+from lhy_rl.experiment.results import ratio
+from lhy_rl.experiment.trial import Kept, Trial, digest
+
+PEER = "Stable-Baselines3"
+MINIGRID = "MiniGrid-Empty-5x5-v0"
+STEPS = {
+    "CartPole-v1": 25_000,
+    "Acrobot-v1": 100_000,
+    "Pendulum-v1": 100_000,
+    MINIGRID: 50_000,
+    "LunarLander-v3": 300_000,
+}
+AGENTS = ("ppo", "a2c")
+PARTS = 10  # evaluations of a training
+
+
+def flat(obs: dict[str, Any]) -> dict[str, Any]:
+    """Minigrid's observations, one or many, with the image as a vector and without the mission."""
+    image = obs["image"]
+    return {"direction": obs["direction"], "image": image.reshape(*image.shape[:-3], -1)}
+
+
+def flat_minigrid() -> gymnasium.Env[Any, Any]:
+    """Minigrid with these observations."""
+    env = gymnasium.make(f"minigrid:{MINIGRID}")
+    space: Any = env.observation_space
+    image = gymnasium.spaces.utils.flatten_space(space["image"])
+    spaces = gymnasium.spaces.Dict({"direction": space["direction"], "image": image})
+    return gymnasium.wrappers.TransformObservation(env, flat, spaces)
+
+
+def sb3_curve(agent: str, task: str, ours: Trial, steps: int) -> Curve:
+    """Train SB3's agent with its defaults, with the seed and the evaluations of a trial of ours."""
+    import stable_baselines3
+
+    kind = getattr(stable_baselines3, agent.upper())
+    seed = ours.config.values["seed"]
+    if task == MINIGRID:
+        return evaluated(kind("MultiInputPolicy", flat_minigrid(), seed=seed, device="cpu"), ours, steps, flat)
+    return evaluated(kind("MlpPolicy", task, seed=seed, device="cpu"), ours, steps)
+
+
+def our_curve(ours: Trial) -> Curve:
+    """Train our agent with its defaults, in environments like the peer's."""
+    values = ours.config.values
+    return ours.run(SameStepVectorEnv([lambda: gymnasium.make(values["env"]["id"])] * values["agent"]["num_envs"]))
+
+
+def lines(quick: bool, seeds: int, tasks: Sequence[str]) -> list[Line]:
+    """Our row of each agent on each task that is asked for."""
+    entries = []
+    for task in tasks:
+        env = f"minigrid:{task}" if task == MINIGRID else task
+        for agent in AGENTS:
+            overrides = {"env.id": env, "total_timesteps": STEPS[task]}
+            every = STEPS[task] // PARTS
+            entries.append(Entry(agent, variant="lhy_rl", overrides=overrides, every=every, task=task))
+    return lines_of(Definition("defaults", entries), seeds, quick)
+
+
+def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str]) -> list[Row]:
+    """Train what is not kept; rows, and of all tasks the picture."""
+    warnings.filterwarnings("ignore", "'mission' of the observations is text")
+    kept = Kept(folder / "defaults.trials.json")
+    found = lines(quick, seeds, tasks)
+    rows, drawn = [], []
+    with progress(2 * seeds * len(found), "defaults") as advance:
+        for line in found:
+            mine, theirs = [], []
+            for trial in line.trials:
+                peer = partial(sb3_curve, line.agent, line.task, trial, trial.config.values["total_timesteps"])
+                for key, way, curves in (
+                    (trial.key, partial(our_curve, trial), mine),
+                    (peer_key(line, trial), peer, theirs),
+                ):
+                    if key not in kept.curves:
+                        kept.add(key, way())
+                    curves.append(kept.curves[key])
+                    advance(f"{line.agent} on {line.task}: {kept.curves[key].final:.4g}")
+            for who, curves in ((line.variant, mine), (PEER, theirs)):
+                shown = replace(line, variant=who, threshold=None)
+                rows.append(shown.row(RETURN, [curve.final for curve in curves], curves))
+                rows.append(shown.row(COST, [curve.cpu_seconds for curve in curves], curves))
+                drawn.append((replace(shown, variant=f"{line.agent}, {who}"), curves))
+            times = ratio([curve.cpu_seconds for curve in theirs], [curve.cpu_seconds for curve in mine])
+            variant = f"{PEER} over {line.variant}"
+            rows.append(Row(line.task, line.agent, variant, f"times the {COST}", *times, len(mine)))
+    if len(tasks) == len(STEPS) or quick:
+        draw(drawn, folder / "defaults.png")
+    return rows
+
+
+def peer_key(line: Line, ours: Trial) -> str:
+    """The name under which SB3's seed beside one of ours is kept."""
+    import stable_baselines3
+
+    values = ours.config.values
+    what = [line.agent, line.task, values["seed"], values["total_timesteps"], ours.every, ours.episodes]
+    return digest([*what, stable_baselines3.__version__, torch.__version__])
+
+
+def main() -> None:
+    """Measure, save, draw."""
+    command = parser(__doc__)
+    command.add_argument("--only", choices=list(STEPS), action="append", help="a task; all else stays")
+    options = command.parse_args()
+    torch.set_num_threads(1)
+    tasks = ["CartPole-v1", "Pendulum-v1"] if options.quick else options.only or list(STEPS)
+    rows = measure(options.output, options.quick, min(options.seeds, 1) if options.quick else options.seeds, tasks)
+    if options.only:
+        rows += [row for row in load("defaults", options.output) if row.task not in tasks]
+        rows.sort(key=lambda row: list(STEPS).index(row.task))
+    save("defaults", rows, options.output)
+    for row in rows:
+        print(f"{row.agent:4s} {row.task:22s} {row.variant:32s} {row.value:10.2f} {row.metric}")
+
+
+if __name__ == "__main__":
+    main()
