@@ -215,7 +215,7 @@ def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], ways: S
             drawn.append((named, mine))
             if way != "ours" and "ours" in whole:
                 rows += compared(line, whole["ours"], mine, WAYS[way])
-    if len(drawn) == len(WAYS) * len(ZOO):
+    if quick or len(drawn) == len(WAYS) * len(ZOO):
         draw(drawn, folder / "control_sb3.png")
     return rows
 
