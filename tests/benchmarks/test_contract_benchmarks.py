@@ -116,6 +116,29 @@ def test_both_defaults_read_the_same_minigrid():
     assert obs["image"].shape == (147,)
 
 
+STRANGER = """#!{python}
+import json, sys, numpy as np
+shown = np.load(sys.argv[2])
+ends = shown["observations"].shape, shown["actions"].shape
+assert ends == ((10, 501, 4), (10, 500)) and "{path}" not in sys.path, ends
+json.dump({{"return": 7.0, "cpu": 1e6, "steps": 2048, "version": "1.0.1"}}, open(sys.argv[3], "w"))
+"""
+
+
+def test_gail_beside_a_library_in_a_python_of_its_own(tmp_path):
+    """What is exchanged: whole trajectories there, a return and its cost back. The stranger here learns nothing."""
+    python = tmp_path / "python"
+    python.write_text(STRANGER.format(python=sys.executable, path=ROOT))
+    python.chmod(0o755)
+    command = [sys.executable, "-m", "benchmarks.gail_imitation", "--quick", "--output", str(tmp_path / "out")]
+    done = subprocess.run([*command, "--peer-python", python], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    rows = {(row.variant, row.metric): row.value for row in load("gail_imitation", tmp_path / "out")}
+    assert rows["10 trajectories: imitation 1.0.1", "mean return"] == 7.0
+    assert rows["10 trajectories: imitation 1.0.1 over lhy_rl", "times the CPU-seconds"] > 100
+    assert (tmp_path / "out/gail_imitation.png").exists()
+
+
 def test_inverse_reinforcement_learning(tmp_path):
     rows = {(row.agent, row.variant, row.metric): row.value for row in quick("irl", tmp_path)}
     assert rows["maxent_irl", "exact, soft expert", "occupancy gap"] < 1e-3
