@@ -46,15 +46,16 @@ def ours(variant: str, seed: int, quick: bool) -> tuple[dict[str, Any], Demonstr
     """Train ours: what came of it, what it was shown, and the steps of an episode."""
     how = Part(TASK, variant, "gail/cartpole", SHOWN[variant]).resolved(seed, quick)
     env = build.make_environment(how)
-    shown = shown_to(how, env)
-    assert shown is not None
+    found = shown_to(how, env)
+    assert found is not None
+    shown = found.take(how.values["agent"]["trajectories"])
     begun = time.process_time()
     agent = build.make_agent(how, env, shown)
     agent.learn(QUICK_STEPS if quick else STEPS)
     seconds = time.process_time() - begun
     best = mean_return(trained(agent, True, masks=False), how, 10 if quick else EPISODES)
-    found = {"return": best, "cpu": seconds, "steps": agent.num_timesteps}
-    return found, shown, how.values["env"]["horizon"]
+    result = {"return": best, "cpu": seconds, "steps": agent.num_timesteps}
+    return result, shown, how.values["env"]["horizon"]
 
 
 def theirs(python: Path, shown: Demonstrations, seed: int, horizon: int, quick: bool) -> dict[str, Any]:
