@@ -31,7 +31,7 @@ CONFIG = config.load("ppo/cartpole")
         (ENVS.unwrapped.sequences("test"), "<TokenSequences: 2,000 sentences, 10,000 tokens>"),
         (CORPUS.unwrapped.data, "<SentenceData of chatterbot-english: "),
         (CONFIG, "<Config ppo/cartpole: ppo on CartPole-v1, 100,000 timesteps>"),
-        (Run(CONFIG), "<Run ppo on CartPole-v1: 100,000 timesteps, seed 0>"),
+        (Run(CONFIG), "<Run ppo on CartPole-v1: 100,000 timesteps, seed 0, on the CPU>"),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -22,7 +22,7 @@ from lhy_rl.nn.fast_actor import FastActor, fast_actor
 from lhy_rl.nn.policy import ActorCritic
 from lhy_rl.nn.sequence import State
 from lhy_rl.protocols import Phased
-from lhy_rl.states import check_like
+from lhy_rl.states import check_like, check_rows
 from lhy_rl.trees import leaves, map_tree
 
 Actor = Callable[[int, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
@@ -317,7 +317,11 @@ class Collector:
             raise ValueError(f"collector.state has {len(state['state'])} parts, not {len(self.state)}")
         known.restore(state["environment"])
         check_like(state["environment"], known.snapshot(), "environment")
-        self.obs = known.observe() if hasattr(known, "observe") else map_tree(np.array, state["obs"])
+        if hasattr(known, "observe"):
+            self.obs = known.observe()
+        else:
+            check_rows(state["obs"], self.env.single_observation_space, (self.env.num_envs,), "collector.obs")
+            self.obs = map_tree(np.array, state["obs"])
         self.state = tuple(s.to(self.policy.device) for s in state["state"])
         self.start, self.ended = start, np.array(state["ended"], bool)
         self.legal = None if state["legal"] is None else np.array(state["legal"], bool)

@@ -95,7 +95,7 @@ def test_popgym_is_learned_with_a_memory():
 
 
 def test_a_package_that_is_not_there_is_named():
-    with pytest.raises(UserError, match="No module named 'popgim'; pip install popgim"):
+    with pytest.raises(UserError, match="No module named 'popgim'; if it is your own, its folder must be"):
         PPO("popgim:popgym-RepeatPreviousEasy-v0")
     pytest.importorskip("popgym")
     with pytest.raises(UserError, match="unknown environment 'popgym:Repeat-v0'"):

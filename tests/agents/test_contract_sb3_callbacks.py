@@ -244,16 +244,18 @@ def test_vec_normalize_goes_on_working() -> None:
 
 @pytest.mark.parametrize("make", [lambda: make_vec_env("CartPole-v1", n_envs=2), lambda: "Pendulum-v1"])
 def test_an_environment_that_others_played_in_begins_anew(make: Any) -> None:
-    """What the agent sees first is where the environment is, not where it was before others played in it."""
+    """What the agent sees first is where the environment is, not where it was before others played in it; the episodes
+    are others than at the first time."""
     agent = PPO("MlpPolicy", make(), **SMALL).learn(64)
     evaluate_policy(agent, agent.get_env(), n_eval_episodes=3)
     assert agent.get_env() is agent.get_env()
     agent.learn(32, reset_num_timesteps=True)
-    fresh = PPO("MlpPolicy", make(), **SMALL)
-    agent.get_env().reset()
+    elsewhere = agent.get_env().reset()
     agent.begin_anew()
-    first, again = fresh.collector.collect(4), agent.collector.collect(4)
-    np.testing.assert_array_equal(first.obs[0], again.obs[0])
+    found = agent.collector.collect(4)
+    assert found.start[0].all() and not np.array_equal(found.obs[0], elsewhere)
+    begun = PPO("MlpPolicy", make(), **SMALL).collector.collect(4)
+    assert not np.array_equal(found.obs[0], begun.obs[0])
     assert agent.learn(32).num_timesteps == 32
 
 

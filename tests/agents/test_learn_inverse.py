@@ -101,22 +101,28 @@ def test_the_lectures_algorithm_learns_nothing_from_nobody():
     assert task.starts @ values[0] < 0.8 * (task.starts @ best.values[0])
 
 
-@pytest.mark.parametrize(("temperature", "least", "most"), [(0.0, 0.9, 1.0), (NOBODY, -np.inf, 0.6)])
-def test_the_learned_reward_teaches_another_agent(temperature, least, most):
-    """PPO never sees the task's reward; with that of an expert who walks at random it is not taught."""
+def test_the_learned_reward_teaches_another_agent():
+    """PPO never sees the task's reward; before it is taught it walks at random."""
     options = {"rewarded": 1.0, "size": 6}
-    teacher = IRL(grid("Gridworld", rewarded=1.0), expert_temperature=temperature).learn(50)
+    teacher = IRL(grid("Gridworld", rewarded=1.0)).learn(50)
     env = LearnedRewardVector(gymnasium.make_vec("lhy_rl/Gridworld-v0", num_envs=16, **options), teacher)
     ppo = {"n_steps": 32, "batch_size": 128, "n_epochs": 4, "learning_rate": 3e-3, "gamma": 0.95}
-    pupil = PPO(env, normalize_rewards=True, seed=0, **ppo).learn(30_000)
-    played = gymnasium.make_vec("lhy_rl/Gridworld-v0", num_envs=64, **options)
-    obs, total = played.reset(seed=5)[0], np.zeros(64)
+    pupil = PPO(env, normalize_rewards=True, seed=0, **ppo)
     task = teacher.task_tables
-    for _ in range(task.max_episode_steps):
-        obs, rewards, *_ = played.step(pupil.predict(obs, deterministic=True)[0])
-        total += rewards
     best = value_iteration(task.transitions, task.state_rewards, 1.0, task.max_episode_steps).values
-    assert least <= total.mean() / (task.starts @ best[0]) <= most + 0.02
+
+    def share(deterministic):
+        """Of the best policy's return."""
+        played = gymnasium.make_vec("lhy_rl/Gridworld-v0", num_envs=64, **options)
+        obs, total = played.reset(seed=5)[0], np.zeros(64)
+        for _ in range(task.max_episode_steps):
+            obs, rewards, *_ = played.step(pupil.predict(obs, deterministic=deterministic)[0])
+            total += rewards
+        return total.mean() / (task.starts @ best[0])
+
+    before = share(deterministic=False)
+    pupil.learn(30_000)
+    assert before < 0.5 < 0.9 < share(deterministic=True)
 
 
 def test_a_reward_network_by_the_hinge_loss():

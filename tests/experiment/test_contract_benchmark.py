@@ -28,7 +28,8 @@ from lhy_rl.experiment.results import SOLVED
 ROOT = Path(cli.__file__).parents[1]
 CONFIG: dict[str, Any] = {
     "env": {"id": "lhy_rl/RepeatPrevious-v0", "num_ranks": 2, "k": 1},
-    "agent": {"name": "ppo", "num_envs": 8, "n_steps": 14, "batch_size": 28, "learning_rate": 0.01, "gamma": 0.0},
+    "agent": {"name": "ppo", "num_envs": 8, "n_steps": 14, "batch_size": 28, "n_epochs": 4, "learning_rate": 0.01}
+    | {"gamma": 0.0},
     "total_timesteps": 1_600,
 }
 ROWS: list[dict[str, Any]] = [

@@ -70,7 +70,7 @@ def test_contract_a_guest_that_is_not_there_is_one_line(
     guest: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for env_id, message in (
-        ("minigird:MiniGrid-Empty-5x5-v0", "No module named 'minigird'; pip install minigird"),
+        ("minigird:MiniGrid-Empty-5x5-v0", "No module named 'minigird'; if it is your own, its folder must be"),
         ("minigrid:MiniGrid-Emty-5x5-v0", "unknown environment 'minigrid:MiniGrid-Emty-5x5-v0'; did you mean"),
     ):
         capsys.readouterr()

@@ -31,7 +31,7 @@ def test_contract_a_finished_run_goes_on_as_if_it_had_never_ended(
 ) -> None:
     assert cli.main(["train", game, "--run.folder", "long", "--total_timesteps", "128"]) == 0
     assert cli.main(["train", game, "--run.folder", "short"]) == 0
-    assert "ppo on lhy_rl/Reverse-v0: 64 timesteps, seed 0, in short" in capsys.readouterr().err
+    assert "ppo on lhy_rl/Reverse-v0: 64 timesteps, seed 0, on the CPU, in short" in capsys.readouterr().err
     assert cli.main(["resume", "short"]) == 0
     assert "to go on: lhy-rl resume short --total_timesteps N" in capsys.readouterr().out
     assert cli.main(["resume", "short", "--total_timesteps", "64"]) == 2
