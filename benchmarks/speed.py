@@ -257,12 +257,12 @@ def measure(repeats: int, share: float) -> list[Row]:
 
 
 def draw(rows: list[Row], path: Path) -> None:
-    """Bars of the steps a second: the peer, ours, the bound."""
+    """Bars of the steps a second in the same environments: the peer, ours, the bound."""
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    tasks = list(dict.fromkeys(row.task for row in rows))
-    figure, axis = plt.subplots(figsize=(8.5, 1.5 + 0.55 * len(tasks)))
+    tasks = list(dict.fromkeys(row.task for row in rows if not row.task.endswith(BATCHED)))
+    figure, axis = plt.subplots(figsize=(8.5, 6))
     for shift, (label, variants) in enumerate(
         {
             "Stable-Baselines3, sb3-contrib": (SB3, CONTRIB),
