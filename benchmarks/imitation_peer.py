@@ -2,7 +2,7 @@
 
 This file is run there and knows nothing of this repository: that library needs versions that ours does not have.
 
-    PYTHON imitation_peer.py DEMONSTRATIONS.npz OUTPUT.json --steps N --seed N --episodes N --horizon N
+    PYTHON imitation_peer.py DEMONSTRATIONS.npz OUTPUT.json --steps N --seed N --episodes N --horizon N --after evolve
 
 The settings are those of the library's tutorial on GAIL, but for rounds of 8 x 256 steps: with the tutorial's 8 x 2048
 there are six rounds in 100,000 steps, and it does worse.
@@ -24,31 +24,37 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 
-class Frozen(gymnasium.Wrapper):
-    """Episodes of ``horizon`` steps: behind the task's end the last observation stays and nothing is paid."""
+class FixedHorizon(gymnasium.Wrapper):
+    """Episodes of ``horizon`` steps: nothing is paid behind the task's end, and it stands still or swings on there.
 
-    def __init__(self, env, horizon):
+    Swinging on is what ``seals/CartPole-v0`` does, on which the library is tuned.
+    """
+
+    def __init__(self, env, horizon, after):
         super().__init__(env)
-        self.horizon = horizon
+        self.horizon, self.after = horizon, after
 
     def reset(self, **options):
-        self.steps, self.last = 0, None
+        self.steps, self.over, self.last = 0, False, None
         return self.env.reset(**options)
 
     def step(self, action):
         self.steps += 1
-        cut = self.steps >= self.horizon
-        if self.last is not None:
+        cut, over = self.steps >= self.horizon, self.over
+        if over and self.after == "freeze":
             return self.last.copy(), 0.0, False, cut, {}
+        if over:
+            self.unwrapped.steps_beyond_terminated = None
         obs, reward, terminated, _, info = self.env.step(action)
-        if terminated:
-            self.last = obs
-        return obs, float(reward), False, cut, info
+        if over:
+            obs = np.clip(obs, self.observation_space.low, self.observation_space.high)
+        self.over, self.last = over or terminated, obs
+        return obs, 0.0 if over else float(reward), False, cut, info
 
 
-def environment(horizon, num_envs, seed):
+def environment(horizon, after, num_envs, seed):
     """As many instances, seeded."""
-    env = DummyVecEnv([lambda: Frozen(gymnasium.make("CartPole-v1").unwrapped, horizon)] * num_envs)
+    env = DummyVecEnv([lambda: FixedHorizon(gymnasium.make("CartPole-v1").unwrapped, horizon, after)] * num_envs)
     env.seed(seed)
     return env
 
@@ -68,12 +74,13 @@ def main():
     command.add_argument("output")
     for name in ("steps", "seed", "episodes", "horizon"):
         command.add_argument(f"--{name}", type=int, required=True)
+    command.add_argument("--after", choices=("freeze", "evolve"), required=True)
     options = command.parse_args()
     torch.set_num_threads(1)
     with np.load(options.demonstrations, allow_pickle=False) as file:
         pairs = zip(file["observations"], file["actions"])  # noqa: B905  (of equal length by their making)
         shown = [Trajectory(obs=obs, acts=acts, infos=None, terminal=True) for obs, acts in pairs]
-    env = environment(options.horizon, 8, options.seed)
+    env = environment(options.horizon, options.after, 8, options.seed)
     begun = time.process_time()
     model = PPO(
         "MlpPolicy", env, n_steps=256, batch_size=64, ent_coef=0.0, learning_rate=4e-4, gamma=0.95, n_epochs=5,
@@ -86,7 +93,7 @@ def main():
     )  # fmt: skip
     trainer.train(options.steps)
     seconds = time.process_time() - begun
-    test = environment(options.horizon, options.episodes, 10_000 + options.seed)
+    test = environment(options.horizon, options.after, options.episodes, 10_000 + options.seed)
     result = {
         "return": mean_return(model, test, options.episodes, options.horizon),
         "cpu": seconds,
