@@ -1,8 +1,8 @@
 """Our GAIL beside that of the library ``imitation``, on the same demonstrations, in the same number of steps.
 
 CartPole with a fixed horizon of 500 steps, ten and one of the shipped trajectories, and ten of a random policy as the
-control. Behind the task's end the pole swings on, as in ``seals/CartPole-v0``, on which the library is tuned; a row more
-has it stand still there, as our configuration does. Ours has the settings of ``configs/gail/cartpole``, the library
+control. Behind the task's end the pole swings on, as in ``seals/CartPole-v0``, on which the library is tuned; one more
+row has it stand still there, as our configuration does. Ours has the settings of ``configs/gail/cartpole``, the library
 those of its tutorial (``benchmarks/imitation_peer.py``). The two take turns, seed by seed, each with one thread; the
 CPU-seconds are those of making the trainer and training. The value is the return of the deterministic policy in 50
 episodes.
