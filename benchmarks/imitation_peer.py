@@ -15,6 +15,7 @@ from importlib.metadata import version
 
 import gymnasium
 import numpy as np
+import seals  # noqa: F401  (registers)
 import torch
 from imitation.algorithms.adversarial.gail import GAIL
 from imitation.data.types import Trajectory
@@ -25,36 +26,37 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 
 class FixedHorizon(gymnasium.Wrapper):
-    """Episodes of ``horizon`` steps: nothing is paid behind the task's end, and it stands still or swings on there.
+    """Episodes of ``horizon`` steps: behind the task's end the pole swings on, unpaid."""
 
-    Swinging on is what ``seals/CartPole-v0`` does, on which the library is tuned.
-    """
-
-    def __init__(self, env, horizon, after):
+    def __init__(self, env, horizon):
         super().__init__(env)
-        self.horizon, self.after = horizon, after
+        self.horizon = horizon
 
     def reset(self, **options):
-        self.steps, self.over, self.last = 0, False, None
+        self.steps, self.over = 0, False
         return self.env.reset(**options)
 
     def step(self, action):
         self.steps += 1
         cut, over = self.steps >= self.horizon, self.over
-        if over and self.after == "freeze":
-            return self.last.copy(), 0.0, False, cut, {}
         if over:
             self.unwrapped.steps_beyond_terminated = None
         obs, reward, terminated, _, info = self.env.step(action)
         if over:
             obs = np.clip(obs, self.observation_space.low, self.observation_space.high)
-        self.over, self.last = over or terminated, obs
+        self.over = over or terminated
         return obs, 0.0 if over else float(reward), False, cut, info
 
 
 def environment(horizon, after, num_envs, seed):
     """As many instances, seeded."""
-    env = DummyVecEnv([lambda: FixedHorizon(gymnasium.make("CartPole-v1").unwrapped, horizon, after)] * num_envs)
+
+    def make():
+        if after == "seals":
+            return gymnasium.make("seals/CartPole-v0")
+        return FixedHorizon(gymnasium.make("CartPole-v1").unwrapped, horizon)
+
+    env = DummyVecEnv([make] * num_envs)
     env.seed(seed)
     return env
 
@@ -74,7 +76,7 @@ def main():
     command.add_argument("output")
     for name in ("steps", "seed", "episodes", "horizon"):
         command.add_argument(f"--{name}", type=int, required=True)
-    command.add_argument("--after", choices=("freeze", "evolve"), required=True)
+    command.add_argument("--after", choices=("evolve", "seals"), required=True)
     options = command.parse_args()
     torch.set_num_threads(1)
     with np.load(options.demonstrations, allow_pickle=False) as file:
