@@ -3,7 +3,7 @@
 CartPole with a fixed horizon of 500 steps, ten and one of the shipped trajectories, and ten of a random policy as the
 control. Behind the task's end the pole swings on, unpaid. In one more row the library plays ``seals/CartPole-v0``, on
 which it is tuned; that pays again when the pole swings back. Ours has the settings of ``configs/gail/cartpole``, the
-library those of its tutorial (``benchmarks/imitation_peer.py``). The two take turns, seed by seed, each with one thread;
+library those of its tutorial (``benchmarks/imitation_peer.py``). They take turns, seed by seed, each with one thread;
 the CPU-seconds are those of making the trainer and training. The value is the return of the deterministic policy in 50
 episodes.
 
