@@ -249,7 +249,11 @@ class ActorCritic(nn.Module):
         return self.actor.sample(h, generator, 0.0 if deterministic else temperature, top_k, legal), state
 
     # ------------------------------------------------------------------ learning
-    def evaluate(
+    def evaluate(self, *given: Any, **options: Any) -> Evaluation:
+        """:meth:`forward`, called as a module is, so that hooks on the policy itself fire."""
+        return cast(Evaluation, self(*given, **options))
+
+    def forward(
         self,
         obs: Any,
         actions: Tensor,
@@ -280,24 +284,6 @@ class ActorCritic(nn.Module):
         Returns:
             Log-probability and, with a critic, value of each step, (T, B).
         """
-        return cast(
-            Evaluation, self(obs, actions, state, start, mask, temperature, all_actions, entropy, legal, features)
-        )
-
-    def forward(
-        self,
-        obs: Any,
-        actions: Tensor,
-        state: State,
-        start: Tensor,
-        mask: Tensor | None = None,
-        temperature: float = 1.0,
-        all_actions: bool = False,
-        entropy: bool = False,
-        legal: Tensor | None = None,
-        features: Tensor | None = None,
-    ) -> Evaluation:
-        """What :meth:`evaluate` does; called as a module, so that hooks on the policy itself fire."""
         mine, critics = self.split_state(state)
         h, mine = self.trunk(obs, mine, start) if features is None else (features, mine)
         value = None
