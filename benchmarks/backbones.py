@@ -1,7 +1,7 @@
 """How fast the backbones run over sequences with episode starts inside: one call against stepping through time.
 
 Each backbone's ``forward`` (cut at the starts, one call a layer) is timed beside its definition, the step
-loop of ``lhy_rl.nn.sequence.step_by_step``, and beside the loop of sb3-contrib's recurrent policies (torch's
+loop of ``lhy_rl.nn.backbones.base.step_by_step``, and beside the loop of sb3-contrib's recurrent policies (torch's
 own module called for each step, its state multiplied by 1 - start). Forward and backward, one thread.
 
     python -m benchmarks.backbones [--quick]
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.harness import Row, alternate, arguments, progress, save
-from lhy_rl.nn.recurrent import Recurrent
-from lhy_rl.nn.sequence import cores, step_by_step
+from lhy_rl.nn.backbones.base import cores, step_by_step
+from lhy_rl.nn.backbones.recurrent import Recurrent
 
 STEPS, BATCH = 128, 8
 DENSITIES = (1 / 64, 1 / 20)  # share of steps at which an episode begins

@@ -22,13 +22,13 @@ import torch
 
 import lhy_rl  # noqa: F401  (registers)
 from benchmarks import harness
-from lhy_rl.agents.environments import make_vec
-from lhy_rl.data.recording import Act, random_policy, record
-from lhy_rl.data.scripted import EXPERTS
 from lhy_rl.experiment import build, config
-from lhy_rl.experiment.actors import trained
-from lhy_rl.experiment.shown import shown_to
+from lhy_rl.experiment.demonstrations import resolve_demonstrations
 from lhy_rl.interop.demonstrations import load_demonstrations
+from lhy_rl.recording.sources import trained
+from lhy_rl.rollouts.record_episodes import Act, random_policy, record
+from lhy_rl.rollouts.scripted_controllers import EXPERTS
+from lhy_rl.rollouts.vector_envs import make_vec
 
 CARTPOLE, PENDULUM, LANDER = "CartPole-v1", "Pendulum-v1", "LunarLander-v3"
 SHIPPED = {CARTPOLE: "cartpole-expert", PENDULUM: "pendulum-expert", LANDER: "lunarlander-expert"}
@@ -92,7 +92,7 @@ def train(part: Part, seed: int, quick: bool, steps: int | None) -> tuple[Any, f
     begun = time.process_time()
     chosen = settings(part, seed, quick, steps)
     env = build.make_environment(chosen)
-    shown = shown_to(chosen, env)
+    shown = resolve_demonstrations(chosen, env)
     if part.shuffled and shown is not None:
         rng = np.random.default_rng(seed)
         episodes = [replace(episode, actions=rng.permutation(episode.actions)) for episode in shown.episodes]

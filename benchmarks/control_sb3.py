@@ -27,16 +27,16 @@ import stable_baselines3
 import torch
 
 from benchmarks.harness import Row, load, parser, progress, save
-from lhy_rl.agents.sync_vector_env import SameStepVectorEnv
+from lhy_rl.benchmark.benchmark_row import SECONDS, STEPS, BenchmarkRow, lines_of
+from lhy_rl.benchmark.curve_plots import draw
+from lhy_rl.benchmark.learning_curve import Curve, Recorder
+from lhy_rl.benchmark.results import ratio
+from lhy_rl.benchmark.seed_run import Kept, SeedRun, digest
+from lhy_rl.benchmark.spec import Definition, Entry, find
 from lhy_rl.experiment import build
-from lhy_rl.experiment.benchmark_plots import draw
-from lhy_rl.experiment.curve import Curve, Recorder
-from lhy_rl.experiment.definition import Definition, Entry, find
-from lhy_rl.experiment.episodes import play
-from lhy_rl.experiment.evaluation import SEED
-from lhy_rl.experiment.line import SECONDS, STEPS, Line, lines_of
-from lhy_rl.experiment.results import ratio
-from lhy_rl.experiment.trial import Kept, Trial, digest
+from lhy_rl.experiment.text_evaluation import SEED
+from lhy_rl.rollouts.evaluate_policy import play
+from lhy_rl.rollouts.sync_vector_env import SameStepVectorEnv
 
 PEER = "Stable-Baselines3, tuned by its zoo"
 SAME = "Stable-Baselines3, our settings"
@@ -98,7 +98,7 @@ ZOO = {
 }  # fmt: skip
 
 
-def translated(ours: Trial) -> Settings:
+def translated(ours: SeedRun) -> Settings:
     """Our settings in Stable-Baselines3's words; what has no word there is the same on both sides anyway."""
     values = ours.config.values["agent"]
     widths = values["hidden_sizes"] or [values["embedding_size"]] * values["encoder_layers"]
@@ -129,7 +129,7 @@ def translated(ours: Trial) -> Settings:
     return Settings(values["num_envs"], options, ours.config.values["total_timesteps"], *normalized)
 
 
-def sb3_curve(task: str, ours: Trial, settings: Settings, steps: int) -> Curve:
+def sb3_curve(task: str, ours: SeedRun, settings: Settings, steps: int) -> Curve:
     """Train SB3's PPO with these settings, with the seed and the evaluations of a trial of ours."""
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
@@ -143,7 +143,7 @@ def sb3_curve(task: str, ours: Trial, settings: Settings, steps: int) -> Curve:
     return evaluated(PPO("MlpPolicy", env, seed=seed, device="cpu", **settings.options), ours, steps)
 
 
-def evaluated(model: Any, ours: Trial, steps: int, read: Callable[[Any], Any] = lambda obs: obs) -> Curve:
+def evaluated(model: Any, ours: SeedRun, steps: int, read: Callable[[Any], Any] = lambda obs: obs) -> Curve:
     """Train a model of SB3's with the evaluations of a trial of ours; ``read`` makes their observations the model's."""
     from stable_baselines3.common.callbacks import BaseCallback
 
@@ -179,7 +179,7 @@ def our_entries() -> list[Entry]:
     return [*(entry for entry in control.entries if entry.config.startswith("ppo/") and not entry.overrides), LANDER]
 
 
-def lines(quick: bool, seeds: int, tasks: Sequence[str]) -> list[tuple[Line, int]]:
+def lines(quick: bool, seeds: int, tasks: Sequence[str]) -> list[tuple[BenchmarkRow, int]]:
     """Our row of each task that is asked for, and how many steps a seed of the zoo's may take."""
     entries = our_entries()
     if quick:
@@ -190,7 +190,7 @@ def lines(quick: bool, seeds: int, tasks: Sequence[str]) -> list[tuple[Line, int
     return [(replace(line, variant="lhy_rl"), ZOO[line.task].steps // fewer) for line in found]
 
 
-def our_curve(task: str, ours: Trial) -> Curve:
+def our_curve(task: str, ours: SeedRun) -> Curve:
     """Train ours in environments like the peer's."""
     return ours.run(SameStepVectorEnv([lambda: gymnasium.make(task)] * ours.config.values["agent"]["num_envs"]))
 
@@ -226,13 +226,13 @@ def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], ways: S
     return rows
 
 
-def finished(kept: Kept, line: Line) -> dict[str, list[Curve]]:
+def finished(kept: Kept, line: BenchmarkRow) -> dict[str, list[Curve]]:
     """The curves of each way that has them all."""
     curves = {way: [kept.curves.get(key_of(way, line.task, trial)) for trial in line.trials] for way in WAYS}
     return {way: [c for c in some if c is not None] for way, some in curves.items() if None not in some}
 
 
-def train(way: str, task: str, trial: Trial, steps: int) -> Curve:
+def train(way: str, task: str, trial: SeedRun, steps: int) -> Curve:
     """One seed of a way."""
     if way == "ours":
         return our_curve(task, trial)
@@ -241,7 +241,7 @@ def train(way: str, task: str, trial: Trial, steps: int) -> Curve:
     return sb3_curve(task, trial, translated(trial), trial.config.values["total_timesteps"])
 
 
-def key_of(way: str, task: str, ours: Trial) -> str:
+def key_of(way: str, task: str, ours: SeedRun) -> str:
     """The name under which a seed is kept."""
     if way == "ours":
         return digest(["one after the other", ours.key])
@@ -253,7 +253,7 @@ def key_of(way: str, task: str, ours: Trial) -> str:
     return digest([*what, stable_baselines3.__version__, torch.__version__])
 
 
-def compared(line: Line, mine: list[Curve], peers: list[Curve], peer: str) -> list[Row]:
+def compared(line: BenchmarkRow, mine: list[Curve], peers: list[Curve], peer: str) -> list[Row]:
     """How many times the steps and the seconds SB3 takes to the threshold; a seed that never got there counts whole."""
     assert line.threshold is not None
     rows, variant = [], f"{peer}, over lhy_rl"

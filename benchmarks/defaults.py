@@ -27,13 +27,13 @@ import torch
 
 from benchmarks.control_sb3 import evaluated
 from benchmarks.harness import Row, load, parser, progress, save
-from lhy_rl.agents.sync_vector_env import SameStepVectorEnv
-from lhy_rl.experiment.benchmark_plots import draw
-from lhy_rl.experiment.curve import Curve
-from lhy_rl.experiment.definition import Definition, Entry
-from lhy_rl.experiment.line import COST, RETURN, Line, lines_of
-from lhy_rl.experiment.results import ratio
-from lhy_rl.experiment.trial import Kept, Trial, digest
+from lhy_rl.benchmark.benchmark_row import COST, RETURN, BenchmarkRow, lines_of
+from lhy_rl.benchmark.curve_plots import draw
+from lhy_rl.benchmark.learning_curve import Curve
+from lhy_rl.benchmark.results import ratio
+from lhy_rl.benchmark.seed_run import Kept, SeedRun, digest
+from lhy_rl.benchmark.spec import Definition, Entry
+from lhy_rl.rollouts.sync_vector_env import SameStepVectorEnv
 
 PEER = "Stable-Baselines3"
 MINIGRID = "MiniGrid-Empty-5x5-v0"
@@ -63,7 +63,7 @@ def flat_minigrid() -> gymnasium.Env[Any, Any]:
     return gymnasium.wrappers.TransformObservation(env, flat, spaces)
 
 
-def sb3_curve(agent: str, task: str, ours: Trial, steps: int) -> Curve:
+def sb3_curve(agent: str, task: str, ours: SeedRun, steps: int) -> Curve:
     """Train SB3's agent with its defaults, with the seed and the evaluations of a trial of ours."""
     import stable_baselines3
 
@@ -75,13 +75,13 @@ def sb3_curve(agent: str, task: str, ours: Trial, steps: int) -> Curve:
     return evaluated(kind("MlpPolicy", env, seed=seed, device="cpu"), ours, steps)
 
 
-def our_curve(ours: Trial) -> Curve:
+def our_curve(ours: SeedRun) -> Curve:
     """Train our agent with its defaults, in environments like the peer's."""
     values = ours.config.values
     return ours.run(SameStepVectorEnv([lambda: gymnasium.make(values["env"]["id"])] * values["agent"]["num_envs"]))
 
 
-def lines(quick: bool, seeds: int, tasks: Sequence[str]) -> list[Line]:
+def lines(quick: bool, seeds: int, tasks: Sequence[str]) -> list[BenchmarkRow]:
     """Our row of each agent on each task that is asked for."""
     entries = []
     for task in tasks:
@@ -125,7 +125,7 @@ def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str]) -> list
     return rows
 
 
-def peer_key(line: Line, ours: Trial) -> str:
+def peer_key(line: BenchmarkRow, ours: SeedRun) -> str:
     """The name under which SB3's seed beside one of ours is kept."""
     import stable_baselines3
 

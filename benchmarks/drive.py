@@ -24,9 +24,9 @@ import lhy_rl  # noqa: F401  (registers the environments)
 from benchmarks.harness import Row, arguments, progress, save, summarize
 from lhy_rl.agents import BC, DAgger
 from lhy_rl.data.demonstrations import Demonstrations, Episode
-from lhy_rl.experiment.episodes import play
-from lhy_rl.experiment.plots import DPI, STYLE
-from lhy_rl.experiment.road_plot import Does, drive, roads
+from lhy_rl.reporting.plots import DPI, STYLE
+from lhy_rl.reporting.road_plot import Does, drive, roads
+from lhy_rl.rollouts.evaluate_policy import play
 
 DRIVE, RECALL = "lhy_rl/DriveCorridor-v0", "lhy_rl/RepeatPrevious-v0"
 HORIZONS = (25, 50, 100, 200, 400)

@@ -6,9 +6,9 @@
 
 What has been trained in runs/experts is not trained again. PPO is ours with the configurations in configs/ppo, the
 best checkpoint of one seed by its evaluations; SAC is Stable-Baselines3's; MountainCar's expert is planned
-(lhy_rl.data.scripted). Experts act deterministically, but CartPole's draws its actions: the likeliest ones alone may
-walk one narrow path that drifts away, and then one episode does not teach enough (the expert shipped at first was such
-a one). The scores are those of the recorded episodes themselves; the random policy plays 100 others.
+(lhy_rl.rollouts.scripted_controllers). Experts act deterministically, but CartPole's draws its actions: the likeliest
+ones alone may walk one narrow path that drifts away, and then one episode does not teach enough (the expert shipped at
+first was such a one). The scores are those of the recorded episodes themselves; the random policy plays 100 others.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ import numpy as np
 
 import lhy_rl  # noqa: F401  (registers the environments)
 from benchmarks.harness import RESULTS, Row, progress, save
+from lhy_rl.benchmark.results import write_text
 from lhy_rl.data import shipped
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.data.npz import write_npz
-from lhy_rl.data.recording import Act, random_policy, record
-from lhy_rl.data.scripted import EXPERTS
-from lhy_rl.experiment.actors import trained
-from lhy_rl.experiment.results import write_text
+from lhy_rl.recording.sources import trained
+from lhy_rl.rollouts.record_episodes import Act, random_policy, record
+from lhy_rl.rollouts.scripted_controllers import EXPERTS
 
 SEED = 1  # of the training
 EPISODES_SEED = 100  # of the recorded episodes, which no training saw

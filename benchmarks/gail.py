@@ -33,10 +33,10 @@ from gymnasium.vector import VectorEnv
 import lhy_rl  # noqa: F401  (registers)
 from benchmarks import harness
 from lhy_rl.data.demonstrations import Demonstrations
-from lhy_rl.data.recording import Act, random_policy, record
 from lhy_rl.experiment import build, config
-from lhy_rl.experiment.actors import trained
-from lhy_rl.experiment.shown import shown_to
+from lhy_rl.experiment.demonstrations import resolve_demonstrations
+from lhy_rl.recording.sources import trained
+from lhy_rl.rollouts.record_episodes import Act, random_policy, record
 
 FIXED, DRIVE = "CartPole, fixed horizon", "DriveCorridor, pixels"
 EPISODES, TEST_SEED = 50, 20_170_101
@@ -114,7 +114,7 @@ def shown(part: Part, how: config.Config, env: VectorEnv[Any, Any, Any]) -> Demo
     """What this seed is shown."""
     if part.weak:
         return record(build.make_environment(how, 10), weak, 10, seed=1_000)
-    found = shown_to(how, env)
+    found = resolve_demonstrations(how, env)
     assert found is not None
     return found
 

@@ -29,13 +29,13 @@ import torch
 
 from benchmarks import harness
 from benchmarks.gail import EPISODES, ONE, RANDOM, TEN, Part, mean_return
+from lhy_rl.benchmark.benchmark_row import COST, RETURN
+from lhy_rl.benchmark.results import ratio
+from lhy_rl.core.errors import UserError
 from lhy_rl.data.demonstrations import Demonstrations
-from lhy_rl.errors import UserError
 from lhy_rl.experiment import build
-from lhy_rl.experiment.actors import trained
-from lhy_rl.experiment.line import COST, RETURN
-from lhy_rl.experiment.results import ratio
-from lhy_rl.experiment.shown import shown_to
+from lhy_rl.experiment.demonstrations import resolve_demonstrations
+from lhy_rl.recording.sources import trained
 
 TASK = "CartPole, fixed horizon"
 SEALS = "10 trajectories, the library in seals/CartPole-v0"
@@ -48,7 +48,7 @@ def ours(variant: str, seed: int, quick: bool) -> tuple[dict[str, Any], Demonstr
     """Train ours: what came of it, what it was shown, and its environment's options."""
     how = Part(TASK, variant, "gail/cartpole", SHOWN[variant]).resolved(seed, quick)
     env = build.make_environment(how)
-    found = shown_to(how, env)
+    found = resolve_demonstrations(how, env)
     assert found is not None
     shown = found.take(how.values["agent"]["trajectories"])
     begun = time.process_time()

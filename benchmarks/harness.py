@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lhy_rl.experiment import results
-from lhy_rl.experiment.bar import progress
-from lhy_rl.experiment.results import Row, interval, summarize
+from lhy_rl.benchmark import results
+from lhy_rl.benchmark.results import Row, interval, summarize
+from lhy_rl.reporting.progress_bar import progress
 
 __all__ = ["RESULTS", "Row", "alternate", "arguments", "interval", "load", "parser", "progress", "save", "summarize"]
 

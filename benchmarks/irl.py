@@ -32,12 +32,12 @@ import torch
 import lhy_rl  # noqa: F401  (registers)
 from benchmarks import harness
 from lhy_rl.agents import IRL, MaxEntIRL
-from lhy_rl.data.recording import random_policy, record
 from lhy_rl.experiment import config
-from lhy_rl.functional.min_norm import min_norm_point
-from lhy_rl.functional.planning import policy_evaluation, sample_paths, soft_value_iteration, value_iteration
-from lhy_rl.functional.reward_distance import epic_distance
+from lhy_rl.functional.dynamic_programming import policy_evaluation, sample_paths, soft_value_iteration, value_iteration
+from lhy_rl.functional.epic import epic_distance
+from lhy_rl.functional.min_norm_point import min_norm_point
 from lhy_rl.interop.demonstrations import load_demonstrations
+from lhy_rl.rollouts.record_episodes import random_policy, record
 
 PATHS, NEARLY, RANDOM = 100, 0.1, 1e9
 WALLS = {"walls": 0.25}

@@ -20,8 +20,8 @@ import torch
 
 from benchmarks import harness
 from lhy_rl.data.demonstrations import Demonstrations
-from lhy_rl.data.recording import Act, random_policy, record
 from lhy_rl.interop.demonstrations import load_demonstrations
+from lhy_rl.rollouts.record_episodes import Act, random_policy, record
 
 TASK, EXPERT, TRAJECTORIES = "Pendulum-v1", "pendulum-expert", 10
 STEPS, EPISODES, TEST_SEED = 6_000, 50, 20_170_101
@@ -66,7 +66,7 @@ def run(part: Part, seed: int, steps: int, episodes: int) -> tuple[float, float,
     """Mean return, the discriminator's accuracy in its last round, and CPU-seconds of training."""
     from stable_baselines3 import SAC
 
-    from lhy_rl.agents.sb3_gail import AdversarialReward, FreshRewards
+    from lhy_rl.agents.adversarial.sb3_vec_reward import AdversarialReward, FreshRewards
     from lhy_rl.interop.sb3 import to_sb3
 
     judged = AdversarialReward(to_sb3(instances(4)), shown(part, seed), gamma=0.99, seed=seed)
@@ -113,7 +113,7 @@ def picture(table: list[harness.Row], path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from lhy_rl.experiment.plots import COLOURS, DPI, GREY, STYLE
+    from lhy_rl.reporting.plots import COLOURS, DPI, GREY, STYLE
 
     rows = [row for row in table if row.metric == "mean return" and row.variant]
     with matplotlib.rc_context(STYLE):

@@ -44,14 +44,14 @@ from torch import Tensor
 
 import lhy_rl  # noqa: F401  (registers the environments)
 from benchmarks import harness
-from lhy_rl import archive
 from lhy_rl.agents import MLE, Reinforce, SeqGAN
-from lhy_rl.agents.base import Agent, Metrics
-from lhy_rl.agents.rollout import Episodes
-from lhy_rl.errors import UserError
+from lhy_rl.agents.common.agent import Agent, Metrics
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError
 from lhy_rl.functional.text_metrics import unique_ngrams
 from lhy_rl.nn.decoding import sample, token_log_probs
-from lhy_rl.nn.policy import ActorCritic
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.rollouts.full_episodes import Episodes
 
 TEMPERATURES = (1.5, 1.3, 1.2, 1.1, 1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.45, 0.4, 0.3)
 SWEEP = (1.0, 0.8, 0.6)  # of the variants, at their end
@@ -291,9 +291,7 @@ def rows(results: dict[str, dict[int, dict[str, Any]]], names: list[str], task: 
             values = [cell[metric] for cell in cells if metric in cell]
             if values and np.isfinite(values).all():  # a gap is not known outside the front
                 seconds = float(np.mean([run["cpu_seconds"] for run in runs]))
-                table.append(
-                    harness.summarize(task, agent, variant, metric, values, runs[0]["steps"], seconds, note)
-                )
+                table.append(harness.summarize(task, agent, variant, metric, values, runs[0]["steps"], seconds, note))
 
     for start in (name for name in GENERATORS if name in results):
         runs = list(results[start].values())

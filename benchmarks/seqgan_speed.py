@@ -27,11 +27,11 @@ from torch import Tensor, nn
 
 import lhy_rl  # noqa: F401  (registers the environments)
 from benchmarks.harness import Row, alternate, arguments, progress, save
-from lhy_rl.agents.reinforce import Reinforce
-from lhy_rl.agents.seqgan import SeqGAN
+from lhy_rl.agents.adversarial.seqgan import SeqGAN
+from lhy_rl.agents.policy_gradient.reinforce import Reinforce
+from lhy_rl.core.protocols import TokenSequences
 from lhy_rl.nn.decoding import sample
-from lhy_rl.nn.discriminators import ConvolutionalDiscriminator
-from lhy_rl.protocols import TokenSequences
+from lhy_rl.nn.discriminators.sequence import ConvolutionalDiscriminator
 
 PEERS = "ZiJianZhao/SeqGAN-PyTorch and TextGAN-PyTorch under torch 2.13 on a quiet core of the same kind"
 

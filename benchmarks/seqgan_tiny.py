@@ -30,9 +30,9 @@ import torch
 from benchmarks import harness
 from benchmarks.seqgan_oracle import IdealLogit, Permuted, make_env
 from lhy_rl.agents import MLE, SeqGAN
+from lhy_rl.core.protocols import TokenSequences
 from lhy_rl.nn.decoding import token_log_probs
-from lhy_rl.nn.policy import ActorCritic
-from lhy_rl.protocols import TokenSequences
+from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 TEMPERATURES = (1.6, 1.5, 1.4, 1.3, 1.2, 1.15, 1.1, 1.05, 1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
 SHOWN = ("1.2", "1.1", "1.0", "0.9", "0.8", "0.7", "0.6")

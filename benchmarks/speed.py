@@ -35,9 +35,9 @@ from torch import nn
 from benchmarks.harness import Row, arguments, progress, save
 from benchmarks.seqgan_speed import rates
 from lhy_rl.agents import A2C, PPO
-from lhy_rl.agents.batch import Batch
-from lhy_rl.agents.on_policy import OnPolicy
-from lhy_rl.nn.vision import ConvolutionalEncoder, image_size
+from lhy_rl.agents.common.on_policy import OnPolicy
+from lhy_rl.agents.common.rollout_batch import Batch
+from lhy_rl.nn.encoders.convolutional import ConvolutionalEncoder, image_size
 
 SB3 = f"stable-baselines3 {stable_baselines3.__version__}"
 CONTRIB = f"sb3-contrib {sb3_contrib.__version__}"

@@ -1,6 +1,6 @@
-"""Write the tables of README.md and docs/*.md from the benchmarks' results (see lhy_rl/experiment/markdown.py).
+"""Write the tables of README.md and docs/*.md from the benchmarks' results (see lhy_rl/benchmark/markdown_tables.py).
 
-    python -m benchmarks.tables
+python -m benchmarks.tables
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.harness import RESULTS
-from lhy_rl.experiment.markdown import rewrite
-from lhy_rl.experiment.places import documents
+from lhy_rl.benchmark.markdown_tables import rewrite
+from lhy_rl.experiment.paths import documents
 
 ROOT = Path(__file__).parent.parent
 

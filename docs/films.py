@@ -19,9 +19,9 @@ FOLDER = Path(__file__).parent / "environments" / "films"
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lhy_rl  # noqa: E402, F401  (registers the environments)
-from lhy_rl.data.scripted import EXPERTS  # noqa: E402
 from lhy_rl.envs.registration import TABLE, WRAPPED  # noqa: E402
-from lhy_rl.experiment import film, frames, play  # noqa: E402
+from lhy_rl.recording import frames, play, video  # noqa: E402
+from lhy_rl.rollouts.scripted_controllers import EXPERTS  # noqa: E402
 
 WIDTH, BYTES = 300, 150_000
 HELD = 1.2  # seconds that an episode's last frame is shown
@@ -107,11 +107,11 @@ def shot(name: str) -> bytes:
     env: Any = gymnasium.make(env_id, render_mode=mode, **scene.options)
     images, durations = [], []
     for image, seconds in taken(env, scene):
-        images.append(film.reduced(image, quick=True))
+        images.append(video.reduced(image, quick=True))
         durations.append(round(1000 * seconds))
     env.close()
     written = io.BytesIO()
-    film.write_gif(images, durations, written)
+    video.write_gif(images, durations, written)
     return written.getvalue()
 
 

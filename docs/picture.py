@@ -17,12 +17,14 @@ import numpy as np
 PLACE = Path(__file__).parent / "images" / "report.png"
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from lhy_rl import cli  # noqa: E402
-from lhy_rl.experiment import frames, metrics, play, plots, return_plot  # noqa: E402
-from lhy_rl.experiment.evaluation import SEED  # noqa: E402
-from lhy_rl.experiment.folder import RunFolder  # noqa: E402
-from lhy_rl.experiment.report import duration  # noqa: E402
+from lhy_rl.cli.main import main as lhy_rl_main  # noqa: E402
+from lhy_rl.experiment import metrics_file  # noqa: E402
 from lhy_rl.experiment.run import Run, load  # noqa: E402
+from lhy_rl.experiment.run_folder import RunFolder  # noqa: E402
+from lhy_rl.experiment.text_evaluation import SEED  # noqa: E402
+from lhy_rl.recording import frames, play  # noqa: E402
+from lhy_rl.reporting import plots, return_plot  # noqa: E402
+from lhy_rl.reporting.report import duration  # noqa: E402
 
 CONFIGURATION = "ppo/cartpole"
 WIDTH, HEIGHT, DPI = 8.3, 6.4, 200  # inches, so that a page of 830 pixels shows its letters as they are; dots an inch
@@ -45,7 +47,7 @@ def main(path: Path) -> None:
         strip(figure, Run(place.config()), "before training", 4.64, "#c53030")
         strip(figure, load(path), "after training", 3.1, "#2f855a")
         curve = figure.add_axes((0.085, 0.48 / HEIGHT, 0.755, 2.3 / HEIGHT))
-        return_plot.draw(curve, metrics.read(place.metrics_file), result)
+        return_plot.draw(curve, metrics_file.read(place.metrics_file), result)
         figure.savefig(PLACE, dpi=DPI)
     compress(PLACE)
 
@@ -87,5 +89,5 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory() as folder:
             trained = Path(folder) / "run"
             arguments = ["train", CONFIGURATION, "--run.folder", str(trained), "--run.tracker", "none"]
-            assert cli.main([*arguments, "--run.plots", "false"]) == 0
+            assert lhy_rl_main([*arguments, "--run.plots", "false"]) == 0
             main(trained)

@@ -2,4 +2,6 @@
 
 import torch
 
+from tests.tiny_runs import same, tiny  # noqa: F401  (fixtures)
+
 torch.set_num_threads(1)

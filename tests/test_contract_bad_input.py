@@ -20,15 +20,16 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lhy_rl import archive, cli
 from lhy_rl.agents import PPO, MaxEntIRL
+from lhy_rl.cli.main import explain, main, split_env, whole
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.registry import registered
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.npz import write_npz
 from lhy_rl.data.spaces import conformed
-from lhy_rl.errors import UserError
 from lhy_rl.experiment import config, plain_yaml
 from lhy_rl.interop.demonstrations import load_demonstrations
-from lhy_rl.registry import registered
 
 CARTPOLE = Path(__file__).parent.parent / "configs/ppo/cartpole.yaml"
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -118,7 +119,7 @@ def test_contract_a_configuration_of_others(
     base = ["env: {id: CartPole-v1}", "agent: {name: ppo}", "total_timesteps: 100"]
     others = [line for line in base if line.split(":")[0] != text.split(":")[0]]
     Path("odd.yaml").write_text("\n".join([text, *others]))
-    assert cli.main(["train", "odd.yaml"]) == 2
+    assert main(["train", "odd.yaml"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(said, line), line
     assert os.listdir() == ["odd.yaml"]
@@ -149,20 +150,20 @@ def test_contract_ids_that_can_be_none(env_id: str, capsys: pytest.CaptureFixtur
         registered(env_id)
     with pytest.raises(UserError):
         PPO(env_id)
-    assert cli.main(["train", "ppo/cartpole", "--env.id", env_id]) == 2
-    assert cli.main(["record", env_id or ":", "--random", "--output", "never.npz"]) == 2
+    assert main(["train", "ppo/cartpole", "--env.id", env_id]) == 2
+    assert main(["record", env_id or ":", "--random", "--output", "never.npz"]) == 2
     assert all(line.startswith("lhy-rl: ") for line in capsys.readouterr().err.splitlines())
 
 
 @pytest.mark.parametrize("place", ["../../x-v0", "../x/y-v0", "a/../../../b-v0"])
 def test_contract_a_dataset_is_written_nowhere_else(place: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("minari")
-    assert cli.main(["record", "CartPole-v1", "--random", "--episodes", "1", "--output", place]) == 2
+    assert main(["record", "CartPole-v1", "--random", "--episodes", "1", "--output", place]) == 2
     assert "is no id of Minari's" in capsys.readouterr().err
 
 
 def test_contract_env_options_of_a_recording(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.split_env(["--env.a", "2020-01-01", "--env.b=0x_", "x", "--env.c", "1e-3"]) == (
+    assert split_env(["--env.a", "2020-01-01", "--env.b=0x_", "x", "--env.c", "1e-3"]) == (
         ["x"],
         {"a": "2020-01-01", "b": "0x_", "c": 0.001},
     )
@@ -172,19 +173,19 @@ def test_contract_env_options_of_a_recording(capsys: pytest.CaptureFixture[str])
         ("max_episode_steps", "2020-01-01", "env.max_episode_steps is '2020-01-01'; it must be a whole number"),
         ("sutton_barto_reward", "9" * 400, "env.sutton_barto_reward is 999"),
     ):
-        assert cli.main(["record", "CartPole-v1", "--random", f"--env.{option}", value, "--output", "never.npz"]) == 2
+        assert main(["record", "CartPole-v1", "--random", f"--env.{option}", value, "--output", "never.npz"]) == 2
         assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("text", "number"), [("2e5", 200_000), ("9007199254740993", 2**53 + 1), ("-1", -1)])
 def test_math_whole_numbers_as_typed(text: str, number: int) -> None:
-    assert cli.whole(text) == number
+    assert whole(text) == number
 
 
 @pytest.mark.parametrize("text", ["9" * 400, "9" * 5000, "1e400", "nan", "1.5", str(2**63), "", "x"])
 def test_contract_no_whole_number_of_64_bits(text: str) -> None:
     with pytest.raises(ValueError):
-        cli.whole(text)
+        whole(text)
 
 
 @pytest.mark.parametrize("seed", [2**63, 2**64, 10**400])
@@ -197,7 +198,7 @@ def test_contract_seeds_and_counts_of_an_agent(seed: int) -> None:
 @pytest.mark.parametrize("option", ["num_envs", "embedding_size"])
 def test_contract_more_than_the_memory(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "never"
-    assert cli.main(["train", "ppo/cartpole", f"--agent.{option}", str(10**17), "--run.folder", str(place)]) == 2
+    assert main(["train", "ppo/cartpole", f"--agent.{option}", str(10**17), "--run.folder", str(place)]) == 2
     assert "not enough memory" in capsys.readouterr().err
     assert not os.listdir(tmp_path)
 
@@ -209,7 +210,7 @@ def test_contract_a_full_disk_names_its_file(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError) as caught:
         archive.write(tmp_path / "update-00000007.zip", [1])
-    line, status = cli.explain(caught.value)
+    line, status = explain(caught.value)
     assert status == 2 and "update-00000007.zip; make room" in str(line)
 
 

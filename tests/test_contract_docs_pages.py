@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from lhy_rl import cli
 from lhy_rl.agents import agents
+from lhy_rl.benchmark import spec
+from lhy_rl.cli.main import COMMANDS, split_train
 from lhy_rl.envs.registration import TABLE, WRAPPED, Row
-from lhy_rl.experiment import config, definition
+from lhy_rl.experiment import config
 from lhy_rl.experiment.run import train
 from lhy_rl.functional.adversarial import objectives
-from lhy_rl.nn.discriminators import discriminators
-from lhy_rl.nn.sequence import cores
+from lhy_rl.nn.backbones.base import cores
+from lhy_rl.nn.discriminators.sequence import discriminators
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -57,8 +58,8 @@ def test_the_table_of_what_is_there_is_the_registries() -> None:
         "discriminators": discriminators.names(),
         "objectives": objectives.names(),
         "configurations": config.names(),
-        "benchmarks": definition.names(),
-        "commands": list(cli.COMMANDS),
+        "benchmarks": spec.names(),
+        "commands": list(COMMANDS),
     }
 
 
@@ -152,13 +153,13 @@ def test_commands_can_be_typed(path: Path) -> None:
     typed = re.findall(r"^ {4}(lhy-rl [^#\n]+)", text, flags=re.MULTILINE) + re.findall(r"`(lhy-rl [^`]+)`", text)
     for line in typed:
         command, *rest = shlex.split(line)[1:]
-        assert command in cli.COMMANDS, line
+        assert command in COMMANDS, line
         if command == "train" and not re.search(r"runs/|FILE|my\.yaml|elite|toys:|agents:", line):
-            name, overrides, _ = cli.split_train(rest)
+            name, overrides, _ = split_train(rest)
             if name is not None:
                 config.load(name, overrides)
         if command == "benchmark" and "NAME" not in rest:
-            definition.find(list(itertools.takewhile(lambda word: not word.startswith("--"), rest)))
+            spec.find(list(itertools.takewhile(lambda word: not word.startswith("--"), rest)))
     for name in re.findall(r"CONFIG=([\w/]+)", text):
         assert name in config.names()
 

@@ -15,40 +15,58 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lhy_rl"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-NEUTRAL = {"errors", "registry", "protocols", "archive", "trees", "states"}
-ALLOWED = {
-    "errors": set(),
-    "registry": {"errors"},
-    "protocols": set(),
-    "archive": {"errors"},
-    "trees": set(),
-    "states": {"errors", "trees"},
-    "functional": NEUTRAL,
-    "data": NEUTRAL,
-    "nn": NEUTRAL | {"functional"},
-    "envs": NEUTRAL | {"data", "nn", "functional"},
-    "agents": NEUTRAL | {"data", "nn", "functional", "interop"},  # Stable-Baselines3's callbacks run on them
-    "interop": NEUTRAL | {"nn", "functional", "data"},
-    "experiment": NEUTRAL | {"functional", "data", "nn", "envs", "agents", "interop"},
-    "cli": NEUTRAL | {"functional", "data", "nn", "envs", "agents", "interop", "experiment"},
-    "__init__": NEUTRAL | {"envs", "experiment"},  # `import lhy_rl` registers the environments; `lhy_rl.load` is lazy
-    "__main__": {"cli"},
+FLOORS = (
+    {"cli"},
+    {"benchmark", "recording"},
+    {"reporting"},
+    {"experiment"},
+    {"agents"},
+    {"rollouts"},
+    {"envs", "interop"},
+    {"nn"},
+    {"functional", "data"},
+    {"core"},
+)
+"""The rooms of the package from the top down: a file imports from its own room and from the floors below."""
+
+FRONT_DOOR = {"core", "envs", "experiment"}  # `import lhy_rl` registers the environments; `lhy_rl.load` is lazy
+
+UPWARD = {  # arrows that still have to be turned; none may be added
+    ("experiment.demonstrations", "recording.sources"),
+    ("experiment.run", "reporting.pictures"),
+    ("experiment.run", "reporting.references"),
+    ("experiment.run", "reporting.report"),
+    ("interop.sb3", "rollouts.final_observations"),
+    ("reporting.pictures", "recording.clip"),
+    ("reporting.road_plot", "recording.play"),
+    ("reporting.terminal", "benchmark.markdown_tables"),
+    ("reporting.terminal", "benchmark.results"),
+    ("rollouts.fixed_length", "agents.common.callbacks"),
 }
-"""Part of the package to the parts that it may import."""
 
 
-def part_of(path: Path) -> str:
-    """The part that a file belongs to: its folder under lhy_rl/, or its own name at the top."""
-    first = path.relative_to(PACKAGE).parts[0]
-    return first.removesuffix(".py")
+def name_of(path: Path) -> str:
+    """The name by which a file is imported."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imported_parts(source: str, package: str) -> set[str]:
-    """The parts of lhy_rl that a module of ``package`` imports, also lazily and by "module:attribute" strings."""
-    return {name.split(".")[1] for name in _imported_names(ast.parse(source), package) if name.startswith("lhy_rl.")}
+MODULES = {name_of(path): path for path in FILES}
 
 
-def _imported_names(tree: ast.AST, package: str) -> Iterator[str]:
+def imported_files(source: str, package: str, lazily: bool = True) -> set[str]:
+    """The modules of lhy_rl that a file of ``package`` imports, inside functions too.
+
+    Args:
+        source: The file's text.
+        package: The package that it stands in, for relative imports.
+        lazily: With what it names as "module:attribute", to be imported when it is asked for.
+    """
+    names = set(_imported_names(ast.parse(source), package, lazily))
+    found = {name if name in MODULES else name.rpartition(".")[0] for name in names}
+    return {name for name in found if name.split(".")[0] == "lhy_rl"}
+
+
+def _imported_names(tree: ast.AST, package: str, lazily: bool) -> Iterator[str]:
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
@@ -56,48 +74,67 @@ def _imported_names(tree: ast.AST, package: str) -> Iterator[str]:
             case ast.ImportFrom(module=module, names=names, level=level):
                 base = ".".join(package.split(".")[: len(package.split(".")) - level + 1]) if level else ""
                 base = ".".join(part for part in (base, module) if part)
-                yield from ([f"{base}.{alias.name}" for alias in names] if base == "lhy_rl" else [base])
-            case ast.Constant(value=str(text)) if re.fullmatch(r"lhy_rl(\.\w+)+(:\w+)?", text):
-                yield text
+                yield from (f"{base}.{alias.name}" for alias in names)
+            case ast.Constant(value=str(text)) if lazily and re.fullmatch(r"lhy_rl(\.\w+)+(:\w+)?", text):
+                yield text.split(":")[0]
 
 
 @pytest.mark.parametrize(
-    ("line", "parts"),
+    ("line", "files"),
     [
-        ("import lhy_rl.agents.mle", {"agents"}),
-        ("from lhy_rl.envs.text import x", {"envs"}),
-        ("from lhy_rl import nn, data", {"nn", "data"}),
-        ("def f():\n    from lhy_rl.cli import main", {"cli"}),
-        ("from . import x", {"nn"}),
-        ("from ..agents import x", {"agents"}),
-        ("from .. import agents", {"agents"}),
-        ("place = 'lhy_rl.agents.mle:MLE'", {"agents"}),
-        ("import_module('lhy_rl.agents.mle')", {"agents"}),
+        ("import lhy_rl.agents.supervised.mle", {"lhy_rl.agents.supervised.mle"}),
+        ("from lhy_rl.envs.text.base import TextEnv", {"lhy_rl.envs.text.base"}),
+        ("from lhy_rl import nn, data", {"lhy_rl.nn", "lhy_rl.data"}),
+        ("def f():\n    from lhy_rl.cli.main import main", {"lhy_rl.cli.main"}),
+        ("from . import decoding", {"lhy_rl.nn.decoding"}),
+        ("from ..data import npz", {"lhy_rl.data.npz"}),
+        ("place = 'lhy_rl.agents.supervised.mle:MLE'", {"lhy_rl.agents.supervised.mle"}),
+        ("import_module('lhy_rl.agents.supervised.mle')", {"lhy_rl.agents.supervised.mle"}),
         ("import torch, lhy_rlx.agents", set()),
         ("'''How lhy_rl.agents use this.'''", set()),
     ],
 )
-def test_imports_are_found(line, parts):
-    assert imported_parts(line, "lhy_rl.nn") == parts
+def test_imports_are_found(line, files):
+    assert imported_files(line, "lhy_rl.nn") == files
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_run_one_way(path):
-    part = part_of(path)
-    assert part in ALLOWED, f"{part} is no part of the house; give it a place in ALLOWED"
-    package = ".".join(path.relative_to(ROOT).parts[:-1])
-    wrong = imported_parts(path.read_text(encoding="utf-8"), package) - ALLOWED[part] - {part}
-    assert not wrong, f"{part} must not know {', '.join(sorted(wrong))}"
+def room_of(module: str) -> str:
+    """The room that a module belongs to; "" for the package itself."""
+    return module.partition(".")[2].split(".")[0]
 
 
-def test_the_table_has_no_circle():
-    below: set[str] = set()
-    left = {part: allowed - {part} for part, allowed in ALLOWED.items()}
-    while left:
-        free = {part for part, allowed in left.items() if allowed <= below}
-        assert free, f"these know each other in a circle: {sorted(left)}"
-        below |= free
-        left = {part: allowed for part, allowed in left.items() if part not in free}
+def test_every_room_has_a_floor():
+    assert {room_of(module) for module in MODULES} - {""} == set().union(*FLOORS)
+
+
+def test_imports_run_downward():
+    floor = {room: height for height, rooms in enumerate(reversed(FLOORS)) for room in rooms}
+    upward = set()
+    for module, path in MODULES.items():
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        for other in imported_files(path.read_text(encoding="utf-8"), package) - {"lhy_rl"}:
+            here, there = room_of(module), room_of(other)
+            if there not in FRONT_DOOR if here == "" else here != there and floor[there] >= floor[here]:
+                upward.add((module.removeprefix("lhy_rl."), other.removeprefix("lhy_rl.")))
+    assert upward == UPWARD
+
+
+def circles() -> list[list[str]]:
+    """The groups of files that import each other in a circle, inside functions too."""
+    graph = {}
+    for module, path in MODULES.items():
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        graph[module] = imported_files(path.read_text(encoding="utf-8"), package, lazily=False) - {module, "lhy_rl"}
+    while free := {module for module, others in graph.items() if not others & graph.keys()}:
+        graph = {module: others for module, others in graph.items() if module not in free}
+    while top := graph.keys() - set().union(*graph.values()):  # nobody in a circle imports these
+        graph = {module: others for module, others in graph.items() if module not in top}
+    return sorted(sorted({module, *others & graph.keys()}) for module, others in graph.items())
+
+
+@pytest.mark.xfail(reason="files still know each other in circles")
+def test_no_files_know_each_other_in_a_circle():
+    assert circles() == []
 
 
 @pytest.mark.parametrize("name", ["envs", "agents"])
@@ -148,7 +185,7 @@ HEAVY += ("minari", "h5py")
     "program",
     [
         "import lhy_rl",
-        "from lhy_rl.cli import main; main(['--help'])",
+        "from lhy_rl.cli.main import main; main(['--help'])",
     ],
     ids=["import", "help"],
 )
@@ -163,7 +200,7 @@ def test_heavy_packages_are_not_imported_early(program):
 
 
 def test_configurations_are_found_beside_the_package():
-    from lhy_rl.experiment.places import find_configs
+    from lhy_rl.experiment.paths import find_configs
 
     assert find_configs() == ROOT / "configs"
     assert (find_configs() / "seqgan" / "chat.yaml").is_file()
@@ -171,8 +208,8 @@ def test_configurations_are_found_beside_the_package():
 
 def test_configurations_are_found_inside_an_installed_package(tmp_path, monkeypatch):
     import lhy_rl
-    from lhy_rl.errors import UserError
-    from lhy_rl.experiment.places import find_configs
+    from lhy_rl.core.errors import UserError
+    from lhy_rl.experiment.paths import find_configs
 
     monkeypatch.setattr(lhy_rl, "__path__", [str(tmp_path / "lhy_rl")])
     with pytest.raises(UserError, match="reinstall lhy-rl"):

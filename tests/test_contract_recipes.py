@@ -57,11 +57,11 @@ def follow(recipe: str, folder: Path) -> str:
 
 def typed(shell: str) -> str:
     """The commands of a recipe as one program, so that torch is imported once."""
-    lines = ["import runpy, sys, pytest", "from lhy_rl import cli"]
+    lines = ["import runpy, sys, pytest", "from lhy_rl.cli.main import main"]
     for command in shell.splitlines():
         match shlex.split(command):
             case ["lhy-rl", *words]:
-                lines.append(f"assert cli.main({words}) == 0, {command!r}")
+                lines.append(f"assert main({words}) == 0, {command!r}")
             case ["python", "-m", "pytest", *words]:
                 lines.append(f"assert pytest.main({words}) == 0, {command!r}")
             case ["python", script, *words]:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from lhy_rl.registry import Registry
+from lhy_rl.core.registry import Registry
 
 agents = Registry(
     "agent",
     {
-        "a2c": "lhy_rl.agents.a2c:A2C",
-        "airl": "lhy_rl.agents.airl:AIRL",
-        "gail": "lhy_rl.agents.gail:GAIL",
-        "bc": "lhy_rl.agents.bc:BC",
-        "dagger": "lhy_rl.agents.dagger:DAgger",
-        "irl": "lhy_rl.agents.irl:IRL",
-        "maxent_irl": "lhy_rl.agents.maxent_irl:MaxEntIRL",
-        "mle": "lhy_rl.agents.mle:MLE",
-        "ppo": "lhy_rl.agents.ppo:PPO",
-        "reinforce": "lhy_rl.agents.reinforce:Reinforce",
-        "seqgan": "lhy_rl.agents.seqgan:SeqGAN",
+        "a2c": "lhy_rl.agents.policy_gradient.a2c:A2C",
+        "airl": "lhy_rl.agents.adversarial.airl:AIRL",
+        "gail": "lhy_rl.agents.adversarial.gail:GAIL",
+        "bc": "lhy_rl.agents.supervised.bc:BC",
+        "dagger": "lhy_rl.agents.supervised.dagger:DAgger",
+        "irl": "lhy_rl.agents.inverse_rl.irl:IRL",
+        "maxent_irl": "lhy_rl.agents.inverse_rl.maxent_irl:MaxEntIRL",
+        "mle": "lhy_rl.agents.supervised.mle:MLE",
+        "ppo": "lhy_rl.agents.policy_gradient.ppo:PPO",
+        "reinforce": "lhy_rl.agents.policy_gradient.reinforce:Reinforce",
+        "seqgan": "lhy_rl.agents.adversarial.seqgan:SeqGAN",
     },
 )
 
@@ -42,7 +42,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "Agent":
-        from lhy_rl.agents.base import Agent
+        from lhy_rl.agents.common.agent import Agent
 
         return Agent
     if name in __all__:

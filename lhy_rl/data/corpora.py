@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lhy_rl.core.errors import UserError, install_extra, suggest
 from lhy_rl.data.tokenizer import TokenizerKind, is_cjk
-from lhy_rl.errors import UserError, install_extra, suggest
 
 Conversations = list[list[str]]
 

@@ -10,8 +10,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from lhy_rl.errors import UserError, brief
-from lhy_rl.trees import map_tree
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.trees import map_tree
 
 Tree = Any
 """An array, or dicts and tuples of arrays, as a space is."""

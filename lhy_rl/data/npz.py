@@ -29,12 +29,12 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from lhy_rl import archive
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.saved_states import fitting
+from lhy_rl.core.trees import map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode, joined
 from lhy_rl.data.spaces import Space, conformed, difference, from_json, to_json
-from lhy_rl.errors import UserError
-from lhy_rl.states import fitting
-from lhy_rl.trees import map_tree
 
 Spaces = tuple[Space, Space]
 """Of the observations and of the actions."""

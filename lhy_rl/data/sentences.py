@@ -20,10 +20,10 @@ from typing import get_args
 
 import numpy as np
 
+from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.protocols import Split, TokenSequences
 from lhy_rl.data.corpora import CORPORA, Corpus, load_corpus
 from lhy_rl.data.tokenizer import KINDS, Tokenizer, TokenizerKind, split
-from lhy_rl.errors import UserError, suggest
-from lhy_rl.protocols import Split, TokenSequences
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lhy_rl.errors import UserError
+from lhy_rl.core.errors import UserError
 
 FOLDER = Path(__file__).parent / "expert"
 

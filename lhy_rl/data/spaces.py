@@ -9,8 +9,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from lhy_rl.errors import UserError
-from lhy_rl.trees import map_tree
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.trees import map_tree
 
 Space = gym.Space[Any]
 MOST = 2**27  # numbers in an observation or action that a file may ask room for
@@ -47,7 +47,7 @@ def from_json(said: dict[str, Any]) -> Space:
 
     Raises:
         AttributeError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError: it did not
-            write this (:func:`lhy_rl.states.fitting` makes one line of each).
+            write this (:func:`lhy_rl.core.saved_states.fitting` makes one line of each).
     """
     match said["type"]:
         case "Box":

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lhy_rl.errors import UserError, suggest
+from lhy_rl.core.errors import UserError, suggest
 
 TokenizerKind = Literal["word", "character", "space"]
 KINDS: tuple[TokenizerKind, ...] = ("character", "space", "word")

@@ -23,9 +23,9 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 
-from lhy_rl.envs import arguments
-from lhy_rl.envs.arrays import State, copied, put, take, take_any
-from lhy_rl.errors import UserError, brief
+from lhy_rl.core import arguments
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.state_arrays import State, copied, put, take, take_any
 
 
 class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):

@@ -67,8 +67,8 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "lhy_rl/Copy-v0",
-        "lhy_rl.envs.memory.copying:CopyEnv",
-        "lhy_rl.envs.memory.copying:Copy",
+        "lhy_rl.envs.memory.copy_string:CopyEnv",
+        "lhy_rl.envs.memory.copy_string:Copy",
         "see a string of symbols, then write it again",
         small={"max_length": 3},
     ),

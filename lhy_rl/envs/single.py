@@ -10,8 +10,8 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
+from lhy_rl.core.errors import UserError
 from lhy_rl.envs.base import BatchedEnv
-from lhy_rl.errors import UserError
 
 
 class SingleEnv(gymnasium.Env[Any, Any]):

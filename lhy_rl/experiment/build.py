@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lhy_rl.errors import UserError
+from lhy_rl.core.errors import UserError
 from lhy_rl.experiment.config import Config, agent_class, environment_class, environment_schema, plain
 from lhy_rl.experiment.signature import options_of
 
@@ -22,7 +22,7 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
     Args:
         num_envs: Copies; None takes the agent's ``num_envs``.
     """
-    from lhy_rl.agents.environments import make_vec
+    from lhy_rl.rollouts.vector_envs import make_vec
 
     env_id = config.values["env"]["id"]
     options = environment_options(config)
@@ -53,7 +53,7 @@ def make_agent(config: Config, env: VectorEnv[Any, Any, Any], shown: Demonstrati
     Raises:
         UserError: an option has a value that the agent refuses.
     """
-    from lhy_rl.experiment.shown import RECORDED, shown_to
+    from lhy_rl.experiment.demonstrations import RECORDED, resolve_demonstrations
 
     values = config.values
     threads = values["threads"]
@@ -70,5 +70,5 @@ def make_agent(config: Config, env: VectorEnv[Any, Any, Any], shown: Demonstrati
     agent = agent_class(values["agent"]["name"])
     options = config.section("agent")
     if shown is not None or options.get("demonstrations") in RECORDED:
-        options["demonstrations"] = shown_to(config, env) if shown is None else shown
+        options["demonstrations"] = resolve_demonstrations(config, env) if shown is None else shown
     return agent(env, seed=values["seed"], device=values["device"], **options)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lhy_rl import archive
-from lhy_rl.errors import UserError
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError
 
 NAME = re.compile(r"update-(\d+)\.zip")
 
@@ -39,7 +39,7 @@ class Checkpoints:
         """Write a checkpoint, atomically, and drop those that are too old.
 
         Args:
-            tree: What :func:`lhy_rl.archive.write` takes.
+            tree: What :func:`lhy_rl.core.archive.write` takes.
             update: Updates done so far: its number.
             best: Write ``best.zip`` in place of a numbered one.
         """

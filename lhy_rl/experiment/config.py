@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lhy_rl.errors import UserError, brief, suggest
+from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.core.registry import registered
+from lhy_rl.core.saved_states import MISFIT
 from lhy_rl.experiment import plain_yaml
 from lhy_rl.experiment.signature import Option, options_of
-from lhy_rl.registry import registered
-from lhy_rl.states import MISFIT
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -58,7 +58,7 @@ class Config:
 
 def names() -> list[str]:
     """The shipped configurations: ``seqgan/chat``, ..."""
-    from lhy_rl.experiment.places import find_configs
+    from lhy_rl.experiment.paths import find_configs
 
     folder = find_configs()
     paths = (path.relative_to(folder) for path in folder.rglob("*.yaml"))
@@ -71,7 +71,7 @@ def find(name: str) -> Path:
     Raises:
         UserError: neither; the message holds the nearest name.
     """
-    from lhy_rl.experiment.places import find_configs
+    from lhy_rl.experiment.paths import find_configs
 
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
@@ -216,7 +216,7 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
     """The parser whose options are the chosen environment's, the chosen agent's and the run's."""
     from jsonargparse import ArgumentParser, set_loader
 
-    from lhy_rl.experiment.options import RunOptions
+    from lhy_rl.experiment.run_options import RunOptions
 
     set_loader("plain", plain_yaml.parse, (ValueError,))
 

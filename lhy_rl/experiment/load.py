@@ -6,18 +6,18 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lhy_rl import archive
-from lhy_rl.agents import saved
-from lhy_rl.agents.environments import Environment
-from lhy_rl.errors import UserError, suggest
+from lhy_rl.agents.common import saved
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.registry import names_from_a_file
 from lhy_rl.experiment import build
 from lhy_rl.experiment.checkpoints import Checkpoints
 from lhy_rl.experiment.config import Config
-from lhy_rl.experiment.folder import RunFolder
-from lhy_rl.registry import names_from_a_file
+from lhy_rl.experiment.run_folder import RunFolder
+from lhy_rl.rollouts.vector_envs import Environment
 
 if TYPE_CHECKING:
-    from lhy_rl.agents.base import Agent
+    from lhy_rl.agents.common.agent import Agent
 
 WHICH = ("best", "newest")
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from lhy_rl.errors import UserError
-from lhy_rl.states import MISFIT
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.saved_states import MISFIT
 
 DEPTH = 30  # of lists and mappings in each other
 MOST = 100_000  # values, each alias counted as what it stands for

@@ -22,18 +22,18 @@ from typing import Any
 from rich.console import Console
 
 import lhy_rl
-from lhy_rl.agents.progress import ProgressDisplay
-from lhy_rl.errors import UserError, brief, pip_install
-from lhy_rl.experiment import build, folder, tracking
+from lhy_rl.agents.common.progress import ProgressDisplay
+from lhy_rl.core.errors import UserError, brief, pip_install
+from lhy_rl.core.saved_states import check_like, fitting
+from lhy_rl.experiment import build, run_folder, tracking
 from lhy_rl.experiment.checkpoints import Checkpoints
 from lhy_rl.experiment.config import Config
-from lhy_rl.experiment.evaluation import Evaluator
-from lhy_rl.experiment.folder import RunFolder
-from lhy_rl.experiment.metrics import MetricsFile
-from lhy_rl.experiment.options import RunOptions
-from lhy_rl.experiment.references import references
+from lhy_rl.experiment.metrics_file import MetricsFile
+from lhy_rl.experiment.run_folder import RunFolder
+from lhy_rl.experiment.run_options import RunOptions
 from lhy_rl.experiment.starting import starting
-from lhy_rl.states import check_like, fitting
+from lhy_rl.experiment.text_evaluation import Evaluator
+from lhy_rl.reporting.references import references
 
 FORMAT = 1  # of the run's part of a checkpoint
 
@@ -62,7 +62,7 @@ def train(config: Config, console: Console | None = None) -> Run:
     options = RunOptions(**config.section("run"))
     tracking.check(options.tracker)
     place = str(options.name), options.folder
-    folder.choose_path(*place)  # says what is wrong with it before anything is built
+    run_folder.choose_path(*place)  # says what is wrong with it before anything is built
     fresh = Config(config.name, config.values | {"run": config.values["run"] | {"folder": None}})
     with starting(str(options.name)):
         run = Run(fresh, console)
@@ -73,9 +73,9 @@ def train(config: Config, console: Console | None = None) -> Run:
         checkpoints = Checkpoints(temporary / "checkpoints")
         checkpoints.save(run.state_dict(), 0)
         size = checkpoints.newest()[0].stat().st_size
-        folder.check_space(temporary, size * (options.keep_checkpoints + 2))  # the best, and a new one
+        run_folder.check_space(temporary, size * (options.keep_checkpoints + 2))  # the best, and a new one
 
-    run.train(folder.create(*place, fresh, fill))
+    run.train(run_folder.create(*place, fresh, fill))
     return run
 
 
@@ -350,8 +350,8 @@ class Run:
             (place.path / "samples").mkdir(exist_ok=True)
             (place.path / "samples" / f"{name.replace(' ', '_')}.txt").write_text("\n".join(sentences) + "\n", "utf-8")
         if self.options.plots:
-            from lhy_rl.experiment import pictures
-            from lhy_rl.experiment.report import write_report
+            from lhy_rl.reporting import pictures
+            from lhy_rl.reporting.report import write_report
 
             for line in pictures.draw(self, place.path / "plots"):
                 self.note(line)

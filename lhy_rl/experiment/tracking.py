@@ -9,8 +9,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from lhy_rl.errors import UserError, install_extra, suggest
-from lhy_rl.experiment.options import RunOptions
+from lhy_rl.core.errors import UserError, install_extra, suggest
+from lhy_rl.experiment.run_options import RunOptions
 
 ONLINE = ("online", "run", "shared")  # modes of wandb that need a login and a network
 MODES = (*ONLINE, "offline", "dryrun", "disabled")

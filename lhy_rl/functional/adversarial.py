@@ -27,8 +27,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lhy_rl.errors import suggest
-from lhy_rl.registry import Registry
+from lhy_rl.core.errors import suggest
+from lhy_rl.core.registry import Registry
 
 objectives = Registry(
     "objective",

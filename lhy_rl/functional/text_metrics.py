@@ -20,7 +20,7 @@ import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
-from lhy_rl.errors import UserError
+from lhy_rl.core.errors import UserError
 
 Sentence = str | Sequence[int] | Sequence[str] | np.ndarray
 Gram = tuple[str, ...]

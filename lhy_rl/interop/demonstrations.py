@@ -10,13 +10,13 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.registry import spec_of
 from lhy_rl.data import shipped
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.data.npz import Members, Spaces, check_spaces, from_members, read_npz
 from lhy_rl.data.spaces import without_texts
-from lhy_rl.errors import UserError, brief
 from lhy_rl.interop import imitation_files
-from lhy_rl.registry import spec_of
 
 SOURCES = "a shipped name (lhy-rl list demonstrations), an .npz file, a folder of them, a Minari dataset's id or folder"
 

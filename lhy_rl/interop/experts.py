@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from lhy_rl import archive
-from lhy_rl.errors import UserError, brief, install_extra
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError, brief, install_extra
+from lhy_rl.core.registry import spec_of
+from lhy_rl.core.saved_states import check_like, fitting
 from lhy_rl.nn.randomness import OwnRandomness
-from lhy_rl.registry import spec_of
-from lhy_rl.states import check_like, fitting
 
 try:
     from stable_baselines3.common.policies import BasePolicy

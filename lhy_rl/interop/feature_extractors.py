@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lhy_rl.errors import UserError, install_extra
-from lhy_rl.nn.encoders import EncoderChoice, EncoderOptions, make_encoder
-from lhy_rl.nn.sequence import CoreChoice, SequenceBackbone, cores
+from lhy_rl.core.errors import UserError, install_extra
+from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, cores
+from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions, make_encoder
 
 try:
     from stable_baselines3.common.preprocessing import is_image_space
@@ -28,9 +28,10 @@ class Encoder(BaseFeaturesExtractor):
 
     Args:
         observation_space: Given by SB3.
-        encoder: A name of :data:`lhy_rl.nn.encoders.encoders`, ``auto`` for the one that fits the space, or a class.
+        encoder: A name of :data:`lhy_rl.nn.encoders.base.encoders`, ``auto`` for the one that fits the space, or a
+        class.
         normalize_images: The policy's setting of that name. ``False`` for both is faster: our encoders scale bytes.
-        options: Those of :class:`lhy_rl.nn.encoders.EncoderOptions`; ``activation`` is ``auto`` where left out.
+        options: Those of :class:`lhy_rl.nn.encoders.base.EncoderOptions`; ``activation`` is ``auto`` where left out.
 
     Raises:
         UserError: an unknown name, or a space that the encoder does not read.
@@ -67,12 +68,12 @@ class Sequence(BaseFeaturesExtractor):
 
     Args:
         observation_space: Given by SB3.
-        core: A name of :data:`lhy_rl.nn.sequence.cores`, or a class.
+        core: A name of :data:`lhy_rl.nn.backbones.base.cores`, or a class.
         hidden_size: H, width of the backbone's output.
         num_layers: Layers of the backbone.
         encoder: Of each step; ``auto`` for the one that fits it.
         normalize_images: The policy's setting of that name.
-        options: Those of :class:`lhy_rl.nn.encoders.EncoderOptions`; ``activation`` is ``auto`` where left out.
+        options: Those of :class:`lhy_rl.nn.encoders.base.EncoderOptions`; ``activation`` is ``auto`` where left out.
 
     Raises:
         UserError: an unknown name, or a space that is no sequence.

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from lhy_rl.core.errors import UserError, install_extra
+from lhy_rl.core.saved_states import fitting
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.npz import Spaces
 from lhy_rl.data.spaces import conformed
-from lhy_rl.errors import UserError, install_extra
-from lhy_rl.states import fitting
 
 OLD = {"obs", "acts", "terminal", "indices"}  # members of the old format
 CUT = "TimeLimit.truncated"  # of the infos

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lhy_rl.trees import map_tree
+from lhy_rl.core.trees import map_tree
 
 ENDING = ("terminal_observation", "TimeLimit.truncated")  # what SB3 writes into the infos itself
 

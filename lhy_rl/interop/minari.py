@@ -13,12 +13,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from lhy_rl.core.errors import UserError, install_extra, suggest
+from lhy_rl.core.saved_states import MISFIT
+from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.npz import Spaces, check_spaces
 from lhy_rl.data.spaces import conformed, without_texts
-from lhy_rl.errors import UserError, install_extra, suggest
-from lhy_rl.states import MISFIT
-from lhy_rl.trees import leaves, map_tree
 
 try:
     import minari

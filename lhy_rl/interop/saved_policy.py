@@ -23,9 +23,9 @@ from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtr
 from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecTransposeImage
 
-from lhy_rl import archive
-from lhy_rl.errors import UserError, brief, pip_install
-from lhy_rl.states import fitting
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError, brief, pip_install
+from lhy_rl.core.saved_states import fitting
 
 POLICIES = {  # where the saved policy's class is from: its base class, and the agents that use it
     "stable_baselines3.common.policies": ("ActorCriticPolicy", "PPO, A2C"),

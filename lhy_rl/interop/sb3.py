@@ -10,11 +10,11 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from lhy_rl.data.final_observations import keep_final_observations
-from lhy_rl.errors import UserError, install_extra
+from lhy_rl.core.errors import UserError, install_extra
+from lhy_rl.core.protocols import Snapshot
 from lhy_rl.interop.experts import Expert, load_expert, save_statistics
 from lhy_rl.interop.infos import ENDING, row, rows_of_step
-from lhy_rl.protocols import Snapshot
+from lhy_rl.rollouts.final_observations import keep_final_observations
 
 __all__ = ["Expert", "from_sb3", "load_expert", "save_statistics", "to_sb3"]
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lhy_rl.nn.policy import ActorCritic
-from lhy_rl.nn.sequence import State, index_state
-from lhy_rl.protocols import TextTask, TokenSequences
+from lhy_rl.core.protocols import TextTask, TokenSequences
+from lhy_rl.nn.backbones.base import State, index_state
+from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 BATCH = 1024  # sentences written or scored at a time
 
@@ -137,8 +137,6 @@ def token_log_probs(
     return np.concatenate(parts)
 
 
-def nll_per_token(
-    policy: ActorCritic, sequences: TokenSequences, task: TextTask, temperature: float = 1.0
-) -> float:
+def nll_per_token(policy: ActorCritic, sequences: TokenSequences, task: TextTask, temperature: float = 1.0) -> float:
     """Mean negative log-likelihood of the tokens, nats."""
     return float(-token_log_probs(policy, sequences, task, temperature).sum(dtype=np.float64) / sequences.lengths.sum())

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 import lhy_rl  # noqa: F401
-from lhy_rl.agents.rollout import Episodes
+from lhy_rl.core.protocols import TokenSequences
 from lhy_rl.nn.decoding import token_log_probs
-from lhy_rl.nn.policy import ActorCritic
-from lhy_rl.protocols import TokenSequences
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.rollouts.full_episodes import Episodes
 
 V, T = 4, 4
 

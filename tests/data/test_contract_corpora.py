@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lhy_rl.core.errors import UserError
 from lhy_rl.data import corpora
 from lhy_rl.data.corpora import CORPORA, load_corpus
-from lhy_rl.errors import UserError
 
 SIZES = {"chitchat": (4018, 240_000), "chatterbot-english": (2026, 4400), "chatterbot-chinese": (467, 1000)}
 

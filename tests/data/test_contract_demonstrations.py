@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.npz import read_npz, write_npz
 from lhy_rl.data.spaces import conformed, difference, from_json, to_json
-from lhy_rl.errors import UserError
-from lhy_rl.trees import leaves, map_tree
 
 FLAT, TWO = Box(-np.inf, np.inf, (3,), np.float32), Discrete(2)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lhy_rl.core.errors import UserError
 from lhy_rl.data import SentenceData, load_corpus
 from lhy_rl.data.sentences import SPLITS, SplitStatistics, pack
 from lhy_rl.data.tokenizer import Tokenizer
-from lhy_rl.errors import UserError
 
 VARIANTS = [
     {"corpus": "chatterbot-english"},
@@ -51,8 +51,7 @@ def test_no_sentence_in_two_splits(variant: dict) -> None:
     assert not (sets["train"] | sets["validation"]) & sets["test"]
     letters = lambda i: re.sub(r"[\W_]", "", data.tokenizer.token(i).casefold())  # noqa: E731
     bare = {
-        split: {tuple(filter(None, map(letters, words))) for words in found} - {()}
-        for split, found in sets.items()
+        split: {tuple(filter(None, map(letters, words))) for words in found} - {()} for split, found in sets.items()
     }
     assert not (bare["train"] & bare["validation"] | bare["train"] & bare["test"] | bare["validation"] & bare["test"])
     if variant.get("unique", True):

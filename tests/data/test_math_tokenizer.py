@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lhy_rl.core.errors import UserError
 from lhy_rl.data.tokenizer import KINDS, Tokenizer, join, split
-from lhy_rl.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
-from lhy_rl.envs.arrays import State
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.state_arrays import State
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.single import SingleEnv
-from lhy_rl.errors import UserError
 
 MODES = ["NextStep", "SameStep", "Disabled"]
 

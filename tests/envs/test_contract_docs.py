@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 
+from lhy_rl.core.registry import Registry
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.registration import TABLE, WRAPPED, Row
-from lhy_rl.registry import Registry
 
 HEADINGS = [
     "Description",

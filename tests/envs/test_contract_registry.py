@@ -17,10 +17,10 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import lhy_rl  # noqa: F401  (registers)
+from lhy_rl.core.protocols import Snapshot, TextTask
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.registration import TABLE, Row
 from lhy_rl.envs.single import SingleEnv
-from lhy_rl.protocols import Snapshot, TextTask
 
 MODES = ["NextStep", "SameStep", "Disabled"]
 every_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)

@@ -12,8 +12,8 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.vector import SyncVectorEnv
 
 import lhy_rl  # noqa: F401  (registers)
+from lhy_rl.core.errors import UserError
 from lhy_rl.envs.wrappers import FixedHorizon, FixedHorizonVector
-from lhy_rl.errors import UserError
 from tests.agents.small_envs import Always
 
 H = 60

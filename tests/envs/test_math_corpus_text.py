@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import KnownDensity
 from lhy_rl.envs.text.corpus import CorpusText, CorpusTextEnv
-from lhy_rl.errors import UserError
-from lhy_rl.protocols import KnownDensity
 
 PEOPLE = ["tom", "anna", "paul", "mary"]
 DEEDS = ["sees", "eats", "wants", "finds"]

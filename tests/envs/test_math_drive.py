@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import lhy_rl  # noqa: F401
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import ScriptedExpert
 from lhy_rl.envs.drive import road, view
 from lhy_rl.envs.drive.corridor import DriveCorridor
-from lhy_rl.errors import UserError
-from lhy_rl.protocols import ScriptedExpert
 
 
 def straight(env: DriveCorridor, **values: Any) -> dict[str, Any]:

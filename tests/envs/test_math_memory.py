@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 import lhy_rl  # noqa: F401  (registers)
+from lhy_rl.core.errors import UserError
 from lhy_rl.envs.base import BatchedEnv
+from lhy_rl.envs.drawing import BACK, BLACK, NOW, PAPER, RED, RIGHT, WRONG
 from lhy_rl.envs.memory.catch import Catch
-from lhy_rl.envs.memory.copying import Copy
-from lhy_rl.envs.memory.drawing import BACK, BLACK, NOW, PAPER, RED, RIGHT, WRONG
+from lhy_rl.envs.memory.copy_string import Copy
 from lhy_rl.envs.memory.recall import Recall
 from lhy_rl.envs.memory.repeat_first import RepeatFirst, RepeatFirstEnv
 from lhy_rl.envs.memory.repeat_previous import RepeatPrevious, RepeatPreviousEnv
 from lhy_rl.envs.memory.reverse import Reverse
 from lhy_rl.envs.single import SingleEnv
-from lhy_rl.errors import UserError
 
 RECALL: list[type[Recall]] = [RepeatPrevious, RepeatFirst, Reverse, Copy]
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import KnownDensity
 from lhy_rl.envs.text.oracle import OracleText, OracleTextEnv
-from lhy_rl.errors import UserError
-from lhy_rl.protocols import KnownDensity
 
 PAPER = Path(__file__).parents[3] / "shared" / "data" / "seqgan_oracle.npz"
 SMALL: dict[str, Any] = {"vocabulary_size": 6, "max_length": 4, "hidden_size": 5, "embedding_size": 3}

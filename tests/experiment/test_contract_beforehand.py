@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 import yaml
 
-from lhy_rl import cli
-from lhy_rl.errors import UserError
-from lhy_rl.experiment import benchmark, definition, episodes, folder
+from lhy_rl.benchmark import runner, spec
+from lhy_rl.cli.main import main
+from lhy_rl.core.errors import UserError
+from lhy_rl.experiment import run_folder
+from lhy_rl.rollouts import evaluate_policy
 
 
 def sentences(n: int) -> str:
@@ -45,7 +47,7 @@ def text(tiny: Callable[..., Path]) -> Callable[[int], list[str]]:
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """The line of a command that fails and leaves no run."""
     capsys.readouterr()
-    assert cli.main(words) == 2
+    assert main(words) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1, err
     assert not Path("run").exists() and not list(Path().glob(".run*"))
@@ -58,7 +60,7 @@ def test_contract_a_corpus_too_small_to_be_judged_by(
     for n in (5, 12):
         said = refused(capsys, *text(n))
         assert "the text has 1 sentence for validation, and the evaluation needs at least 2" in said
-    assert cli.main(text(20)) == 0, "a tenth of 20 is enough"
+    assert main(text(20)) == 0, "a tenth of 20 is enough"
     assert json.loads(Path("run/result.json").read_text())["table"]
 
 
@@ -77,17 +79,17 @@ def test_contract_the_report_and_the_disk(
         said = refused(capsys, *words)
         assert "the report needs matplotlib: " in said and "pip install matplotlib, or go without: --run.plots" in said
     usage = namedtuple("usage", "total used free")(10**9, 10**9, 20_000)
-    monkeypatch.setattr(folder.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(run_folder.shutil, "disk_usage", lambda path: usage)
     assert "0 MB are free" in refused(capsys, *words)
 
 
 def test_contract_a_benchmark_that_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
-    (found,) = definition.find(["ppo/cartpole"])
+    (found,) = spec.find(["ppo/cartpole"])
     for place in ("file", "file/below", "/proc/results"):
         with pytest.raises(UserError, match=f"cannot write results to '{place}'"):
-            benchmark.run(found, Path(place), seeds=1, quick=True)
+            runner.run(found, Path(place), seeds=1, quick=True)
     assert os.listdir() == ["file"]
 
 
@@ -105,16 +107,16 @@ class Endless(gymnasium.Env[np.ndarray, int]):
 
 
 def test_contract_an_evaluation_without_an_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(episodes, "LONGEST", 50)
+    monkeypatch.setattr(evaluate_policy, "LONGEST", 50)
     env = gymnasium.vector.SyncVectorEnv([Endless])
 
     def predict(obs: Any, state: Any, start: Any, masks: Any) -> tuple[np.ndarray, None]:
         return np.zeros(1, int), None
 
     with pytest.raises(UserError, match=r"did not end in 50 steps; .* \(--env\.max_episode_steps 1000\)"):
-        episodes.play(predict, env, 1, 0)
+        evaluate_policy.play(predict, env, 1, 0)
     limited = gymnasium.vector.SyncVectorEnv([lambda: gymnasium.wrappers.TimeLimit(Endless(), 50)])
-    assert episodes.play(predict, limited, 1, 0)[1].tolist() == [50]
+    assert evaluate_policy.play(predict, limited, 1, 0)[1].tolist() == [50]
 
 
 def test_contract_a_terminal_without_chinese_stops_no_command(
@@ -124,5 +126,5 @@ def test_contract_a_terminal_without_chinese_stops_no_command(
     Path("text.txt").write_text(sentences(20).replace("cat", "猫"))
     latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     monkeypatch.setattr(sys, "stdout", latin)
-    assert cli.main(words) == 0
-    assert cli.main(["sample", "run", "-n", "2"]) == 0
+    assert main(words) == 0
+    assert main(["sample", "run", "-n", "2"]) == 0

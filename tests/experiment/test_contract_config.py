@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import yaml
 
-from lhy_rl.errors import UserError
+from lhy_rl.core.errors import UserError
 from lhy_rl.experiment import build, config
-from lhy_rl.experiment.options import RunOptions
+from lhy_rl.experiment.run_options import RunOptions
 from lhy_rl.experiment.signature import documentation, options_of
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from lhy_rl import cli
-from lhy_rl.experiment import metrics
+from lhy_rl.cli.main import main
+from lhy_rl.experiment import metrics_file
 from lhy_rl.experiment.checkpoints import Checkpoints
 
 STEP = {"fails": 0}  # the step of which instance 0 fails, counted in this process; 0 never does
@@ -78,10 +78,10 @@ def test_contract_a_run_whose_environment_fails_goes_on(
     STEP["fails"] = 113
     if how == "raises":
         with pytest.raises(RuntimeError, match="the robot fell over") as caught:
-            cli.main(["train", str(config), "--run.folder", "run"])
+            main(["train", str(config), "--run.folder", "run"])
         (said,) = caught.value.__notes__
     else:
-        assert cli.main(["train", str(config), "--run.folder", "run"]) == 2
+        assert main(["train", str(config), "--run.folder", "run"]) == 2
         said = capsys.readouterr().err.splitlines()[-1]
         assert said.startswith(f"lhy-rl: the {how} of instance 0 at step ")
         assert "is not a number" in said
@@ -93,8 +93,8 @@ def test_contract_a_run_whose_environment_fails_goes_on(
     assert not (run / "result.json").exists()
 
     STEP["fails"] = 0
-    assert cli.main(["resume", "run"]) == 0
-    steps = [value for _, value in metrics.columns(run / "metrics.csv")["time/total_timesteps"]]
+    assert main(["resume", "run"]) == 0
+    steps = [value for _, value in metrics_file.columns(run / "metrics.csv")["time/total_timesteps"]]
     assert steps == sorted(steps)
     assert steps[-1] >= 400
 
@@ -118,7 +118,7 @@ def test_contract_a_run_that_diverges_is_mended_in_its_configuration(
     with monkeypatch.context() as patched:
         patched.setattr(kind, "update", spoiled)
         options = ["--agent.baseline", "critic"] if agent == "reinforce" else []
-        assert cli.main(["train", str(config), "--run.folder", "run", *options]) == 2
+        assert main(["train", str(config), "--run.folder", "run", *options]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert "loss or gradient is not a number at step" in said
     assert "update-00000002.zip is whole; mend the cause (options are in run/config.yaml)" in said
@@ -134,5 +134,5 @@ def test_contract_a_run_that_diverges_is_mended_in_its_configuration(
         return found
 
     monkeypatch.setattr(kind, "update", watched)
-    assert cli.main(["resume", "run"]) == 0
+    assert main(["resume", "run"]) == 0
     assert used == {1.5e-4}

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from lhy_rl import cli
+from lhy_rl.cli.main import main
 from lhy_rl.experiment import build, config
-from tests.experiment.test_contract_play import PPO
+from tests.recording.test_contract_play import PPO
 
 MINIGRID = "minigrid:MiniGrid-Empty-5x5-v0"
 
@@ -36,14 +36,14 @@ def test_contract_minigrid_trains_resumes_evaluates_and_plays(
     path = guest(MINIGRID)
     options = ["--env.max_steps", "7", "--run.folder", "run"]
     with pytest.warns(UserWarning, match="'mission' of the observations is text"):
-        assert cli.main(["train", path, *options]) == 0
+        assert main(["train", path, *options]) == 0
     result = json.loads(Path("run/result.json").read_text())
     assert result["table"]["ppo"]["mean_episode_length"] == 7
     (Path("run") / "result.json").unlink()
     with pytest.warns(UserWarning, match="'mission'"):
-        assert cli.main(["resume", "run"]) == 0
+        assert main(["resume", "run"]) == 0
     with pytest.warns(UserWarning, match="'mission'"):
-        assert cli.main(["play", "run", "--output", "room.gif"]) == 0
+        assert main(["play", "run", "--output", "room.gif"]) == 0
     assert "episode 1: return 0, 7 steps" in capfd.readouterr().out
 
 
@@ -62,7 +62,7 @@ def test_contract_only_what_was_changed_is_given_to_a_guest(guest: Callable[...,
 def test_contract_popgym_trains_with_a_memory(guest: Callable[..., str]) -> None:
     pytest.importorskip("popgym")
     path = guest("popgym:popgym-RepeatPreviousEasy-v0", core="gru", hidden_size=8)
-    assert cli.main(["train", path, "--run.folder", "run"]) == 0
+    assert main(["train", path, "--run.folder", "run"]) == 0
     assert json.loads(Path("run/result.json").read_text())["table"]["ppo"]["mean_episode_length"] == 51
 
 
@@ -74,7 +74,7 @@ def test_contract_a_guest_that_is_not_there_is_one_line(
         ("minigrid:MiniGrid-Emty-5x5-v0", "unknown environment 'minigrid:MiniGrid-Emty-5x5-v0'; did you mean"),
     ):
         capsys.readouterr()
-        assert cli.main(["train", guest(env_id)]) == 2
+        assert main(["train", guest(env_id)]) == 2
         err = capsys.readouterr().err
         assert message in err
         assert err.count("\n") == 1

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from lhy_rl import archive, cli
-from lhy_rl.experiment import metrics
+import lhy_rl
+from lhy_rl.cli.main import main
+from lhy_rl.core import archive
+from lhy_rl.experiment import metrics_file
 from lhy_rl.experiment.checkpoints import Checkpoints
 
 CLOCK = ("time/fps", "time/time_elapsed")
@@ -37,7 +39,7 @@ SEQGAN = {
 
 def rows(run: Path) -> list[dict[str, str]]:
     """The rows of a run without the clock's columns."""
-    return [{k: v for k, v in row.items() if k not in CLOCK} for row in metrics.read(run / "metrics.csv")]
+    return [{k: v for k, v in row.items() if k not in CLOCK} for row in metrics_file.read(run / "metrics.csv")]
 
 
 def final_state(run: Path) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def final_state(run: Path) -> dict[str, Any]:
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:
     """The command, in a process of its own."""
-    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(lhy_rl.__file__).parents[1])}
     return subprocess.Popen([sys.executable, "-m", "lhy_rl.cli", *map(str, arguments)], env=environment)
 
 
@@ -103,7 +105,7 @@ def interrupted(tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caps
 
     with monkeypatch.context() as patched:
         patched.setattr(MLE, "update", press)
-        assert cli.main(["train", str(config), "--run.folder", "run"]) == 130
+        assert main(["train", str(config), "--run.folder", "run"]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "lhy-rl: interrupted; continue with: lhy-rl resume run"
     return Path("run")
 
@@ -113,11 +115,11 @@ def test_contract_ctrl_c_saves_a_checkpoint_to_go_on_from(
 ) -> None:
     assert Checkpoints(interrupted / "checkpoints").newest()[0].name == "update-00000009.zip"
     assert len(rows(interrupted)) == 9
-    assert cli.main(["resume", "run"]) == 0
-    assert cli.main(["train", "tiny.yaml", "--run.folder", "whole"]) == 0
+    assert main(["resume", "run"]) == 0
+    assert main(["train", "tiny.yaml", "--run.folder", "whole"]) == 0
     assert rows(interrupted) == rows(Path("whole"))
     assert same(final_state(interrupted), final_state(Path("whole")))
-    assert cli.main(["resume", "run"]) == 0  # finished: says so
+    assert main(["resume", "run"]) == 0  # finished: says so
     assert "finished already" in capsys.readouterr().out
 
 
@@ -131,13 +133,13 @@ def test_contract_damaged_checkpoint_is_stepped_over(
     newest[1].write_bytes(newest[1].read_bytes()[:-100])
     (interrupted / "checkpoints" / ".update-00000010.zip.1.tmp").write_bytes(b"half")
     capsys.readouterr()
-    assert cli.main(["resume", "run"]) == 0
+    assert main(["resume", "run"]) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
     assert len(warnings) == 2
     assert "damaged" in warnings[0]
     assert "cut off" in warnings[1]
     assert not list((interrupted / "checkpoints").glob(".*"))
-    assert cli.main(["train", "tiny.yaml", "--run.folder", "whole"]) == 0
+    assert main(["train", "tiny.yaml", "--run.folder", "whole"]) == 0
     assert rows(interrupted) == rows(Path("whole"))
     assert same(final_state(interrupted), final_state(Path("whole")))
 
@@ -148,18 +150,18 @@ def test_contract_no_checkpoint_begins_anew_and_only_damaged_ones_are_refused(
     for path in Checkpoints(interrupted / "checkpoints").newest():
         path.write_bytes(b"PK")
     capsys.readouterr()
-    assert cli.main(["resume", "run"]) == 2
+    assert main(["resume", "run"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("lhy-rl: none of the 4 checkpoints")
-    assert cli.main(["resume", "run"]) == 0  # the damaged ones were set aside
-    assert cli.main(["train", "tiny.yaml", "--run.folder", "whole"]) == 0
+    assert main(["resume", "run"]) == 0  # the damaged ones were set aside
+    assert main(["train", "tiny.yaml", "--run.folder", "whole"]) == 0
     assert rows(interrupted) == rows(Path("whole"))
 
 
 def test_contract_two_processes_cannot_train_one_run(interrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from lhy_rl.experiment.folder import RunFolder
+    from lhy_rl.experiment.run_folder import RunFolder
 
     with RunFolder(interrupted).locked():
-        assert cli.main(["resume", "run"]) == 2
+        assert main(["resume", "run"]) == 2
     assert "another process" in capsys.readouterr().err.splitlines()[-1]
 
 
@@ -179,16 +181,16 @@ def test_contract_full_disk_is_one_line_and_loses_no_checkpoint(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        assert cli.main(["train", str(config), "--run.folder", "run"]) == 2  # at the first file: nothing half-made
+        assert main(["train", str(config), "--run.folder", "run"]) == 2  # at the first file: nothing half-made
         assert [path.name for path in Path().iterdir()] == ["tiny.yaml"]
         room[0] = 15
-        assert cli.main(["train", str(config), "--run.folder", "run"]) == 2
+        assert main(["train", str(config), "--run.folder", "run"]) == 2
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith("lhy-rl: No space left on device")
     assert "resume" in message
     assert Checkpoints(Path("run/checkpoints")).load() is not None
-    assert cli.main(["resume", "run"]) == 0
-    assert cli.main(["train", str(config), "--run.folder", "whole"]) == 0
+    assert main(["resume", "run"]) == 0
+    assert main(["train", str(config), "--run.folder", "whole"]) == 0
     assert rows(Path("run")) == rows(Path("whole"))
 
 
@@ -196,7 +198,7 @@ def test_contract_interrupted_while_evaluating_needs_no_training_again(
     tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from lhy_rl.agents import MLE
-    from lhy_rl.experiment.evaluation import Evaluator
+    from lhy_rl.experiment.text_evaluation import Evaluator
 
     def press(self: Evaluator) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
@@ -204,9 +206,9 @@ def test_contract_interrupted_while_evaluating_needs_no_training_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(Evaluator, "full", press)
-        assert cli.main(["train", str(tiny()), "--run.folder", "run"]) == 130
+        assert main(["train", str(tiny()), "--run.folder", "run"]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "lhy-rl: interrupted; continue with: lhy-rl resume run"
     before = rows(Path("run"))
     monkeypatch.setattr(MLE, "update", None)
-    assert cli.main(["resume", "run"]) == 0
+    assert main(["resume", "run"]) == 0
     assert rows(Path("run")) == before

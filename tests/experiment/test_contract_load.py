@@ -14,9 +14,9 @@ import torch
 import yaml
 
 import lhy_rl
-from lhy_rl import archive
 from lhy_rl.agents import A2C, BC, PPO, MaxEntIRL, SeqGAN
-from lhy_rl.errors import LONGEST, UserError, brief
+from lhy_rl.core import archive
+from lhy_rl.core.errors import LONGEST, UserError, brief
 from lhy_rl.experiment import config
 from lhy_rl.experiment.run import train
 

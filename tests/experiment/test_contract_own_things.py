@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lhy_rl.cli import main
+from lhy_rl.cli.main import main
 from lhy_rl.experiment import plain_yaml
 
 TOYS = """
@@ -18,7 +18,7 @@ from gymnasium.spaces import Box, Discrete
 from torch import nn
 
 from lhy_rl.agents import PPO
-from lhy_rl.nn.encoders import Encoder
+from lhy_rl.nn.encoders.base import Encoder
 
 
 class Toy(gymnasium.Env):
@@ -91,7 +91,10 @@ def test_a_bare_agent_takes_defaults_for_the_rest(here: Path) -> None:
         (["own_toys:Own"], "needs an environment: lhy-rl train own_toys:Own --env.id ID"),
         (["own_toys:Onw", "--env.id", "CartPole-v1"], "unknown name in 'own_toys', 'Onw'; did you mean 'Own'"),
         (["ppo", "--env.id", "no_such_toys:Toy-v0"], "its folder must be the working directory or in PYTHONPATH"),
-        (["ppo", "--env.id", "CartPole-v1", "--agent.encoder", "own_toys:Toy"], "is no lhy_rl.nn.encoders.Encoder"),
+        (
+            ["ppo", "--env.id", "CartPole-v1", "--agent.encoder", "own_toys:Toy"],
+            "is no lhy_rl.nn.encoders.base.Encoder",
+        ),
         (["ppo", "--env.id", "CartPole-v1", "--agent.hidden_sizes", "[a]"], "agent.hidden_sizes is"),
     ],
 )

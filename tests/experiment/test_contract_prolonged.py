@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from lhy_rl import cli
+from lhy_rl.cli.main import main
 from lhy_rl.experiment.starting import starting
 from tests.experiment.test_contract_interrupted import final_state, rows
-from tests.experiment.test_contract_play import PPO
+from tests.recording.test_contract_play import PPO
 
 
 @pytest.fixture
@@ -29,15 +29,15 @@ def game(tiny: Callable[..., Path]) -> str:
 def test_contract_a_finished_run_goes_on_as_if_it_had_never_ended(
     game: str, same: Callable[[Any, Any], bool], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["train", game, "--run.folder", "long", "--total_timesteps", "128"]) == 0
-    assert cli.main(["train", game, "--run.folder", "short"]) == 0
+    assert main(["train", game, "--run.folder", "long", "--total_timesteps", "128"]) == 0
+    assert main(["train", game, "--run.folder", "short"]) == 0
     assert "ppo on lhy_rl/Reverse-v0: 64 timesteps, seed 0, on the CPU, in short" in capsys.readouterr().err
-    assert cli.main(["resume", "short"]) == 0
+    assert main(["resume", "short"]) == 0
     assert "to go on: lhy-rl resume short --total_timesteps N" in capsys.readouterr().out
-    assert cli.main(["resume", "short", "--total_timesteps", "64"]) == 2
+    assert main(["resume", "short", "--total_timesteps", "64"]) == 2
     assert "is 64, and 'short' has 64 already" in capsys.readouterr().err
     assert Path("short/result.json").is_file()
-    assert cli.main(["resume", "short", "--total_timesteps", "1.28e2"]) == 0
+    assert main(["resume", "short", "--total_timesteps", "1.28e2"]) == 0
     err = capsys.readouterr().err
     assert "128 timesteps, 64 of them done" in err
     assert "training 128/128" in err.splitlines()[-2], "a log's last line is the last update's"
@@ -49,18 +49,18 @@ def test_contract_a_finished_run_goes_on_as_if_it_had_never_ended(
 def test_contract_an_evaluation_plays_as_many_episodes_as_asked_for(
     game: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lhy_rl.experiment import episodes
+    from lhy_rl.rollouts import evaluate_policy
 
     played: list[int] = []
-    play = episodes.play
-    monkeypatch.setattr(episodes, "play", lambda *given: played.append(given[2]) or play(*given))
-    assert cli.main(["train", game, "--run.folder", "run"]) == 0
+    play = evaluate_policy.play
+    monkeypatch.setattr(evaluate_policy, "play", lambda *given: played.append(given[2]) or play(*given))
+    assert main(["train", game, "--run.folder", "run"]) == 0
     assert "--checkpoint best" not in capsys.readouterr().out, "there is none, so it is not what to try next"
     played.clear()
-    assert cli.main(["evaluate", "run", "--episodes", "3"]) == 0
+    assert main(["evaluate", "run", "--episodes", "3"]) == 0
     assert "3 episodes" in capsys.readouterr().out
     assert set(played) == {3}, "also the random policy's and the expert's, for comparison"
-    assert cli.main(["evaluate", "run"]) == 0
+    assert main(["evaluate", "run"]) == 0
     assert played[-1] == 2
     assert not Path("run/samples").exists(), "of a task that is not text"
     for options, said in [
@@ -69,7 +69,7 @@ def test_contract_an_evaluation_plays_as_many_episodes_as_asked_for(
         (["--sentences", "9"], "--sentences says nothing here: lhy_rl/Reverse-v0 is not a text task"),
     ]:
         capsys.readouterr()
-        assert cli.main(["evaluate", "run", *options]) == 2
+        assert main(["evaluate", "run", *options]) == 2
         assert said in capsys.readouterr().err
 
 

@@ -15,15 +15,16 @@ import pytest
 import torch
 import yaml
 
-from lhy_rl import cli
-from lhy_rl.errors import UserError
-from lhy_rl.experiment import config, metrics, report, tracking
+from lhy_rl.cli.main import main
+from lhy_rl.core.errors import UserError
+from lhy_rl.experiment import config, metrics_file, tracking
 from lhy_rl.experiment.checkpoints import Checkpoints
-from lhy_rl.experiment.evaluation import REAL, overlap
-from lhy_rl.experiment.options import RunOptions
 from lhy_rl.experiment.run import Run, load, train
+from lhy_rl.experiment.run_options import RunOptions
+from lhy_rl.experiment.text_evaluation import REAL, overlap
 from lhy_rl.functional.text_metrics import BleuScorer
 from lhy_rl.nn.decoding import sample
+from lhy_rl.reporting import report
 
 VOID = {"meta", "img", "br", "link", "hr"}
 
@@ -50,7 +51,7 @@ class Balanced(HTMLParser):
 
 
 def test_contract_a_run_leaves_everything(tiny: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["train", str(tiny(run={"plots": True, "evaluation_interval": 2}))]) == 0
+    assert main(["train", str(tiny(run={"plots": True, "evaluation_interval": 2}))]) == 0
     run = Path("runs") / config.load("tiny.yaml").values["run"]["name"]
     made = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert {"config.yaml", "metrics.csv", "result.json", "report.html", "checkpoints/best.zip"} <= made
@@ -76,24 +77,24 @@ def test_contract_a_run_leaves_everything(tiny: Callable[..., Path], capsys: pyt
     for word in (*result["samples"]["mle"], "OracleText", "vocabulary_size: 12", torch.__version__):
         assert word in page.text
 
-    columns = metrics.columns(run / "metrics.csv")
+    columns = metrics_file.columns(run / "metrics.csv")
     assert [number for number, _ in columns["eval/nll_validation"]] == list(range(1, len(columns["train/nll"]), 2))
     best = min(a + b for (_, a), (_, b) in zip(columns["eval/nll_validation"], columns["eval/nll_oracle"], strict=True))
     assert load(run, "best").best == best
 
-    assert cli.main(["train", str(run / "config.yaml")]) == 0  # re-runnable; a second folder
+    assert main(["train", str(run / "config.yaml")]) == 0  # re-runnable; a second folder
     again = json.loads(next(path for path in Path("runs").glob("*-2")).joinpath("result.json").read_text())
     assert again["table"] == result["table"]
 
     for arguments in (["-n", "2"], ["--method", "greedy"], ["--method", "beam", "-n", "3", "--policy", "mle"]):
         capsys.readouterr()
-        assert cli.main(["sample", str(run), *arguments]) == 0
+        assert main(["sample", str(run), *arguments]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) == {"-n": 2, "greedy": 1, "beam": 3}[arguments[1] if arguments[0] != "-n" else "-n"]
         assert all(re.fullmatch(r"\d+( \d+){4}", line) for line in lines)
-    assert cli.main(["evaluate", str(run), "--sentences", "10", "--checkpoint", "best"]) == 0
+    assert main(["evaluate", str(run), "--sentences", "10", "--checkpoint", "best"]) == 0
     (run / "report.html").unlink()
-    assert cli.main(["report", str(run)]) == 0
+    assert main(["report", str(run)]) == 0
     assert (run / "report.html").exists()
 
 
@@ -136,20 +137,20 @@ def test_contract_other_tasks_are_judged_by_their_return(
     )
     values = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump(values | {"env": {"id": "CartPole-v1"}}))
-    assert cli.main(["train", str(path), "--run.folder", "run", "--run.plots", "true"]) == 0
+    assert main(["train", str(path), "--run.folder", "run", "--run.plots", "true"]) == 0
     result = json.loads(Path("run/result.json").read_text())
     judged = result["table"]["reinforce"]
     assert 5 <= judged["mean_return"] <= 500
     assert judged["mean_episode_length"] == judged["mean_return"]  # 1 a step; the step that resets is none
     assert result["samples"] == {}
-    assert "eval/mean_return" in metrics.columns(Path("run/metrics.csv"))
-    assert cli.main(["sample", "run"]) == 2
+    assert "eval/mean_return" in metrics_file.columns(Path("run/metrics.csv"))
+    assert main(["sample", "run"]) == 2
     assert "not a text task" in capsys.readouterr().err
 
 
 def test_contract_report_escapes_what_the_data_say(tiny: Callable[..., Path]) -> None:
-    assert cli.main(["train", str(tiny()), "--run.folder", "run"]) == 0
-    from lhy_rl.experiment.folder import RunFolder
+    assert main(["train", str(tiny()), "--run.folder", "run"]) == 0
+    from lhy_rl.experiment.run_folder import RunFolder
 
     place = RunFolder(Path("run"))
     result = place.result()
@@ -165,7 +166,7 @@ def test_contract_report_escapes_what_the_data_say(tiny: Callable[..., Path]) ->
 def test_contract_two_runs_that_begin_together_get_a_folder_each(
     tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lhy_rl.experiment import config, folder
+    from lhy_rl.experiment import config, run_folder
 
     monkeypatch.chdir(tiny().parent)
     settings = config.load(str(tiny()), {})
@@ -174,10 +175,10 @@ def test_contract_two_runs_that_begin_together_get_a_folder_each(
         Path("runs/twin").mkdir()
         Path("runs/twin/config.yaml").touch()
 
-    assert folder.create("twin", None, settings, another_begins).path == Path("runs/twin-2")
+    assert run_folder.create("twin", None, settings, another_begins).path == Path("runs/twin-2")
     assert sorted(path.name for path in Path("runs").iterdir()) == ["twin", "twin-2"]
     with pytest.raises(UserError, match="not empty"):
-        folder.create("twin", "runs/twin", settings, lambda temporary: None)
+        run_folder.create("twin", "runs/twin", settings, lambda temporary: None)
 
 
 def test_contract_checkpoints_keep_the_newest(tmp_path: Path) -> None:
@@ -200,11 +201,11 @@ def test_contract_checkpoints_keep_the_newest(tmp_path: Path) -> None:
 
 def test_contract_tensorboard_hears_the_metrics(tiny: Callable[..., Path]) -> None:
     pytest.importorskip("tensorboard")
-    assert cli.main(["train", str(tiny(run={"tracker": "tensorboard"})), "--run.folder", "run"]) == 0
+    assert main(["train", str(tiny(run={"tracker": "tensorboard"})), "--run.folder", "run"]) == 0
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator("run/tensorboard").Reload()
-    rows = metrics.columns(Path("run/metrics.csv"))["train/nll"]
+    rows = metrics_file.columns(Path("run/metrics.csv"))["train/nll"]
     assert [e.value for e in events.Scalars("train/nll")] == pytest.approx([value for _, value in rows], rel=1e-6)
     assert "result/mle/nll_test" in events.Tags()["scalars"]
 
@@ -217,7 +218,7 @@ def test_contract_wandb_writes_its_run_offline_into_the_run_folder(
     agent = {"name": "ppo", "num_envs": 2, "n_steps": 8, "batch_size": 16}
     path = tiny(agent=agent, total_timesteps=32, run={"tracker": "wandb", "plots": True, "evaluation_episodes": 2})
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"env": {"id": "lhy_rl/Catch-v0"}}))
-    assert cli.main(["train", str(path), "--run.folder", "run"]) == 0
+    assert main(["train", str(path), "--run.folder", "run"]) == 0
     identity = load(Path("run")).tracker_id
     (written,) = Path("run/wandb").glob(f"offline-run-*-{identity}/run-{identity}.wandb")
     content = written.read_bytes()
@@ -339,7 +340,7 @@ def test_contract_wandb_online_where_it_cannot_be_is_refused_before_anything_is_
     monkeypatch.setenv("WANDB_MODE", mode)
     path = tiny(run={"tracker": "wandb"})
     before = sorted(Path().rglob("*"))
-    assert cli.main(["train", str(path), "--run.folder", "run"]) == 2
+    assert main(["train", str(path), "--run.folder", "run"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
     assert sorted(Path().rglob("*")) == before
@@ -382,7 +383,7 @@ def test_contract_sample_says_which_option_is_wrong(
     tiny: Callable[..., Path], capsys: pytest.CaptureFixture[str], arguments: str, message: str
 ) -> None:
     place = train(config.load(str(tiny(total_timesteps=500)))).path
-    assert cli.main(["sample", str(place), *arguments.split()]) == 2
+    assert main(["sample", str(place), *arguments.split()]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert message in err
 

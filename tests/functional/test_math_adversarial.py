@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lhy_rl.errors import UserError
+from lhy_rl.core.errors import UserError
 from lhy_rl.functional import clip_weights, gradient_penalty, objective, objectives
 
 LOG3 = log(3.0)  # the logit of D = 0.75

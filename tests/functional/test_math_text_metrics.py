@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 
-from lhy_rl.errors import UserError
+from lhy_rl.core.errors import UserError
 from lhy_rl.functional.text_metrics import BleuScorer, cut_sentences, distinct_n, self_bleu, unique_ngrams
 
 SENTENCE = st.lists(st.integers(0, 5), min_size=1, max_size=9)

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.data import shipped
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.npz import write_npz
-from lhy_rl.errors import UserError
 from lhy_rl.interop.demonstrations import load_demonstrations
 from lhy_rl.interop.minari import list_minari, read_minari, write_minari
-from lhy_rl.trees import leaves, map_tree
 
 FOREIGN = Path(__file__).parent / "foreign"
 LOCAL = "test/made-v0"

@@ -16,7 +16,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete
 
-from lhy_rl.errors import UserError
+from lhy_rl.core.errors import UserError
 
 pytest.importorskip("stable_baselines3", reason="the extra sb3 is not installed")
 

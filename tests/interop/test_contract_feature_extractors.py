@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lhy_rl.errors import UserError
+from lhy_rl.core.errors import UserError
 
 pytest.importorskip("stable_baselines3", reason="the extra sb3 is not installed")
 

@@ -12,8 +12,8 @@ from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import lhy_rl  # noqa: F401  (registers)
+from lhy_rl.core.errors import UserError
 from lhy_rl.envs.registration import TABLE, Row
-from lhy_rl.errors import UserError
 
 pytest.importorskip("stable_baselines3", reason="the extra sb3 is not installed")
 

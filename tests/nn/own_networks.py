@@ -7,9 +7,9 @@ from typing import Any
 import gymnasium as gym
 from torch import Tensor, nn
 
-from lhy_rl.nn.encoders import Encoder, EncoderOptions
-from lhy_rl.nn.mlp import MLPEncoder
-from lhy_rl.nn.sequence import SequenceBackbone, State, step_by_step
+from lhy_rl.nn.backbones.base import SequenceBackbone, State, step_by_step
+from lhy_rl.nn.encoders.base import Encoder, EncoderOptions
+from lhy_rl.nn.encoders.mlp import MLPEncoder
 
 
 class Doubling(Encoder):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from lhy_rl.core.protocols import TokenSequences
 from lhy_rl.nn.decoding import beam_search, nll_per_token, sample, token_log_probs
-from lhy_rl.nn.policy import ActorCritic
-from lhy_rl.protocols import TokenSequences
+from lhy_rl.nn.policies.actor_critic import ActorCritic
 from tests.agents.tiny import V, all_sentences, make_env, make_policy, probabilities
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.envs import arguments
-from lhy_rl.envs.arrays import State
+from lhy_rl.core import arguments
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.state_arrays import State
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.drive import road, view
 from lhy_rl.envs.single import SingleEnv
-from lhy_rl.errors import UserError
 
 SIDE, PIXEL = 20, 0.25
 RAIL = 2.0  # how far from the middle the guard rails stand
@@ -42,7 +42,7 @@ class DriveCorridor(BatchedEnv):
     A guard rail stands one unit beside the road on either side (`|d| <= 2`); the car slides along it.
 
     The driver, who knows the state, is part of the environment: `expert_action()` gives its actions, (B,) or (B, 1),
-    for the present states (`lhy_rl.protocols.ScriptedExpert`). It stays on the road always, and comes back from
+    for the present states (`lhy_rl.core.protocols.ScriptedExpert`). It stays on the road always, and comes back from
     anywhere beside it in three or four steps.
 
     ## Action Space

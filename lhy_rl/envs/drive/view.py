@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lhy_rl.envs import drawing
 from lhy_rl.envs.drive import road
-from lhy_rl.envs.memory import drawing
 
 UNIT = 24  # pixels
 CAR_AT = np.array([170.0, 300.0])  # from the left and from the top

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.envs import arguments
-from lhy_rl.envs.grid.walking import Walking
+from lhy_rl.core import arguments
+from lhy_rl.core.errors import UserError
+from lhy_rl.envs.grid.tabular_grid import Walking
 from lhy_rl.envs.single import SingleEnv
-from lhy_rl.errors import UserError
 
 
 class Gridworld(Walking):
@@ -17,8 +17,8 @@ class Gridworld(Walking):
 
     A grid that is divided into square regions; each has a reward, most of them 0. It is the task of Abbeel and Ng
     (2004, section 5.1) for inverse reinforcement learning: the reward is linear in the features, and a feature says
-    which region a cell is in. States, transitions, features and rewards are tables (`lhy_rl.protocols.Tabular`), so
-    that planning is exact. The layout is drawn by `layout_seed` and stays the same in all episodes; `slip`, `walls`
+    which region a cell is in. States, transitions, features and rewards are tables (`lhy_rl.core.protocols.Tabular`),
+    so that planning is exact. The layout is drawn by `layout_seed` and stays the same in all episodes; `slip`, `walls`
     and `goal` change the dynamics and leave the regions' rewards as they are.
 
     ## Action Space

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.envs import arguments
-from lhy_rl.envs.grid.walking import Walking
-from lhy_rl.envs.memory import drawing
+from lhy_rl.core import arguments
+from lhy_rl.envs import drawing
+from lhy_rl.envs.grid.tabular_grid import Walking
 from lhy_rl.envs.single import SingleEnv
 
 FEATURES = ("distances", "binary", "cells")
@@ -20,8 +20,8 @@ class Objectworld(Walking):
     A grid with objects on it, each with an outer and an inner colour; what a cell is worth depends on how near it is
     to objects of two of the colours, and the other colours mislead. It is the task of Levine, Popović and Koltun
     (2011, section 6.1) for inverse reinforcement learning: the reward is not linear in the distances that are seen.
-    States, transitions, features and rewards are tables (`lhy_rl.protocols.Tabular`), so that planning is exact. The
-    layout is drawn by `layout_seed` and stays the same in all episodes; `slip` and `walls` change the dynamics and
+    States, transitions, features and rewards are tables (`lhy_rl.core.protocols.Tabular`), so that planning is exact.
+    The layout is drawn by `layout_seed` and stays the same in all episodes; `slip` and `walls` change the dynamics and
     leave the rewards as they are.
 
     ## Action Space

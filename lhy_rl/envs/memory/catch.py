@@ -8,13 +8,13 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.envs import arguments
-from lhy_rl.envs.arrays import State
+from lhy_rl.core import arguments
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.state_arrays import State
+from lhy_rl.envs import drawing
 from lhy_rl.envs.base import BatchedEnv
-from lhy_rl.envs.memory import drawing
-from lhy_rl.envs.memory.levels import Levels, sizes
+from lhy_rl.envs.memory.difficulty import Levels, sizes
 from lhy_rl.envs.single import SingleEnv
-from lhy_rl.errors import UserError
 
 LEVELS: Levels = {
     "easy": {"canvas": 36, "field": 7, "cell": 3},

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from lhy_rl.envs import arguments
-from lhy_rl.envs.arrays import State
+from lhy_rl.core import arguments
+from lhy_rl.core.state_arrays import State
+from lhy_rl.envs import drawing
 from lhy_rl.envs.base import BatchedEnv
-from lhy_rl.envs.memory import drawing
 
 SUITS = "♠♦♣♥"
 """POPGym's suits, in its order."""

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lhy_rl.envs import arguments
-from lhy_rl.envs.arrays import State
-from lhy_rl.envs.memory.levels import Levels, sizes
+from lhy_rl.core import arguments
+from lhy_rl.core.state_arrays import State
+from lhy_rl.envs.memory.difficulty import Levels, sizes
 from lhy_rl.envs.memory.recall import Recall
 
 LEVELS: Levels = {

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from lhy_rl.envs.arrays import State
+from lhy_rl.core.protocols import Split, TokenSequences
+from lhy_rl.core.state_arrays import State
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.single import SingleEnv
-from lhy_rl.protocols import Split, TokenSequences
 
 
 class TextEnv(BatchedEnv):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from lhy_rl.core import arguments
+from lhy_rl.core.protocols import Split, TokenSequences
+from lhy_rl.core.state_arrays import State, take
 from lhy_rl.data import SentenceData
 from lhy_rl.data.tokenizer import KINDS
-from lhy_rl.envs import arguments
-from lhy_rl.envs.arrays import State, take
 from lhy_rl.envs.text.base import SingleTextEnv, TextEnv
-from lhy_rl.protocols import Split, TokenSequences
 
 if TYPE_CHECKING:
     from lhy_rl.functional.text_metrics import BleuScorer

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.envs import arguments
-from lhy_rl.envs.arrays import State
+from lhy_rl.core import arguments
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import Split, TokenSequences
+from lhy_rl.core.state_arrays import State
 from lhy_rl.envs.text.base import SingleTextEnv, TextEnv
-from lhy_rl.errors import UserError
-from lhy_rl.nn.oracle import OracleLSTM
-from lhy_rl.protocols import Split, TokenSequences
+from lhy_rl.envs.text.oracle_lstm import OracleLSTM
 
 REWARDS = ("likelihood", "final", "none")
 SPLITS = ("train", "validation", "test")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lhy_rl.registry import Registry
+from lhy_rl.core.registry import Registry
 
 wrappers = Registry(
     "wrapper",

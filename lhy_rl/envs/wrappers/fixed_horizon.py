@@ -22,12 +22,12 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import iterate
 
-from lhy_rl.envs import arguments
-from lhy_rl.envs.arrays import copied
-from lhy_rl.errors import UserError
-from lhy_rl.protocols import Snapshot
-from lhy_rl.registry import spec_of
-from lhy_rl.trees import map_tree
+from lhy_rl.core import arguments
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import Snapshot
+from lhy_rl.core.registry import spec_of
+from lhy_rl.core.state_arrays import copied
+from lhy_rl.core.trees import map_tree
 
 AFTER = ("freeze", "evolve")
 
@@ -213,11 +213,11 @@ class FixedHorizonVector(VectorEnv[Any, Any, Any]):
 
 
 class OutOfStep(SyncVectorEnv):
-    """Instances with a fixed horizon, that a learner can bring out of step (:class:`lhy_rl.protocols.Phased`).
+    """Instances with a fixed horizon, that a learner can bring out of step (:class:`lhy_rl.core.protocols.Phased`).
 
     Where all begin together, a learner's round is all of one phase, only beginnings or (behind the fall) only ends, and
     what it learned of the others is forgotten meanwhile: PPO with CartPole's true reward, 8 instances and rounds of 32
-    steps learns in 20,000 steps what in step it has not learned then (tests/agents/test_learn_on_policy.py).
+    steps learns in 20,000 steps what in step it has not learned then (`test_learn_on_policy.py`).
     """
 
     def stagger(self) -> None:
@@ -314,8 +314,8 @@ def make_vector(
 
     `gymnasium.make_vec("lhy_rl/FixedHorizon-v0", num_envs=B)`: one environment after the other, `autoreset_mode`
     `"NextStep"` or `"SameStep"`. All begin and end together. `stagger()` brings them out of step, which our on-policy
-    agents ask for (`lhy_rl.protocols.Phased`): else a round of short rollouts is all of one phase, only beginnings or,
-    behind the fall, only ends, and PPO does not learn with CartPole's true reward.
+    agents ask for (`lhy_rl.core.protocols.Phased`): else a round of short rollouts is all of one phase, only beginnings
+    or, behind the fall, only ends, and PPO does not learn with CartPole's true reward.
 
     ## Version History
 

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from lhy_rl import archive
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.saved_states import fitting
+from lhy_rl.core.state_arrays import copied
+from lhy_rl.core.trees import map_tree
 from lhy_rl.data import spaces
-from lhy_rl.envs.arrays import copied
-from lhy_rl.errors import UserError
-from lhy_rl.nn.learned_reward import LearnedRewardNet
-from lhy_rl.states import fitting
-from lhy_rl.trees import map_tree
+from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet
 
 KIND = "learned reward"
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from lhy_rl.nn.flat import FlatParameters
-from lhy_rl.nn.heads import LOG_SQRT_2PI, CategoricalHead, GaussianHead
-from lhy_rl.nn.mlp import MLPEncoder
-from lhy_rl.nn.policy import ActorCritic, Trunk
+from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
+from lhy_rl.nn.encoders.mlp import MLPEncoder
+from lhy_rl.nn.heads.base import LOG_SQRT_2PI, CategoricalHead, GaussianHead
+from lhy_rl.nn.policies.actor_critic import ActorCritic, Trunk
 
 Array = np.ndarray
 

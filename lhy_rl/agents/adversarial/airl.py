@@ -1,0 +1,71 @@
+"""Adversarial inverse reinforcement learning: the discriminator holds a reward that can be taken away (Fu et al. 2018).
+
+    f(s, a, s') = g(s[, a]) + gamma h(s') - h(s),   D = e^f / (e^f + pi(a|s)),   reward f - log pi(a|s)    (eqs. 4, 12)
+
+With the best discriminator f is the expert's advantage, and g, where it sees the state only, the reward up to a
+constant: ``save_reward`` keeps g alone, and another policy can be trained on it under other dynamics. Use it for the
+reward; ``gail`` imitates as well for less.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.adversarial.gail import GAIL
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.trees import map_tree
+from lhy_rl.rollouts.fixed_length import Rollout
+from lhy_rl.rollouts.vector_envs import Environment
+
+
+class AIRL(GAIL):
+    """GAIL with a discriminator that is a reward and a shaping term. A timestep is an environment step.
+
+    Args:
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable.
+        state_only: The reward g sees the state alone, and transfers; else the action, too.
+        discriminator: ``shaped``.
+        discriminator_inputs: ``state_action_next_state``.
+        **gail: Options of ``gail``, of ``ppo``, and of every agent.
+
+    Logs what ``gail`` logs.
+    """
+
+    discriminator_kinds = ("shaped",)
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        state_only: bool = True,
+        discriminator: str = "shaped",
+        discriminator_inputs: str = "state_action_next_state",
+        **gail: Any,
+    ) -> None:
+        self.state_only = state_only
+        super().__init__(env, discriminator=discriminator, discriminator_inputs=discriminator_inputs, **gail)
+        if self.policy.recurrent:
+            raise UserError("airl compares with pi(a|s) of the expert's steps one by one; core must be null")
+        if self.adversary.objective.kind != "logit":
+            raise UserError("airl's discriminator is a probability; objective must be gan or gan_saturating")
+
+    def log_prob(self, steps: Rollout) -> Tensor | None:
+        with torch.no_grad():
+            obs = map_tree(lambda x: x[:-1], steps.obs)
+            said = self.policy.evaluate(obs, steps.actions, (), steps.start[:-1], legal=steps.legal)
+        return said.log_prob[steps.valid]
+
+    def expert_log_prob(self, which: np.ndarray) -> Tensor | None:
+        expert = self.adversary.expert
+        assert expert is not None
+        steps = expert.steps[which]
+        seen = self.normalizer.observations(steps.obs)
+        obs = map_tree(lambda x: torch.as_tensor(x, device=self.device)[None], seen)
+        actions = torch.as_tensor(steps.actions, device=self.device)[None]
+        start = torch.zeros(1, len(which), dtype=torch.bool, device=self.device)
+        with torch.no_grad():
+            return self.policy.evaluate(obs, actions, (), start).log_prob[0]

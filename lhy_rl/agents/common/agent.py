@@ -1,0 +1,428 @@
+"""What all agents share: Stable-Baselines3's manners around one method, :meth:`Agent.update`."""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import gymnasium as gym
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from lhy_rl.agents.common import saved
+from lhy_rl.agents.common.callbacks import Listener, Played, listener
+from lhy_rl.agents.common.construction import AgentClass
+from lhy_rl.agents.common.loading import check_whole, guarded
+from lhy_rl.agents.common.sb3_face import SB3Face
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.protocols import ACTION_MASK, TextTask
+from lhy_rl.core.trees import leading, leaves, map_tree, native
+from lhy_rl.core.validation import check, choose_device
+from lhy_rl.nn.acceleration.numpy_actor import WIDEST
+from lhy_rl.nn.backbones.base import CoreChoice, State
+from lhy_rl.nn.encoders.base import EncoderChoice
+from lhy_rl.nn.layers.eval_mode import evaluating
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.nn.randomness import OwnRandomness
+from lhy_rl.rollouts.checks import LegalActions
+from lhy_rl.rollouts.normalization import normalized_space
+from lhy_rl.rollouts.vector_envs import Environment, make_vector_env
+
+if TYPE_CHECKING:
+    from lhy_rl.agents.common.progress import ProgressDisplay
+
+Metrics = dict[str, float]
+USUAL = -1  # a log_interval that is the agent's own
+PREDICTING = 2**32  # added to the seed, so that predictions and training draw other numbers
+
+
+class Agent(SB3Face, metaclass=AgentClass):
+    """A policy and a way to improve it.
+
+    Constructors also take the words of Stable-Baselines3's (:mod:`lhy_rl.agents.common.sb3_manners`).
+
+    Args:
+        env: An id, a Gymnasium ``Env``, a ``VectorEnv``, a ``VecEnv`` of Stable-Baselines3, or a callable that makes an
+            ``Env``.
+        num_envs: Instances that step together, where ``env`` is an id or a callable.
+        seed: Same seed, same weights, bit for bit, on one device and with one version of everything; None draws one.
+        device: ``cpu``, ``cuda``, ..., or ``auto``: a GPU where there is one and the networks are large (convolutions,
+            or layers wider than 256); small ones of vectors are several times faster on the CPU. ``agent.device`` says
+            which it is.
+        encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``dict``, ``auto`` for what
+            fits, or a class of your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.encoders.base.Encoder``).
+        embedding_size: Width of the encoder's output and of an MLP's layers.
+        encoder_layers: Layers of an MLP encoder.
+        hidden_sizes: Widths of the encoder's dense layers, [64, 64] say, instead of ``encoder_layers`` layers of
+            ``embedding_size``; also those behind a CNN's convolutions.
+        activation: Of the encoder: ``tanh``, ``relu``, ``selu``, ..., or ``auto``: tanh in an MLP, relu in a CNN.
+        norm: Of the encoder: ``none``, ``batch`` or ``layer``.
+        pooling: Of a CNN encoder: ``strided``, ``max``, ``average`` or ``lp``.
+        core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, null for none, or a class of your own, as
+            ``module:Class`` (a subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).
+        hidden_size: Width of the backbone. More fits more and overfits sooner.
+        num_layers: Layers of the backbone.
+        dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it (to 0.5) when the
+            validation loss turns up.
+        critic: ``shared`` (on the actor's features), ``separate`` (an encoder and a backbone of its own) or ``none``.
+        init_std: Draw all weights from N(0, init_std), as SeqGAN's code does with 0.1; null keeps torch's way.
+        log_std_init: Logarithm of the noise on continuous actions at the beginning. Lower it (-2) where full noise only
+            falls over.
+        orthogonal: Draw the weights orthogonal, as PPO's code does, so that the first policy is nearly uniform.
+
+    Raises:
+        UserError: an environment, a name or a number that cannot be used; one line says why.
+    """
+
+    hyperparameters: dict[str, Any]
+    sees_normalized = False  # whether the policy reads normalised observations
+    large = False  # whether an agent has large networks besides its policy, for which ``auto`` is a GPU
+    listens_to_steps = False  # whether ``update`` tells ``self.listener`` of every step; else it is told once an update
+    loading = half_loaded = False  # of a state (:mod:`lhy_rl.agents.common.loading`)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "load_state_dict" in vars(cls):
+            cls.load_state_dict = guarded(cls.load_state_dict)  # type: ignore[method-assign]
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        num_envs: int = 64,
+        seed: int | None = 0,
+        device: str = "auto",
+        encoder: EncoderChoice = "auto",
+        embedding_size: int = 32,
+        encoder_layers: int = 2,
+        hidden_sizes: Sequence[int] | None = None,
+        activation: str = "auto",
+        norm: str = "none",
+        pooling: str = "strided",
+        core: CoreChoice | None = "lstm",
+        hidden_size: int = 32,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        critic: str = "shared",
+        init_std: float | None = None,
+        log_std_init: float = 0.0,
+        orthogonal: bool = False,
+    ) -> None:
+        check(num_envs=(num_envs, 1), embedding_size=(embedding_size, 1), hidden_size=(hidden_size, 1))
+        check(encoder_layers=(encoder_layers, 0), num_layers=(num_layers, 1), dropout=(dropout, 0, 0.99))
+        self.env = make_vector_env(env, num_envs)
+        self.env_id = env if isinstance(env, str) else None
+        check(seed=(seed or 0, 0))
+        self.seed = 0 if seed is None else seed  # None was replaced by a drawn one
+        self.device = torch.device("cpu")  # until it is known how large the policy is
+        self.generator = torch.Generator().manual_seed(self.seed)
+        # of its own, so that a prediction in the middle of a training does not change what is trained
+        self.predict_generator = torch.Generator().manual_seed(self.seed + PREDICTING)
+        self.own_randomness: OwnRandomness | None = None  # while an update runs
+        self.num_timesteps = 0
+        self.num_updates = 0
+        self.total_timesteps = 0
+        self.listener = Listener()
+        self.stopped = False
+        self.schedules = {}
+        space = self.env.single_observation_space
+        with self.randomness():
+            self.policy = ActorCritic(
+                normalized_space(space) if self.sees_normalized else space,
+                self.env.single_action_space,
+                encoder=encoder,
+                embedding_size=embedding_size,
+                encoder_layers=encoder_layers,
+                hidden_sizes=hidden_sizes,
+                activation=activation,
+                norm=norm,
+                pooling=pooling,
+                core=core,
+                hidden_size=hidden_size,
+                num_layers=num_layers,
+                dropout=dropout,
+                critic=critic,
+                init_std=init_std,
+                log_std_init=log_std_init,
+                orthogonal=orthogonal,
+            )
+        self.device = choose_device(device, self.large or large(self.policy))
+        self.policy.to(self.device)
+
+    # ------------------------------------------------------------------ what an algorithm gives
+    @abstractmethod
+    def update(self) -> Metrics:
+        """One iteration: collect, learn, count ``num_timesteps``; metrics under SB3's names."""
+
+    @property
+    def policies(self) -> dict[str, ActorCritic]:
+        """The policies that an evaluation compares, by name."""
+        return {type(self).__name__.lower(): self.policy}
+
+    @property
+    def phase(self) -> str:
+        """What the agent is doing, for the progress bar."""
+        return "training"
+
+    @property
+    def timestep(self) -> str:
+        """What ``num_timesteps`` counts, for the axis of a curve."""
+        return "environment steps"
+
+    @property
+    def phase_progress(self) -> tuple[int, int]:
+        """Done and total of the phase."""
+        return self.num_timesteps, self.total_timesteps
+
+    # ------------------------------------------------------------------ manners
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int | None = USUAL,
+        tb_log_name: str | None = None,
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        """Update until ``num_timesteps`` has reached the total.
+
+        Args:
+            total_timesteps: Steps to learn from. Preparations (pretraining) are not counted.
+            callback: Called as ``callback(agent, metrics)`` after every update; False stops. Or a callback of
+                Stable-Baselines3 (``EvalCallback``, ``CheckpointCallback``, wandb's ``WandbCallback``), or a list;
+                agents that play a number of steps call it after every step of the environments, all others after
+                every update.
+            log_interval: Updates between two writings of the logger, if there is one (``verbose``,
+                ``tensorboard_log``, ``set_logger``); None leaves them to ``LogEveryNTimesteps``. Left out it is 1, and
+                100 for ``a2c``.
+            tb_log_name: The run's name below ``tensorboard_log``; left out it is the agent's.
+            reset_num_timesteps: Count from zero; otherwise ``total_timesteps`` more are learned.
+            progress_bar: Show one on the terminal.
+
+        Numpy's matrix products get as many threads as torch has. Left alone they take a thread a core, and those
+        wait busily between the small products of acting: a quarter more CPU-seconds with an LSTM of 256 on two cores.
+
+        Raises:
+            UserError: the environment is closed, or gives what cannot be learned from.
+        """
+        check_whole(self)
+        if self.env.closed:
+            raise UserError("the environment is closed; give a new one with set_env")
+        if reset_num_timesteps:
+            self.begin_anew()
+        self.total_timesteps = self.num_timesteps + total_timesteps
+        self.start_time, self._num_timesteps_at_start = time.perf_counter(), self.num_timesteps
+        name = type(self).__name__ if tb_log_name is None else tb_log_name
+        if self.has_logger:
+            self.open_logger(name, reset_num_timesteps)
+        interval = self.usual_log_interval if log_interval == USUAL else log_interval
+        self.live_episodes = None
+        self.listener = listener(self, callback, self.total_timesteps, interval, name)
+        self.stopped = False
+        self.listener.begin()
+        with _display(progress_bar) as display, threadpool_limits(torch.get_num_threads(), "blas"):
+            while self.unfinished and not self.stopped:
+                self.listener.collecting()
+                with self.randomness():
+                    metrics = self.update()
+                self.num_updates += 1
+                metrics |= self.times()
+                if display is not None:
+                    display.update(self, metrics)
+                if not self.listens_to_steps and self.listener.hears_steps:
+                    self.stopped |= not self.listener.step()
+                self.stopped |= not self.listener.update(metrics)
+        self.listener.end()
+        return self
+
+    def begin_anew(self) -> None:
+        """Forget how long was learned; the policy stays."""
+        self.num_timesteps = 0
+        if self._collector is not None and self.others_played:
+            self._collector.obs = None  # what was seen last is not where the environment is
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is something left to learn."""
+        return self.num_timesteps < self.total_timesteps
+
+    @torch.no_grad()
+    def predict(
+        self,
+        observation: Any,
+        state: State | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+        action_masks: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, State | None]:
+        """Actions for observations, as Stable-Baselines3 gives them.
+
+        Args:
+            observation: One observation, or a batch (B, ...), as the environment gives it; an ``action_mask`` in a
+                dict is heeded.
+            state: What the last call returned; None at the beginning.
+            episode_start: (B,) bool: the memory is forgotten first.
+            deterministic: The most probable actions instead of drawn ones.
+            action_masks: (B, A) bool, or (A,) for one observation, as in ``info["action_mask"]``: the legal actions.
+                All are where a row is None or says that none is, as Gymnasium fills up for an instance without a mask.
+
+        Returns:
+            Actions (B,), or one action for one observation, and the memory.
+        """
+        check_whole(self)
+        space = self.env.single_observation_space
+        if isinstance(space, gym.spaces.Dict) and isinstance(observation, dict):
+            observation = {key: observation[key] for key in space.spaces}  # without what it does not see
+        single = leading(map_tree(np.asarray, observation), space) == 0
+        obs = self.observe(map_tree(lambda x: np.asarray(x)[None], observation) if single else observation)
+        count = len(leaves(obs)[0])
+        state = self.policy.initial_state(count) if state is None else state
+        start = None
+        if episode_start is not None:
+            start = torch.as_tensor(np.atleast_1d(native(episode_start)), dtype=torch.bool, device=self.device)
+        masks = LegalActions(self.env.single_action_space, count)
+        rows = [action_masks] if count == 1 and np.size(action_masks) > 1 else action_masks  # type: ignore[arg-type]
+        known = masks.of(observation, {ACTION_MASK: rows})
+        legal = None
+        if known is not None:
+            legal = torch.as_tensor(masks.checked(known, np.zeros(count, bool), 0), device=self.device)
+        with evaluating(self.policy):
+            actions, state = self.policy.act(obs, state, start, self.predict_generator, deterministic, legal=legal)
+        array = self.policy.actor.for_environment(actions)
+        return (array[0] if single else array), state
+
+    def observe(self, observation: Any) -> Any:
+        """A batch of observations, (B, ...) arrays, as the policy takes them."""
+        return map_tree(lambda x: torch.as_tensor(native(x), device=self.device), observation)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the future depends on: tensors, arrays and plain values."""
+        return {
+            "policy": self.policy.state_dict(),
+            "generator": self.generator.get_state(),
+            "predict_generator": self.predict_generator.get_state(),
+            "num_timesteps": self.num_timesteps,
+            "num_updates": self.num_updates,
+            "total_timesteps": self.total_timesteps,
+        }
+
+    @guarded
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where :meth:`state_dict` was taken.
+
+        A subclass's is guarded as well (:mod:`lhy_rl.agents.common.loading`): it reads what it needs, and what it
+        raises where that is not there becomes the UserError.
+
+        Raises:
+            UserError: the state is of another agent or of other sizes.
+        """
+        self.policy.load_state_dict(state["policy"])
+        self.generator.set_state(state["generator"])
+        if "predict_generator" in state:  # older files have none
+            self.predict_generator.set_state(state["predict_generator"])
+        self.num_timesteps = state["num_timesteps"]
+        self.num_updates = state["num_updates"]
+        self.total_timesteps = state["total_timesteps"]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the agent to a file: JSON and safetensors in a zip. A path without an ending gets ``.zip``."""
+        check_whole(self)
+        saved.write(self, path)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], env: Environment | None = None, device: str = "auto", **options: Any
+    ) -> Self:
+        """The agent of a file that :meth:`save` wrote, or of a run: its folder, or one of its checkpoints.
+
+        Args:
+            path: The file; one without an ending gets ``.zip``.
+            env: Like the one it learned in. None takes what the file or the run names. The file of an agent that was
+                given an environment, not an id, names none: then the agent predicts, and learns after ``set_env``.
+            device: As in the constructor.
+            **options: Those that change, or are what a file does not hold: demonstrations, an expert, a function, or
+                the class of a network of one's own (``encoder=MyEncoder``), which is never imported on a file's word.
+
+        Raises:
+            UserError: not a saved agent of this class, damaged, of other spaces, or one that needs an environment.
+        """
+        return cast(Self, saved.load(cls, path, env, device, options))
+
+    def __repr__(self) -> str:
+        inner = getattr(self.env.unwrapped, "envs", [self.env.unwrapped])[0]  # the first of a SyncVectorEnv
+        spec = self.env.spec or inner.spec
+        of = spec.id if spec is not None else type(inner.unwrapped).__name__
+        size = sum(parameter.numel() for parameter in self.policy.parameters())
+        done = f"{self.num_timesteps:,} timesteps, {size:,} parameters, {self.device}"
+        return f"<{type(self).__name__} on {of}, num_envs={self.env.num_envs}: {done}>"
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()
+
+    def set_env(self, env: Environment) -> None:
+        """Go on in another environment with the same spaces; new episodes begin.
+
+        Raises:
+            UserError: other spaces.
+        """
+        new = make_vector_env(env, self.env.num_envs)
+        for name in ("single_observation_space", "single_action_space"):
+            if getattr(new, name) != getattr(self.env, name):
+                was, now = brief(getattr(self.env, name)), brief(getattr(new, name))
+                raise UserError(f"the new environment's {name} is {now}, not {was}")
+        self.env, self.env_id = new, env if isinstance(env, str) else None
+
+    # ------------------------------------------------------------------ for algorithms
+    @property
+    def task(self) -> TextTask:
+        """The environment as a text task.
+
+        Raises:
+            UserError: it is none.
+        """
+        task = self.env.unwrapped
+        if not isinstance(task, TextTask):
+            raise UserError(
+                f"{type(self).__name__} needs an environment of sentences, not {task}; "
+                "allowed: lhy_rl/OracleText-v0, lhy_rl/CorpusText-v0"
+            )
+        return cast(TextTask, task)
+
+    @contextmanager
+    def randomness(self) -> Iterator[None]:
+        """Inside, torch functions that take no generator (dropout, initialisation) draw what this agent owns."""
+        with OwnRandomness(self.draw_seed(), self.device) as self.own_randomness:
+            try:
+                yield
+            finally:
+                self.own_randomness = None
+
+    def tell_step(self, played: Played) -> bool:
+        """Tell who hears of steps, in the middle of an update; whether to go on. Torch's generators are the user's."""
+        with nullcontext() if self.own_randomness is None else self.own_randomness.given_back():
+            return self.listener.step(played)
+
+    def draw_seed(self) -> int:
+        """A seed for somebody else, from the agent's generator."""
+        return int(torch.randint(2**31 - 1, (), generator=self.generator))
+
+
+def large(policy: ActorCritic) -> bool:
+    """Whether a GPU pays for a policy: it has convolutions, or a layer that is wider than numpy is quick with."""
+    widths = [size for p in policy.parameters() for size in p.shape]
+    tables = [m.num_embeddings for m in policy.modules() if isinstance(m, torch.nn.Embedding)]  # long, but only read
+    return any(p.dim() == 4 for p in policy.parameters()) or max(set(widths) - set(tables), default=0) > WIDEST
+
+
+def _display(wanted: bool) -> AbstractContextManager[ProgressDisplay | None]:
+    if not wanted:
+        return nullcontext()
+    from lhy_rl.agents.common.progress import ProgressDisplay
+
+    return ProgressDisplay()

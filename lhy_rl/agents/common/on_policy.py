@@ -1,0 +1,362 @@
+"""What a2c and ppo share: play some steps, ask the critic once about all of them, estimate advantages.
+
+    A_t = delta_t + gamma lambda A_{t+1},   delta_t = r_t + gamma V_{t+1} - V_t     (Schulman et al. 2016, eq. 16)
+
+While it plays only the actor is asked; log-probabilities and values of all steps come from one pass afterwards.
+Truncated episodes count what the critic expects of their last observation; the step with which some environments
+only reset themselves is left out. A recurrent policy learns from pieces of ``bptt_steps``, each begun with the
+memory that the policy had there.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.common.agent import Agent, Metrics
+from lhy_rl.agents.common.callbacks import Played
+from lhy_rl.agents.common.divergence import diverged
+from lhy_rl.agents.common.rollout_batch import Arrays, Batch
+from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.saved_states import load_optimizer
+from lhy_rl.core.trees import map_tree
+from lhy_rl.core.validation import check, positive
+from lhy_rl.functional.returns import generalized_advantages
+from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
+from lhy_rl.nn.acceleration.manual_gradients import ManualActorCritic
+from lhy_rl.nn.backbones.base import CoreChoice, State
+from lhy_rl.nn.heads.base import GaussianHead
+from lhy_rl.rollouts.fixed_length import Rollout, RolloutCollector
+from lhy_rl.rollouts.normalization import Normalizer
+from lhy_rl.rollouts.vector_envs import Environment
+
+SCHEDULES = ("constant", "linear")
+ROWS = 1024  # read at a time by a policy without memory: what it makes of them stays in the cache
+
+
+class OnPolicy(Agent):
+    """Actor-critic on the steps that the present policy played. A timestep is an environment step.
+
+    Args:
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable.
+        learning_rate: The optimizer's.
+        learning_rate_schedule: ``constant``, or ``linear`` down to 0 at the end of ``learn``.
+        n_steps: Steps of each instance that an update learns from.
+        gamma: Discount. Nearer to 1 looks further ahead and is noisier; usually 0.9 to 0.999.
+        gae_lambda: 0 trusts the critic after one step, 1 uses rewards only; usually 0.9 to 1.
+        normalize_advantage: Bring advantages to mean 0 and standard deviation 1.
+        entropy_coef: Bonus on the policy's entropy. Raise it when the policy collapses too soon (0.0 to 0.02).
+        value_coef: Weight of the critic's loss.
+        max_grad_norm: Longer gradients are shortened to it.
+        adam_epsilon: The optimizer's.
+        bptt_steps: Length of the pieces that a recurrent policy learns from; null takes ``n_steps``. Gradients do not
+            flow further back; shorter pieces are faster.
+        normalize_observations: Bring observations to mean 0 and variance 1; the statistics are saved with the agent.
+        normalize_rewards: Divide rewards by the standard deviation of the discounted return.
+        **shared: Options of every agent.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        learning_rate: float = 3e-4,
+        learning_rate_schedule: str = "constant",
+        n_steps: int = 128,
+        gamma: float = 0.99,
+        gae_lambda: float = 0.95,
+        normalize_advantage: bool = True,
+        entropy_coef: float = 0.0,
+        value_coef: float = 0.5,
+        max_grad_norm: float = 0.5,
+        adam_epsilon: float = 1e-5,
+        bptt_steps: int | None = None,
+        normalize_observations: bool = False,
+        normalize_rewards: bool = False,
+        num_envs: int = 8,
+        core: CoreChoice | None = None,
+        embedding_size: int = 64,
+        hidden_size: int = 64,
+        critic: str = "separate",
+        orthogonal: bool = True,
+        **shared: Any,
+    ) -> None:
+        positive(learning_rate=learning_rate, max_grad_norm=max_grad_norm, adam_epsilon=adam_epsilon)
+        check(n_steps=(n_steps, 1), gamma=(gamma, 0, 1), gae_lambda=(gae_lambda, 0, 1))
+        check(entropy_coef=(entropy_coef, 0), value_coef=(value_coef, 0), bptt_steps=(bptt_steps or 1, 1))
+        if learning_rate_schedule not in SCHEDULES:
+            raise suggest(learning_rate_schedule, SCHEDULES, "learning_rate_schedule")
+        if critic == "none":
+            raise UserError(f"{type(self).__name__} needs a critic; critic must be shared or separate")
+        if n_steps % (bptt_steps or n_steps):
+            raise UserError(f"bptt_steps is {bptt_steps}; n_steps, {n_steps}, must be a multiple of it")
+        self.sees_normalized = normalize_observations
+        super().__init__(
+            env,
+            num_envs=num_envs,
+            core=core,
+            embedding_size=embedding_size,
+            hidden_size=hidden_size,
+            critic=critic,
+            orthogonal=orthogonal,
+            **shared,
+        )
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.n_steps = n_steps
+        self.gamma = gamma
+        self.gae_lambda = gae_lambda
+        self.normalize_advantage = normalize_advantage
+        self.entropy_coef = entropy_coef
+        self.value_coef = value_coef
+        self.max_grad_norm = max_grad_norm
+        self.bptt_steps = bptt_steps or n_steps
+        self.normalizer = Normalizer(
+            self.env.single_observation_space, self.env.num_envs, gamma, normalize_observations, normalize_rewards
+        )
+        self.collector = self.make_collector()
+        self.passes = 0  # over the steps of an update, so far
+        self.parameters = FlatParameters(self.policy)
+        self.manual = ManualActorCritic.of(self.policy, self.parameters)
+        self.optimizer = self.make_optimizer(adam_epsilon)
+
+    listens_to_steps = True
+    reuses_steps = True  # whether the loss compares with the log-probabilities of when the actions were taken
+    schedulable: tuple[str, ...] = ("learning_rate",)
+    judges = False  # whether :meth:`judge` needs the observations as they came, and every episode's last one
+
+    # ------------------------------------------------------------------ what an algorithm gives
+    @abstractmethod
+    def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
+        """The optimizer of ``self.parameters.vector``."""
+
+    @abstractmethod
+    def improve(self, batch: Batch) -> Metrics:
+        """Learn from a batch."""
+
+    # ------------------------------------------------------------------ collect
+    def update(self) -> Metrics:
+        if self.manual is None:  # else it has no parts that differ
+            self.policy.eval()
+        steps = self.play()
+        if self.parameters.tie(self.optimizer):
+            self.manual = ManualActorCritic.of(self.policy, self.parameters)
+        judged = self.judge(steps)
+        batch = self.compute_advantages(steps)
+        if (rate := self.scheduled("learning_rate")) is not None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+        if self.manual is None:
+            self.policy.train()
+        metrics = {**self.improve(batch), **judged}
+        if recent := self.collector.recent:
+            metrics["rollout/ep_rew_mean"] = sum(r for r, _ in recent) / len(recent)
+            metrics["rollout/ep_len_mean"] = sum(n for _, n in recent) / len(recent)
+        metrics["train/learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        metrics["train/n_updates"] = self.passes
+        return metrics
+
+    def make_collector(self) -> RolloutCollector:
+        """Who plays in the present environment."""
+        return RolloutCollector(self.env, self.policy, self.generator, self.seed, self.normalizer, self.judges)
+
+    def judge(self, steps: Rollout) -> Metrics:
+        """Where rewards are learned: put them into the steps, before anything is made of them; what there is to log."""
+        return {}
+
+    def scheduled(self, option: str) -> float | None:
+        """What an option is in this update; None where it does not change.
+
+        Raises:
+            UserError: the user's function gives what cannot be used.
+        """
+        if function := self.schedules.get(option):
+            value = float(function(self.remaining))
+            if not 0 <= value < float("inf"):
+                raise UserError(f"the function given as {option} makes {value} of {self.remaining}; must be 0 or more")
+            return value
+        linear = getattr(self, f"{option}_schedule") == "linear"
+        return float(getattr(self, option)) * self.remaining if linear else None
+
+    @property
+    def remaining(self) -> float:
+        """The share of ``learn`` that is left, before this update's steps: 1 at the beginning."""
+        done = self.num_timesteps - self.n_steps * self.env.num_envs
+        return min(1.0, max(0.0, 1.0 - done / max(self.total_timesteps, 1)))
+
+    @torch.no_grad()
+    def compute_advantages(self, steps: Rollout) -> Batch:
+        """Log-probabilities, values and advantages of what was played, cut into pieces."""
+        played, recurrent = len(steps.rewards), self.policy.recurrent
+        length = self.bptt_steps if recurrent and played % self.bptt_steps == 0 else played
+        log_prob, values, memories = self._read(steps, length) if self.manual is None else self._read_by_hand(steps)
+        next_values, values = values[1:].clone(), values[:-1]
+        self._bootstrap_cut(steps, next_values)
+        advantages = generalized_advantages(
+            steps.rewards, values, next_values, steps.terminated, steps.truncated, self.gamma, self.gae_lambda
+        )
+        everything = recurrent or bool(steps.valid.all())
+
+        def cut(x: Tensor) -> Tensor:
+            """(T, B, ...) to pieces (L, T / L * B, ...), without memory to valid steps (1, N, ...)."""
+            if not recurrent:
+                return (x.flatten(0, 1) if everything else x[steps.valid])[None]
+            pieces = x.reshape(played // length, length, *x.shape[1:])
+            return pieces.transpose(0, 1).flatten(1, 2)
+
+        return Batch(
+            map_tree(lambda x: cut(x[:-1]), steps.obs),
+            cut(steps.actions),
+            cut(steps.start[:-1]),
+            cut(log_prob),
+            cut(values),
+            cut(advantages),
+            cut(advantages + values),
+            cut(steps.valid),
+            None if steps.legal is None else cut(steps.legal),
+            memories,
+        )
+
+    def _read(self, steps: Rollout, length: int) -> tuple[Tensor, Tensor, State]:
+        """Log-probabilities (T, B), values (T + 1, B) and the memory before each piece of that length."""
+        state, said, memories = steps.state, [], []
+        played, obs = len(steps.rewards), steps.obs
+        # Features known from acting stand in for the actor's reading. That yields the actor's memory, too, which is
+        # wanted where later pieces begin, and by a critic that shares it.
+        known = steps.features if length == played and self.policy.critic_trunk is not None else None
+        together = length if self.policy.recurrent else max(1, ROWS // self.env.num_envs)
+        for first in range(0, played, together):
+            rows = slice(first, min(first + together, played))
+            part = map_tree(lambda x, rows=rows: x[rows], obs)
+            legal = None if steps.legal is None else steps.legal[rows]
+            memories.append(state)
+            start = steps.start[rows]
+            said.append(self.policy.evaluate(part, steps.actions[rows], state, start, legal=legal, features=known))
+            state = said[-1].state
+        last, _ = self.policy.value(map_tree(lambda x: x[-1:], obs), state, steps.start[-1:])
+        actor, _ = self.policy.split_state(self.collector.state)
+        _, critic = self.policy.split_state(state)
+        self.collector.state = (*actor, *critic)  # acting carries the actor's memory on, and this the critic's
+        values = torch.cat([*(s.value for s in said if s.value is not None), last])
+        return torch.cat([s.log_prob for s in said]), values, tuple(map(torch.cat, zip(*memories, strict=True)))
+
+    def _read_by_hand(self, steps: Rollout) -> tuple[Tensor, Tensor, State]:
+        """As :meth:`_read`, of a small policy without memory."""
+        assert self.manual is not None
+        shape, obs = steps.rewards.shape, steps.obs.flatten(0, 1).numpy()
+        values = np.concatenate([self.manual.value(obs[i : i + ROWS]) for i in range(0, len(obs), ROWS)])
+        log_prob = steps.rewards  # not asked for
+        if self.reuses_steps:
+            actions, n = steps.actions.flatten(0, 1).numpy(), shape.numel()
+            legal = None if steps.legal is None else steps.legal.flatten(0, 1).numpy()
+            parts = [slice(i, min(i + ROWS, n)) for i in range(0, n, ROWS)]
+            found = [self.manual.log_prob(obs[p], actions[p], None if legal is None else legal[p]) for p in parts]
+            log_prob = torch.from_numpy(np.concatenate(found)).view(shape)
+        return log_prob, torch.from_numpy(values).view(-1, shape[1]), ()
+
+    def _bootstrap_cut(self, steps: Rollout, next_values: Tensor) -> None:
+        """Enter the values of last observations that stand nowhere in the rows.
+
+        A recurrent critic must have read the episode up to there: each is put behind a copy of its instance's steps.
+        """
+        if not steps.cut:
+            return
+        times = torch.tensor([t for t, _, _ in steps.cut], device=next_values.device)
+        who = torch.tensor([i for _, i, _ in steps.cut], device=next_values.device)
+        finals = map_tree(lambda *x: torch.stack([torch.as_tensor(y) for y in x]), *(f for _, _, f in steps.cut))
+        if not self.policy.recurrent:
+            start = torch.zeros(1, len(who), dtype=torch.bool, device=who.device)
+            values, _ = self.policy.value(map_tree(lambda x: x[None].to(who.device), finals), (), start)
+            next_values[times, who] = values[0]
+            return
+        each = torch.arange(len(who), device=who.device)
+
+        def behind(x: Tensor, final: Tensor) -> Tensor:
+            copies = x[:, who].clone()
+            copies[times + 1, each] = final.to(x)
+            return copies
+
+        start = steps.start[:, who].clone()
+        start[times + 1, each] = False
+        obs = map_tree(behind, steps.obs, finals)
+        values, _ = self.policy.value(obs, tuple(s[who] for s in steps.state), start)
+        next_values[times, who] = values[times + 1, each]
+
+    def report(self, names: tuple[str, ...], values: Tensor) -> Metrics:
+        """An update's numbers as metrics below ``train/``; an ``entropy`` is ``entropy_loss``, its negative, as in SB3.
+
+        Raises:
+            UserError: one is not a number.
+        """
+        if not bool(values.isfinite().all()):
+            raise diverged(self.num_timesteps)
+        metrics = {f"train/{name}": value for name, value in zip(names, values.tolist(), strict=True)}
+        metrics["train/entropy_loss"] = -metrics.pop("train/entropy")
+        if isinstance(self.policy.actor, GaussianHead):
+            metrics["train/std"] = self.policy.actor.log_std.detach().exp().mean().item()
+        return metrics
+
+    def minibatches(self, batch: Batch, steps: int) -> Iterator[Batch]:
+        """A pass over a batch in random order, ``steps`` steps at a time."""
+        length, pieces = batch.valid.shape
+        order = torch.randperm(pieces, generator=self.generator).to(self.device)
+        yield from (batch.part(columns) for columns in torch.split(order, max(1, steps // length)))
+
+    def minibatches_of_arrays(self, batch: Batch, steps: int) -> Iterator[Arrays]:
+        """As :meth:`minibatches`, in the same order, for a gradient by hand."""
+        arrays = batch.arrays()
+        order = torch.randperm(len(arrays.returns), generator=self.generator)
+        yield from (arrays.part(rows.numpy()) for rows in torch.split(order, steps))
+
+    def play(self) -> Rollout:
+        """The update's steps, counted; whoever hears of steps is told each."""
+        if self.listener.hears_steps:
+            return self.collector.collect(self.n_steps, self.on_step)
+        steps = self.collector.collect(self.n_steps)
+        self.count(len(steps.rewards))
+        return steps
+
+    def count(self, steps: int) -> None:
+        """Add steps of every instance to ``num_timesteps``."""
+        self.num_timesteps += steps * self.env.num_envs
+
+    def on_step(self, played: Played) -> bool:
+        """After every step of the environments: whether to go on."""
+        self.count(1)
+        going = self.tell_step(played)
+        self.stopped |= not going
+        return going
+
+    def set_env(self, env: Environment) -> None:
+        super().set_env(env)
+        self.normalizer.running = np.zeros(self.env.num_envs)
+        self.collector = self.make_collector()
+
+    # ------------------------------------------------------------------ manners
+    @property
+    def _n_updates(self) -> int:
+        return self.passes
+
+    def observe(self, observation: Any) -> Any:
+        return super().observe(self.normalizer.observations(observation))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            **super().state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "normalizer": self.normalizer.state_dict(),
+            "collector": self.collector.state_dict(),
+            "passes": self.passes,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        load_optimizer(self.optimizer, state["optimizer"])
+        self.normalizer.load_state_dict(state["normalizer"])
+        self.collector.load_state_dict(state["collector"])
+        self.passes = int(state.get("passes", self.num_updates))

@@ -1,0 +1,183 @@
+"""The file of an agent: what it is, its options, the spaces it knows, and its state. Its class's ``load`` reads it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from lhy_rl.agents.common.sb3_manners import loading
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.registry import names_from_a_file, place_of
+from lhy_rl.core.saved_states import check_like, fitting
+from lhy_rl.data import spaces
+from lhy_rl.rollouts.vector_envs import Environment
+
+if TYPE_CHECKING:
+    from lhy_rl.agents.common.agent import Agent
+
+FOR_LEARNING = {"demonstrations", "expert"}  # what an agent that only predicts does without
+PLAIN = (str, int, float, list, tuple, dict, type(None))
+
+
+@dataclass(frozen=True)
+class SavedAgent:
+    """What a file of an agent holds.
+
+    Attributes:
+        kind: Name of its class.
+        options: Of its constructor, those that are plain values.
+        left_out: Names of those that are not (demonstrations, functions, classes).
+        env_id: The id that the agent was made with; None where it was given an environment.
+        spaces: Of one observation and of one action; None in files of lhy_rl before 0.2.
+        num_envs: Instances that it learned from.
+        state: Its ``state_dict``.
+    """
+
+    kind: str
+    options: dict[str, Any]
+    left_out: list[str]
+    env_id: str | None
+    spaces: tuple[gym.Space[Any], gym.Space[Any]] | None
+    num_envs: int
+    state: dict[str, Any]
+
+
+def write(agent: Agent, path: str | os.PathLike[str]) -> None:
+    """Save an agent."""
+    options = {name: value for name, value in _classes_named(agent.hyperparameters).items() if isinstance(value, PLAIN)}
+    tree = {
+        "agent": type(agent).__name__,
+        "options": options,
+        "left_out": sorted((agent.hyperparameters.keys() - options.keys()) | agent.schedules.keys()),
+        "env_id": agent.env_id,
+        "spaces": [spaces.to_json(agent.env.single_observation_space), spaces.to_json(agent.env.single_action_space)],
+        "num_envs": agent.env.num_envs,
+        "state": agent.state_dict(),
+    }
+    archive.write(zipped(path), tree)
+
+
+def read(path: str | os.PathLike[str]) -> SavedAgent | None:
+    """What :func:`write` wrote; None for a checkpoint of a run.
+
+    Raises:
+        UserError: neither, or damaged.
+    """
+    path = zipped(path)
+    tree = archive.read(path)
+    if isinstance(tree, dict) and "format" in tree and isinstance(tree.get("agent"), dict):
+        return None
+    if not isinstance(tree, dict) or not isinstance(tree.get("agent"), str):
+        raise UserError(f"{str(path)!r} is an archive of lhy_rl, but holds no agent; agent.save writes one")
+    with fitting(f"{str(path)!r} is no agent of this version of lhy_rl"):
+        check_like(tree, {"options": {}, "state": {}})
+        check_like(tree, {"env_id": ""} if tree.get("env_id") is not None else {})
+        known = tree.get("spaces")
+        return SavedAgent(
+            tree["agent"],
+            dict(tree["options"]),
+            list(map(str, tree.get("left_out", []))),
+            tree.get("env_id"),
+            None if known is None else (spaces.from_json(known[0]), spaces.from_json(known[1])),
+            int(tree.get("num_envs", 1)),
+            tree["state"],
+        )
+
+
+def load(
+    kind: type[Agent], path: str | os.PathLike[str], env: Environment | None, device: str, options: dict[str, Any]
+) -> Agent:
+    """An agent of a file or of a run, as :meth:`lhy_rl.agents.common.agent.Agent.load` says."""
+    options = loading(options)
+    found = None if (Path(path) / "config.yaml").is_file() else read(path)
+    if found is None:
+        import lhy_rl  # the front door, which knows runs
+
+        agent: Agent = lhy_rl.load(path, env, device, **options)
+        if type(agent) is not kind:
+            raise UserError(f"{str(path)!r} is of a run of {type(agent).__name__}, not {kind.__name__}")
+        return agent
+    if found.kind != kind.__name__:
+        raise UserError(f"{str(path)!r} holds {brief(found.kind)}, not {kind.__name__}; lhy_rl.load reads either")
+    missing = set(found.left_out) - set(options) - FOR_LEARNING
+    for name in sorted(missing & found.options.keys()):  # a function of the time that is left: its first value stays
+        value = found.options[name]
+        warnings.warn(f"{name} was a function, which a file cannot hold; without it, it is {value}", stacklevel=3)
+    if missing := missing - found.options.keys():
+        raise UserError(
+            f"{str(path)!r} was made with {', '.join(sorted(missing))}, which a file cannot hold; give load the same"
+        )
+    if env is None:
+        env = found.env_id or (SpacesOnly(*found.spaces, found.num_envs) if found.spaces else None)
+    if env is None:
+        raise UserError(f"{str(path)!r} does not name its environment; give it: {kind.__name__}.load(path, env)")
+    try:
+        with names_from_a_file(), fitting(f"{str(path)!r} holds a {kind.__name__} that cannot be made here"):
+            agent = kind(env, **{**found.options, **options, "device": device})
+    except UserError as error:
+        hint = "; the file names no environment: give load one" if isinstance(env, SpacesOnly) else ""
+        raise UserError(f"{error}{hint}") from error
+    agent.load_state_dict(found.state)
+    return agent
+
+
+def class_of(kind: str) -> type[Agent]:
+    """The registered agent whose class has that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    from lhy_rl.agents import agents
+
+    for name in agents.names():
+        if agents.place(name).endswith(f":{kind}"):
+            found: type[Agent] = agents.get(name)
+            return found
+    raise UserError(f"no agent {brief(kind)} is registered; load it with its own class")
+
+
+def _classes_named(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with the place of each class instead of the class, also inside options that are dicts."""
+    named = {k: _classes_named(v) if isinstance(v, dict) else v for k, v in options.items()}
+    return {k: place_of(v) if inspect.isclass(v) else v for k, v in named.items()}
+
+
+def zipped(path: str | os.PathLike[str]) -> Path:
+    """The path, with ``.zip`` where it has no ending."""
+    path = Path(path)
+    return path if path.suffix else path.with_suffix(".zip")
+
+
+class SpacesOnly(VectorEnv[Any, Any, Any]):
+    """In place of an environment: the spaces of one that is not there. An agent in it predicts and cannot learn.
+
+    Args:
+        observation_space, action_space: Of one instance.
+        num_envs: Instances that the absent environment had.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+
+    def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], num_envs: int) -> None:
+        self.num_envs = num_envs
+        self.single_observation_space, self.single_action_space = observation_space, action_space
+        self.observation_space = batch_space(observation_space, num_envs)
+        self.action_space = batch_space(action_space, num_envs)
+
+    def __str__(self) -> str:
+        return "none (the agent was loaded without one)"
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> Any:
+        raise UserError("this agent was loaded without an environment; give it one: load(path, env), or set_env(env)")
+
+    def step(self, actions: Any) -> Any:
+        return self.reset()

@@ -1,0 +1,241 @@
+"""What Stable-Baselines3's tools ask a model for: its environment, its logger, its parameters, its episodes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+from lhy_rl.agents.common.callbacks import RECENT, record
+from lhy_rl.core.errors import UserError, brief, install_extra
+from lhy_rl.core.validation import choose_device
+from lhy_rl.rollouts.vector_envs import one_by_one
+
+if TYPE_CHECKING:
+    from lhy_rl.nn.policies.actor_critic import ActorCritic
+    from lhy_rl.rollouts.fixed_length import RolloutCollector
+
+OPTIMIZER = "policy.optimizer"  # SB3's key
+
+
+class SB3Face:
+    """A mixin of :class:`~lhy_rl.agents.common.agent.Agent`; nothing in it learns.
+
+    Attributes:
+        verbose: 1 prints a table after every ``log_interval`` updates.
+        tensorboard_log: The folder for TensorBoard; None for none.
+        schedules: Option to function of the share of ``learn`` that is left.
+    """
+
+    env: VectorEnv[Any, Any, Any]
+    policy: ActorCritic
+    num_timesteps: int
+    num_updates: int
+    schedulable: tuple[str, ...] = ()  # options that may be such functions
+    usual_log_interval = 1
+    verbose = 0
+    tensorboard_log: str | None = None
+    schedules: dict[str, Callable[[float], float]]
+    start_time = 0.0  # of learn, and the steps before it
+    _num_timesteps_at_start = 0
+    played_episodes: Sequence[tuple[float, int]] = ()  # return and length of an update's, where whole ones are played
+    live_episodes: deque[dict[str, float]] | None = None  # those that a callback is told of
+    _sb3_env: tuple[Any, Any] | None = None  # the environment, and how it was given away
+    _logger: Any = None
+    _custom_logger = False
+
+    # ------------------------------------------------------------------ the environment
+    def get_env(self) -> Any:
+        """The environment as Stable-Baselines3 sees one, the same object each time.
+
+        Where it cannot be stepped so (Gymnasium's batched CartPole), it is one like it, of single environments; where
+        that is not known either, the environment as it is.
+        """
+        from lhy_rl.interop.sb3 import to_sb3
+
+        if self._sb3_env is None or self._sb3_env[0] is not self.env:
+            try:
+                self._sb3_env = self.env, to_sb3(self.env)
+            except UserError:
+                like = one_by_one(self.env)
+                self._sb3_env = self.env, self.env if like is None else to_sb3(like)
+        return self._sb3_env[1]
+
+    @property
+    def others_played(self) -> bool:
+        """Whether somebody else may have stepped the environment: it is SB3's, or ``get_env`` gave it away."""
+        given_away = self._sb3_env is not None and getattr(self._sb3_env[1], "used", False)
+        return given_away or hasattr(self.env.unwrapped, "venv")
+
+    def get_vec_normalize_env(self) -> Any:
+        """SB3's ``VecNormalize``, where the environment is in one; what agents normalise themselves, they save."""
+        venv = getattr(self.env.unwrapped, "venv", None)
+        if venv is None:
+            return None
+        from stable_baselines3.common.vec_env import unwrap_vec_normalize
+
+        return unwrap_vec_normalize(venv)
+
+    @property
+    def n_envs(self) -> int:
+        """Instances that step together."""
+        return self.env.num_envs
+
+    @property
+    def observation_space(self) -> gym.Space[Any]:
+        """Of one instance."""
+        return self.env.single_observation_space
+
+    @property
+    def action_space(self) -> gym.Space[Any]:
+        """Of one instance."""
+        return self.env.single_action_space
+
+    # ------------------------------------------------------------------ episodes and counters
+    @property
+    def ep_info_buffer(self) -> deque[dict[str, float]]:
+        """Return ``r``, length ``l`` of the last 100 episodes, as SB3's; while a callback listens, with the step's."""
+        if self.live_episodes is not None:
+            return self.live_episodes
+        collector = self._collector
+        recent = self.played_episodes if collector is None else collector.recent
+        return deque(({"r": r, "l": length, "t": 0.0} for r, length in recent), maxlen=RECENT)
+
+    @property
+    def unfinished_episodes(self) -> tuple[np.ndarray, np.ndarray]:
+        """(B,) returns and lengths so far of the episodes that go on."""
+        collector = self._collector
+        if collector is None or collector.obs is None:
+            return np.zeros(self.env.num_envs), np.zeros(self.env.num_envs, np.int64)
+        return collector.returns.copy(), collector.lengths.copy()
+
+    @property
+    def _collector(self) -> RolloutCollector | None:
+        """Who steps the environment, where an agent plays a number of steps."""
+        found: RolloutCollector | None = getattr(getattr(self, "player", None) or self, "collector", None)
+        return found
+
+    @property
+    def _n_updates(self) -> int:
+        return self.num_updates
+
+    # ------------------------------------------------------------------ the logger
+    @property
+    def has_logger(self) -> bool:
+        """Whether somebody reads the logger: a table is printed, TensorBoard is written, or the user gave one."""
+        return bool(self.verbose) or self.tensorboard_log is not None or self._custom_logger
+
+    @property
+    def logger(self) -> Any:
+        """Stable-Baselines3's logger, for its callbacks."""
+        if self._logger is None:
+            self.open_logger("", True)
+        return self._logger
+
+    def set_logger(self, logger: Any) -> None:
+        """Log to this one (``stable_baselines3.common.logger.configure`` makes them) instead."""
+        self._logger, self._custom_logger = logger, True
+
+    def open_logger(self, tb_log_name: str, reset_num_timesteps: bool) -> None:
+        """A logger for ``verbose`` and ``tensorboard_log``, unless the user gave one.
+
+        Raises:
+            UserError: Stable-Baselines3 or TensorBoard is not installed.
+        """
+        if self._custom_logger:
+            return
+        try:
+            from stable_baselines3.common.logger import HumanOutputFormat, Logger
+            from stable_baselines3.common.utils import configure_logger
+        except ImportError as error:
+            raise UserError(f"verbose and tensorboard_log need SB3's logger; {install_extra('sb3')}") from error
+        if self.tensorboard_log is None:
+            self._logger = Logger(None, [HumanOutputFormat(sys.stdout)] if self.verbose else [])
+            return
+        try:
+            self._logger = configure_logger(self.verbose, self.tensorboard_log, tb_log_name, reset_num_timesteps)
+        except ImportError as error:
+            raise UserError(f"tensorboard_log needs TensorBoard; {install_extra('tensorboard')}") from error
+
+    def times(self) -> dict[str, float]:
+        """``time/...`` of the present ``learn``."""
+        seconds = max(time.perf_counter() - self.start_time, 1e-9)
+        return {
+            "time/iterations": self.num_updates,
+            "time/total_timesteps": self.num_timesteps,
+            "time/time_elapsed": seconds,
+            "time/fps": (self.num_timesteps - self._num_timesteps_at_start) / seconds,
+        }
+
+    def dump_logs(self, iteration: int = 0) -> None:
+        """Write now what was logged since the last time, with the times and the returns of the last episodes."""
+        episodes = self.ep_info_buffer
+        metrics = self.times()
+        if iteration:
+            metrics["time/iterations"] = iteration
+        if episodes:
+            metrics["rollout/ep_rew_mean"] = float(np.mean([episode["r"] for episode in episodes]))
+            metrics["rollout/ep_len_mean"] = float(np.mean([episode["l"] for episode in episodes]))
+        record(self.logger, metrics)
+        self.logger.dump(step=self.num_timesteps)
+
+    # ------------------------------------------------------------------ parameters
+    def get_parameters(self) -> dict[str, dict[str, Any]]:
+        """``{"policy": state_dict, "policy.optimizer": state_dict}``, as SB3's."""
+        optimizer = getattr(self, "optimizer", None)
+        return {
+            "policy": self.policy.state_dict(),
+            **({} if optimizer is None else {OPTIMIZER: optimizer.state_dict()}),
+        }
+
+    def set_parameters(
+        self,
+        load_path_or_dict: str | os.PathLike[str] | dict[str, dict[str, Any]],
+        exact_match: bool = True,
+        device: str = "auto",
+    ) -> None:
+        """Take the parameters of a dict of :meth:`get_parameters`, or of the file of an agent.
+
+        Args:
+            load_path_or_dict: The dict, or the path.
+            exact_match: All of them must be there; otherwise what is not there stays as it is.
+            device: Accepted; the parameters stay on the agent's.
+
+        Raises:
+            UserError: they do not fit.
+        """
+        choose_device(device)
+        given = load_path_or_dict
+        if isinstance(given, str | os.PathLike):
+            given = _of_file(given)
+        own = self.get_parameters()
+        if unknown := sorted(set(given) - set(own)):
+            raise UserError(f"the parameters have {brief(unknown)}; allowed: {', '.join(own)}")
+        if exact_match and (missing := sorted(set(own) - set(given))):
+            raise UserError(f"the parameters lack {', '.join(missing)}; exact_match=False leaves these as they are")
+        try:
+            if "policy" in given:
+                self.policy.load_state_dict(given["policy"], strict=exact_match)
+            if OPTIMIZER in given:
+                self.optimizer.load_state_dict(given[OPTIMIZER])  # type: ignore[attr-defined]
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"these parameters do not fit this agent: {brief(error, 200)}") from error
+
+
+def _of_file(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+    """The parameters of an agent that was saved."""
+    from lhy_rl.agents.common import saved
+
+    found = saved.read(path)
+    if found is None:
+        raise UserError(f"{str(Path(path))!r} is a checkpoint of a run; lhy_rl.load reads it")
+    state = found.state
+    return {"policy": state["policy"], **({OPTIMIZER: state["optimizer"]} if "optimizer" in state else {})}

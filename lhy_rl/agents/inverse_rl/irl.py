@@ -1,0 +1,244 @@
+"""Inverse reinforcement learning as structured learning (lecture 19).
+
+The expert's behaviour is the right structure, and every other one should score lower. Alternate:
+
+    actor:   pi_i = the best under the present reward R
+    reward:  move R so that the expert's score <D_E, R> is above <D_i, R> for every actor found so far
+
+which is the structured perceptron, w <- w + mu_E - mu_i for a linear R = w . phi, or the structured SVM, whose margin
+is the greatest possible (Abbeel and Ng 2004, eq. 10). If some reward of length 1 prefers the expert by delta to every
+other policy, the perceptron moves at most (max |mu_E - mu_i| / delta)^2 times (Novikoff 1962). If the actor cannot be
+told from the expert any more, it is as good, whatever the true reward is.
+
+Where one must play, the two chase each other and the last actor may be a poor one; the policy that is kept is the actor
+whose features came nearest to the expert's, which needs no true reward (Abbeel and Ng 2004, section 3). Simple, and the
+expert is taken for the best; ``maxent_irl`` takes an expert that errs.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.common.agent import Metrics
+from lhy_rl.agents.inverse_rl.base import InverseAgent
+from lhy_rl.agents.inverse_rl.state_visitation import StateVisitation, as_visits, mixed
+from lhy_rl.core.errors import suggest
+from lhy_rl.core.saved_states import check_like, load_optimizer
+from lhy_rl.core.validation import check, positive
+from lhy_rl.functional.min_norm_point import min_norm_point
+from lhy_rl.rollouts.vector_envs import Environment
+
+METHODS = ("perceptron", "max_margin")
+MOVES = 20_000  # of a linear perceptron in one update, at most: only where nothing separates the expert
+
+
+class IRL(InverseAgent):
+    """Structured learning of a reward. A timestep is a plan on tables, and a step of the environment elsewhere.
+
+    Args:
+        env: An environment with tables, or any that PPO takes with observations that are numbers.
+        method: ``perceptron``, or ``max_margin``: for a linear reward the quadratic program, solved exactly, for a
+            network the hinge loss.
+        learning_rate: Of the perceptron's moves (for a linear reward on tables it changes nothing but w's length), and
+            Adam's for the hinge loss.
+        reward_steps: Gradient steps of a network in an update. A linear reward needs none of this: the perceptron moves
+            until the expert is above every stored actor, and the quadratic program is solved.
+        l2: Weight of the squared parameters in the hinge loss.
+        tolerance: On tables: stop when the features that are expected of the actor (for ``perceptron``) or of the best
+            mixture of actors (for ``max_margin``) differ by less than this from the expert's, in Euclidean length, as
+            a share of the first actor's difference.
+        stored: At most so many actors are remembered; the oldest is forgotten first.
+        **inverse: Options of ``irl`` and ``maxent_irl``, and of every agent.
+
+    Logs ``train/margin`` (the least by which the expert's score is above a stored actor's, for a reward of length 1
+    where it is linear), ``train/mistakes``, ``train/feature_gap``, ``train/actor_gap``, ``train/stored`` and on tables
+    ``rollout/ep_rew_mean`` (of the policy, under the true reward), elsewhere PPO's.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        method: str = "max_margin",
+        learning_rate: float = 1.0,
+        reward_steps: int = 50,
+        l2: float = 1e-3,
+        tolerance: float = 1e-3,
+        stored: int = 200,
+        **inverse: Any,
+    ) -> None:
+        positive(learning_rate=learning_rate, tolerance=tolerance)
+        check(reward_steps=(reward_steps, 1), l2=(l2, 0), stored=(stored, 1))
+        if method not in METHODS:
+            raise suggest(method, METHODS, "method")
+        super().__init__(env, **inverse)
+        self.method = method
+        self.learning_rate = learning_rate
+        self.reward_steps = reward_steps
+        self.l2 = l2
+        self.tolerance = tolerance
+        self.most = stored
+        self.actors: list[StateVisitation] = []
+        self.plans: list[np.ndarray] = []  # the actors' policies, on tables
+        self.mistakes = 0
+        self.first_gap = 0.0
+        self.least_gap = np.inf
+        self.indistinguishable = False
+        hinged = method == "max_margin" and not self.reward.linear
+        self.optimizer = torch.optim.Adam(self.reward.parameters(), lr=learning_rate) if hinged else None
+        if self.player is not None:
+            self.policy = copy.deepcopy(self.player.policy)
+
+    @property
+    def unfinished(self) -> bool:
+        return super().unfinished and not self.indistinguishable
+
+    # ------------------------------------------------------------------ alternate
+    def update(self) -> Metrics:
+        expert = self.demonstrated_expert
+        # the best actor under the present reward
+        if self.tables is not None:
+            metrics: Metrics = {}
+            plan = self.best_policy()
+            actor = self.on_table(self.visits(plan))
+            self.plans = [*self.plans, plan][-self.most :]
+            self.num_timesteps += 1
+        else:
+            actor, metrics = self.play()
+        actor_gap = (expert.mean - actor.mean).norm().item()
+        self.first_gap = self.first_gap or actor_gap
+        if self.player is not None and actor_gap < self.least_gap:  # the actor that came nearest is the one to keep
+            self.least_gap = actor_gap
+            self.policy.load_state_dict(self.played)
+        enough = self.tolerance * self.first_gap
+        told_apart = actor_gap > enough
+        if told_apart or not self.actors:
+            self.actors = [*self.actors, actor][-self.most :]
+        elif self.tables is not None:
+            self.plans = self.plans[:-1]
+        # a reward under which the expert is better
+        apart = torch.stack([expert.mean - other.mean for other in self.actors])  # (K, F)
+        nearest, shares = min_norm_point(apart.double().cpu().numpy())
+        if told_apart:
+            self._move_reward(apart, nearest)
+        gap = float(np.linalg.norm(nearest))
+        if self.tables is not None:
+            self._set_policy(plan, shares, told_apart)
+            self.indistinguishable = not told_apart if self.method == "perceptron" else gap <= enough
+            metrics["rollout/ep_rew_mean"] = self.true_return(self.policy_table)
+        return {
+            **metrics,
+            "train/margin": float(self.margins().min()),
+            "train/mistakes": self.mistakes,
+            "train/feature_gap": gap / max(self.first_gap, 1e-12),
+            "train/actor_gap": actor_gap / max(self.first_gap, 1e-12),
+            "train/stored": len(self.actors),
+        }
+
+    def margins(self) -> Tensor:
+        """(K,) by how much the expert scores above each stored actor under the present reward."""
+        with torch.no_grad():
+            apart = self._apart()
+            return apart / self.reward.weights.norm().clamp(min=1e-12) if self.reward.linear else apart
+
+    def _apart(self) -> Tensor:
+        """(K,) score of the expert minus those of the stored actors."""
+        expert = self.demonstrated_expert
+        if self.tables is not None:  # all visit the same places
+            weights = torch.stack([expert.weights - actor.weights for actor in self.actors])
+            apart: Tensor = weights @ self.reward(expert.features)
+            return apart
+        return expert.score(self.reward) - torch.stack([actor.score(self.reward) for actor in self.actors])
+
+    def _move_reward(self, apart: Tensor, nearest: np.ndarray) -> None:
+        if self.optimizer is not None:
+            self._hinge(self.optimizer)
+        elif not self.reward.linear:
+            self._perceptron_of_a_network()
+        else:
+            if self.method == "perceptron":
+                weights = self._perceptron(apart.double().cpu().numpy())
+            else:
+                weights = nearest / max(float(np.linalg.norm(nearest)), 1e-12)
+            with torch.no_grad():
+                self.reward.weights.copy_(torch.as_tensor(weights))
+
+    def _perceptron(self, apart: np.ndarray) -> np.ndarray:
+        """w <- w + learning_rate (mu_E - mu_i), i the actor with the highest score, while the expert is not above."""
+        weights = self.reward.weights.detach().double().cpu().numpy().copy()
+        for _ in range(MOVES):
+            margins = apart @ weights
+            worst = int(margins.argmin())
+            if margins[worst] > 0:
+                break
+            self.mistakes += 1
+            weights += self.learning_rate * apart[worst]
+        return weights
+
+    def _perceptron_of_a_network(self) -> None:
+        """R <- R + learning_rate d(score of the expert - score of the best actor)/dR, while that is not positive."""
+        for _ in range(self.reward_steps):
+            worst = self._apart().min()
+            if worst > 0:
+                break
+            self.mistakes += 1
+            slopes = torch.autograd.grad(worst, list(self.reward.parameters()))
+            with torch.no_grad():
+                for parameter, slope in zip(self.reward.parameters(), slopes, strict=True):
+                    parameter.add_(slope, alpha=self.learning_rate)
+
+    def _hinge(self, optimizer: torch.optim.Optimizer) -> None:
+        """sum_i max(0, 1 - (score of the expert - score of actor i)) + l2 |theta|^2."""
+        for _ in range(self.reward_steps):
+            apart = self._apart()
+            penalty = torch.stack([p.square().sum() for p in self.reward.parameters()]).sum()
+            loss: Tensor = (1 - apart).clamp(min=0).sum() + self.l2 * penalty
+            self.mistakes += int((apart <= 0).sum())
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+    def _set_policy(self, plan: np.ndarray, shares: np.ndarray, told_apart: bool) -> None:
+        """The newest actor for the perceptron, else the mixture of actors that comes nearest to the expert."""
+        newest = self.method == "perceptron" or not told_apart
+        self.policy_table = plan if newest else mixed(self.plans, shares, self.task_tables, self.gamma)
+        self.tabular_policy.set(self.policy_table)
+
+    # ------------------------------------------------------------------ manners
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            **super().state_dict(),
+            "optimizer": None if self.optimizer is None else self.optimizer.state_dict(),
+            "actors": [a.weights if self.tables is not None else a.state_dict() for a in self.actors],
+            "plans": self.plans,
+            "mistakes": self.mistakes,
+            "first_gap": self.first_gap,
+            "least_gap": self.least_gap,
+            "indistinguishable": self.indistinguishable,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        if self.optimizer is not None:
+            load_optimizer(self.optimizer, state["optimizer"])
+        if self.tables is not None:
+            weights, task = self.demonstrated_expert.weights, self.task_tables
+            horizon = () if task.max_episode_steps is None else (task.max_episode_steps,)
+            plan = np.zeros((*horizon, len(task.starts), task.transitions.shape[1]))  # (T, S, A) or (S, A)
+            check_like(state["actors"], [weights] * len(state["actors"]), "actors", shapes=True)
+            check_like(state["plans"], [plan] * len(state["actors"]), "plans", shapes=True)
+            if len(state["plans"]) != len(state["actors"]):
+                raise ValueError(f"it has {len(state['plans'])} plans for {len(state['actors'])} actors")
+            self.actors = [self.on_table(weights) for weights in state["actors"]]
+        else:
+            size = self.step_features.size
+            self.actors = [as_visits(actor, self.device, size) for actor in state["actors"]]
+        self.plans = list(state["plans"])
+        self.mistakes = int(state["mistakes"])
+        self.first_gap, self.least_gap = float(state["first_gap"]), float(state["least_gap"])
+        self.indistinguishable = bool(state["indistinguishable"])

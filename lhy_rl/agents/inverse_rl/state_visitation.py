@@ -1,0 +1,135 @@
+"""Where somebody goes: features with weights, so that the score under a reward is one sum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import Tabular
+from lhy_rl.data.demonstrations import Demonstrations
+from lhy_rl.functional.dynamic_programming import (
+    occupancies,
+    reached,
+    sample_paths,
+    soft_value_iteration,
+    value_iteration,
+    visitation,
+)
+from lhy_rl.nn.rewards.feature_reward import RewardNet
+
+
+@dataclass(frozen=True)
+class StateVisitation:
+    """N places with the weight of each.
+
+    Attributes:
+        features: (N, F).
+        weights: (N,) expected discounted visits in an episode on tables; shares of the time elsewhere.
+    """
+
+    features: Tensor
+    weights: Tensor
+
+    def score(self, reward: RewardNet) -> Tensor:
+        """sum_n weights_n R(features_n): what is earned under this reward."""
+        score: Tensor = self.weights @ reward(self.features)
+        return score
+
+    @property
+    def mean(self) -> Tensor:
+        """(F,) feature expectation mu: under a linear reward the score is w . mu."""
+        return self.weights @ self.features
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Both tensors."""
+        return {"features": self.features, "weights": self.weights}
+
+
+def mixed(policies: list[np.ndarray], shares: np.ndarray, task: Tabular, gamma: float) -> np.ndarray:
+    """(T, S, A) or (S, A): the one policy that visits what a drawn one of several visits on average.
+
+    pi(a|s) = sum_i c_i D_i(s, a) / sum_i c_i D_i(s), at each time where there is a horizon: drawing policy i with
+    probability c_i at the beginning of an episode has the same visits (Puterman 1994, theorem 5.5.1).
+    """
+    horizon, tables = task.max_episode_steps, (task.transitions, task.starts)
+    together, likeliest = np.zeros(()), policies[int(shares.argmax())]
+    for policy, share in zip(policies, shares.tolist(), strict=True):
+        if share > 0:
+            parts = (tables[0], policy, tables[1])
+            visits = visitation(*parts, gamma) if horizon is None else occupancies(*parts, horizon)
+            together = together + share * visits
+    total = together.sum(-1, keepdims=True)
+    return np.where(total > 1e-15, together / np.maximum(total, 1e-300), likeliest)
+
+
+def planned_expert(
+    task: Tabular, temperature: float, gamma: float, episodes: int | None, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The visits of the policy that is best under the task's true reward, exactly, or of episodes drawn from it.
+
+    Args:
+        temperature: Above 0: the soft best policy.
+        episodes: None for expectations.
+
+    Returns:
+        (S,) discounted visits of the states reached, and (S,) distribution of the first states.
+
+    Raises:
+        UserError: episodes are asked for, and nothing ends them.
+    """
+    problem = task.transitions, task.state_rewards, gamma, task.max_episode_steps
+    plan = soft_value_iteration(*problem, temperature) if temperature > 0 else value_iteration(*problem)
+    if episodes is None:
+        return visits_of(task, plan.policy, gamma), task.starts
+    if task.max_episode_steps is None:
+        raise UserError(f"trajectories is {episodes}, but without max_episode_steps an episode has no end; give one")
+    horizon = task.max_episode_steps
+    states, _, lengths = sample_paths(
+        task.transitions, plan.policy, task.starts, horizon, episodes, np.random.default_rng(seed)
+    )
+    return counted([row[: n + 1] for row, n in zip(states, lengths, strict=True)], len(task.starts), gamma)
+
+
+def demonstrated(demonstrations: Demonstrations, states: int, gamma: float) -> tuple[np.ndarray, np.ndarray]:
+    """(S,) discounted visits of the states reached, a mean over the episodes, and (S,) how often each was first."""
+    return counted([np.asarray(episode.observations) for episode in demonstrations.episodes], states, gamma)
+
+
+def counted(paths: list[np.ndarray], states: int, gamma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Visits and first states of paths, (L + 1,) states each."""
+    visits, first = np.zeros(states), np.zeros(states)
+    for path in paths:
+        np.add.at(visits, path[1:], gamma ** np.arange(len(path) - 1))
+        first[path[0]] += 1
+    return visits / len(paths), first / len(paths)
+
+
+def visits_of(task: Tabular, policy: np.ndarray, gamma: float, starts: np.ndarray | None = None) -> np.ndarray:
+    """(S,) expected discounted visits of the states reached by a policy."""
+    begun = task.starts if starts is None else starts
+    visits = visitation(task.transitions, policy, begun, gamma, task.max_episode_steps)
+    return reached(task.transitions, visits)
+
+
+def shares_of_steps(features: Tensor, absent: float = 0.0) -> StateVisitation:
+    """Every step counts the same; ``absent`` steps more were spent behind an end, where no feature and no reward is."""
+    return StateVisitation(features, torch.full_like(features[:, 0], 1 / (len(features) + absent)))
+
+
+def as_visits(state: Any, device: torch.device, size: int) -> StateVisitation:
+    """What :meth:`Visits.state_dict` gave, with F = ``size``.
+
+    Raises:
+        ValueError: it gave something else.
+    """
+    features, weights = state["features"].to(device), state["weights"].to(device)
+    if features.shape != (len(weights), size) or weights.ndim != 1:
+        raise ValueError(
+            f"visits of shapes {tuple(features.shape)} and {tuple(weights.shape)}; they have {size} features"
+        )
+    return StateVisitation(features, weights)

@@ -1,0 +1,350 @@
+"""REINFORCE with a choice of baselines.
+
+    grad J = E[ sum_t grad log pi(a_t | s_t) (Q_t - b_t) ]     (Williams 1992)
+
+Q_t is the discounted return from step t on. Any b_t that does not depend on a_t leaves the gradient's mean
+alone and changes its variance: none, the mean of the batch's other episodes at the same step (one instance alone has
+earlier episodes instead), a learned critic, or the return of the greedy episode from the same start (self-critical
+training, Rennie et al. 2017). Simple and unbiased; use it where episodes are short, as sentences are.
+
+An episode that a time limit cuts is worth what it earned until then; with ``baseline="critic"``, and what the
+critic expects of its last observation. All instances wait for the longest episode: where lengths differ much, and
+in long episodes, ppo and a2c learn more from a step.
+
+Without a baseline and with rewards of one sign, a small batch only sharpens the policy, whatever the
+rewards say: compare with the same rewards permuted (benchmarks/seqgan_oracle.py does).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.common.agent import Agent, Metrics
+from lhy_rl.agents.supervised.sequence_likelihood import Likelihood, gradient_step
+from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.saved_states import load_optimizer
+from lhy_rl.core.trees import map_tree
+from lhy_rl.core.validation import check, positive
+from lhy_rl.functional.policy_gradient import masked_mean, reinforce_loss, value_loss
+from lhy_rl.functional.returns import discounted_returns, leave_one_out_mean
+from lhy_rl.nn.policies.actor_critic import ActorCritic, Evaluation
+from lhy_rl.rollouts.full_episodes import Episodes, collect_episodes, cut_values
+from lhy_rl.rollouts.normalization import Normalizer
+from lhy_rl.rollouts.vector_envs import Environment
+
+BASELINES = ("none", "mean", "critic", "self_critical")
+
+
+def mean_and_std(returns: Tensor) -> Metrics:
+    """Episode returns (B,) as metrics."""
+    return {
+        "rollout/ep_rew_mean": float(returns.mean()),
+        "rollout/ep_rew_std": float(returns.std(correction=0)),
+    }
+
+
+class Reinforce(Agent):
+    """Policy gradient over whole episodes. A timestep is an environment step.
+
+    Args:
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable; each update plays one episode in each instance.
+        learning_rate: Adam's, of the policy gradient.
+        gamma: Discount. 1 for episodes that always end, as sentences do.
+        baseline: ``none``, ``mean``, ``critic`` or ``self_critical``.
+        normalize_advantage: Divide advantages by their standard deviation, so that the rewards' scale does not matter.
+        entropy_coef: Bonus on the policy's entropy. Raise it when the policy collapses (0.001 to 0.1).
+        kl_coef: Penalty on KL(policy || pretrained policy), in nats a step; needs pretraining.
+        likelihood_coef: Weight of the training sentences' likelihood beside the policy gradient, for text tasks. It
+            holds on to what a reward does not ask for: raise it when coverage (``nll_test``) is lost.
+        value_coef: Weight of the critic's loss.
+        max_grad_norm: Longer gradients are shortened to it.
+        adam_epsilon: Adam's. The loss is a mean over the batch's tokens; code that sums them instead, as SeqGAN's
+            does, is the same with this and ``max_grad_norm`` divided by their number. It matters: the smaller it is,
+            the more actions that are hardly ever taken still move.
+        normalize_observations: Bring observations to mean 0 and variance 1; the statistics are saved with the agent.
+        pretrain_epochs: Passes over a text task's sentences by maximum likelihood before the policy gradient
+            begins; 0 for other environments.
+        pretrain_learning_rate: Adam's, of the pretraining.
+        pretrain_batch_size: Sentences a gradient step of the pretraining.
+        **shared: Options of every agent.
+
+    Logs ``rollout/ep_rew_mean``, ``rollout/ep_len_mean``, ``train/policy_loss``, ``train/entropy`` (where it is
+    computed, otherwise its estimate from the actions taken), ``train/kl``, ``train/value_loss``,
+    ``train/advantage_std``, ``train/grad_norm``; in pretraining ``train/nll`` and ``train/epoch``.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        learning_rate: float = 0.01,
+        gamma: float = 1.0,
+        baseline: str = "mean",
+        normalize_advantage: bool = False,
+        entropy_coef: float = 0.0,
+        kl_coef: float = 0.0,
+        likelihood_coef: float = 0.0,
+        value_coef: float = 0.5,
+        max_grad_norm: float = 5.0,
+        adam_epsilon: float = 1e-8,
+        normalize_observations: bool = False,
+        pretrain_epochs: float = 0.0,
+        pretrain_learning_rate: float = 0.01,
+        pretrain_batch_size: int = 64,
+        **shared: Any,
+    ) -> None:
+        positive(learning_rate=learning_rate, max_grad_norm=max_grad_norm, adam_epsilon=adam_epsilon)
+        positive(pretrain_learning_rate=pretrain_learning_rate)
+        check(gamma=(gamma, 0, 1), entropy_coef=(entropy_coef, 0), kl_coef=(kl_coef, 0), value_coef=(value_coef, 0))
+        check(likelihood_coef=(likelihood_coef, 0), pretrain_epochs=(pretrain_epochs, 0))
+        check(pretrain_batch_size=(pretrain_batch_size, 1))
+        if baseline not in BASELINES:
+            raise suggest(baseline, BASELINES, "baseline")
+        if kl_coef and not pretrain_epochs:
+            raise UserError(f"kl_coef is {kl_coef}, but there is no pretrained policy; set pretrain_epochs above 0")
+        if baseline == "critic" and shared.get("critic") == "none":
+            raise UserError("baseline 'critic' needs a critic; critic must be shared or separate")
+        self.sees_normalized = normalize_observations
+        super().__init__(env, **shared)
+        self.normalizer = Normalizer(
+            self.env.single_observation_space, self.env.num_envs, gamma, observed=normalize_observations
+        )
+        self.learning_rate = learning_rate
+        self.gamma = gamma
+        self.baseline = baseline
+        self.normalize_advantage = normalize_advantage
+        self.entropy_coef = entropy_coef
+        self.kl_coef = kl_coef
+        self.likelihood_coef = likelihood_coef
+        self.value_coef = value_coef
+        self.max_grad_norm = max_grad_norm
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=learning_rate, eps=adam_epsilon, fused=True)
+        self.past_return: float | None = None  # the baseline of one instance alone
+        self.pretrained: ActorCritic | None = None
+        self.likelihood: Likelihood | None = None
+        self.pretrain_steps = 0
+        if pretrain_epochs or likelihood_coef:
+            self.likelihood = Likelihood(
+                self.policy,
+                self.task,
+                self.generator,
+                learning_rate=pretrain_learning_rate,
+                batch_size=pretrain_batch_size,
+                max_grad_norm=max_grad_norm,
+            )
+            self.pretrain_steps = math.ceil(pretrain_epochs * self.likelihood.steps_per_epoch)
+
+    # ------------------------------------------------------------------ collect
+    def update(self) -> Metrics:
+        self.played_episodes = []
+        if self.preparing:
+            return self.prepare()
+        self.policy.eval()
+        self._seed = self.draw_seed()
+        episodes = self.collect(self._seed)
+        metrics = self.improve(episodes)
+        self.num_timesteps += int(episodes.mask.sum())
+        self.played_episodes = list(zip(episodes.rewards.sum(0).tolist(), episodes.lengths.tolist(), strict=True))
+        return metrics
+
+    def collect(self, seed: int, deterministic: bool = False) -> Episodes:
+        """One episode in each instance, begun as the seed says."""
+
+        def observe(obs: Any, counts: np.ndarray | None) -> Any:
+            if counts is not None and not deterministic:
+                self.normalizer.learn(obs, counts)
+            return self.normalizer.observations(obs)
+
+        return collect_episodes(self.env, self.policy, seed, self.generator, deterministic, observe)
+
+    def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
+        """What each action led to, Q (T, B); a subclass with a reward of its own replaces this.
+
+        Args:
+            values: The critic's opinion of each state, (T, B), without gradient.
+        """
+        rewards = episodes.rewards
+        if self.baseline == "critic" and episodes.cut:
+            rewards = rewards + self.gamma * cut_values(self.policy, episodes)
+        returns = discounted_returns(rewards, self.gamma * episodes.mask.float(), torch.zeros_like(rewards[0]))
+        total = episodes.rewards.sum(0)
+        return returns, mean_and_std(total)
+
+    def greedy_returns(self, steps: int) -> Tensor:
+        """(T, B): what the greedy episodes, from the starts of the last ones, get from each step on.
+
+        Behind a greedy episode's end stands what its last step got.
+        """
+        greedy = self.collect(self._seed, deterministic=True)
+        returns, _ = self.credit(greedy, torch.zeros_like(greedy.rewards))
+        step = torch.arange(steps, device=returns.device)[:, None]
+        return returns.gather(0, torch.minimum(step, greedy.lengths - 1))
+
+    # ------------------------------------------------------------------ update
+    def improve(self, episodes: Episodes) -> Metrics:
+        """One gradient step; the policy is in evaluation mode, so that what learns is what acted."""
+        mask = episodes.mask
+        said = self._evaluate(episodes)
+        values = torch.zeros_like(episodes.rewards) if said.value is None else said.value
+        returns, metrics = self.credit(episodes, values.detach())
+        advantage = returns - self._baseline(returns, mask, values.detach())
+        scale = (advantage - masked_mean(advantage, mask)).square()
+        deviation = masked_mean(scale, mask).sqrt()
+        if self.normalize_advantage:
+            advantage = advantage / (deviation + 1e-8)
+
+        policy_loss = reinforce_loss(said.log_prob, advantage, mask)
+        loss = policy_loss
+        entropy = -masked_mean(said.log_prob.detach(), mask)
+        if self.baseline == "critic":
+            critic_loss = value_loss(values, returns, mask)
+            loss = loss + self.value_coef * critic_loss
+            metrics["train/value_loss"] = float(critic_loss.detach())
+        entropies = said.entropy
+        if said.log_probs is not None:
+            probabilities = said.log_probs.exp()
+            entropies = -(probabilities * said.log_probs).sum(-1)
+            kl = masked_mean((probabilities * (said.log_probs - self._reference(episodes))).sum(-1), mask)
+            loss = loss + self.kl_coef * kl
+            metrics["train/kl"] = float(kl.detach())
+        if entropies is not None:
+            entropy_now = masked_mean(entropies, mask)
+            loss = loss - self.entropy_coef * entropy_now
+            entropy = entropy_now.detach()
+        if self.likelihood_coef:
+            assert self.likelihood is not None
+            nll, _ = self.likelihood.loss()
+            loss = loss + self.likelihood_coef * nll
+            metrics["train/nll"] = float(nll.detach())
+        norm = gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm, self.num_timesteps)
+        return {
+            "rollout/ep_len_mean": float(episodes.lengths.float().mean()),
+            **metrics,
+            "train/policy_loss": float(policy_loss.detach()),
+            "train/entropy": float(entropy),
+            "train/advantage_std": float(deviation),
+            "train/grad_norm": float(norm),
+        }
+
+    def _evaluate(self, episodes: Episodes) -> Evaluation:
+        """What the policy says of the episodes now, (T, B); a policy without memory reads their steps only."""
+        mask, legal = episodes.mask, episodes.legal
+        full = self.kl_coef > 0
+        entropy = self.entropy_coef > 0 and not full
+        if self.policy.recurrent or full or bool(mask.all()):
+            state = tuple(s[0] for s in episodes.states)
+            return self.policy.evaluate(
+                episodes.obs, episodes.actions, state, episodes.start, mask, 1.0, full, entropy, legal
+            )
+
+        def played(x: Tensor) -> Tensor:
+            return x[mask][None]  # (1, N)
+
+        def placed(x: Tensor) -> Tensor:
+            return x.new_zeros(mask.shape).masked_scatter(mask, x)
+
+        said = self.policy.evaluate(
+            map_tree(played, episodes.obs), played(episodes.actions), (), played(episodes.start),
+            entropy=entropy, legal=None if legal is None else played(legal),
+        )  # fmt: skip
+        value, entropies = (None if x is None else placed(x) for x in (said.value, said.entropy))
+        return Evaluation(placed(said.log_prob), value, entropies)
+
+    def _baseline(self, returns: Tensor, mask: Tensor, values: Tensor) -> Tensor:
+        if self.baseline == "mean":
+            return leave_one_out_mean(returns, mask) if returns.shape[1] > 1 else self._past_mean(returns, mask)
+        if self.baseline == "critic":
+            return values
+        if self.baseline == "self_critical":
+            return self.greedy_returns(len(returns))
+        return torch.zeros_like(returns)
+
+    def _past_mean(self, returns: Tensor, mask: Tensor) -> Tensor:
+        """Of one instance alone: the running mean of what earlier episodes got from a step on (Williams 1992)."""
+        now, past = float(masked_mean(returns, mask)), self.past_return
+        self.past_return = now if past is None else 0.9 * past + 0.1 * now
+        return torch.full_like(returns, 0.0 if past is None else past)
+
+    @torch.no_grad()
+    def _reference(self, episodes: Episodes) -> Tensor:
+        """(T, B, A) log-probabilities of the pretrained policy."""
+        assert self.pretrained is not None
+        state = self.pretrained.initial_state(episodes.mask.shape[1])
+        said = self.pretrained.evaluate(episodes.obs, episodes.actions, state, episodes.start, all_actions=True)
+        assert said.log_probs is not None
+        return said.log_probs
+
+    # ------------------------------------------------------------------ pretraining
+    @property
+    def preparing(self) -> bool:
+        """Whether the policy gradient has not begun."""
+        return self.pretrain_steps > 0 and self.pretrained is None
+
+    def prepare(self) -> Metrics:
+        """A piece of the preparation."""
+        assert self.likelihood is not None
+        metrics, _ = self.likelihood.update(min(50, self.pretrain_steps - self.likelihood.num_steps))
+        if self.likelihood.num_steps == self.pretrain_steps:
+            self._keep_pretrained()
+        return metrics
+
+    def _keep_pretrained(self) -> None:
+        self.pretrained = copy.deepcopy(self.policy).eval().requires_grad_(False)
+
+    @property
+    def unfinished(self) -> bool:
+        return self.preparing or super().unfinished
+
+    @property
+    def policies(self) -> dict[str, ActorCritic]:
+        if not self.pretrain_steps:
+            return super().policies
+        if self.pretrained is None:
+            return {"mle": self.policy}
+        return {"mle": self.pretrained, **super().policies}
+
+    @property
+    def phase(self) -> str:
+        return "pretrain generator" if self.preparing else super().phase
+
+    @property
+    def phase_progress(self) -> tuple[int, int]:
+        if self.preparing:
+            assert self.likelihood is not None
+            return self.likelihood.num_steps, self.pretrain_steps
+        return super().phase_progress
+
+    # ------------------------------------------------------------------ manners
+    def observe(self, observation: Any) -> Any:
+        return super().observe(self.normalizer.observations(observation))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            **super().state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "normalizer": self.normalizer.state_dict(),
+            "past_return": self.past_return,
+            "likelihood": self.likelihood.state_dict() if self.likelihood else None,
+            "pretrained": self.pretrained.state_dict() if self.pretrained else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        load_optimizer(self.optimizer, state["optimizer"])
+        self.normalizer.load_state_dict(state["normalizer"])
+        self.past_return = state.get("past_return")
+        if self.likelihood is not None:
+            self.likelihood.load_state_dict(state["likelihood"])
+        self.pretrained = None
+        if state["pretrained"] is not None:
+            self._keep_pretrained()
+            assert self.pretrained is not None
+            self.pretrained.load_state_dict(state["pretrained"])
+        elif self.likelihood is not None and self.likelihood.num_steps >= self.pretrain_steps > 0:
+            raise ValueError(f"it has no pretrained policy after {self.likelihood.num_steps} steps of pretraining")

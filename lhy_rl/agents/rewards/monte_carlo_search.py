@@ -1,0 +1,64 @@
+"""Credit for every token of a sentence, from a judge that reads whole sentences.
+
+    Q(prefix, token) = E[ reward(finished sentence) ],   exactly the reward where the token finishes it
+
+(Yu et al. 2017, eq. 4). All functions keep (step, sentence) places: (T, B).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lhy_rl.core.protocols import TextTask
+from lhy_rl.nn.backbones.base import index_state, repeat_state
+from lhy_rl.nn.decoding import complete
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.rollouts.full_episodes import Episodes
+
+Reward = Callable[[Tensor, Tensor], Tensor]
+"""(N, T) tokens and (N,) lengths to (N,) rewards."""
+
+
+@torch.no_grad()
+def monte_carlo_credit(
+    policy: ActorCritic,
+    task: TextTask,
+    episodes: Episodes,
+    reward: Reward,
+    rollouts: int,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Mean reward of sentences that the policy finishes after each prefix.
+
+    Each rollout continues from the memory that the policy had there; no prefix is read again, and each
+    finished sentence is judged once.
+
+    Args:
+        policy: The generator, in evaluation mode; it wrote the episodes.
+        episodes: One sentence a column.
+        reward: The judge.
+        rollouts: R, sentences finished after each prefix. More lowers the variance as 1/R and costs R.
+
+    Returns:
+        (T, B), 0 behind the ends.
+    """
+    tokens, lengths = episodes.sentences(task), episodes.lengths  # (B, max_length)
+    prefixes: list[tuple[int, Tensor]] = []  # tokens in the prefix, and whose prefix
+    written, ends = [tokens], [lengths]
+    for position in range(1, int(lengths.max())):
+        going = (lengths > position).nonzero()[:, 0]
+        finished = tokens[going].repeat_interleave(rollouts, 0)
+        memory = index_state(tuple(s[position] for s in episodes.states), going)
+        ends.append(complete(policy, task, finished, position, repeat_state(memory, rollouts), generator))
+        written.append(finished)
+        prefixes.append((position, going))
+    # the judge reads all sentences at once: it is faster with many
+    final, *finished_rewards = torch.split(reward(torch.cat(written), torch.cat(ends)), [len(w) for w in written])
+    credit = torch.zeros_like(episodes.rewards)
+    credit[lengths - 1, torch.arange(len(lengths), device=lengths.device)] = final
+    for (position, going), rewards in zip(prefixes, finished_rewards, strict=True):
+        credit[position - 1, going] = rewards.reshape(-1, rollouts).mean(1)
+    return credit

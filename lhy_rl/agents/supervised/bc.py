@@ -1,0 +1,135 @@
+"""Behaviour cloning: maximum likelihood of what an expert did.
+
+    L = -E[log pi(a|s)] - c E[H(pi(.|s))]       over the demonstrated (s, a)     (Pomerleau 1991)
+
+The first thing to try where there are demonstrations, and enough where they cover what the policy will meet. Where its
+own errors lead it elsewhere its cost grows with the square of the horizon (Ross and Bagnell 2010): then `dagger`, where
+the expert can be asked, or `gail`, where it cannot.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.common.agent import Metrics
+from lhy_rl.agents.supervised.base import SupervisedImitation
+from lhy_rl.agents.supervised.cloning_trainer import Material
+from lhy_rl.agents.supervised.labelled_steps import LabelledSteps
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.saved_states import check_like
+from lhy_rl.core.validation import check
+from lhy_rl.rollouts.vector_envs import Environment
+
+
+class BC(SupervisedImitation):
+    """Behaviour cloning. A timestep is a demonstrated step that a gradient step learned from.
+
+    Args:
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable; nothing is played in it.
+        gradient_steps: Gradient steps an update, between two looks at what is held out.
+        held_out: Share of the episodes that is not learned but judged by, at least one where there are two; the weights
+            that give it the greatest likelihood are kept at the end. 0 learns everything and keeps the last ones.
+        patience: Stop when the held-out likelihood has not risen for so many updates; null never does.
+        **imitation: Options of ``bc`` and ``dagger``, and of every agent.
+
+    Logs ``train/nll``, ``train/entropy``, ``train/grad_norm``, ``train/epoch``, ``train/learning_rate`` and, with
+    episodes held out, ``train/nll_held_out`` and, of discrete actions, ``train/accuracy_held_out``.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        gradient_steps: int = 100,
+        held_out: float = 0.1,
+        patience: int | None = None,
+        num_envs: int = 1,
+        **imitation: Any,
+    ) -> None:
+        check(gradient_steps=(gradient_steps, 1), held_out=(held_out, 0, 0.9))
+        check(patience=(1 if patience is None else patience, 1))
+        super().__init__(env, num_envs=num_envs, **imitation)
+        self.gradient_steps = gradient_steps
+        self.patience = patience
+        self.best: dict[str, Tensor] | None = None
+        self.best_nll, self.waited = float("inf"), 0
+        self.judged: Material | None = None
+        self.parts: tuple[LabelledSteps, LabelledSteps | None] | None = None  # learned and judged by
+        if self.demonstrated is not None:
+            self.parts = split(self.demonstrated, held_out, self.generator)
+            self.measure(self.parts[0])
+            self._study(*self.parts)
+
+    def _study(self, learned: LabelledSteps, judged: LabelledSteps | None, order: Tensor | None = None) -> None:
+        """Bring both on the scale that the policy sees; ``order`` is what is left of a pass, if one was begun."""
+        self.cloning.study(self.material(learned), order)
+        self.judged = None if judged is None else self.material(judged)
+
+    def update(self) -> Metrics:
+        if self.demonstrated is None:
+            raise UserError("there is nothing to clone; give bc demonstrations (lhy-rl list demonstrations)")
+        rate = self.present_rate
+        metrics, learned = self.cloning.update(self.gradient_steps, rate)
+        self.num_timesteps += learned
+        metrics["train/epoch"] = self.cloning.num_steps / self.cloning.steps_per_epoch
+        metrics["train/learning_rate"] = rate
+        if self.judged is not None:
+            metrics |= self.cloning.judge(self.judged)
+            self._remember(metrics["train/nll_held_out"])
+            if not self.unfinished:
+                assert self.best is not None
+                self.policy.load_state_dict(self.best)
+        return metrics
+
+    def _remember(self, nll: float) -> None:
+        """Keep the weights if they are the best so far."""
+        if nll < self.best_nll:
+            self.best_nll, self.waited = nll, 0
+            self.best = {name: tensor.clone() for name, tensor in self.policy.state_dict().items()}
+        else:
+            self.waited += 1
+
+    @property
+    def timestep(self) -> str:
+        return "demonstrated steps learned from"
+
+    @property
+    def unfinished(self) -> bool:
+        return super().unfinished and (self.patience is None or self.waited < self.patience)
+
+    # ------------------------------------------------------------------ manners
+    def begin_anew(self) -> None:
+        super().begin_anew()
+        self.best, self.best_nll, self.waited = None, float("inf"), 0  # other demonstrations may have judged them
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "best": self.best, "best_nll": self.best_nll, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.best, self.best_nll, self.waited = state["best"], state["best_nll"], state["waited"]
+        if self.best is not None:
+            check_like(self.best, self.policy.state_dict(), "best", shapes=True)
+        elif self.best_nll < float("inf"):
+            raise ValueError("it has no 'best', the weights that it judged best")
+        if self.parts is not None:  # the scale may be that of other demonstrations
+            self._study(*self.parts, self.cloning.order)
+
+
+def split(
+    examples: LabelledSteps, share: float, generator: torch.Generator
+) -> tuple[LabelledSteps, LabelledSteps | None]:
+    """Whole episodes to learn and to judge by; None of these where there is one episode only, or none is wanted."""
+    spans = examples.episodes
+    if not share or len(spans) < 2:
+        return examples, None
+    count = min(max(1, round(share * len(spans))), len(spans) - 1)
+    order = torch.randperm(len(spans), generator=generator).tolist()
+    learned, judged = (
+        examples.pick(torch.cat([torch.arange(*spans[i]) for i in sorted(members)]))
+        for members in (order[count:], order[:count])
+    )
+    return (learned, judged) if learned.labelled.any() and judged.labelled.any() else (examples, None)

@@ -1,0 +1,247 @@
+"""Dataset aggregation: the expert says what to do where the learner comes.
+
+    round i:  play a mixture beta_i expert + (1 - beta_i) pi_i,  ask the expert in the states visited,
+              D <- D + {(s, expert(s))},  pi_{i+1} = the likeliest policy on D        (Ross, Gordon and Bagnell 2011)
+
+Use it where the expert can be asked: where cloning's cost grows with the square of the horizon, this one's grows with
+the horizon, because the learner's own errors are in what it learns from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.common.agent import Metrics
+from lhy_rl.agents.common.callbacks import Played
+from lhy_rl.agents.supervised.base import SupervisedImitation
+from lhy_rl.agents.supervised.experts import expert_for
+from lhy_rl.agents.supervised.labelled_steps import LabelledSteps, as_action, streams, together
+from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.trees import map_tree
+from lhy_rl.core.validation import check
+from lhy_rl.functional.censored_gaussian import expert_share
+from lhy_rl.rollouts.fixed_length import Actor, RolloutCollector
+from lhy_rl.rollouts.normalization import Normalizer
+from lhy_rl.rollouts.vector_envs import Environment
+
+BETAS = ("first", "linear", "exponential")
+
+
+class DAgger(SupervisedImitation):
+    """Cloning where the learner comes. A timestep is an environment step.
+
+    Args:
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable; episodes go on from round to round.
+        expert: Who is asked: ``scripted`` (the environment itself, or the expert of
+            ``lhy_rl.rollouts.scripted_controllers``), ``person`` (at the terminal), the path of an agent that we or
+            Stable-Baselines3 saved; in Python also anything with ``predict``, or a function from observations (B, ...)
+            to actions (B, ...).
+        n_steps: Steps of each instance in a round.
+        gradient_steps: Gradient steps a round, on everything so far.
+        first_gradient_steps: Gradient steps on the demonstrations before the first round; without demonstrations none.
+        max_labels: Stop when the expert has been asked so often; demonstrations are not counted. null never does.
+        label_every: Ask in each so many-th step only; where the expert acts, in each. Steps that follow each other look
+            alike: the same labels teach more when they are further apart (at best spread over a whole episode), and
+            tire a person less. Begin with demonstrations then: a first round that the expert plays costs many.
+        beta: How the expert's share of the acting falls: ``first`` (it acts in the first round, where there are no
+            demonstrations, and never again), ``linear`` or ``exponential``. Where it acts, it is asked.
+        beta_rounds: Rounds until a ``linear`` share is 0.
+        beta_decay: What an ``exponential`` share is multiplied by in each round.
+        stochastic: The learner draws its actions while it plays, instead of taking the most probable ones.
+        **imitation: Options of ``bc`` and ``dagger``, and of every agent.
+
+    Logs ``rollout/ep_rew_mean`` and ``rollout/ep_len_mean`` (of the last 100 episodes played), ``rollout/labels`` (so
+    far), ``rollout/expert_share``, ``rollout/agreement`` (how often the learner would have done as the expert, of
+    discrete actions), ``train/nll``, ``train/entropy``, ``train/grad_norm``, ``train/learning_rate``.
+    """
+
+    listens_to_steps = True
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        expert: Any = "scripted",
+        n_steps: int = 32,
+        gradient_steps: int = 200,
+        first_gradient_steps: int = 500,
+        max_labels: int | None = None,
+        label_every: int = 1,
+        beta: str = "first",
+        beta_rounds: int = 10,
+        beta_decay: float = 0.5,
+        stochastic: bool = False,
+        num_envs: int = 4,
+        **imitation: Any,
+    ) -> None:
+        check(n_steps=(n_steps, 1), gradient_steps=(gradient_steps, 1), first_gradient_steps=(first_gradient_steps, 1))
+        check(label_every=(label_every, 1), beta_rounds=(beta_rounds, 1), beta_decay=(beta_decay, 0, 1))
+        check(max_labels=(1 if max_labels is None else max_labels, 1))
+        if beta not in BETAS:
+            raise suggest(beta, BETAS, "beta")
+        super().__init__(env, num_envs=num_envs, **imitation)
+        self.expert = expert_for(expert, self.env)
+        self.n_steps, self.gradient_steps, self.first_gradient_steps = n_steps, gradient_steps, first_gradient_steps
+        self.max_labels, self.label_every = max_labels, label_every
+        self.beta, self.beta_rounds, self.beta_decay = beta, beta_rounds, beta_decay
+        self.stochastic = stochastic
+        self.round = 0
+        self.labels = 0  # asked for
+        self.pieces: list[LabelledSteps] = []  # (T, B, ...) of each round
+        self.collector = LabellingCollector(self)
+        self.cloned = False  # whether the demonstrations have been learned
+
+    # ------------------------------------------------------------------ the rounds
+    def update(self) -> Metrics:
+        if self.demonstrated is not None and not self.cloned:
+            self.cloned = True
+            return self.learn_everything(self.first_gradient_steps)
+        before = self.labels
+        self.policy.eval()
+        self.collector.share = self.expert_share
+        piece = self.collector.labelled(self.n_steps)
+        self.pieces.append(piece)
+        self.round += 1
+        metrics: Metrics = {"rollout/labels": self.labels, "rollout/expert_share": self.collector.share}
+        if recent := self.collector.recent:
+            metrics["rollout/ep_rew_mean"] = sum(r for r, _ in recent) / len(recent)
+            metrics["rollout/ep_len_mean"] = sum(n for _, n in recent) / len(recent)
+        if self.labels == before:
+            return metrics
+        return metrics | self.collector.agreement() | self.learn_everything(self.gradient_steps)
+
+    @property
+    def expert_share(self) -> float:
+        """beta of this round."""
+        if self.beta == "first" and self.demonstrated is not None:
+            return 0.0
+        return expert_share(self.beta, self.round, self.beta_rounds, self.beta_decay)
+
+    def learn_everything(self, steps: int) -> Metrics:
+        """Gradient steps on the demonstrations and all labels so far."""
+        self.study()
+        rate = self.present_rate
+        metrics, _ = self.cloning.update(steps, rate)
+        return metrics | {"train/learning_rate": rate}
+
+    def study(self) -> None:
+        """Put together what there is to learn."""
+        parts = [] if self.demonstrated is None else [self.demonstrated]
+        if self.pieces:
+            parts.append(streams(self.pieces))
+        examples = parts[0] if len(parts) == 1 else together(*parts)
+        self.measure(examples)
+        self.cloning.study(self.material(examples))
+
+    def on_step(self, played: Played) -> bool:
+        """After every step of the environments: whether to go on."""
+        self.num_timesteps += self.env.num_envs
+        going = (not self.listener.hears_steps or self.tell_step(played)) and not self.expert.gone
+        self.stopped |= not going
+        return going and not self.spent
+
+    @property
+    def done_share(self) -> float:
+        asked = self.labels / self.max_labels if self.max_labels is not None else 0.0
+        return max(asked, super().done_share)
+
+    @property
+    def spent(self) -> bool:
+        """Whether the expert has been asked as often as is allowed."""
+        return self.max_labels is not None and self.labels >= self.max_labels
+
+    @property
+    def unfinished(self) -> bool:
+        return super().unfinished and not self.spent
+
+    @property
+    def phase(self) -> str:
+        return "training" if self.cloned or self.demonstrated is None else "cloning"
+
+    # ------------------------------------------------------------------ manners
+    def set_env(self, env: Environment) -> None:
+        super().set_env(env)
+        self.expert = expert_for(self.hyperparameters.get("expert", "scripted"), self.env)
+        self.collector = LabellingCollector(self)
+
+    def state_dict(self) -> dict[str, Any]:
+        """With all labels, so that nobody is asked again."""
+        return {
+            **super().state_dict(),
+            "collector": self.collector.state_dict(),
+            "demonstrated": None if self.demonstrated is None else self.demonstrated.state_dict(),
+            "pieces": [piece.state_dict() for piece in self.pieces],
+            "round": self.round,
+            "labels": self.labels,
+            "cloned": self.cloned,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        demonstrated, spaces = state["demonstrated"], (self.env.single_observation_space, self.env.single_action_space)
+        self.demonstrated = None if demonstrated is None else LabelledSteps.of_state(demonstrated, *spaces)
+        self.pieces = [LabelledSteps.of_state(piece, *spaces) for piece in state["pieces"]]
+        self.round, self.labels, self.cloned = state["round"], state["labels"], state["cloned"]
+        self.collector.load_state_dict(state["collector"])
+
+
+class LabellingCollector(RolloutCollector):
+    """Steps of the learner and the expert by turns, and what the expert would have done.
+
+    Args:
+        agent: Whose policy plays and whose expert is asked.
+    """
+
+    def __init__(self, agent: DAgger) -> None:
+        raw = Normalizer(agent.env.single_observation_space, agent.env.num_envs, 1.0)
+        super().__init__(agent.env, agent.policy, agent.generator, agent.seed, raw)
+        self.agent = agent
+        self.share = 0.0
+        self.answers: list[np.ndarray] = []
+        self.answered: list[np.ndarray] = []
+        self.same: list[np.ndarray] = []
+
+    def labelled(self, n_steps: int) -> LabelledSteps:
+        """Play on and ask; (T, B, ...) examples, at most as many labelled as the agent may still ask for."""
+        self.answers, self.answered, self.same = [], [], []
+        steps = self.collect(n_steps, self.agent.on_step)
+        return LabelledSteps(
+            map_tree(lambda x: x[:-1].cpu(), steps.obs),
+            as_action(np.stack(self.answers)),
+            steps.start[:-1].cpu(),
+            torch.from_numpy(np.stack(self.answered)),
+        )
+
+    def agreement(self) -> dict[str, float]:
+        """How often the learner would have done as the expert, of discrete actions."""
+        answered, same = np.stack(self.answered), np.stack(self.same)
+        floats = self.answers[0].dtype.kind == "f"
+        return {} if floats else {"rollout/agreement": float(same[answered].mean())}
+
+    def _actor(self, noise: Tensor) -> Actor:
+        agent, expert = self.agent, self.agent.expert
+        learner = super()._actor(noise if agent.stochastic else torch.zeros_like(noise))
+        draws = torch.rand(noise.shape[:2], generator=agent.generator).numpy()
+
+        def act(t: int, obs: Any, start: np.ndarray, legal: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+            normalized = map_tree(lambda x: x.cpu().numpy(), agent.observe(obs)) if agent.moments else obs
+            action, said = learner(t, normalized, start, legal)
+            helped = draws[t] < self.share
+            wanted = (helped | ((self.steps_done + t) % agent.label_every == 0)) & ~self.ended
+            if agent.max_labels is not None:
+                wanted &= np.cumsum(wanted) <= agent.max_labels - agent.labels
+            answer = expert.label(self.obs, start, wanted)
+            if answer.shape[:1] != wanted.shape or answer.shape[1:] != said.shape[1:]:
+                raise UserError(f"the expert's actions have shape {answer.shape}; must be {said.shape}")
+            agent.labels += int(wanted.sum())
+            self.answers.append(answer)
+            self.answered.append(wanted)
+            self.same.append((said == answer).reshape(len(wanted), -1).all(1))
+            takes = (helped & wanted).reshape(-1, *[1] * (said.ndim - 1))
+            return np.where(takes, answer, action), np.where(takes, answer, said)
+
+        return act

@@ -1,0 +1,180 @@
+"""Whoever can be asked what to do: a policy, a function, the environment itself, a person at the terminal."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import SyncVectorEnv, VectorEnv
+
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.protocols import ScriptedExpert
+from lhy_rl.core.trees import map_tree
+from lhy_rl.rollouts.scripted_controllers import EXPERTS
+
+ALLOWED = "scripted, person, the path of a saved agent, something with predict(observation), a function of observations"
+
+
+class Expert(ABC):
+    """Answers for a batch of states.
+
+    Attributes:
+        gone: It will not answer any more.
+    """
+
+    gone = False
+
+    @abstractmethod
+    def label(self, obs: Any, start: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """(B, ...) actions.
+
+        Args:
+            obs: (B, ...) as the environment gives them.
+            start: (B,) bool: an episode begins with this observation.
+            wanted: (B,) bool: where the answer counts; elsewhere it may be anything.
+        """
+
+
+class ScriptedLabels(Expert):
+    """The environment, which sees its own state.
+
+    Args:
+        env: Itself a :class:`~lhy_rl.core.protocols.ScriptedExpert`, or made of environments that are.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        self.parts = _scripted_parts(env)
+
+    def label(self, obs: Any, start: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.asarray(part.expert_action()) for part in self.parts])
+
+
+class FunctionLabels(Expert):
+    """A function from observations (B, ...) to actions (B, ...)."""
+
+    def __init__(self, function: Callable[[Any], np.ndarray]) -> None:
+        self.function = function
+
+    def label(self, obs: Any, start: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        return np.asarray(self.function(obs))
+
+
+class PolicyLabels(Expert):
+    """Something with ``predict``: an agent of ours or of Stable-Baselines3's, with its own memory of each episode."""
+
+    def __init__(self, policy: Any) -> None:
+        self.policy = policy
+        self.state: Any = None
+
+    def label(self, obs: Any, start: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        actions, self.state = self.policy.predict(obs, state=self.state, episode_start=start, deterministic=True)
+        return np.asarray(actions)
+
+
+class Person(Expert):
+    """Somebody at the terminal, who is shown each state and types an action; an empty line ends it.
+
+    Args:
+        env: Shown as text where its render_mode is ``ansi``, else as the numbers it gives.
+        ask: What is said to them, and answered: ``input``.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], ask: Callable[[str], str] | None = None) -> None:
+        self.env, self.space = env, env.single_action_space
+        self.ask = input if ask is None else ask
+
+    def label(self, obs: Any, start: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        labels = np.stack([np.zeros(self.space.shape or (), self.space.dtype)] * len(start))
+        pictures = self.env.render() if self.env.render_mode == "ansi" else None
+        for i in np.flatnonzero(wanted).tolist():
+            if self.gone:
+                break
+            shown = pictures[i] if pictures else map_tree(lambda x, i=i: np.asarray(x)[i], obs)
+            answer = self._answer(f"{shown}\naction ({self._allowed()}; empty to stop): ")
+            if answer is None:
+                self.gone = True
+                wanted[i:] = False  # what was not answered is not known
+            else:
+                labels[i] = answer
+        return labels
+
+    def _answer(self, question: str) -> Any:
+        """An action, or None when they have had enough; asks again where it is none."""
+        while True:
+            try:
+                text = self.ask(question).strip()
+            except EOFError:
+                return None
+            if not text:
+                return None
+            try:
+                numbers = np.array([float(word) for word in text.replace(",", " ").split()])
+                action = numbers.reshape(self.space.shape or ()).astype(self.space.dtype)
+            except ValueError:
+                action = None
+            if action is not None and self.space.contains(action if self.space.shape else action[()]):
+                return action
+            question = f"{brief(text)} is no action; allowed: {self._allowed()}: "
+
+    def _allowed(self) -> str:
+        if isinstance(self.space, gym.spaces.Discrete):
+            return f"{self.space.start} to {self.space.start + self.space.n - 1}"
+        return str(self.space)
+
+
+def expert_for(given: Any, env: VectorEnv[Any, Any, Any]) -> Expert:
+    """Whoever was meant.
+
+    Args:
+        given: An :class:`Expert`, ``scripted``, ``person``, the path of an agent that we or Stable-Baselines3 saved,
+            something with ``predict``, or a function.
+
+    Raises:
+        UserError: nobody can be asked that way.
+    """
+    if isinstance(given, Expert):
+        return given
+    if given == "scripted":
+        if _scripted_parts(env):
+            return ScriptedLabels(env)
+        name = env.spec.id if env.spec is not None else "this environment"
+        if name in EXPERTS:
+            return FunctionLabels(EXPERTS[name]())
+        raise UserError(f"{name} has no scripted expert; give another: {ALLOWED}")
+    if given == "person":
+        return Person(env)
+    if isinstance(given, str | Path):
+        return PolicyLabels(_loaded(Path(given), env))
+    if hasattr(given, "predict"):
+        return PolicyLabels(given)
+    if callable(given):
+        return FunctionLabels(given)
+    raise UserError(f"{brief(given)} is no expert; allowed: {ALLOWED}")
+
+
+def _scripted_parts(env: VectorEnv[Any, Any, Any]) -> list[Any]:
+    """What says what to do in this environment, one after the other; empty where nothing does."""
+    whole = env.unwrapped
+    if isinstance(whole, ScriptedExpert):
+        return [whole]
+    parts = [part.unwrapped for part in whole.envs] if isinstance(whole, SyncVectorEnv) else []
+    return parts if parts and all(hasattr(part, "expert_action") for part in parts) else []
+
+
+def _loaded(path: Path, env: VectorEnv[Any, Any, Any]) -> Any:
+    """A saved agent, ours or Stable-Baselines3's."""
+    from lhy_rl.core import archive
+
+    if not path.exists():
+        raise UserError(f"there is no expert {str(path)!r}; allowed: {ALLOWED}")
+    if path.is_dir() or archive.is_one(path):
+        import lhy_rl
+
+        return lhy_rl.load(path, env)
+    from lhy_rl.interop.experts import load_expert
+
+    return load_expert(path, env)

@@ -1,0 +1,189 @@
+"""A row of a benchmark: from the curves of its seeds to its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lhy_rl.benchmark.learning_curve import Curve
+from lhy_rl.benchmark.normalized_score import Scale, scale_of
+from lhy_rl.benchmark.results import SOLVED, Row, summarize
+from lhy_rl.benchmark.seed_run import EPISODES, SeedRun
+from lhy_rl.benchmark.spec import Definition, Entry
+from lhy_rl.core.registry import spec_of
+from lhy_rl.experiment.config import Config
+
+RETURN, STEPS, SECONDS = "mean return", "steps to threshold", "CPU-seconds to threshold"
+NORMALISED, PLAYED, LABELS, COST = "normalised return", "environment steps", "labels", "CPU-seconds"
+OFFLINE = ("bc",)  # agents that learn to imitate without a step in the environment
+
+
+@dataclass(frozen=True)
+class BenchmarkRow:
+    """Who learns what, and when that counts as solved.
+
+    Attributes:
+        task, agent, variant, reference: As in :class:`Row`.
+        threshold: Mean return; None where the task has none.
+        trials: One a seed.
+    """
+
+    task: str
+    agent: str
+    variant: str
+    threshold: float | None
+    trials: list[SeedRun]
+    reference: str = ""
+
+    def rows(self, curves: list[Curve]) -> list[Row]:
+        """The numbers.
+
+        A seed that did not reach the threshold counts with all its steps and seconds, so that the figures are too
+        small where not all are solved; where none is, there are no such figures.
+        """
+        table = [self.row(RETURN, [curve.final for curve in curves], curves)]
+        if self.threshold is None:
+            return table
+        reached = [curve.first(self.threshold) for curve in curves]
+        solved = sum(point is not None for point in reached) / len(curves)
+        table.append(replace(self.row(SOLVED, [solved], curves), seeds=len(curves)))
+        if solved:
+            ends = [point or curve.points[-1] for point, curve in zip(reached, curves, strict=True)]
+            table.append(self.row(STEPS, [end.steps for end in ends], curves))
+            table.append(self.row(SECONDS, [end.cpu_seconds for end in ends], curves))
+        return table
+
+    def row(self, metric: str, values: list[float], curves: list[Curve]) -> Row:
+        """One number, of a value from each seed."""
+        steps = max(self.played(curve) for curve in curves)
+        seconds = round(sum(curve.cpu_seconds for curve in curves) / len(curves), 2)
+        reference = "; ".join(part for part in (self.marks, self.reference) if part)
+        return summarize(self.task, self.agent, self.variant, metric, values, steps, seconds, reference)
+
+    @property
+    def marks(self) -> str:
+        """What the returns are held against."""
+        return f"threshold {self.threshold:g}" if self.threshold is not None else ""
+
+    @property
+    def aim(self) -> float | None:
+        """The return that a picture marks."""
+        return self.threshold
+
+    def played(self, curve: Curve) -> int:
+        """Steps of the environments in a training."""
+        return curve.steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imitation(BenchmarkRow):
+    """Who imitates an expert from how many trajectories.
+
+    Attributes:
+        trajectories: How many.
+        scale: The returns of a random policy and of the expert.
+        series: What its rows with other numbers of trajectories have in common with it: a line of the picture.
+        plays: The agent steps in the environment while it learns; one that does not counts examples as its steps.
+    """
+
+    trajectories: int
+    scale: Scale
+    series: str
+    plays: bool
+
+    def rows(self, curves: list[Curve]) -> list[Row]:
+        """The numbers: the normalised return first, then the return, and what they cost."""
+        return [
+            self.row(NORMALISED, self.normalised(curves), curves),
+            *super().rows(curves),
+            self.row(PLAYED, [self.played(curve) for curve in curves], curves),
+            self.row(LABELS, [curve.labels for curve in curves], curves),
+            self.row(COST, [curve.cpu_seconds for curve in curves], curves),
+        ]
+
+    def normalised(self, curves: list[Curve]) -> list[float]:
+        """What each seed reaches at its end."""
+        return [self.scale.of(curve.final) for curve in curves]
+
+    @property
+    def marks(self) -> str:
+        return "; ".join(part for part in (str(self.scale), super().marks) if part)
+
+    @property
+    def aim(self) -> float:
+        return self.scale.expert
+
+    def played(self, curve: Curve) -> int:
+        return curve.steps if self.plays else 0
+
+
+def lines_of(definition: Definition, seeds: int, quick: bool = False, stop: bool = False) -> list[BenchmarkRow]:
+    """The rows of a benchmark, checked.
+
+    Args:
+        definition: What is to be run.
+        seeds: 0, 1, ...
+        quick: A fiftieth of the steps, small evaluations, and of the numbers of trajectories the greatest only.
+        stop: Every seed of every row stops where it has reached the threshold.
+
+    Raises:
+        UserError: a configuration, an environment or an agent that cannot be made.
+    """
+    lines: list[BenchmarkRow] = []
+    for entry in definition.entries:
+        most = entry.shown(max(entry.trajectories)) if entry.trajectories else entry
+        counts: list[int | None] = [*(most if quick else entry).trajectories] or [None]
+        train = most.resolved(0, quick)
+        test = most.resolved(0, quick, test=True) if entry.test else train
+        total = train.values["total_timesteps"] or 1
+        threshold = entry.threshold
+        if threshold is None and entry.expert is None:
+            threshold = spec_of(train.values["env"]["id"]).reward_threshold
+        parts = 1 if entry.expert is not None else 4 if quick else 25  # an imitation is looked at when it is done
+        every = max(1, total // parts) if quick or entry.every is None else entry.every
+        episodes = 4 if quick else entry.episodes or EPISODES
+        until = threshold if stop or entry.stop else None
+        SeedRun(train, test, every, episodes, until).check()  # whoever can be shown the most can be shown less
+        for count in counts:
+            trials = [
+                SeedRun(_changed(train, seed, count), _changed(test, seed, count), every, episodes, until)
+                for seed in range(seeds)
+            ]
+            lines.append(_line(entry, count, threshold, trials))
+    return lines
+
+
+def _changed(config: Config, seed: int, trajectories: int | None) -> Config:
+    """The same with another seed, and another number of trajectories where there is one."""
+    values = config.values | {"seed": seed}
+    if trajectories is not None:
+        values["agent"] = values["agent"] | {"trajectories": trajectories}
+    return Config(config.name, values)
+
+
+def _line(entry: Entry, trajectories: int | None, threshold: float | None, trials: list[SeedRun]) -> BenchmarkRow:
+    """A row for one number of trajectories, or without one."""
+    values = trials[0].config.values
+    task = entry.task or spec_of(values["env"]["id"]).id.removeprefix("lhy_rl/")
+    agent = values["agent"]["name"]
+    if entry.expert is None or trajectories is None:
+        return BenchmarkRow(task, agent, variant_of(entry), threshold, trials, entry.reference)
+    shown = f"{trajectories} trajector{'y' if trajectories == 1 else 'ies'}"
+    return Imitation(
+        task,
+        agent,
+        f"{entry.variant}, {shown}" if entry.variant else shown,
+        threshold,
+        trials,
+        entry.reference,
+        trajectories=trajectories,
+        scale=scale_of(entry.expert, trials[0].test.values["env"]),
+        series=f"{agent}, {entry.variant}" if entry.variant else agent,
+        plays=agent not in OFFLINE,
+    )
+
+
+def variant_of(entry: Entry) -> str:
+    """What a row is called: the configuration and what is changed in it, unless it has a name."""
+    changes = [f"{key.split('.')[-1]} {value}" for key, value in entry.overrides.items()]
+    changes += [f"test {key.split('.')[-1]} {value}" for key, value in entry.test.items()]
+    return entry.variant or ", ".join([entry.config, *changes])

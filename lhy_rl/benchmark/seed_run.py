@@ -1,0 +1,133 @@
+"""One seed of a configuration as a learning curve, without a run folder; and the finished ones, kept in a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+import lhy_rl
+from lhy_rl.benchmark import results
+from lhy_rl.benchmark.learning_curve import Curve, Point, Recorder
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import TextTask
+from lhy_rl.experiment import build
+from lhy_rl.experiment.config import Config
+from lhy_rl.experiment.demonstrations import count, resolve_demonstrations
+from lhy_rl.experiment.text_evaluation import SEED
+from lhy_rl.rollouts.evaluate_policy import play
+
+EPISODES = 20  # of an evaluation, each in an instance of its own
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One seed of a row of a benchmark.
+
+    Attributes:
+        config: Complete configuration with the seed in it.
+        test: The configuration whose environment the evaluations play in.
+        every: Environment steps between two evaluations.
+        episodes: Of an evaluation.
+        until: Stop at the first evaluation with this mean return; None trains to the end.
+    """
+
+    config: Config
+    test: Config
+    every: int
+    episodes: int = EPISODES
+    until: float | None = None
+
+    @property
+    def key(self) -> str:
+        """Changes with everything that the trial depends on, but for the code."""
+        import torch
+
+        values = {name: value for name, value in self.config.values.items() if name != "run"}
+        what = [values, self.test.values["env"], self.every, self.episodes, self.until]
+        return digest([*what, lhy_rl.__version__, torch.__version__])
+
+    def run(self, env: VectorEnv[Any, Any, Any] | None = None) -> Curve:
+        """Train the configuration's agent and evaluate it on the way.
+
+        Args:
+            env: What it learns in; None makes the configuration's.
+        """
+        env = build.make_environment(self.config) if env is None else env
+        test = build.make_environment(self.test, num_envs=self.episodes)
+        demonstrations = resolve_demonstrations(self.config, env)
+        agent = build.make_agent(self.config, env, demonstrations)
+        demonstrated = count(self.config, demonstrations)
+
+        def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
+            actions, memory = agent.predict(obs, state, start, True, masks)
+            return actions, memory
+
+        def evaluate() -> float:
+            return float(play(predict, test, self.episodes, SEED)[0].mean())
+
+        def after_update(agent: Any, metrics: dict[str, float]) -> bool:
+            recorder.labels = demonstrated + int(metrics.get("rollout/labels", 0))
+            return recorder.after_update(agent.num_timesteps)
+
+        recorder = Recorder(evaluate, self.every, self.until)
+        recorder.labels = demonstrated
+        recorder.begin()
+        agent.learn(self.config.values["total_timesteps"], callback=after_update)
+        curve = recorder.end(agent.num_timesteps)
+        env.close()
+        test.close()
+        return curve
+
+    def check(self) -> None:
+        """Make the environments and the agent, for nothing but the errors.
+
+        Raises:
+            UserError: they cannot be made, or the task is text, whose worth is no return.
+        """
+        env = build.make_environment(self.config, num_envs=1)
+        if isinstance(env.unwrapped, TextTask):
+            raise UserError(
+                f"{self.config.name} writes text, and a benchmark compares returns; "
+                "allowed: configurations of other tasks"
+            )
+        build.make_agent(self.config, env)
+        env.close()
+        build.make_environment(self.test, num_envs=1).close()
+
+
+def digest(what: Any) -> str:
+    """A short name for some plain values."""
+    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+class Kept:
+    """Finished trials, ``NAME.trials.json``: key to curve. Rewritten after each, whole or not at all.
+
+    Args:
+        path: The file.
+        fresh: Begin with none.
+    """
+
+    def __init__(self, path: Path, fresh: bool = False) -> None:
+        self.path = path
+        self.curves: dict[str, Curve] = {}
+        if path.exists() and not fresh:
+            for key, points in results.read_json(path).items():
+                self.curves[key] = Curve([Point(*point) for point in points])
+
+    def add(self, key: str, curve: Curve) -> None:
+        """Keep one more."""
+        self.curves[key] = curve
+        lines = [f"{json.dumps(key)}: {json.dumps(_plain(curve))}" for key, curve in sorted(self.curves.items())]
+        results.write_text(self.path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _plain(curve: Curve) -> list[tuple[float, ...]]:
+    """The points, without labels where there are none."""
+    return [tuple(point) if point.labels else tuple(point[:3]) for point in curve.points]

@@ -1,0 +1,91 @@
+"""What there is, with a line on each: configurations, benchmarks, agents, environments and parts chosen by name."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.registry import Registry
+
+
+def listing(kind: str) -> list[tuple[str, str]]:
+    """Names and summaries of one kind: ``configurations``, ``benchmarks``, ``environments``, ``demonstrations``, or a
+    registry."""
+    if kind == "configurations":
+        return _configurations()
+    if kind == "benchmarks":
+        from lhy_rl.benchmark import spec
+
+        return [(name, spec.summary(name)) for name in spec.names()]
+    if kind == "environments":
+        return _environments()
+    if kind == "demonstrations":
+        return _demonstrations()
+    found: Registry = REGISTRIES[kind]()
+    return [(name, _summary(found.get(name))) for name in found.names()]
+
+
+def _configurations() -> list[tuple[str, str]]:
+    """Each with the comment at the top of its YAML."""
+    from lhy_rl.experiment.config import find, names
+    from lhy_rl.experiment.paths import summary
+
+    return [(name, summary(find(name))) for name in names()]
+
+
+def _agents() -> Registry:
+    from lhy_rl.agents import agents
+
+    return agents
+
+
+def _environments() -> list[tuple[str, str]]:
+    from lhy_rl.envs.registration import TABLE, WRAPPED
+
+    return [(row.id, row.summary) for row in TABLE + WRAPPED]
+
+
+def _demonstrations() -> list[tuple[str, str]]:
+    """Those that are shipped, and Minari's local datasets where Minari is installed."""
+    from lhy_rl.data import shipped
+
+    rows = [(name, shipped.summary(name)) for name in shipped.names()]
+    try:
+        from lhy_rl.interop.minari import list_minari
+    except UserError:
+        return rows
+    return rows + list_minari()
+
+
+def _backbones() -> Registry:
+    from lhy_rl.nn.backbones.base import cores
+
+    return cores
+
+
+def _discriminators() -> Registry:
+    from lhy_rl.nn.discriminators.sequence import discriminators
+
+    return discriminators
+
+
+def _objectives() -> Registry:
+    from lhy_rl.functional.adversarial import objectives
+
+    return objectives
+
+
+REGISTRIES = {
+    "agents": _agents,
+    "backbones": _backbones,
+    "discriminators": _discriminators,
+    "objectives": _objectives,
+}
+
+
+def _summary(thing: Any) -> str:
+    """The first paragraph of a docstring, in one line, without Sphinx's roles."""
+    first = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+    return re.sub(r":\w+:`([^`]*)`", r"\1", first)

@@ -1,0 +1,84 @@
+"""Errors made for the person who reads them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shutil
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+LONGEST = 2000  # characters of a message; the longest that is meant is a list of all options
+
+
+OTHERS = {"minigrid", "popgym", "gymnasium_robotics"}  # packages of environments that the documents name
+
+
+class UserError(ValueError):
+    """Bad input: one line that says what was given, what is allowed and what to do.
+
+    The command line prints the line alone and exits with status 2. A message so long that somebody's data must be in
+    it is cut in its middle; :func:`brief` keeps values short where a message is written.
+    """
+
+    def __init__(self, message: str) -> None:
+        half = LONGEST // 2 - 3
+        super().__init__(message if len(message) <= LONGEST else f"{message[:half]} ... {message[-half:]}")
+
+
+def brief(value: Any, limit: int = 100) -> str:
+    """A value as a message names it: its repr on one line, cut where it is longer than ``limit``.
+
+    >>> brief([1] * 1000, 20)
+    '[1, 1, 1, 1, 1, 1...'
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def suggest(name: str, allowed: Iterable[str], what: str) -> UserError:
+    """The error for an unknown name, with the nearest allowed one.
+
+    >>> str(suggest("lstn", ["gru", "lstm"], "core"))
+    "unknown core 'lstn'; did you mean 'lstm'? allowed: gru, lstm"
+    """
+    allowed = sorted(allowed)
+    near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return UserError(f"unknown {what} {brief(name)}{hint} allowed: {', '.join(allowed)}")
+
+
+def pip_install(*packages: str) -> str:
+    """The command that installs packages into the Python that runs, whichever one is first on the PATH."""
+    pip = shutil.which("pip")
+    ours = pip is not None and Path(pip).parent == Path(sys.executable).parent
+    quoted = (f"'{package}'" if set("<>=[]~!,; ") & set(package) else package for package in packages)
+    return " ".join(["pip" if ours else f"{sys.executable} -m pip", "install", *quoted])
+
+
+def how_to_find(package: str) -> str:
+    """What to do where a package is missing: the command, if we know it by that name; a stranger's may have yours."""
+    try:
+        required = metadata.requires("lhy-rl") or []
+    except metadata.PackageNotFoundError:  # run from a clone that is not installed
+        required = []
+    known = {re.split(r"[^\w.-]", line, maxsplit=1)[0].lower().replace("-", "_") for line in required}
+    if package.lower() in known | OTHERS:
+        return pip_install(package.replace("_", "-"))
+    return "if it is your own, its folder must be the working directory or in PYTHONPATH"
+
+
+def install_extra(extra: str) -> str:
+    """The command that installs what an extra of ours needs: from a clone, and beside an installed wheel.
+
+    It names the extra's packages. ``lhy-rl[extra]`` would be looked for in the package index, where we are not.
+    """
+    try:
+        required = metadata.requires("lhy-rl") or []
+    except metadata.PackageNotFoundError:  # run from a clone that is not installed
+        required = []
+    wanted = [line.partition(";")[0].strip() for line in required if f"extra == '{extra}'" in line.replace('"', "'")]
+    return pip_install(*wanted or ["-e", f"{Path(__file__).parents[2]}[{extra}]"])

@@ -1,0 +1,67 @@
+"""What a configuration's agent is shown: demonstrations that are kept somewhere, or some recorded on the spot.
+
+In a configuration, ``agent.demonstrations`` may also be
+
+    random      a random policy acts in the configuration's environment: a control, from which nothing can be learned
+    scripted    the environment's own expert does, the one that ``dagger`` asks where its ``expert`` is ``scripted``
+
+Then as many episodes are recorded as ``agent.trajectories`` says, others for each seed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gymnasium.vector import VectorEnv
+
+from lhy_rl.data.demonstrations import Demonstrations
+from lhy_rl.experiment.config import Config
+from lhy_rl.recording.sources import Options, scene
+from lhy_rl.rollouts.record_episodes import record
+
+RECORDED = ("random", "scripted")
+EPISODES = 10  # where the configuration does not say how many trajectories
+FIRST_SEED = 1_000_000  # no training and no evaluation begins its episodes as these begin
+
+
+def resolve_demonstrations(config: Config, env: VectorEnv[Any, Any, Any]) -> Demonstrations | None:
+    """The demonstrations, before any are chosen of them; None where the agent takes or is given none.
+
+    Args:
+        config: Complete.
+        env: The agent's; they must be of its spaces.
+
+    Raises:
+        UserError: no such demonstrations, damaged, of another environment, or nobody who could act in this one.
+    """
+    from lhy_rl.interop.demonstrations import load_demonstrations
+
+    source = config.values["agent"].get("demonstrations")
+    if source is None:
+        return None
+    return load_demonstrations(_recorded(config, source == "random") if source in RECORDED else source, env)
+
+
+def count(config: Config, demonstrations: Demonstrations | None) -> int:
+    """How many demonstrated steps the agent learns from: its options may choose some."""
+    if demonstrations is None:
+        return 0
+    options = config.values["agent"]
+    chosen = demonstrations if options.get("trajectories") is None else demonstrations.take(options["trajectories"])
+    return len(chosen.subsampled(options.get("every", 1), config.values["seed"]))
+
+
+def _recorded(config: Config, random: bool) -> Demonstrations:
+    from lhy_rl.experiment.build import environment_options
+
+    values = config.values
+    options = Options(
+        values["env"]["id"],
+        env_options=environment_options(config),
+        random=random,
+        episodes=values["agent"].get("trajectories") or EPISODES,
+        seed=FIRST_SEED + values["seed"],
+    )
+    with scene(options, print) as made:
+        about = {"env_id": made.env_id, "expert": made.expert, "seed": options.seed}
+        return record(made.env, made.act, options.episodes, seed=options.seed, about=about)

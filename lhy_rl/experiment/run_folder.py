@@ -1,0 +1,170 @@
+"""The folder of a run: made in one step, locked while a process writes in it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError
+from lhy_rl.experiment.config import Config, load
+
+
+class RunFolder:
+    """Names of what lies in a run folder.
+
+    Args:
+        path: The folder; it must exist.
+
+    Raises:
+        UserError: it does not exist or is no run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_dir():
+            raise UserError(f"no run folder {str(path)!r}; lhy-rl train CONFIG makes one below runs/")
+        if not self.config_file.is_file():
+            raise UserError(f"{str(path)!r} is not a run: it has no config.yaml")
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
+    def result_file(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def report_file(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def config(self) -> Config:
+        """The run's configuration."""
+        return load(str(self.config_file))
+
+    def result(self) -> dict[str, Any] | None:
+        """What the finished run ended with, or None."""
+        if not self.result_file.is_file():
+            return None
+        try:
+            return dict(json.loads(self.result_file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise UserError(f"{str(self.result_file)!r} is damaged; delete it and resume the run") from error
+
+    def write_json(self, path: Path, value: Any) -> None:
+        """Write a JSON file atomically."""
+        archive.write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+    def prolong(self, config: Config) -> None:
+        """Give the run a configuration with more timesteps; it is finished no more."""
+        with self.locked():
+            archive.write_bytes(self.config_file, config.dump().encode())
+            self.result_file.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """While inside, no other process may write to this run.
+
+        Raises:
+            UserError: another one does.
+        """
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"another process is training in {str(self.path)!r}; wait for it or stop it") from None
+            yield
+        finally:
+            os.close(handle)
+
+
+def choose_path(name: str, folder: str | None) -> Path:
+    """Where a new run goes: the folder asked for, or the first free runs/<name>, runs/<name>-2, ...
+
+    Raises:
+        UserError: the folder asked for has something in it, or cannot be written.
+    """
+    if folder is not None:
+        if not folder:
+            raise UserError("run.folder is empty; give a new folder, or null for runs/<name>")
+        path = Path(folder)
+        if path.exists() and not path.is_dir():
+            raise UserError(f"run.folder {folder!r} is a file; give a new folder")
+        if path.is_dir() and any(path.iterdir()):
+            resume = f"lhy-rl resume {folder} continues it, or " if (path / "config.yaml").exists() else ""
+            raise UserError(f"run.folder {folder!r} is not empty; {resume}give a new folder")
+    else:
+        path, number = Path("runs") / name, 2
+        while path.exists():
+            path, number = Path("runs") / f"{name}-{number}", number + 1
+    parent = path.parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write to {str(parent)!r}; give another place with --run.folder")
+    return path
+
+
+def check_space(place: Path, needed: int) -> None:
+    """Refuse a disk on which so many bytes have no room.
+
+    Raises:
+        UserError: it has less.
+    """
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise UserError(
+            f"a run's checkpoints need {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free at "
+            f"{str(place.parent)!r}; make room, or give another place with --run.folder"
+        )
+
+
+def create(name: str, folder: str | None, config: Config, fill: Callable[[Path], None]) -> RunFolder:
+    """Make a run folder, where :func:`choose_path` says, that is there whole or not at all.
+
+    Args:
+        fill: Writes into the folder it is given, before that folder gets its name.
+    """
+    path = choose_path(name, folder)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot make the run folder {str(path)!r}: {error.strerror}; give another one") from error
+    try:
+        fill(temporary)
+        archive.write_bytes(temporary / "config.yaml", config.dump().encode())
+        while not _renamed(temporary, path):
+            path = choose_path(name, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return RunFolder(path)
+
+
+def _renamed(temporary: Path, path: Path) -> bool:
+    """Whether the name was still free; another run may have begun meanwhile."""
+    try:
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True

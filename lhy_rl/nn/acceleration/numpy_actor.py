@@ -1,0 +1,248 @@
+"""Acting with small networks on a CPU: the same arithmetic in numpy, where an operation costs a fifth of torch's.
+
+A policy of a few dozen units spends its time not in arithmetic but in calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.nn.backbones.base import SequenceBackbone, State
+from lhy_rl.nn.backbones.recurrent import GRU, LSTM, RNN
+from lhy_rl.nn.encoders.base import Encoder
+from lhy_rl.nn.encoders.mlp import MLPEncoder, TokenEncoder
+from lhy_rl.nn.heads.base import CategoricalHead, GaussianHead, Head, in_space
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+
+WIDEST = 256  # above, the arithmetic counts and torch is as fast
+
+Array = np.ndarray
+Map = Callable[[Array], Array]
+Cell = Callable[[Array, tuple[Array, ...]], tuple[Array, ...]]
+"""Inputs (B, E) and states (B, H) to the next states, the output first."""
+Choice = Callable[[Array, Array, Array | None], Array]
+"""The head's numbers (B, A), noise (B, A) and legal actions (B, A) to actions."""
+
+ACTIVATIONS: dict[type[nn.Module], Map] = {
+    nn.Tanh: lambda x: np.tanh(x, out=x),
+    nn.ReLU: lambda x: np.maximum(x, 0.0, out=x),
+    nn.Identity: lambda x: x,
+}
+
+
+class FastActor:
+    """The actor of a policy, as it is now: made anew after its weights have changed.
+
+    Args:
+        read: Observations (B, ...) to (B, E).
+        cells: Of the sequence backbone, one a layer.
+        output: To the head's numbers, (B, A).
+        choose: From these to actions.
+        space: Of the actions: what an environment is given lies within.
+
+    Attributes:
+        features: With a backbone, (B, H) of each step since :meth:`begin`: what the head read.
+    """
+
+    def __init__(self, read: Map, cells: list[Cell], output: Map, choose: Choice, space: gym.Space[Any]) -> None:
+        self.read, self.cells, self.output, self.choose, self.space = read, cells, output, choose, space
+        self.states: list[tuple[Array, ...]] = []
+        self.features: list[Array] = []
+
+    def begin(self, state: State) -> None:
+        """Go on with the actor's part of a memory."""
+        self.states = [tuple(s[:, depth].numpy().copy() for s in state) for depth in range(len(self.cells))]
+        self.features = []
+
+    @property
+    def state(self) -> State:
+        """The actor's part of the memory after the last step."""
+        return tuple(torch.from_numpy(np.stack(layers, 1)) for layers in zip(*self.states, strict=True))
+
+    def __call__(self, obs: Array, noise: Array, start: Array, legal: Array | None = None) -> Array:
+        """Choose actions for one step.
+
+        Args:
+            obs: (B, ...).
+            noise: (B, A) of :meth:`~lhy_rl.nn.heads.base.Head.noise`.
+            start: (B,) bool: an episode begins with this observation.
+            legal: (B, A) bool.
+
+        Returns:
+            Actions (B, ...), not cut off at the bounds.
+        """
+        x = self.read(obs)
+        if self.cells and start.any():
+            for states in self.states:
+                for s in states:
+                    s[start] = 0.0
+        for depth, cell in enumerate(self.cells):
+            self.states[depth] = cell(x, self.states[depth])
+            x = self.states[depth][0]
+        if self.cells:
+            self.features.append(x.copy())
+        return self.choose(self.output(x), noise, legal)
+
+    def for_environment(self, actions: Array) -> Array:
+        """The actions, as the environment's space has them."""
+        return in_space(actions, self.space)
+
+
+def fast_actor(policy: ActorCritic) -> FastActor | None:
+    """None where the policy is not small, on a CPU, of vectors or tokens, with one categorical or Gaussian head, or
+    where a hook waits for one of its modules to be called."""
+    if policy.inventory.listened:
+        return None
+    widths = [max(p.shape[1:], default=0) for p in policy.trunk.parameters()]  # of the inputs; tables may be long
+    if policy.device.type != "cpu" or policy.trunk.dropout.p or max(widths, default=0) > WIDEST:
+        return None
+    read, cells = reader(policy.trunk.encoder), cells_of(policy.trunk.core)
+    choose = choice(policy.actor)
+    if read is None or cells is None or choose is None:
+        return None
+    head = policy.actor
+    return FastActor(read, cells, linear(head.output), choose, head.space)
+
+
+def numbers(tensor: Tensor) -> Array:
+    """What a parameter holds; the memory is torch's."""
+    array: Array = tensor.detach().numpy()
+    return array
+
+
+def linear(layer: nn.Linear) -> Map:
+    """x W^T + b."""
+    weight, bias = numbers(layer.weight).T, numbers(layer.bias)
+
+    def apply(x: Array) -> Array:
+        y: Array = x @ weight
+        y += bias
+        return y
+
+    return apply
+
+
+def chain(modules: Iterable[nn.Module]) -> Map | None:
+    """Layers one after the other; None where numpy is not to do one of them."""
+    steps: list[Map] = []
+    for module in modules:
+        if isinstance(module, nn.Linear):
+            steps.append(linear(module))
+        elif type(module) in ACTIVATIONS and (steps or isinstance(module, nn.Identity)):
+            steps.append(ACTIVATIONS[type(module)])
+        else:
+            return None
+
+    def apply(x: Array) -> Array:
+        for step in steps:
+            x = step(x)
+        return x
+
+    return apply
+
+
+def reader(encoder: Encoder) -> Map | None:
+    """An encoder of vectors or of one token."""
+    if type(encoder) is TokenEncoder and encoder.first is not None and not len(encoder.layers):
+        table, first = numbers(encoder.embedding.weight), encoder.first
+        return lambda obs: table[obs - first]
+    if type(encoder) is not MLPEncoder:  # a subclass may read otherwise
+        return None
+    layers, scale = chain(encoder.layers), np.float32(encoder.scale)
+    if layers is None:
+        return None
+
+    def read(obs: Array) -> Array:
+        x = obs.reshape(len(obs), -1).astype(np.float32, copy=False)
+        return layers(x if scale == 1 else x * scale)
+
+    return read
+
+
+def cells_of(core: SequenceBackbone | None) -> list[Cell] | None:
+    """The layers of a sequence backbone of torch's, of none where there is none."""
+    if core is None:
+        return []
+    makers: dict[type[SequenceBackbone], Callable[[nn.RNNBase], Cell]] = {RNN: rnn_cell, GRU: gru_cell, LSTM: lstm_cell}
+    if type(core) not in makers:
+        return None
+    return [makers[type(core)](layer) for layer in core.layers]  # type: ignore[union-attr]
+
+
+def weights(layer: nn.RNNBase) -> list[Array]:
+    """W (E, G), U (H, G) and their biases (G,)."""
+    w, u, b_w, b_u = (numbers(p) for p in layer.parameters())
+    return [w.T, u.T, b_w, b_u]
+
+
+def rnn_cell(layer: nn.RNNBase) -> Cell:
+    """h' = tanh(W x + U h + b)."""
+    w, u, b_w, b_u = weights(layer)
+    wu, b = np.concatenate([w, u]), b_w + b_u
+
+    def cell(x: Array, states: tuple[Array, ...]) -> tuple[Array, ...]:
+        return (np.tanh(np.concatenate([x, states[0]], 1) @ wu + b),)
+
+    return cell
+
+
+def gru_cell(layer: nn.RNNBase) -> Cell:
+    """Gates r, z, n as torch has them; sigmoid z is computed as (1 + tanh(z / 2)) / 2."""
+    w, u, b_w, b_u = weights(layer)
+    width = len(u)
+
+    def cell(x: Array, states: tuple[Array, ...]) -> tuple[Array, ...]:
+        (h,) = states
+        from_x, from_h = x @ w + b_w, h @ u + b_u
+        rz = 0.5 + 0.5 * np.tanh(0.5 * (from_x[:, : 2 * width] + from_h[:, : 2 * width]))
+        n = np.tanh(from_x[:, 2 * width :] + rz[:, :width] * from_h[:, 2 * width :])
+        return (n + rz[:, width:] * (h - n),)
+
+    return cell
+
+
+def lstm_cell(layer: nn.RNNBase) -> Cell:
+    """Gates i, f, g, o as torch has them; one tanh for all, since sigmoid z is (1 + tanh(z / 2)) / 2."""
+    w, u, b_w, b_u = weights(layer)
+    width = len(u)
+    half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), width)
+    wu, b = np.concatenate([w, u]) * half, (b_w + b_u) * half
+
+    def cell(x: Array, states: tuple[Array, ...]) -> tuple[Array, ...]:
+        h, c = states
+        gates = np.concatenate([x, h], 1) @ wu
+        gates += b
+        np.tanh(gates, out=gates)
+        g = gates[:, 2 * width : 3 * width].copy()
+        gates *= 0.5
+        gates += 0.5
+        c = gates[:, width : 2 * width] * c
+        c += gates[:, :width] * g
+        return gates[:, 3 * width :] * np.tanh(c), c
+
+    return cell
+
+
+def choice(head: Head) -> Choice | None:
+    """How a head draws."""
+    if type(head) is CategoricalHead:
+        first = head.start
+
+        def pick(logits: Array, noise: Array, legal: Array | None) -> Array:
+            logits += noise
+            if legal is not None:
+                logits[~legal] = -np.inf
+            actions: Array = logits.argmax(1)
+            return actions + first if first else actions
+
+        return pick
+    if type(head) is GaussianHead:
+        deviation, shape = np.exp(numbers(head.log_std)), head.shape
+        return lambda mean, noise, legal: (mean + deviation * noise).reshape(len(mean), *shape)
+    return None

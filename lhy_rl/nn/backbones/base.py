@@ -1,0 +1,79 @@
+"""The contract of sequence backbones: networks that carry a state through time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.core.registry import Registry
+
+State = tuple[Tensor, ...]
+"""What a backbone remembers: tensors, batch first, so that a state is indexed, repeated and stored like data."""
+
+cores = Registry(
+    "core",
+    {
+        "rnn": "lhy_rl.nn.backbones.recurrent:RNN",
+        "gru": "lhy_rl.nn.backbones.recurrent:GRU",
+        "lstm": "lhy_rl.nn.backbones.recurrent:LSTM",
+    },
+)
+
+
+class SequenceBackbone(nn.Module, ABC):
+    """The contract: ``X(input_size, hidden_size, num_layers)``; maps (T, B, E) to (T, B, H) and carries a state.
+
+    A subclass sets ``output_size`` (H) and implements :meth:`initial_state` and :meth:`forward`; where it
+    has no faster way, ``forward`` is :func:`step_by_step` over its cell.
+    """
+
+    output_size: int
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """The state at the start of an episode, each tensor (B, ...)."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        """Run over time.
+
+        Args:
+            x: (T, B, E) inputs.
+            state: The state before the first step.
+            start: (T, B) bool: an episode begins here, so the state before this step is the initial one.
+
+        Returns:
+            Outputs (T, B, H) and the state after the last step.
+        """
+
+    def reset(self, state: State, start: Tensor) -> State:
+        """The state with the rows where ``start`` (B,) is true set to the initial one."""
+        initial = self.initial_state(len(start))
+        return tuple(
+            torch.where(start.reshape(-1, *[1] * (s.dim() - 1)), i, s) for i, s in zip(initial, state, strict=True)
+        )
+
+
+CoreChoice = str | type[SequenceBackbone]
+"""A name of :data:`cores`, a place ``"module:Class"``, or a class of one's own."""
+
+
+def step_by_step(core: SequenceBackbone, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+    """The definition of a backbone's ``forward``, one step at a time: the reference that faster ways must equal."""
+    outputs = []
+    for x_t, start_t in zip(x, start, strict=True):
+        y, state = core(x_t[None], core.reset(state, start_t), torch.zeros_like(start_t)[None])
+        outputs.append(y)
+    return torch.cat(outputs), state
+
+
+def index_state(state: State, index: Tensor) -> State:
+    """The rows ``index`` of a state."""
+    return tuple(s[index] for s in state)
+
+
+def repeat_state(state: State, n: int) -> State:
+    """Every row n times, one after the other: rows 0, 0, ..., 1, 1, ..."""
+    return tuple(s.repeat_interleave(n, 0) for s in state)

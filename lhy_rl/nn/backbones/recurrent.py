@@ -1,0 +1,215 @@
+"""RNN, GRU and LSTM as sequence backbones: any number of episodes inside a sequence, one run a layer.
+
+Training data are T steps of B environments, and episodes begin anywhere inside. Stepping through time to
+reset the state there costs small kernel calls at every step. Without starts inside, torch's fused kernels run on
+the sequences as they are. With them there are two ways. The sequences of RNN and GRU are cut at the starts and the
+pieces, packed by length without padding, run side by side (:mod:`lhy_rl.functional.fused.packed_rnn` on a CPU, cuDNN on
+a GPU). The LSTM has a fused kernel on a CPU too, and gates that can be told to forget: its pieces lie one after the
+other with pauses between (:mod:`lhy_rl.nn.backbones.episode_packing`).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from lhy_rl.functional.fused.packed_rnn import run_gru, run_rnn
+from lhy_rl.nn.acceleration.inventory import hooked
+from lhy_rl.nn.backbones.base import SequenceBackbone, State
+from lhy_rl.nn.backbones.episode_packing import PackedEpisodes
+
+SHUT = 1e4  # what shuts a gate, or opens it, whatever else it is told
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """How (T, B) sequences fall into S pieces at the starts, the longest first, packed (``PackedSequence``'s layout).
+
+    Attributes:
+        column: (S,) the sequence that a piece is from.
+        first: (S,) the step at which it begins.
+        sizes: Pieces that have a step 0, a step 1, ...; the sum is T*B.
+        rows: (T*B,) the row of the flattened (T*B) data that each packed row is.
+        last: (B,) the last piece of each sequence.
+        end: (B,) the packed row at which it ends.
+    """
+
+    column: Tensor
+    first: Tensor
+    sizes: list[int]
+    rows: Tensor
+    last: Tensor
+    end: Tensor
+
+    @classmethod
+    def cut(cls, start: Tensor) -> Pieces:
+        """Cut at ``start`` (T, B) bool; every sequence begins a piece at step 0."""
+        steps, batch = start.shape
+        begin = start.T.clone()
+        begin[:, 0] = True
+        column, first = begin.nonzero(as_tuple=True)
+        length = torch.diff(column * steps + first, append=first.new_tensor([steps * batch]))
+        length, order = length.sort(descending=True, stable=True)
+        column, first = column[order], first[order]
+        step = torch.arange(int(length[0]), device=start.device)[:, None]
+        inside = step < length  # (longest, S)
+        sizes = inside.sum(1)
+        rows = ((first + step) * batch + column)[inside]
+        last = torch.empty(batch, dtype=torch.long, device=start.device)
+        ends = (first + length == steps).nonzero()[:, 0]
+        last[column[ends]] = ends
+        end = (sizes.cumsum(0) - sizes)[length[last] - 1] + last
+        return cls(column, first, sizes.tolist(), rows, last, end)
+
+
+class Recurrent(SequenceBackbone):
+    """Torch recurrent layers under the backbone contract; the state is (B, layers, H) tensors.
+
+    With starts inside the sequences it is differentiable once.
+
+    Args:
+        input_size: E, width of the inputs.
+        hidden_size: H, width of state and output. More remembers more and costs H^2.
+        num_layers: Layers on top of each other, each reading the one below.
+    """
+
+    network: type[nn.RNNBase]
+    state_tensors = 1
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1) -> None:
+        super().__init__()
+        make: Any = self.network
+        sizes = [input_size] + [hidden_size] * (num_layers - 1)
+        self.layers = nn.ModuleList(make(size, hidden_size) for size in sizes)
+        self.output_size = hidden_size
+
+    def initial_state(self, batch_size: int) -> State:
+        weight = next(self.parameters())
+        return (weight.new_zeros(batch_size, len(self.layers), self.output_size),) * self.state_tensors
+
+    def forward(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        begins = start.any(1).tolist()
+        if any(begins[1:]):
+            return self.run_across(x, state, start)
+        finals = []
+        for layer, initial in self._each_layer(self.reset(state, start[0]) if begins[0] else state):
+            given = tuple(s[None] for s in initial)
+            x, ended = layer(x, given if self.state_tensors > 1 else given[0])
+            finals.append(tuple(s[0] for s in (ended if self.state_tensors > 1 else (ended,))))
+        return x, _layers_together(finals)
+
+    @abstractmethod
+    def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        """As :meth:`forward`, where episodes begin inside."""
+
+    def run_packed(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        """As :meth:`run_across`, by torch's own layers on the pieces between the starts, packed by length."""
+        pieces = Pieces.cut(start)
+        state = tuple(s[pieces.column] for s in state)
+        state = self.reset(state, (pieces.first > 0) | start[0, pieces.column])
+        x = x.flatten(0, 1).index_select(0, pieces.rows)
+        finals = []
+        for layer, initial in self._each_layer(state):
+            given = tuple(s[None] for s in initial)
+            packed, ended = layer(
+                PackedSequence(x, torch.tensor(pieces.sizes)), given if self.state_tensors > 1 else given[0]
+            )
+            x = packed.data
+            finals.append(tuple(s[0, pieces.last] for s in (ended if self.state_tensors > 1 else (ended,))))
+        y = torch.empty_like(x).index_copy(0, pieces.rows, x)
+        return y.reshape(*start.shape, -1), _layers_together(finals)
+
+    def _each_layer(self, state: State) -> Iterator[tuple[Any, State]]:
+        """The layers, each with its part of the state, (B, H) tensors."""
+        for depth, layer in enumerate(self.layers):
+            yield layer, tuple(s[:, depth].contiguous() for s in state)
+
+
+def _layers_together(finals: Sequence[State]) -> State:
+    """Each layer's (B, H) tensors to (B, layers, H)."""
+    return tuple(torch.stack(tensors, 1) for tensors in zip(*finals, strict=True))
+
+
+class CutAtStarts(Recurrent):
+    """Runs the pieces between the starts side by side."""
+
+    def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        if x.device.type != "cpu" or hooked(*self.layers):
+            return self.run_packed(x, state, start)
+        pieces = Pieces.cut(start)
+        state = tuple(s[pieces.column] for s in state)
+        state = self.reset(state, (pieces.first > 0) | start[0, pieces.column])
+        x = x.flatten(0, 1).index_select(0, pieces.rows)
+        finals = []
+        for layer, (initial,) in self._each_layer(state):
+            x = self.run(layer, x, initial, pieces.sizes)
+            finals.append((x[pieces.end],))
+        y = torch.empty_like(x).index_copy(0, pieces.rows, x)
+        return y.reshape(*start.shape, -1), _layers_together(finals)
+
+    @abstractmethod
+    def run(self, layer: Any, x: Tensor, initial: Tensor, sizes: list[int]) -> Tensor:
+        """One layer over packed rows: (R, E) and first states (S, H) to states (R, H)."""
+
+
+class RNN(CutAtStarts):
+    """h' = tanh(W x + U h + b)   (Elman 1990)."""
+
+    network = nn.RNN
+
+    def run(self, layer: Any, x: Tensor, initial: Tensor, sizes: list[int]) -> Tensor:
+        x = F.linear(x, layer.weight_ih_l0, layer.bias_ih_l0 + layer.bias_hh_l0)
+        return run_rnn(x, initial, layer.weight_hh_l0, sizes)
+
+
+class GRU(CutAtStarts):
+    """Gated recurrent unit (Cho et al. 2014)."""
+
+    network = nn.GRU
+
+    def run(self, layer: Any, x: Tensor, initial: Tensor, sizes: list[int]) -> Tensor:
+        x = F.linear(x, layer.weight_ih_l0, layer.bias_ih_l0)
+        return run_gru(x, initial, layer.weight_hh_l0, layer.bias_hh_l0, sizes)
+
+
+class LSTM(Recurrent):
+    """Long short-term memory with a forget gate (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
+
+    Where episodes begin inside, the pieces lie in lanes with a pause between, a step at which the input and the forget
+    gate are shut: the cell and with it the output become 0, which is the initial state, and no gradient passes. Lanes
+    that are shorter than others are filled up at their ends with steps that keep the cell.
+    """
+
+    network = nn.LSTM
+    state_tensors = 2
+    orders: Tensor
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1) -> None:
+        super().__init__(input_size, hidden_size, num_layers)
+        shut = torch.full((hidden_size, 1), -SHUT)
+        free = torch.zeros(2 * hidden_size, 1)  # of the candidate and the output gate
+        pause, keep = torch.cat([shut, shut, free]), torch.cat([shut, -shut, free])
+        self.register_buffer("orders", torch.cat([pause, keep], 1), persistent=False)  # (4H, 2), weights of two inputs
+
+    def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        if hooked(*self.layers):
+            return self.run_packed(x, state, start)
+        lanes, x, finals = PackedEpisodes.deal(start), x.flatten(0, 1), []
+        state = tuple(F.pad(s, (0, 0, 0, 0, 0, 1)).index_select(0, lanes.begins) for s in state)
+        for layer, (h, c) in self._each_layer(state):
+            given = x.new_zeros(len(lanes.orders), x.shape[1] + 2)
+            given[:, -2:] = lanes.orders
+            given = given.index_copy(0, lanes.rows, F.pad(x, (0, 2))).view(-1, len(lanes.begins), x.shape[1] + 2)
+            weights = [torch.cat([layer.weight_ih_l0, self.orders], 1), layer.weight_hh_l0]
+            weights += [layer.bias_ih_l0, layer.bias_hh_l0]
+            y, _, kept = torch.lstm(given, (h[None], c[None]), weights, True, 1, 0.0, True, False, False)
+            x = y.flatten(0, 1).index_select(0, lanes.rows)
+            finals.append((x[-start.shape[1] :], kept[0, lanes.ends]))
+        return x.view(*start.shape, -1), _layers_together(finals)

@@ -1,0 +1,210 @@
+"""Discriminators of sentences: from tokens (N, T) to one number a sentence, and where they can, a number a prefix.
+
+What the number is (a logit, a critic's value, an energy) is the objective's business
+(:mod:`lhy_rl.functional.adversarial`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lhy_rl.core.registry import Registry
+from lhy_rl.functional.fused.conv_max_pool import convolve_max
+from lhy_rl.nn.backbones.base import SequenceBackbone, cores
+from lhy_rl.nn.layers.eval_mode import evaluating
+
+TABLE_ROWS, TOP_ROWS = 128, 512  # sentences at a time, so that what is between stays in the cache
+
+discriminators = Registry(
+    "discriminator",
+    {
+        "cnn": "lhy_rl.nn.discriminators.sequence:ConvolutionalDiscriminator",
+        "cnn_small": "lhy_rl.nn.discriminators.sequence:SmallConvolutionalDiscriminator",
+        "recurrent": "lhy_rl.nn.discriminators.sequence:RecurrentDiscriminator",
+        "autoencoder": "lhy_rl.nn.discriminators.sequence_autoencoder:AutoencoderDiscriminator",
+    },
+)
+
+
+class Discriminator(nn.Module, ABC):
+    """The contract of discriminators.
+
+    Args:
+        num_tokens: Ids that can occur, pad included.
+        max_length: T, width of the token arrays.
+        dropout: Share of features dropped in training.
+    """
+
+    scores_prefixes = False
+    is_energy = False  # whether the output is a non-negative energy, low for real sentences
+
+    @abstractmethod
+    def embed(self, tokens: Tensor) -> Tensor:
+        """(N, T) tokens to the continuous inputs (N, T, E), where a gradient penalty can be taken."""
+
+    @abstractmethod
+    def judge(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """(N, T, E) inputs to (N,) outputs."""
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(N, T) tokens and (N,) lengths to (N,) outputs."""
+        return self.judge(self.embed(tokens), lengths)
+
+    def prefixes(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(N, T) outputs, one for each prefix, where ``scores_prefixes``."""
+        raise TypeError(f"{type(self).__name__} does not score prefixes; choose the discriminator 'recurrent'")
+
+    @torch.no_grad()
+    def score(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """The outputs (N,) in evaluation mode, without gradient; the more sentences at a time, the faster."""
+        with evaluating(self):
+            return self(tokens, lengths)  # type: ignore[no-any-return]
+
+
+class Highway(nn.Module):
+    """y = t relu(W x + b) + (1 - t) x,   t = sigmoid(W' x + b' - 2)   (Srivastava et al. 2015; Yu et al. 2017, eq. 9).
+
+    Both products are one. The gate's offset starts the layer near the identity.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(size, 2 * size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        new, gate = self.linear(x).chunk(2, -1)
+        return torch.lerp(x, F.relu(new), torch.sigmoid(gate - 2.0))
+
+    @torch.no_grad()
+    def into(self, x: Tensor, memory: Tensor) -> Tensor:
+        """The same without gradient, written over x (N, size); ``memory`` is (N or more, 2 * size) to work in."""
+        both = torch.addmm(self.linear.bias, x, self.linear.weight.T, out=memory[: len(x)])
+        new, gate = both.chunk(2, -1)
+        return x.lerp_(new.relu_(), gate.sub_(2.0).sigmoid_())
+
+
+class ConvolutionalDiscriminator(Discriminator):
+    """Convolutions of many widths, max over time, a highway layer, one output (Yu et al. 2017, section 3.2).
+
+    A convolution over embedded tokens is a sum of rows: the filter's k-th column times a token's
+    embedding depends on the token alone. Scoring many sentences therefore makes a table of all these
+    products and only adds up rows (:meth:`score`).
+    """
+
+    filters: tuple[tuple[int, int], ...] = (
+        (1, 100), (2, 200), (3, 200), (4, 200), (5, 200), (6, 100),
+        (7, 100), (8, 100), (9, 100), (10, 100), (15, 160), (20, 160),
+    )  # fmt: skip
+    """(width, number of maps), Yu et al. 2017, appendix; widths above T are left out."""
+
+    def __init__(self, num_tokens: int, max_length: int, embedding_size: int = 64, dropout: float = 0.25) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(num_tokens, embedding_size)
+        self.windows = [(width, maps) for width, maps in self.filters if width <= max_length]
+        self.convolutions = nn.ModuleList(nn.Linear(width * embedding_size, maps) for width, maps in self.windows)
+        features = sum(maps for _, maps in self.windows)
+        self.highway = Highway(features)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(features, 1)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        return self.embedding(tokens)  # type: ignore[no-any-return]
+
+    def judge(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        # a map's bias is the same at every place: it is added to the greatest sum only
+        pooled = [
+            convolve_max(embedded, layer.weight, width) + layer.bias
+            for (width, _), layer in zip(self.windows, self._layers(), strict=True)
+        ]
+        return self._top(torch.cat(pooled, 1))
+
+    def _top(self, pooled: Tensor) -> Tensor:
+        return self.output(self.dropout(self.highway(F.relu(pooled))))[:, 0]  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def score(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        if tokens.numel() < self.embedding.num_embeddings:  # few sentences: the tables cost more than they save
+            return super().score(tokens, lengths)
+        pooled = self._pool_by_table(tokens).relu_()
+        memory = pooled.new_empty(TOP_ROWS, 2 * pooled.shape[1])
+        for part in torch.split(pooled, TOP_ROWS):
+            self.highway.into(part, memory)
+        return self.output(pooled)[:, 0]  # type: ignore[no-any-return]
+
+    def _layers(self) -> list[nn.Linear]:
+        return cast(list[nn.Linear], list(self.convolutions))
+
+    def _pool_by_table(self, tokens: Tensor) -> Tensor:
+        """(N, T) tokens to the greatest sum of each map, (N, maps), filter by filter.
+
+        The table of a filter, (width, V, maps), holds every token's contribution at every place of the window.
+        """
+        embedding = self.embedding.weight
+        v, e = embedding.shape
+        pooled = embedding.new_empty(len(tokens), self.output.in_features)
+        # one memory for all tables: fresh memory costs more than the products that are written to it
+        memory = embedding.new_empty(max(width * maps for width, maps in self.windows) * v)
+        first = 0
+        for (width, maps), layer in zip(self.windows, self._layers(), strict=True):
+            table = memory[: width * v * maps].view(width, v, maps)
+            for contribution, weight in zip(table, torch.split(layer.weight, e, 1), strict=True):
+                torch.mm(embedding, weight.T, out=contribution)
+            place = torch.arange(width, device=tokens.device) * v
+            for row in range(0, len(tokens), TABLE_ROWS):
+                windows = tokens[row : row + TABLE_ROWS].unfold(1, width, 1)  # (n, places, width)
+                sums = F.embedding_bag((windows + place).reshape(-1, width), table.flatten(0, 1), mode="sum")
+                best = sums.reshape(*windows.shape[:2], maps).amax(1)
+                pooled[row : row + TABLE_ROWS, first : first + maps] = best + layer.bias
+            first += maps
+        return pooled
+
+
+class SmallConvolutionalDiscriminator(ConvolutionalDiscriminator):
+    """The same with 100 maps of widths 1, 2, 3 and 5: a fifteenth of the arithmetic, enough for small corpora."""
+
+    filters = ((1, 100), (2, 100), (3, 100), (5, 100))
+
+
+class RecurrentDiscriminator(Discriminator):
+    """A recurrent network that gives its opinion after every token; the sentence's is the last one.
+
+    Args:
+        core: Name of the sequence backbone.
+    """
+
+    scores_prefixes = True
+
+    def __init__(
+        self,
+        num_tokens: int,
+        max_length: int,
+        embedding_size: int = 64,
+        dropout: float = 0.25,
+        hidden_size: int = 64,
+        core: str = "gru",
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(num_tokens, embedding_size)
+        self.core: SequenceBackbone = cores.get(core)(embedding_size, hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(hidden_size, 1)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        return self.embedding(tokens)  # type: ignore[no-any-return]
+
+    def judge(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        return self._opinions(embedded).gather(1, lengths[:, None] - 1)[:, 0]
+
+    def prefixes(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        return self._opinions(self.embed(tokens))
+
+    def _opinions(self, embedded: Tensor) -> Tensor:
+        x = self.dropout(embedded.transpose(0, 1))  # (T, N, E)
+        start = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
+        h, _ = self.core(x, self.core.initial_state(x.shape[1]), start)
+        return self.output(self.dropout(h))[..., 0].T  # type: ignore[no-any-return]

@@ -1,0 +1,245 @@
+"""Discriminators of transitions: from what was seen, done and seen next to one number.
+
+What the number is (a logit, a critic's value, an energy) is the objective's business
+(:mod:`lhy_rl.functional.adversarial`). As for sentences, ``embed`` goes to continuous inputs, where a gradient penalty
+can be taken, and ``judge`` from there to the score.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.registry import Registry
+from lhy_rl.nn.discriminators.transition_features import Block, Rows
+from lhy_rl.nn.encoders.base import Encoder, EncoderOptions, default_encoder, encoders
+from lhy_rl.nn.encoders.mlp import dense
+from lhy_rl.nn.layers.eval_mode import evaluating
+
+transition_discriminators = Registry(
+    "discriminator",
+    {
+        "mlp": "lhy_rl.nn.discriminators.transition:DenseDiscriminator",
+        "cnn": "lhy_rl.nn.discriminators.transition:ImageDiscriminator",
+        "autoencoder": "lhy_rl.nn.discriminators.transition:AutoencoderDiscriminator",
+        "shaped": "lhy_rl.nn.discriminators.airl:ShapedDiscriminator",
+    },
+)
+
+
+@dataclass(frozen=True)
+class DiscriminatorOptions:
+    """How a discriminator is built.
+
+    Attributes:
+        inputs: ``state``, ``state_action``, ``state_next_state`` or ``state_action_next_state``.
+        hidden_size: Width of its layers.
+        layers: How many.
+        activation: Between them.
+        dropout: Share of their outputs dropped in training.
+        spectral: Divide each weight by its largest singular value, so that a layer stretches nothing
+            (Miyato et al. 2018).
+        absorbing: Mark the absorbing state.
+        gamma: Discount, where the network shapes rewards.
+        state_only: Whether the reward inside a shaped network sees the state only.
+    """
+
+    inputs: str = "state_action"
+    hidden_size: int = 64
+    layers: int = 2
+    activation: str = "tanh"
+    dropout: float = 0.0
+    spectral: bool = False
+    absorbing: bool = True
+    gamma: float = 0.99
+    state_only: bool = True
+
+
+class TransitionDiscriminator(nn.Module, ABC):
+    """The contract of discriminators of transitions.
+
+    Args:
+        observation_space, action_space: Of one environment.
+        options: How it is built.
+    """
+
+    is_energy = False
+    reads_images = True
+
+    def __init__(
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
+    ) -> None:
+        super().__init__()
+        self.options = options
+        self.rows = Rows(observation_space, action_space, options.inputs, options.absorbing)
+
+    def embed(self, rows: Tensor) -> Tensor:
+        """(N, F) rows of :class:`Rows` to the inputs that are judged, same shape."""
+        return self.rows.normalized(rows)
+
+    @abstractmethod
+    def judge(self, embedded: Tensor) -> Tensor:
+        """(N, F) inputs to (N,) scores."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(N, F) rows to (N,) scores."""
+        return self.judge(self.embed(rows))
+
+    @torch.no_grad()
+    def score(self, rows: Tensor) -> Tensor:
+        """The scores (N,) in evaluation mode, without gradient."""
+        with evaluating(self):
+            return self(rows)  # type: ignore[no-any-return]
+
+    def reward_scores(self, rows: Tensor) -> Tensor:
+        """The scores that a saved reward pays; all of it but for shaped networks."""
+        return self.score(rows)
+
+
+class DenseDiscriminator(TransitionDiscriminator):
+    """Dense layers over all numbers of a transition."""
+
+    def __init__(
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
+    ) -> None:
+        super().__init__(observation_space, action_space, options)
+        self.layers = perceptron(self.rows.size, 1, options)
+
+    def judge(self, embedded: Tensor) -> Tensor:
+        return self.layers(embedded)[:, 0]  # type: ignore[no-any-return]
+
+
+class ImageDiscriminator(TransitionDiscriminator):
+    """Convolutions over the images in an observation, now and next alike, then dense layers over all."""
+
+    def __init__(
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
+    ) -> None:
+        super().__init__(observation_space, action_space, options)
+        blocks = [block for block in (self.rows.state, self.rows.next_state) if block is not None]
+        self.reader = ImageReader(blocks[0], options)
+        self.observed = blocks
+        rest = self.rows.size - sum(block.columns.stop - block.columns.start for block in blocks)
+        self.layers = perceptron(rest + len(blocks) * self.reader.output_size, 1, options)
+
+    def judge(self, embedded: Tensor) -> Tensor:
+        read = [self.reader(embedded[:, block.columns]) for block in self.observed]
+        if self.rows.action is not None:
+            read.append(embedded[:, self.rows.action.columns])
+        return self.layers(torch.cat(read, 1))[:, 0]  # type: ignore[no-any-return]
+
+
+class AutoencoderDiscriminator(TransitionDiscriminator):
+    """The energy of a transition is how badly it is reconstructed through a narrow code (Zhao et al. 2017).
+
+    e(x) = ||decode(encode(x)) - x||^2 / F; the code has a quarter of the numbers, at least 2.
+    """
+
+    is_energy = True
+    reads_images = False
+
+    def __init__(
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
+    ) -> None:
+        super().__init__(observation_space, action_space, options)
+        code = max(2, self.rows.size // 4)
+        self.encoder = perceptron(self.rows.size, code, options)
+        self.decoder = perceptron(code, self.rows.size, options)
+
+    def judge(self, embedded: Tensor) -> Tensor:
+        error: Tensor = (self.decoder(self.encoder(embedded)) - embedded).square().mean(-1)
+        return error
+
+
+class ImageReader(nn.Module):
+    """An observation's columns to features: images through convolutions, all else as it is.
+
+    Args:
+        block: Where the observation stands in the rows.
+        options: How it is built.
+    """
+
+    def __init__(self, block: Block, options: DiscriminatorOptions) -> None:
+        super().__init__()
+        first = block.columns.start
+        self.images: list[tuple[slice, tuple[int, ...]]] = []
+        self.others: list[slice] = []
+        made: list[Encoder] = []
+        for piece in block.pieces:
+            columns = slice(piece.columns.start - first, piece.columns.stop - first)
+            if not piece.image:
+                self.others.append(columns)
+                continue
+            assert piece.space.shape is not None
+            space = gym.spaces.Box(0.0, 1.0, piece.space.shape, np.float32)
+            encoder: Encoder = encoders.get(default_encoder(space))(
+                space, EncoderOptions(options.hidden_size, activation="auto", dropout=options.dropout)
+            )
+            if options.spectral:
+                _make_spectral(encoder)
+            made.append(encoder)
+            self.images.append((columns, piece.space.shape))
+        if block.mark is not None:
+            self.others.append(slice(block.mark - first, block.mark - first + 1))
+        self.encoders = nn.ModuleList(made)
+        others = sum(columns.stop - columns.start for columns in self.others)
+        self.output_size = len(made) * options.hidden_size + others
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """(N, columns of the block) to (N, output_size)."""
+        read = [
+            encoder(columns[:, place].view(-1, *shape))
+            for encoder, (place, shape) in zip(self.encoders, self.images, strict=True)
+        ]
+        return torch.cat([*read, *(columns[:, place] for place in self.others)], 1)
+
+
+def perceptron(input_size: int, output_size: int, options: DiscriminatorOptions) -> nn.Sequential:
+    """Layers of ``hidden_size`` with what follows each, and a linear one to the output."""
+    encoder = EncoderOptions(options.hidden_size, activation=options.activation, dropout=options.dropout)
+    hidden = list(dense(input_size, (options.hidden_size,) * options.layers, encoder, options.activation))
+    layers = nn.Sequential(*hidden, nn.Linear(options.hidden_size if options.layers else input_size, output_size))
+    if options.spectral:
+        _make_spectral(layers)
+    return layers
+
+
+def _make_spectral(network: nn.Module) -> None:
+    for module in list(network.modules()):
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            spectral_norm(module)
+
+
+def make_discriminator(
+    name: str,
+    observation_space: gym.Space[Any],
+    action_space: gym.Space[Any],
+    options: DiscriminatorOptions,
+    objective: str = "gan",
+) -> tuple[str, TransitionDiscriminator]:
+    """The discriminator of that name, and the name; ``auto`` is what fits.
+
+    That is ``autoencoder`` for the objectives of energies, else ``cnn`` where there are images, else ``mlp``.
+
+    Raises:
+        UserError: an unknown name, or a network that cannot read these spaces.
+    """
+    probe = Rows(observation_space, action_space, options.inputs, options.absorbing)
+    images = any(piece.image for piece in probe.state.pieces)
+    if name == "auto":
+        energies = objective in ("ebgan", "began")
+        name = "autoencoder" if energies else "cnn" if images else "mlp"
+    if name == "cnn" and not images:
+        raise UserError(f"discriminator 'cnn' reads images, not {observation_space}; discriminator='mlp' reads these")
+    kind: type[TransitionDiscriminator] = transition_discriminators.get(name)
+    if images and not kind.reads_images:
+        raise UserError(f"discriminator {name!r} does not read images; allowed: cnn, mlp")
+    return name, kind(observation_space, action_space, options)

@@ -1,0 +1,198 @@
+"""Transitions as rows of numbers, (N, F), for networks that judge them.
+
+A row is made of pieces side by side: the observation, a mark whether it is the absorbing state, the action, the next
+observation and its mark; those that are wanted. Discrete values are one-hot, boxes are as they are, images are between
+0 and 1 and flattened. In the absorbing state everything but the marks is 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.protocols import ACTION_MASK
+from lhy_rl.core.trees import native
+from lhy_rl.nn.encoders.convolutional import SmallEncoder, looks_like_image
+
+INPUTS = ("state", "state_action", "state_next_state", "state_action_next_state")
+CLIP = 10.0
+
+
+class Piece(NamedTuple):
+    """Where a piece stands in a row."""
+
+    columns: slice
+    space: gym.Space[Any]
+    path: tuple[Any, ...]
+    """The keys that lead to it in an observation or action."""
+    image: bool
+    scaled: bool
+    """Whether its columns are brought to mean 0 and variance 1."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Pieces of an observation, or of an action, and the column of its mark."""
+
+    columns: slice
+    pieces: tuple[Piece, ...]
+    mark: int | None
+
+
+def flat_space(space: gym.Space[Any]) -> list[tuple[tuple[Any, ...], gym.Space[Any]]]:
+    """The spaces of arrays inside a space, with the keys that lead to each; a dict's ``action_mask`` is left out.
+
+    Raises:
+        UserError: one cannot be written as numbers.
+    """
+    match space:
+        case gym.spaces.Dict():
+            inside = [(key, part) for key, part in space.spaces.items() if key != ACTION_MASK]
+            return [((key, *path), leaf) for key, part in inside for path, leaf in flat_space(part)]
+        case gym.spaces.Tuple():
+            return [((k, *path), leaf) for k, part in enumerate(space.spaces) for path, leaf in flat_space(part)]
+        case gym.spaces.Box() | gym.spaces.Discrete() | gym.spaces.MultiDiscrete() | gym.spaces.MultiBinary():
+            return [((), space)]
+    raise UserError(f"no discriminator reads {space}; allowed: Box, Discrete, MultiDiscrete, MultiBinary, Dict, Tuple")
+
+
+def width(space: gym.Space[Any]) -> int:
+    """How many numbers a space of arrays is."""
+    match space:
+        case gym.spaces.Discrete():
+            return int(space.n)
+        case gym.spaces.MultiDiscrete():
+            return int(space.nvec.sum())
+    return int(np.prod(space.shape or ()))
+
+
+class Rows(nn.Module):
+    """Makes rows of transitions, and remembers the scale of the numbers in them.
+
+    Args:
+        observation_space, action_space: Of one environment.
+        inputs: ``state``, ``state_action``, ``state_next_state`` or ``state_action_next_state``.
+        absorbing: Mark the absorbing state.
+
+    Raises:
+        UserError: an unknown name, or a space that cannot be written as numbers.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    count: Tensor
+
+    def __init__(
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], inputs: str, absorbing: bool
+    ) -> None:
+        super().__init__()
+        if inputs not in INPUTS:
+            raise suggest(inputs, INPUTS, "inputs")
+        self.inputs, self.absorbing = inputs, absorbing
+        self.observation_space, self.action_space = observation_space, action_space
+        self.size = 0
+        self.state = self._block(observation_space, marked=absorbing)
+        self.action = self._block(action_space, marked=False) if "action" in inputs else None
+        self.next_state = self._block(observation_space, marked=absorbing) if "next" in inputs else None
+        scaled = torch.zeros(self.size, dtype=torch.bool)
+        for block in self.blocks:
+            for piece in block.pieces:
+                scaled[piece.columns] = piece.scaled
+        self.scaled: Tensor
+        self.register_buffer("scaled", scaled, persistent=False)
+        self.register_buffer("mean", torch.zeros(self.size))
+        self.register_buffer("variance", torch.ones(self.size))
+        self.register_buffer("count", torch.tensor(1e-4, dtype=torch.float64))
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Those that are there, from left to right."""
+        return [block for block in (self.state, self.action, self.next_state) if block is not None]
+
+    def _block(self, space: gym.Space[Any], marked: bool) -> Block:
+        first, pieces = self.size, []
+        for path, leaf in flat_space(space):
+            image = looks_like_image(leaf, SmallEncoder.smallest)
+            columns = slice(self.size, self.size + width(leaf))
+            scaled = isinstance(leaf, gym.spaces.Box) and not image
+            pieces.append(Piece(columns, leaf, path, image, scaled))
+            self.size = columns.stop
+        mark = self.size if marked else None
+        self.size += marked
+        return Block(slice(first, self.size), tuple(pieces), mark)
+
+    # ------------------------------------------------------------------ rows
+    def make(self, obs: Any, actions: Any, next_obs: Any, terminated: Any) -> Tensor:
+        """(N, ...) arrays, and (N,) bool where the task ended, to (N, F); with a mark, an end leads to absorption."""
+        rows = self.mean.new_zeros(len(terminated), self.size)
+        _fill(rows, self.state, obs)
+        if self.action is not None:
+            _fill(rows, self.action, actions)
+        if self.next_state is not None:
+            _fill(rows, self.next_state, next_obs)
+            if self.next_state.mark is not None:
+                ends = torch.as_tensor(native(terminated), dtype=torch.bool, device=rows.device)
+                rows[ends, self.next_state.columns] = 0.0
+                rows[ends, self.next_state.mark] = 1.0
+        return rows
+
+    def absorbed(self) -> Tensor:
+        """(1, F): from the absorbing state to itself."""
+        row = self.mean.new_zeros(1, self.size)
+        for block in (self.state, self.next_state):
+            if block is not None and block.mark is not None:
+                row[:, block.mark] = 1.0
+        return row
+
+    # ------------------------------------------------------------------ scale
+    @torch.no_grad()
+    def learn(self, rows: Tensor) -> None:
+        """Take rows into the mean and variance (Chan et al. 1983); absorbing observations do not count as such."""
+        n = len(rows)
+        mean, variance = rows.mean(0), rows.var(0, correction=0)
+        total = self.count + n
+        shift, share = mean - self.mean, (n / total).float()
+        self.variance.copy_(self.variance + share * (variance - self.variance + (1 - share) * shift**2))
+        self.mean.add_(shift * share)
+        self.count.copy_(total)
+
+    def normalized(self, rows: Tensor) -> Tensor:
+        """Boxes at mean 0 and variance 1, and 0 where absorbed; all else as it is."""
+        scaled = ((rows - self.mean) * torch.rsqrt(self.variance + 1e-8)).clamp(-CLIP, CLIP)
+        rows = torch.where(self.scaled, scaled, rows)
+        if not self.absorbing:
+            return rows
+        rows = rows.clone()
+        for block in (self.state, self.next_state):
+            if block is not None and block.mark is not None:
+                rows[:, block.columns.start : block.mark] *= 1 - rows[:, block.mark : block.mark + 1]
+        return rows
+
+
+def _fill(rows: Tensor, block: Block, tree: Any) -> None:
+    """Write a tree of (N, ...) arrays into a block's columns."""
+    for piece in block.pieces:
+        leaf = tree
+        for key in piece.path:
+            leaf = leaf[key]
+        values = torch.as_tensor(native(leaf) if not isinstance(leaf, Tensor) else leaf, device=rows.device)
+        rows[:, piece.columns] = _numbers(values, piece)
+
+
+def _numbers(values: Tensor, piece: Piece) -> Tensor:
+    """(N, ...) values of a space as (N, width) numbers."""
+    space, n = piece.space, len(values)
+    if isinstance(space, gym.spaces.Discrete):
+        return nn.functional.one_hot(values.long() - int(space.start), int(space.n)).float()
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        counts, starts = space.nvec.flatten(), np.asarray(space.start).flatten()
+        parts = zip(values.reshape(n, -1).long().T, counts.tolist(), starts.tolist(), strict=True)
+        return torch.cat([nn.functional.one_hot(v - start, k) for v, k, start in parts], 1).float()
+    numbers = values.reshape(n, -1).float()
+    return numbers / 255.0 if piece.image and values.dtype == torch.uint8 else numbers

@@ -1,0 +1,167 @@
+"""Encoders: from observations of a space to vectors (..., E). Their contract, their names, and which one fits."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from torch import Tensor, nn
+
+from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.registry import Registry
+from lhy_rl.nn.layers.activations import activations
+
+NORMS = ("none", "batch", "layer")
+POOLINGS = ("strided", "max", "average", "lp")
+LARGE = 4096  # numbers of several dimensions that an MLP takes without being asked for by name
+
+encoders = Registry(
+    "encoder",
+    {
+        "tokens": "lhy_rl.nn.encoders.mlp:TokenEncoder",
+        "mlp": "lhy_rl.nn.encoders.mlp:MLPEncoder",
+        "cnn": "lhy_rl.nn.encoders.convolutional:NatureEncoder",
+        "cnn_small": "lhy_rl.nn.encoders.convolutional:SmallEncoder",
+        "dict": "lhy_rl.nn.encoders.dict_encoder:DictEncoder",
+    },
+)
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """How an encoder is built; each encoder reads the options that concern it.
+
+    Args:
+        embedding_size: E, width of the output and of an MLP's layers.
+        layers: Of an MLP; 0 only flattens.
+        hidden_sizes: Widths of the dense layers, one each, where they differ: of an MLP, of what joins the parts of a
+            Dict, and behind a CNN's convolutions. They stand in for ``layers`` layers of ``embedding_size``.
+        activation: A name of :data:`lhy_rl.nn.layers.activations.activations`, or ``auto``: tanh in an MLP and relu in
+        a CNN.
+        norm: ``none``, ``batch`` (over all leading dimensions) or ``layer``, before each activation.
+        pooling: How a CNN's layers shrink the image: ``strided`` convolutions, or convolutions of stride 1 and
+            ``max``, ``average`` or ``lp`` (p = 2) pooling, which cost about stride^2 times as much.
+        dropout: Share of each dense layer's outputs dropped in training; AlphaDropout after SELU.
+
+    Raises:
+        UserError: a name that does not exist or a number out of range.
+    """
+
+    embedding_size: int = 32
+    layers: int = 2
+    activation: str = "tanh"
+    norm: str = "none"
+    pooling: str = "strided"
+    dropout: float = 0.0
+    hidden_sizes: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        sizes = self.hidden_sizes or ()
+        if isinstance(sizes, str) or not all(isinstance(size, int | np.integer) and size >= 1 for size in sizes):
+            raise UserError(f"hidden_sizes is {sizes!r}; allowed: whole numbers from 1 up, as in [64, 64]")
+        if self.embedding_size < 1:
+            raise UserError(f"embedding_size is at least 1, got {self.embedding_size}")
+        if self.layers < 0:
+            raise UserError(f"layers is at least 0, got {self.layers}")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout is at least 0 and below 1, got {self.dropout}")
+        names = [*activations.names(), "auto"]
+        for given, allowed, what in (
+            (self.activation, names, "activation"),
+            (self.norm, NORMS, "norm"),
+            (self.pooling, POOLINGS, "pooling"),
+        ):
+            if given not in allowed:
+                raise suggest(given, allowed, what)
+
+    def activation_or(self, default: str) -> str:
+        """The activation's name, ``default`` where it is ``auto``."""
+        return default if self.activation == "auto" else self.activation
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of the dense layers, from the first to the last."""
+        return (self.embedding_size,) * self.layers if self.hidden_sizes is None else tuple(self.hidden_sizes)
+
+
+class Encoder(nn.Module, ABC):
+    """The contract: ``X(space, options)`` sets ``output_size``; then (..., *space.shape) to (..., output_size).
+
+    Any number of dimensions may lead, (T, B) in training as well as (N,).
+    """
+
+    output_size: int
+    owns_initialization = False
+    """Whether weights were drawn as the activation needs it (SELU) and must not be drawn again from outside."""
+
+    @abstractmethod
+    def forward(self, obs: Any) -> Tensor:
+        """Observations (a tensor, or a dict or tuple of tensors) to vectors."""
+
+
+EncoderChoice = str | type[Encoder]
+"""A name of :data:`encoders`, a place ``"module:Class"``, or a class of one's own."""
+
+
+def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderOptions) -> Encoder:
+    """The encoder of a space; ``auto`` is the one that fits it.
+
+    Raises:
+        UserError: an unknown name, no encoder, or a space that it does not read.
+    """
+    kind = encoders.get(default_encoder(space)) if chosen == "auto" else encoders.choose(chosen, Encoder)
+    made: Encoder = kind(space, options)
+    return made
+
+
+def default_encoder(space: gym.Space[Any]) -> str:
+    """The encoder that fits a space.
+
+    ``tokens`` for numbers that are names, ``mlp`` for vectors, ``cnn`` for images from 36x36 up and ``cnn_small`` for
+    images from 8x8 up and stacks of them (:func:`lhy_rl.nn.encoders.convolutional.looks_like_image`), ``dict`` for
+    spaces of spaces.
+
+    Raises:
+        UserError: no encoder reads this space; or it has dimensions that are no image's and more than :data:`LARGE`
+            numbers, of which an MLP would have millions of weights: who wants that says so.
+    """
+    match space:
+        case gym.spaces.Discrete() | gym.spaces.MultiDiscrete():
+            return "tokens"
+        case gym.spaces.MultiBinary():
+            return "mlp"
+        case gym.spaces.Dict() | gym.spaces.Tuple():
+            return "dict"
+        case gym.spaces.Box():
+            from lhy_rl.nn.encoders.convolutional import NatureEncoder, SmallEncoder, image_size, looks_like_image
+
+            if not looks_like_image(space, SmallEncoder.smallest):
+                if len(space.shape) > 1 and math.prod(space.shape) > LARGE:
+                    raise too_large(space)
+                return "mlp"
+            return "cnn" if min(image_size(space)[1:]) >= NatureEncoder.smallest else "cnn_small"
+    raise UserError(
+        f"no encoder for observations of {space}; allowed spaces: Box, Discrete, MultiDiscrete, MultiBinary, "
+        "and Dict and Tuple of these"
+    )
+
+
+def too_large(space: gym.spaces.Box) -> UserError:
+    """The error for a Box that is too large for a vector and looks like no image."""
+    n = math.prod(space.shape)
+    picture = (1, *space.shape) if len(space.shape) == 2 else "(channels, height, width)"
+    return UserError(
+        f"observations of shape {space.shape} are {n:,} numbers that look like no image, nor like a stack of images of "
+        f"1, 3 or 4 channels; gymnasium.wrappers.ReshapeObservation(env, {picture}) makes an image of them and "
+        f"({n},) a vector, which encoder mlp takes them for at once"
+    )
+
+
+def refuse(encoder: str, space: gym.Space[Any], allowed: str) -> UserError:
+    """The error for a space that the encoder asked for by name does not read."""
+    return UserError(f"encoder {encoder!r} reads {allowed}, not {space}; encoder='auto' chooses one that fits")

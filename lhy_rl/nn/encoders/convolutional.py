@@ -1,0 +1,186 @@
+"""Convolutional encoders of images: the Nature network and a small one, with pooling by name.
+
+Inside, images are stored with the channels last and bytes stay bytes until the first convolution, whose weights
+absorb the division by 255. On a CPU this makes forward and backward of the Nature network about 1.4 times as fast as
+the plain way (oneDNN's kernels for that layout; no pass over the image for the scaling).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, NamedTuple
+
+import gymnasium as gym
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.nn.acceleration.inventory import hooked
+from lhy_rl.nn.encoders.base import Encoder, EncoderOptions, refuse
+from lhy_rl.nn.encoders.mlp import byte_scale, dense
+from lhy_rl.nn.layers.activations import initialize, make_activation
+
+
+def channel_first(shape: tuple[int, ...]) -> bool:
+    """Whether three dimensions are (C, H, W) rather than (H, W, C).
+
+    The order in which the image is square, if only one is; else the one with fewer channels; else channel first.
+    """
+    first, second, last = shape
+    if (second == last) != (first == second):
+        return second == last
+    return first <= last
+
+
+def image_size(space: gym.Space[Any]) -> tuple[int, int, int]:
+    """Channels, height and width of a Box of three dimensions, in either order of :func:`channel_first`.
+
+    Of four dimensions the first is a stack of frames, as ``gymnasium.wrappers.FrameStackObservation`` makes it of
+    coloured ones; the channels of all frames count together.
+    """
+    *stack, a, b, c = space.shape  # type: ignore[misc]
+    channels, height, width = (a, b, c) if channel_first((a, b, c)) else (c, a, b)
+    return channels * math.prod(stack), height, width
+
+
+def looks_like_image(space: gym.Space[Any], smallest: int) -> bool:
+    """Whether a space is likely images: three dimensions, sides of at least ``smallest``, and at most as many channels
+    as 16 or the shorter side; or a stack of such, each of 1, 3 or 4 channels."""
+    if not isinstance(space, gym.spaces.Box) or len(space.shape) not in (3, 4):
+        return False
+    channels, height, width = image_size(space)
+    if len(space.shape) == 4 and channels // max(space.shape[0], 1) not in (1, 3, 4):
+        return False
+    return min(height, width) >= smallest and channels <= max(16, min(height, width))
+
+
+class Convolution(NamedTuple):
+    """One layer: its maps, and its kernel, stride and padding in pixels."""
+
+    maps: int
+    kernel: int
+    stride: int
+    padding: int = 0
+
+
+class LpPool(nn.LPPool2d):
+    """(sum |x|^2)^(1/2) over a window (Gulcehre et al. 2014), with gradient 0 instead of NaN where all are 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.abs().clamp_min(1e-6))
+
+
+def make_pooling(name: str, stride: int) -> nn.Module:
+    """Pooling of windows of ``stride`` pixels that gives as many outputs as a convolution of that stride."""
+    match name:
+        case "max":
+            return nn.MaxPool2d(stride, ceil_mode=True)
+        case "average":
+            return nn.AvgPool2d(stride, ceil_mode=True)
+        case _:
+            return LpPool(2, stride, ceil_mode=True)
+
+
+class ConvolutionalEncoder(Encoder):
+    """Convolutions, then a linear layer to E: Box of three dimensions, channel first or last, to (..., E).
+
+    Of four dimensions the first is a stack of frames: (K, C, H, W) and (K, H, W, C) are images of K*C channels.
+
+    ``hidden_sizes`` are the widths of linear layers, each with what follows it, in the place of that one.
+    A layer is convolution, norm, activation, pooling; ``norm="layer"`` is over all maps and places of an image.
+    The linear layer reads the last maps place by place (height, width, maps).
+    """
+
+    name: ClassVar[str]
+    smallest: ClassVar[int]
+    """Sides of the smallest image that it is made for."""
+    plan: ClassVar[tuple[Convolution, ...]]
+
+    def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
+        super().__init__()
+        if not isinstance(space, gym.spaces.Box) or len(space.shape) not in (3, 4):
+            raise refuse(self.name, space, "Box spaces of three dimensions (images) or four (stacks of images)")
+        channels, height, width = image_size(space)
+        if min(height, width) < self.smallest:
+            raise UserError(
+                f"encoder {self.name!r} reads images from {self.smallest}x{self.smallest} up, not {height}x{width}; "
+                f"encoder={'cnn_small' if min(height, width) >= SmallEncoder.smallest else 'mlp'!r} reads this one"
+            )
+        self.shape = space.shape
+        self.channel_first = channel_first(space.shape[-3:])
+        self.scale = byte_scale(space)
+        activation = options.activation_or("relu")
+        convolutions, after = [], []
+        for maps, kernel, stride, padding in self.plan:
+            pooled = stride > 1 and options.pooling != "strided"
+            convolution = nn.Conv2d(channels, maps, kernel, 1 if pooled else stride, padding)
+            initialize(convolution, activation)
+            convolutions.append(convolution)
+            norm: list[nn.Module] = []
+            if options.norm != "none":
+                norm = [nn.BatchNorm2d(maps) if options.norm == "batch" else nn.GroupNorm(1, maps)]
+            pooling = [make_pooling(options.pooling, stride)] if pooled else []
+            after.append(nn.Sequential(*norm, make_activation(activation), *pooling))
+            channels = maps
+            height, width = ((side + 2 * padding - kernel) // stride + 1 for side in (height, width))
+        self.convolutions = nn.ModuleList(convolutions)
+        self.after = nn.ModuleList(after)
+        features = channels * height * width
+        widths = (options.embedding_size,) if options.hidden_sizes is None else options.widths
+        self.dense = dense(features, widths, options, activation)
+        self.output_size = (features, *widths)[-1]
+        self.owns_initialization = activation == "selu"
+
+    def maps(self, images: Tensor) -> Tensor:
+        """(N, *space.shape) images to (N, maps, height, width) of the last convolution."""
+        h = _channels_last(_flat_stack(images, self.channel_first), self.channel_first)
+        for i, (convolution, after) in enumerate(zip(self.convolutions, self.after, strict=True)):
+            assert isinstance(convolution, nn.Conv2d)
+            weight = convolution.weight
+            if i == 0:
+                h = h.to(weight.dtype)
+            if hooked(convolution):
+                h = after(convolution(h * self.scale if i == 0 else h))
+                continue
+            if i == 0 and self.scale != 1:
+                weight = weight * self.scale
+            h = after(F.conv2d(h, weight, convolution.bias, convolution.stride, convolution.padding))
+        return h
+
+    def forward(self, obs: Tensor) -> Tensor:
+        leading = obs.shape[: -len(self.shape)]
+        h = self.maps(obs.reshape(leading.numel(), *self.shape))
+        y: Tensor = self.dense(h.permute(0, 2, 3, 1).flatten(1))  # (N, E); the order that costs no copy
+        return y.view(*leading, self.output_size)
+
+
+class NatureEncoder(ConvolutionalEncoder):
+    """The network of Mnih et al. 2015 (Nature 518, methods): 32, 64 and 64 maps; its last layer is E instead of 512."""
+
+    name = "cnn"
+    smallest = 36
+    plan = (Convolution(32, 8, 4), Convolution(64, 4, 2), Convolution(64, 3, 1))
+
+
+class SmallEncoder(ConvolutionalEncoder):
+    """Two 3x3 convolutions of 16 and 32 maps, padded so that no border is lost; the second halves the image."""
+
+    name = "cnn_small"
+    smallest = 8
+    plan = (Convolution(16, 3, 1, 1), Convolution(32, 3, 2, 1))
+
+
+def _flat_stack(images: Tensor, first: bool) -> Tensor:
+    """Stacks of frames (N, K, ...) as images whose channels are those of all frames, the oldest first."""
+    if images.ndim == 4:
+        return images
+    # (N, K, C, H, W) to (N, K*C, H, W), or (N, K, H, W, C) to (N, H, W, K*C)
+    return images.flatten(1, 2) if first else images.permute(0, 2, 3, 1, 4).flatten(3)
+
+
+def _channels_last(images: Tensor, first: bool) -> Tensor:
+    """Images as (N, C, H, W) whose channels lie side by side in memory."""
+    stored = images.permute(0, 2, 3, 1) if first else images  # (N, H, W, C)
+    n, height, width, channels = stored.shape
+    # through (N, H*W*C), because a permuted dimension of size 1 keeps a stride that reads as channel first
+    return stored.reshape(n, height * width * channels).view(n, height, width, channels).permute(0, 3, 1, 2)

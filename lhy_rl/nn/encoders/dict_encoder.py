@@ -1,0 +1,64 @@
+"""The encoder of Dict and Tuple spaces: each part for itself, then layers over all parts together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import ACTION_MASK
+from lhy_rl.nn.encoders.base import Encoder, EncoderOptions, default_encoder, encoders, refuse
+from lhy_rl.nn.encoders.mlp import TokenEncoder, dense
+
+
+class DictEncoder(Encoder):
+    """Dict and Tuple spaces: the parts side by side, and behind them an MLP that relates them to each other.
+
+    Numbers (vectors, bits, images below 8x8) go in as they are, images through their CNN to E numbers, tokens through
+    their table to E numbers; parts may be Dicts and Tuples again, and a Dict's ``action_mask`` is left out. The joint
+    layers are those of an MLP: ``layers`` of width E, or ``hidden_sizes``. So a Dict of vectors is the same network as
+    the flattened vector. With ``layers=0`` the parts only stand side by side, and a linear head behind them cannot
+    relate one key to another.
+    """
+
+    def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
+        super().__init__()
+        parts: dict[Any, gym.Space[Any]]
+        match space:
+            case gym.spaces.Dict():
+                parts = {key: part for key, part in space.spaces.items() if key != ACTION_MASK}
+            case gym.spaces.Tuple():
+                parts = dict(enumerate(space.spaces))
+            case _:
+                raise refuse("dict", space, "Dict and Tuple spaces")
+        if not parts:
+            raise UserError(f"nothing to observe in {space}; a Dict needs a key besides {ACTION_MASK!r}")
+        self.keys = list(parts)
+        made = []
+        for key, part in parts.items():
+            try:
+                made.append(encoders.get(default_encoder(part))(part, replace(options, layers=0, hidden_sizes=None)))
+            except UserError as error:
+                raise UserError(f"observation {key!r}: {error}") from None
+        for encoder in made:
+            if isinstance(encoder, TokenEncoder):  # as long as a one-hot vector, so that no token drowns the numbers
+                nn.init.normal_(encoder.embedding.weight, std=encoder.output_size**-0.5)
+        self.parts = nn.ModuleList(made)
+        width = sum(encoder.output_size for encoder in made)
+        activation = options.activation_or("tanh")
+        self.layers = dense(width, options.widths, options, activation)
+        self.output_size = (width, *options.widths)[-1]
+        joint = activation == "selu" and len(options.widths) > 0
+        self.owns_initialization = joint or any(encoder.owns_initialization for encoder in made)
+
+    def forward(self, obs: Any) -> Tensor:
+        x = torch.cat([part(obs[key]) for key, part in zip(self.keys, self.parts, strict=True)], -1)
+        if len(self.layers):
+            x = x.to(self.layers[0].weight.dtype)  # type: ignore[arg-type]
+        leading, width = x.shape[:-1], x.shape[-1]
+        h: Tensor = self.layers(x.reshape(leading.numel(), width))  # (N, width) to (N, E)
+        return h.view(*leading, self.output_size)

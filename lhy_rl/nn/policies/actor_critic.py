@@ -1,0 +1,328 @@
+"""The policy of every agent: encoder, then a sequence backbone or none, then an actor head and a critic head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple, cast
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.core.errors import suggest
+from lhy_rl.core.protocols import ACTION_MASK
+from lhy_rl.core.trees import map_tree
+from lhy_rl.nn.acceleration.inventory import Inventory
+from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, State, cores
+from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions, make_encoder
+from lhy_rl.nn.heads.base import CategoricalHead, head_for
+
+CRITICS = ("shared", "separate", "none")
+
+
+class Evaluation(NamedTuple):
+    """What :meth:`ActorCritic.evaluate` says of a batch, each (T, B)."""
+
+    log_prob: Tensor
+    value: Tensor | None
+    entropy: Tensor | None = None
+    """Where asked for."""
+    log_probs: Tensor | None = None
+    """(T, B, A) of all actions, where asked for."""
+    state: State = ()
+    """The memory after the last step, the actor's and the critic's."""
+
+
+class Trunk(nn.Module):
+    """What an actor and a critic stand on, shared or one each: an encoder and, where wanted, a sequence backbone."""
+
+    def __init__(
+        self,
+        space: gym.Space[Any],
+        encoder: EncoderChoice,
+        options: EncoderOptions,
+        core: CoreChoice | None,
+        hidden_size: int,
+        num_layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.encoder = make_encoder(encoder, space, options)
+        self.core: SequenceBackbone | None = None
+        self.output_size = self.encoder.output_size
+        if core is not None:
+            self.core = cores.choose(core, SequenceBackbone)(self.output_size, hidden_size, num_layers)
+            self.output_size = self.core.output_size
+        self.dropout = nn.Dropout(dropout)
+
+    def initial_state(self, batch_size: int) -> State:
+        """The memory at the start of an episode; empty without a backbone."""
+        return self.core.initial_state(batch_size) if self.core is not None else ()
+
+    def forward(self, obs: Any, state: State, start: Tensor | None) -> tuple[Tensor, State]:
+        """(T, B, ...) observations to (T, B, H) features and the state after the last step."""
+        h: Tensor = self.encoder(obs)
+        if self.dropout.p:
+            h = self.dropout(h)
+        if self.core is not None:
+            if start is None:
+                start = torch.zeros(h.shape[:2], dtype=torch.bool, device=h.device)
+            h, state = self.core(h, state, start)
+            if self.dropout.p:
+                h = self.dropout(h)
+        return h, state
+
+
+class ActorCritic(nn.Module):
+    """An actor and a critic, on shared features or on their own.
+
+    Observations are tensors, or dicts and tuples of tensors, as the space is. A dict's key ``action_mask`` is not
+    observed but says which actions are legal.
+
+    Args:
+        observation_space: ``Box`` (numbers or an image), ``Discrete``, ``MultiDiscrete`` or ``MultiBinary`` (tokens),
+            or a ``Dict`` or ``Tuple`` of them.
+        action_space: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or ``Box`` of floats.
+        encoder: Name of the encoder, ``auto`` for the one that fits the space, a class of one's own (a
+            :class:`~lhy_rl.nn.encoders.base.Encoder`) or its place ``"module:Class"``.
+        core: Name of the sequence backbone (``rnn``, ``gru``, ``lstm``), a class of one's own (a
+            :class:`~lhy_rl.nn.backbones.base.SequenceBackbone`) or its place, or None for a memoryless policy.
+        embedding_size: E, width of the encoder's output and of an MLP's layers.
+        encoder_layers: Layers of an MLP encoder.
+        hidden_sizes: Widths of the encoder's dense layers, one each, instead of ``encoder_layers`` layers of
+            ``embedding_size``; also those behind a CNN's convolutions.
+        activation: Of the encoder: ``tanh``, ``relu``, ``selu``, ..., or ``auto``: tanh in an MLP, relu in a CNN.
+        norm: Of the encoder: ``none``, ``batch`` or ``layer``.
+        pooling: Of a CNN encoder: ``strided``, ``max``, ``average`` or ``lp``.
+        hidden_size: H, width of the backbone.
+        num_layers: Layers of the backbone.
+        dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it when the
+            validation loss turns up; 0.5 suits small corpora.
+        critic: ``shared`` (a head on the actor's features), ``separate`` (an encoder and a backbone of its own)
+            or ``none``.
+        init_std: Draw all weights from N(0, init_std) as SeqGAN's code does (0.1); None keeps torch's initialisation.
+        log_std_init: Logarithm of the standard deviation of continuous actions at the beginning.
+        orthogonal: Draw the weights of linear and convolution layers orthogonal, scaled by sqrt(2) inside, 0.01 at
+            the actor's and 1 at the critic's end (Engstrom et al. 2020); biases are 0, but for an LSTM's forget gate,
+            whose bias of 1 makes it remember from the beginning (Jozefowicz et al. 2015).
+
+    Raises:
+        UserError: an unknown name or a space that no encoder or head fits.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        *,
+        encoder: EncoderChoice = "auto",
+        core: CoreChoice | None = "lstm",
+        embedding_size: int = 32,
+        encoder_layers: int = 2,
+        hidden_sizes: Sequence[int] | None = None,
+        activation: str = "auto",
+        norm: str = "none",
+        pooling: str = "strided",
+        hidden_size: int = 32,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        critic: str = "shared",
+        init_std: float | None = None,
+        log_std_init: float = 0.0,
+        orthogonal: bool = False,
+    ) -> None:
+        super().__init__()
+        if critic not in CRITICS:
+            raise suggest(critic, CRITICS, "critic")
+        options = EncoderOptions(embedding_size, encoder_layers, activation, norm, pooling, hidden_sizes=hidden_sizes)
+        parts = (observation_space, encoder, options, core, hidden_size, num_layers, dropout)
+        self.observation_space = observation_space
+        self.trunk = Trunk(*parts)
+        self.actor = head_for(action_space, self.trunk.output_size, log_std_init)
+        self.critic_trunk = Trunk(*parts) if critic == "separate" else None
+        self.critic = nn.Linear(self.trunk.output_size, 1) if critic != "none" else None
+        self.recurrent = core is not None
+        if init_std is not None:
+            for parameter in self.parameters():
+                nn.init.normal_(parameter, std=init_std)
+        if orthogonal:
+            self._make_orthogonal()
+
+    def _make_orthogonal(self) -> None:
+        for trunk in (self.trunk, self.critic_trunk):
+            if trunk is None:
+                continue
+            for module in [] if trunk.encoder.owns_initialization else trunk.encoder.modules():
+                if isinstance(module, nn.Linear | nn.Conv2d):
+                    nn.init.orthogonal_(module.weight, math.sqrt(2))
+                    if module.bias is not None:
+                        nn.init.zeros_(module.bias)
+            for module in trunk.core.modules() if trunk.core is not None else ():
+                if isinstance(module, nn.RNNBase):
+                    for parameter, values in module.named_parameters():
+                        (nn.init.zeros_ if "bias" in parameter else nn.init.orthogonal_)(values)
+                        if isinstance(module, nn.LSTM) and parameter.startswith("bias_ih"):
+                            nn.init.ones_(values.data.view(4, -1)[1])  # input, forget, candidate, output
+        for head, gain in ((self.actor.output, 0.01), (self.critic, 1.0)):
+            if head is not None:
+                nn.init.orthogonal_(head.weight, gain)
+                nn.init.zeros_(head.bias)
+
+    # ------------------------------------------------------------------ what it is
+    @cached_property
+    def inventory(self) -> Inventory:
+        """Its modules and parameters, and who listens to them."""
+        return Inventory(self)
+
+    @property
+    def free(self) -> bool:
+        """Whether all of it learns and nobody listens, so that gradients may be made by hand."""
+        return not self.inventory.listened and not self.inventory.frozen
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.actor.output.weight.device
+
+    @property
+    def categorical(self) -> CategoricalHead:
+        """The actor head of a policy whose actions are tokens."""
+        assert isinstance(self.actor, CategoricalHead), "this policy's actions are no tokens"
+        return self.actor
+
+    def initial_state(self, batch_size: int) -> State:
+        """The memory at the start of an episode: the actor's, then that of a separate critic; empty without one."""
+        critic = self.critic_trunk.initial_state(batch_size) if self.critic_trunk is not None else ()
+        return (*self.trunk.initial_state(batch_size), *critic)
+
+    def split_state(self, state: State) -> tuple[State, State]:
+        """The actor's part of a memory and the critic's."""
+        k = len(state) if self.critic_trunk is None else len(state) // 2
+        return state[:k], state[k:]
+
+    # ------------------------------------------------------------------ acting
+    def step(self, obs: Any, state: State, start: Tensor | None = None) -> tuple[Tensor, State]:
+        """One step of the actor: (B, ...) observations to (B, H) features; ``start`` (B,) bool, none if left out.
+
+        A separate critic's part of the memory stays as it is: the critic is asked about whole sequences.
+        """
+        mine, critics = self.split_state(state)
+        obs = map_tree(lambda x: x[None], obs)
+        h, mine = self.trunk(obs, mine, start[None] if start is not None else None)
+        return h[0], (*mine, *critics)
+
+    @torch.no_grad()
+    def act(
+        self,
+        obs: Any,
+        state: State,
+        start: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        deterministic: bool = False,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        legal: Tensor | None = None,
+        noise: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Choose actions for one step.
+
+        Args:
+            obs: (B, ...).
+            state: Memory before the step.
+            start: (B,) bool: an episode begins with this observation.
+            generator: Owner of the randomness.
+            deterministic: Take the most probable action.
+            temperature: Of the softmax; 0 is deterministic.
+            top_k: Draw among the k most probable actions only.
+            legal: (B, A) bool; the observation's ``action_mask`` if left out.
+            noise: (B, A) of the head's :meth:`~lhy_rl.nn.heads.base.Head.noise`: decides the draws instead of a
+            generator.
+
+        Returns:
+            Actions (B, ...) and the memory after the step.
+        """
+        h, state = self.step(obs, state, start)
+        legal = mask_of(obs) if legal is None else legal
+        if noise is not None:
+            return self.actor.draw(h, noise, legal), state
+        return self.actor.sample(h, generator, 0.0 if deterministic else temperature, top_k, legal), state
+
+    # ------------------------------------------------------------------ learning
+    def evaluate(self, *given: Any, **options: Any) -> Evaluation:
+        """:meth:`forward`, called as a module is, so that hooks on the policy itself fire."""
+        return cast(Evaluation, self(*given, **options))
+
+    def forward(
+        self,
+        obs: Any,
+        actions: Tensor,
+        state: State,
+        start: Tensor,
+        mask: Tensor | None = None,
+        temperature: float = 1.0,
+        all_actions: bool = False,
+        entropy: bool = False,
+        legal: Tensor | None = None,
+        features: Tensor | None = None,
+    ) -> Evaluation:
+        """Log-probabilities and values of what was done, for learning.
+
+        Args:
+            obs: (T, B, ...).
+            actions: (T, B, ...).
+            state: Memory before the first step.
+            start: (T, B) bool.
+            mask: (T, B) bool: where the log-probability is wanted; it is 0 elsewhere, and nothing is computed there.
+            temperature: Of the softmax; 1 where the entropies are asked for.
+            all_actions: Also give the log-probabilities of all actions (for entropy and KL); this costs (T, B, A).
+            entropy: Also give the entropies.
+            legal: (T, B, A) bool; the observation's ``action_mask`` if left out.
+            features: (T, B, H) that the actor's head read, where they are known already: the actor does not read the
+                observations again, and its part of the memory stays as it is.
+
+        Returns:
+            Log-probability and, with a critic, value of each step, (T, B).
+        """
+        mine, critics = self.split_state(state)
+        h, mine = self.trunk(obs, mine, start) if features is None else (features, mine)
+        value = None
+        if self.critic is not None:
+            features = h
+            if self.critic_trunk is not None:
+                features, critics = self.critic_trunk(obs, critics, start)
+            value = self.critic(features)[..., 0]
+        state = (*mine, *critics)
+        legal = mask_of(obs) if legal is None else legal
+        if all_actions:
+            head = self.categorical
+            log_probs = head.log_probs(h, temperature, legal)
+            log_prob = log_probs.gather(-1, actions[..., None] - head.start)[..., 0]
+            return Evaluation(log_prob, value, None, log_probs, state)
+        rows = h.flatten(0, 1) if mask is None else h[mask]
+        chosen = actions.flatten(0, 1) if mask is None else actions[mask]
+        if legal is not None:
+            legal = legal.flatten(0, 1) if mask is None else legal[mask]
+        if entropy:
+            said, entropies = self.actor.evaluate(rows, chosen, legal)
+        else:
+            said, entropies = self.actor.log_prob(rows, chosen, temperature, legal), None
+
+        def place(x: Tensor) -> Tensor:
+            return x.view(start.shape) if mask is None else h.new_zeros(start.shape).masked_scatter(mask, x)
+
+        return Evaluation(place(said), value, None if entropies is None else place(entropies), None, state)
+
+    def value(self, obs: Any, state: State, start: Tensor) -> tuple[Tensor, State]:
+        """(T, B, ...) observations to (T, B) values, and the critic's part of the memory after the last step."""
+        mine, critics = self.split_state(state)
+        trunk, memory = (self.trunk, mine) if self.critic_trunk is None else (self.critic_trunk, critics)
+        h, memory = trunk(obs, memory, start)
+        assert self.critic is not None, "this policy was made with critic='none'"
+        return self.critic(h)[..., 0], memory
+
+
+def mask_of(obs: Any) -> Tensor | None:
+    """Which actions the observation itself says are legal."""
+    return obs[ACTION_MASK].bool() if isinstance(obs, dict) and ACTION_MASK in obs else None

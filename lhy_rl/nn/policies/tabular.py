@@ -1,0 +1,69 @@
+"""A policy that is a table: what planning finds, with the manners of every other policy."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from gymnasium.spaces import Discrete
+from torch import Tensor, nn
+
+from lhy_rl.nn.backbones.base import State
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.nn.randomness import OwnRandomness
+
+LEAST = 1e-30  # probability that stands for 0: its logarithm is a number
+
+
+class Table(nn.Module):
+    """Logits for each time and state; its memory is a clock, (B,) int64, that stops at the last row."""
+
+    logits: Tensor
+
+    def __init__(self, horizon: int, num_states: int, num_actions: int) -> None:
+        super().__init__()
+        self.register_buffer("logits", torch.zeros(horizon, num_states, num_actions))
+        self.output_size = num_actions
+
+    def initial_state(self, batch_size: int) -> State:
+        """Clocks at 0; none for a table that does not depend on the time."""
+        timeless = len(self.logits) == 1
+        return () if timeless else (torch.zeros(batch_size, dtype=torch.long, device=self.logits.device),)
+
+    def forward(self, obs: Tensor, state: State, start: Tensor | None) -> tuple[Tensor, State]:
+        """(T, B) states to (T, B, A) logits, and the clocks after the last step."""
+        if not state:
+            return self.logits[0][obs.long()], ()
+        (clock,), rows = state, []
+        for t, at in enumerate(obs.long()):
+            clock = clock if start is None else torch.where(start[t], 0, clock)
+            rows.append(self.logits[clock.clamp(max=len(self.logits) - 1), at])
+            clock = clock + 1
+        return torch.stack(rows), (clock,)
+
+
+class TabularPolicy(ActorCritic):
+    """Probabilities of actions for each state, and for each time where the task has a horizon.
+
+    Args:
+        observation_space: S states, numbered from 0.
+        action_space: A actions.
+        horizon: T rows of time; 1 for a policy that does not depend on it.
+    """
+
+    trunk: Table  # type: ignore[assignment]
+
+    def __init__(self, observation_space: Discrete, action_space: Discrete, horizon: int = 1) -> None:
+        num_actions = int(action_space.n)
+        with OwnRandomness(0):  # the first weights are drawn, and replaced
+            super().__init__(observation_space, action_space, embedding_size=num_actions, core=None, critic="none")
+        self.trunk = Table(horizon, int(observation_space.n), num_actions)
+        self.recurrent = horizon > 1
+        with torch.no_grad():
+            self.actor.output.weight.copy_(torch.eye(num_actions))
+            self.actor.output.bias.zero_()
+        self.requires_grad_(False)
+
+    def set(self, probabilities: np.ndarray) -> None:
+        """Become (T, S, A) or (S, A) probabilities."""
+        table = torch.as_tensor(probabilities).clamp(min=LEAST).log()
+        self.trunk.logits.copy_(table.expand(self.trunk.logits.shape))

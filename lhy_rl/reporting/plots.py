@@ -1,0 +1,172 @@
+"""The pictures of a run: its curves and the comparison of its policies."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lhy_rl.experiment import metrics_file
+from lhy_rl.experiment.text_evaluation import REAL
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ["#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#c53030", "#2c7a7b"]
+GREY = "#718096"
+RETURN = "Return"  # the title of the curve that a report begins with
+DPI = 130
+UNSEEN = ("train/epoch", "train/n_updates", "train/learning_rate")  # counters, better read than drawn
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#a0aec0",
+    "axes.labelcolor": "#4a5568",
+    "axes.titlesize": 10,
+    "axes.titlecolor": "#1a202c",
+    "axes.titleweight": "bold",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#edf2f7",
+    "xtick.color": "#4a5568",
+    "ytick.color": "#4a5568",
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+def draw_all(csv: Path, result: dict[str, Any], folder: Path) -> dict[str, Path]:
+    """Draw what there is to draw.
+
+    Args:
+        csv: The run's ``metrics.csv``.
+        result: What the run ended with.
+        folder: Where the PNG files go.
+
+    Returns:
+        Title to file, in the order to show them.
+    """
+    import matplotlib
+
+    from lhy_rl.reporting import return_plot
+
+    folder.mkdir(exist_ok=True)
+    drawn: dict[str, Path] = {}
+    rows = metrics_file.read(csv) if csv.exists() else []
+    columns = metrics_file.columns(csv) if csv.exists() else {}
+    with matplotlib.rc_context(STYLE):
+        for title, name, figure in (
+            (RETURN, "return", return_plot.returns(rows, result)),
+            ("What the expert was asked", "labels", return_plot.asked(rows, result)),
+            ("Evaluation during training", "evaluation", curves(columns, rows, "eval/")),
+            ("The policies side by side", "policies", policies(result["table"])),
+            ("Training", "training", curves(columns, rows, "train/", "rollout/")),
+        ):
+            if figure is not None:
+                drawn[title] = folder / f"{name}.png"
+                figure.savefig(drawn[title], dpi=DPI)
+    return drawn
+
+
+def curves(columns: dict[str, list[tuple[int, float]]], rows: list[dict[str, str]], *prefixes: str) -> Figure | None:
+    """One small panel for each metric of the prefixes, over updates, with the phases as shades."""
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    names = [
+        name
+        for name, points in columns.items()
+        if name.startswith(prefixes) and name not in UNSEEN and len({value for _, value in points}) > 1
+    ]
+    if not names:
+        return None
+    across = min(3 if len(names) > 2 else len(names), 3)
+    down = math.ceil(len(names) / across)
+    figure = Figure(figsize=(max(3.6 * across, 6.0), 2.5 * down + 0.25))
+    axes = figure.subplots(down, across, squeeze=False)
+    iterations = [int(float(row.get("time/iterations") or i + 1)) for i, row in enumerate(rows)]
+    smoothed = False
+    for i, (name, ax) in enumerate(zip(names, axes.flat, strict=False)):
+        x = [iterations[number] for number, _ in columns[name]]
+        y = [value for _, value in columns[name]]
+        colour = COLOURS[i % len(COLOURS)]
+        if len(y) > 60:
+            ax.plot(x, y, color=colour, alpha=0.25, linewidth=0.8)
+            y, smoothed = smooth(y), True
+        ax.plot(x, y, color=colour, linewidth=1.6, marker="o" if len(y) < 25 else "", markersize=3)
+        ax.set_title(name.split("/", 1)[1].replace("_", " "), loc="left")
+        edge = 0.02 * max(iterations[-1] - iterations[0], 1)
+        ax.set_xlim(iterations[0] - edge, iterations[-1] + edge)
+        shade_phases(ax, rows, iterations, labels=i == 0)
+    for ax in axes.flat[len(names) :]:
+        ax.axis("off")
+    for ax in axes[-1]:
+        ax.set_xlabel("update")
+    if smoothed:
+        faint, strong = (Line2D([], [], color=GREY, alpha=alpha, linewidth=1.6) for alpha in (0.35, 1.0))
+        figure.legend([faint, strong], ["each update", "smoothed"], loc="outside upper right", ncols=2, fontsize=8.5)
+    return figure
+
+
+def shade_phases(ax: Axes, rows: list[dict[str, str]], iterations: list[int], labels: bool) -> None:
+    """Every second phase on a grey ground; their names where asked for."""
+    phases: list[tuple[str, int, int]] = []
+    for row, iteration in zip(rows, iterations, strict=True):
+        name = row.get("phase", "")
+        if phases and phases[-1][0] == name:
+            phases[-1] = (name, phases[-1][1], iteration)
+        else:
+            phases.append((name, phases[-1][2] if phases else iteration, iteration))
+    if not 1 < len(phases) < 12:
+        return
+    for i, (name, first, last) in enumerate(phases):
+        if i % 2:
+            ax.axvspan(first, last, color="#f0f4f8", zorder=0, linewidth=0)
+        if labels and last - first > 0.15 * (iterations[-1] - iterations[0]):
+            text = ax.text((first + last) / 2, 0.98, name.replace(" ", "\n"), ha="center", va="top", fontsize=7)
+            text.set(transform=ax.get_xaxis_transform(), color=GREY, in_layout=False)
+
+
+def policies(table: dict[str, dict[str, float]]) -> Figure | None:
+    """Likelihood, overlap and repetition of every policy beside real text; None where the task is not text."""
+    from matplotlib.figure import Figure
+
+    groups = [
+        ("Likelihood, nats a token\n(lower is better)", ["nll_oracle", "nll_test"]),
+        ("Overlap with held-out text\n(higher is better)", ["bleu2", "bleu3", "bleu4"]),
+        ("Repeating itself\n(as low as the held-out text)", ["self_bleu2", "self_bleu3", "self_bleu4"]),
+    ]
+    shown = [(title, [n for n in names if any(n in row for row in table.values())]) for title, names in groups]
+    shown = [(title, names) for title, names in shown if names]
+    if not shown:
+        return None
+    figure = Figure(figsize=(10.8, 3.0))
+    axes = figure.subplots(1, len(shown), squeeze=False, width_ratios=[max(len(names), 1.6) for _, names in shown])[0]
+    colours = dict(zip([name for name in table if name != REAL], COLOURS, strict=False)) | {REAL: "#a0aec0"}
+    for ax, (title, names) in zip(axes, shown, strict=True):
+        width = 0.8 / len(table)
+        for j, metric in enumerate(names):
+            having = [policy for policy, row in table.items() if metric in row]
+            for i, policy in enumerate(having):
+                value, x = table[policy][metric], j + (i - (len(having) - 1) / 2) * width
+                ax.bar(x, value, 0.92 * width, color=colours[policy], label=policy if j == 0 else None)
+                ax.text(x, value, f"{value:.2f}", ha="center", va="bottom", fontsize=7, color="#4a5568")
+        ax.set_title(title, loc="left")
+        ax.set_xticks(range(len(names)), [name.replace("_", " ") for name in names])
+        ax.grid(axis="x", visible=False)
+        ax.margins(y=0.12)
+    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    handles = {name: handles[name] for name in table if name in handles}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles))
+    return figure
+
+
+def smooth(values: list[float]) -> list[float]:
+    """Exponential moving average over about a thirtieth of the curve."""
+    weight, out = 1.0 - 1.0 / max(len(values) / 30.0, 1.0), [values[0]]
+    for value in values[1:]:
+        out.append(weight * out[-1] + (1.0 - weight) * value if math.isfinite(value) else out[-1])
+    return out

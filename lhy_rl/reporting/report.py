@@ -1,0 +1,91 @@
+"""``report.html``: one file with everything one wants to know about a run, pictures included."""
+
+from __future__ import annotations
+
+import base64
+import importlib.resources
+from pathlib import Path
+from typing import Any
+
+from lhy_rl.core import archive
+from lhy_rl.experiment.run_folder import RunFolder
+from lhy_rl.experiment.text_evaluation import AS_TEXT, GLOSSARY, REAL
+from lhy_rl.reporting import pictures, plots
+from lhy_rl.reporting.references import MEANINGS
+
+
+def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
+    """Draw the plots and write the page.
+
+    Args:
+        place: The run.
+        result: What the run ended with, see :meth:`lhy_rl.experiment.run.Run.result`.
+
+    Returns:
+        The page's path.
+    """
+    import jinja2
+
+    folder = place.path / "plots"
+    drawn = plots.draw_all(place.metrics_file, result, folder)
+    curve = drawn.pop(plots.RETURN, None)
+    kept = {title: folder / name for name, title in pictures.TITLES.items() if (folder / name).is_file()}
+    film = folder / pictures.FILM
+    template = importlib.resources.files("lhy_rl.reporting").joinpath("report.html.j2").read_text(encoding="utf-8")
+    page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(template)
+    table = result["table"]
+    references = result.get("references", {})
+    names = [name for name in GLOSSARY if any(name in row for row in table.values())]
+    text = page.render(
+        result=result,
+        name=place.path.resolve().name,
+        folder=str(place.path),
+        metrics=[(name, *GLOSSARY[name]) for name in names],
+        table=table | references,
+        references={name: MEANINGS[name] for name in references},
+        best={name: best_row(table, name) for name in names},
+        aside=(REAL, *references),
+        samples=result["samples"],
+        film=base64.b64encode(film.read_bytes()).decode() if film.is_file() else None,
+        curve=picture(curve) if curve else None,
+        plots={title: picture(path) for title, path in {**kept, **drawn}.items()},
+        config=place.config_file.read_text(encoding="utf-8"),
+        duration=duration(result["seconds"]),
+        number=number,
+    )
+    archive.write_bytes(place.report_file, text.encode())
+    return place.report_file
+
+
+def picture(path: Path) -> tuple[str, int]:
+    """A PNG as text for the page, and its width there in CSS pixels (the same scale for every picture)."""
+    data = path.read_bytes()
+    pixels = int.from_bytes(data[16:20], "big")  # of the header
+    return base64.b64encode(data).decode(), round(pixels * 96 / plots.DPI)
+
+
+def best_row(table: dict[str, dict[str, float]], metric: str) -> str | None:
+    """The policy that is best in a metric; None where there is one policy only, or no better and worse."""
+    direction = GLOSSARY[metric][0]
+    values = {name: row[metric] for name, row in table.items() if name != REAL and metric in row}
+    if len(values) < 2 or not direction:
+        return None
+    if direction == AS_TEXT:
+        real = table.get(REAL, {}).get(metric)
+        return None if real is None else min(values, key=lambda name: abs(values[name] - real))
+    return (min if direction == "lower" else max)(values, key=values.__getitem__)
+
+
+def number(value: float | None) -> str:
+    """A metric's value for a table."""
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if abs(value) < 20 else f"{value:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as ``1 h 02 min``, ``3 min 20 s`` or ``8.4 s``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,103 @@
+"""What an environment gives is checked where it is read; a failure is one line that names the step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import ACTION_MASK
+from lhy_rl.core.trees import leaves
+
+
+def check_numbers(what: str, tree: Any, going: np.ndarray, step: int, of: str = "") -> None:
+    """Every number that counts is one.
+
+    Args:
+        what: ``observation`` or ``reward``.
+        tree: (B, ...) arrays; whole numbers are not looked at.
+        going: (B,) bool: the instances that count.
+        step: For the message.
+        of: What the step is counted in, `` of its episode`` say.
+
+    Raises:
+        UserError: one is infinite or not a number.
+    """
+    for array in leaves(tree):
+        if array.dtype.kind != "f" or np.isfinite(array).all():
+            continue
+        rows = array.reshape(len(array), -1)
+        wrong = np.flatnonzero(~np.isfinite(rows).all(1) & going)
+        if len(wrong):
+            raise not_a_number(what, int(wrong[0]), f"{step}{of}", rows[wrong[0]])
+
+
+def not_a_number(what: str, instance: int, step: int | str, values: np.ndarray) -> UserError:
+    """The error for an observation or reward that is infinite or not a number."""
+    return UserError(
+        f"the {what} of instance {instance} at step {step} is not a number ({values.flatten()[:4]}); "
+        "mend the environment"
+    )
+
+
+class LegalActions:
+    """Which actions an environment says are legal, in its infos or in a key of its observations.
+
+    Args:
+        space: Of one action. A mask is over all its choices side by side; spaces of floats have none.
+        num_envs: B.
+    """
+
+    def __init__(self, space: gym.Space[Any], num_envs: int) -> None:
+        sizes: list[int] = []
+        match space:
+            case gym.spaces.Discrete():
+                sizes = [int(space.n)]
+            case gym.spaces.MultiDiscrete():
+                sizes = [int(n) for n in space.nvec.flatten()]
+            case gym.spaces.MultiBinary():
+                sizes = [2] * int(np.prod(space.shape))
+        self.shape = (num_envs, sum(sizes))
+        self.firsts = np.cumsum([0, *sizes])[:-1]  # of each choice
+
+    def of(self, obs: Any, infos: dict[str, Any]) -> np.ndarray | None:
+        """(B, A) bool, fresh: what the infos say of an instance, or else its observation; all true where neither does.
+
+        None where no instance said anything: all actions are legal then.
+
+        Raises:
+            UserError: masks of another size.
+        """
+        if not len(self.firsts):
+            return None
+        mask = None
+        if isinstance(obs, dict) and ACTION_MASK in obs:
+            mask = np.array(obs[ACTION_MASK], bool).reshape(self.shape)
+        if (given := infos.get(ACTION_MASK)) is None:
+            return mask
+        if mask is None:
+            mask = np.ones(self.shape, bool)
+        for i in np.flatnonzero(infos.get(f"_{ACTION_MASK}", np.ones(self.shape[0], bool))).tolist():
+            if given[i] is None:
+                continue
+            row = np.asarray(given[i], bool)
+            if row.size != self.shape[1]:
+                raise UserError(f"the action_mask of instance {i} has {row.size} entries; must be {self.shape[1]}")
+            mask[i] = row.flatten()
+        return mask
+
+    def checked(self, mask: np.ndarray, going: np.ndarray, step: int, of: str = "") -> np.ndarray:
+        """The mask, all true where nothing is legal in an instance that does not count.
+
+        Raises:
+            UserError: an instance that counts has a choice without a legal action.
+        """
+        some: np.ndarray = np.logical_or.reduceat(mask, self.firsts, axis=1)  # (B, choices)
+        none = np.logical_not(some.all(1, keepdims=True))[:, 0]
+        if (none & going).any():
+            i = int(np.flatnonzero(none & going)[0])
+            raise UserError(f"no action is legal in instance {i} at step {step}{of}; mend its action_mask")
+        legal: np.ndarray = mask | none[:, None]
+        return legal

@@ -1,0 +1,66 @@
+"""Episodes of a policy in a vector environment, for evaluations: as many in each instance, whatever their length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.rollouts.checks import LegalActions
+from lhy_rl.rollouts.full_episodes import LONGEST
+
+Predict = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, Any]]
+"""(observations, memory, which episodes begin, legal actions where the environment says so) to actions and the memory
+after them; None is the memory at first."""
+
+
+def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Play episodes.
+
+    Each instance plays its share. To take the first that end, instead, would prefer the short ones.
+
+    Args:
+        predict: Who acts.
+        env: Reset with the seed first.
+        episodes: How many count.
+        seed: Same seed and same policy, same episodes.
+
+    Returns:
+        Sums of rewards (E,) and steps (E,), in the order in which the episodes ended.
+
+    Raises:
+        UserError: an episode without an end, or a state without a legal action.
+    """
+    n = env.num_envs
+    share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
+    # some of Gymnasium's vector environments know this mode only: the step after an end is no step, but the reset
+    resets_by_a_step = env.metadata.get("autoreset_mode") is AutoresetMode.NEXT_STEP
+    known = LegalActions(env.single_action_space, n)
+    obs, infos = env.reset(seed=seed)
+    state, start, ended = None, np.ones(n, bool), np.zeros(n, bool)
+    total, length = np.zeros(n), np.zeros(n, np.int64)
+    finished: list[tuple[float, int]] = []
+    while share.any():
+        masks = known.of(obs, infos)
+        begun = ~ended if resets_by_a_step else np.ones(n, bool)
+        if masks is not None:
+            masks = known.checked(masks, begun, int(length.max()), " of its episode")
+        action, state = predict(obs, state, start, masks)
+        obs, reward, terminated, truncated, infos = env.step(action)
+        total, length = total + np.where(begun, reward, 0.0), length + begun
+        if length.max() > LONGEST:
+            raise UserError(
+                f"an episode of the evaluation did not end in {LONGEST:,} steps; give the environment a time limit "
+                "(--env.max_episode_steps 1000)"
+            )
+        ended = (terminated | truncated) & begun
+        start = ~begun if resets_by_a_step else ended
+        counted = ended & (share > 0)
+        finished += [(float(total[i]), int(length[i])) for i in np.flatnonzero(counted)]
+        share = share - counted
+        total, length = np.where(ended, 0.0, total), np.where(ended, 0, length)
+    returns, lengths = zip(*finished, strict=True)
+    return np.array(returns), np.array(lengths)

@@ -1,0 +1,196 @@
+"""Whole episodes, one in each instance of a vector environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import TextTask
+from lhy_rl.core.trees import leaves, map_tree
+from lhy_rl.nn.backbones.base import State
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.rollouts.checks import LegalActions, check_numbers, not_a_number
+from lhy_rl.rollouts.fixed_length import stored
+
+LONGEST = 100_000  # steps of an episode; whoever plays on without an end needs a time limit
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """B episodes side by side, up to T steps; what stands behind an episode's end does not count.
+
+    Attributes:
+        obs: (T, B, ...); floats are 0 behind the ends.
+        actions: (T, B, ...).
+        rewards: (T, B), 0 behind the ends.
+        mask: (T, B) bool: true until the end.
+        states: The policy's memory before each step, (T, B, ...) tensors.
+        legal: (T, B, A) bool, all true at the steps without masks; None where no step had any.
+        cut: (instance, last observation) of the episodes that a time limit ended.
+    """
+
+    obs: Any
+    actions: Tensor
+    rewards: Tensor
+    mask: Tensor
+    states: State
+    legal: Tensor | None = None
+    cut: tuple[tuple[int, Any], ...] = ()
+
+    @property
+    def lengths(self) -> Tensor:
+        """(B,) steps of each episode."""
+        return self.mask.sum(0)
+
+    @property
+    def start(self) -> Tensor:
+        """(T, B) bool: one episode a column, begun at step 0."""
+        start = torch.zeros_like(self.mask)
+        start[0] = True
+        return start
+
+    def sentences(self, task: TextTask) -> Tensor:
+        """(B, max_length) tokens, padded, of episodes of a text task."""
+        tokens = torch.where(self.mask, self.actions, task.pad_token).T
+        return torch.nn.functional.pad(tokens, (0, task.max_length - tokens.shape[1]), value=task.pad_token)
+
+
+@torch.no_grad()
+def collect_episodes(
+    env: VectorEnv[Any, Any, Any],
+    policy: ActorCritic,
+    seed: int,
+    generator: torch.Generator | None = None,
+    deterministic: bool = False,
+    observe: Callable[[Any, np.ndarray | None], Any] = lambda obs, counts: obs,
+) -> Episodes:
+    """Begin in all instances at once and step until every first episode has ended.
+
+    An instance whose episode has ended is stepped on, whatever the autoreset mode, and nothing of it is looked at.
+
+    Args:
+        seed: Of the episodes' beginnings: the same seed begins the same episodes, in any environment.
+        generator: Owner of the policy's draws.
+        deterministic: The most probable actions (the greedy episodes of self-critical training).
+        observe: From a batch of observations, and which of them count (B,) bool, to what the policy sees of them; also
+            from one observation alone, on which nobody acts, and None.
+
+    Raises:
+        UserError: observations or rewards that are not numbers, a state without a legal action, or no end.
+    """
+    device, of = policy.device, " of its episode"
+    masks = LegalActions(env.single_action_space, env.num_envs)
+    resets_by_hand = env.metadata.get("autoreset_mode") is AutoresetMode.DISABLED
+    obs, infos = env.reset(seed=seed)
+    legal = masks.of(obs, infos)
+    state = policy.initial_state(env.num_envs)
+    alive = np.ones(env.num_envs, bool)
+    steps: list[tuple[Any, Tensor, Tensor, Tensor, State]] = []
+    legals: list[Tensor | None] = []
+    cut: list[tuple[int, Any]] = []
+
+    def enter(x: Any) -> Tensor:
+        """A copy, for some environments write into what they gave; floats of ended episodes are 0."""
+        array = np.array(x, dtype=stored(x))
+        if array.dtype.kind == "f" and not alive.all():
+            array[~alive] = 0.0
+        return torch.as_tensor(array, device=device)
+
+    while alive.any():
+        if len(steps) == LONGEST:
+            raise UserError(f"an episode did not end in {LONGEST:,} steps; give the environment max_episode_steps")
+        check_numbers("observation", obs, alive, len(steps), of)
+        legal_t = None
+        if legal is not None:
+            legal_t = torch.as_tensor(masks.checked(legal, alive, len(steps), of), device=device)
+        legals.append(legal_t)
+        obs_t = map_tree(enter, observe(obs, alive))
+        before = state
+        action, state = policy.act(obs_t, state, None, generator, deterministic, legal=legal_t)
+        said = policy.actor.for_environment(action)
+        obs, reward, terminated, truncated, infos = env.step(said)
+        check_numbers("reward", reward, alive, len(steps) + 1, of)
+        reward_t = torch.as_tensor(np.where(alive, reward, 0.0), dtype=torch.float32)
+        steps.append((obs_t, action, reward_t, torch.as_tensor(alive), before))
+        ended = terminated | truncated
+        for i in np.flatnonzero(truncated & ~terminated & alive).tolist():
+            last = last_observation(obs, infos, i)
+            for leaf in leaves(last):
+                if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
+                    raise not_a_number("observation", i, f"{len(steps)}{of}", leaf)
+            cut.append((i, map_tree(lambda x: np.asarray(x, stored(x)), observe(last, None))))
+        alive = alive & ~ended
+        legal = masks.of(obs, infos)
+        if resets_by_hand and ended.any() and alive.any():
+            obs, infos = env.reset(options={"reset_mask": ended})
+            begun = masks.of(obs, infos)
+            if legal is not None:
+                legal[ended] = True if begun is None else begun[ended]
+    obs_tb, actions, rewards, mask_tb, states = zip(*steps, strict=True)
+    return Episodes(
+        map_tree(lambda *x: torch.stack(x), *obs_tb),
+        torch.stack(actions),
+        torch.stack(rewards).to(device),
+        torch.stack(mask_tb).to(device),
+        tuple(torch.stack(tensors) for tensors in zip(*states, strict=True)),
+        _stacked(legals),
+        tuple(cut),
+    )
+
+
+@torch.no_grad()
+def cut_values(policy: ActorCritic, episodes: Episodes) -> Tensor:
+    """(T, B): what the critic expects after the last step of an episode that a time limit cut, there; 0 elsewhere.
+
+    A critic with a memory reads those episodes again, up to the last observation.
+    """
+    device = policy.device
+    who = torch.tensor([i for i, _ in episodes.cut], device=device)
+    finals = map_tree(lambda *x: torch.as_tensor(np.stack(x), device=device), *(obs for _, obs in episodes.cut))
+    last, each = episodes.lengths[who] - 1, torch.arange(len(who), device=device)
+
+    def behind(x: Tensor, final: Tensor) -> Tensor:
+        longer = torch.cat([x[:, who], x[:1, who]])
+        longer[last + 1, each] = final.to(x)
+        return longer[: int(last.max()) + 2]
+
+    if policy.recurrent:
+        obs, rows = map_tree(behind, episodes.obs, finals), last + 1
+    else:
+        obs, rows = map_tree(lambda x: x[None], finals), torch.zeros_like(last)
+    start = torch.zeros(int(rows.max()) + 1, len(who), dtype=torch.bool, device=device)
+    start[0] = True
+    values, _ = policy.value(obs, policy.initial_state(len(who)), start)
+    result = torch.zeros_like(episodes.rewards)
+    result[last, who] = values[rows, each]
+    return result
+
+
+def last_observation(obs: Any, infos: dict[str, Any], i: int) -> Any:
+    """What instance i saw last in an episode that has just ended, in any autoreset mode."""
+    if "final_obs" in infos and infos["_final_obs"][i]:
+        obs = infos["final_obs"]
+    return _row(obs, i)
+
+
+def _row(tree: Any, i: int) -> Any:
+    """Row i of batched observations; of an array of objects, the object, which may be a tree itself."""
+    if isinstance(tree, dict | tuple):
+        return map_tree(lambda x: _row(x, i), tree)
+    return map_tree(np.array, tree[i])
+
+
+def _stacked(legals: list[Tensor | None]) -> Tensor | None:
+    """(T, B, A), all true at the steps without masks; None where no step had any."""
+    known = next((mask for mask in legals if mask is not None), None)
+    if known is None:
+        return None
+    free = torch.ones_like(known)
+    return torch.stack([free if mask is None else mask for mask in legals])

@@ -1,0 +1,210 @@
+"""Watching somebody act in an environment, and writing down whole episodes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.trees import leaves, map_tree
+from lhy_rl.data.demonstrations import Demonstrations, Episode
+from lhy_rl.data.spaces import conformed, without_texts
+from lhy_rl.rollouts.checks import LegalActions, not_a_number
+from lhy_rl.rollouts.final_observations import keep_final_observations
+
+Act = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[Any, Any]]
+"""(observations, memory, which episodes begin, legal actions or None) to actions and the memory after them."""
+
+Labels = Literal["executed", "expert"]
+LONGEST = 100_000  # steps of an episode
+TRIES = 20  # episodes played for one that reaches min_return, before it is given up
+
+
+class Stop(Exception):
+    """Raised by whoever acts: end the recording, the present episodes do not count."""
+
+
+class Again(Exception):
+    """Raised by whoever acts: begin the present episodes anew."""
+
+
+def record(
+    env: VectorEnv[Any, Any, Any],
+    act: Act,
+    episodes: int,
+    *,
+    seed: int = 0,
+    noise: float = 0.0,
+    labels: Labels = "executed",
+    min_return: float | None = None,
+    about: dict[str, Any] | None = None,
+    tell: Callable[[Episode], None] = lambda episode: None,
+) -> Demonstrations:
+    """Record episodes, as many in each instance, so that short ones are not preferred.
+
+    Args:
+        env: Reset with the seed first; in same-step or next-step mode.
+        act: Who acts. It may raise :class:`Stop` or :class:`Again`.
+        episodes: How many are kept; fewer where Ctrl-C or :class:`Stop` came before, but whole ones.
+        noise: Probability that a step executes a random action instead (Laskey et al. 2017 call it noise injection:
+            the states around the expert's path are visited, too).
+        labels: Which action of such a step is written down: the ``executed`` one, so that the episode is what really
+            happened, or the ``expert``'s, what would have been right there.
+        min_return: Episodes below it are thrown away and played again.
+        about: What the demonstrations say about themselves.
+        tell: Called with every episode that is kept.
+
+    Raises:
+        UserError: no end, or no episode that reaches ``min_return``, numbers that are none, or no legal action.
+        KeyboardInterrupt, Stop: before the first episode was whole.
+    """
+    n, mode = env.num_envs, env.metadata.get("autoreset_mode")
+    if mode is AutoresetMode.DISABLED:
+        raise UserError("record needs an environment that resets itself: autoreset_mode SameStep or NextStep")
+    observation_space = without_texts(env.single_observation_space)
+    share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
+    rng, dice = np.random.default_rng(seed), random_policy(env.single_action_space, seed)
+    kept: list[Episode] = []
+    tried, steps = 0, 0
+    known = LegalActions(env.single_action_space, n)
+    keep_final_observations(env)
+    obs, infos = env.reset(seed=seed)
+    state, start, resetting = None, np.ones(n, bool), np.zeros(n, bool)
+    seen, done, got = _empty(n), _empty(n), _empty(n)
+    try:
+        while share.any():
+            going = (share > 0) & ~resetting
+            masks = known.of(obs, infos)
+            if masks is not None:
+                masks = known.checked(masks, going, steps)
+            try:
+                actions, state = act(obs, state, start, masks)
+            except Again:
+                obs, infos = env.reset()
+                state, start, resetting = None, np.ones(n, bool), np.zeros(n, bool)
+                seen, done, got = _empty(n), _empty(n), _empty(n)
+                continue
+            executed = actions
+            if noise:
+                executed = _mixed(actions, dice(obs, None, start, masks)[0], rng.random(n) < noise)
+            said = executed if labels == "executed" else actions
+            for i in np.flatnonzero(going).tolist():
+                seen[i].append(_checked(_row(obs, i, observation_space), i, steps))
+                done[i].append(_row(said, i))
+            obs, rewards, terminated, truncated, infos = env.step(executed)
+            steps += 1
+            ended = (terminated | truncated) & ~resetting
+            for i in np.flatnonzero(going).tolist():
+                if not np.isfinite(rewards[i]):
+                    raise not_a_number("reward", i, steps, np.asarray(rewards[i]))
+                got[i].append(float(rewards[i]))
+                if len(got[i]) > LONGEST:
+                    raise UserError(f"an episode did not end in {LONGEST:,} steps; the environment needs a time limit")
+                if not ended[i]:
+                    continue
+                tried += 1
+                last = _last(obs, infos, i, observation_space)
+                seen[i].append(_checked(last, i, steps))
+                if min_return is None or sum(got[i]) >= min_return:
+                    spaces = observation_space, env.single_action_space
+                    ends = bool(terminated[i]), bool(truncated[i])
+                    kept.append(_episode(seen[i], done[i], got[i], *ends, *spaces))
+                    tell(kept[-1])
+                    share[i] -= 1
+                elif tried >= TRIES * (len(kept) + 5):
+                    raise UserError(f"{len(kept)} of {tried} episodes reached the return {min_return:g}; ask for less")
+                seen[i], done[i], got[i] = [], [], []
+            start = resetting if mode is AutoresetMode.NEXT_STEP else ended
+            resetting = ended if mode is AutoresetMode.NEXT_STEP else resetting
+    except (KeyboardInterrupt, Stop):
+        if not kept:
+            raise
+    return Demonstrations(kept, observation_space, env.single_action_space, dict(about or {}))
+
+
+def random_policy(action_space: gym.Space[Any], seed: int) -> Act:
+    """Who draws actions uniformly, among the legal ones where the environment says which are."""
+    space = copy.deepcopy(action_space)
+    space.seed(seed)
+    firsts = LegalActions(space, 1).firsts
+
+    def draw(legal: np.ndarray) -> np.ndarray:
+        """A legal action, (A,) bool over all its choices side by side."""
+        chosen = [space.np_random.choice(np.flatnonzero(part)) for part in np.split(legal, firsts[1:])]
+        return np.reshape(chosen, space.shape or ()) + getattr(space, "start", 0)
+
+    def act(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[Any, Any]:
+        drawn = [space.sample() if masks is None else draw(masks[i]) for i in range(len(start))]
+        return map_tree(lambda *x: np.stack(x), *drawn), None
+
+    return act
+
+
+def _empty(n: int) -> list[list[Any]]:
+    return [[] for _ in range(n)]
+
+
+def _mixed(actions: Any, others: Any, chosen: np.ndarray) -> Any:
+    """The others where chosen."""
+
+    def mix(x: Any, y: Any) -> np.ndarray:
+        mixed = np.array(x)
+        mixed[chosen] = np.asarray(y)[chosen]
+        return mixed
+
+    return map_tree(mix, actions, others)
+
+
+def _row(tree: Any, i: int, space: gym.Space[Any] | None = None) -> Any:
+    """Row i, copied, for some environments write into what they gave; of a Dict only the keys of the space."""
+    if isinstance(tree, dict):
+        keys = space.spaces if isinstance(space, gym.spaces.Dict) else tree
+        parts = space.spaces if isinstance(space, gym.spaces.Dict) else {}
+        return {key: _row(tree[key], i, parts.get(key)) for key in keys}
+    if isinstance(tree, tuple):
+        return tuple(_row(x, i) for x in tree)
+    return np.array(tree[i])
+
+
+def _last(obs: Any, infos: dict[str, Any], i: int, space: gym.Space[Any]) -> Any:
+    """Instance i's last observation of an episode that has just ended."""
+    if "final_obs" not in infos or not infos["_final_obs"][i]:
+        return _row(obs, i, space)
+    final = infos["final_obs"]
+    return _row(final, i, space) if isinstance(final, dict | tuple) else _plain(final[i], space)
+
+
+def _checked(row: Any, i: int, step: int) -> Any:
+    """Instance i's observation, if its numbers are numbers."""
+    for leaf in leaves(row):
+        if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
+            raise not_a_number("observation", i, step, leaf)
+    return row
+
+
+def _plain(tree: Any, space: gym.Space[Any]) -> Any:
+    """One observation, as :func:`_row` gives it."""
+    if isinstance(space, gym.spaces.Dict):
+        return {key: _plain(tree[key], part) for key, part in space.spaces.items()}
+    return map_tree(np.array, tree)
+
+
+def _episode(
+    seen: list[Any],
+    done: list[Any],
+    got: list[float],
+    terminated: bool,
+    truncated: bool,
+    observation_space: gym.Space[Any],
+    action_space: gym.Space[Any],
+) -> Episode:
+    def stacked(trees: list[Any]) -> Any:
+        return map_tree(lambda *x: np.stack(x), *trees)
+
+    observations = conformed(stacked(seen), observation_space)
+    return Episode(observations, conformed(stacked(done), action_space), np.array(got), terminated, truncated)

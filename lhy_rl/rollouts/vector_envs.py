@@ -1,0 +1,140 @@
+"""The environment that an agent learns in, from whatever the user gave."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import load_env_creator
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.registry import spec_of
+from lhy_rl.rollouts.final_observations import keep_final_observations
+from lhy_rl.rollouts.sync_vector_env import SameStepVectorEnv
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecEnv
+
+    Environment = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | VecEnv | Callable[[], gym.Env[Any, Any]]
+else:
+    Environment = Any
+
+
+def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
+    """A vector environment from whatever the user gave; texts in its Dict observations are left out with a warning.
+
+    Raises:
+        UserError: an unknown id, or something that is no environment.
+    """
+    made = _make(env, num_envs)
+    keep_final_observations(made)
+    return without_texts(made)
+
+
+def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
+    if isinstance(env, VectorEnv):
+        return env
+    sb3 = sys.modules.get("stable_baselines3.common.vec_env")  # who has none of its environments need not have it
+    if sb3 is not None and isinstance(env, sb3.VecEnv):
+        from lhy_rl.interop.sb3 import from_sb3
+
+        return from_sb3(env)
+    if isinstance(env, gym.Env):
+        return SameStepVectorEnv([lambda: env])
+    if isinstance(env, str):
+        try:
+            return make_vec(env, num_envs)
+        except gym.error.UnregisteredEnv as error:
+            raise UserError(f"unknown environment {env!r}: {' '.join(str(error).split())}") from error
+    if callable(env):
+        return SameStepVectorEnv([env] * num_envs)
+    allowed = "an id, an Env, a VectorEnv, a VecEnv of Stable-Baselines3, a callable that makes an Env"
+    raise UserError(f"{brief(env)} is no environment; allowed: {allowed}")
+
+
+def make_vec(env_id: str, num_envs: int, /, **options: Any) -> VectorEnv[Any, Any, Any]:
+    """As ``gymnasium.make_vec``, with episodes that begin in the step that ends the last one, where possible.
+
+    Args:
+        env_id: May begin with a package to import.
+        options: Of the environment.
+    """
+    spec = spec_of(env_id)
+    name = spec.id
+    if spec.vector_entry_point is None:
+        made = SameStepVectorEnv([lambda: gym.make(name, **options)] * num_envs)
+        made.spec = spec
+        return made
+    entry = spec.vector_entry_point
+    constructor = load_env_creator(entry) if isinstance(entry, str) else entry
+    if "autoreset_mode" in inspect.signature(constructor).parameters:
+        options = {"autoreset_mode": AutoresetMode.SAME_STEP, **options}
+    return gym.make_vec(name, num_envs=num_envs, **options)
+
+
+def one_by_one(env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any] | None:
+    """One like a batched environment that Gymnasium made, of single environments; None where it is not known."""
+    spec = env.spec
+    if spec is None or env is not env.unwrapped:  # what a wrapper does is not known
+        return None
+    options = {key: value for key, value in spec.kwargs.items() if key not in ("num_envs", "vectorization_mode")}
+    return SameStepVectorEnv([lambda: gym.make(spec.id, **options)] * env.num_envs)
+
+
+def without_texts(env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:
+    """The environment, without what is text in its Dict observations: no encoder reads it (Minigrid's ``mission``)."""
+    space = env.single_observation_space
+    if not isinstance(space, gym.spaces.Dict):
+        return env
+    kept = [key for key, part in space.spaces.items() if part.dtype is None or part.dtype.kind != "U"]
+    left_out = sorted(set(space.spaces) - set(kept))
+    if not left_out or not kept:
+        return env
+    warnings.warn(
+        f"{', '.join(map(repr, left_out))} of the observations is text, which no encoder reads: the policy does not "
+        f"see it. gymnasium.wrappers.FilterObservation(env, {kept}) says so and hushes this line",
+        stacklevel=2,
+    )
+    return Selected(env, kept)
+
+
+class Selected(VectorWrapper[Any, Any, Any, Any, Any]):
+    """Some keys of Dict observations, in every autoreset mode.
+
+    Args:
+        env: Its observations are Dicts.
+        keys: Those that stay.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], keys: list[str]) -> None:
+        super().__init__(env)
+        space = env.single_observation_space
+        assert isinstance(space, gym.spaces.Dict)
+        self.keys = keys
+        self.single_observation_space = gym.spaces.Dict({key: space.spaces[key] for key in keys})
+        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        obs, infos = self.env.reset(seed=seed, options=options)
+        return self._select(obs), infos
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        obs, rewards, terminated, truncated, infos = self.env.step(actions)
+        if "final_obs" in infos:
+            infos["final_obs"] = self._select(infos["final_obs"])
+        return self._select(obs), rewards, terminated, truncated, infos
+
+    def _select(self, obs: Any) -> Any:
+        """Of a dict, or of an array whose entries are dicts or None."""
+        if isinstance(obs, dict):
+            return {key: obs[key] for key in self.keys}
+        selected = np.empty(len(obs), object)
+        selected[:] = [None if one is None else self._select(one) for one in obs]
+        return selected

@@ -1,0 +1,175 @@
+"""Every agent: the same seed gives the same weights, resuming and saving continue bit for bit, bad options speak."""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from lhy_rl.agents import MLE, Reinforce, SeqGAN, agents
+from lhy_rl.core.errors import UserError
+from lhy_rl.functional.adversarial import objectives
+from tests.agents.tiny import make_env
+
+SHARED = {"hidden_size": 5, "embedding_size": 4}
+SMALL = {
+    "pretrain_epochs": 0.2,
+    "discriminator": "cnn_small",
+    "discriminator_pretrain_steps": 3,
+    "discriminator_steps": 2,
+    "discriminator_batch_size": 16,
+    "rollouts": 2,
+}
+CASES = {
+    "mle": (MLE, {"gradient_steps": 5, "dropout": 0.3}, 64 * 4 * 20),
+    "mle scheduled": (MLE, {"gradient_steps": 5, "scheduled_sampling": "linear"}, 64 * 4 * 20),
+    "reinforce": (Reinforce, {"entropy_coef": 0.01, "normalize_advantage": True}, 8 * 4 * 5),
+    "reinforce critic": (Reinforce, {"baseline": "critic", "gamma": 0.9}, 8 * 4 * 5),
+    "reinforce self-critical": (Reinforce, {"baseline": "self_critical"}, 8 * 4 * 5),
+    "reinforce kl": (Reinforce, {"pretrain_epochs": 0.2, "kl_coef": 0.1, "likelihood_coef": 0.5}, 8 * 4 * 5),
+    "seqgan": (SeqGAN, SMALL, 8 * 4 * 4),
+    "seqgan prefix": (SeqGAN, {**SMALL, "credit": "prefix", "discriminator": "recurrent"}, 8 * 4 * 4),
+    "seqgan critic": (SeqGAN, {**SMALL, "credit": "critic", "baseline": "critic"}, 8 * 4 * 4),
+    "seqgan self-critical": (SeqGAN, {**SMALL, "baseline": "self_critical"}, 8 * 4 * 4),
+    **{
+        f"seqgan {name}": (
+            SeqGAN,
+            {**SMALL, "objective": name, "discriminator": "autoencoder" if name in ("ebgan", "began") else "cnn_small"},
+            8 * 4 * 3,
+        )
+        for name in objectives.names()
+    },
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    return CASES[request.param]
+
+
+def make(case, seed=0):
+    kind, options, _ = case
+    return kind(make_env(8, train_size=500, validation_size=64), seed=seed, **SHARED, **options)
+
+
+def tensors(tree, path=""):
+    """All tensors of a state, by their place."""
+    if isinstance(tree, torch.Tensor):
+        return {path: tree}
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, (list, tuple)) else ()
+    return {k: v for key, value in items for k, v in tensors(value, f"{path}/{key}").items()}
+
+
+def assert_same(a, b):
+    first, second = tensors(a.state_dict()), tensors(b.state_dict())
+    assert first.keys() == second.keys()
+    for place in first:
+        assert torch.equal(first[place], second[place]), place
+
+
+def test_same_seed_same_everything(case):
+    first, second, other = (make(case, seed).learn(case[2]) for seed in (0, 0, 1))
+    assert_same(first, second)
+    weights = [torch.cat([p.flatten() for p in agent.policy.parameters()]) for agent in (first, other)]
+    assert not torch.equal(*weights)
+
+
+def test_global_randomness_is_neither_used_nor_touched(case):
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    first = make(case).learn(case[2])
+    after = torch.rand(3)
+    torch.manual_seed(1)
+    assert torch.equal(after, torch.rand(3))
+    torch.manual_seed(2)
+    assert_same(first, make(case).learn(case[2]))
+
+
+def test_resuming_at_any_update_is_bit_for_bit(case, tmp_path):
+    from lhy_rl.core import archive
+
+    whole, rows = make(case), []
+    whole.learn(case[2], callback=lambda agent, metrics: rows.append({**metrics}))
+    for stop in {1, len(rows) // 2, len(rows) - 1} - {0}:
+        begun = make(case)
+        begun.learn(case[2], callback=lambda agent, metrics, stop=stop: agent.num_updates < stop)
+        archive.write(tmp_path / "state.zip", begun.state_dict())
+        resumed, later = make(case, seed=5), []
+        resumed.load_state_dict(archive.read(tmp_path / "state.zip"))
+        left = case[2] - resumed.num_timesteps
+        resumed.learn(left, callback=lambda a, m, later=later: later.append({**m}), reset_num_timesteps=False)
+        assert_same(whole, resumed)
+        for a, b in zip(rows[stop:], later, strict=True):
+            assert {k: v for k, v in a.items() if not k.startswith("time/")} == {
+                k: v for k, v in b.items() if not k.startswith("time/")
+            }
+
+
+def test_metrics_are_finite_numbers_named_like_sb3(case):
+    rows = []
+    make(case).learn(case[2], callback=lambda agent, metrics: rows.append(metrics))
+    for row in rows:
+        assert all(key.split("/")[0] in ("rollout", "train", "time") for key in row)
+        assert all(isinstance(value, (int, float)) and np.isfinite(value) for value in row.values()), row
+        assert {"time/fps", "time/total_timesteps", "time/time_elapsed"} <= row.keys()
+
+
+def test_save_load_predict(case, tmp_path):
+    agent = make(case).learn(case[2])
+    agent.save(tmp_path / "agent.zip")
+    again = type(agent).load(tmp_path / "agent.zip", make_env(8, train_size=500, validation_size=64))
+    obs, state, start = np.zeros(8, np.int64), None, np.ones(8, bool)
+    for _ in range(4):
+        actions, state = agent.predict(obs, state, start, deterministic=True)
+        assert actions.shape == (8,)
+        obs, start = actions, np.zeros(8, bool)
+    state, obs = None, np.zeros(8, np.int64)
+    for _ in range(4):
+        again_actions, state = again.predict(obs, state, deterministic=True)
+        obs = again_actions
+    np.testing.assert_array_equal(actions, again_actions)
+    with pytest.raises(UserError, match="not"):
+        ({MLE: SeqGAN}.get(type(agent), MLE)).load(tmp_path / "agent.zip", "lhy_rl/OracleText-v0")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (MLE, {"lerning_rate": 1}, "did you mean 'learning_rate'"),
+        (SeqGAN, {"batchsize": 1}, "unknown option 'batchsize' of SeqGAN|unknown option of SeqGAN 'batchsize'"),
+        (MLE, {"learning_rate": -1}, "learning_rate is -1"),
+        (MLE, {"learning_rate": float("nan")}, "learning_rate"),
+        (MLE, {"dropout": 1.5}, "dropout is 1.5"),
+        (MLE, {"core": "lsmt"}, "did you mean 'lstm'"),
+        (MLE, {"scheduled_sampling": "linaer"}, "did you mean 'linear'"),
+        (MLE, {"device": "tpu9"}, "device 'tpu9'"),
+        (Reinforce, {"baseline": "maen"}, "did you mean 'mean'"),
+        (Reinforce, {"kl_coef": 1.0}, "pretrain_epochs"),
+        (SeqGAN, {"objective": "wgan-gp"}, "did you mean 'wgan_gp'"),
+        (SeqGAN, {"objective": "began"}, "autoencoder"),
+        (SeqGAN, {"credit": "prefix"}, "recurrent"),
+        (SeqGAN, {"credit": "critic", "baseline": "mean"}, "critic"),
+        (SeqGAN, {"rollouts": 0}, "rollouts is 0"),
+    ],
+)
+def test_bad_options_are_one_line(kind, options, message):
+    with pytest.raises(UserError, match=message) as error:
+        kind(make_env(2), **SHARED, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_an_environment_may_be_an_id_an_env_a_vector_env_or_a_callable():
+    options = {"vocabulary_size": 5, "max_length": 3}
+    single = gymnasium.make("lhy_rl/OracleText-v0", **options)
+    for env in (single, lambda: gymnasium.make("lhy_rl/OracleText-v0", **options), make_env(2)):
+        agent = Reinforce(env, num_envs=2, **SHARED).learn(10)
+        assert agent.num_timesteps >= 10
+    assert Reinforce("CartPole-v1", num_envs=2, core=None, **SHARED).learn(10).num_timesteps >= 10
+    with pytest.raises(UserError, match="unknown environment"):
+        Reinforce("lhy_rl/OracelText-v0")
+    with pytest.raises(UserError, match="needs an environment of sentences"):
+        MLE("CartPole-v1")
+
+
+def test_unknown_agent_names_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'seqgan'"):
+        agents.get("seqgam")

@@ -1,0 +1,84 @@
+"""The gradient by hand is autograd's."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from torch.testing import assert_close
+
+from lhy_rl.functional.policy_gradient import actor_critic_loss, proximal_loss
+from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
+from lhy_rl.nn.acceleration.manual_gradients import ManualActorCritic, a2c_gradients, ppo_gradients
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+
+VECTOR, BYTES = Box(-1, 1, (3,)), Box(0, 255, (3, 2), np.uint8)
+LOSSES = {
+    "ppo": (
+        lambda new, old, coefs: proximal_loss(*new, *old, 0.1, *coefs)[0],
+        lambda new, old, value_coef: ppo_gradients(*new, *old, 0.1, value_coef),
+    ),
+    "a2c": (
+        lambda new, old, coefs: actor_critic_loss(new[0], old[1], new[1], old[2], new[2], *coefs),
+        lambda new, old, value_coef: a2c_gradients(*new, *old[1:], value_coef),
+    ),
+}
+
+
+@pytest.mark.parametrize("space", [Discrete(5, start=2), Box(-1, 1, (2, 2))], ids=str)
+@pytest.mark.parametrize("observed", [VECTOR, BYTES], ids=["numbers", "bytes"])
+@pytest.mark.parametrize("entropy_coef", [0.0, 0.1])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_by_hand_is_autograd(space, observed, entropy_coef, layers, masked, loss):
+    torch.manual_seed(0)
+    policy = ActorCritic(observed, space, core=None, critic="separate", encoder_layers=layers, log_std_init=-0.3)
+    parameters = FlatParameters(policy)
+    manual = ManualActorCritic.of(policy, parameters)
+    assert manual is not None
+    obs = torch.stack([torch.as_tensor(observed.sample()) for _ in range(20)])
+    actions = torch.stack([torch.as_tensor(space.sample()) for _ in range(20)])
+    legal = None
+    if masked and isinstance(space, Discrete):
+        legal = (torch.rand(20, 5) < 0.5).scatter(-1, actions[:, None] - 2, True)
+    start, mask = torch.zeros(1, 20, dtype=torch.bool), None if legal is None else legal[None]
+    found = policy.evaluate(obs[None], actions[None], (), start, entropy=True, legal=mask)
+    new = found.log_prob[0], found.value[0], found.entropy[0]
+    by_hand = manual.evaluate(obs.numpy(), actions.numpy(), None if legal is None else legal.numpy())
+    assert_close([torch.as_tensor(x) for x in by_hand], list(new))
+
+    old = new[0].detach() + 0.2 * torch.randn(20), torch.randn(20), torch.randn(20)
+    whole, parts = LOSSES[loss]
+    expected = torch.autograd.grad(whole(new, old, (0.7, entropy_coef)), parameters.parameters)
+    _, *grads = parts(by_hand, [x.numpy() for x in old], 0.7)
+    manual.backward(*grads, -entropy_coef / 20)
+    assert_close(parameters.grads, list(expected), atol=1e-6, rtol=1e-4)
+
+
+def test_statistics_are_those_of_the_loss():
+    torch.manual_seed(0)
+    new, old = [torch.randn(3, 30)[i] for i in range(3)], torch.randn(3, 30)
+    _, expected = proximal_loss(*new, *old, 0.2)
+    stats, *_ = ppo_gradients(*(x.numpy() for x in new), *old.numpy(), 0.2, 0.5)
+    assert_close(torch.from_numpy(stats), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("observed", "space", "options"),
+    [
+        (VECTOR, Discrete(2), {"critic": "shared"}),
+        (VECTOR, Discrete(2), {"core": "gru"}),
+        (VECTOR, Discrete(2), {"activation": "relu"}),
+        (VECTOR, Discrete(2), {"dropout": 0.1}),
+        (VECTOR, MultiDiscrete([2, 2]), {}),
+        (Discrete(3), Discrete(2), {}),
+    ],
+)
+def test_other_policies_are_left_to_autograd(observed, space, options):
+    policy = ActorCritic(observed, space, **{"core": None, "critic": "separate", **options})
+    assert ManualActorCritic.of(policy, FlatParameters(policy)) is None
+
+
+def test_double_precision_is_left_to_autograd():
+    policy = ActorCritic(VECTOR, Discrete(2), core=None, critic="separate").double()
+    assert ManualActorCritic.of(policy, FlatParameters(policy)) is None

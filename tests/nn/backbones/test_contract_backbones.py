@@ -1,0 +1,102 @@
+"""Every sequence backbone, over the registry: cutting at the starts equals stepping, in values and gradients."""
+
+import pytest
+import torch
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.nn.backbones.base import cores, index_state, repeat_state, step_by_step
+
+T, B, E, H = 13, 4, 5, 6
+
+
+@pytest.fixture(params=cores.names())
+def name(request):
+    return request.param
+
+
+def make(name, layers=1, seed=0):
+    torch.manual_seed(seed)
+    return cores.get(name)(E, H, layers).double()
+
+
+def inputs(core, density, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(T, B, E, generator=generator, dtype=torch.double, requires_grad=True)
+    start = torch.rand(T, B, generator=generator) < density
+    state = tuple(
+        torch.randn(s.shape, generator=generator, dtype=torch.double, requires_grad=True) for s in core.initial_state(B)
+    )
+    return x, state, start
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("density", [0.0, 0.1, 0.5, 1.0])
+def test_one_call_equals_the_step_loop(name, layers, density):
+    core = make(name, layers)
+    x, state, start = inputs(core, density)
+    fast, slow = core(x, state, start), step_by_step(core, x, state, start)
+    torch.testing.assert_close(fast[0], slow[0])
+    for a, b in zip(fast[1], slow[1], strict=True):
+        torch.testing.assert_close(a, b)
+
+    def gradients(outputs):
+        y, final = outputs
+        scalar = (y * torch.arange(y.numel()).reshape(y.shape)).sum() + sum((s**3).sum() for s in final)
+        return torch.autograd.grad(scalar, [x, *state, *core.parameters()], allow_unused=True, materialize_grads=True)
+
+    for a, b in zip(gradients(fast), gradients(slow), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_nothing_passes_a_start(name):
+    core = make(name)
+    x, state, _ = inputs(core, 0.0)
+    start = torch.zeros(T, B, dtype=torch.bool)
+    start[7, 2] = True
+    y, _ = core(x, state, start)
+    (gradient,) = torch.autograd.grad(y[7:, 2].sum(), x)
+    assert (gradient[:7] == 0).all() and (gradient[7:, 2] != 0).any()
+    alone, _ = core(x[7:, 2:3], core.initial_state(1), torch.zeros(T - 7, 1, dtype=torch.bool))
+    torch.testing.assert_close(y[7:, 2:3], alone)
+
+
+def test_a_stored_state_continues_the_sequence(name):
+    core = make(name, 2)
+    x, state, start = inputs(core, 0.2)
+    y, final = core(x, state, start)
+    first, between = core(x[:6], state, start[:6])
+    second, last = core(x[6:], between, start[6:])
+    torch.testing.assert_close(torch.cat([first, second]), y)
+    for a, b in zip(last, final, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_states_are_data_batch_first(name):
+    core = make(name, 2)
+    state = core.initial_state(B)
+    assert all(s.shape[0] == B for s in state)
+    assert all(s.shape[0] == 3 * B for s in repeat_state(state, 3))
+    assert all(s.shape[0] == 2 for s in index_state(state, torch.tensor([0, 3])))
+    marked = tuple(torch.arange(B).reshape(B, 1, 1).expand_as(s) for s in state)
+    assert repeat_state(marked, 2)[0][:, 0, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_unknown_core_names_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'lstm'"):
+        cores.get("lstn")
+
+
+@pytest.mark.parametrize("batch", [2, 16])
+def test_single_precision_too(name, batch):
+    """What a start cuts off does not leak through the fused kernels, be it ever so large."""
+    torch.manual_seed(1)
+    core = cores.get(name)(E, 32)
+    x, start = torch.randn(100, batch, E), torch.rand(100, batch) < 0.05
+    start[50] = True
+    state = tuple(1e4 * torch.randn_like(s) for s in core.initial_state(batch))
+    fast, slow = core(x, state, start), step_by_step(core, x, state, start)
+    torch.testing.assert_close(fast[0], slow[0], atol=2e-5, rtol=1e-4)
+    fresh, _ = core(x[50:], core.initial_state(batch), start[50:])
+    torch.testing.assert_close(fast[0][50:], fresh, atol=2e-5, rtol=1e-4)
+    for a, b in zip(fast[1], slow[1], strict=True):
+        torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4)
