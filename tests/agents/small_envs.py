@@ -113,3 +113,9 @@ class NoChoice(Parrot):
     def _next(self) -> Any:
         obs, _ = super()._next()
         return obs, {"action_mask": np.zeros(4, bool) if getattr(self, "t", 0) == 3 else np.ones(4, bool)}
+
+
+def vectors(name: str, num_envs: int, autoreset_mode: str) -> Any:
+    """Instances of an environment side by side, which reset themselves in this mode."""
+    options = {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": autoreset_mode}}
+    return gymnasium.make_vec(name, num_envs=num_envs, **options)
