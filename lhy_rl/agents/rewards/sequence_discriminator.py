@@ -124,11 +124,11 @@ class SentenceAdversary(DiscriminatorTrainer):
             mask = torch.arange(tokens.shape[1], device=self.device) < lengths[:, None]
             return scores[:n][mask[:n]], scores[n:][mask[n:]], 0.0
         embedded = self.network.embed(tokens)
-        scores = self.network.judge(embedded, lengths)
+        scores = self.network.forward_embedded(embedded, lengths)
         penalty: Tensor | float = 0.0
         if self.objective.penalty_weight and self.network.training:
             longer = torch.maximum(lengths[:n], lengths[n:])
             penalty = self.objective.penalty_weight * gradient_penalty(
-                lambda z: self.network.judge(z, longer), embedded[:n], embedded[n:]
+                lambda z: self.network.forward_embedded(z, longer), embedded[:n], embedded[n:]
             )
         return scores[:n], scores[n:], penalty

@@ -137,7 +137,7 @@ class TransitionAdversary(DiscriminatorTrainer):
         self.penalty = max(penalty, self.objective.penalty_weight)
         self.replay: deque[tuple[Transitions, Tensor]] = deque(maxlen=replay)
         if expert is not None:
-            self.network.rows.learn(self.rows(expert.steps))
+            self.network.features.update_statistics(self.features(expert.steps))
 
     # ------------------------------------------------------------------ learning
     def update(
@@ -155,7 +155,7 @@ class TransitionAdversary(DiscriminatorTrainer):
             ``train/gradient_penalty`` where there is one.
         """
         assert self.expert is not None
-        self.network.rows.learn(self.rows(played))
+        self.network.features.update_statistics(self.features(played))
         self.replay.append((played, log_prob))
         pool, told = self._pool()
         rate = float(pool.terminated.mean())
@@ -167,10 +167,14 @@ class TransitionAdversary(DiscriminatorTrainer):
             mine = torch.randint(len(pool), (n,), generator=self.generator).numpy()
             theirs = torch.randint(len(self.expert.steps), (n,), generator=self.generator).numpy()
             rows = torch.cat(
-                [self.rows(self.expert.steps[theirs]), self.rows(pool[mine]), self.network.rows.absorbed()]
+                [
+                    self.features(self.expert.steps[theirs]),
+                    self.features(pool[mine]),
+                    self.network.features.encode_absorbing(),
+                ]
             )
             inputs = self.network.embed(rows)
-            scores = self.network.judge(inputs)
+            scores = self.network.forward_embedded(inputs)
             known = expert_log_prob(theirs)
             if known is not None:
                 scores = scores - torch.cat([known, told[mine], known.new_zeros(1)])
@@ -178,7 +182,7 @@ class TransitionAdversary(DiscriminatorTrainer):
             loss = self._loss(real, fake, absorbed, shares)
             penalty = torch.zeros((), device=self.device)
             if self.penalty:
-                penalty = slope_penalty(self.network.judge, inputs[:n], inputs[n:-1])
+                penalty = slope_penalty(self.network.forward_embedded, inputs[:n], inputs[n:-1])
                 loss = loss + self.penalty * penalty
             self.descend(loss, real, fake)
             with torch.no_grad():
@@ -215,18 +219,18 @@ class TransitionAdversary(DiscriminatorTrainer):
         return pool, torch.cat([told for _, told in self.replay])
 
     # ------------------------------------------------------------------ paying
-    def rows(self, steps: Transitions) -> Tensor:
+    def features(self, steps: Transitions) -> Tensor:
         """(N, F) of the network's inputs."""
-        return self.network.rows.make(steps.obs, steps.actions, steps.next_obs, steps.terminated)
+        return self.network.features.encode(steps.obs, steps.actions, steps.next_obs, steps.terminated)
 
     def rewards(self, steps: Transitions, log_prob: Tensor | None = None) -> Tensor:
         """(N,) of transitions."""
-        scores = self.network.score(self.rows(steps))
+        scores = self.network.score(self.features(steps))
         return self.pay(scores if log_prob is None else scores - log_prob)
 
     def absorbing_reward(self) -> float:
         """Of the absorbing state, a step."""
-        return float(self.pay(self.network.score(self.network.rows.absorbed())))
+        return float(self.pay(self.network.score(self.network.features.encode_absorbing())))
 
     def absorbing_return(self) -> float:
         """What comes behind an end, seen from the step that ended; 0 without an absorbing state."""
@@ -240,7 +244,7 @@ class TransitionAdversary(DiscriminatorTrainer):
 
     def save_reward(self, path: str | os.PathLike[str]) -> None:
         """Write the reward to a file, JSON and safetensors in a zip, for ``LearnedReward`` and ``load_reward``."""
-        rows = self.network.rows
+        rows = self.network.features
         named = {
             "observation_space": spaces.to_json(rows.observation_space),
             "action_space": spaces.to_json(rows.action_space),
@@ -255,7 +259,7 @@ class TransitionAdversary(DiscriminatorTrainer):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.replay.clear()
-        seen, done = self.network.rows.observation_space, self.network.rows.action_space
+        seen, done = self.network.features.observation_space, self.network.features.action_space
         for kept in state["replay"]:
             n = len(kept["rewards"])
             for name, space in (("obs", seen), ("next_obs", seen), ("actions", done)):

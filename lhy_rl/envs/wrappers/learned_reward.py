@@ -150,7 +150,7 @@ def _fitting(
     if isinstance(reward, str | os.PathLike):
         reward = load_reward(reward)
     if isinstance(reward, LearnedRewardNet):
-        net, learned = reward, (reward.network.rows.observation_space, reward.network.rows.action_space)
+        net, learned = reward, (reward.network.features.observation_space, reward.network.features.action_space)
     else:
         net, learned = Asked(reward), (reward.env.single_observation_space, reward.env.single_action_space)
     for own, wanted, what in zip(learned, (observation_space, action_space), ("observations", "actions"), strict=True):

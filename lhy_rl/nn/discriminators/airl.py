@@ -1,4 +1,4 @@
-"""A discriminator that is a reward and a shaping term, so that the reward can be taken elsewhere (Fu et al. 2018)."""
+"""A discriminator made of a reward and a shaping term, so that the reward can be used elsewhere (Fu et al. 2018)."""
 
 from __future__ import annotations
 
@@ -21,45 +21,48 @@ from lhy_rl.nn.layers.eval_mode import evaluating
 class ShapedDiscriminator(TransitionDiscriminator):
     """f(s, a, s') = g(s[, a]) + gamma h(s') - h(s)   (Fu et al. 2018, eq. 4 and section 6).
 
-    g is the reward, h a potential: what depends on the dynamics goes there (Ng et al. 1999), and g alone transfers to
-    others where it sees the state only. The logit of "the expert's" is f - log pi(a|s), which the caller takes off.
+    g is the reward and h a potential, which takes up what depends on the dynamics (Ng et al. 1999): where g reads the
+    state only, it transfers to other dynamics. The discriminator's logit is f - log pi(a|s); the caller subtracts the
+    log-probability.
     """
 
     def __init__(
         self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
     ) -> None:
         super().__init__(observation_space, action_space, options)
-        assert self.rows.action is not None and self.rows.next_state is not None
-        self.actions = 0 if options.state_only else self.rows.action.columns.stop - self.rows.action.columns.start
-        self.reward = Potential(self.rows.state, options, self.actions)
-        self.potential = Potential(self.rows.state, options, 0)
+        assert self.features.action is not None and self.features.next_state is not None
+        self.actions = (
+            0 if options.state_only else self.features.action.columns.stop - self.features.action.columns.start
+        )
+        self.reward = Potential(self.features.state, options, self.actions)
+        self.potential = Potential(self.features.state, options, 0)
 
-    def judge(self, embedded: Tensor) -> Tensor:
+    def forward_embedded(self, embedded: Tensor) -> Tensor:
         now, after = self._observations(embedded)
         h = self.potential(torch.cat([now, after]))
         shaping: Tensor = self.options.gamma * h[len(now) :] - h[: len(now)]
         return self._reward(embedded) + shaping
 
     @torch.no_grad()
-    def reward_scores(self, rows: Tensor) -> Tensor:
-        """g alone."""
+    def reward_scores(self, features: Tensor) -> Tensor:
+        """(N,) the reward g alone."""
         with evaluating(self):
-            return self._reward(self.embed(rows))
+            return self._reward(self.embed(features))
 
     def _reward(self, embedded: Tensor) -> Tensor:
         now, _ = self._observations(embedded)
         if self.actions:
-            assert self.rows.action is not None
-            now = torch.cat([now, embedded[:, self.rows.action.columns]], 1)
+            assert self.features.action is not None
+            now = torch.cat([now, embedded[:, self.features.action.columns]], 1)
         return self.reward(now)  # type: ignore[no-any-return]
 
     def _observations(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
-        assert self.rows.next_state is not None
-        return embedded[:, self.rows.state.columns], embedded[:, self.rows.next_state.columns]
+        assert self.features.next_state is not None
+        return embedded[:, self.features.state.columns], embedded[:, self.features.next_state.columns]
 
 
 class Potential(nn.Module):
-    """An observation's columns (and ``extra`` ones behind them) to a number."""
+    """The columns of an observation, and ``extra`` columns behind them, to one number."""
 
     def __init__(self, block: Block, options: DiscriminatorOptions, extra: int) -> None:
         super().__init__()

@@ -1,7 +1,6 @@
-"""Discriminators of sentences: from tokens (N, T) to one number a sentence, and where they can, a number a prefix.
+"""Discriminators of sentences: from tokens (N, T) to one score a sentence, and some of them to one score a prefix.
 
-What the number is (a logit, a critic's value, an energy) is the objective's business
-(:mod:`lhy_rl.functional.adversarial`).
+What the score is (a logit, a critic's value, an energy) is up to the objective (:mod:`lhy_rl.functional.adversarial`).
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class Discriminator(nn.Module, ABC):
     """The contract of discriminators.
 
     Args:
-        num_tokens: Ids that can occur, pad included.
+        num_tokens: Number of token ids, the padding included.
         max_length: T, width of the token arrays.
         dropout: Share of features dropped in training.
     """
@@ -48,20 +47,20 @@ class Discriminator(nn.Module, ABC):
         """(N, T) tokens to the continuous inputs (N, T, E), where a gradient penalty can be taken."""
 
     @abstractmethod
-    def judge(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """(N, T, E) inputs to (N,) outputs."""
+    def forward_embedded(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """(N, T, E) inputs to (N,) scores."""
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """(N, T) tokens and (N,) lengths to (N,) outputs."""
-        return self.judge(self.embed(tokens), lengths)
+        """(N, T) tokens and (N,) lengths to (N,) scores."""
+        return self.forward_embedded(self.embed(tokens), lengths)
 
     def prefixes(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """(N, T) outputs, one for each prefix, where ``scores_prefixes``."""
+        """(N, T) scores, one for each prefix, where ``scores_prefixes``."""
         raise TypeError(f"{type(self).__name__} does not score prefixes; choose the discriminator 'recurrent'")
 
     @torch.no_grad()
     def score(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """The outputs (N,) in evaluation mode, without gradient; the more sentences at a time, the faster."""
+        """The scores (N,) in evaluation mode, without gradient; many sentences at a time are faster."""
         with evaluating(self):
             return self(tokens, lengths)  # type: ignore[no-any-return]
 
@@ -69,7 +68,7 @@ class Discriminator(nn.Module, ABC):
 class Highway(nn.Module):
     """y = t relu(W x + b) + (1 - t) x,   t = sigmoid(W' x + b' - 2)   (Srivastava et al. 2015; Yu et al. 2017, eq. 9).
 
-    Both products are one. The gate's offset starts the layer near the identity.
+    Both products are computed as one. The gate's bias starts the layer near the identity.
     """
 
     def __init__(self, size: int) -> None:
@@ -81,9 +80,9 @@ class Highway(nn.Module):
         return torch.lerp(x, F.relu(new), torch.sigmoid(gate - 2.0))
 
     @torch.no_grad()
-    def into(self, x: Tensor, memory: Tensor) -> Tensor:
-        """The same without gradient, written over x (N, size); ``memory`` is (N or more, 2 * size) to work in."""
-        both = torch.addmm(self.linear.bias, x, self.linear.weight.T, out=memory[: len(x)])
+    def forward_into(self, x: Tensor, buffer: Tensor) -> Tensor:
+        """As ``forward``, without gradient: x (N, size) is overwritten, and ``buffer`` is (N or more, 2 * size)."""
+        both = torch.addmm(self.linear.bias, x, self.linear.weight.T, out=buffer[: len(x)])
         new, gate = both.chunk(2, -1)
         return x.lerp_(new.relu_(), gate.sub_(2.0).sigmoid_())
 
@@ -100,7 +99,7 @@ class ConvolutionalDiscriminator(Discriminator):
         (1, 100), (2, 200), (3, 200), (4, 200), (5, 200), (6, 100),
         (7, 100), (8, 100), (9, 100), (10, 100), (15, 160), (20, 160),
     )  # fmt: skip
-    """(width, number of maps), Yu et al. 2017, appendix; widths above T are left out."""
+    """(width, number of feature maps) of each filter (Yu et al. 2017, appendix); widths above T are left out."""
 
     def __init__(self, num_tokens: int, max_length: int, embedding_size: int = 64, dropout: float = 0.25) -> None:
         super().__init__()
@@ -115,8 +114,8 @@ class ConvolutionalDiscriminator(Discriminator):
     def embed(self, tokens: Tensor) -> Tensor:
         return self.embedding(tokens)  # type: ignore[no-any-return]
 
-    def judge(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        # a map's bias is the same at every place: it is added to the greatest sum only
+    def forward_embedded(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        # The bias of a map is the same at every place, so it is added to the greatest sum only.
         pooled = [
             convolve_max(embedded, layer.weight, width) + layer.bias
             for (width, _), layer in zip(self.windows, self._layers(), strict=True)
@@ -128,30 +127,30 @@ class ConvolutionalDiscriminator(Discriminator):
 
     @torch.no_grad()
     def score(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        if tokens.numel() < self.embedding.num_embeddings:  # few sentences: the tables cost more than they save
+        if tokens.numel() < self.embedding.num_embeddings:  # With few sentences the tables cost more than they save.
             return super().score(tokens, lengths)
         pooled = self._pool_by_table(tokens).relu_()
-        memory = pooled.new_empty(TOP_ROWS, 2 * pooled.shape[1])
+        buffer = pooled.new_empty(TOP_ROWS, 2 * pooled.shape[1])
         for part in torch.split(pooled, TOP_ROWS):
-            self.highway.into(part, memory)
+            self.highway.forward_into(part, buffer)
         return self.output(pooled)[:, 0]  # type: ignore[no-any-return]
 
     def _layers(self) -> list[nn.Linear]:
         return cast(list[nn.Linear], list(self.convolutions))
 
     def _pool_by_table(self, tokens: Tensor) -> Tensor:
-        """(N, T) tokens to the greatest sum of each map, (N, maps), filter by filter.
+        """(N, T) tokens to the greatest sum of each feature map, (N, maps), filter by filter.
 
         The table of a filter, (width, V, maps), holds every token's contribution at every place of the window.
         """
         embedding = self.embedding.weight
         v, e = embedding.shape
         pooled = embedding.new_empty(len(tokens), self.output.in_features)
-        # one memory for all tables: fresh memory costs more than the products that are written to it
-        memory = embedding.new_empty(max(width * maps for width, maps in self.windows) * v)
+        # One buffer serves all tables: fresh memory costs more than the products that are written to it.
+        buffer = embedding.new_empty(max(width * maps for width, maps in self.windows) * v)
         first = 0
         for (width, maps), layer in zip(self.windows, self._layers(), strict=True):
-            table = memory[: width * v * maps].view(width, v, maps)
+            table = buffer[: width * v * maps].view(width, v, maps)
             for contribution, weight in zip(table, torch.split(layer.weight, e, 1), strict=True):
                 torch.mm(embedding, weight.T, out=contribution)
             place = torch.arange(width, device=tokens.device) * v
@@ -165,13 +164,13 @@ class ConvolutionalDiscriminator(Discriminator):
 
 
 class SmallConvolutionalDiscriminator(ConvolutionalDiscriminator):
-    """The same with 100 maps of widths 1, 2, 3 and 5: a fifteenth of the arithmetic, enough for small corpora."""
+    """As above, with 100 maps of the widths 1, 2, 3 and 5: a fifteenth of the arithmetic, enough for small corpora."""
 
     filters = ((1, 100), (2, 100), (3, 100), (5, 100))
 
 
 class RecurrentDiscriminator(Discriminator):
-    """A recurrent network that gives its opinion after every token; the sentence's is the last one.
+    """A recurrent network that scores every prefix; the score of the sentence is that of the last prefix.
 
     Args:
         core: Name of the sequence backbone.
@@ -197,13 +196,13 @@ class RecurrentDiscriminator(Discriminator):
     def embed(self, tokens: Tensor) -> Tensor:
         return self.embedding(tokens)  # type: ignore[no-any-return]
 
-    def judge(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        return self._opinions(embedded).gather(1, lengths[:, None] - 1)[:, 0]
+    def forward_embedded(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        return self._prefix_scores(embedded).gather(1, lengths[:, None] - 1)[:, 0]
 
     def prefixes(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        return self._opinions(self.embed(tokens))
+        return self._prefix_scores(self.embed(tokens))
 
-    def _opinions(self, embedded: Tensor) -> Tensor:
+    def _prefix_scores(self, embedded: Tensor) -> Tensor:
         x = self.dropout(embedded.transpose(0, 1))  # (T, N, E)
         start = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
         h, _ = self.core(x, self.core.initial_state(x.shape[1]), start)

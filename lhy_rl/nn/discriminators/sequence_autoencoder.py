@@ -45,7 +45,7 @@ class AutoencoderDiscriminator(Discriminator):
     def embed(self, tokens: Tensor) -> Tensor:
         return self.norm(self.embedding(tokens))  # type: ignore[no-any-return]
 
-    def judge(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+    def forward_embedded(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         n, steps, _ = embedded.shape
         x = embedded.transpose(0, 1)  # (T, N, E)
         start = torch.zeros(steps, n, dtype=torch.bool, device=x.device)

@@ -1,8 +1,8 @@
-"""Discriminators of transitions: from what was seen, done and seen next to one number.
+"""Discriminators of transitions: from observation, action and next observation to one score.
 
-What the number is (a logit, a critic's value, an energy) is the objective's business
-(:mod:`lhy_rl.functional.adversarial`). As for sentences, ``embed`` goes to continuous inputs, where a gradient penalty
-can be taken, and ``judge`` from there to the score.
+What the score is (a logit, a critic's value, an energy) is up to the objective (:mod:`lhy_rl.functional.adversarial`).
+As for sentences, ``embed`` gives the continuous inputs, where a gradient penalty can be taken, and ``forward_embedded``
+goes from there to the score.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.registry import Registry
-from lhy_rl.nn.discriminators.transition_features import Block, Rows
+from lhy_rl.nn.discriminators.transition_features import Block, TransitionFeatures
 from lhy_rl.nn.encoders.base import Encoder, EncoderOptions, default_encoder, encoders
 from lhy_rl.nn.encoders.mlp import dense
 from lhy_rl.nn.layers.eval_mode import evaluating
@@ -37,19 +37,19 @@ transition_discriminators = Registry(
 
 @dataclass(frozen=True)
 class DiscriminatorOptions:
-    """How a discriminator is built.
+    """How a discriminator network is built.
 
     Attributes:
         inputs: ``state``, ``state_action``, ``state_next_state`` or ``state_action_next_state``.
-        hidden_size: Width of its layers.
-        layers: How many.
-        activation: Between them.
+        hidden_size: Width of the hidden layers.
+        layers: Number of hidden layers.
+        activation: Their activation.
         dropout: Share of their outputs dropped in training.
-        spectral: Divide each weight by its largest singular value, so that a layer stretches nothing
+        spectral: Whether each weight is divided by its largest singular value, which makes a layer 1-Lipschitz
             (Miyato et al. 2018).
-        absorbing: Mark the absorbing state.
-        gamma: Discount, where the network shapes rewards.
-        state_only: Whether the reward inside a shaped network sees the state only.
+        absorbing: Whether observations have a mark for the absorbing state.
+        gamma: Discount of the shaping term of a shaped network.
+        state_only: Whether the reward inside a shaped network reads the state only.
     """
 
     inputs: str = "state_action"
@@ -67,8 +67,8 @@ class TransitionDiscriminator(nn.Module, ABC):
     """The contract of discriminators of transitions.
 
     Args:
-        observation_space, action_space: Of one environment.
-        options: How it is built.
+        observation_space, action_space: The spaces of one environment.
+        options: How the network is built.
     """
 
     is_energy = False
@@ -79,41 +79,48 @@ class TransitionDiscriminator(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self.options = options
-        self.rows = Rows(observation_space, action_space, options.inputs, options.absorbing)
+        self.features = TransitionFeatures(observation_space, action_space, options.inputs, options.absorbing)
+        self.register_load_state_dict_pre_hook(_former_names)  # type: ignore[no-untyped-call]
 
-    def embed(self, rows: Tensor) -> Tensor:
-        """(N, F) rows of :class:`Rows` to the inputs that are judged, same shape."""
-        return self.rows.normalized(rows)
+    def embed(self, features: Tensor) -> Tensor:
+        """(N, F) of :class:`TransitionFeatures` to the normalised inputs, of the same shape."""
+        return self.features.normalize(features)
 
     @abstractmethod
-    def judge(self, embedded: Tensor) -> Tensor:
+    def forward_embedded(self, embedded: Tensor) -> Tensor:
         """(N, F) inputs to (N,) scores."""
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """(N, F) rows to (N,) scores."""
-        return self.judge(self.embed(rows))
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, F) features to (N,) scores."""
+        return self.forward_embedded(self.embed(features))
 
     @torch.no_grad()
-    def score(self, rows: Tensor) -> Tensor:
+    def score(self, features: Tensor) -> Tensor:
         """The scores (N,) in evaluation mode, without gradient."""
         with evaluating(self):
-            return self(rows)  # type: ignore[no-any-return]
+            return self(features)  # type: ignore[no-any-return]
 
-    def reward_scores(self, rows: Tensor) -> Tensor:
-        """The scores that a saved reward pays; all of it but for shaped networks."""
-        return self.score(rows)
+    def reward_scores(self, features: Tensor) -> Tensor:
+        """The scores (N,) that a saved reward is made of: a shaped network leaves out its shaping term."""
+        return self.score(features)
+
+
+def _former_names(module: nn.Module, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+    """Older files call the features ``rows``."""
+    for name in [name for name in state if name.startswith(f"{prefix}rows.")]:
+        state[f"{prefix}features.{name.removeprefix(f'{prefix}rows.')}"] = state.pop(name)
 
 
 class DenseDiscriminator(TransitionDiscriminator):
-    """Dense layers over all numbers of a transition."""
+    """Dense layers over all features of a transition."""
 
     def __init__(
         self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
     ) -> None:
         super().__init__(observation_space, action_space, options)
-        self.layers = perceptron(self.rows.size, 1, options)
+        self.layers = perceptron(self.features.size, 1, options)
 
-    def judge(self, embedded: Tensor) -> Tensor:
+    def forward_embedded(self, embedded: Tensor) -> Tensor:
         return self.layers(embedded)[:, 0]  # type: ignore[no-any-return]
 
 
@@ -124,16 +131,16 @@ class ImageDiscriminator(TransitionDiscriminator):
         self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
     ) -> None:
         super().__init__(observation_space, action_space, options)
-        blocks = [block for block in (self.rows.state, self.rows.next_state) if block is not None]
+        blocks = [block for block in (self.features.state, self.features.next_state) if block is not None]
         self.reader = ImageReader(blocks[0], options)
         self.observed = blocks
-        rest = self.rows.size - sum(block.columns.stop - block.columns.start for block in blocks)
+        rest = self.features.size - sum(block.columns.stop - block.columns.start for block in blocks)
         self.layers = perceptron(rest + len(blocks) * self.reader.output_size, 1, options)
 
-    def judge(self, embedded: Tensor) -> Tensor:
+    def forward_embedded(self, embedded: Tensor) -> Tensor:
         read = [self.reader(embedded[:, block.columns]) for block in self.observed]
-        if self.rows.action is not None:
-            read.append(embedded[:, self.rows.action.columns])
+        if self.features.action is not None:
+            read.append(embedded[:, self.features.action.columns])
         return self.layers(torch.cat(read, 1))[:, 0]  # type: ignore[no-any-return]
 
 
@@ -150,21 +157,21 @@ class AutoencoderDiscriminator(TransitionDiscriminator):
         self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
     ) -> None:
         super().__init__(observation_space, action_space, options)
-        code = max(2, self.rows.size // 4)
-        self.encoder = perceptron(self.rows.size, code, options)
-        self.decoder = perceptron(code, self.rows.size, options)
+        code = max(2, self.features.size // 4)
+        self.encoder = perceptron(self.features.size, code, options)
+        self.decoder = perceptron(code, self.features.size, options)
 
-    def judge(self, embedded: Tensor) -> Tensor:
+    def forward_embedded(self, embedded: Tensor) -> Tensor:
         error: Tensor = (self.decoder(self.encoder(embedded)) - embedded).square().mean(-1)
         return error
 
 
 class ImageReader(nn.Module):
-    """An observation's columns to features: images through convolutions, all else as it is.
+    """The columns of an observation to features: images through convolutions, everything else as it is.
 
     Args:
-        block: Where the observation stands in the rows.
-        options: How it is built.
+        block: Where the observation stands in the feature vector.
+        options: How the network is built.
     """
 
     def __init__(self, block: Block, options: DiscriminatorOptions) -> None:
@@ -203,7 +210,7 @@ class ImageReader(nn.Module):
 
 
 def perceptron(input_size: int, output_size: int, options: DiscriminatorOptions) -> nn.Sequential:
-    """Layers of ``hidden_size`` with what follows each, and a linear one to the output."""
+    """Hidden layers with their activation and dropout, and a linear layer to the output."""
     encoder = EncoderOptions(options.hidden_size, activation=options.activation, dropout=options.dropout)
     hidden = list(dense(input_size, (options.hidden_size,) * options.layers, encoder, options.activation))
     layers = nn.Sequential(*hidden, nn.Linear(options.hidden_size if options.layers else input_size, output_size))
@@ -225,14 +232,14 @@ def make_discriminator(
     options: DiscriminatorOptions,
     objective: str = "gan",
 ) -> tuple[str, TransitionDiscriminator]:
-    """The discriminator of that name, and the name; ``auto`` is what fits.
+    """The discriminator of that name, and the name.
 
-    That is ``autoencoder`` for the objectives of energies, else ``cnn`` where there are images, else ``mlp``.
+    ``auto`` is ``autoencoder`` for the objectives of energies, else ``cnn`` where there are images, else ``mlp``.
 
     Raises:
         UserError: an unknown name, or a network that cannot read these spaces.
     """
-    probe = Rows(observation_space, action_space, options.inputs, options.absorbing)
+    probe = TransitionFeatures(observation_space, action_space, options.inputs, options.absorbing)
     images = any(piece.image for piece in probe.state.pieces)
     if name == "auto":
         energies = objective in ("ebgan", "began")

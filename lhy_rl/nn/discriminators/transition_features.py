@@ -1,8 +1,8 @@
-"""Transitions as rows of numbers, (N, F), for networks that judge them.
+"""Transitions as feature vectors (N, F), for networks that score them.
 
-A row is made of pieces side by side: the observation, a mark whether it is the absorbing state, the action, the next
-observation and its mark; those that are wanted. Discrete values are one-hot, boxes are as they are, images are between
-0 and 1 and flattened. In the absorbing state everything but the marks is 0.
+A vector is made of pieces side by side: the observation, a mark that says whether it is the absorbing state, the
+action, the next observation and its mark, as far as they are wanted. Discrete values are one-hot, boxes stay as they
+are, images are scaled to between 0 and 1 and flattened. In the absorbing state everything but the marks is 0.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ CLIP = 10.0
 
 
 class Piece(NamedTuple):
-    """Where a piece stands in a row."""
+    """Where one array of an observation or action stands in the feature vector."""
 
     columns: slice
     space: gym.Space[Any]
     path: tuple[Any, ...]
-    """The keys that lead to it in an observation or action."""
+    """The keys that lead to the array in an observation or action."""
     image: bool
     scaled: bool
-    """Whether its columns are brought to mean 0 and variance 1."""
+    """Whether its columns are normalised to mean 0 and variance 1."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Pieces of an observation, or of an action, and the column of its mark."""
+    """The pieces of an observation, or of an action, and the column of the absorbing state's mark."""
 
     columns: slice
     pieces: tuple[Piece, ...]
@@ -63,7 +63,7 @@ def flat_space(space: gym.Space[Any]) -> list[tuple[tuple[Any, ...], gym.Space[A
 
 
 def width(space: gym.Space[Any]) -> int:
-    """How many numbers a space of arrays is."""
+    """The number of features that a space of arrays becomes."""
     match space:
         case gym.spaces.Discrete():
             return int(space.n)
@@ -72,13 +72,13 @@ def width(space: gym.Space[Any]) -> int:
     return int(np.prod(space.shape or ()))
 
 
-class Rows(nn.Module):
-    """Makes rows of transitions, and remembers the scale of the numbers in them.
+class TransitionFeatures(nn.Module):
+    """Encodes transitions as feature vectors, and keeps the running mean and variance with which it normalises them.
 
     Args:
-        observation_space, action_space: Of one environment.
+        observation_space, action_space: The spaces of one environment.
         inputs: ``state``, ``state_action``, ``state_next_state`` or ``state_action_next_state``.
-        absorbing: Mark the absorbing state.
+        absorbing: Whether observations have a mark for the absorbing state.
 
     Raises:
         UserError: an unknown name, or a space that cannot be written as numbers.
@@ -112,7 +112,7 @@ class Rows(nn.Module):
 
     @property
     def blocks(self) -> list[Block]:
-        """Those that are there, from left to right."""
+        """The blocks that are used, from left to right."""
         return [block for block in (self.state, self.action, self.next_state) if block is not None]
 
     def _block(self, space: gym.Space[Any], marked: bool) -> Block:
@@ -127,62 +127,62 @@ class Rows(nn.Module):
         self.size += marked
         return Block(slice(first, self.size), tuple(pieces), mark)
 
-    # ------------------------------------------------------------------ rows
-    def make(self, obs: Any, actions: Any, next_obs: Any, terminated: Any) -> Tensor:
-        """(N, ...) arrays, and (N,) bool where the task ended, to (N, F); with a mark, an end leads to absorption."""
-        rows = self.mean.new_zeros(len(terminated), self.size)
-        _fill(rows, self.state, obs)
+    # ------------------------------------------------------------------ encoding
+    def encode(self, obs: Any, actions: Any, next_obs: Any, terminated: Any) -> Tensor:
+        """(N, ...) arrays and (N,) bool to (N, F); with marks, a terminated step leads to the absorbing state."""
+        features = self.mean.new_zeros(len(terminated), self.size)
+        _fill(features, self.state, obs)
         if self.action is not None:
-            _fill(rows, self.action, actions)
+            _fill(features, self.action, actions)
         if self.next_state is not None:
-            _fill(rows, self.next_state, next_obs)
+            _fill(features, self.next_state, next_obs)
             if self.next_state.mark is not None:
-                ends = torch.as_tensor(native(terminated), dtype=torch.bool, device=rows.device)
-                rows[ends, self.next_state.columns] = 0.0
-                rows[ends, self.next_state.mark] = 1.0
-        return rows
+                ends = torch.as_tensor(native(terminated), dtype=torch.bool, device=features.device)
+                features[ends, self.next_state.columns] = 0.0
+                features[ends, self.next_state.mark] = 1.0
+        return features
 
-    def absorbed(self) -> Tensor:
-        """(1, F): from the absorbing state to itself."""
-        row = self.mean.new_zeros(1, self.size)
+    def encode_absorbing(self) -> Tensor:
+        """(1, F) the transition from the absorbing state to itself."""
+        features = self.mean.new_zeros(1, self.size)
         for block in (self.state, self.next_state):
             if block is not None and block.mark is not None:
-                row[:, block.mark] = 1.0
-        return row
+                features[:, block.mark] = 1.0
+        return features
 
-    # ------------------------------------------------------------------ scale
+    # ------------------------------------------------------------------ normalisation
     @torch.no_grad()
-    def learn(self, rows: Tensor) -> None:
-        """Take rows into the mean and variance (Chan et al. 1983); absorbing observations do not count as such."""
-        n = len(rows)
-        mean, variance = rows.mean(0), rows.var(0, correction=0)
+    def update_statistics(self, features: Tensor) -> None:
+        """Add (N, F) to the running mean and variance (Chan et al. 1983)."""
+        n = len(features)
+        mean, variance = features.mean(0), features.var(0, correction=0)
         total = self.count + n
         shift, share = mean - self.mean, (n / total).float()
         self.variance.copy_(self.variance + share * (variance - self.variance + (1 - share) * shift**2))
         self.mean.add_(shift * share)
         self.count.copy_(total)
 
-    def normalized(self, rows: Tensor) -> Tensor:
-        """Boxes at mean 0 and variance 1, and 0 where absorbed; all else as it is."""
-        scaled = ((rows - self.mean) * torch.rsqrt(self.variance + 1e-8)).clamp(-CLIP, CLIP)
-        rows = torch.where(self.scaled, scaled, rows)
+    def normalize(self, features: Tensor) -> Tensor:
+        """Boxes get mean 0 and variance 1, and are 0 in the absorbing state; everything else stays as it is."""
+        scaled = ((features - self.mean) * torch.rsqrt(self.variance + 1e-8)).clamp(-CLIP, CLIP)
+        features = torch.where(self.scaled, scaled, features)
         if not self.absorbing:
-            return rows
-        rows = rows.clone()
+            return features
+        features = features.clone()
         for block in (self.state, self.next_state):
             if block is not None and block.mark is not None:
-                rows[:, block.columns.start : block.mark] *= 1 - rows[:, block.mark : block.mark + 1]
-        return rows
+                features[:, block.columns.start : block.mark] *= 1 - features[:, block.mark : block.mark + 1]
+        return features
 
 
-def _fill(rows: Tensor, block: Block, tree: Any) -> None:
+def _fill(features: Tensor, block: Block, tree: Any) -> None:
     """Write a tree of (N, ...) arrays into a block's columns."""
     for piece in block.pieces:
         leaf = tree
         for key in piece.path:
             leaf = leaf[key]
-        values = torch.as_tensor(native(leaf) if not isinstance(leaf, Tensor) else leaf, device=rows.device)
-        rows[:, piece.columns] = _numbers(values, piece)
+        values = torch.as_tensor(native(leaf) if not isinstance(leaf, Tensor) else leaf, device=features.device)
+        features[:, piece.columns] = _numbers(values, piece)
 
 
 def _numbers(values: Tensor, piece: Piece) -> Tensor:

@@ -44,18 +44,18 @@ class LearnedRewardNet:
     Args:
         network: The discriminator.
         name: Its name in the registry.
-        payment: What its scores are worth.
+        transform: What its scores are worth.
         gamma: Of the returns that it was learned for.
     """
 
-    def __init__(self, network: TransitionDiscriminator, name: str, payment: RewardTransform, gamma: float) -> None:
-        self.network, self.name, self.payment, self.gamma = network.eval(), name, payment, gamma
+    def __init__(self, network: TransitionDiscriminator, name: str, transform: RewardTransform, gamma: float) -> None:
+        self.network, self.name, self.transform, self.gamma = network.eval(), name, transform, gamma
 
     @torch.no_grad()
     def __call__(self, obs: Any, actions: Any, next_obs: Any, terminated: Any) -> Tensor:
         """(N, ...) arrays to (N,) rewards; the last of a terminated episode has the absorbing state's return in it."""
-        rows = self.network.rows.make(obs, actions, next_obs, terminated)
-        rewards = self.payment(self.network.reward_scores(rows))
+        rows = self.network.features.encode(obs, actions, next_obs, terminated)
+        rewards = self.transform(self.network.reward_scores(rows))
         if self.network.options.absorbing:
             ends = torch.as_tensor(terminated, dtype=rewards.dtype, device=rewards.device)
             rewards = rewards + ends * (self.gamma * absorbing_value(self.absorbing_reward(), self.gamma))
@@ -63,15 +63,15 @@ class LearnedRewardNet:
 
     def absorbing_reward(self) -> float:
         """Of the absorbing state, a step."""
-        return float(self.payment(self.network.reward_scores(self.network.rows.absorbed())))
+        return float(self.transform(self.network.reward_scores(self.network.features.encode_absorbing())))
 
     def tree(self) -> dict[str, Any]:
         """All of it but the spaces, for an archive."""
         return {
             "name": self.name,
             "options": asdict(self.network.options),
-            "objective": self.payment.objective_name,
-            "form": self.payment.form,
+            "objective": self.transform.objective_name,
+            "form": self.transform.form,
             "gamma": self.gamma,
             "network": self.network.state_dict(),
         }
