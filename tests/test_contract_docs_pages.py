@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import re
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from lhy_rl.experiment.run import train
 from lhy_rl.functional.adversarial import objectives
 from lhy_rl.nn.backbones.base import cores
 from lhy_rl.nn.discriminators.sequence import discriminators
+from tests.scripts import script
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -166,16 +165,6 @@ def test_commands_can_be_typed(path: Path) -> None:
 
 def test_the_picture_is_small() -> None:
     assert 20_000 < (ROOT / "docs/images/report.png").stat().st_size < 300_000
-
-
-def script(name: str) -> Any:
-    """A script of docs/ as a module."""
-    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / f"docs/{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("row", TABLE + WRAPPED, ids=lambda row: row.id)

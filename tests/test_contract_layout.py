@@ -1,33 +1,22 @@
 """The house stays as design.md draws it: links, direction of imports, nothing unsafe, nothing imported too early."""
 
-import ast
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.scripts import script
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lhy_rl"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-FLOORS = (
-    {"cli"},
-    {"benchmark", "recording"},
-    {"reporting"},
-    {"experiment"},
-    {"agents"},
-    {"rollouts"},
-    {"envs", "interop"},
-    {"nn"},
-    {"functional", "data"},
-    {"core"},
-)
-"""The rooms of the package from the top down: a file imports from its own room and from the floors below."""
+architecture = script("architecture")  # it has the floors, and reads the imports
+MODULES = architecture.modules()
 
 FRONT_DOOR = {"core", "envs", "experiment"}  # `import lhy_rl` registers the environments; `lhy_rl.load` is lazy
 
@@ -43,40 +32,6 @@ UPWARD = {  # arrows that still have to be turned; none may be added
     ("reporting.terminal", "benchmark.results"),
     ("rollouts.fixed_length", "agents.common.callbacks"),
 }
-
-
-def name_of(path: Path) -> str:
-    """The name by which a file is imported."""
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-MODULES = {name_of(path): path for path in FILES}
-
-
-def imported_files(source: str, package: str, lazily: bool = True) -> set[str]:
-    """The modules of lhy_rl that a file of ``package`` imports, inside functions too.
-
-    Args:
-        source: The file's text.
-        package: The package that it stands in, for relative imports.
-        lazily: With what it names as "module:attribute", to be imported when it is asked for.
-    """
-    names = set(_imported_names(ast.parse(source), package, lazily))
-    found = {name if name in MODULES else name.rpartition(".")[0] for name in names}
-    return {name for name in found if name.split(".")[0] == "lhy_rl"}
-
-
-def _imported_names(tree: ast.AST, package: str, lazily: bool) -> Iterator[str]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.Import(names=names):
-                yield from (alias.name for alias in names)
-            case ast.ImportFrom(module=module, names=names, level=level):
-                base = ".".join(package.split(".")[: len(package.split(".")) - level + 1]) if level else ""
-                base = ".".join(part for part in (base, module) if part)
-                yield from (f"{base}.{alias.name}" for alias in names)
-            case ast.Constant(value=str(text)) if lazily and re.fullmatch(r"lhy_rl(\.\w+)+(:\w+)?", text):
-                yield text.split(":")[0]
 
 
 @pytest.mark.parametrize(
@@ -95,46 +50,26 @@ def _imported_names(tree: ast.AST, package: str, lazily: bool) -> Iterator[str]:
     ],
 )
 def test_imports_are_found(line, files):
-    assert imported_files(line, "lhy_rl.nn") == files
-
-
-def room_of(module: str) -> str:
-    """The room that a module belongs to; "" for the package itself."""
-    return module.partition(".")[2].split(".")[0]
+    assert architecture.imported_files(line, "lhy_rl.nn", MODULES) == files
 
 
 def test_every_room_has_a_floor():
-    assert {room_of(module) for module in MODULES} - {""} == set().union(*FLOORS)
+    assert {architecture.room_of(module) for module in MODULES} - {""} == architecture.HEIGHT.keys()
 
 
 def test_imports_run_downward():
-    floor = {room: height for height, rooms in enumerate(reversed(FLOORS)) for room in rooms}
-    upward = set()
-    for module, path in MODULES.items():
-        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        for other in imported_files(path.read_text(encoding="utf-8"), package) - {"lhy_rl"}:
+    room_of, height, upward = architecture.room_of, architecture.HEIGHT, set()
+    for module, others in architecture.imports().items():
+        for other in others:
             here, there = room_of(module), room_of(other)
-            if there not in FRONT_DOOR if here == "" else here != there and floor[there] >= floor[here]:
+            if there not in FRONT_DOOR if here == "" else here != there and height[there] >= height[here]:
                 upward.add((module.removeprefix("lhy_rl."), other.removeprefix("lhy_rl.")))
     assert upward == UPWARD
 
 
-def circles() -> list[list[str]]:
-    """The groups of files that import each other in a circle, inside functions too."""
-    graph = {}
-    for module, path in MODULES.items():
-        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        graph[module] = imported_files(path.read_text(encoding="utf-8"), package, lazily=False) - {module, "lhy_rl"}
-    while free := {module for module, others in graph.items() if not others & graph.keys()}:
-        graph = {module: others for module, others in graph.items() if module not in free}
-    while top := graph.keys() - set().union(*graph.values()):  # nobody in a circle imports these
-        graph = {module: others for module, others in graph.items() if module not in top}
-    return sorted(sorted({module, *others & graph.keys()}) for module, others in graph.items())
-
-
 @pytest.mark.xfail(reason="files still know each other in circles")
 def test_no_files_know_each_other_in_a_circle():
-    assert circles() == []
+    assert architecture.circles() == []
 
 
 @pytest.mark.parametrize("name", ["envs", "agents"])

@@ -1,0 +1,46 @@
+"""A walk's files are those whose functions a run calls, in the order of the first call."""
+
+import json
+import subprocess
+import sys
+
+from benchmarks.harness import load
+from benchmarks.tables import ROOT
+from benchmarks.walks import WALKS, Walk, traced
+
+
+def test_a_file_counts_when_it_is_called_and_not_for_being_imported():
+    from lhy_rl.core import registry, trees
+
+    def run():
+        trees.map_tree(len, {"a": [1, 2]})
+        registry.Registry("thing", {"one": "lhy_rl.core.errors:UserError"}).get("one")
+        trees.map_tree(len, {"a": [1, 2]})
+
+    walk = traced(run, lambda file: len(file))
+    assert list(walk.files.items())[:2] == [("core/trees.py", "map_tree"), ("core/registry.py", "Registry.__init__")]
+    assert "core/errors.py" not in walk.files
+    assert walk.lines == [len((ROOT / "lhy_rl" / file).read_text().splitlines()) for file in walk.files]
+    assert walk.heights == [len(file) for file in walk.files]
+
+
+def test_climbs_are_steps_to_a_higher_floor():
+    assert Walk({}, [5, 5, 2, 4, 4, 0, 5], []).climbs == 2
+
+
+def test_walks(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.walks", "--quick", "--output", str(tmp_path), "--label", "now"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    files = {row.task: row.value for row in load("walks", tmp_path) if row.metric == "files"}
+    assert list(files) == list(WALKS) and all(5 < count < 100 for count in files.values())
+    kept = json.loads((tmp_path / "walks.files.json").read_text())["now"]
+    assert {name: len(walk["files"]) for name, walk in kept.items()} == files
+    for name, ends in {
+        "an observation to a gradient": {"agents/policy_gradient/ppo.py", "functional/returns.py"},
+        "a demonstration to a clone": {"agents/supervised/bc.py", "interop/demonstrations.py"},
+        "a command line to a run folder": {"cli/main.py", "experiment/run.py", "agents/policy_gradient/ppo.py"},
+        "a sentence through SeqGAN": {"agents/adversarial/seqgan.py", "envs/text/oracle.py"},
+    }.items():
+        assert kept[name]["files"].keys() >= ends, name
+    assert (tmp_path / "walks.png").read_bytes().startswith(b"\x89PNG")
