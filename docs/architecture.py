@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Container, Iterator
 from pathlib import Path
 
@@ -93,3 +94,149 @@ def circles() -> list[list[str]]:
     while top := graph.keys() - set().union(*graph.values()):  # nobody in a circle imports these
         graph = {module: others for module, others in graph.items() if module not in top}
     return sorted(sorted({module, *others & graph.keys()}) for module, others in graph.items())
+
+
+def arrows() -> dict[tuple[str, str], int]:
+    """Pairs of rooms, the first importing the second, to the number of files that do."""
+    found: Counter[tuple[str, str]] = Counter()
+    for module, others in imports().items():
+        here = room_of(module)
+        found.update(
+            (here, there) for there in {room_of(other) for other in others} if here and there not in ("", here)
+        )
+    return dict(sorted(found.items()))
+
+
+# ------------------------------------------------------------------ the picture
+ABOUT = {
+    "cli": "the command lhy-rl",
+    "benchmark": "seeds, intervals, tables",
+    "recording": "episodes played and filmed",
+    "reporting": "plots, report.html",
+    "experiment": "configuration, run, checkpoints",
+    "agents": "one file an algorithm",
+    "rollouts": "steps the environments",
+    "envs": "the tasks",
+    "interop": "adapters to libraries",
+    "nn": "networks and policies",
+    "functional": "pure maths",
+    "data": "demonstrations, corpora",
+    "core": "errors, registry, protocols, archive: every room may use them",
+}
+"""Room to what stands in its box."""
+
+ACROSS = {"benchmark": 0.2, "recording": 0.8, "reporting": 0.62, "experiment": 0.36, "agents": 0.5, "rollouts": 0.7}
+ACROSS |= {"envs": 0.15, "interop": 0.85, "nn": 0.5, "functional": 0.3, "data": 0.74}
+"""Room to the middle of its box, as a share of the picture's width; the others stand in the middle."""
+
+BOX = 0.25, 0.6  # width and height
+
+
+def sizes() -> dict[str, tuple[int, int]]:
+    """Room to its number of files, without those that only hand names on, and of lines."""
+    files: Counter[str] = Counter()
+    lines: Counter[str] = Counter()
+    for module, path in modules().items():
+        if path.name != "__init__.py":
+            files[room_of(module)] += 1
+            lines[room_of(module)] += len(path.read_text(encoding="utf-8").splitlines())
+    return {room: (files[room], lines[room]) for room in sorted(HEIGHT, key=HEIGHT.__getitem__, reverse=True)}
+
+
+def draw(path: Path = PICTURE) -> None:
+    """The rooms on their floors; arrows are as wide as many files import, those into core are left out."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+    with matplotlib.rc_context({"svg.hashsalt": "floors", "font.family": "DejaVu Sans"}):
+        figure = Figure(figsize=(8.3, 8.8))
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set(xlim=(0, 1), ylim=(-0.5, len(FLOORS) - 0.5))
+        axes.axis("off")
+        for height in range(len(FLOORS)):
+            axes.axhspan(height - 0.5, height + 0.5, color=("#edf2f7", "#f7fafc")[height % 2], linewidth=0, zorder=0)
+        width, tall = BOX
+        for (upper, lower), count in arrows().items():
+            if lower == "core":
+                continue
+            begin, end = ACROSS.get(upper, 0.5), ACROSS.get(lower, 0.5)
+            aside = max(-1.0, min(1.0, (end - begin) / 0.35)) * 0.4 * width  # arrows leave on the side where they go
+            down = HEIGHT[lower] < HEIGHT[upper]
+            edge = tall / 2 if down else -tall / 2
+            axes.add_patch(
+                FancyArrowPatch(
+                    (begin + aside, HEIGHT[upper] - edge),
+                    (end - aside, HEIGHT[lower] + edge),
+                    arrowstyle="-|>",
+                    mutation_scale=7 + 1.5 * count**0.5,
+                    linewidth=0.7 + 0.8 * count**0.5,
+                    color="#2b6cb0" if down else "#c53030",
+                    alpha=min(0.85, 0.25 + 0.04 * count) if down else 0.8,
+                    shrinkA=0,
+                    shrinkB=0,
+                    zorder=1,
+                )
+            )
+        for room, (files, lines) in sizes().items():
+            middle, wide = ACROSS.get(room, 0.5), 0.96 if room == "core" else width
+            corner = (middle - wide / 2, HEIGHT[room] - tall / 2)
+            box = FancyBboxPatch(
+                corner, wide, tall, boxstyle="round,pad=0,rounding_size=0.015", fc="white", ec="#2d3748"
+            )
+            axes.add_patch(box)
+            box.set_zorder(2)
+            text = {"ha": "center", "va": "center", "zorder": 3}
+            axes.text(middle, HEIGHT[room] + 0.16, room, weight="bold", fontsize=11, **text)
+            axes.text(middle, HEIGHT[room] - 0.02, ABOUT[room], fontsize=8, **text)
+            axes.text(
+                middle, HEIGHT[room] - 0.19, f"{files} files, {lines:,} lines", fontsize=7.5, color="#4a5568", **text
+            )
+        path.parent.mkdir(exist_ok=True)
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=100)
+
+
+# ------------------------------------------------------------------ the table of docs/architecture.md
+ROOMS = re.compile(r"(<!-- rooms -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def table() -> str:
+    """A row for each room: its floor, its files and lines, and the rooms that it imports with the number of files."""
+    lines = ["| floor | room | files | lines | imports (files that do) |", "| --- | --- | --- | --- | --- |"]
+    pairs = arrows()
+    for room, (files, length) in sizes().items():
+        below = sorted((other for upper, other in pairs if upper == room), key=lambda other: -pairs[room, other])
+        imported = ", ".join(f"{other} ({pairs[room, other]})" for other in below)
+        lines.append(f"| {HEIGHT[room]} | `{room}` | {files} | {length:,} | {imported} |")
+    return "\n".join(lines) + "\n"
+
+
+def stale(page: str) -> list[str]:
+    """The rows of the table that a page does not have; numbers may have drifted by a quarter, or by 3."""
+    marked = ROOMS.search(page)
+    written = dict(map(numbers, (marked[2] if marked else "").splitlines()[2:]))
+    return [row for row in table().splitlines()[2:] if not near(written.get(numbers(row)[0]), numbers(row)[1])]
+
+
+def numbers(row: str) -> tuple[frozenset[str], dict[str, int]]:
+    """The words of a row, and the number that belongs to each; ``floor`` is exact, as a word."""
+    _, floor, room, files, lines, imported, _ = (cell.strip() for cell in row.split("|"))
+    counts = {name: int(count) for name, count in re.findall(r"(\w+) \((\d+)\)", imported)}
+    words = frozenset({f"floor {floor}", room, *counts})
+    return words, {**counts, "files": int(files), "lines": int(lines.replace(",", ""))}
+
+
+def near(written: dict[str, int] | None, now: dict[str, int]) -> bool:
+    """Whether the numbers that are written are about those of now."""
+    return written is not None and all(abs(written[key] - now[key]) <= max(3, now[key] / 4) for key in now)
+
+
+def main() -> None:
+    """Draw the picture and rewrite the table."""
+    draw()
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(ROOMS.sub(lambda found: found[1] + table() + found[3], text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
