@@ -1,5 +1,6 @@
 """The house stays as design.md draws it: links, direction of imports, nothing unsafe, nothing imported too early."""
 
+import ast
 import json
 import os
 import re
@@ -17,6 +18,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 architecture = script("architecture")  # it has the floors, and reads the imports
 MODULES = architecture.modules()
+
+
+def name_of(path: Path) -> str:
+    """The name by which a file is imported."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
 
 FRONT_DOOR = {"core", "envs", "experiment"}  # `import lhy_rl` registers the environments; `lhy_rl.load` is lazy
 
@@ -70,6 +77,43 @@ def test_imports_run_downward():
 @pytest.mark.xfail(reason="files still know each other in circles")
 def test_no_files_know_each_other_in_a_circle():
     assert architecture.circles() == []
+
+
+def test_no_room_is_empty():
+    folders = [path for path in PACKAGE.rglob("*") if path.is_dir() and path.name != "__pycache__"]
+    code = [folder for folder in folders if any(folder.rglob("*.py"))]
+    assert all((folder / "__init__.py").is_file() for folder in code), "a folder that no import finds"
+    empty = [str(folder) for folder in code if not any(p.name != "__init__.py" for p in folder.rglob("*.py"))]
+    assert empty == []
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=name_of)
+def test_a_folders_init_only_hands_names_on(path):
+    """Imports, tables of names, and ``__getattr__`` for those that are imported when asked for."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.FunctionDef(name=name):
+                assert name == "__getattr__", f"{name} belongs into a file of its own"
+            case _:
+                kinds = (ast.Expr, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.If)
+                assert isinstance(node, kinds), ast.unparse(node)
+
+
+LONGEST = 350
+"""Lines of a file: what is longer has more than one idea in it, as a rule."""
+
+LONG = {
+    "lhy_rl.agents.common.agent",
+    "lhy_rl.agents.common.on_policy",
+    "lhy_rl.cli.main",
+    "lhy_rl.experiment.config",
+    "lhy_rl.experiment.run",
+}
+"""Those that are longer all the same."""
+
+
+def test_files_are_short():
+    assert {name_of(path) for path in FILES if len(path.read_bytes().splitlines()) > LONGEST} <= LONG
 
 
 @pytest.mark.parametrize("name", ["envs", "agents"])
