@@ -192,3 +192,13 @@ def test_the_environments_pages_are_what_the_docstrings_say() -> None:
     for name, text in pages.items():
         written = (ROOT / "docs/environments" / name).read_text("utf-8")
         assert written == text, f"docs/environments/{name} is old; run: python docs/build.py"
+
+
+def test_the_glossarys_words_stand_where_it_says() -> None:
+    glossary = (ROOT / "docs/glossary.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([^|]+) \|.*\| `([\w/]+\.py)` \|$", glossary, flags=re.MULTILINE)
+    assert len(rows) > 10
+    for word, file in rows:
+        text = (ROOT / "lhy_rl" / file).read_text("utf-8")
+        defined = rf"^class {word.strip('`')}\b" if word.startswith("`") and word != "`start`" else r"."
+        assert re.search(defined, text, flags=re.MULTILINE), f"{file} has no {word}"
