@@ -69,17 +69,17 @@ def run(part: Part, seed: int, steps: int, episodes: int) -> tuple[float, float,
     from lhy_rl.agents.adversarial.sb3_vec_reward import AdversarialReward, FreshRewards
     from lhy_rl.interop.sb3 import to_sb3
 
-    judged = AdversarialReward(to_sb3(instances(4)), shown(part, seed), gamma=0.99, seed=seed)
-    buffer: dict[str, Any] = {"replay_buffer_class": FreshRewards, "replay_buffer_kwargs": {"judge": judged}}
+    rewarded = AdversarialReward(to_sb3(instances(4)), shown(part, seed), gamma=0.99, seed=seed)
+    buffer: dict[str, Any] = {"replay_buffer_class": FreshRewards, "replay_buffer_kwargs": {"venv": rewarded}}
     begun = time.process_time()
-    model = SAC("MlpPolicy", judged, gradient_steps=-1, seed=seed, device="cpu", **(buffer if part.fresh else {}))
+    model = SAC("MlpPolicy", rewarded, gradient_steps=-1, seed=seed, device="cpu", **(buffer if part.fresh else {}))
     model.learn(steps)
     seconds = time.process_time() - begun
 
     def act(obs: Any, state: Any, start: np.ndarray, legal: np.ndarray | None) -> tuple[Any, Any]:
         return model.predict(obs, deterministic=True)
 
-    return mean_return(act, episodes), judged.metrics["train/discriminator_accuracy"], seconds
+    return mean_return(act, episodes), rewarded.metrics["train/discriminator_accuracy"], seconds
 
 
 def mean_return(act: Act, episodes: int) -> float:

@@ -6,6 +6,7 @@ import difflib
 import re
 import shutil
 import sys
+import warnings
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
@@ -49,6 +50,25 @@ def suggest(name: str, allowed: Iterable[str], what: str) -> UserError:
     near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return UserError(f"unknown {what} {brief(name)}{hint} allowed: {', '.join(allowed)}")
+
+
+def renamed(options: dict[str, Any], former_names: dict[str, str], prefix: str = "") -> dict[str, Any]:
+    """Options under the names that they have now; where a former name is given, a line says so.
+
+    Args:
+        options: Names to values.
+        former_names: Former names to the present ones.
+        prefix: What stands before a name, ``agent.`` say.
+
+    Raises:
+        UserError: an option is given under both names.
+    """
+    former = {f"{prefix}{old}": f"{prefix}{new}" for old, new in former_names.items() if f"{prefix}{old}" in options}
+    for old, new in former.items():
+        if new in options:
+            raise UserError(f"{old} is the former name of {new}, and both are given; leave {old} out")
+        warnings.warn(f"the option {old} is called {new} now", FutureWarning, stacklevel=3)
+    return {former.get(name, name): value for name, value in options.items()}
 
 
 def pip_install(*packages: str) -> str:

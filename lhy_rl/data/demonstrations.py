@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -83,6 +83,11 @@ class Transitions:
             self.terminated[index],
             self.start[index],
         )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Transitions]) -> Transitions:
+        """Several of them, one after the other."""
+        return parts[0] if len(parts) == 1 else cls(*(joined([getattr(x, f.name) for x in parts]) for f in fields(cls)))
 
 
 @dataclass(frozen=True)

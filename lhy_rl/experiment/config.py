@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.core.errors import UserError, brief, renamed, suggest
 from lhy_rl.core.registry import registered
 from lhy_rl.core.saved_states import MISFIT
 from lhy_rl.experiment import plain_yaml
@@ -162,7 +162,11 @@ def bare(name: str, overrides: dict[str, Any] | None) -> dict[str, Any] | None:
 def merge(name: str, overrides: dict[str, Any] | None) -> dict[str, Any]:
     """A configuration's YAML with what the command line replaces."""
     values = bare(name, overrides) or read_yaml(find(name))
-    for key, value in (overrides or {}).items():
+    overrides = dict(overrides or {})
+    if isinstance(values.get("agent"), dict) and isinstance(values["agent"].get("name"), str):
+        former = agent_class(str(overrides.get("agent.name", values["agent"]["name"]))).former_names
+        values["agent"], overrides = renamed(values["agent"], former), renamed(overrides, former, "agent.")
+    for key, value in overrides.items():
         place(values, key, value)
     for section in SECTIONS:
         if values.get(section) is None:

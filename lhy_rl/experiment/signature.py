@@ -11,8 +11,10 @@ import textwrap
 import types
 import typing
 from collections import abc
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
+
+from lhy_rl.core.signatures import option_sources
 
 HANDLED = {"self", "env", "seed", "device", "num_envs", "autoreset_mode", "render_mode"}  # given by the run itself
 
@@ -35,7 +37,7 @@ class Option:
 
 
 def options_of(constructor: Any, keep: set[str] | None = None) -> list[Option]:
-    """The options of a class: its own parameters, then, behind ``**kwargs``, those of its base classes.
+    """The options of a class: its own parameters, then, behind ``**kwargs``, those of :func:`option_sources`.
 
     What a class gives to its base itself (an environment its spaces, say) is no option, nor is what no configuration
     could hold.
@@ -45,8 +47,7 @@ def options_of(constructor: Any, keep: set[str] | None = None) -> list[Option]:
         keep: Names that are options although the run usually gives them.
     """
     found: dict[str, Option] = {}
-    classes = inspect.getmro(constructor) if inspect.isclass(constructor) else ()
-    owners = [owner for owner in classes if "__init__" in vars(owner)] or [constructor]
+    owners = (option_sources(constructor) if inspect.isclass(constructor) else []) or [constructor]
     given: set[str] = set()  # by the class before
     for owner, base in zip(owners, [*owners[1:], None], strict=True):
         function = vars(owner)["__init__"] if inspect.isclass(owner) else owner
@@ -68,7 +69,8 @@ def options_of(constructor: Any, keep: set[str] | None = None) -> list[Option]:
             default = None if parameter.default is parameter.empty else parameter.default
             hint = hints.get(parameter.name, Any)
             found[parameter.name] = Option(parameter.name, hint, default, docs.get(parameter.name, ""))
-        if base is None or not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        passes_on = is_dataclass(owner) or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+        if base is None or not passes_on:
             break
         given |= given_to_base(function, base)
     wanted = (option for name, option in found.items() if name not in HANDLED or name in (keep or ()))

@@ -18,6 +18,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import Phased
 from lhy_rl.core.saved_states import check_like, check_rows
 from lhy_rl.core.trees import leaves, map_tree
+from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.nn.acceleration.numpy_actor import FastActor, fast_actor
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
@@ -46,6 +47,7 @@ class Rollout:
         cut: (step, instance, observation) of truncated episodes whose last observation is not in ``obs``.
         seen: (T + 1, B, ...) numpy arrays, the observations as the environment gave them; where asked for.
         last: (step, instance, observation) of all episodes whose last observation is not in ``seen``; where asked for.
+        env_actions: (T, B, ...) numpy array, the actions as the environment took them; where asked for.
     """
 
     obs: Any
@@ -61,6 +63,20 @@ class Rollout:
     cut: list[tuple[int, int, Any]] = field(default_factory=list)
     seen: Any = None
     last: list[tuple[int, int, Any]] = field(default_factory=list)
+    env_actions: np.ndarray | None = None
+
+    def transitions(self) -> Transitions:
+        """The valid steps side by side, as the environment gave and took them; where ``seen`` was asked for."""
+        assert self.env_actions is not None
+        valid, terminated, start, rewards = (
+            x.cpu().numpy() for x in (self.valid, self.terminated, self.start[:-1], self.rewards)
+        )
+        following = map_tree(lambda x: x[1:].copy(), self.seen)
+        for t, i, last in self.last:
+            map_tree(lambda x, one, t=t, i=i: x.__setitem__((t, i), one), following, last)
+        obs = map_tree(lambda x: x[:-1][valid], self.seen)
+        taken, following = self.env_actions[valid], map_tree(lambda x: x[valid], following)
+        return Transitions(obs, taken, following, rewards[valid], terminated[valid], start[valid])
 
 
 class RolloutCollector:
@@ -146,6 +162,7 @@ class RolloutCollector:
         legal: np.ndarray | None = None  # made when the first mask comes
         act = self._actor(self.policy.actor.noise((n_steps, b), self.generator, device))
         actions: list[np.ndarray] = []
+        env_actions: list[np.ndarray] = []
         cut: list[tuple[int, int, Any]] = []
         last: list[tuple[int, int, Any]] = []
         normalized = self.whole and learning
@@ -163,6 +180,8 @@ class RolloutCollector:
                 legal[t] = legal_t = self.masks.checked(self.legal, ~self.ended, self.steps_done + t)
             action, said = act(t, map_tree(lambda x, t=t: x[t], obs_tb), start[t], legal_t)
             actions.append(action)
+            if self.whole:
+                env_actions.append(said)
             self.obs, rewards[t], terminated[t], truncated[t], infos = self.env.step(said)
             np.logical_or(terminated[t], truncated[t], out=done[t])
             if self.next_step:
@@ -211,6 +230,7 @@ class RolloutCollector:
             cut,
             map_tree(lambda x: x[: t + 1], seen) if self.whole else None,
             last,
+            np.stack(env_actions) if self.whole else None,
         )
 
     def _actor(self, noise: Tensor) -> Actor:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lhy_rl.agents.adversarial.gail import GAIL
+from lhy_rl.agents.common.on_policy import OnPolicy
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import map_tree
+from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.rollouts.fixed_length import Rollout
 from lhy_rl.rollouts.vector_envs import Environment
 
@@ -27,7 +28,7 @@ class AIRL(GAIL):
 
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable.
-        state_only: The reward g sees the state alone, and transfers; else the action, too.
+        state_only: The reward g reads the state alone, and transfers; else the action, too.
         discriminator: ``shaped``.
         discriminator_inputs: ``state_action_next_state``.
         **gail: Options of ``gail``, of ``ppo``, and of every agent.
@@ -35,7 +36,7 @@ class AIRL(GAIL):
     Logs what ``gail`` logs.
     """
 
-    discriminator_kinds = ("shaped",)
+    discriminators = ("shaped",)
 
     def __init__(
         self,
@@ -50,22 +51,28 @@ class AIRL(GAIL):
         super().__init__(env, discriminator=discriminator, discriminator_inputs=discriminator_inputs, **gail)
         if self.policy.recurrent:
             raise UserError("airl compares with pi(a|s) of the expert's steps one by one; core must be null")
-        if self.adversary.objective.kind != "logit":
+        if self.discriminator.objective.kind != "logit":
             raise UserError("airl's discriminator is a probability; objective must be gan or gan_saturating")
+        self.discriminator.policy_log_prob = LearnersLogProb(self.learner)
 
-    def log_prob(self, steps: Rollout) -> Tensor | None:
-        with torch.no_grad():
-            obs = map_tree(lambda x: x[:-1], steps.obs)
-            said = self.policy.evaluate(obs, steps.actions, (), steps.start[:-1], legal=steps.legal)
-        return said.log_prob[steps.valid]
 
-    def expert_log_prob(self, which: np.ndarray) -> Tensor | None:
-        expert = self.adversary.expert
-        assert expert is not None
-        steps = expert.steps[which]
-        seen = self.normalizer.observations(steps.obs)
-        obs = map_tree(lambda x: torch.as_tensor(x, device=self.device)[None], seen)
-        actions = torch.as_tensor(steps.actions, device=self.device)[None]
-        start = torch.zeros(1, len(which), dtype=torch.bool, device=self.device)
-        with torch.no_grad():
-            return self.policy.evaluate(obs, actions, (), start).log_prob[0]
+class LearnersLogProb:
+    """log pi(a|s) under the present policy of a learner without memory."""
+
+    def __init__(self, learner: OnPolicy) -> None:
+        self.learner = learner
+
+    @torch.no_grad()
+    def of_rollout(self, rollout: Rollout) -> Tensor:
+        obs = map_tree(lambda x: x[:-1], rollout.obs)
+        evaluation = self.learner.policy.evaluate(obs, rollout.actions, (), rollout.start[:-1], legal=rollout.legal)
+        return evaluation.log_prob[rollout.valid]
+
+    @torch.no_grad()
+    def of_expert(self, transitions: Transitions) -> Tensor:
+        device = self.learner.device
+        normalized = self.learner.normalizer.observations(transitions.obs)
+        obs = map_tree(lambda x: torch.as_tensor(x, device=device)[None], normalized)
+        actions = torch.as_tensor(transitions.actions, device=device)[None]
+        start = torch.zeros(1, len(transitions), dtype=torch.bool, device=device)
+        return self.learner.policy.evaluate(obs, actions, (), start).log_prob[0]

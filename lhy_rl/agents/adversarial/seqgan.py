@@ -133,7 +133,7 @@ class SeqGAN(Reinforce):
     # ------------------------------------------------------------------ the reward
     def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
         tokens, lengths, mask = episodes.sentences(self.task), episodes.lengths, episodes.mask
-        judge = self.adversary.rewards
+        judge = self.adversary.sentence_rewards
         if self.credit_by == "critic":
             final = judge(tokens, lengths)
             return self._spread(final, values, mask, lengths), mean_and_std(final)
@@ -157,7 +157,7 @@ class SeqGAN(Reinforce):
     def greedy_returns(self, steps: int) -> Tensor:
         greedy = self.collect(self._seed, deterministic=True)
         tokens, lengths = greedy.sentences(self.task), greedy.lengths
-        return self.adversary.rewards(tokens, lengths).expand(steps, -1)
+        return self.adversary.sentence_rewards(tokens, lengths).expand(steps, -1)
 
     # ------------------------------------------------------------------ preparation
     @property

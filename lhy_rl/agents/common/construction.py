@@ -7,21 +7,30 @@ from abc import ABCMeta
 from typing import TYPE_CHECKING, Any
 
 from lhy_rl.agents.common import sb3_manners
-from lhy_rl.core.errors import suggest
+from lhy_rl.core.errors import renamed, suggest
+from lhy_rl.core.signatures import option_sources
+
+
+def defaults_of(kind: type) -> dict[str, Any]:
+    """The options of an agent's class and their defaults."""
+    parameters = inspect.signature(kind).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
 
 
 class AgentClass(ABCMeta):
     """The class of agents' classes: options are translated, checked and remembered before a constructor runs."""
 
+    former_names: dict[str, str] = {}  # of options that have a better name now
+    takes_options_of: tuple[type, ...] = ()  # the learner, or dataclasses, that a constructor hands options on to
+
     @property
     def __signature__(cls) -> inspect.Signature:
-        """Every option with its default: the class's own, then what its bases add. Editors and ``help`` show it."""
+        """Every option with its default: the class's own, then what its sources add. Editors and ``help`` show it."""
         found: dict[str, inspect.Parameter] = {}
-        own = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
-        for constructor in own:
-            _, *parameters = inspect.signature(constructor).parameters.values()  # without self
+        for source in option_sources(cls):
+            _, *parameters = inspect.signature(vars(source)["__init__"]).parameters.values()  # without self
             for parameter in parameters:
-                if parameter.kind is parameter.KEYWORD_ONLY or constructor is own[0]:
+                if parameter.kind is parameter.KEYWORD_ONLY or source is cls:
                     found.setdefault(parameter.name, parameter)
         named = [parameter for parameter in found.values() if parameter.kind is not parameter.VAR_KEYWORD]
         return inspect.Signature(sorted(named, key=lambda parameter: parameter.kind))
@@ -29,8 +38,8 @@ class AgentClass(ABCMeta):
     if not TYPE_CHECKING:  # type checkers read the constructors
 
         def __call__(cls, *given: Any, **options: Any) -> Any:
-            parameters = cls.__signature__.parameters.values()
-            allowed = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+            allowed = set(defaults_of(cls))
+            options = renamed(options, cls.former_names)
             given, options, manners = sb3_manners.translate(cls, allowed, given, options)
             for name in options.keys() - allowed:
                 raise suggest(name, allowed, f"option of {cls.__name__}")

@@ -21,6 +21,7 @@ from torch import Tensor
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.callbacks import Played
 from lhy_rl.agents.common.divergence import diverged
+from lhy_rl.agents.common.reward_model import RewardModel
 from lhy_rl.agents.common.rollout_batch import Arrays, Batch
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import load_optimizer
@@ -96,6 +97,7 @@ class OnPolicy(Agent):
         if n_steps % (bptt_steps or n_steps):
             raise UserError(f"bptt_steps is {bptt_steps}; n_steps, {n_steps}, must be a multiple of it")
         self.sees_normalized = normalize_observations
+        self.reward_model: RewardModel | None = None
         super().__init__(
             env,
             num_envs=num_envs,
@@ -128,7 +130,6 @@ class OnPolicy(Agent):
     listens_to_steps = True
     reuses_steps = True  # whether the loss compares with the log-probabilities of when the actions were taken
     schedulable: tuple[str, ...] = ("learning_rate",)
-    judges = False  # whether :meth:`judge` needs the observations as they came, and every episode's last one
 
     # ------------------------------------------------------------------ what an algorithm gives
     @abstractmethod
@@ -139,21 +140,33 @@ class OnPolicy(Agent):
     def improve(self, batch: Batch) -> Metrics:
         """Learn from a batch."""
 
-    # ------------------------------------------------------------------ collect
+    # ------------------------------------------------------------------ collect, then learn
     def update(self) -> Metrics:
+        rollout = self.collect()
+        metrics = {} if self.reward_model is None else self.reward_model.relabel(rollout)
+        return {**self.train(rollout), **metrics}
+
+    def collect(self) -> Rollout:
+        """The steps of an update, played by the present policy."""
         if self.manual is None:  # else it has no parts that differ
             self.policy.eval()
-        steps = self.play()
+        rollout = self.play()
         if self.parameters.tie(self.optimizer):
             self.manual = ManualActorCritic.of(self.policy, self.parameters)
-        judged = self.judge(steps)
-        batch = self.compute_advantages(steps)
+        return rollout
+
+    def train(self, rollout: Rollout) -> Metrics:
+        """Learn from a rollout and its rewards."""
+        return self.train_on_batch(self.compute_advantages(rollout))
+
+    def train_on_batch(self, batch: Batch) -> Metrics:
+        """Learn from a batch."""
         if (rate := self.scheduled("learning_rate")) is not None:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
         if self.manual is None:
             self.policy.train()
-        metrics = {**self.improve(batch), **judged}
+        metrics = self.improve(batch)
         if recent := self.collector.recent:
             metrics["rollout/ep_rew_mean"] = sum(r for r, _ in recent) / len(recent)
             metrics["rollout/ep_len_mean"] = sum(n for _, n in recent) / len(recent)
@@ -163,11 +176,14 @@ class OnPolicy(Agent):
 
     def make_collector(self) -> RolloutCollector:
         """Who plays in the present environment."""
-        return RolloutCollector(self.env, self.policy, self.generator, self.seed, self.normalizer, self.judges)
+        return RolloutCollector(
+            self.env, self.policy, self.generator, self.seed, self.normalizer, self.reward_model is not None
+        )
 
-    def judge(self, steps: Rollout) -> Metrics:
-        """Where rewards are learned: put them into the steps, before anything is made of them; what there is to log."""
-        return {}
+    def give_reward_model(self, reward_model: RewardModel) -> None:
+        """Learn from its rewards from now on, instead of the environment's."""
+        self.reward_model = reward_model
+        self.collector = self.make_collector()
 
     def scheduled(self, option: str) -> float | None:
         """What an option is in this update; None where it does not change.
@@ -352,6 +368,7 @@ class OnPolicy(Agent):
             "normalizer": self.normalizer.state_dict(),
             "collector": self.collector.state_dict(),
             "passes": self.passes,
+            **({} if self.reward_model is None else {"reward_model": self.reward_model.state_dict()}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -360,3 +377,5 @@ class OnPolicy(Agent):
         self.normalizer.load_state_dict(state["normalizer"])
         self.collector.load_state_dict(state["collector"])
         self.passes = int(state.get("passes", self.num_updates))
+        if self.reward_model is not None:
+            self.reward_model.load_state_dict(state["reward_model"])

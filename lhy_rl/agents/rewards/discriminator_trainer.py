@@ -1,6 +1,6 @@
-"""The other player of an adversarial agent: a discriminator, its objective and its optimizer.
+"""The other player of an adversarial agent: a discriminator, its objective and its optimizer, as a reward model.
 
-What the samples are (sentences, transitions) is a subclass's business; here is what all of them share.
+What the samples are (sentences, transitions) is up to a subclass; here is what all of them share.
 """
 
 from __future__ import annotations
@@ -8,23 +8,24 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from lhy_rl.agents.common.reward_model import RewardModel
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.saved_states import load_optimizer
 from lhy_rl.functional.adversarial import Objective, clip_weights, objective
 
 
-class DiscriminatorTrainer:
-    """Learns to tell real samples from a generator's, and pays the generator for what passes.
+class DiscriminatorTrainer(RewardModel):
+    """Learns to tell real samples from a generator's, and rewards the generator for what passes as real.
 
     Args:
         network: From samples to scores; on its device already.
-        name: The network's, for messages.
+        name: Name of the network, for messages.
         objective_name: Name of the objective.
         generator: Owner of the batches' randomness.
         learning_rate: Adam's.
-        weight_decay: Pull on its weights (AdamW).
+        weight_decay: Weight decay of the network's parameters (AdamW).
 
     Raises:
         UserError: an unknown objective, or one that the network does not fit.
@@ -32,7 +33,7 @@ class DiscriminatorTrainer:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Any,
         name: str,
         objective_name: str,
         generator: torch.Generator,
@@ -50,7 +51,7 @@ class DiscriminatorTrainer:
         self.balance = self.objective.initial_balance
         self.num_steps = 0
         self.name = name
-        self._network = network
+        self.network = network
 
     def descend(self, loss: Tensor, real: Tensor, fake: Tensor) -> None:
         """One gradient step down the loss of these scores."""
@@ -58,29 +59,29 @@ class DiscriminatorTrainer:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         if self.objective.weight_clip is not None:
-            clip_weights(self._network.parameters(), self.objective.weight_clip)
+            clip_weights(self.network.parameters(), self.objective.weight_clip)
         self.balance = self.objective.next_balance(self.balance, real.detach(), fake.detach())
         self.num_steps += 1
 
     def accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The share told right: a logit on its side; for critics and energies, a real sample ranked above another."""
+        """The share that is right: a logit of the right sign; of critics and energies, a real sample ranked higher."""
         if self.objective.kind == "logit":
             return ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
         ranked = real[:, None] < fake if self.objective.kind == "energy" else real[:, None] > fake
         return ranked.float().mean()
 
     def state_dict(self) -> dict[str, Any]:
-        """Network, optimizer and counts."""
+        """Network, optimizer, balance and counts."""
         return {
-            "network": self._network.state_dict(),
+            "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "balance": self.balance,
             "num_steps": self.num_steps,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self._network.load_state_dict(state["network"])
+        """Go on from such a state."""
+        self.network.load_state_dict(state["network"])
         load_optimizer(self.optimizer, state["optimizer"])
         self.balance = state["balance"]
         self.num_steps = state["num_steps"]

@@ -101,7 +101,7 @@ class SentenceAdversary(DiscriminatorTrainer):
             metrics["train/balance"] = self.balance
         return metrics
 
-    def rewards(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+    def sentence_rewards(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """(N, T) tokens and (N,) lengths to rewards (N,)."""
         return self.objective.reward(self.network.score(tokens, lengths))
 

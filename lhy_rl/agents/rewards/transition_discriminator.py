@@ -1,18 +1,18 @@
-"""The discriminator of transitions, that plays against a policy: the expert's steps are real, the policy's are not."""
+"""A discriminator as a reward model: it tells the expert's transitions from the policy's, and pays what passes."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
 
+from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.common.saved import zipped
 from lhy_rl.agents.rewards.discriminator_trainer import DiscriminatorTrainer
 from lhy_rl.core import archive
@@ -20,40 +20,40 @@ from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import check_like, check_rows
 from lhy_rl.core.validation import check, positive
 from lhy_rl.data import spaces
-from lhy_rl.data.demonstrations import Demonstrations, Transitions, joined
-from lhy_rl.functional.adversarial import gradient_penalty as slope_penalty
+from lhy_rl.data.demonstrations import Demonstrations, Transitions
+from lhy_rl.functional.adversarial import gradient_penalty
 from lhy_rl.functional.discriminator_rewards import FORMS, absorbing_value
-from lhy_rl.nn.discriminators.transition import (
-    DiscriminatorOptions,
-    TransitionDiscriminator,
-    make_discriminator,
-)
+from lhy_rl.nn.discriminators.transition import NetworkOptions, TransitionDiscriminator, make_discriminator
 from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet, RewardTransform
+from lhy_rl.rollouts.fixed_length import Rollout
+from lhy_rl.rollouts.normalization import Normalizer
 
 
-@dataclass(frozen=True)
-class Expert:
-    """What is imitated.
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorOptions:
+    """How a discriminator of transitions is built and trained, and what its score is worth.
 
-    Attributes:
-        steps: The expert's, all or some.
-        ends: How many episodes the task ended, for each step of the whole episodes.
-    """
-
-    steps: Transitions
-    ends: float
-
-    @classmethod
-    def of(cls, demonstrations: Demonstrations, every: int, seed: int) -> Expert:
-        """Every ``every``-th step of demonstrations; how often an episode ends is counted in all of them."""
-        ended = sum(episode.terminated for episode in demonstrations.episodes)
-        return cls(demonstrations.subsampled(every, seed), ended / int(demonstrations.lengths.sum()))
-
-
-@dataclass(frozen=True)
-class AdversaryOptions:
-    """What :class:`lhy_rl.agents.adversarial.gail.GAIL` calls ``discriminator_...`` and its neighbours; described
-    there.
+    Args:
+        objective: ``gan``, ``gan_saturating``, ``lsgan``, ``wgan``, ``wgan_gp``, ``ebgan`` or ``began``.
+        reward: Of a logit: ``gail`` (-log(1 - D), positive), ``log_d`` (log D, negative), ``logit`` (either sign),
+            ``probability`` (D), ``fairl`` (-s e^s); or ``objective`` for the objective's own.
+        absorbing: Go on in an absorbing state where the task ends an episode. Without it the sign of the reward
+            decides whether living or dying is favoured.
+        discriminator: ``mlp``, ``cnn``, ``autoencoder`` (for ebgan and began), or ``auto`` for what fits.
+        discriminator_inputs: What it reads: ``state``, ``state_action``, ``state_next_state`` or
+            ``state_action_next_state``. Without actions demonstrations may come without them, too.
+        discriminator_learning_rate: Adam's. Raise it when the policy fools it (accuracy 0.5) and is bad all the same.
+        discriminator_batch_size: The expert's steps, and as many of the policy's, a gradient step.
+        discriminator_steps: Gradient steps a round. More follows the policy closer and overfits few demonstrations.
+        discriminator_hidden_size: Width of its layers.
+        discriminator_layers: Number of its hidden layers.
+        discriminator_activation: Activation of its hidden layers.
+        discriminator_dropout: Share of their outputs dropped in training.
+        discriminator_weight_decay: Weight decay of its parameters.
+        gradient_penalty: Weight of the penalty that keeps the norm of its gradient near 1 between the expert's steps
+            and the policy's.
+        spectral_norm: Divide its weights by their largest singular values, which makes it 1-Lipschitz.
+        replay: Rounds of the policy's steps that it learns from; 1 takes the newest only.
 
     Raises:
         UserError: a number out of its range.
@@ -61,133 +61,207 @@ class AdversaryOptions:
 
     objective: str = "gan"
     reward: str = "logit"
-    absorbing: bool = True
+    absorbing: bool = NetworkOptions.absorbing
     discriminator: str = "auto"
-    inputs: str = "state_action"
-    learning_rate: float = 1e-3
-    batch_size: int = 128
-    hidden_size: int = 64
-    layers: int = 2
-    activation: str = "tanh"
-    dropout: float = 0.0
-    weight_decay: float = 0.0
+    discriminator_inputs: str = NetworkOptions.inputs
+    discriminator_learning_rate: float = 1e-3
+    discriminator_batch_size: int = 128
+    discriminator_steps: int = 8
+    discriminator_hidden_size: int = NetworkOptions.hidden_size
+    discriminator_layers: int = NetworkOptions.layers
+    discriminator_activation: str = NetworkOptions.activation
+    discriminator_dropout: float = NetworkOptions.dropout
+    discriminator_weight_decay: float = 0.0
     gradient_penalty: float = 0.1
-    spectral_norm: bool = False
+    spectral_norm: bool = NetworkOptions.spectral
     replay: int = 4
 
     def __post_init__(self) -> None:
-        positive(discriminator_learning_rate=self.learning_rate)
-        check(
-            replay=(self.replay, 1),
-            gradient_penalty=(self.gradient_penalty, 0),
-            discriminator_batch_size=(self.batch_size, 1),
-            discriminator_hidden_size=(self.hidden_size, 1),
-            discriminator_layers=(self.layers, 0),
-            discriminator_dropout=(self.dropout, 0, 0.99),
-            discriminator_weight_decay=(self.weight_decay, 0),
-        )
+        positive(discriminator_learning_rate=self.discriminator_learning_rate)
+        limits: dict[str, tuple[float, ...]] = {"discriminator_batch_size": (1,), "discriminator_steps": (0,)}
+        limits |= {"discriminator_hidden_size": (1,), "discriminator_layers": (0,), "discriminator_dropout": (0, 0.99)}
+        limits |= {"discriminator_weight_decay": (0,), "gradient_penalty": (0,), "replay": (1,)}
+        check(**{name: (getattr(self, name), *limit) for name, limit in limits.items()})
+        if self.reward not in ("objective", *FORMS):
+            raise suggest(self.reward, ["objective", *FORMS], "reward")
+
+    def network(self, gamma: float, state_only: bool) -> NetworkOptions:
+        """How the network is built."""
+        return NetworkOptions(
+            self.discriminator_inputs, self.discriminator_hidden_size, self.discriminator_layers,
+            self.discriminator_activation, self.discriminator_dropout, self.spectral_norm, self.absorbing,
+            gamma, state_only,
+        )  # fmt: skip
 
 
-class TransitionAdversary(DiscriminatorTrainer):
-    """Learns to tell an expert's transitions from a policy's.
+@dataclass(frozen=True)
+class ExpertTransitions:
+    """The steps that are imitated.
+
+    Attributes:
+        transitions: All of the expert's steps, or some.
+        termination_rate: Episodes that the task ended, for each step of the whole episodes.
+    """
+
+    transitions: Transitions
+    termination_rate: float
+
+    @classmethod
+    def of(cls, demonstrations: Demonstrations, subsample: int, seed: int) -> ExpertTransitions:
+        """Every ``subsample``-th step of demonstrations; the rate of terminations is that of all of their steps."""
+        ended = sum(episode.terminated for episode in demonstrations.episodes)
+        return cls(demonstrations.subsampled(subsample, seed), ended / int(demonstrations.lengths.sum()))
+
+
+def expert_transitions(
+    env: Any, demonstrations: Any, trajectories: int | None, subsample: int, seed: int
+) -> ExpertTransitions | None:
+    """The expert's transitions in demonstrations of this vector environment; None where there are none.
 
     Args:
-        network: The discriminator, on its device.
-        name: The network's, for messages.
+        env: The vector environment, or its spaces of one observation and one action.
+        demonstrations: What :func:`lhy_rl.interop.demonstrations.load_demonstrations` takes, or None.
+        trajectories: Take the first so many; None takes all.
+        subsample: Take every so-manieth step only.
+        seed: Seed of the place where the subsampling begins.
+    """
+    check(subsample=(subsample, 1))
+    if demonstrations is None:
+        return None
+    from lhy_rl.interop.demonstrations import load_demonstrations
+
+    found = load_demonstrations(demonstrations, env)
+    return ExpertTransitions.of(found if trajectories is None else found.take(trajectories), subsample, seed)
+
+
+class PolicyLogProb(Protocol):
+    """log pi(a|s) of the policy that the discriminator plays against."""
+
+    def of_rollout(self, rollout: Rollout) -> Tensor:
+        """(N,) of the valid steps that it played."""
+        ...
+
+    def of_expert(self, transitions: Transitions) -> Tensor:
+        """(N,) of the expert's steps."""
+        ...
+
+
+class TransitionDiscriminatorReward(DiscriminatorTrainer):
+    """Learns to tell an expert's transitions from a policy's; its score, transformed, is the policy's reward.
+
+    Args:
+        observation_space, action_space: The spaces of one environment.
         expert: What is imitated; None where nothing is to be learned any more.
-        reward: A form of :data:`lhy_rl.functional.discriminator_rewards.FORMS`, or ``objective`` for the objective's
-        own.
-        batch_size: The expert's steps, and as many of the policy's, a gradient step.
-        penalty: Weight of the gradient penalty; the objective's own where that is more.
-        replay: Rounds of the policy's steps that are kept; 1 keeps the present one only.
-        **shared: Of every adversary.
+        options: How the discriminator is built and trained, and what its score is worth.
+        generator: Owner of the batches' randomness.
+        device: Where the network is.
+        gamma: Discount of the returns that the rewards are learned for.
+        num_envs: Instances of a rollout.
+        normalize: Divide the rewards of rollouts by the standard deviation of their discounted return.
+        state_only: Whether the reward inside a shaped discriminator reads the state only.
+
+    Attributes:
+        policy_log_prob: Where it is given, the logit is the network's score minus log pi(a|s).
 
     Raises:
-        UserError: unknown names, or a form of rewards that needs logits with an objective that has none.
+        UserError: an unknown name, or an absorbing state without discount.
     """
+
+    network: TransitionDiscriminator
 
     def __init__(
         self,
-        network: TransitionDiscriminator,
-        name: str,
-        objective_name: str,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        expert: ExpertTransitions | None,
+        options: DiscriminatorOptions,
         generator: torch.Generator,
         device: torch.device,
         *,
-        expert: Expert | None,
-        reward: str,
-        batch_size: int,
-        penalty: float,
-        replay: int,
-        learning_rate: float,
-        weight_decay: float,
+        gamma: float = 0.99,
+        num_envs: int = 1,
+        normalize: bool = False,
+        state_only: bool = True,
     ) -> None:
-        super().__init__(
-            network, name, objective_name, generator, device, learning_rate=learning_rate, weight_decay=weight_decay
+        if options.absorbing and gamma >= 1:
+            raise UserError("gamma is 1; an absorbing state has a value below 1 only (gamma 0.99, or absorbing false)")
+        name, network = make_discriminator(
+            options.discriminator,
+            observation_space,
+            action_space,
+            options.network(gamma, state_only),
+            options.objective,
         )
-        if reward not in ("objective", *FORMS):
-            raise suggest(reward, ["objective", *FORMS], "reward")
-        if reward != "objective" and self.objective.kind != "logit":
-            raise UserError(
-                f"reward {reward!r} is of a logit, and objective {objective_name!r} has none; "
-                "set reward to 'objective', or objective to gan or gan_saturating"
-            )
-        self.network, self.expert, self.batch_size = network, expert, batch_size
-        self.pay = RewardTransform(objective_name, reward)
-        self.penalty = max(penalty, self.objective.penalty_weight)
-        self.replay: deque[tuple[Transitions, Tensor]] = deque(maxlen=replay)
+        super().__init__(
+            network.to(device),
+            name,
+            options.objective,
+            generator,
+            device,
+            learning_rate=options.discriminator_learning_rate,
+            weight_decay=options.discriminator_weight_decay,
+        )
+        self.expert, self.options, self.gamma = expert, options, gamma
+        form = options.reward if self.objective.kind == "logit" else "objective"
+        self.transform = RewardTransform(options.objective, form)
+        self.penalty = max(options.gradient_penalty, self.objective.penalty_weight)
+        self.replay: deque[tuple[Transitions, Tensor]] = deque(maxlen=options.replay)
+        self.scale = Normalizer(observation_space, num_envs, gamma, rewarded=normalize)
+        self.policy_log_prob: PolicyLogProb | None = None
+        self._rollout: Rollout | None = None  # whose transitions and log-probabilities are known
         if expert is not None:
-            self.network.features.update_statistics(self.features(expert.steps))
+            network.features.update_statistics(self.features(expert.transitions))
 
     # ------------------------------------------------------------------ learning
-    def update(
-        self, played: Transitions, log_prob: Tensor, steps: int, expert_log_prob: Callable[[np.ndarray], Tensor | None]
-    ) -> dict[str, float]:
+    def train(self, rollout: Rollout) -> Metrics:
+        """Gradient steps on what the policy has just played and on as many of the expert's steps."""
+        return self.train_on(*self._played(rollout))
+
+    def train_on(self, played: Transitions, log_prob: Tensor | None = None) -> Metrics:
         """Gradient steps on the policy's newest transitions and those kept, beside as many of the expert's.
 
         Args:
-            log_prob: (N,) of what was played, for networks that are told; else zeros.
-            steps: How many.
-            expert_log_prob: From indices of the expert's steps to what the policy thinks of them, or None.
+            played: The policy's.
+            log_prob: (N,) of its actions, where ``policy_log_prob`` is given.
 
         Returns:
             ``train/discriminator_loss``, ``train/discriminator_accuracy`` on the batches before each step, and
             ``train/gradient_penalty`` where there is one.
+
+        Raises:
+            UserError: there is no expert.
         """
-        assert self.expert is not None
+        if self.expert is None:
+            raise UserError("there is nothing to imitate; give demonstrations")
+        expert = self.expert.transitions
         self.network.features.update_statistics(self.features(played))
-        self.replay.append((played, log_prob))
-        pool, told = self._pool()
-        rate = float(pool.terminated.mean())
-        shares = (_share(self.expert.ends), _share(rate)) if self.network.options.absorbing else (0.0, 0.0)
+        self.replay.append((played, torch.zeros(len(played), device=self.device) if log_prob is None else log_prob))
+        pool, pool_log_prob = self._pool()
+        rates = self.expert.termination_rate, float(pool.terminated.mean())
+        shares = tuple(rate / (1 + rate) if self.options.absorbing else 0.0 for rate in rates)
         self.network.train()
         sums = torch.zeros(3, device=self.device)
-        n = self.batch_size
-        for _ in range(steps):
+        n = self.options.discriminator_batch_size
+        for _ in range(self.options.discriminator_steps):
             mine = torch.randint(len(pool), (n,), generator=self.generator).numpy()
-            theirs = torch.randint(len(self.expert.steps), (n,), generator=self.generator).numpy()
-            rows = torch.cat(
-                [
-                    self.features(self.expert.steps[theirs]),
-                    self.features(pool[mine]),
-                    self.network.features.encode_absorbing(),
-                ]
-            )
-            inputs = self.network.embed(rows)
+            theirs = torch.randint(len(expert), (n,), generator=self.generator).numpy()
+            absorbing = self.network.features.encode_absorbing()
+            features = torch.cat([self.features(expert[theirs]), self.features(pool[mine]), absorbing])
+            inputs = self.network.embed(features)
             scores = self.network.forward_embedded(inputs)
-            known = expert_log_prob(theirs)
-            if known is not None:
-                scores = scores - torch.cat([known, told[mine], known.new_zeros(1)])
+            if self.policy_log_prob is not None:
+                known = self.policy_log_prob.of_expert(expert[theirs])
+                scores = scores - torch.cat([known, pool_log_prob[mine], known.new_zeros(1)])
             real, fake, absorbed = scores[:n], scores[n:-1], scores[-1:]
-            loss = self._loss(real, fake, absorbed, shares)
+            loss = self._loss(real, fake, absorbed, *shares)
             penalty = torch.zeros((), device=self.device)
             if self.penalty:
-                penalty = slope_penalty(self.network.forward_embedded, inputs[:n], inputs[n:-1])
+                penalty = gradient_penalty(self.network.forward_embedded, inputs[:n], inputs[n:-1])
                 loss = loss + self.penalty * penalty
             self.descend(loss, real, fake)
             with torch.no_grad():
                 sums += torch.stack([loss, self.accuracy(real, fake), penalty])
-        loss_mean, accuracy, penalty_mean = (sums / max(steps, 1)).tolist()
+        loss_mean, accuracy, penalty_mean = (sums / max(self.options.discriminator_steps, 1)).tolist()
         metrics = {"train/discriminator_loss": loss_mean, "train/discriminator_accuracy": accuracy}
         if self.penalty:
             metrics["train/gradient_penalty"] = penalty_mean
@@ -195,13 +269,13 @@ class TransitionAdversary(DiscriminatorTrainer):
             metrics["train/balance"] = self.balance
         return metrics
 
-    def _loss(self, real: Tensor, fake: Tensor, absorbed: Tensor, shares: tuple[float, float]) -> Tensor:
-        """The objective's loss, where a share of either side's steps is the absorbing state's.
+    def _loss(self, real: Tensor, fake: Tensor, absorbed: Tensor, p: float, q: float) -> Tensor:
+        """The objective's loss, where the shares p of the expert's steps and q of the policy's are the absorbing state.
 
-        That state is one row, so that its share is a weight and needs no sampling: the loss is a sum of a mean over
-        real and a mean over generated samples, and a mixture on both sides is a mixture of four losses.
+        That state is one vector, so its share is a weight and needs no sampling: the loss is a sum of a mean over real
+        and a mean over generated samples, and a mixture on both sides is a mixture of four losses. Where an episode
+        goes on for one step in the absorbing state, its share is e / (1 + e) of the steps, e the rate of terminations.
         """
-        p, q = shares
         loss = (1 - p) * (1 - q) * self.objective.discriminator_loss(real, fake, self.balance)
         if p or q:
             loss = loss + p * (1 - q) * self.objective.discriminator_loss(absorbed, fake, self.balance)
@@ -210,133 +284,75 @@ class TransitionAdversary(DiscriminatorTrainer):
         return loss
 
     def _pool(self) -> tuple[Transitions, Tensor]:
-        """Everything kept, in one."""
-        if len(self.replay) == 1:
-            return self.replay[0]
-        parts = [steps for steps, _ in self.replay]
-        names = ("obs", "actions", "next_obs", "rewards", "terminated", "start")
-        pool = Transitions(*(joined([getattr(part, name) for part in parts]) for name in names))
-        return pool, torch.cat([told for _, told in self.replay])
+        """The policy's transitions of all rounds that are kept, and their log-probabilities."""
+        kept, log_probs = zip(*self.replay, strict=True)
+        return Transitions.concatenate(kept), torch.cat(log_probs)
 
-    # ------------------------------------------------------------------ paying
-    def features(self, steps: Transitions) -> Tensor:
-        """(N, F) of the network's inputs."""
-        return self.network.features.encode(steps.obs, steps.actions, steps.next_obs, steps.terminated)
+    def _played(self, rollout: Rollout) -> tuple[Transitions, Tensor | None]:
+        """The valid transitions of a rollout, and their log-probabilities where these are wanted."""
+        if self._rollout is not rollout:
+            log_prob = None if self.policy_log_prob is None else self.policy_log_prob.of_rollout(rollout)
+            self._rollout, self._newest = rollout, (rollout.transitions(), log_prob)
+        return self._newest
 
-    def rewards(self, steps: Transitions, log_prob: Tensor | None = None) -> Tensor:
-        """(N,) of transitions."""
-        scores = self.network.score(self.features(steps))
-        return self.pay(scores if log_prob is None else scores - log_prob)
+    # ------------------------------------------------------------------ the reward
+    def relabel(self, rollout: Rollout) -> Metrics:
+        played, log_prob = self._played(rollout)
+        scores = self.network.score(self.features(played))
+        plain = self.transform(scores if log_prob is None else scores - log_prob)
+        rewards = torch.zeros_like(rollout.rewards)
+        rewards[rollout.valid] = plain
+        metrics = {"rollout/learned_reward_mean": float(plain.mean())}
+        if self.options.absorbing:
+            metrics["train/absorbing_reward"] = absorbing = self.absorbing_reward()
+            rewards += rollout.terminated * (self.gamma * absorbing_value(absorbing, self.gamma))
+        done = rollout.terminated | rollout.truncated
+        scaled = self.scale.rewards(*(x.cpu().numpy() for x in (rewards, done, rollout.valid)))
+        rollout.rewards = torch.as_tensor(scaled, device=self.device)
+        return metrics
+
+    def rewards(self, steps: Transitions) -> Tensor:
+        return self.reward(steps.obs, steps.actions, steps.next_obs, steps.terminated)
 
     def absorbing_reward(self) -> float:
-        """Of the absorbing state, a step."""
-        return float(self.pay(self.network.score(self.network.features.encode_absorbing())))
+        """The reward of a step in the absorbing state."""
+        return float(self.transform(self.network.score(self.network.features.encode_absorbing())))
 
-    def absorbing_return(self) -> float:
-        """What comes behind an end, seen from the step that ended; 0 without an absorbing state."""
-        options = self.network.options
-        return options.gamma * absorbing_value(self.absorbing_reward(), options.gamma) if options.absorbing else 0.0
+    def features(self, steps: Transitions) -> Tensor:
+        """(N, F) the network's features of transitions."""
+        return self.network.features.encode(steps.obs, steps.actions, steps.next_obs, steps.terminated)
 
     @property
     def reward(self) -> LearnedRewardNet:
-        """What was learned, as a reward of transitions."""
-        return LearnedRewardNet(self.network, self.name, self.pay, self.network.options.gamma)
+        """What was learned, as a function of transitions that needs no agent."""
+        return LearnedRewardNet(self.network, self.name, self.transform, self.gamma)
 
     def save_reward(self, path: str | os.PathLike[str]) -> None:
         """Write the reward to a file, JSON and safetensors in a zip, for ``LearnedReward`` and ``load_reward``."""
-        rows = self.network.features
+        features = self.network.features
         named = {
-            "observation_space": spaces.to_json(rows.observation_space),
-            "action_space": spaces.to_json(rows.action_space),
+            "observation_space": spaces.to_json(features.observation_space),
+            "action_space": spaces.to_json(features.action_space),
         }
         archive.write(zipped(path), {"kind": "learned reward", **named, "reward": self.reward.tree()})
 
     # ------------------------------------------------------------------ resume
     def state_dict(self) -> dict[str, Any]:
-        kept = [{**vars(steps), "log_prob": told} for steps, told in self.replay]
-        return {**super().state_dict(), "replay": kept}
+        replay = [{**vars(steps), "log_prob": log_prob} for steps, log_prob in self.replay]
+        return {**super().state_dict(), "replay": replay, "scale": self.scale.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
+        self.scale.load_state_dict(state["scale"])
         self.replay.clear()
-        seen, done = self.network.features.observation_space, self.network.features.action_space
+        features = self.network.features
+        places = {"obs": features.observation_space, "next_obs": features.observation_space}
         for kept in state["replay"]:
             n = len(kept["rewards"])
-            for name, space in (("obs", seen), ("next_obs", seen), ("actions", done)):
+            for name, space in {**places, "actions": features.action_space}.items():
                 check_rows(kept[name], space, (n,), name)
             flags = np.zeros(n, bool)
             like = {"rewards": np.zeros(n), "terminated": flags, "start": flags, "log_prob": torch.zeros(n)}
             check_like(kept, like, "replay", shapes=True)
-            told = kept["log_prob"].to(self.device)
-            self.replay.append((Transitions(**{k: v for k, v in kept.items() if k != "log_prob"}), told))
-
-
-def expert_for(env: Any, demonstrations: Any, trajectories: int | None, every: int, seed: int) -> Expert | None:
-    """The expert in demonstrations of this vector environment; None where there are none.
-
-    Args:
-        demonstrations: What :func:`lhy_rl.interop.demonstrations.load_demonstrations` takes, or None.
-        trajectories: Take the first so many; None takes all.
-        every: Take each so-manieth step only.
-        seed: Of the place where that begins.
-    """
-    if demonstrations is None:
-        return None
-    from lhy_rl.interop.demonstrations import load_demonstrations
-
-    found = load_demonstrations(demonstrations, env)
-    return Expert.of(found if trajectories is None else found.take(trajectories), every, seed)
-
-
-def make_adversary(
-    observation_space: gym.Space[Any],
-    action_space: gym.Space[Any],
-    expert: Expert | None,
-    generator: torch.Generator,
-    device: torch.device,
-    options: AdversaryOptions,
-    gamma: float = 0.99,
-    state_only: bool = True,
-) -> TransitionAdversary:
-    """An adversary with a discriminator for these spaces.
-
-    Args:
-        gamma: Discount of the returns that the rewards are learned for.
-        state_only: Whether the reward inside a shaped discriminator sees the state only.
-
-    Raises:
-        UserError: a name that is not known, or an absorbing state without discount.
-    """
-    if options.absorbing and gamma >= 1:
-        raise UserError("gamma is 1; an absorbing state has a value below 1 only (gamma 0.99, or absorbing false)")
-    built = DiscriminatorOptions(
-        options.inputs,
-        options.hidden_size,
-        options.layers,
-        options.activation,
-        options.dropout,
-        options.spectral_norm,
-        options.absorbing,
-        gamma,
-        state_only,
-    )
-    name, network = make_discriminator(options.discriminator, observation_space, action_space, built, options.objective)
-    return TransitionAdversary(
-        network.to(device),
-        name,
-        options.objective,
-        generator,
-        device,
-        expert=expert,
-        reward=options.reward if options.objective in ("gan", "gan_saturating") else "objective",
-        batch_size=options.batch_size,
-        penalty=options.gradient_penalty,
-        replay=options.replay,
-        learning_rate=options.learning_rate,
-        weight_decay=options.weight_decay,
-    )
-
-
-def _share(ends: float) -> float:
-    """The absorbing state's share of the steps where an episode goes on there for one step: e / (1 + e)."""
-    return ends / (1 + ends)
+            log_prob = kept["log_prob"].to(self.device)
+            self.replay.append((Transitions(**{k: v for k, v in kept.items() if k != "log_prob"}), log_prob))

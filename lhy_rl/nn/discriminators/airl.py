@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lhy_rl.nn.discriminators.transition import (
-    DiscriminatorOptions,
     ImageReader,
+    NetworkOptions,
     TransitionDiscriminator,
     perceptron,
 )
@@ -27,7 +27,7 @@ class ShapedDiscriminator(TransitionDiscriminator):
     """
 
     def __init__(
-        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: NetworkOptions
     ) -> None:
         super().__init__(observation_space, action_space, options)
         assert self.features.action is not None and self.features.next_state is not None
@@ -64,7 +64,7 @@ class ShapedDiscriminator(TransitionDiscriminator):
 class Potential(nn.Module):
     """The columns of an observation, and ``extra`` columns behind them, to one number."""
 
-    def __init__(self, block: Block, options: DiscriminatorOptions, extra: int) -> None:
+    def __init__(self, block: Block, options: NetworkOptions, extra: int) -> None:
         super().__init__()
         self.reader = ImageReader(block, options)
         self.width = block.columns.stop - block.columns.start

@@ -36,7 +36,7 @@ transition_discriminators = Registry(
 
 
 @dataclass(frozen=True)
-class DiscriminatorOptions:
+class NetworkOptions:
     """How a discriminator network is built.
 
     Attributes:
@@ -75,7 +75,7 @@ class TransitionDiscriminator(nn.Module, ABC):
     reads_images = True
 
     def __init__(
-        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: NetworkOptions
     ) -> None:
         super().__init__()
         self.options = options
@@ -115,7 +115,7 @@ class DenseDiscriminator(TransitionDiscriminator):
     """Dense layers over all features of a transition."""
 
     def __init__(
-        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: NetworkOptions
     ) -> None:
         super().__init__(observation_space, action_space, options)
         self.layers = perceptron(self.features.size, 1, options)
@@ -128,7 +128,7 @@ class ImageDiscriminator(TransitionDiscriminator):
     """Convolutions over the images in an observation, now and next alike, then dense layers over all."""
 
     def __init__(
-        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: NetworkOptions
     ) -> None:
         super().__init__(observation_space, action_space, options)
         blocks = [block for block in (self.features.state, self.features.next_state) if block is not None]
@@ -154,7 +154,7 @@ class AutoencoderDiscriminator(TransitionDiscriminator):
     reads_images = False
 
     def __init__(
-        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: DiscriminatorOptions
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: NetworkOptions
     ) -> None:
         super().__init__(observation_space, action_space, options)
         code = max(2, self.features.size // 4)
@@ -174,7 +174,7 @@ class ImageReader(nn.Module):
         options: How the network is built.
     """
 
-    def __init__(self, block: Block, options: DiscriminatorOptions) -> None:
+    def __init__(self, block: Block, options: NetworkOptions) -> None:
         super().__init__()
         first = block.columns.start
         self.images: list[tuple[slice, tuple[int, ...]]] = []
@@ -209,7 +209,7 @@ class ImageReader(nn.Module):
         return torch.cat([*read, *(columns[:, place] for place in self.others)], 1)
 
 
-def perceptron(input_size: int, output_size: int, options: DiscriminatorOptions) -> nn.Sequential:
+def perceptron(input_size: int, output_size: int, options: NetworkOptions) -> nn.Sequential:
     """Hidden layers with their activation and dropout, and a linear layer to the output."""
     encoder = EncoderOptions(options.hidden_size, activation=options.activation, dropout=options.dropout)
     hidden = list(dense(input_size, (options.hidden_size,) * options.layers, encoder, options.activation))
@@ -229,7 +229,7 @@ def make_discriminator(
     name: str,
     observation_space: gym.Space[Any],
     action_space: gym.Space[Any],
-    options: DiscriminatorOptions,
+    options: NetworkOptions,
     objective: str = "gan",
 ) -> tuple[str, TransitionDiscriminator]:
     """The discriminator of that name, and the name.

@@ -13,7 +13,7 @@ from lhy_rl.core.saved_states import check_like
 from lhy_rl.functional.adversarial import objective
 from lhy_rl.functional.discriminator_rewards import FORMS, absorbing_value
 from lhy_rl.nn.discriminators.transition import (
-    DiscriminatorOptions,
+    NetworkOptions,
     TransitionDiscriminator,
     transition_discriminators,
 )
@@ -88,7 +88,7 @@ class LearnedRewardNet:
         """
         check_like(tree, {"name": "", "options": {}, "objective": "", "form": "", "gamma": 0.0, "network": {}})
         kind = transition_discriminators.get(tree["name"])
-        options = DiscriminatorOptions(**tree["options"])
+        options = NetworkOptions(**tree["options"])
         network: TransitionDiscriminator = kind(observation_space, action_space, options)
         network.load_state_dict(tree["network"])
         return cls(network, tree["name"], RewardTransform(tree["objective"], tree["form"]), tree["gamma"])

@@ -77,7 +77,7 @@ def test_resuming_is_bit_for_bit(kind, tmp_path):
     resumed = make()
     resumed.load_state_dict(archive.read(tmp_path / "state.zip"))
     resumed.learn(32 * 3, reset_num_timesteps=False)
-    for name in ("policy", "adversary.network"):
+    for name in ("policy", "discriminator.network"):
         a, b = (eval(f"agent.{name}", {"agent": agent}) for agent in (whole, resumed))
         assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
@@ -152,9 +152,11 @@ def test_an_end_is_worth_the_absorbing_state_s_return():
         demonstrations = shown(lambda: Always("terminated"))
         agent = GAIL(lambda ending=ending: Always(ending), demonstrations=demonstrations, **options)
         steps = agent.collector.collect(20)
-        agent.judge(steps)
-        plain = agent.adversary.rewards(agent.transitions(steps)).view(20, 3)
-        bonus = 0.9 * agent.adversary.absorbing_reward() / (1 - 0.9) * (ending == "terminated")
+        discriminator, played = agent.discriminator, steps.transitions()
+        discriminator.train(steps)
+        discriminator.relabel(steps)
+        plain = discriminator.transform(discriminator.network.score(discriminator.features(played))).view(20, 3)
+        bonus = 0.9 * discriminator.absorbing_reward() / (1 - 0.9) * (ending == "terminated")
         torch.testing.assert_close(steps.rewards[9], plain[9] + bonus)
         torch.testing.assert_close(steps.rewards[:9], plain[:9])
 
@@ -162,7 +164,7 @@ def test_an_end_is_worth_the_absorbing_state_s_return():
 def test_last_observations_are_those_before_the_reset():
     agent = GAIL(lambda: Parrot(length=4), demonstrations=shown(Parrot), **SMALL, normalize_observations=True)
     steps = agent.collector.collect(8)
-    rows = agent.transitions(steps)
+    rows = steps.transitions()
     after = [{(t, i): last for t, i, last in steps.last}[t, i] for t in (3, 7) for i in range(3)]
     np.testing.assert_array_equal(rows.next_obs.reshape(8, 3, 4)[[3, 7]].reshape(6, 4), np.stack(after))
     assert set(np.unique(rows.obs)) == {0.0, 1.0}  # as the environment gave them, though the policy sees them scaled
@@ -195,9 +197,13 @@ def test_demonstrations_of_another_task_are_refused():
 
 
 def test_subsampling_does_not_change_how_often_the_expert_ends():
-    from lhy_rl.agents.rewards.transition_discriminator import Expert
+    from lhy_rl.agents.rewards.transition_discriminator import ExpertTransitions
 
     whole = shown(lambda: Always("terminated"), 4)
-    assert Expert.of(whole, 1, 0).ends == Expert.of(whole, 7, 0).ends == pytest.approx(4 / 40)
+    assert (
+        ExpertTransitions.of(whole, 1, 0).termination_rate
+        == ExpertTransitions.of(whole, 7, 0).termination_rate
+        == pytest.approx(4 / 40)
+    )
     cut = replace(whole, episodes=[replace(episode, terminated=False, truncated=True) for episode in whole.episodes])
-    assert Expert.of(cut, 1, 0).ends == 0.0
+    assert ExpertTransitions.of(cut, 1, 0).termination_rate == 0.0

@@ -16,10 +16,9 @@ pytest.importorskip("stable_baselines3")
 from stable_baselines3 import DQN, PPO, SAC
 
 from lhy_rl.agents.adversarial.sb3_vec_reward import AdversarialReward, FreshRewards
-from lhy_rl.agents.rewards.transition_discriminator import AdversaryOptions
 from lhy_rl.interop.sb3 import to_sb3
 
-SMALL = {"batch_size": 8, "hidden_size": 16}
+SMALL = {"discriminator_batch_size": 8, "discriminator_hidden_size": 16, "discriminator_steps": 2}
 
 
 def make(name, num_envs=2):
@@ -27,33 +26,30 @@ def make(name, num_envs=2):
     return gymnasium.make_vec(name, num_envs=num_envs, **options)
 
 
-def judged(name, n_steps=16, gamma=0.99, **options):
+def rewarded(name, n_steps=16, gamma=0.99, **options):
     env = make(name)
     shown = record(env, random_policy(env.single_action_space, 0), 2)
-    made = AdversaryOptions(**SMALL, **options)
-    return AdversarialReward(
-        to_sb3(make(name)), shown, n_steps=n_steps, discriminator_steps=2, gamma=gamma, options=made
-    )
+    return AdversarialReward(to_sb3(make(name)), shown, n_steps=n_steps, gamma=gamma, **SMALL, **options)
 
 
 def test_ppo_is_paid_by_a_discriminator_that_learns(tmp_path):
-    env = judged("CartPole-v1")
-    before = {name: x.clone() for name, x in env.adversary.network.state_dict().items()}
+    env = rewarded("CartPole-v1")
+    before = {name: x.clone() for name, x in env.reward_model.network.state_dict().items()}
     model = PPO("MlpPolicy", env, n_steps=16, batch_size=16, n_epochs=1).learn(64)
-    assert env.adversary.num_steps == 2 * 64 // 16 and 0 <= env.metrics["train/discriminator_accuracy"] <= 1
-    assert any(not torch.equal(x, before[name]) for name, x in env.adversary.network.state_dict().items())
+    assert env.reward_model.num_steps == 2 * 64 // 16 and 0 <= env.metrics["train/discriminator_accuracy"] <= 1
+    assert any(not torch.equal(x, before[name]) for name, x in env.reward_model.network.state_dict().items())
     assert len(np.unique(model.rollout_buffer.rewards)) > 4  # CartPole's own is always 1
     env.save_reward(tmp_path / "reward.zip")
-    again, steps = load_reward(tmp_path / "reward.zip"), env.adversary.expert.steps
+    again, steps = load_reward(tmp_path / "reward.zip"), env.reward_model.expert.transitions
     paid = again(steps.obs, steps.actions, steps.next_obs, steps.terminated)
-    np.testing.assert_allclose(paid.numpy(), env.judge(steps), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(paid.numpy(), env.rewards(steps), rtol=1e-5, atol=1e-5)
 
 
-def test_what_is_seen_last_is_judged_and_not_the_next_beginning():
-    env = judged("CartPole-v1", n_steps=10_000)
+def test_the_last_observation_is_rewarded_and_not_the_next_beginning():
+    env = rewarded("CartPole-v1", n_steps=10_000)
     env.reset()
     kept = []
-    env._play = kept.append
+    env.played = kept.append
     for _ in range(60):
         _, rewards, done, infos = env.step(np.ones(2, np.int64))
         assert [info["task_reward"] for info in infos] == [1.0, 1.0] and rewards.dtype == np.float32
@@ -65,19 +61,19 @@ def test_what_is_seen_last_is_judged_and_not_the_next_beginning():
 
 @pytest.mark.parametrize(("kind", "name"), [(SAC, "Pendulum-v1"), (DQN, "CartPole-v1")])
 def test_a_buffer_says_what_steps_are_worth_now(kind, name):
-    env = judged(name)
-    options = {"replay_buffer_class": FreshRewards, "replay_buffer_kwargs": {"judge": env}}
+    env = rewarded(name)
+    options = {"replay_buffer_class": FreshRewards, "replay_buffer_kwargs": {"venv": env}}
     model = kind("MlpPolicy", env, learning_starts=10, buffer_size=200, batch_size=8, **options).learn(40)
     buffer = model.replay_buffer
     where = np.arange(5)
     one = buffer._get_samples(where)
-    taken = buffer._taken(one.actions.numpy())
+    taken = buffer._env_actions(one.actions.numpy())
     assert all(action in env.action_space for action in taken.astype(env.action_space.dtype))
     ends = one.dones.flatten().bool().numpy()
     plain = Transitions(one.observations.numpy(), taken, one.next_observations.numpy(), np.zeros(5), ends, ends)
-    np.testing.assert_allclose(one.rewards.flatten().numpy(), env.judge(plain), rtol=1e-5)
+    np.testing.assert_allclose(one.rewards.flatten().numpy(), env.rewards(plain), rtol=1e-5)
     with torch.no_grad():
-        for parameter in env.adversary.network.parameters():
+        for parameter in env.reward_model.network.parameters():
             parameter.mul_(0.5)
     assert not np.allclose(buffer._get_samples(where).rewards.numpy(), one.rewards.numpy())
 
@@ -94,7 +90,7 @@ def test_a_buffer_says_what_steps_are_worth_now(kind, name):
 )
 def test_bad_options_are_one_line(options, message):
     with pytest.raises(UserError, match=message):
-        judged("CartPole-v1", **options)
+        rewarded("CartPole-v1", **options)
 
 
 def test_other_spaces_and_no_demonstrations_are_refused():

@@ -154,7 +154,7 @@ def test_predictions_are_drawn_by_a_generator_of_their_own_that_is_saved(tmp_pat
 def test_adversarial_reward_and_experts_of_stable_baselines3(tmp_path: Any) -> None:
     import stable_baselines3 as sb3
 
-    from lhy_rl.agents.adversarial.sb3_vec_reward import AdversarialReward, AdversaryOptions
+    from lhy_rl.agents.adversarial.sb3_vec_reward import AdversarialReward
     from lhy_rl.interop.sb3 import load_expert, to_sb3
 
     model = sb3.PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8)
@@ -162,13 +162,13 @@ def test_adversarial_reward_and_experts_of_stable_baselines3(tmp_path: Any) -> N
     before = global_states()
     single = {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": "SameStep"}}
     envs = to_sb3(gymnasium.make_vec("CartPole-v1", num_envs=2, **single))
-    judged = AdversarialReward(
-        envs, "cartpole-expert", trajectories=1, n_steps=4, options=AdversaryOptions(dropout=0.5, hidden_size=4)
+    rewarded = AdversarialReward(
+        envs, "cartpole-expert", trajectories=1, n_steps=4, discriminator_dropout=0.5, discriminator_hidden_size=4
     )
-    obs = judged.reset()
+    obs = rewarded.reset()
     for _ in range(8):
-        obs, *_ = judged.step(np.ones(2, int))
-    assert judged.metrics
+        obs, *_ = rewarded.step(np.ones(2, int))
+    assert rewarded.metrics
     expert = load_expert(tmp_path / "ppo.zip", "CartPole-v1")
     expert.predict(obs)
     assert global_states() == before

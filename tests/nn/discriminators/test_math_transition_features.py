@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.functional.adversarial import gradient_penalty
-from lhy_rl.nn.discriminators.transition import DiscriminatorOptions, make_discriminator
+from lhy_rl.nn.discriminators.transition import NetworkOptions, make_discriminator
 from lhy_rl.nn.discriminators.transition_features import TransitionFeatures
 
 LINE = Box(-10, 10, (2,), np.float32)
@@ -73,7 +73,7 @@ def test_moments_of_parts_add_up_and_absorbed_is_zero():
 def test_spectral_norm_bounds_the_slope():
     """Layers that stretch nothing, with tanh between them: no two inputs' scores differ by more than the inputs do."""
     torch.manual_seed(0)
-    _, network = make_discriminator("mlp", LINE, Discrete(2), DiscriminatorOptions(spectral=True, hidden_size=16))
+    _, network = make_discriminator("mlp", LINE, Discrete(2), NetworkOptions(spectral=True, hidden_size=16))
     optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
     for _ in range(30):  # pull hard
         x = torch.randn(64, network.features.size)
@@ -100,7 +100,7 @@ def test_the_gradient_penalty_of_a_line_is_its_slope():
 def test_discriminators_learn_what_is_apart(name):
     torch.manual_seed(0)
     inputs = "state_action_next_state" if name == "shaped" else "state_action"
-    _, network = make_discriminator(name, LINE, Discrete(2), DiscriminatorOptions(inputs=inputs))
+    _, network = make_discriminator(name, LINE, Discrete(2), NetworkOptions(inputs=inputs))
     assert network.is_energy == (name == "autoencoder")
     x = torch.rand(64, network.features.size)
     scores = network(x)
@@ -111,7 +111,7 @@ def test_discriminators_learn_what_is_apart(name):
 def test_shaping_is_a_potential():
     """Over a closed path gamma = 1 shaping sums to nothing: f sums to g."""
     torch.manual_seed(0)
-    options = DiscriminatorOptions(inputs="state_action_next_state", absorbing=False, gamma=1.0)
+    options = NetworkOptions(inputs="state_action_next_state", absorbing=False, gamma=1.0)
     _, network = make_discriminator("shaped", LINE, Discrete(2), options)
     path = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float32)
     path[-1] = path[0]
@@ -121,9 +121,9 @@ def test_shaping_is_a_potential():
 
 def test_unfit_discriminators_speak():
     with pytest.raises(UserError, match="'cnn' reads images"):
-        make_discriminator("cnn", LINE, Discrete(2), DiscriminatorOptions())
+        make_discriminator("cnn", LINE, Discrete(2), NetworkOptions())
     image = Box(0, 255, (1, 8, 8), np.uint8)
     with pytest.raises(UserError, match="does not read images"):
-        make_discriminator("autoencoder", image, Discrete(2), DiscriminatorOptions())
-    assert make_discriminator("auto", image, Discrete(2), DiscriminatorOptions())[0] == "cnn"
-    assert make_discriminator("auto", LINE, Discrete(2), DiscriminatorOptions(), "began")[0] == "autoencoder"
+        make_discriminator("autoencoder", image, Discrete(2), NetworkOptions())
+    assert make_discriminator("auto", image, Discrete(2), NetworkOptions())[0] == "cnn"
+    assert make_discriminator("auto", LINE, Discrete(2), NetworkOptions(), "began")[0] == "autoencoder"

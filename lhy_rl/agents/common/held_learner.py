@@ -1,0 +1,35 @@
+"""An agent around a learner: it decides what the learner learns from, and acts and counts through it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+COUNTERS = frozenset({"num_timesteps", "total_timesteps", "stopped", "listener", "own_randomness"})
+
+
+class HeldLearner:
+    """A mixin of agents that hold another agent as ``learner``: what both must agree on is the learner's alone.
+
+    An attribute that the agent has not itself is read from the learner (``agent.gamma``, ``agent.collector``), and
+    what is named in ``shared`` is written there, too: there is one policy, one environment, one count of steps.
+    """
+
+    shared: ClassVar[frozenset[str]] = COUNTERS | {
+        "env", "env_id", "seed", "device", "policy", "generator", "predict_generator", "num_updates", "schedules",
+    }  # fmt: skip
+
+    def __getattr__(self, name: str) -> Any:
+        learner = vars(self).get("learner")
+        if learner is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(learner, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        owner = vars(self).get("learner") if name in self.shared else None
+        if owner is None:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(owner, name, value)
+        if name == "learner" and value is not None:
+            for common in self.shared:
+                vars(self).pop(common, None)
