@@ -28,6 +28,12 @@ TREE, TENSORS = "tree.json", "tensors.safetensors"
 TAGS = ("$tensor", "$array", "$tuple", "$items", "$float")
 
 
+def zipped(path: str | os.PathLike[str]) -> Path:
+    """The path, with ``.zip`` where it has no ending."""
+    path = Path(path)
+    return path if path.suffix else path.with_suffix(".zip")
+
+
 def write(path: str | os.PathLike[str], tree: Any) -> None:
     """Save a tree; the file is there whole or not at all.
 

@@ -50,7 +50,7 @@ def load(
         if tree is None:
             raise UserError(f"{str(place)!r} has no checkpoints; lhy-rl resume {place} trains the run anew")
         return _of_run(run, tree, env, device, options)
-    place = saved.zipped(place)
+    place = archive.zipped(place)
     found = saved.read(place)
     if found is not None:
         return saved.class_of(found.kind).load(place, env, device, **options)

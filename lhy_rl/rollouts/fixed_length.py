@@ -18,7 +18,6 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import Phased
 from lhy_rl.core.saved_states import check_like, check_rows
 from lhy_rl.core.trees import leaves, map_tree
-from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.nn.acceleration.numpy_actor import FastActor, fast_actor
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
@@ -64,19 +63,6 @@ class Rollout:
     seen: Any = None
     last: list[tuple[int, int, Any]] = field(default_factory=list)
     env_actions: np.ndarray | None = None
-
-    def transitions(self) -> Transitions:
-        """The valid steps side by side, as the environment gave and took them; where ``seen`` was asked for."""
-        assert self.env_actions is not None
-        valid, terminated, start, rewards = (
-            x.cpu().numpy() for x in (self.valid, self.terminated, self.start[:-1], self.rewards)
-        )
-        following = map_tree(lambda x: x[1:].copy(), self.seen)
-        for t, i, last in self.last:
-            map_tree(lambda x, one, t=t, i=i: x.__setitem__((t, i), one), following, last)
-        obs = map_tree(lambda x: x[:-1][valid], self.seen)
-        taken, following = self.env_actions[valid], map_tree(lambda x: x[valid], following)
-        return Transitions(obs, taken, following, rewards[valid], terminated[valid], start[valid])
 
 
 class RolloutCollector:

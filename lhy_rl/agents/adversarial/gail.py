@@ -138,4 +138,4 @@ class GAIL(HeldLearner, Agent):
 
     def save_reward(self, path: str | os.PathLike[str]) -> None:
         """Write the reward to a file, JSON and safetensors in a zip, for ``LearnedReward`` and ``load_reward``."""
-        self.discriminator.save_reward(path)
+        self.reward.save(path)

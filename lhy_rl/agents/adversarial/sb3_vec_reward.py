@@ -165,7 +165,7 @@ class AdversarialReward(RewardVecEnv):
 
     def save_reward(self, path: str | os.PathLike[str]) -> None:
         """Write the reward to a file for ``LearnedReward`` and ``load_reward``."""
-        self.reward_model.save_reward(path)
+        self.reward.save(path)
 
 
 def not_of_sb3(taker: Any, venv: Any) -> UserError:

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.data.demonstrations import Transitions
+from lhy_rl.rollouts.fixed_length import Rollout
+from lhy_rl.rollouts.transitions import transitions_of
 
 if TYPE_CHECKING:
     from lhy_rl.agents.common.agent import Metrics
-    from lhy_rl.rollouts.fixed_length import Rollout
 
 
 class RewardModel:
@@ -32,7 +33,7 @@ class RewardModel:
 
     def relabel(self, rollout: Rollout) -> Metrics:
         """Replace the rewards of a rollout; what there is to log."""
-        rewards = torch.as_tensor(self.rewards(rollout.transitions())).to(rollout.rewards)
+        rewards = torch.as_tensor(self.rewards(transitions_of(rollout))).to(rollout.rewards)
         rollout.rewards = torch.zeros_like(rollout.rewards).masked_scatter(rollout.valid, rewards)
         return {"rollout/learned_reward_mean": float(rewards.mean())}
 

@@ -63,7 +63,7 @@ def write(agent: Agent, path: str | os.PathLike[str]) -> None:
         "num_envs": agent.env.num_envs,
         "state": agent.state_dict(),
     }
-    archive.write(zipped(path), tree)
+    archive.write(archive.zipped(path), tree)
 
 
 def read(path: str | os.PathLike[str]) -> SavedAgent | None:
@@ -72,7 +72,7 @@ def read(path: str | os.PathLike[str]) -> SavedAgent | None:
     Raises:
         UserError: neither, or damaged.
     """
-    path = zipped(path)
+    path = archive.zipped(path)
     tree = archive.read(path)
     if isinstance(tree, dict) and "format" in tree and isinstance(tree.get("agent"), dict):
         return None
@@ -149,12 +149,6 @@ def _classes_named(options: dict[str, Any]) -> dict[str, Any]:
     """The options, with the place of each class instead of the class, also inside options that are dicts."""
     named = {k: _classes_named(v) if isinstance(v, dict) else v for k, v in options.items()}
     return {k: place_of(v) if inspect.isclass(v) else v for k, v in named.items()}
-
-
-def zipped(path: str | os.PathLike[str]) -> Path:
-    """The path, with ``.zip`` where it has no ending."""
-    path = Path(path)
-    return path if path.suffix else path.with_suffix(".zip")
 
 
 class SpacesOnly(VectorEnv[Any, Any, Any]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,13 +12,10 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.common.agent import Metrics
-from lhy_rl.agents.common.saved import zipped
 from lhy_rl.agents.rewards.discriminator_trainer import DiscriminatorTrainer
-from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import check_like, check_rows
 from lhy_rl.core.validation import check, positive
-from lhy_rl.data import spaces
 from lhy_rl.data.demonstrations import Demonstrations, Transitions
 from lhy_rl.functional.adversarial import gradient_penalty
 from lhy_rl.functional.discriminator_rewards import FORMS, absorbing_value
@@ -27,6 +23,7 @@ from lhy_rl.nn.discriminators.transition import NetworkOptions, TransitionDiscri
 from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet, RewardTransform
 from lhy_rl.rollouts.fixed_length import Rollout
 from lhy_rl.rollouts.normalization import Normalizer
+from lhy_rl.rollouts.transitions import transitions_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +233,8 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         expert = self.expert.transitions
         self.network.features.update_statistics(self.features(played))
         self.replay.append((played, torch.zeros(len(played), device=self.device) if log_prob is None else log_prob))
-        pool, pool_log_prob = self._pool()
+        kept, log_probs = zip(*self.replay, strict=True)  # of all rounds that are kept
+        pool, pool_log_prob = Transitions.concatenate(kept), torch.cat(log_probs)
         rates = self.expert.termination_rate, float(pool.terminated.mean())
         shares = tuple(rate / (1 + rate) if self.options.absorbing else 0.0 for rate in rates)
         self.network.train()
@@ -283,16 +281,11 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
             loss = loss + p * q * self.objective.discriminator_loss(absorbed, absorbed, self.balance)
         return loss
 
-    def _pool(self) -> tuple[Transitions, Tensor]:
-        """The policy's transitions of all rounds that are kept, and their log-probabilities."""
-        kept, log_probs = zip(*self.replay, strict=True)
-        return Transitions.concatenate(kept), torch.cat(log_probs)
-
     def _played(self, rollout: Rollout) -> tuple[Transitions, Tensor | None]:
         """The valid transitions of a rollout, and their log-probabilities where these are wanted."""
         if self._rollout is not rollout:
             log_prob = None if self.policy_log_prob is None else self.policy_log_prob.of_rollout(rollout)
-            self._rollout, self._newest = rollout, (rollout.transitions(), log_prob)
+            self._rollout, self._newest = rollout, (transitions_of(rollout), log_prob)
         return self._newest
 
     # ------------------------------------------------------------------ the reward
@@ -327,15 +320,6 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         """What was learned, as a function of transitions that needs no agent."""
         return LearnedRewardNet(self.network, self.name, self.transform, self.gamma)
 
-    def save_reward(self, path: str | os.PathLike[str]) -> None:
-        """Write the reward to a file, JSON and safetensors in a zip, for ``LearnedReward`` and ``load_reward``."""
-        features = self.network.features
-        named = {
-            "observation_space": spaces.to_json(features.observation_space),
-            "action_space": spaces.to_json(features.action_space),
-        }
-        archive.write(zipped(path), {"kind": "learned reward", **named, "reward": self.reward.tree()})
-
     # ------------------------------------------------------------------ resume
     def state_dict(self) -> dict[str, Any]:
         replay = [{**vars(steps), "log_prob": log_prob} for steps, log_prob in self.replay]
@@ -346,10 +330,10 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         self.scale.load_state_dict(state["scale"])
         self.replay.clear()
         features = self.network.features
-        places = {"obs": features.observation_space, "next_obs": features.observation_space}
+        seen, done = features.observation_space, features.action_space
         for kept in state["replay"]:
             n = len(kept["rewards"])
-            for name, space in {**places, "actions": features.action_space}.items():
+            for name, space in (("obs", seen), ("next_obs", seen), ("actions", done)):
                 check_rows(kept[name], space, (n,), name)
             flags = np.zeros(n, bool)
             like = {"rewards": np.zeros(n), "terminated": flags, "start": flags, "log_prob": torch.zeros(n)}

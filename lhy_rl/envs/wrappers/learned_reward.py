@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import gymnasium
@@ -14,59 +15,31 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.saved_states import fitting
 from lhy_rl.core.state_arrays import copied
 from lhy_rl.core.trees import map_tree
 from lhy_rl.data import spaces
-from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet
-
-KIND = "learned reward"
+from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet, load_reward
 
 
-class Rewarding(Protocol):
-    """What learned a reward: an agent of inverse reinforcement learning."""
+class RewardOwner(Protocol):
+    """An agent that has learned a reward: one of inverse reinforcement learning."""
 
     env: VectorEnv[Any, Any, Any]
 
     def rewards(self, obs: Any, actions: Any, next_obs: Any) -> np.ndarray:
-        """(B,) of steps."""
+        """(B,) rewards of steps."""
         ...
 
 
-class Asked:
-    """Such an agent, asked as a network is."""
-
-    def __init__(self, owner: Rewarding) -> None:
-        self.owner = owner
-
-    def __call__(self, obs: Any, actions: Any, next_obs: Any, terminated: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(self.owner.rewards(obs, actions, next_obs))
-
-
-Reward = LearnedRewardNet | Rewarding | str | os.PathLike[str]
-
-
-def load_reward(path: str | os.PathLike[str]) -> LearnedRewardNet:
-    """The reward that an agent's ``save_reward`` wrote; an archive of JSON and safetensors, nothing is unpickled.
-
-    Raises:
-        UserError: no such file, damaged, or something else.
-    """
-    tree = archive.read(path)
-    if not isinstance(tree, dict) or str(tree.get("kind")) != KIND:
-        raise UserError(f"{str(path)!r} holds no learned reward; agents write one with save_reward")
-    with fitting(f"{str(path)!r} is no learned reward of this version"):
-        seen, done = (spaces.from_json(tree[name]) for name in ("observation_space", "action_space"))
-        return LearnedRewardNet.from_tree(tree["reward"], seen, done)
+Reward = LearnedRewardNet | RewardOwner | str | os.PathLike[str]
 
 
 class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
-    """Of a single environment; the task's own reward is ``info["task_reward"]``.
+    """A single environment that pays a learned reward; the task's own is ``info["task_reward"]``.
 
     Args:
-        env: With the spaces that the reward was learned in.
+        env: An environment with the spaces that the reward was learned in.
         reward: The reward, the file that holds it, or an agent of inverse reinforcement learning.
 
     Raises:
@@ -98,10 +71,10 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
 
 
 class LearnedRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
-    """The same of a vector environment, in every autoreset mode; one pass through the network a step.
+    """As above, for a vector environment in any autoreset mode, with one pass through the network a step.
 
     Args:
-        env: With the spaces that the reward was learned in.
+        env: An environment with the spaces that the reward was learned in.
         reward: The reward, the file that holds it, or an agent of inverse reinforcement learning.
 
     Raises:
@@ -127,7 +100,7 @@ class LearnedRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
             for i in np.flatnonzero(infos["_final_obs"]).tolist():
                 map_tree(lambda x, last, i=i: x.__setitem__(i, last), after, _row(infos["final_obs"], i))
         paid = self.net(self._obs, actions, after, terminated).cpu().numpy().astype(np.float64)
-        paid[self._resetting] = 0.0  # NEXT_STEP: this step only began the new episode
+        paid[self._resetting] = 0.0  # In NEXT_STEP mode this step only began the new episode.
         infos["task_reward"], infos["_task_reward"] = np.asarray(rewards), np.ones(self.num_envs, bool)
         self._obs = copied(obs)
         if self.env.metadata.get("autoreset_mode") is AutoresetMode.NEXT_STEP:
@@ -136,7 +109,7 @@ class LearnedRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
 
 
 def _row(final_obs: Any, i: int) -> Any:
-    """Instance i's last observation."""
+    """The last observation of instance i."""
     if isinstance(final_obs, dict):
         return {key: _row(value, i) for key, value in final_obs.items()}
     return final_obs[i]
@@ -144,16 +117,17 @@ def _row(final_obs: Any, i: int) -> Any:
 
 def _fitting(
     reward: Reward, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
-) -> LearnedRewardNet | Asked:
-    """The reward, if it was learned from these spaces."""
-    net: LearnedRewardNet | Asked
+) -> Callable[[Any, Any, Any, np.ndarray], torch.Tensor]:
+    """The reward as a function of transitions, if it was learned in these spaces."""
     if isinstance(reward, str | os.PathLike):
         reward = load_reward(reward)
     if isinstance(reward, LearnedRewardNet):
-        net, learned = reward, (reward.network.features.observation_space, reward.network.features.action_space)
+        net, learned = reward, reward.spaces
     else:
-        net, learned = Asked(reward), (reward.env.single_observation_space, reward.env.single_action_space)
+        owner, learned = reward, (reward.env.single_observation_space, reward.env.single_action_space)
     for own, wanted, what in zip(learned, (observation_space, action_space), ("observations", "actions"), strict=True):
-        if said := spaces.difference(own, wanted, what):
-            raise UserError(f"the reward was learned in another environment: {said}")
-    return net
+        if difference := spaces.difference(own, wanted, what):
+            raise UserError(f"the reward was learned in another environment: {difference}")
+    if isinstance(reward, LearnedRewardNet):
+        return net
+    return lambda obs, actions, next_obs, terminated: torch.as_tensor(owner.rewards(obs, actions, next_obs))

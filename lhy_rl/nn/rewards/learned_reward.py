@@ -1,7 +1,8 @@
-"""A reward that was learned, as a thing of its own: from transitions to numbers, without the agent that learned it."""
+"""A reward that was learned, from transitions to numbers, without the agent that learned it; in memory or in a file."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,10 @@ import gymnasium as gym
 import torch
 from torch import Tensor
 
-from lhy_rl.core.saved_states import check_like
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.saved_states import check_like, fitting
+from lhy_rl.data import spaces
 from lhy_rl.functional.adversarial import objective
 from lhy_rl.functional.discriminator_rewards import FORMS, absorbing_value
 from lhy_rl.nn.discriminators.transition import (
@@ -18,34 +22,35 @@ from lhy_rl.nn.discriminators.transition import (
     transition_discriminators,
 )
 
-REWARD_CLIP = 10.0  # no step is worth more, either way
+KIND = "learned reward"  # as the file says
+REWARD_CLIP = 10.0  # no reward is further from 0
 
 
 class RewardTransform:
-    """What the scores of a discriminator are worth.
+    """From the scores of a discriminator to rewards.
 
     Args:
-        objective_name: Whose scores they are.
+        objective_name: The objective that the discriminator was trained with.
         form: A name of :data:`lhy_rl.functional.discriminator_rewards.FORMS`, or ``objective`` for the objective's own.
     """
 
     def __init__(self, objective_name: str, form: str) -> None:
         self.objective_name, self.form = objective_name, form
-        self.pay = objective(objective_name).reward if form == "objective" else FORMS[form]
+        self.function = objective(objective_name).reward if form == "objective" else FORMS[form]
 
     def __call__(self, scores: Tensor) -> Tensor:
         """(N,) scores to (N,) rewards, between -10 and 10."""
-        return self.pay(scores).clamp(-REWARD_CLIP, REWARD_CLIP)
+        return self.function(scores).clamp(-REWARD_CLIP, REWARD_CLIP)
 
 
 class LearnedRewardNet:
-    """Rewards of transitions.
+    """Rewards of transitions, from the network of a discriminator.
 
     Args:
         network: The discriminator.
         name: Its name in the registry.
-        transform: What its scores are worth.
-        gamma: Of the returns that it was learned for.
+        transform: From its scores to rewards.
+        gamma: Discount of the returns that it was learned for.
     """
 
     def __init__(self, network: TransitionDiscriminator, name: str, transform: RewardTransform, gamma: float) -> None:
@@ -53,21 +58,26 @@ class LearnedRewardNet:
 
     @torch.no_grad()
     def __call__(self, obs: Any, actions: Any, next_obs: Any, terminated: Any) -> Tensor:
-        """(N, ...) arrays to (N,) rewards; the last of a terminated episode has the absorbing state's return in it."""
-        rows = self.network.features.encode(obs, actions, next_obs, terminated)
-        rewards = self.transform(self.network.reward_scores(rows))
+        """(N, ...) arrays to (N,) rewards; that of a terminated step contains the absorbing state's return."""
+        features = self.network.features.encode(obs, actions, next_obs, terminated)
+        rewards = self.transform(self.network.reward_scores(features))
         if self.network.options.absorbing:
             ends = torch.as_tensor(terminated, dtype=rewards.dtype, device=rewards.device)
             rewards = rewards + ends * (self.gamma * absorbing_value(self.absorbing_reward(), self.gamma))
         return rewards
 
     def absorbing_reward(self) -> float:
-        """Of the absorbing state, a step."""
+        """The reward of a step in the absorbing state."""
         return float(self.transform(self.network.reward_scores(self.network.features.encode_absorbing())))
 
-    def tree(self) -> dict[str, Any]:
-        """All of it but the spaces, for an archive."""
-        return {
+    @property
+    def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """The spaces of one observation and one action that it was learned in."""
+        return self.network.features.observation_space, self.network.features.action_space
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the reward to a file, JSON and safetensors in a zip, which :func:`load_reward` reads."""
+        reward = {
             "name": self.name,
             "options": asdict(self.network.options),
             "objective": self.transform.objective_name,
@@ -75,20 +85,26 @@ class LearnedRewardNet:
             "gamma": self.gamma,
             "network": self.network.state_dict(),
         }
+        names = ("observation_space", "action_space")
+        known = {name: spaces.to_json(space) for name, space in zip(names, self.spaces, strict=True)}
+        archive.write(archive.zipped(path), {"kind": KIND, **known, "reward": reward})
 
-    @classmethod
-    def from_tree(
-        cls, tree: dict[str, Any], observation_space: gym.Space[Any], action_space: gym.Space[Any]
-    ) -> LearnedRewardNet:
-        """What :meth:`tree` gave.
 
-        Raises:
-            UserError: a name that does not exist.
-            KeyError, RuntimeError, TypeError, ValueError: it gave something else, or of other spaces.
-        """
-        check_like(tree, {"name": "", "options": {}, "objective": "", "form": "", "gamma": 0.0, "network": {}})
-        kind = transition_discriminators.get(tree["name"])
-        options = NetworkOptions(**tree["options"])
-        network: TransitionDiscriminator = kind(observation_space, action_space, options)
-        network.load_state_dict(tree["network"])
-        return cls(network, tree["name"], RewardTransform(tree["objective"], tree["form"]), tree["gamma"])
+def load_reward(path: str | os.PathLike[str]) -> LearnedRewardNet:
+    """The reward that an agent's ``save_reward`` wrote; an archive of JSON and safetensors, nothing is unpickled.
+
+    Raises:
+        UserError: no such file, a damaged one, or something else.
+    """
+    tree = archive.read(path)
+    if not isinstance(tree, dict) or str(tree.get("kind")) != KIND:
+        raise UserError(f"{str(path)!r} holds no learned reward; agents write one with save_reward")
+    with fitting(f"{str(path)!r} is no learned reward of this version"):
+        known = (spaces.from_json(tree[name]) for name in ("observation_space", "action_space"))
+        reward = tree["reward"]
+        check_like(reward, {"name": "", "options": {}, "objective": "", "form": "", "gamma": 0.0, "network": {}})
+        kind = transition_discriminators.get(reward["name"])
+        network: TransitionDiscriminator = kind(*known, NetworkOptions(**reward["options"]))
+        network.load_state_dict(reward["network"])
+        transform = RewardTransform(reward["objective"], reward["form"])
+        return LearnedRewardNet(network, reward["name"], transform, reward["gamma"])
