@@ -25,7 +25,7 @@ from benchmarks import harness
 from lhy_rl.experiment import build, config
 from lhy_rl.experiment.demonstrations import resolve_demonstrations
 from lhy_rl.interop.demonstrations import load_demonstrations
-from lhy_rl.recording.sources import trained
+from lhy_rl.rollouts.demonstrators import trained_policy
 from lhy_rl.rollouts.record_episodes import Act, random_policy, record
 from lhy_rl.rollouts.scripted_controllers import EXPERTS
 from lhy_rl.rollouts.vector_envs import make_vec
@@ -150,7 +150,7 @@ def main() -> None:
             for seed in range(count):
                 agent, seconds = train(part, seed, common.quick, taken[part.matches, seed] if part.matches else None)
                 taken[part.name, seed] = agent.cloning.num_steps
-                results["return"].append(returns(trained(agent, True, masks=False), part.task, episodes))
+                results["return"].append(returns(trained_policy(agent, True, masks=False), part.task, episodes))
                 results["seconds"].append(seconds)
                 labels = int(agent.demonstrated.labelled.sum()) + getattr(agent, "labels", 0)
                 advance(f"{part.name}, {part.variant}")

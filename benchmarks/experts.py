@@ -28,7 +28,7 @@ from lhy_rl.benchmark.results import write_text
 from lhy_rl.data import shipped
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.data.npz import write_npz
-from lhy_rl.recording.sources import trained
+from lhy_rl.rollouts.demonstrators import trained_policy
 from lhy_rl.rollouts.record_episodes import Act, random_policy, record
 from lhy_rl.rollouts.scripted_controllers import EXPERTS
 
@@ -80,7 +80,7 @@ def expert(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> tuple
         return (lambda obs, state, start, masks: (planned(obs), None)), "a planner", 0
     found = _sac(name, task, runs, quick) if task.how == "sac" else _ppo(name, task, runs, quick, as_is)
     policy, words, steps = found
-    return trained(policy, not task.drawn, masks=False), words, steps
+    return trained_policy(policy, not task.drawn, masks=False), words, steps
 
 
 def _ppo(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> tuple[Any, str, int]:

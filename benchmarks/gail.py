@@ -35,7 +35,7 @@ from benchmarks import harness
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.experiment import build, config
 from lhy_rl.experiment.demonstrations import resolve_demonstrations
-from lhy_rl.recording.sources import trained
+from lhy_rl.rollouts.demonstrators import trained_policy
 from lhy_rl.rollouts.record_episodes import Act, random_policy, record
 
 FIXED, DRIVE = "CartPole, fixed horizon", "DriveCorridor, pixels"
@@ -133,7 +133,9 @@ def run(number: int, seed: int, quick: bool) -> dict[str, float]:
     agent = build.make_agent(how, env, given)
     agent.learn(how.values["total_timesteps"], callback=lambda agent, metrics: log.append(dict(metrics)))
     seconds = time.process_time() - begun
-    best, drawn = (mean_return(trained(agent, d, masks=False), how, 10 if quick else EPISODES) for d in (True, False))
+    best, drawn = (
+        mean_return(trained_policy(agent, d, masks=False), how, 10 if quick else EPISODES) for d in (True, False)
+    )
     accuracy, learned_from = log[-1]["train/discriminator_accuracy"], float(given.returns.mean())
     steps = float(agent.num_timesteps)
     return {

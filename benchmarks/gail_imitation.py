@@ -35,7 +35,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.experiment import build
 from lhy_rl.experiment.demonstrations import resolve_demonstrations
-from lhy_rl.recording.sources import trained
+from lhy_rl.rollouts.demonstrators import trained_policy
 
 TASK = "CartPole, fixed horizon"
 SEALS = "10 trajectories, the library in seals/CartPole-v0"
@@ -55,7 +55,7 @@ def ours(variant: str, seed: int, quick: bool) -> tuple[dict[str, Any], Demonstr
     agent = build.make_agent(how, env, shown)
     agent.learn(QUICK_STEPS if quick else STEPS)
     seconds = time.process_time() - begun
-    best = mean_return(trained(agent, True, masks=False), how, 10 if quick else EPISODES)
+    best = mean_return(trained_policy(agent, True, masks=False), how, 10 if quick else EPISODES)
     result = {"return": best, "cpu": seconds, "steps": agent.num_timesteps}
     return result, shown, how.values["env"]
 

@@ -28,7 +28,6 @@ def name_of(path: Path) -> str:
 FRONT_DOOR = {"core", "envs", "experiment"}  # `import lhy_rl` registers the environments; `lhy_rl.load` is lazy
 
 UPWARD = {  # arrows that still have to be turned; none may be added
-    ("experiment.demonstrations", "recording.sources"),
     ("experiment.run", "reporting.pictures"),
     ("experiment.run", "reporting.references"),
     ("experiment.run", "reporting.report"),

@@ -407,14 +407,14 @@ def command_record(arguments: list[str]) -> int:
     options = vars(made.parse_args(ours))
     output = options.pop("output")
     from lhy_rl.recording import record
-    from lhy_rl.recording.sources import Options
+    from lhy_rl.recording.sources import RecordOptions
 
     target = options["env_id"] or options["who"]
     if given and (options["env_id"] or not Path(target).exists()):
         from lhy_rl.experiment.config import environment_arguments
 
         given = environment_arguments(target, given)
-    chosen = Options(**options, env_options=given or None)
+    chosen = RecordOptions(**options, env_options=given or None)
     place = record.destination(output, chosen)
     found = record.demonstrate(chosen)
     written, name = record.write(found, place)

@@ -16,7 +16,7 @@ from gymnasium.vector import VectorEnv
 
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.experiment.config import Config
-from lhy_rl.recording.sources import Options, scene
+from lhy_rl.rollouts.demonstrators import of_environment
 from lhy_rl.rollouts.record_episodes import record
 
 RECORDED = ("random", "scripted")
@@ -55,13 +55,10 @@ def _recorded(config: Config, random: bool) -> Demonstrations:
     from lhy_rl.experiment.build import environment_options
 
     values = config.values
-    options = Options(
-        values["env"]["id"],
-        env_options=environment_options(config),
-        random=random,
-        episodes=values["agent"].get("trajectories") or EPISODES,
-        seed=FIRST_SEED + values["seed"],
-    )
-    with scene(options, print) as made:
-        about = {"env_id": made.env_id, "expert": made.expert, "seed": options.seed}
-        return record(made.env, made.act, options.episodes, seed=options.seed, about=about)
+    episodes, seed = values["agent"].get("trajectories") or EPISODES, FIRST_SEED + values["seed"]
+    source = of_environment(values["env"]["id"], episodes, seed, environment_options(config), random)
+    about = {"env_id": source.env_id, "expert": source.expert, "seed": seed}
+    try:
+        return record(source.env, source.act, episodes, seed=seed, about=about)
+    finally:
+        source.env.close()

@@ -13,7 +13,7 @@ from gymnasium.vector import VectorEnv
 from lhy_rl.core.errors import UserError
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.data.npz import write_npz
-from lhy_rl.recording.sources import Options, scene
+from lhy_rl.recording.sources import RecordOptions, open_recording_source
 from lhy_rl.reporting.progress_bar import progress
 from lhy_rl.rollouts.record_episodes import Stop, random_policy, record
 
@@ -21,7 +21,7 @@ ONE_MORE = "recording-"  # files of a folder that grows
 CHANCE = 20  # episodes of a random policy, to compare with
 
 
-def demonstrate(options: Options, say: Callable[[str], None] = print) -> Demonstrations:
+def demonstrate(options: RecordOptions, say: Callable[[str], None] = print) -> Demonstrations:
     """Record.
 
     Returns:
@@ -31,16 +31,16 @@ def demonstrate(options: Options, say: Callable[[str], None] = print) -> Demonst
         UserError: nobody who acts, an environment that does not fit, no episode.
         KeyboardInterrupt: before the first episode was whole.
     """
-    with scene(options, say) as made:
-        about = {"env_id": made.env_id, "expert": made.expert, "seed": options.seed}
+    with open_recording_source(options, say) as source:
+        about = {"env_id": source.env_id, "expert": source.expert, "seed": options.seed}
         about |= {"env_options": options.env_options} if options.env_options else {}
         about |= {"noise": options.noise, "labels": options.labels} if options.noise else {}
         bar = nullcontext(lambda now: None) if options.keyboard else progress(options.episodes, "recording")
         with bar as advance:
             try:
                 found = record(
-                    made.env,
-                    made.act,
+                    source.env,
+                    source.act,
                     options.episodes,
                     seed=options.seed,
                     noise=options.noise,
@@ -53,7 +53,7 @@ def demonstrate(options: Options, say: Callable[[str], None] = print) -> Demonst
                 raise UserError("the recording ended before its first episode was whole; nothing is written") from stop
         if options.random:
             return found
-        floor = _chance(made.env, options)
+        floor = _chance(source.env, options)
         found.about.update({} if floor is None else {"random_return": floor})
     mean = float(found.returns.mean())
     if floor is not None and mean <= floor:
@@ -61,7 +61,7 @@ def demonstrate(options: Options, say: Callable[[str], None] = print) -> Demonst
     return found
 
 
-def _chance(env: VectorEnv[Any, Any, Any], options: Options) -> float | None:
+def _chance(env: VectorEnv[Any, Any, Any], options: RecordOptions) -> float | None:
     """What a random policy reaches; None where it comes to no end."""
     if options.keyboard:  # its environment is on a screen
         return None
@@ -72,7 +72,7 @@ def _chance(env: VectorEnv[Any, Any, Any], options: Options) -> float | None:
     return round(float(found.returns.mean()), 4)
 
 
-def destination(output: str | None, options: Options) -> str:
+def destination(output: str | None, options: RecordOptions) -> str:
     """The place that is written to, checked before anybody acts.
 
     Args:

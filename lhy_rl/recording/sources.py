@@ -1,10 +1,10 @@
-"""Who acts, and where, while demonstrations are recorded."""
+"""Where a recording comes from: a run, a file, an environment with its own expert, or a person at the keyboard."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,14 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.protocols import ScriptedExpert
 from lhy_rl.core.registry import spec_of
 from lhy_rl.core.trees import map_tree
-from lhy_rl.rollouts.record_episodes import Act, Labels, random_policy
-from lhy_rl.rollouts.scripted_controllers import EXPERTS
-
-TOGETHER = 8  # instances that step at once
+from lhy_rl.rollouts.demonstrators import MOST_INSTANCES, Demonstrator, made, make_few, of_environment, trained_policy
+from lhy_rl.rollouts.record_episodes import Labels, random_policy
 
 
 @dataclass(frozen=True)
-class Options:
+class RecordOptions:
     """What is recorded, and of whom.
 
     Attributes:
@@ -67,37 +64,31 @@ class Options:
             raise UserError("--keys needs --keyboard")
 
 
-@dataclass(frozen=True)
-class Scene:
-    """An environment, who acts in it, and who that is."""
-
-    env: VectorEnv[Any, Any, Any]
-    act: Act
-    expert: str
-    env_id: str
-
-
 @contextmanager
-def scene(options: Options, say: Callable[[str], None]) -> Iterator[Scene]:
-    """The environment with somebody in it; closed afterwards."""
+def open_recording_source(options: RecordOptions, say: Callable[[str], None]) -> Iterator[Demonstrator]:
+    """The environment with somebody in it; it is closed afterwards."""
     path = Path(options.who)
     if options.keyboard:
-        with _with_person(options, say) as made:
-            yield made
+        with _with_person(options, say) as person:
+            yield person
         return
-    if path.is_dir() or (path.suffix == ".zip") or path.is_file():
-        made = _of_run(path, options) if path.is_dir() else _of_zip(path, options)
+    if path.is_dir():
+        source = _of_run(path, options)
+    elif path.suffix == ".zip" or path.is_file():
+        source = _of_zip(path, options)
     else:
-        made = _of_environment(options.who, options)
+        _refuse(options, "an environment's id", "is one", allow_options=True)
+        _check_registered(options.who)
+        source = of_environment(options.who, options.episodes, options.seed, options.env_options, options.random)
     if options.random:
-        made = Scene(made.env, random_policy(made.env.single_action_space, options.seed), "random", made.env_id)
+        source = replace(source, act=random_policy(source.env.single_action_space, options.seed), expert="random")
     try:
-        yield made
+        yield source
     finally:
-        made.env.close()
+        source.env.close()
 
 
-def _of_run(path: Path, options: Options) -> Scene:
+def _of_run(path: Path, options: RecordOptions) -> Demonstrator:
     from lhy_rl.experiment import build, run
     from lhy_rl.experiment.run_folder import RunFolder
 
@@ -107,18 +98,21 @@ def _of_run(path: Path, options: Options) -> Scene:
         which = "newest"
     loaded = run.load(path, which)
     loaded.agent.predict_generator.manual_seed(options.seed)
-    env = build.make_environment(loaded.config, min(TOGETHER, options.episodes))
+    env = build.make_environment(loaded.config, min(MOST_INSTANCES, options.episodes))
     values = loaded.config.values
     name = f"{values['agent']['name']}, {path.name}"
-    return Scene(env, trained(loaded.agent, not options.stochastic, masks=True), name, values["env"]["id"])
+    return Demonstrator(
+        env, trained_policy(loaded.agent, not options.stochastic, masks=True), name, values["env"]["id"]
+    )
 
 
-def _of_zip(path: Path, options: Options) -> Scene:
+def _of_zip(path: Path, options: RecordOptions) -> Demonstrator:
     if options.env_id is None:
         raise UserError(f"{str(path)!r} does not say where its policy acts; give --env ID")
     if not path.is_file():
         raise UserError(f"no file {str(path)!r}")
-    env = make(options.env_id, options)
+    _check_registered(options.env_id)
+    env = make_few(options.env_id, options.episodes, options.env_options)
     ours = archive.is_one(path)
     if ours:
         from lhy_rl.experiment.load import load
@@ -129,53 +123,24 @@ def _of_zip(path: Path, options: Options) -> Scene:
         from lhy_rl.interop.sb3 import load_expert
 
         policy = load_expert(path, env, seed=options.seed)
-    return Scene(env, trained(policy, not options.stochastic, masks=ours), path.name, options.env_id)
-
-
-def _of_environment(env_id: str, options: Options) -> Scene:
-    _refuse(options, "an environment's id", "is one", allow_options=True)
-    env = make(env_id, options)
-    known: Any = env.unwrapped
-    if options.random:
-        return Scene(env, random_policy(env.single_action_space, options.seed), "random", env_id)
-    if isinstance(known, ScriptedExpert):
-        return Scene(env, lambda obs, state, start, masks: (known.expert_action(), None), "its own expert", env_id)
-    if env_id in EXPERTS and not options.env_options:
-        act = EXPERTS[env_id]()
-        return Scene(env, lambda obs, state, start, masks: (act(obs), None), "a scripted expert", env_id)
-    env.close()
-    raise UserError(
-        f"{env_id} has no expert of its own (those of {', '.join(EXPERTS)} and some of ours have); give a run folder "
-        "or a zip with --env, or --random or --keyboard"
-    )
-
-
-def trained(policy: Any, deterministic: bool, masks: bool) -> Act:
-    """Whoever has ``predict``; ours takes the legal actions, too."""
-
-    def act(obs: Any, state: Any, start: np.ndarray, legal: np.ndarray | None) -> tuple[Any, Any]:
-        more = {"action_masks": np.stack(list(legal))} if masks and legal is not None else {}
-        actions, memory = policy.predict(obs, state, start, deterministic=deterministic, **more)
-        return actions, memory
-
-    return act
+    return Demonstrator(env, trained_policy(policy, not options.stochastic, masks=ours), path.name, options.env_id)
 
 
 @contextmanager
-def _with_person(options: Options, say: Callable[[str], None]) -> Iterator[Scene]:
+def _with_person(options: RecordOptions, say: Callable[[str], None]) -> Iterator[Demonstrator]:
     from lhy_rl.recording import keyboard
     from lhy_rl.recording.play import choose_mode, render_modes
 
     _refuse(options, "an environment's id, which --keyboard needs,", "is one", allow_options=True)
     if options.noise:
         raise UserError("--noise needs an expert that is a program")
-    _known(options.who)
-    modes = _made(options.who, lambda: render_modes(options.who, options.env_options or {}))
+    _check_registered(options.who)
+    modes = made(options.who, lambda: render_modes(options.who, options.env_options or {}))
     try:
         mode = choose_mode(options.who, modes, filmed=False)
     except UserError:  # neither a screen nor text: the numbers are shown
         mode = None
-    env = _made(options.who, lambda: gym.make(options.who, render_mode=mode, **(options.env_options or {})))
+    env = made(options.who, lambda: gym.make(options.who, render_mode=mode, **(options.env_options or {})))
     bound = keyboard.bindings(env, options.keys)
     vector: VectorEnv[Any, Any, Any] = SyncVectorEnv([lambda: env], autoreset_mode=AutoresetMode.SAME_STEP)
 
@@ -189,35 +154,12 @@ def _with_person(options: Options, say: Callable[[str], None]) -> Iterator[Scene
     source = nullcontext(keyboard.window_keys()) if mode == "human" else keyboard.typed_keys()
     try:
         with source as keys:
-            yield Scene(vector, keyboard.person(keys, bound, show, say), "a person", options.who)
+            yield Demonstrator(vector, keyboard.person(keys, bound, show, say), "a person", options.who)
     finally:
         vector.close()
 
 
-def make(env_id: str, options: Options) -> VectorEnv[Any, Any, Any]:
-    """A few instances side by side.
-
-    Raises:
-        UserError: an unknown id, or options that the environment does not take.
-    """
-    from lhy_rl.rollouts.vector_envs import make_vec
-
-    _known(env_id)
-    n = min(TOGETHER, options.episodes)
-    made: VectorEnv[Any, Any, Any] = _made(env_id, lambda: make_vec(env_id, n, **(options.env_options or {})))
-    return made
-
-
-def _made(env_id: str, constructor: Callable[[], Any]) -> Any:
-    try:
-        return constructor()
-    except TypeError as error:  # an option that it has not
-        raise UserError(f"{env_id} refuses its options: {' '.join(str(error).split())}") from error
-    except gym.error.DeprecatedEnv as error:
-        raise UserError(" ".join(str(error).split())) from error
-
-
-def _known(env_id: str) -> None:
+def _check_registered(env_id: str) -> None:
     """Raise a UserError where nobody registered the id."""
     try:
         spec_of(env_id)
@@ -225,7 +167,7 @@ def _known(env_id: str) -> None:
         raise UserError(f"{env_id!r} is neither a run folder, nor a zip, nor an environment: {error}") from error
 
 
-def _refuse(options: Options, what: str, why: str, allow_options: bool = False) -> None:
+def _refuse(options: RecordOptions, what: str, why: str, allow_options: bool = False) -> None:
     if options.env_id is not None:
         raise UserError(f"--env belongs to a zip; {what} {why}")
     if options.env_options and not allow_options:

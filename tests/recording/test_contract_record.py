@@ -16,9 +16,10 @@ from lhy_rl.agents import PPO
 from lhy_rl.cli.main import main
 from lhy_rl.core.errors import UserError
 from lhy_rl.interop.demonstrations import load_demonstrations
-from lhy_rl.recording import keyboard, sources
+from lhy_rl.recording import keyboard
 from lhy_rl.recording.record import demonstrate, destination
-from lhy_rl.recording.sources import Options
+from lhy_rl.recording.sources import RecordOptions
+from lhy_rl.rollouts.scripted_controllers import EXPERTS
 
 TINY_PPO: dict[str, Any] = {"name": "ppo", "num_envs": 2, "n_steps": 16, "batch_size": 16, "embedding_size": 8}
 
@@ -131,7 +132,7 @@ def test_zips_of_ours_and_of_sb3(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_expert_worse_than_chance_is_said_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sources.EXPERTS, "CartPole-v1", lambda: lambda obs: np.zeros(len(obs), int))
+    monkeypatch.setitem(EXPERTS, "CartPole-v1", lambda: lambda obs: np.zeros(len(obs), int))
     with pytest.warns(UserWarning, match="this expert reaches 9.* on average, a random policy 2"):
         record(capsys, "CartPole-v1", "--episodes", "3", "--output", "a.npz")
     with pytest.warns(UserWarning, match="as bad"):
@@ -176,7 +177,7 @@ def test_keys_of_ones_own_and_again(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_a_person_who_leaves_too_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     piped(monkeypatch, b"01q")
     with pytest.raises(UserError, match="before its first episode was whole"):
-        demonstrate(Options("CartPole-v1", keyboard=True), say=lambda line: None)
+        demonstrate(RecordOptions("CartPole-v1", keyboard=True), say=lambda line: None)
 
 
 def test_a_person_at_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +232,7 @@ def test_places(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(load_demonstrations("test/x-v0", "CartPole-v1")) == 2
     for there in ("test/x-v0", "demonstrations/CartPole-v1-random.npz"):
         assert "exists already" in refused(capsys, *few, "1", "--output", there)
-    assert destination(None, Options("lhy_rl/Catch-v0")) == "demonstrations/lhy_rl-Catch-v0-expert.npz"
+    assert destination(None, RecordOptions("lhy_rl/Catch-v0")) == "demonstrations/lhy_rl-Catch-v0-expert.npz"
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -247,7 +248,7 @@ def test_ctrl_c_keeps_whole_episodes(monkeypatch: pytest.MonkeyPatch, capsys: py
 
         return act
 
-    monkeypatch.setitem(sources.EXPERTS, "CartPole-v1", expert)
+    monkeypatch.setitem(EXPERTS, "CartPole-v1", expert)
     assert main(["record", "CartPole-v1", "--episodes", "500", "--output", "a.npz"]) == 130
     assert "interrupted; what is written is whole" in capsys.readouterr().err
     assert 8 <= len(load_demonstrations("a.npz")) < 500

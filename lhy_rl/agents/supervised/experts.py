@@ -9,11 +9,11 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import SyncVectorEnv, VectorEnv
+from gymnasium.vector import VectorEnv
 
 from lhy_rl.core.errors import UserError, brief
-from lhy_rl.core.protocols import ScriptedExpert
 from lhy_rl.core.trees import map_tree
+from lhy_rl.rollouts.demonstrators import own_expert
 from lhy_rl.rollouts.scripted_controllers import EXPERTS
 
 ALLOWED = "scripted, person, the path of a saved agent, something with predict(observation), a function of observations"
@@ -37,20 +37,6 @@ class Expert(ABC):
             start: (B,) bool: an episode begins with this observation.
             wanted: (B,) bool: where the answer counts; elsewhere it may be anything.
         """
-
-
-class ScriptedLabels(Expert):
-    """The environment, which sees its own state.
-
-    Args:
-        env: Itself a :class:`~lhy_rl.core.protocols.ScriptedExpert`, or made of environments that are.
-    """
-
-    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
-        self.parts = _scripted_parts(env)
-
-    def label(self, obs: Any, start: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        return np.concatenate([np.asarray(part.expert_action()) for part in self.parts])
 
 
 class FunctionLabels(Expert):
@@ -139,8 +125,8 @@ def expert_for(given: Any, env: VectorEnv[Any, Any, Any]) -> Expert:
     if isinstance(given, Expert):
         return given
     if given == "scripted":
-        if _scripted_parts(env):
-            return ScriptedLabels(env)
+        if (own := own_expert(env)) is not None:
+            return FunctionLabels(lambda obs: own())
         name = env.spec.id if env.spec is not None else "this environment"
         if name in EXPERTS:
             return FunctionLabels(EXPERTS[name]())
@@ -154,15 +140,6 @@ def expert_for(given: Any, env: VectorEnv[Any, Any, Any]) -> Expert:
     if callable(given):
         return FunctionLabels(given)
     raise UserError(f"{brief(given)} is no expert; allowed: {ALLOWED}")
-
-
-def _scripted_parts(env: VectorEnv[Any, Any, Any]) -> list[Any]:
-    """What says what to do in this environment, one after the other; empty where nothing does."""
-    whole = env.unwrapped
-    if isinstance(whole, ScriptedExpert):
-        return [whole]
-    parts = [part.unwrapped for part in whole.envs] if isinstance(whole, SyncVectorEnv) else []
-    return parts if parts and all(hasattr(part, "expert_action") for part in parts) else []
 
 
 def _loaded(path: Path, env: VectorEnv[Any, Any, Any]) -> Any:
