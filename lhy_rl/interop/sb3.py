@@ -12,8 +12,8 @@ from gymnasium.vector.utils import batch_space
 
 from lhy_rl.core.errors import UserError, install_extra
 from lhy_rl.core.protocols import Snapshot
-from lhy_rl.interop.experts import Expert, load_expert, save_statistics
 from lhy_rl.interop.infos import ENDING, row, rows_of_step
+from lhy_rl.interop.sb3_experts import Expert, load_expert, save_statistics
 from lhy_rl.rollouts.final_observations import keep_final_observations
 
 __all__ = ["Expert", "from_sb3", "load_expert", "save_statistics", "to_sb3"]

@@ -152,6 +152,6 @@ def _loaded(path: Path, env: VectorEnv[Any, Any, Any]) -> Any:
         import lhy_rl
 
         return lhy_rl.load(path, env)
-    from lhy_rl.interop.experts import load_expert
+    from lhy_rl.interop.sb3_experts import load_expert
 
     return load_expert(path, env)

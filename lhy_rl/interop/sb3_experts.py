@@ -21,7 +21,7 @@ try:
     from stable_baselines3.common.policies import BasePolicy
     from stable_baselines3.common.vec_env import VecNormalize
 
-    from lhy_rl.interop.saved_policy import channels_first, rebuilt
+    from lhy_rl.interop.sb3_saved_policy import channels_first, rebuilt
 except ImportError as error:
     raise UserError(f"stable-baselines3 is not installed; {install_extra('sb3')}") from error
 
@@ -197,7 +197,7 @@ def _statistics(given: Any) -> Statistics | VecNormalize | None:
     if str(given).endswith(".pkl"):
         raise UserError(
             f"{str(given)!r} is a pickle, which could run anything; if it is your own: "
-            "lhy_rl.interop.experts.save_statistics(VecNormalize.load(path, venv), 'statistics.zip')"
+            "lhy_rl.interop.sb3.save_statistics(VecNormalize.load(path, venv), 'statistics.zip')"
         )
     tree = archive.read(given)
     if not isinstance(tree, dict) or str(tree.get("kind")) != STATISTICS:

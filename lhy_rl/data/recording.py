@@ -1,0 +1,5 @@
+"""A former name of :mod:`lhy_rl.rollouts.record_episodes`, which the documentation has shown."""
+
+from lhy_rl.rollouts.record_episodes import Again, Stop, random_policy, record
+
+__all__ = ["Again", "Stop", "random_policy", "record"]
