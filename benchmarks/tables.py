@@ -8,8 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.harness import RESULTS
-from lhy_rl.benchmark.markdown_tables import rewrite
-from lhy_rl.experiment.paths import documents
+from lhy_rl.benchmark.markdown_tables import documents, rewrite
 
 ROOT = Path(__file__).parent.parent
 

@@ -28,7 +28,7 @@ from lhy_rl.core.registry import registered
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.npz import write_npz
 from lhy_rl.data.spaces import conformed
-from lhy_rl.experiment import config, plain_yaml
+from lhy_rl.experiment import config, yaml_files
 from lhy_rl.interop.demonstrations import load_demonstrations
 
 CARTPOLE = Path(__file__).parent.parent / "configs/ppo/cartpole.yaml"
@@ -84,12 +84,12 @@ def no_tracker() -> Iterator[None]:
 # ---------------------------------------------------------------------- YAML and the command line
 def test_math_plain_yaml() -> None:
     text = "a: 1e-3\nb: 2020-01-01\nc: 0x_\nd: 1_000\ne: &e {f: 1}\ng:\n  <<: *e\n  h: .5\ni: [1.5e3, -.inf, '1e3', ~]"
-    values = plain_yaml.parse(text)
+    values = yaml_files.parse(text)
     assert values == {
         "a": 0.001, "b": "2020-01-01", "c": "0x_", "d": 1000, "e": {"f": 1}, "g": {"f": 1, "h": 0.5},
         "i": [1500.0, -np.inf, "1e3", None],
     }  # fmt: skip
-    assert plain_yaml.parse(plain_yaml.dump(values)) == values
+    assert yaml_files.parse(yaml_files.dump(values)) == values
 
 
 @pytest.mark.parametrize(

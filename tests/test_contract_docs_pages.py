@@ -16,6 +16,7 @@ from lhy_rl.cli.main import COMMANDS, split_train
 from lhy_rl.envs.registration import TABLE, WRAPPED, Row
 from lhy_rl.experiment import config
 from lhy_rl.experiment.run import train
+from lhy_rl.experiment.yaml_files import config_names
 from lhy_rl.functional.adversarial import objectives
 from lhy_rl.nn.backbones.base import cores
 from lhy_rl.nn.discriminators.sequence import discriminators
@@ -56,7 +57,7 @@ def test_the_table_of_what_is_there_is_the_registries() -> None:
         "backbones": cores.names(),
         "discriminators": discriminators.names(),
         "objectives": objectives.names(),
-        "configurations": config.names(),
+        "configurations": config_names(),
         "benchmarks": spec.names(),
         "commands": list(COMMANDS),
     }
@@ -160,7 +161,7 @@ def test_commands_can_be_typed(path: Path) -> None:
         if command == "benchmark" and "NAME" not in rest:
             spec.find(list(itertools.takewhile(lambda word: not word.startswith("--"), rest)))
     for name in re.findall(r"CONFIG=([\w/]+)", text):
-        assert name in config.names()
+        assert name in config_names()
 
 
 def test_the_picture_is_small() -> None:

@@ -183,7 +183,7 @@ def test_heavy_packages_are_not_imported_early(program):
 
 
 def test_configurations_are_found_beside_the_package():
-    from lhy_rl.experiment.paths import find_configs
+    from lhy_rl.experiment.yaml_files import find_configs
 
     assert find_configs() == ROOT / "configs"
     assert (find_configs() / "seqgan" / "chat.yaml").is_file()
@@ -192,7 +192,7 @@ def test_configurations_are_found_beside_the_package():
 def test_configurations_are_found_inside_an_installed_package(tmp_path, monkeypatch):
     import lhy_rl
     from lhy_rl.core.errors import UserError
-    from lhy_rl.experiment.paths import find_configs
+    from lhy_rl.experiment.yaml_files import find_configs
 
     monkeypatch.setattr(lhy_rl, "__path__", [str(tmp_path / "lhy_rl")])
     with pytest.raises(UserError, match="reinstall lhy-rl"):

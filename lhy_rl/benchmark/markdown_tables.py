@@ -20,6 +20,7 @@ from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import lhy_rl
 from lhy_rl.benchmark.results import SOLVED, Row, load
 from lhy_rl.core.errors import suggest
 
@@ -131,3 +132,14 @@ def rewrite(documents: list[Path], folder: Path) -> list[Path]:
             path.write_text(new, "utf-8")
             changed.append(path)
     return changed
+
+
+def find_checkout() -> Path | None:
+    """The repository's top, where the package is used from a checkout of it."""
+    top = Path(lhy_rl.__path__[0]).parent
+    return top if (top / "benchmarks" / "results").is_dir() and (top / "docs").is_dir() else None
+
+
+def documents(checkout: Path) -> list[Path]:
+    """The files that may hold tables of results."""
+    return [checkout / "README.md", *sorted((checkout / "docs").glob("*.md"))]

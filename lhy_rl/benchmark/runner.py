@@ -13,6 +13,7 @@ from pathlib import Path
 from lhy_rl.benchmark import results
 from lhy_rl.benchmark.benchmark_row import BenchmarkRow, Imitation, lines_of
 from lhy_rl.benchmark.learning_curve import Curve
+from lhy_rl.benchmark.markdown_tables import documents, find_checkout, rewrite
 from lhy_rl.benchmark.results import Row
 from lhy_rl.benchmark.seed_run import Kept, SeedRun
 from lhy_rl.benchmark.spec import Definition
@@ -113,8 +114,6 @@ def _leave_interrupts_to_the_parent() -> None:
 
 def default_folder(definition: Definition, quick: bool) -> Path:
     """Where results go unless told: a shipped benchmark's to the repository's own, all others to runs/."""
-    from lhy_rl.experiment.paths import find_checkout
-
     checkout = find_checkout()
     if checkout is not None and definition.shipped and not quick:
         return checkout / "benchmarks" / "results"
@@ -123,9 +122,6 @@ def default_folder(definition: Definition, quick: bool) -> Path:
 
 def rewrite_documents(folder: Path) -> list[Path]:
     """Bring the repository's documents up to date, where the folder is that of its results; those that changed."""
-    from lhy_rl.benchmark.markdown_tables import rewrite
-    from lhy_rl.experiment.paths import documents, find_checkout
-
     checkout = find_checkout()
     if checkout is None or folder.resolve() != (checkout / "benchmarks" / "results").resolve():
         return []

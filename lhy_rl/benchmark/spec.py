@@ -31,9 +31,9 @@ from typing import Any
 from lhy_rl.benchmark.normalized_score import check_expert
 from lhy_rl.core.errors import UserError, brief, suggest
 from lhy_rl.experiment import config as configuration
-from lhy_rl.experiment import paths
-from lhy_rl.experiment.config import BENCHMARKS, Config
-from lhy_rl.experiment.paths import find_configs
+from lhy_rl.experiment.config import Config
+from lhy_rl.experiment.yaml_files import BENCHMARKS, config_names, find_configs, read_yaml
+from lhy_rl.experiment.yaml_files import summary as first_sentence
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def names() -> list[str]:
 
 def summary(name: str) -> str:
     """The comment at the top of a shipped benchmark."""
-    return paths.summary(find_configs() / BENCHMARKS / f"{name}.yaml")
+    return first_sentence(find_configs() / BENCHMARKS / f"{name}.yaml")
 
 
 def find(given: list[str]) -> list[Definition]:
@@ -110,12 +110,12 @@ def find(given: list[str]) -> list[Definition]:
     for word in given:
         if word in names():
             found.append(read(find_configs() / BENCHMARKS / f"{word}.yaml", shipped=True))
-        elif word.endswith((".yaml", ".yml")) and "rows" in configuration.read_yaml(Path(word)):
+        elif word.endswith((".yaml", ".yml")) and "rows" in read_yaml(Path(word)):
             found.append(read(Path(word)))
-        elif word.endswith((".yaml", ".yml")) or word in configuration.names():
+        elif word.endswith((".yaml", ".yml")) or word in config_names():
             alone.append(entry_of(word))
         else:
-            raise suggest(word, [*names(), *configuration.names()], "benchmark or configuration")
+            raise suggest(word, [*names(), *config_names()], "benchmark or configuration")
     if alone:
         name = Path(given[0]).stem if given[0].endswith((".yaml", ".yml")) else given[0].replace("/", "-")
         found.append(Definition(name if len(alone) == 1 else "comparison", alone))
@@ -137,7 +137,7 @@ def read(path: Path, shipped: bool = False) -> Definition:
     Raises:
         UserError: unknown or missing keys, a value of another type.
     """
-    rows = configuration.read_yaml(path).get("rows")
+    rows = read_yaml(path).get("rows")
     if not isinstance(rows, list) or not rows:
         raise UserError(f"{str(path)!r} holds no benchmark: rows, a list of mappings with at least config")
     return Definition(path.stem, [_entry(row, i, path) for i, row in enumerate(rows, 1)], shipped)

@@ -29,10 +29,9 @@ def listing(kind: str) -> list[tuple[str, str]]:
 
 def _configurations() -> list[tuple[str, str]]:
     """Each with the comment at the top of its YAML."""
-    from lhy_rl.experiment.config import find, names
-    from lhy_rl.experiment.paths import summary
+    from lhy_rl.experiment.yaml_files import config_names, find_config, summary
 
-    return [(name, summary(find(name))) for name in names()]
+    return [(name, summary(find_config(name))) for name in config_names()]
 
 
 def _agents() -> Registry:

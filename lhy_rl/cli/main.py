@@ -428,7 +428,7 @@ def command_record(arguments: list[str]) -> int:
 
 def split_env(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
     """The arguments without ``--env.NAME VALUE``, and those."""
-    from lhy_rl.experiment.plain_yaml import parse_option
+    from lhy_rl.experiment.yaml_files import parse_option
 
     rest, given = [], {}
     words = iter(arguments)

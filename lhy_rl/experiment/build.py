@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.experiment.config import Config, agent_class, environment_class, environment_schema, plain
-from lhy_rl.experiment.signature import options_of
+from lhy_rl.experiment.config import Config, environment_options
+from lhy_rl.experiment.demonstrations import RECORDED, resolve_demonstrations
+from lhy_rl.experiment.schema import agent_class
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
@@ -35,15 +36,6 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
     return make_vec(env_id, n, **options)
 
 
-def environment_options(config: Config) -> dict[str, Any]:
-    """What the environment is made with: all options of ours, and of others' those that were changed."""
-    options = config.section("env")
-    env_id = config.values["env"]["id"]
-    usual = {option.name: option.default for option in environment_schema(env_id, options)}
-    own = {option.name for option in options_of(environment_class(env_id)[0])} if env_id.startswith("lhy_rl/") else ()
-    return {key: value for key, value in options.items() if key in own or plain(usual.get(key)) != value}
-
-
 def make_agent(config: Config, env: VectorEnv[Any, Any, Any], shown: Demonstrations | None = None) -> Any:
     """The agent on that environment, untrained.
 
@@ -53,8 +45,6 @@ def make_agent(config: Config, env: VectorEnv[Any, Any, Any], shown: Demonstrati
     Raises:
         UserError: an option has a value that the agent refuses.
     """
-    from lhy_rl.experiment.demonstrations import RECORDED, resolve_demonstrations
-
     values = config.values
     threads = values["threads"]
     if threads is not None:

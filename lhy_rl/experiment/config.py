@@ -7,23 +7,21 @@ reads them with their docstrings; this file finds the YAML, says what is wrong i
 from __future__ import annotations
 
 import argparse
-import importlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lhy_rl.core.errors import UserError, brief, renamed, suggest
-from lhy_rl.core.registry import registered
 from lhy_rl.core.saved_states import MISFIT
-from lhy_rl.experiment import plain_yaml
-from lhy_rl.experiment.signature import Option, options_of
+from lhy_rl.experiment import yaml_files
+from lhy_rl.experiment.schema import Option, RunOptions, agent_class, environment_class, environment_schema, options_of
+from lhy_rl.experiment.yaml_files import find_config, read_yaml
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 SECTIONS = ("env", "agent", "run")
-BENCHMARKS = "benchmark"  # the folder below configs/ with definitions of benchmarks, which are no configurations
 BARE_TIMESTEPS = 100_000  # where only an agent and an environment are named
 LARGEST = 2**63  # of whole numbers, which torch and numpy keep in 64 bits
 WITH_EXPONENT = re.compile(r"\d+(\.\d*)?[eE]\+?\d{1,2}|\d+\.0")  # 1e6 is a whole number, too, to the one who types it
@@ -48,46 +46,12 @@ class Config:
     def dump(self) -> str:
         """YAML that gives this configuration again."""
         head = "# complete and re-runnable: lhy-rl train <this file>\n"
-        return head + plain_yaml.dump(self.values)
+        return head + yaml_files.dump(self.values)
 
     def section(self, name: str) -> dict[str, Any]:
         """A section's options, without the ``id`` or ``name`` that chose its constructor."""
         chooser = {"env": "id", "agent": "name"}.get(name)
         return {key: value for key, value in self.values[name].items() if key != chooser}
-
-
-def names() -> list[str]:
-    """The shipped configurations: ``seqgan/chat``, ..."""
-    from lhy_rl.experiment.paths import find_configs
-
-    folder = find_configs()
-    paths = (path.relative_to(folder) for path in folder.rglob("*.yaml"))
-    return sorted(path.with_suffix("").as_posix() for path in paths if path.parts[0] != BENCHMARKS)
-
-
-def find(name: str) -> Path:
-    """The YAML of a shipped configuration's name or a path.
-
-    Raises:
-        UserError: neither; the message holds the nearest name.
-    """
-    from lhy_rl.experiment.paths import find_configs
-
-    if name.endswith((".yaml", ".yml")):
-        if not Path(name).is_file():
-            raise UserError(f"no configuration file {name!r}; give a path that exists or one of: {', '.join(names())}")
-        return Path(name)
-    if name not in names():
-        from lhy_rl.agents import agents
-
-        halves = [known for known in names() if name in known.split("/")]
-        if halves:
-            alone = "; alone it needs an environment, --env.id ID" if name in agents.names() else ""
-            raise UserError(f"{name!r} is half a configuration's name; there are {', '.join(halves)}{alone}")
-        if ":" in name:
-            raise UserError(f"an agent of one's own needs an environment: lhy-rl train {name} --env.id ID")
-        raise suggest(name, names(), "configuration")
-    return find_configs() / f"{name}.yaml"
 
 
 def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
@@ -161,7 +125,7 @@ def bare(name: str, overrides: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def merge(name: str, overrides: dict[str, Any] | None) -> dict[str, Any]:
     """A configuration's YAML with what the command line replaces."""
-    values = bare(name, overrides) or read_yaml(find(name))
+    values = bare(name, overrides) or read_yaml(find_config(name))
     overrides = dict(overrides or {})
     if isinstance(values.get("agent"), dict) and isinstance(values["agent"].get("name"), str):
         former = agent_class(str(overrides.get("agent.name", values["agent"]["name"]))).former_names
@@ -183,29 +147,6 @@ def reach(values: Any, key: str) -> Any:
     return values
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file with a mapping in it.
-
-    Raises:
-        UserError: unreadable, not UTF-8, not YAML, not a mapping, keys that are no names.
-    """
-    try:
-        values = plain_yaml.parse(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{str(path)!r} is not text in UTF-8 (byte {error.start}); save it as UTF-8") from error
-    except ValueError as error:
-        raise UserError(f"{str(path)!r} is not YAML as a configuration needs it: {error}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{str(path)!r} holds no configuration: a mapping with env, agent, total_timesteps")
-    for section in (values, *(part for part in values.values() if isinstance(part, dict))):
-        for key in section:
-            if not isinstance(key, str):
-                raise UserError(f"{str(path)!r} has the key {key!r}, which is no text; a text that looks so is quoted")
-    return values
-
-
 def place(values: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key."""
     *sections, last = key.split(".")
@@ -220,9 +161,7 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
     """The parser whose options are the chosen environment's, the chosen agent's and the run's."""
     from jsonargparse import ArgumentParser, set_loader
 
-    from lhy_rl.experiment.run_options import RunOptions
-
-    set_loader("plain", plain_yaml.parse, (ValueError,))
+    set_loader("plain", yaml_files.parse, (ValueError,))
 
     environment = environment_schema(choice(values, "env", "id"), values["env"])
     agent = agent_class(choice(values, "agent", "name"))
@@ -264,55 +203,6 @@ def choice(values: dict[str, Any], section: str, key: str) -> str:
     return chosen
 
 
-def environment_schema(env_id: str, given: dict[str, Any]) -> list[Option]:
-    """What an environment's section may hold: its constructor's options, with the defaults of its id.
-
-    Any environment of others has a time limit, too; what stands around another (``env_id``) has that one's options.
-
-    Args:
-        given: The section, in which ``env_id`` may stand.
-
-    Raises:
-        UserError: unknown id, with the nearest one.
-    """
-    import gymnasium
-
-    constructor, preset = environment_class(env_id)
-    found = [replace(option, default=preset.get(option.name, option.default)) for option in options_of(constructor)]
-    known = {option.name: option for option in found}
-    if not env_id.startswith("lhy_rl/"):
-        spec = gymnasium.registry.get(registered(env_id))
-        limit = known.get("max_episode_steps") or Option("max_episode_steps", int | None, None, "")
-        default = spec.max_episode_steps if spec is not None else limit.default
-        known[limit.name] = replace(limit, default=default, doc="Truncates episodes after so many steps.")
-    if "env_id" in known:
-        inner = environment_schema(given.get("env_id") or known["env_id"].default, {})
-        known = {option.name: option for option in inner if option.name != "max_episode_steps"} | known
-    return list(known.values())
-
-
-def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
-    """The class behind an environment id (the batched one where there is one) and the id's preset arguments.
-
-    Raises:
-        UserError: unknown id, with the nearest one.
-    """
-    import gymnasium
-
-    spec = gymnasium.registry.get(registered(env_id))
-    if spec is None:
-        ours = [known for known in gymnasium.registry if known.startswith("lhy_rl/")]
-        known = sorted(gymnasium.registry) if not env_id.startswith("lhy_rl/") else ours
-        error = suggest(env_id, known, "environment")
-        said = str(error).split(" allowed:")[0].rstrip(";")
-        raise UserError(said + (" " if said.endswith("?") else "; ") + f"ours: {', '.join(sorted(ours))}")
-    entry = spec.vector_entry_point or spec.entry_point
-    if isinstance(entry, str):
-        module, _, attribute = entry.partition(":")
-        entry = getattr(importlib.import_module(module), attribute)
-    return entry, dict(spec.kwargs)
-
-
 def environment_arguments(env_id: str, given: dict[str, Any]) -> dict[str, Any]:
     """Options of an environment, checked as a configuration's are.
 
@@ -321,7 +211,7 @@ def environment_arguments(env_id: str, given: dict[str, Any]) -> dict[str, Any]:
     """
     from jsonargparse import ArgumentParser, set_loader
 
-    set_loader("plain", plain_yaml.parse, (ValueError,))
+    set_loader("plain", yaml_files.parse, (ValueError,))
     parser = ArgumentParser(exit_on_error=False, parser_mode="plain")
     add(parser.add_argument_group("environment"), "env", environment_schema(env_id, given))
     values = {"env": given}
@@ -334,17 +224,6 @@ def environment_arguments(env_id: str, given: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"{unreadable(values, parser)} cannot be read: {brief(error)}") from error
     check_values(parsed, "env")
     return {key: parsed[key] for key in given}
-
-
-def agent_class(name: str) -> Any:
-    """The agent of that name, or a user's own at ``module:Class``.
-
-    Raises:
-        UserError: unknown name, with the nearest one.
-    """
-    from lhy_rl.agents import Agent, agents
-
-    return agents.choose(name, Agent)
 
 
 def options(parser: ArgumentParser) -> dict[str, Any]:
@@ -408,6 +287,15 @@ def describe(action: Any) -> str:
         return f"one of {literal[1]}"
     text = re.sub(r"typing\.Optional\[(.*)\]", r"\1 | None", text).replace("typing.", "").replace("NoneType", "None")
     return {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(text, f"of type {text}")
+
+
+def environment_options(config: Config) -> dict[str, Any]:
+    """What the environment is made with: all options of ours, and of others' those that were changed."""
+    options = config.section("env")
+    env_id = config.values["env"]["id"]
+    usual = {option.name: option.default for option in environment_schema(env_id, options)}
+    own = {option.name for option in options_of(environment_class(env_id)[0])} if env_id.startswith("lhy_rl/") else ()
+    return {key: value for key, value in options.items() if key in own or plain(usual.get(key)) != value}
 
 
 def plain(value: Any) -> Any:

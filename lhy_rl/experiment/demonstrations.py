@@ -15,7 +15,7 @@ from typing import Any
 from gymnasium.vector import VectorEnv
 
 from lhy_rl.data.demonstrations import Demonstrations
-from lhy_rl.experiment.config import Config
+from lhy_rl.experiment.config import Config, environment_options
 from lhy_rl.rollouts.demonstrators import of_environment
 from lhy_rl.rollouts.record_episodes import record
 
@@ -52,8 +52,6 @@ def count(config: Config, demonstrations: Demonstrations | None) -> int:
 
 
 def _recorded(config: Config, random: bool) -> Demonstrations:
-    from lhy_rl.experiment.build import environment_options
-
     values = config.values
     episodes, seed = values["agent"].get("trajectories") or EPISODES, FIRST_SEED + values["seed"]
     source = of_environment(values["env"]["id"], episodes, seed, environment_options(config), random)

@@ -30,7 +30,7 @@ from lhy_rl.experiment.checkpoints import Checkpoints
 from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.metrics_file import MetricsFile
 from lhy_rl.experiment.run_folder import RunFolder
-from lhy_rl.experiment.run_options import RunOptions
+from lhy_rl.experiment.schema import RunOptions
 from lhy_rl.experiment.starting import starting
 from lhy_rl.experiment.text_evaluation import Evaluator
 from lhy_rl.reporting.references import references

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lhy_rl.core.errors import UserError, install_extra, suggest
-from lhy_rl.experiment.run_options import RunOptions
+from lhy_rl.experiment.schema import RunOptions
 
 ONLINE = ("online", "run", "shared")  # modes of wandb that need a login and a network
 MODES = (*ONLINE, "offline", "dryrun", "disabled")

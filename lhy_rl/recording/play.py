@@ -15,8 +15,7 @@ import gymnasium
 import numpy as np
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.experiment.build import environment_options
-from lhy_rl.experiment.config import Config
+from lhy_rl.experiment.config import Config, environment_options
 from lhy_rl.experiment.run import Run
 from lhy_rl.recording import frames, video
 

@@ -14,8 +14,7 @@ import numpy as np
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.registry import registered
 from lhy_rl.data import shipped
-from lhy_rl.experiment.build import environment_options
-from lhy_rl.experiment.config import Config
+from lhy_rl.experiment.config import Config, environment_options
 from lhy_rl.experiment.text_evaluation import SEED
 from lhy_rl.rollouts.record_episodes import random_policy
 

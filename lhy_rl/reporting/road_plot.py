@@ -70,7 +70,7 @@ def drive(driver: Any, env: gymnasium.Env[Any, Any], seed: int = SEED) -> Drive:
 
 def drives(run: Run) -> dict[str, Drive]:
     """The run's policy, the expert and a random driver on the same road; empty where the task is another one."""
-    from lhy_rl.experiment.build import environment_options
+    from lhy_rl.experiment.config import environment_options
 
     if run.config.values["env"]["id"] != DRIVE:
         return {}

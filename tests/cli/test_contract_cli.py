@@ -19,6 +19,7 @@ from lhy_rl.cli.listing import listing
 from lhy_rl.cli.main import COMMANDS, main
 from lhy_rl.core import errors
 from lhy_rl.experiment import config
+from lhy_rl.experiment.yaml_files import config_names
 from lhy_rl.nn.backbones.base import cores
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(lhy_rl.__file__).parents[1])}
@@ -69,11 +70,11 @@ def test_contract_help_of_each_command_has_an_example(name: str, capsys: pytest.
 def test_contract_train_help_lists_configurations(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     out = capsys.readouterr().out
-    assert all(f"  {name} " in out for name in config.names())
+    assert all(f"  {name} " in out for name in config_names())
     assert "examples:" in out
 
 
-@pytest.mark.parametrize("name", config.names())
+@pytest.mark.parametrize("name", config_names())
 def test_contract_help_of_a_configuration_shows_every_option_with_its_meaning(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,7 +104,7 @@ def test_contract_a_summary_is_not_cut_off_in_the_middle(
 def test_contract_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    for name in [*config.names(), *agents.names(), *cores.names(), "lhy_rl/OracleText-v0", "lhy_rl/CorpusText-v0"]:
+    for name in [*config_names(), *agents.names(), *cores.names(), "lhy_rl/OracleText-v0", "lhy_rl/CorpusText-v0"]:
         assert f"  {name} " in out
     assert main(["list", "agents"]) == 0
     assert "environments" not in capsys.readouterr().out

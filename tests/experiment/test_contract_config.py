@@ -12,8 +12,8 @@ import yaml
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.experiment import build, config
-from lhy_rl.experiment.run_options import RunOptions
-from lhy_rl.experiment.signature import documentation, options_of
+from lhy_rl.experiment.schema import RunOptions, agent_class, documentation, environment_schema, options_of
+from lhy_rl.experiment.yaml_files import config_names, find_config
 
 
 class Base:
@@ -84,7 +84,7 @@ def test_contract_what_cannot_be_given_is_no_option() -> None:
     assert [option.name for option in options_of(ByName)] == ["rate", "width"]
     for env_id in ("Ant-v5", "Hopper-v4", "Walker2d-v5"):
         pytest.importorskip("mujoco")
-        names = {option.name for option in config.environment_schema(env_id, {})}
+        names = {option.name for option in environment_schema(env_id, {})}
         assert not names & {"observation_space", "model_path", "mission_space"}, env_id
         assert names >= {"frame_skip" if env_id.endswith("5") else "width", "reset_noise_scale"}
 
@@ -110,7 +110,7 @@ def test_contract_what_stands_around_an_environment_takes_its_options() -> None:
         config.load("gail/cartpole", overrides | {"env.gg": "2"})
 
 
-@pytest.mark.parametrize("name", config.names())
+@pytest.mark.parametrize("name", config_names())
 def test_contract_shipped_configuration_is_checked_complete_and_rerunnable(name: str, tmp_path: Path) -> None:
     loaded = config.load(name)
     (tmp_path / "config.yaml").write_text(loaded.dump(), encoding="utf-8")
@@ -118,8 +118,8 @@ def test_contract_shipped_configuration_is_checked_complete_and_rerunnable(name:
     assert again.values == loaded.values
     assert loaded.values["run"]["name"] == name.replace("/", "-")
     assert len(loaded.values["run"]) == len(RunOptions.__dataclass_fields__)
-    assert config.find(name).read_text().startswith("# "), "the first line says what it is, for lhy-rl list"
-    for option in options_of(config.agent_class(loaded.values["agent"]["name"])):
+    assert find_config(name).read_text().startswith("# "), "the first line says what it is, for lhy-rl list"
+    for option in options_of(agent_class(loaded.values["agent"]["name"])):
         assert option.doc, f"{option.name} has no documentation"
         assert option.name in loaded.values["agent"]
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lhy_rl.cli.main import main
-from lhy_rl.experiment import build, config
+from lhy_rl.experiment import config
 from tests.recording.test_contract_play import PPO
 
 MINIGRID = "minigrid:MiniGrid-Empty-5x5-v0"
@@ -51,12 +51,12 @@ def test_contract_only_what_was_changed_is_given_to_a_guest(guest: Callable[...,
     """Its class gives some of its base's options itself; ours get all of them."""
     pytest.importorskip("minigrid")
     path = guest(MINIGRID)
-    assert build.environment_options(config.load(path)) == {}
+    assert config.environment_options(config.load(path)) == {}
     changed = config.load(path, {"env.size": "6", "env.max_steps": "9"})
-    assert build.environment_options(changed) == {"size": 6, "max_steps": 9}
+    assert config.environment_options(changed) == {"size": 6, "max_steps": 9}
     assert changed.values["env"]["agent_view_size"] == 7, "the configuration is complete"
     ours = config.load("ppo/repeat_previous")
-    assert build.environment_options(ours) == ours.section("env") != {}
+    assert config.environment_options(ours) == ours.section("env") != {}
 
 
 def test_contract_popgym_trains_with_a_memory(guest: Callable[..., str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lhy_rl.cli.main import main
-from lhy_rl.experiment import plain_yaml
+from lhy_rl.experiment import yaml_files
 
 TOYS = """
 import gymnasium
@@ -70,7 +70,7 @@ def test_an_agent_a_network_and_an_environment_of_ones_own(here: Path, capsys: A
     options = ["--total_timesteps", "64", "--agent.num_envs", "2", "--agent.encoder", "own_toys:Mine", *RUN]
     options += ["--agent.embedding_size", "4", "--run.folder", "first"]
     assert main(["train", "own_toys:Own", "--env.id", "own_toys:Toy-v0", *options]) == 0, capsys.readouterr().err
-    written = plain_yaml.parse((here / "first" / "config.yaml").read_text())
+    written = yaml_files.parse((here / "first" / "config.yaml").read_text())
     assert written["agent"]["name"] == "own_toys:Own" and written["agent"]["encoder"] == "own_toys:Mine"
     assert main(["resume", "first", "--total_timesteps", "96"]) == 0, capsys.readouterr().err
     assert main(["evaluate", "first"]) == 0, capsys.readouterr().err

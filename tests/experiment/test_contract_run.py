@@ -20,7 +20,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.experiment import config, metrics_file, tracking
 from lhy_rl.experiment.checkpoints import Checkpoints
 from lhy_rl.experiment.run import Run, load, train
-from lhy_rl.experiment.run_options import RunOptions
+from lhy_rl.experiment.schema import RunOptions
 from lhy_rl.experiment.text_evaluation import REAL, overlap
 from lhy_rl.functional.text_metrics import BleuScorer
 from lhy_rl.nn.decoding import sample

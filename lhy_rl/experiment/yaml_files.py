@@ -1,4 +1,6 @@
-"""YAML of other people as plain values: dicts, lists, texts, numbers, true, false and null; the rest in one line.
+"""Configurations as YAML files: where they lie, and the plain values in them.
+
+Plain values are dicts, lists, texts, numbers, true, false and null; whatever else a file holds is refused in one line.
 
 Of YAML 1.1 the dates, sets and bytes are left out (a date is a text), ``1e-3`` is a number as everywhere else, a key
 stands once, and a text that would grow to more than :data:`MOST` values by its aliases is refused before it does.
@@ -6,14 +8,18 @@ stands once, and a text that would grow to more than :data:`MOST` values by its 
 
 from __future__ import annotations
 
+import itertools
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lhy_rl.core.errors import UserError
+import lhy_rl
+from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import MISFIT
 
+BENCHMARKS = "benchmark"  # the folder below configs/ with definitions of benchmarks, which are no configurations
 DEPTH = 30  # of lists and mappings in each other
 MOST = 100_000  # values, each alias counted as what it stands for
 TAG = "tag:yaml.org,2002:"
@@ -127,3 +133,82 @@ def parse_option(key: str, text: str) -> Any:
 def dump(values: dict[str, Any]) -> str:
     """The text that gives these plain values again."""
     return str(yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True))
+
+
+def find_configs() -> Path:
+    """The folder with ``<agent>/<task>.yaml``: inside the installed package, or beside the package in a checkout.
+
+    Raises:
+        UserError: neither is there.
+    """
+    package = Path(lhy_rl.__path__[0])
+    for folder in (package / "configs", package.parent / "configs"):
+        if folder.is_dir():
+            return folder
+    raise UserError(f"no configurations in {package / 'configs'}: reinstall lhy-rl, or give a path to a YAML file")
+
+
+def config_names() -> list[str]:
+    """The shipped configurations: ``seqgan/chat``, ..."""
+    folder = find_configs()
+    paths = (path.relative_to(folder) for path in folder.rglob("*.yaml"))
+    return sorted(path.with_suffix("").as_posix() for path in paths if path.parts[0] != BENCHMARKS)
+
+
+def find_config(name: str) -> Path:
+    """The YAML of a shipped configuration's name or a path.
+
+    Raises:
+        UserError: neither; the message holds the nearest name.
+    """
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise UserError(
+                f"no configuration file {name!r}; give a path that exists or one of: {', '.join(config_names())}"
+            )
+        return Path(name)
+    if name not in config_names():
+        from lhy_rl.agents import agents
+
+        halves = [known for known in config_names() if name in known.split("/")]
+        if halves:
+            alone = "; alone it needs an environment, --env.id ID" if name in agents.names() else ""
+            raise UserError(f"{name!r} is half a configuration's name; there are {', '.join(halves)}{alone}")
+        if ":" in name:
+            raise UserError(f"an agent of one's own needs an environment: lhy-rl train {name} --env.id ID")
+        raise suggest(name, config_names(), "configuration")
+    return find_configs() / f"{name}.yaml"
+
+
+def summary(path: Path) -> str:
+    """What a YAML file says of itself: its first line, where that is a comment, to the end of the sentence."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = [line.lstrip("# ") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
+    if not comment:
+        return ""
+    whole, first = " ".join(comment), len(comment[0])
+    end = re.search(r"[.!?](?=\s)|$", whole[first - 1 :])
+    return whole[: first - 1 + end.end()] if end else whole
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file with a mapping in it.
+
+    Raises:
+        UserError: unreadable, not UTF-8, not YAML, not a mapping, keys that are no names.
+    """
+    try:
+        values = parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{str(path)!r} is not text in UTF-8 (byte {error.start}); save it as UTF-8") from error
+    except ValueError as error:
+        raise UserError(f"{str(path)!r} is not YAML as a configuration needs it: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{str(path)!r} holds no configuration: a mapping with env, agent, total_timesteps")
+    for section in (values, *(part for part in values.values() if isinstance(part, dict))):
+        for key in section:
+            if not isinstance(key, str):
+                raise UserError(f"{str(path)!r} has the key {key!r}, which is no text; a text that looks so is quoted")
+    return values

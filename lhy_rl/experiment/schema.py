@@ -1,9 +1,10 @@
-"""A constructor's signature and docstring as a schema: name, type, default and meaning of every option."""
+"""What a configuration may hold: the options of constructors, as signatures and docstrings say, and those of a run."""
 
 from __future__ import annotations
 
 import ast
 import enum
+import importlib
 import inspect
 import os
 import re
@@ -12,8 +13,10 @@ import types
 import typing
 from collections import abc
 from dataclasses import dataclass, is_dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
+from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.core.registry import registered
 from lhy_rl.core.signatures import option_sources
 
 HANDLED = {"self", "env", "seed", "device", "num_envs", "autoreset_mode", "render_mode"}  # given by the run itself
@@ -131,3 +134,116 @@ def documentation(thing: Any) -> dict[str, str]:
             name, _, meaning = entry.strip().partition(":")
             docs[name.strip("*` ")] = meaning.replace("``", "")
     return {name: " ".join(meaning.split()).replace("%", "%%") for name, meaning in docs.items()}
+
+
+def environment_schema(env_id: str, given: dict[str, Any]) -> list[Option]:
+    """What an environment's section may hold: its constructor's options, with the defaults of its id.
+
+    Any environment of others has a time limit, too; what stands around another (``env_id``) has that one's options.
+
+    Args:
+        given: The section, in which ``env_id`` may stand.
+
+    Raises:
+        UserError: unknown id, with the nearest one.
+    """
+    import gymnasium
+
+    constructor, preset = environment_class(env_id)
+    found = [replace(option, default=preset.get(option.name, option.default)) for option in options_of(constructor)]
+    known = {option.name: option for option in found}
+    if not env_id.startswith("lhy_rl/"):
+        spec = gymnasium.registry.get(registered(env_id))
+        limit = known.get("max_episode_steps") or Option("max_episode_steps", int | None, None, "")
+        default = spec.max_episode_steps if spec is not None else limit.default
+        known[limit.name] = replace(limit, default=default, doc="Truncates episodes after so many steps.")
+    if "env_id" in known:
+        inner = environment_schema(given.get("env_id") or known["env_id"].default, {})
+        known = {option.name: option for option in inner if option.name != "max_episode_steps"} | known
+    return list(known.values())
+
+
+def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
+    """The class behind an environment id (the batched one where there is one) and the id's preset arguments.
+
+    Raises:
+        UserError: unknown id, with the nearest one.
+    """
+    import gymnasium
+
+    spec = gymnasium.registry.get(registered(env_id))
+    if spec is None:
+        ours = [known for known in gymnasium.registry if known.startswith("lhy_rl/")]
+        known = sorted(gymnasium.registry) if not env_id.startswith("lhy_rl/") else ours
+        error = suggest(env_id, known, "environment")
+        said = str(error).split(" allowed:")[0].rstrip(";")
+        raise UserError(said + (" " if said.endswith("?") else "; ") + f"ours: {', '.join(sorted(ours))}")
+    entry = spec.vector_entry_point or spec.entry_point
+    if isinstance(entry, str):
+        module, _, attribute = entry.partition(":")
+        entry = getattr(importlib.import_module(module), attribute)
+    return entry, dict(spec.kwargs)
+
+
+def agent_class(name: str) -> Any:
+    """The agent of that name, or a user's own at ``module:Class``.
+
+    Raises:
+        UserError: unknown name, with the nearest one.
+    """
+    from lhy_rl.agents import Agent, agents
+
+    return agents.choose(name, Agent)
+
+
+@dataclass
+class RunOptions:
+    """Where a run writes, how often, and what follows it.
+
+    Args:
+        name: Name of the run: of its folder below runs/ and in the tracker. None takes the configuration's name.
+        folder: The run folder; it must be new or empty. None takes runs/<name>, with -2, -3, ... where that exists.
+        checkpoint_seconds: A checkpoint at the first update this many seconds after the last one. Smaller loses
+            less work when the run is killed.
+        checkpoint_updates: A checkpoint every so many updates, too. None leaves it to the seconds.
+        keep_checkpoints: How many of the newest checkpoints are kept (the best one is kept besides).
+        evaluation_interval: Updates between two evaluations, which give the eval/ columns and choose the best
+            checkpoint. 0 leaves it to the one at the end.
+        evaluation_sentences: Sentences that an evaluation draws from each policy and takes from each split.
+        evaluation_episodes: Episodes of an evaluation, where the task is not text.
+        samples: Sentences shown for each policy.
+        plots: Draw plots and write report.html at the end.
+        tracker: Who else hears of the metrics: wandb (offline unless you are logged in or set WANDB_MODE),
+            tensorboard, none; auto is wandb where it is installed.
+        project: The tracker's project.
+    """
+
+    name: str | None = None
+    folder: str | None = None
+    checkpoint_seconds: float = 30.0
+    checkpoint_updates: int | None = None
+    keep_checkpoints: int = 2
+    evaluation_interval: int = 10
+    evaluation_sentences: int = 1000
+    evaluation_episodes: int = 20
+    samples: int = 10
+    plots: bool = True
+    tracker: Literal["auto", "wandb", "tensorboard", "none"] = "auto"
+    project: str = "lhy_rl"
+
+    def __post_init__(self) -> None:
+        least = {
+            "checkpoint_seconds": 0,
+            "checkpoint_updates": 1,
+            "keep_checkpoints": 1,
+            "evaluation_interval": 0,
+            "evaluation_sentences": 2,
+            "evaluation_episodes": 1,
+            "samples": 0,
+        }
+        for name, least_value in least.items():
+            value = getattr(self, name)
+            if value is not None and not value >= least_value:
+                raise UserError(f"run.{name} is {value}; it must be at least {least_value}")
+        if self.name is not None and (self.name in ("", ".", "..") or "/" in self.name or not self.name.isprintable()):
+            raise UserError(f"run.name is {brief(self.name)}; it must be a plain name, without '/', nor '.' or '..'")
