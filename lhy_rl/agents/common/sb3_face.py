@@ -120,7 +120,7 @@ class SB3Face:
     @property
     def _collector(self) -> RolloutCollector | None:
         """Who steps the environment, where an agent plays a number of steps."""
-        found: RolloutCollector | None = getattr(getattr(self, "player", None) or self, "collector", None)
+        found: RolloutCollector | None = getattr(self, "collector", None)
         return found
 
     @property

@@ -91,8 +91,8 @@ class IRL(InverseAgent):
         self.indistinguishable = False
         hinged = method == "max_margin" and not self.reward.linear
         self.optimizer = torch.optim.Adam(self.reward.parameters(), lr=learning_rate) if hinged else None
-        if self.player is not None:
-            self.policy = copy.deepcopy(self.player.policy)
+        if self.planned is None:
+            self.policy = copy.deepcopy(self.learner.policy)
 
     @property
     def unfinished(self) -> bool:
@@ -102,24 +102,25 @@ class IRL(InverseAgent):
     def update(self) -> Metrics:
         expert = self.demonstrated_expert
         # the best actor under the present reward
-        if self.tables is not None:
+        planned = self.planned
+        if planned is not None:
             metrics: Metrics = {}
             plan = self.best_policy()
-            actor = self.on_table(self.visits(plan))
+            actor = planned.on_table(planned.visits(plan))
             self.plans = [*self.plans, plan][-self.most :]
             self.num_timesteps += 1
         else:
-            actor, metrics = self.play()
+            actor, _, metrics = self.play()
         actor_gap = (expert.mean - actor.mean).norm().item()
         self.first_gap = self.first_gap or actor_gap
-        if self.player is not None and actor_gap < self.least_gap:  # the actor that came nearest is the one to keep
+        if planned is None and actor_gap < self.least_gap:  # The actor that came nearest is the one to keep.
             self.least_gap = actor_gap
             self.policy.load_state_dict(self.played)
         enough = self.tolerance * self.first_gap
         told_apart = actor_gap > enough
         if told_apart or not self.actors:
             self.actors = [*self.actors, actor][-self.most :]
-        elif self.tables is not None:
+        elif planned is not None:
             self.plans = self.plans[:-1]
         # a reward under which the expert is better
         apart = torch.stack([expert.mean - other.mean for other in self.actors])  # (K, F)
@@ -127,10 +128,12 @@ class IRL(InverseAgent):
         if told_apart:
             self._move_reward(apart, nearest)
         gap = float(np.linalg.norm(nearest))
-        if self.tables is not None:
-            self._set_policy(plan, shares, told_apart)
+        if planned is not None:
+            newest = self.method == "perceptron" or not told_apart  # else the mixture that comes nearest to the expert
+            self.policy_table = plan if newest else mixed(self.plans, shares, planned.task, self.gamma)
+            planned.policy.set(self.policy_table)
             self.indistinguishable = not told_apart if self.method == "perceptron" else gap <= enough
-            metrics["rollout/ep_rew_mean"] = self.true_return(self.policy_table)
+            metrics["rollout/ep_rew_mean"] = planned.true_return(self.policy_table)
         return {
             **metrics,
             "train/margin": float(self.margins().min()),
@@ -149,7 +152,7 @@ class IRL(InverseAgent):
     def _apart(self) -> Tensor:
         """(K,) score of the expert minus those of the stored actors."""
         expert = self.demonstrated_expert
-        if self.tables is not None:  # all visit the same places
+        if self.planned is not None:  # All visit the same states.
             weights = torch.stack([expert.weights - actor.weights for actor in self.actors])
             apart: Tensor = weights @ self.reward(expert.features)
             return apart
@@ -187,10 +190,10 @@ class IRL(InverseAgent):
             if worst > 0:
                 break
             self.mistakes += 1
-            slopes = torch.autograd.grad(worst, list(self.reward.parameters()))
+            grads = torch.autograd.grad(worst, list(self.reward.parameters()))
             with torch.no_grad():
-                for parameter, slope in zip(self.reward.parameters(), slopes, strict=True):
-                    parameter.add_(slope, alpha=self.learning_rate)
+                for parameter, grad in zip(self.reward.parameters(), grads, strict=True):
+                    parameter.add_(grad, alpha=self.learning_rate)
 
     def _hinge(self, optimizer: torch.optim.Optimizer) -> None:
         """sum_i max(0, 1 - (score of the expert - score of actor i)) + l2 |theta|^2."""
@@ -203,18 +206,12 @@ class IRL(InverseAgent):
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
-    def _set_policy(self, plan: np.ndarray, shares: np.ndarray, told_apart: bool) -> None:
-        """The newest actor for the perceptron, else the mixture of actors that comes nearest to the expert."""
-        newest = self.method == "perceptron" or not told_apart
-        self.policy_table = plan if newest else mixed(self.plans, shares, self.task_tables, self.gamma)
-        self.tabular_policy.set(self.policy_table)
-
     # ------------------------------------------------------------------ manners
     def state_dict(self) -> dict[str, Any]:
         return {
             **super().state_dict(),
             "optimizer": None if self.optimizer is None else self.optimizer.state_dict(),
-            "actors": [a.weights if self.tables is not None else a.state_dict() for a in self.actors],
+            "actors": [a.weights if self.planned is not None else a.state_dict() for a in self.actors],
             "plans": self.plans,
             "mistakes": self.mistakes,
             "first_gap": self.first_gap,
@@ -226,17 +223,17 @@ class IRL(InverseAgent):
         super().load_state_dict(state)
         if self.optimizer is not None:
             load_optimizer(self.optimizer, state["optimizer"])
-        if self.tables is not None:
-            weights, task = self.demonstrated_expert.weights, self.task_tables
+        if self.planned is not None:
+            weights, task = self.demonstrated_expert.weights, self.planned.task
             horizon = () if task.max_episode_steps is None else (task.max_episode_steps,)
             plan = np.zeros((*horizon, len(task.starts), task.transitions.shape[1]))  # (T, S, A) or (S, A)
             check_like(state["actors"], [weights] * len(state["actors"]), "actors", shapes=True)
             check_like(state["plans"], [plan] * len(state["actors"]), "plans", shapes=True)
             if len(state["plans"]) != len(state["actors"]):
                 raise ValueError(f"it has {len(state['plans'])} plans for {len(state['actors'])} actors")
-            self.actors = [self.on_table(weights) for weights in state["actors"]]
+            self.actors = [self.planned.on_table(weights) for weights in state["actors"]]
         else:
-            size = self.step_features.size
+            size = self.reward_model.features.size
             self.actors = [as_visits(actor, self.device, size) for actor in state["actors"]]
         self.plans = list(state["plans"])
         self.mistakes = int(state["mistakes"])

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.inverse_rl.base import InverseAgent
+from lhy_rl.agents.inverse_rl.planned_actor import PlannedActor
 from lhy_rl.agents.inverse_rl.state_visitation import visits_of
 from lhy_rl.core.errors import suggest
 from lhy_rl.core.protocols import Tabular
@@ -78,13 +79,13 @@ class MaxEntIRL(InverseAgent):
         self.effective_share = effective_share
         self.matched = False
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(self.reward.parameters(), lr=learning_rate)
-        if optimizer == "lbfgs" and self.tables is not None:
+        if optimizer == "lbfgs" and self.planned is not None:
             self.optimizer = torch.optim.LBFGS(
                 self.reward.parameters(), max_iter=1, max_eval=20, history_size=20, line_search_fn="strong_wolfe"
             )
 
     def update(self) -> Metrics:
-        return self._update_on_tables() if self.tables is not None else self._update_by_play()
+        return self._update_by_play() if self.planned is None else self._update_on_tables(self.planned)
 
     @property
     def policies(self) -> dict[str, ActorCritic]:
@@ -95,26 +96,25 @@ class MaxEntIRL(InverseAgent):
         return super().unfinished and not self.matched
 
     # ------------------------------------------------------------------ tables
-    def _update_on_tables(self) -> Metrics:
-        expert, plans = self.demonstrated_expert, 0
+    def _update_on_tables(self, planned: PlannedActor) -> Metrics:
+        expert, task, plans = self.demonstrated_expert, planned.task, 0
 
         def loss() -> Tensor:
             nonlocal plans
             plans += 1
             self.optimizer.zero_grad()
             rewards = self.reward(expert.features)
-            value = SoftValue.apply(rewards, self.task_tables, self.starts, self.gamma)  # type: ignore[no-untyped-call]
+            value = SoftValue.apply(rewards, task, planned.starts, self.gamma)  # type: ignore[no-untyped-call]
             total: Tensor = value - expert.weights @ rewards + self._penalty()
             total.backward()  # type: ignore[no-untyped-call]
             return total
 
         before = self.optimizer.step(loss).item()  # type: ignore[attr-defined, arg-type]
         self.num_timesteps += plans
-        task = self.task_tables
         problem = task.transitions, self.state_rewards, self.gamma, task.max_episode_steps
         policy = soft_value_iteration(*problem).policy
-        self.tabular_policy.set(policy)
-        apart = torch.as_tensor(self.visits(policy), device=self.device) - expert.weights
+        planned.policy.set(policy)
+        apart = torch.as_tensor(planned.visits(policy), device=self.device) - expert.weights
         gap = float((apart @ expert.features).abs().max())
         self.matched = gap < self.tolerance
         return {
@@ -122,22 +122,23 @@ class MaxEntIRL(InverseAgent):
             "train/feature_gap": gap,
             "train/occupancy_gap": float(apart.abs().max()),
             "train/grad_norm": self._grad_norm(),
-            "rollout/ep_rew_mean": self.true_return(policy),
+            "rollout/ep_rew_mean": planned.true_return(policy),
         }
 
     # ------------------------------------------------------------------ play
     def _update_by_play(self) -> Metrics:
         expert = self.demonstrated_expert
-        _, metrics = self.play()
-        assert self.player is not None and self.player.features is not None
-        played, valid = self.player.features, self.player.valid.float()  # (T, B, F)
-        log_q = (self.player.log_prob * valid).sum(0)  # (B,) of the paths
+        _, log_prob, metrics = self.play()
+        newest = self.reward_model.newest
+        assert newest is not None
+        played, valid = newest.features, newest.valid.float()  # (T, B, F), (T, B)
+        log_q = (log_prob * valid).sum(0)  # (B,) of the paths
         weights = torch.full_like(log_q, 1 / len(log_q))
         for _ in range(self.reward_steps):
             rewards = self.reward(played) * valid
             with torch.no_grad():
                 weights = flattened_weights(rewards.sum(0) - log_q, self.effective_share)
-            steps = (weights * (valid.sum(0) + self.player.absent)).sum()
+            steps = (weights * (valid.sum(0) + newest.absent)).sum()
             margin = expert.score(self.reward) - (weights * rewards.sum(0)).sum() / steps
             loss: Tensor = self._penalty() - margin
             self.optimizer.zero_grad()
@@ -186,9 +187,9 @@ class SoftValue(torch.autograd.Function):
         return rewards.new_tensor(starts @ values)
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         (visits,) = ctx.saved_tensors
-        return slopes[0] * visits, None, None, None
+        return grads[0] * visits, None, None, None
 
 
 def flattened_weights(log_weights: Tensor, share: float) -> Tensor:

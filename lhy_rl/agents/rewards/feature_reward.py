@@ -1,77 +1,93 @@
-"""Our PPO, paid by a reward that is being learned."""
+"""A reward that is a function of features of steps, as inverse reinforcement learning finds it, as a reward model."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from lhy_rl.agents.common.callbacks import Played
-from lhy_rl.agents.common.rollout_batch import Batch
-from lhy_rl.agents.policy_gradient.ppo import PPO
-from lhy_rl.core.errors import UserError
+from lhy_rl.agents.common.agent import Metrics
+from lhy_rl.agents.common.reward_model import RewardModel
 from lhy_rl.core.trees import map_tree
+from lhy_rl.data.demonstrations import Demonstrations, Transitions
+from lhy_rl.nn.rewards.feature_reward import RewardNet, StepFeatures, TableFeatures
 from lhy_rl.rollouts.fixed_length import Rollout
-from lhy_rl.rollouts.vector_envs import Environment
-
-if TYPE_CHECKING:
-    from lhy_rl.agents.inverse_rl.base import InverseAgent
 
 
-class RewardedPPO(PPO):
-    """PPO that is paid by an inverse agent's reward instead of the environment's.
-
-    Learned rewards are divided by their standard deviation, so that no learning rate depends on their scale.
+@dataclass(frozen=True)
+class PlayedFeatures:
+    """What was played under a reward.
 
     Attributes:
-        features: (T, B, F) of the steps last played; ``valid`` (T, B) which count; ``log_prob`` (T, B) of the actions.
-        absent: (B,) steps behind the ends of the episodes that the task ended in them.
+        features: (T, B, F) of the steps.
+        valid: (T, B) bool: the steps that count.
+        absent: (B,) steps behind the ends of the episodes that the task ended.
     """
 
-    def __init__(self, env: Environment, owner: InverseAgent, **options: Any) -> None:
-        if options.get("normalize_observations") or options.get("normalize_rewards"):
-            raise UserError("the reward learns from observations as they are: normalize_observations must be false")
-        super().__init__(env, **options)
-        self.owner = owner
-        self.features: Tensor | None = None
-        self.valid = torch.zeros(0)
-        self.log_prob = torch.zeros(0)
-        self.absent = torch.zeros(0)
-        self.ages = torch.zeros(self.env.num_envs, dtype=torch.long, device=self.device)
+    features: Tensor
+    valid: Tensor
+    absent: Tensor
 
-    def compute_advantages(self, steps: Rollout) -> Batch:
-        played, count = steps.rewards.shape
-        obs = map_tree(lambda x: x[:-1].flatten(0, 1).cpu().numpy(), steps.obs)
-        done = self.policy.actor.for_environment(steps.actions.flatten(0, 1))
-        features = self.owner.step_features(obs, done)
-        with torch.no_grad():
-            rewards = self.owner.reward(features).view(played, count)
-        steps.rewards = rewards / rewards.std().clamp(min=1e-6)
-        self.features, self.valid = features.view(played, count, -1), steps.valid
-        self._count_absent(steps)
-        batch = super().compute_advantages(steps)
-        self.log_prob = batch.log_prob
-        if not self.policy.recurrent:  # the batch has the valid steps side by side
-            self.log_prob = torch.zeros_like(steps.rewards).masked_scatter(steps.valid, batch.log_prob[0])
-        return batch
 
-    def _count_absent(self, steps: Rollout) -> None:
-        self.absent = torch.zeros(self.env.num_envs, device=self.device)
-        for valid, terminated, truncated in zip(steps.valid, steps.terminated, steps.truncated, strict=True):
+class FeatureReward(RewardModel):
+    """R(phi(step)); the rewards of a rollout are divided by their standard deviation, whatever their scale is.
+
+    Args:
+        features: phi, of steps or of the states that they lead to.
+        net: R.
+        num_envs: Instances of a rollout.
+
+    Attributes:
+        longest: Steps of the longest demonstration. Where the task ends an episode before, the rest is absent: spent
+            where nothing is seen and no reward is.
+        newest: What was played in the newest rollout.
+    """
+
+    def __init__(self, features: StepFeatures | TableFeatures, net: RewardNet, num_envs: int) -> None:
+        self.features, self.net = features, net
+        self.longest = 0
+        self.ages = torch.zeros(num_envs, dtype=torch.long, device=net.weights.device)  # steps of the present episodes
+        self.newest: PlayedFeatures | None = None
+
+    def fit(self, demonstrations: Demonstrations) -> tuple[Tensor, int]:
+        """Take the scale of the features from demonstrations; their (N, F) features, and how many steps are absent."""
+        assert isinstance(self.features, StepFeatures)
+        steps, self.longest = demonstrations.transitions, int(demonstrations.lengths.max())
+        self.features.fit(steps.obs, steps.actions)
+        absent = sum(self.longest - len(episode) for episode in demonstrations.episodes if episode.terminated)
+        return self.features(steps.obs, steps.actions), absent
+
+    @torch.no_grad()
+    def rewards(self, steps: Transitions) -> Tensor:
+        rewards: Tensor = self.net(self.features(steps.obs, steps.actions, steps.next_obs))
+        return rewards
+
+    @torch.no_grad()
+    def relabel(self, rollout: Rollout) -> Metrics:
+        assert rollout.env_actions is not None
+        obs = map_tree(lambda x: x[:-1].reshape(-1, *x.shape[2:]), rollout.seen)
+        features = self.features(obs, rollout.env_actions.reshape(-1, *rollout.env_actions.shape[2:]))
+        rewards = self.net(features).view(rollout.rewards.shape)
+        rollout.rewards = rewards / rewards.std().clamp(min=1e-6)
+        features = features.view(*rewards.shape, -1)
+        self.newest = PlayedFeatures(features, rollout.valid, self._count_absent(rollout))
+        return {}
+
+    def _count_absent(self, rollout: Rollout) -> Tensor:
+        absent = torch.zeros(rollout.rewards.shape[1], device=self.ages.device)
+        for valid, terminated, truncated in zip(rollout.valid, rollout.terminated, rollout.truncated, strict=True):
             self.ages += valid
-            self.absent += torch.where(terminated, (self.owner.longest - self.ages).clamp(min=0), 0)
+            absent += torch.where(terminated, (self.longest - self.ages).clamp(min=0), 0)
             self.ages[terminated | truncated] = 0
+        return absent
 
-    def play(self) -> Rollout:
-        self.listener, self.own_randomness = self.owner.listener, self.owner.own_randomness
-        return super().play()
+    def state_dict(self) -> dict[str, Any]:
+        return {"ages": self.ages, "features": self.features.state_dict(), "longest": self.longest}
 
-    def count(self, steps: int) -> None:
-        super().count(steps)
-        self.owner.num_timesteps += steps * self.env.num_envs
-
-    def on_step(self, played: Played) -> bool:
-        going = super().on_step(played)
-        self.owner.stopped |= not going
-        return going
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        same = state["ages"].shape == self.ages.shape  # With another number of instances new episodes have begun.
+        self.ages = state["ages"].to(self.ages.device) if same else torch.zeros_like(self.ages)
+        self.features.load_state_dict(state["features"])
+        self.longest = int(state["longest"])

@@ -149,7 +149,7 @@ def test_demonstrations_of_a_grid_are_counted():
     given = Demonstrations([episode], env.single_observation_space, env.single_action_space, {})
     agent = IRL(env, demonstrations=given)
     assert agent.expert.weights[[1, 9]].tolist() == [1.0, 1.0] and agent.expert.weights.sum() == 2
-    assert agent.starts[0] == 1.0
+    assert agent.planned.starts[0] == 1.0
 
 
 def test_without_a_time_limit_the_policy_is_without_time():

@@ -25,8 +25,8 @@ def share_of_best(agent, env=None):
         agent.set_env(env)
     task = agent.tables
     best = value_iteration(task.transitions, task.state_rewards, 1.0, task.max_episode_steps).policy
-    least = agent.true_return(np.full(best.shape, 1 / best.shape[-1]))
-    return (agent.true_return(agent.best_policy()) - least) / (agent.true_return(best) - least)
+    least = agent.planned.true_return(np.full(best.shape, 1 / best.shape[-1]))
+    return (agent.planned.true_return(agent.best_policy()) - least) / (agent.planned.true_return(best) - least)
 
 
 def mistakes_allowed(agent):
@@ -39,10 +39,10 @@ def mistakes_allowed(agent):
 def test_maxent_matches_the_expert_and_finds_its_reward(seed):
     options = {"layout_seed": seed, "num_objects": 4, "features": "cells"}
     agent = MaxEntIRL(grid(**options), expert_temperature=1.0).learn(300)
-    visits = agent.visits(np.exp(agent.policy.trunk.logits.double().numpy()))
+    visits = agent.planned.visits(np.exp(agent.policy.trunk.logits.double().numpy()))
     assert np.abs(visits - agent.expert.weights.numpy()).max() < 1e-3
     assert share_of_best(agent) >= 0.99
-    assert epic_distance(agent.state_rewards, agent.task_tables.state_rewards) < 0.05
+    assert epic_distance(agent.state_rewards, agent.tables.state_rewards) < 0.05
     assert share_of_best(agent, grid(**options, slip=0.0, walls=0.2)) >= 0.9
 
 
@@ -50,7 +50,7 @@ def test_maxent_learns_nothing_from_nobody():
     options = {"num_objects": 4, "features": "cells"}
     agent = MaxEntIRL(grid(**options), expert_temperature=NOBODY).learn(300)
     assert share_of_best(agent) < 0.5
-    assert epic_distance(agent.state_rewards, agent.task_tables.state_rewards) > 0.5
+    assert epic_distance(agent.state_rewards, agent.tables.state_rewards) > 0.5
 
 
 def test_maxent_learns_from_few_paths():
@@ -64,7 +64,7 @@ def test_a_network_reads_the_distances_where_a_line_cannot():
     for layers in (0, 2):
         env = grid(num_objects=4, features="distances")
         agent = MaxEntIRL(env, expert_temperature=1.0, reward_layers=layers).learn(250)
-        shares[layers] = epic_distance(agent.state_rewards, agent.task_tables.state_rewards)
+        shares[layers] = epic_distance(agent.state_rewards, agent.tables.state_rewards)
     assert shares[2] < 0.25 < shares[0]
 
 
@@ -76,9 +76,9 @@ def test_the_lectures_algorithm(method, seed):
     agent.learn(100, callback=lambda agent, metrics: rows.append(metrics))
     assert agent.margins().min() > 0  # the expert is above every stored actor
     assert rows[0]["train/feature_gap"] == 1.0 and rows[-1]["train/feature_gap"] <= 0.1
-    task = agent.task_tables
+    task = agent.tables
     best = value_iteration(task.transitions, task.state_rewards, 1.0, task.max_episode_steps).policy
-    assert agent.true_return(agent.policy_table) >= 0.99 * agent.true_return(best)
+    assert agent.planned.true_return(agent.policy_table) >= 0.99 * agent.planned.true_return(best)
     if method == "perceptron":
         assert 0 < agent.mistakes <= mistakes_allowed(agent)
 
@@ -95,7 +95,7 @@ def test_the_perceptrons_mistakes_stay_within_a_bound_that_binds(seed):
 def test_the_lectures_algorithm_learns_nothing_from_nobody():
     env = grid("Gridworld", rewarded=1.0)
     agent = IRL(env, expert_temperature=NOBODY).learn(50)
-    task = agent.task_tables
+    task = agent.tables
     best = value_iteration(task.transitions, task.state_rewards, 1.0, task.max_episode_steps)
     values = policy_evaluation(task.transitions, task.state_rewards, agent.policy_table, 1.0, task.max_episode_steps)
     assert task.starts @ values[0] < 0.8 * (task.starts @ best.values[0])
@@ -108,7 +108,7 @@ def test_the_learned_reward_teaches_another_agent():
     env = LearnedRewardVector(gymnasium.make_vec("lhy_rl/Gridworld-v0", num_envs=16, **options), teacher)
     ppo = {"n_steps": 32, "batch_size": 128, "n_epochs": 4, "learning_rate": 3e-3, "gamma": 0.95}
     pupil = PPO(env, normalize_rewards=True, seed=0, **ppo)
-    task = teacher.task_tables
+    task = teacher.tables
     best = value_iteration(task.transitions, task.state_rewards, 1.0, task.max_episode_steps).values
 
     def share(deterministic):
