@@ -180,12 +180,12 @@ def from_members(found: Mapping[str, np.ndarray], name: str, env_spaces: Spaces 
     Raises:
         UserError: the arrays do not make episodes.
     """
-    said = _json(found, "spaces", name)
+    own_spaces = _json(found, "spaces", name)
     about = _json(found, "about", name) or {}
     if not isinstance(about, dict):
         raise UserError(f"about in {name!r} is {type(about).__name__}; it must be a JSON object")
     with fitting(f"the spaces in {name!r} cannot be read"):
-        own = (from_json(said["observation"]), from_json(said["action"])) if said else None
+        own = (from_json(own_spaces["observation"]), from_json(own_spaces["action"])) if own_spaces else None
     chosen = own if env_spaces is None else env_spaces
     if chosen is None:
         raise UserError(f"{name!r} does not say what spaces it is of; give the environment, too")

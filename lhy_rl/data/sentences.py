@@ -224,9 +224,9 @@ def _load(options: _Options) -> SentenceData:
     kind = options.tokenizer or corpus.tokenizer
     least, most = options.min_length, options.max_length - 1
     dealt = _deal(corpus, options.conversations, options.split_seed)
-    cut = {key: _cut([corpus.conversations[i] for i in dealt[key]], kind, least, most) for key in SPLITS}
+    tokenized = {key: _tokenize([corpus.conversations[i] for i in dealt[key]], kind, least, most) for key in SPLITS}
 
-    training = cut["train"].sentences
+    training = tokenized["train"].sentences
     counts = Counter(chain.from_iterable(training))
     tokenizer = Tokenizer.from_counts(counts, kind, options.vocabulary_size, options.min_count)
     if options.drop_unknown:  # the sentences left may lack a word; it leaves the vocabulary too
@@ -234,19 +234,19 @@ def _load(options: _Options) -> SentenceData:
         tokenizer = Tokenizer.from_counts(Counter(chain.from_iterable(filter(known.issuperset, training))), kind)
 
     bare = _bare(tokenizer)
-    seen: set[tuple[str, ...]] = set()  # the sentences of the earlier splits, bare
+    earlier: set[tuple[str, ...]] = set()  # the sentences of the earlier splits, bare
     splits, statistics = {}, {}
     for key in SPLITS:
-        all_ids = [tuple(tokenizer.ids(sentence)) for sentence in cut[key].sentences]
+        all_ids = [tuple(tokenizer.ids(sentence)) for sentence in tokenized[key].sentences]
         kept = [ids for ids in all_ids if tokenizer.unknown_token not in ids] if options.drop_unknown else all_ids
         single = list(dict.fromkeys(kept)) if options.unique else kept
-        fresh = [ids for ids in single if bare(ids) not in seen]
+        fresh = [ids for ids in single if bare(ids) not in earlier]
         unknown_words = sum(ids.count(tokenizer.unknown_token) for ids in all_ids)
         statistics[key] = SplitStatistics(
             conversations=len(dealt[key]),
-            utterances=cut[key].utterances,
-            too_long=cut[key].too_long,
-            too_short=cut[key].too_short,
+            utterances=tokenized[key].utterances,
+            too_long=tokenized[key].too_long,
+            too_short=tokenized[key].too_short,
             unknown=len(all_ids) - len(kept),
             duplicates=len(kept) - len(single),
             leaks=len(single) - len(fresh),
@@ -257,7 +257,7 @@ def _load(options: _Options) -> SentenceData:
         if not fresh:
             raise _nothing_left(options, key, statistics[key])
         splits[key] = pack(fresh, tokenizer, options.max_length)
-        seen.update(map(bare, fresh))
+        earlier.update(map(bare, fresh))
     return SentenceData(corpus.name, corpus.licence, corpus.source, tokenizer, splits, statistics, options.max_length)
 
 
@@ -294,19 +294,19 @@ def _deal(corpus: Corpus, limit: int | None, seed: int) -> dict[Split, list[int]
 
 
 @dataclass(frozen=True)
-class _Cut:
+class _Tokenized:
     sentences: list[list[str]]
     utterances: int
     too_long: int
     too_short: int
 
 
-def _cut(conversations: list[list[str]], kind: TokenizerKind, least: int, most: int) -> _Cut:
+def _tokenize(conversations: list[list[str]], kind: TokenizerKind, least: int, most: int) -> _Tokenized:
     """The utterances as token strings, those with ``least`` to ``most`` tokens."""
     sentences, utterances, too_long, too_short = [], 0, 0, 0
     for text in chain.from_iterable(conversations):
         utterances += 1
-        # Saves the costly cutting of long text, which has at least as many tokens as pieces between spaces.
+        # Saves the costly splitting of long text, which has at least as many tokens as pieces between spaces.
         if text.count(" ") >= most and len(text.split()) > most:
             too_long += 1
             continue
@@ -317,7 +317,7 @@ def _cut(conversations: list[list[str]], kind: TokenizerKind, least: int, most: 
             too_short += 1
         else:
             sentences.append(tokens)
-    return _Cut(sentences, utterances, too_long, too_short)
+    return _Tokenized(sentences, utterances, too_long, too_short)
 
 
 def _nothing_left(options: _Options, split: Split, s: SplitStatistics) -> UserError:

@@ -36,10 +36,10 @@ def path_of(name: str) -> Path:
 
 def summary(name: str) -> str:
     """One line for a list."""
-    said = scores().get(name)
-    if said is None:
+    entry = scores().get(name)
+    if entry is None:
         return ""
     return (
-        f"{said['env_id']}, {said['episodes']} episodes of {said['expert']}: mean return {said['mean']:,.1f} "
-        f"(random policy {said['random_mean']:,.1f})"
+        f"{entry['env_id']}, {entry['episodes']} episodes of {entry['expert']}: mean return {entry['mean']:,.1f} "
+        f"(random policy {entry['random_mean']:,.1f})"
     )

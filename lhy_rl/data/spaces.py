@@ -42,32 +42,32 @@ def to_json(space: Space) -> dict[str, Any]:
     )
 
 
-def from_json(said: dict[str, Any]) -> Space:
+def from_json(description: dict[str, Any]) -> Space:
     """The space that :func:`to_json` wrote down.
 
     Raises:
         AttributeError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError: it did not
             write this (:func:`lhy_rl.core.saved_states.fitting` makes one line of each).
     """
-    match said["type"]:
+    match description["type"]:
         case "Box":
-            dtype, shape = np.dtype(said["dtype"]).type, tuple(said["shape"])
+            dtype, shape = np.dtype(description["dtype"]).type, tuple(description["shape"])
             if math.prod(shape) > MOST:
                 raise ValueError(f"a Box of shape {shape} is more than {MOST:,} numbers")
-            low, high = (np.broadcast_to(np.array(said[name], dtype), shape) for name in ("low", "high"))
+            low, high = (np.broadcast_to(np.array(description[name], dtype), shape) for name in ("low", "high"))
             return spaces.Box(low, high, shape, dtype)
         case "Discrete":
-            return spaces.Discrete(said["n"], start=said["start"])
+            return spaces.Discrete(description["n"], start=description["start"])
         case "MultiDiscrete":
-            return spaces.MultiDiscrete(said["nvec"], start=said["start"])
+            return spaces.MultiDiscrete(description["nvec"], start=description["start"])
         case "MultiBinary":
-            shape = said["shape"]
+            shape = description["shape"]
             return spaces.MultiBinary(shape[0] if len(shape) == 1 else shape)
         case "Dict":
-            return spaces.Dict({key: from_json(part) for key, part in said["spaces"].items()})
+            return spaces.Dict({key: from_json(part) for key, part in description["spaces"].items()})
         case "Tuple":
-            return spaces.Tuple([from_json(part) for part in said["spaces"]])
-    raise ValueError(f"unknown type of space {said['type']!r}")
+            return spaces.Tuple([from_json(part) for part in description["spaces"]])
+    raise ValueError(f"unknown type of space {description['type']!r}")
 
 
 def _short(bound: np.ndarray) -> Any:

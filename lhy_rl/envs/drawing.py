@@ -90,7 +90,7 @@ def card_picture(card: Card, width: int, height: int, frame: tuple[int, int, int
     return np.asarray(image.resize((width, height), Image.Resampling.BOX))
 
 
-def cards(picture: np.ndarray, dealt: list[Card], shown: int) -> None:
+def cards(picture: np.ndarray, dealt: list[Card], count: int) -> None:
     """Draw cards in reading order into the upper part; the last one shown is framed, those behind it lie face down."""
     columns = math.ceil(math.sqrt(len(dealt) * SIDE / GRID))
     rows = math.ceil(len(dealt) / columns)
@@ -99,8 +99,8 @@ def cards(picture: np.ndarray, dealt: list[Card], shown: int) -> None:
     left, top = (SIDE - pitch * columns) // 2 + (pitch - width) // 2, (GRID - pitch * rows) // 2 + 1
     for i, card in enumerate(dealt):
         row, column = divmod(i, columns)
-        frame = NOW if i == shown - 1 else None
-        small = card_picture(card if i < shown else FACE_DOWN, width, height, frame)
+        frame = NOW if i == count - 1 else None
+        small = card_picture(card if i < count else FACE_DOWN, width, height, frame)
         paste(picture, small, top + row * pitch, left + column * pitch)
 
 

@@ -115,13 +115,13 @@ def visitation(
         return result
     inside = np.einsum("sa,sat->st", policy, transitions)
     states = np.linalg.solve(np.eye(len(inside)) - _below_one(gamma) * inside.T, starts)
-    visits: np.ndarray = states[:, None] * policy
-    return visits
+    occupancy: np.ndarray = states[:, None] * policy
+    return occupancy
 
 
-def reached(transitions: np.ndarray, visits: np.ndarray) -> np.ndarray:
-    """(S, A) visits to (S,) how often each state is reached: what a reward (S,) is multiplied with."""
-    result: np.ndarray = np.tensordot(visits, transitions, 2)
+def reached(transitions: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
+    """(S, A) occupancy to (S,) how often each state is reached: what a reward (S,) is multiplied with."""
+    result: np.ndarray = np.tensordot(occupancy, transitions, 2)
     return result
 
 

@@ -21,7 +21,7 @@ from lhy_rl.data.npz import Spaces
 from lhy_rl.data.spaces import conformed
 
 OLD = {"obs", "acts", "terminal", "indices"}  # members of the old format
-CUT = "TimeLimit.truncated"  # of the infos
+TIME_LIMIT_TRUNCATED = "TimeLimit.truncated"  # of the infos
 SAVED = "demonstrations saved by `imitation` do not say what spaces they are of; give the environment, too"
 
 
@@ -93,21 +93,21 @@ Row = tuple[Any, Any, Any, bool, bool]
 
 def _row(row: dict[str, Any]) -> Row:
     last = json.loads(row["infos"][-1]) if row.get("infos") else {}
-    cut = last.get(CUT) is True
+    timed_out = last.get(TIME_LIMIT_TRUNCATED) is True
     rewards = row.get("rews")
     rewards = np.zeros(len(row["acts"])) if rewards is None else rewards
-    return row["obs"], row["acts"], rewards, bool(row["terminal"]), cut
+    return row["obs"], row["acts"], rewards, bool(row["terminal"]), timed_out
 
 
 def _made(rows: list[Row], name: str, spaces: Spaces) -> Demonstrations:
     def episode(row: Row) -> Episode:
-        obs, acts, rewards, ended, cut = row
+        obs, acts, rewards, ended, timed_out = row
         return Episode(
             conformed(np.asarray(obs), spaces[0]),
             conformed(np.asarray(acts), spaces[1]),
             np.asarray(rewards, np.float64),
-            ended and not cut,
-            ended and cut,
+            ended and not timed_out,
+            ended and timed_out,
         )
 
     try:

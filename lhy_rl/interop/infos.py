@@ -50,7 +50,7 @@ def rows_of_step(
                 rows[i]["episode"] = begun[i].pop("episode")
         else:
             rows[i]["terminal_observation"] = map_tree(lambda x, i=i: x[i].copy(), obs)
-    cut = truncated & ~terminated
-    for one, was_cut in zip(rows, cut.tolist(), strict=True):
-        one["TimeLimit.truncated"] = was_cut
+    timed_out = truncated & ~terminated
+    for info, truncation in zip(rows, timed_out.tolist(), strict=True):
+        info["TimeLimit.truncated"] = truncation
     return rows, begun

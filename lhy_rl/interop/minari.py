@@ -53,11 +53,11 @@ def list_minari() -> list[tuple[str, str]]:
         warnings.simplefilter("ignore")  # of a folder that is no dataset
         found = minari.list_local_datasets()
     rows = []
-    for name, said in found.items():
+    for name, metadata in found.items():
         spec = "no environment named"
         with suppress(*MISFIT):  # of metadata that nobody can read; the others are listed all the same
-            spec = json.loads(str(said["env_spec"]))["id"]
-        rows.append((name, f"{spec}, {said['total_episodes']} episodes, {said['total_steps']:,} steps"))
+            spec = json.loads(str(metadata["env_spec"]))["id"]
+        rows.append((name, f"{spec}, {metadata['total_episodes']} episodes, {metadata['total_steps']:,} steps"))
     return rows
 
 
@@ -153,8 +153,8 @@ def _folder(source: str | os.PathLike[str]) -> Path:
         folder = Path(source)
         folder = folder / "data" if (folder / "data").is_dir() else folder
     try:
-        said = json.loads((folder / METADATA_FILE_NAME).read_text(encoding="utf-8"))
-        missing = [key for key in ("observation_space", "action_space") if key not in said]
+        metadata = json.loads((folder / METADATA_FILE_NAME).read_text(encoding="utf-8"))
+        missing = [key for key in ("observation_space", "action_space") if key not in metadata]
     except OSError as error:
         raise UserError(f"{str(source)!r} is no dataset of Minari's: it has no {METADATA_FILE_NAME}") from error
     except (ValueError, TypeError) as error:
@@ -189,15 +189,15 @@ def _arrays(tree: Any) -> Any:
 
 
 def _about(dataset: MinariDataset, name: str) -> dict[str, Any]:
-    said = dataset.storage.metadata
+    metadata = dataset.storage.metadata
     about: dict[str, Any] = {"dataset": name}
     if dataset.env_spec is not None:
         about["env_id"] = dataset.env_spec.id
-    if "algorithm_name" in said:
-        about["expert"] = said["algorithm_name"]
-    if said.get("ref_min_score") is not None:
-        about["random_return"] = float(said["ref_min_score"])
-    return {**about, **json.loads(said.get(OURS, "{}"))}
+    if "algorithm_name" in metadata:
+        about["expert"] = metadata["algorithm_name"]
+    if metadata.get("ref_min_score") is not None:
+        about["random_return"] = float(metadata["ref_min_score"])
+    return {**about, **json.loads(metadata.get(OURS, "{}"))}
 
 
 # ---------------------------------------------------------------------- writing
@@ -213,7 +213,7 @@ def _spec(about: dict[str, Any]) -> Any:
 
 def _metadata(demonstrations: Demonstrations, dataset_id: str) -> dict[str, Any]:
     about = demonstrations.about
-    said: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "dataset_id": dataset_id,
         "minari_version": minari.__version__,
         "algorithm_name": str(about.get("expert", "unknown")),
@@ -221,9 +221,9 @@ def _metadata(demonstrations: Demonstrations, dataset_id: str) -> dict[str, Any]
         OURS: json.dumps(about),
     }
     if "random_return" in about:
-        said["ref_min_score"] = float(about["random_return"])
-        said["ref_max_score"] = float(demonstrations.returns.mean())
-    return said
+        metadata["ref_min_score"] = float(about["random_return"])
+        metadata["ref_max_score"] = float(demonstrations.returns.mean())
+    return metadata
 
 
 def _buffer(i: int, episode: Episode) -> Any:

@@ -55,15 +55,15 @@ def rebuilt(
     Raises:
         UserError: no such file, damaged, of other spaces, or a policy that cannot be rebuilt from plain text.
     """
-    said, weights = _members(path)
+    data, weights = _members(path)
     with fitting(f"{str(path)!r} says of itself what no model of Stable-Baselines3 says"):
-        kind = _policy_class(path, said)
-        _check_spaces(path, said, observation_space, action_space)
-        kwargs = _readable(said, path) if policy_kwargs is None else dict(policy_kwargs)
+        kind = _policy_class(path, data)
+        _check_spaces(path, data, observation_space, action_space)
+        kwargs = _readable(data, path) if policy_kwargs is None else dict(policy_kwargs)
     space = channels_first(observation_space)
     kwargs = {key: value for key, value in kwargs.items() if key not in FOR_LEARNING}
     if kind.__name__.endswith("ActorCriticPolicy"):
-        kwargs.setdefault("use_sde", bool(said.get("use_sde")))
+        kwargs.setdefault("use_sde", bool(data.get("use_sde")))
     kwargs.setdefault("features_extractor_class", _extractor(weights, space))
     try:
         with torch.random.fork_rng([]):  # the first weights are drawn, and replaced
@@ -97,9 +97,9 @@ def _members(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 raise UserError(f"{str(path)!r} is an agent of lhy_rl; lhy_rl.load reads it")
             if not {"data", "policy.pth"} <= set(names):
                 raise UserError(f"{str(path)!r} lacks data and policy.pth: no model of Stable-Baselines3, or damaged")
-            said = json.loads(file.read("data"))
+            data = json.loads(file.read("data"))
             weights = file.read("policy.pth")
-        if not isinstance(said, dict):
+        if not isinstance(data, dict):
             raise ValueError("its data are no dictionary")
         tensors = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
     except OSError as error:
@@ -111,12 +111,12 @@ def _members(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     except Exception as error:  # somebody else's bytes: whatever json and torch find wrong with them
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{str(path)!r} is damaged, or no model of Stable-Baselines3: {reason}") from error
-    return said, tensors
+    return data, tensors
 
 
-def _policy_class(path: Path, said: dict[str, Any]) -> Any:
+def _policy_class(path: Path, data: dict[str, Any]) -> Any:
     """The class to build; the name of its module stands beside the pickle."""
-    saved = said.get("policy_class")
+    saved = data.get("policy_class")
     module = saved.get("__module__") if isinstance(saved, dict) else None
     if module not in POLICIES:
         known = ", ".join(agents for _, agents in POLICIES.values())
@@ -130,13 +130,13 @@ def _policy_class(path: Path, said: dict[str, Any]) -> Any:
         raise UserError(f"{str(path)!r} needs sb3-contrib; {pip_install('sb3-contrib')}") from error
 
 
-def _readable(said: dict[str, Any], path: Path) -> dict[str, Any]:
+def _readable(data: dict[str, Any], path: Path) -> dict[str, Any]:
     """The saved ``policy_kwargs``, as far as they stand in plain text.
 
     Raises:
         UserError: one of them does not.
     """
-    saved = said.get("policy_kwargs") or {}
+    saved = data.get("policy_kwargs") or {}
     plain = {key: value for key, value in saved.items() if key not in (":type:", ":serialized:")}
     if ":serialized:" not in saved:
         return plain
@@ -156,11 +156,11 @@ def _readable(said: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _check_spaces(
-    path: Path, said: dict[str, Any], observation_space: gym.Space[Any], action_space: gym.Space[Any]
+    path: Path, data: dict[str, Any], observation_space: gym.Space[Any], action_space: gym.Space[Any]
 ) -> None:
     """Shapes and sizes stand in plain text, too; what is missing there the weights will tell."""
     for key, space in (("observation_space", channels_first(observation_space)), ("action_space", action_space)):
-        saved = said.get(key)
+        saved = data.get(key)
         if not isinstance(saved, dict):
             continue
         kind = re.fullmatch(r"<class '[\w.]*?(\w+)'>", str(saved.get(":type:")))

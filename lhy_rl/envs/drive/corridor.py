@@ -238,8 +238,8 @@ class DriveCorridor(BatchedEnv):
 
     # ------------------------------------------------------------------ pictures
     def frame(self, state: State) -> list[Any]:
-        seen = self._picture(state)
-        columns = state["waves"], state["step"], state["offset"], state["heading"], seen
+        observation = self._picture(state)
+        columns = state["waves"], state["step"], state["offset"], state["heading"], observation
         return [view.from_the_car(*row) for row in zip(*columns, strict=True)]
 
 

@@ -16,14 +16,14 @@ BODY = np.array([(-0.28, -0.5), (0.28, -0.5), (0.28, 0.3), (0.0, 0.55), (-0.28, 
 EYES = 6  # times as large as it is what the driver sees is shown
 
 
-def from_the_car(waves: np.ndarray, place: int, offset: float, heading: float, seen: np.ndarray) -> np.ndarray:
+def from_the_car(waves: np.ndarray, place: int, offset: float, heading: float, observation: np.ndarray) -> np.ndarray:
     """One picture, (400, 400, 3), the car's direction upwards.
 
     Args:
         waves: (3, 2) of the road.
         place: Steps so far.
         offset, heading: Of the car, as the dynamics have them.
-        seen: (H, W) grey, the observation.
+        observation: (H, W) grey, the observation.
     """
     from PIL import Image, ImageDraw
 
@@ -53,7 +53,7 @@ def from_the_car(waves: np.ndarray, place: int, offset: float, heading: float, s
     draw.polygon([(float(x), float(y)) for x, y in body], OFF if abs(offset) > 1 else CAR)
     picture = np.array(image.resize((drawing.SIDE, drawing.SIDE), Image.Resampling.BOX))
 
-    share = (seen.astype(float)[..., None] - road.GRASS) / (road.ROAD - road.GRASS)
+    share = (observation.astype(float)[..., None] - road.GRASS) / (road.ROAD - road.GRASS)
     eyes = (share * (175, 175, 180) + (1 - share) * (40, 80, 42)).astype(np.uint8)
     eyes = np.pad(eyes.repeat(EYES, 0).repeat(EYES, 1), [(2, 2), (2, 2), (0, 0)], constant_values=255)
     left = drawing.SIDE - eyes.shape[1] - 8

@@ -181,14 +181,14 @@ def drawn_walls(size: int, share: float, kept: np.ndarray, rng: np.random.Genera
 
 def connected(size: int, free: np.ndarray) -> bool:
     """Whether all free cells can be reached from each other."""
-    seen = np.zeros((size, size), bool)
-    seen.flat[np.flatnonzero(free)[0]] = True
+    reached = np.zeros((size, size), bool)
+    reached.flat[np.flatnonzero(free)[0]] = True
     inside, before = free.reshape(size, size), 0
-    while (now := int(seen.sum())) > before:
-        before, grown = now, seen.copy()
-        grown[1:] |= seen[:-1]
-        grown[:-1] |= seen[1:]
-        grown[:, 1:] |= seen[:, :-1]
-        grown[:, :-1] |= seen[:, 1:]
-        seen = grown & inside
+    while (now := int(reached.sum())) > before:
+        before, grown = now, reached.copy()
+        grown[1:] |= reached[:-1]
+        grown[:-1] |= reached[1:]
+        grown[:, 1:] |= reached[:, :-1]
+        grown[:, :-1] |= reached[:, 1:]
+        reached = grown & inside
     return before == int(free.sum())

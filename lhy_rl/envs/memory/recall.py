@@ -35,7 +35,7 @@ class Recall(BatchedEnv):
     def __init__(self, num_envs: int, *, num_actions: int, names: str, **base: Any) -> None:
         super().__init__(num_envs, Discrete(len(names)), Discrete(num_actions), **base)
         self._names = names
-        self._every = np.arange(self.num_envs)
+        self._instances = np.arange(self.num_envs)
 
     # ------------------------------------------------------------------ what a family gives
     def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -70,7 +70,7 @@ class Recall(BatchedEnv):
         }
 
     def observation(self, state: State) -> np.ndarray:
-        return self.seen(state, state["position"]).astype(np.int64)
+        return self.symbols_at(state, state["position"]).astype(np.int64)
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
         return next_state["verdict"] / next_state["questions"]
@@ -87,10 +87,10 @@ class Recall(BatchedEnv):
         answer: np.ndarray = np.maximum(self.answer(self.snapshot()["state"]), 0)
         return answer.astype(np.int64)
 
-    def seen(self, state: State, place: np.ndarray) -> np.ndarray:
+    def symbols_at(self, state: State, place: np.ndarray) -> np.ndarray:
         """(B,) the symbols at these places."""
         symbols = state["symbols"]
-        found: np.ndarray = symbols[self._every[: len(symbols)], place]
+        found: np.ndarray = symbols[self._instances[: len(symbols)], place]
         return found
 
     # ------------------------------------------------------------------ pictures
@@ -100,9 +100,9 @@ class Recall(BatchedEnv):
 
     def _text(self, symbols: np.ndarray, position: int, action: int, verdict: int) -> str:
         """Where the episode is, the last symbols seen, the last action and whether it was right."""
-        seen = "".join(self._names[s] for s in symbols[max(0, position - 39) : position + 1])
-        said = f", action {self._names[action]} {('not asked', 'right', 'wrong')[verdict]}" if action >= 0 else ""
-        return f"step {position} of {len(symbols) - 1}: {'…' if position > 39 else ''}{seen}{said}"
+        history = "".join(self._names[s] for s in symbols[max(0, position - 39) : position + 1])
+        outcome = f", action {self._names[action]} {('not asked', 'right', 'wrong')[verdict]}" if action >= 0 else ""
+        return f"step {position} of {len(symbols) - 1}: {'…' if position > 39 else ''}{history}{outcome}"
 
     def cards(self) -> list[drawing.Card]:
         """How each symbol looks: letters on colours; what is no answer, the delimiter and the blank, on grey."""

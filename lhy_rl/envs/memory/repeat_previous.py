@@ -119,7 +119,7 @@ class RepeatPrevious(CardRecall):
 
     def answer(self, state: State) -> np.ndarray:
         place = state["position"] - (self.k - 1)
-        return np.where(place >= 0, self.seen(state, place), -1)  # a negative place counts from the end; not used
+        return np.where(place >= 0, self.symbols_at(state, place), -1)  # a negative place counts from the end; not used
 
 
 class RepeatPreviousEnv(SingleEnv):

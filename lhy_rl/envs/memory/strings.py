@@ -64,4 +64,4 @@ class StringRecall(Recall):
         written = state["position"] - length  # symbols written so far; negative before the delimiter
         place = length - 1 - written if self.backward else written
         asked = (written >= 0) & (written < length)
-        return np.where(asked, self.seen(state, np.where(asked, place, 0)), -1)
+        return np.where(asked, self.symbols_at(state, np.where(asked, place, 0)), -1)

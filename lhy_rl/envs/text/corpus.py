@@ -181,8 +181,8 @@ class CorpusText(TextEnv):
         if self.reward_name != "bleu":
             return {}
         score = np.where(self.terminal(state), state["bleu"], 0.0)
-        if (cut := np.flatnonzero(~self.terminal(state))).size:  # truncated: scored as far as it goes
-            score[cut] = self._bleu(take(state, cut))
+        if (truncated := np.flatnonzero(~self.terminal(state))).size:  # truncated: scored as far as it goes
+            score[truncated] = self._bleu(take(state, truncated))
         return {"bleu": score}
 
     def _bleu(self, state: State) -> np.ndarray:

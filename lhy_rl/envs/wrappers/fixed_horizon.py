@@ -71,19 +71,19 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self._steps += 1
-        over, cut = self._over, self._steps >= self.limit
+        over, at_horizon = self._over, self._steps >= self.limit
         if over and self.after == "freeze":
-            return copied(self._last), 0.0, False, cut, {"over": True}
+            return copied(self._last), 0.0, False, at_horizon, {"over": True}
         if over and hasattr(self.unwrapped, "steps_beyond_terminated"):
             self.unwrapped.steps_beyond_terminated = None  # CartPole would warn that this step should not be
         obs, reward, terminated, truncated, info = self.env.step(action)
-        if truncated and not terminated and not cut and not over:
+        if truncated and not terminated and not at_horizon and not over:
             raise _too_early(self._steps, self.horizon)
         if terminated and not over:
             self._over, self._last = True, copied(obs)
         if over and isinstance(self.observation_space, gymnasium.spaces.Box):
             obs = np.clip(obs, self.observation_space.low, self.observation_space.high)
-        return obs, 0.0 if over else float(reward), False, cut, {**info, "over": over}
+        return obs, 0.0 if over else float(reward), False, at_horizon, {**info, "over": over}
 
     def render(self) -> Any:
         """The environment's picture; its last one where the cart has run further off than pygame has numbers for."""
@@ -150,8 +150,8 @@ class FixedHorizonVector(VectorEnv[Any, Any, Any]):
         frozen = self._over.copy()
         obs, rewards, terminated, truncated, infos = self.env.step(actions)
         self._steps += 1
-        cut = self._steps >= self.horizon
-        if not cut and (truncated & ~terminated & ~frozen).any():
+        at_horizon = self._steps >= self.horizon
+        if not at_horizon and (truncated & ~terminated & ~frozen).any():
             raise _too_early(self._steps, self.horizon)
         ended = (terminated | truncated) & ~frozen
         obs = _frozen(copied(obs), self._obs, frozen)
@@ -165,9 +165,9 @@ class FixedHorizonVector(VectorEnv[Any, Any, Any]):
         infos["over"], infos["_over"] = frozen, ~none
         self._over |= ended
         self._obs = obs
-        truncations = np.full(self.num_envs, cut)
+        truncations = np.full(self.num_envs, at_horizon)
         rewards = np.where(frozen, 0.0, rewards)
-        if cut and self.autoreset_mode is AutoresetMode.SAME_STEP:
+        if at_horizon and self.autoreset_mode is AutoresetMode.SAME_STEP:
             final = np.empty(self.num_envs, object)
             final[:] = list(iterate(self.observation_space, copied(obs)))
             first, begun = self._begin(None, None)
