@@ -37,7 +37,8 @@ from benchmarks.seqgan_speed import rates
 from lhy_rl.agents import A2C, PPO
 from lhy_rl.agents.common.on_policy import OnPolicy
 from lhy_rl.agents.common.rollout_batch import Batch
-from lhy_rl.nn.encoders.convolutional import ConvolutionalEncoder, image_size
+from lhy_rl.nn.encoders.convolutional import ConvolutionalEncoder
+from lhy_rl.nn.encoders.image_spaces import image_size
 
 SB3 = f"stable-baselines3 {stable_baselines3.__version__}"
 CONTRIB = f"sb3-contrib {sb3_contrib.__version__}"

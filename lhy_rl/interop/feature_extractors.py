@@ -11,7 +11,8 @@ from torch import Tensor
 
 from lhy_rl.core.errors import UserError, install_extra
 from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, cores
-from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions, make_encoder
+from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
+from lhy_rl.nn.encoders.select import make_encoder
 
 try:
     from stable_baselines3.common.preprocessing import is_image_space
@@ -28,7 +29,7 @@ class Encoder(BaseFeaturesExtractor):
 
     Args:
         observation_space: Given by SB3.
-        encoder: A name of :data:`lhy_rl.nn.encoders.base.encoders`, ``auto`` for the one that fits the space, or a
+        encoder: A name of :data:`lhy_rl.nn.encoders.select.encoders`, ``auto`` for the one that fits the space, or a
         class.
         normalize_images: The policy's setting of that name. ``False`` for both is faster: our encoders scale bytes.
         options: Those of :class:`lhy_rl.nn.encoders.base.EncoderOptions`; ``activation`` is ``auto`` where left out.

@@ -31,7 +31,7 @@ from lhy_rl.functional.returns import generalized_advantages
 from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
 from lhy_rl.nn.acceleration.manual_gradients import ManualActorCritic
 from lhy_rl.nn.backbones.base import CoreChoice, State
-from lhy_rl.nn.heads.base import GaussianHead
+from lhy_rl.nn.heads.gaussian import GaussianHead
 from lhy_rl.rollouts.fixed_length import Rollout, RolloutCollector
 from lhy_rl.rollouts.normalization import Normalizer
 from lhy_rl.rollouts.vector_envs import Environment

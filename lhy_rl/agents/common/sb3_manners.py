@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from lhy_rl.core.errors import UserError, brief, suggest
-from lhy_rl.nn.encoders.base import default_encoder
+from lhy_rl.nn.encoders.select import default_encoder
 from lhy_rl.nn.layers.activations import activations
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from lhy_rl.functional.censored_gaussian import cut_residual, gaussian_nll, like
 from lhy_rl.functional.fused.categorical import categorical_backward, categorical_forward
 from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
 from lhy_rl.nn.acceleration.manual_gradients import ManualNetwork
-from lhy_rl.nn.heads.base import CategoricalHead, GaussianHead
+from lhy_rl.nn.heads.categorical import CategoricalHead
+from lhy_rl.nn.heads.gaussian import GaussianHead
 from lhy_rl.nn.layers.eval_mode import evaluating
 from lhy_rl.nn.policies.actor_critic import ActorCritic, mask_of
 

@@ -13,7 +13,8 @@ from torch import nn
 
 from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
 from lhy_rl.nn.encoders.mlp import MLPEncoder
-from lhy_rl.nn.heads.base import LOG_SQRT_2PI, CategoricalHead, GaussianHead
+from lhy_rl.nn.heads.categorical import CategoricalHead
+from lhy_rl.nn.heads.gaussian import LOG_SQRT_2PI, GaussianHead
 from lhy_rl.nn.policies.actor_critic import ActorCritic, Trunk
 
 Array = np.ndarray

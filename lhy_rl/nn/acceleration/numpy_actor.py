@@ -16,8 +16,11 @@ from torch import Tensor, nn
 from lhy_rl.nn.backbones.base import SequenceBackbone, State
 from lhy_rl.nn.backbones.recurrent import GRU, LSTM, RNN
 from lhy_rl.nn.encoders.base import Encoder
-from lhy_rl.nn.encoders.mlp import MLPEncoder, TokenEncoder
-from lhy_rl.nn.heads.base import CategoricalHead, GaussianHead, Head, in_space
+from lhy_rl.nn.encoders.mlp import MLPEncoder
+from lhy_rl.nn.encoders.tokens import TokenEncoder
+from lhy_rl.nn.heads.base import Head, in_space
+from lhy_rl.nn.heads.categorical import CategoricalHead
+from lhy_rl.nn.heads.gaussian import GaussianHead
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 WIDEST = 256  # above, the arithmetic counts and torch is as fast

@@ -16,6 +16,7 @@ from lhy_rl.core.registry import Registry
 from lhy_rl.functional.fused.conv_max_pool import convolve_max
 from lhy_rl.nn.backbones.base import SequenceBackbone, cores
 from lhy_rl.nn.layers.eval_mode import evaluating
+from lhy_rl.nn.layers.highway import Highway
 
 TABLE_ROWS, TOP_ROWS = 128, 512  # sentences at a time, so that what is between stays in the cache
 
@@ -63,28 +64,6 @@ class Discriminator(nn.Module, ABC):
         """The scores (N,) in evaluation mode, without gradient; many sentences at a time are faster."""
         with evaluating(self):
             return self(tokens, lengths)  # type: ignore[no-any-return]
-
-
-class Highway(nn.Module):
-    """y = t relu(W x + b) + (1 - t) x,   t = sigmoid(W' x + b' - 2)   (Srivastava et al. 2015; Yu et al. 2017, eq. 9).
-
-    Both products are computed as one. The gate's bias starts the layer near the identity.
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(size, 2 * size)
-
-    def forward(self, x: Tensor) -> Tensor:
-        new, gate = self.linear(x).chunk(2, -1)
-        return torch.lerp(x, F.relu(new), torch.sigmoid(gate - 2.0))
-
-    @torch.no_grad()
-    def forward_into(self, x: Tensor, buffer: Tensor) -> Tensor:
-        """As ``forward``, without gradient: x (N, size) is overwritten, and ``buffer`` is (N or more, 2 * size)."""
-        both = torch.addmm(self.linear.bias, x, self.linear.weight.T, out=buffer[: len(x)])
-        new, gate = both.chunk(2, -1)
-        return x.lerp_(new.relu_(), gate.sub_(2.0).sigmoid_())
 
 
 class ConvolutionalDiscriminator(Discriminator):

@@ -20,8 +20,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.registry import Registry
 from lhy_rl.nn.discriminators.transition_features import Block, TransitionFeatures
-from lhy_rl.nn.encoders.base import Encoder, EncoderOptions, default_encoder, encoders
-from lhy_rl.nn.encoders.mlp import dense
+from lhy_rl.nn.encoders.base import Encoder, EncoderOptions
+from lhy_rl.nn.encoders.select import make_encoder
+from lhy_rl.nn.layers.dense import dense
 from lhy_rl.nn.layers.eval_mode import evaluating
 
 transition_discriminators = Registry(
@@ -187,8 +188,8 @@ class ImageReader(nn.Module):
                 continue
             assert piece.space.shape is not None
             space = gym.spaces.Box(0.0, 1.0, piece.space.shape, np.float32)
-            encoder: Encoder = encoders.get(default_encoder(space))(
-                space, EncoderOptions(options.hidden_size, activation="auto", dropout=options.dropout)
+            encoder = make_encoder(
+                "auto", space, EncoderOptions(options.hidden_size, activation="auto", dropout=options.dropout)
             )
             if options.spectral:
                 _make_spectral(encoder)
@@ -211,8 +212,8 @@ class ImageReader(nn.Module):
 
 def perceptron(input_size: int, output_size: int, options: NetworkOptions) -> nn.Sequential:
     """Hidden layers with their activation and dropout, and a linear layer to the output."""
-    encoder = EncoderOptions(options.hidden_size, activation=options.activation, dropout=options.dropout)
-    hidden = list(dense(input_size, (options.hidden_size,) * options.layers, encoder, options.activation))
+    widths = (options.hidden_size,) * options.layers
+    hidden = dense(input_size, widths, options.activation, dropout=options.dropout)
     layers = nn.Sequential(*hidden, nn.Linear(options.hidden_size if options.layers else input_size, output_size))
     if options.spectral:
         _make_spectral(layers)

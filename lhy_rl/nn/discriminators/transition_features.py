@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import native
-from lhy_rl.nn.encoders.convolutional import SmallEncoder, looks_like_image
+from lhy_rl.nn.encoders.image_spaces import looks_like_image
 
 INPUTS = ("state", "state_action", "state_next_state", "state_action_next_state")
 CLIP = 10.0
@@ -118,7 +118,7 @@ class TransitionFeatures(nn.Module):
     def _block(self, space: gym.Space[Any], marked: bool) -> Block:
         first, pieces = self.size, []
         for path, leaf in flat_space(space):
-            image = looks_like_image(leaf, SmallEncoder.smallest)
+            image = looks_like_image(leaf)
             columns = slice(self.size, self.size + width(leaf))
             scaled = isinstance(leaf, gym.spaces.Box) and not image
             pieces.append(Piece(columns, leaf, path, image, scaled))

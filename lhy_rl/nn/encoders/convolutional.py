@@ -7,7 +7,6 @@ the plain way (oneDNN's kernels for that layout; no pass over the image for the 
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar, NamedTuple
 
 import gymnasium as gym
@@ -17,41 +16,9 @@ from torch import Tensor, nn
 from lhy_rl.core.errors import UserError
 from lhy_rl.nn.acceleration.inventory import hooked
 from lhy_rl.nn.encoders.base import Encoder, EncoderOptions, refuse
-from lhy_rl.nn.encoders.mlp import byte_scale, dense
+from lhy_rl.nn.encoders.image_spaces import SMALLEST_IMAGE, byte_scale, channel_first, image_size
 from lhy_rl.nn.layers.activations import initialize, make_activation
-
-
-def channel_first(shape: tuple[int, ...]) -> bool:
-    """Whether three dimensions are (C, H, W) rather than (H, W, C).
-
-    The order in which the image is square, if only one is; else the one with fewer channels; else channel first.
-    """
-    first, second, last = shape
-    if (second == last) != (first == second):
-        return second == last
-    return first <= last
-
-
-def image_size(space: gym.Space[Any]) -> tuple[int, int, int]:
-    """Channels, height and width of a Box of three dimensions, in either order of :func:`channel_first`.
-
-    Of four dimensions the first is a stack of frames, as ``gymnasium.wrappers.FrameStackObservation`` makes it of
-    coloured ones; the channels of all frames count together.
-    """
-    *stack, a, b, c = space.shape  # type: ignore[misc]
-    channels, height, width = (a, b, c) if channel_first((a, b, c)) else (c, a, b)
-    return channels * math.prod(stack), height, width
-
-
-def looks_like_image(space: gym.Space[Any], smallest: int) -> bool:
-    """Whether a space is likely images: three dimensions, sides of at least ``smallest``, and at most as many channels
-    as 16 or the shorter side; or a stack of such, each of 1, 3 or 4 channels."""
-    if not isinstance(space, gym.spaces.Box) or len(space.shape) not in (3, 4):
-        return False
-    channels, height, width = image_size(space)
-    if len(space.shape) == 4 and channels // max(space.shape[0], 1) not in (1, 3, 4):
-        return False
-    return min(height, width) >= smallest and channels <= max(16, min(height, width))
+from lhy_rl.nn.layers.dense import dense
 
 
 class Convolution(NamedTuple):
@@ -104,7 +71,7 @@ class ConvolutionalEncoder(Encoder):
         if min(height, width) < self.smallest:
             raise UserError(
                 f"encoder {self.name!r} reads images from {self.smallest}x{self.smallest} up, not {height}x{width}; "
-                f"encoder={'cnn_small' if min(height, width) >= SmallEncoder.smallest else 'mlp'!r} reads this one"
+                f"encoder={'cnn_small' if min(height, width) >= SMALLEST_IMAGE else 'mlp'!r} reads this one"
             )
         self.shape = space.shape
         self.channel_first = channel_first(space.shape[-3:])
@@ -127,7 +94,7 @@ class ConvolutionalEncoder(Encoder):
         self.after = nn.ModuleList(after)
         features = channels * height * width
         widths = (options.embedding_size,) if options.hidden_sizes is None else options.widths
-        self.dense = dense(features, widths, options, activation)
+        self.dense = dense(features, widths, activation, options.norm, options.dropout)
         self.output_size = (features, *widths)[-1]
         self.owns_initialization = activation == "selu"
 
@@ -166,7 +133,7 @@ class SmallEncoder(ConvolutionalEncoder):
     """Two 3x3 convolutions of 16 and 32 maps, padded so that no border is lost; the second halves the image."""
 
     name = "cnn_small"
-    smallest = 8
+    smallest = SMALLEST_IMAGE
     plan = (Convolution(16, 3, 1, 1), Convolution(32, 3, 2, 1))
 
 

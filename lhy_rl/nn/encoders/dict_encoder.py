@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import ACTION_MASK
-from lhy_rl.nn.encoders.base import Encoder, EncoderOptions, default_encoder, encoders, refuse
-from lhy_rl.nn.encoders.mlp import TokenEncoder, dense
+from lhy_rl.nn.encoders.base import Encoder, EncoderOptions, refuse
+from lhy_rl.nn.encoders.select import make_encoder
+from lhy_rl.nn.encoders.tokens import TokenEncoder
+from lhy_rl.nn.layers.dense import dense
 
 
 class DictEncoder(Encoder):
@@ -41,7 +43,7 @@ class DictEncoder(Encoder):
         made = []
         for key, part in parts.items():
             try:
-                made.append(encoders.get(default_encoder(part))(part, replace(options, layers=0, hidden_sizes=None)))
+                made.append(make_encoder("auto", part, replace(options, layers=0, hidden_sizes=None)))
             except UserError as error:
                 raise UserError(f"observation {key!r}: {error}") from None
         for encoder in made:
@@ -50,7 +52,7 @@ class DictEncoder(Encoder):
         self.parts = nn.ModuleList(made)
         width = sum(encoder.output_size for encoder in made)
         activation = options.activation_or("tanh")
-        self.layers = dense(width, options.widths, options, activation)
+        self.layers = dense(width, options.widths, activation, options.norm, options.dropout)
         self.output_size = (width, *options.widths)[-1]
         joint = activation == "selu" and len(options.widths) > 0
         self.owns_initialization = joint or any(encoder.owns_initialization for encoder in made)

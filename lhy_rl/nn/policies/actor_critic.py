@@ -16,8 +16,10 @@ from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import map_tree
 from lhy_rl.nn.acceleration.inventory import Inventory
 from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, State, cores
-from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions, make_encoder
-from lhy_rl.nn.heads.base import CategoricalHead, head_for
+from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
+from lhy_rl.nn.encoders.select import make_encoder
+from lhy_rl.nn.heads.categorical import CategoricalHead
+from lhy_rl.nn.heads.select import head_for
 
 CRITICS = ("shared", "separate", "none")
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.nn.encoders.base import NORMS, POOLINGS, Encoder, EncoderOptions, default_encoder, encoders
+from lhy_rl.nn.encoders.base import NORMS, POOLINGS, Encoder, EncoderOptions
+from lhy_rl.nn.encoders.select import default_encoder, encoders
 from lhy_rl.nn.layers.activations import activations
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 

@@ -12,10 +12,14 @@ import torch.nn.functional as F
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import map_tree
-from lhy_rl.nn.encoders.base import EncoderOptions, default_encoder
-from lhy_rl.nn.encoders.convolutional import LpPool, NatureEncoder, SmallEncoder, channel_first, make_pooling
+from lhy_rl.nn.encoders.base import EncoderOptions
+from lhy_rl.nn.encoders.convolutional import LpPool, NatureEncoder, SmallEncoder, make_pooling
 from lhy_rl.nn.encoders.dict_encoder import DictEncoder
-from lhy_rl.nn.encoders.mlp import MLPEncoder, TokenEncoder, dense
+from lhy_rl.nn.encoders.image_spaces import channel_first
+from lhy_rl.nn.encoders.mlp import MLPEncoder
+from lhy_rl.nn.encoders.select import default_encoder
+from lhy_rl.nn.encoders.tokens import TokenEncoder
+from lhy_rl.nn.layers.dense import dense
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 Box = gym.spaces.Box
@@ -79,14 +83,14 @@ def test_activations_by_name(name: str, at_minus_one: float) -> None:
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_selu_keeps_mean_and_variance_through_50_layers(dropout: float) -> None:
     torch.manual_seed(0)
-    network = dense(256, [256] * 50, EncoderOptions(256, 50, "selu", dropout=dropout), "selu")
-    h, seen = torch.randn(512, 256), 0
+    network = dense(256, [256] * 50, "selu", dropout=dropout)
+    h, activations = torch.randn(512, 256), 0
     for module in network:
         h = module(h)
         if isinstance(module, torch.nn.SELU if dropout == 0 else torch.nn.AlphaDropout):
-            seen += 1
+            activations += 1
             assert abs(h.mean().item()) < 0.2 and 0.7 < h.var().item() < 1.5
-    assert seen == 50
+    assert activations == 50
 
 
 def test_torchs_gain_for_selu_would_not() -> None:

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
 from lhy_rl.nn.acceleration.numpy_actor import fast_actor
-from lhy_rl.nn.heads.base import head_for
+from lhy_rl.nn.heads.select import head_for
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 VECTOR = Box(-1, 1, (3,), np.float32)

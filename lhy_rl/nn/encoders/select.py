@@ -1,0 +1,79 @@
+"""Encoders by name, and the one that fits an observation space."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import gymnasium as gym
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.registry import Registry
+from lhy_rl.nn.encoders.base import Encoder, EncoderChoice, EncoderOptions
+from lhy_rl.nn.encoders.convolutional import NatureEncoder
+from lhy_rl.nn.encoders.image_spaces import image_size, looks_like_image
+
+LARGE = 4096  # numbers of several dimensions that an MLP takes without being asked for by name
+
+encoders = Registry(
+    "encoder",
+    {
+        "tokens": "lhy_rl.nn.encoders.tokens:TokenEncoder",
+        "mlp": "lhy_rl.nn.encoders.mlp:MLPEncoder",
+        "cnn": "lhy_rl.nn.encoders.convolutional:NatureEncoder",
+        "cnn_small": "lhy_rl.nn.encoders.convolutional:SmallEncoder",
+        "dict": "lhy_rl.nn.encoders.dict_encoder:DictEncoder",
+    },
+)
+
+
+def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderOptions) -> Encoder:
+    """The encoder of a space; ``auto`` is the one that fits it.
+
+    Raises:
+        UserError: an unknown name, no encoder, or a space that it does not read.
+    """
+    kind = encoders.get(default_encoder(space)) if chosen == "auto" else encoders.choose(chosen, Encoder)
+    made: Encoder = kind(space, options)
+    return made
+
+
+def default_encoder(space: gym.Space[Any]) -> str:
+    """The encoder that fits a space.
+
+    ``tokens`` for numbers that are names, ``mlp`` for vectors, ``cnn`` for images from 36x36 up and ``cnn_small`` for
+    images from 8x8 up and stacks of them (:func:`lhy_rl.nn.encoders.image_spaces.looks_like_image`), ``dict`` for
+    spaces of spaces.
+
+    Raises:
+        UserError: no encoder reads this space; or it has dimensions that are no image's and more than :data:`LARGE`
+            numbers, of which an MLP would have millions of weights: who wants that says so.
+    """
+    match space:
+        case gym.spaces.Discrete() | gym.spaces.MultiDiscrete():
+            return "tokens"
+        case gym.spaces.MultiBinary():
+            return "mlp"
+        case gym.spaces.Dict() | gym.spaces.Tuple():
+            return "dict"
+        case gym.spaces.Box():
+            if not looks_like_image(space):
+                if len(space.shape) > 1 and math.prod(space.shape) > LARGE:
+                    raise too_large(space)
+                return "mlp"
+            return "cnn" if min(image_size(space)[1:]) >= NatureEncoder.smallest else "cnn_small"
+    raise UserError(
+        f"no encoder for observations of {space}; allowed spaces: Box, Discrete, MultiDiscrete, MultiBinary, "
+        "and Dict and Tuple of these"
+    )
+
+
+def too_large(space: gym.spaces.Box) -> UserError:
+    """The error for a Box that is too large for a vector and looks like no image."""
+    n = math.prod(space.shape)
+    picture = (1, *space.shape) if len(space.shape) == 2 else "(channels, height, width)"
+    return UserError(
+        f"observations of shape {space.shape} are {n:,} numbers that look like no image, nor like a stack of images of "
+        f"1, 3 or 4 channels; gymnasium.wrappers.ReshapeObservation(env, {picture}) makes an image of them and "
+        f"({n},) a vector, which encoder mlp takes them for at once"
+    )

@@ -1,0 +1,37 @@
+"""The actor head that fits an action space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.nn.heads.base import Head
+from lhy_rl.nn.heads.categorical import CategoricalHead, MultiCategoricalHead
+from lhy_rl.nn.heads.gaussian import GaussianHead
+
+
+def head_for(space: gym.Space[Any], input_size: int, log_std: float = 0.0) -> Head:
+    """The head that fits an action space; ``log_std`` is that of a Gaussian at the beginning.
+
+    Raises:
+        UserError: none does.
+    """
+    head = _head_for(space, input_size, log_std)
+    head.space = space
+    return head
+
+
+def _head_for(space: gym.Space[Any], input_size: int, log_std: float) -> Head:
+    if isinstance(space, gym.spaces.Discrete):
+        return CategoricalHead(input_size, int(space.n), int(space.start))
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return MultiCategoricalHead(input_size, space.nvec, space.start)
+    if isinstance(space, gym.spaces.MultiBinary):
+        return MultiCategoricalHead(input_size, np.full(space.shape, 2), np.zeros(space.shape, np.int64))
+    if isinstance(space, gym.spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        return GaussianHead(input_size, space, log_std)
+    allowed = "Discrete, MultiDiscrete, MultiBinary, Box of floats"
+    raise UserError(f"no actor head for actions of {space}; allowed spaces: {allowed}")

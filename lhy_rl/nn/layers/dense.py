@@ -1,0 +1,48 @@
+"""Linear layers, each with its normalisation, activation and dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from lhy_rl.functional.fused.tanh_mlp import tanh_layers
+from lhy_rl.nn.acceleration.inventory import hooked
+from lhy_rl.nn.layers.activations import initialize, make_activation, make_dropout
+
+
+def after_linear(size: int, activation: str, norm: str = "none", dropout: float = 0.0) -> list[nn.Module]:
+    """What follows a linear layer: normalisation (``none``, ``batch`` or ``layer``), activation and dropout."""
+    norms: list[nn.Module] = []
+    if norm != "none":
+        norms = [nn.BatchNorm1d(size) if norm == "batch" else nn.LayerNorm(size)]
+    return [*norms, make_activation(activation), *make_dropout(activation, dropout)]
+
+
+def dense(input_size: int, widths: Sequence[int], activation: str, norm: str = "none", dropout: float = 0.0) -> Layers:
+    """Linear layers of these widths, each with :func:`after_linear`: (N, input_size) to (N, the last width)."""
+    modules: list[nn.Module] = []
+    for width in widths:
+        linear = nn.Linear(input_size, width)
+        initialize(linear, activation)
+        modules += [linear, *after_linear(width, activation, norm, dropout)]
+        input_size = width
+    return Layers(*modules)
+
+
+class Layers(nn.Sequential):
+    """Layers one after the other; they are one operation where each is linear and followed by tanh."""
+
+    def __init__(self, *modules: nn.Module) -> None:
+        super().__init__(*modules)
+        kinds = [type(module) for module in modules]
+        self.fused = bool(modules) and kinds == [nn.Linear, nn.Tanh] * (len(modules) // 2)
+
+    def weights(self) -> list[Tensor]:
+        """W and b of each layer, where all are linear and followed by tanh."""
+        return [parameter for layer in self for parameter in layer.parameters(recurse=False)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.fused and not hooked(*self):
+            return tanh_layers(x, *self.weights())
+        return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
