@@ -34,8 +34,7 @@ from lhy_rl.benchmark.results import ratio
 from lhy_rl.benchmark.seed_run import Kept, SeedRun, digest
 from lhy_rl.benchmark.spec import Definition, Entry, find
 from lhy_rl.experiment import build
-from lhy_rl.experiment.text_evaluation import SEED
-from lhy_rl.rollouts.evaluate_policy import play
+from lhy_rl.rollouts.evaluate_policy import SEED, play
 from lhy_rl.rollouts.sync_vector_env import SameStepVectorEnv
 
 PEER = "Stable-Baselines3, tuned by its zoo"

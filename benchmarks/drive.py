@@ -25,7 +25,7 @@ from benchmarks.harness import Row, arguments, progress, save, summarize
 from lhy_rl.agents import BC, DAgger
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.reporting.plots import DPI, STYLE
-from lhy_rl.reporting.road_plot import Does, drive, roads
+from lhy_rl.reporting.road_plot import ActionSource, drive, roads
 from lhy_rl.rollouts.evaluate_policy import play
 
 DRIVE, RECALL = "lhy_rl/DriveCorridor-v0", "lhy_rl/RepeatPrevious-v0"
@@ -187,7 +187,7 @@ def draw_paths(path: Path, labels: int, horizon: int, steps: int) -> None:
     """The same road from above, driven by a clone, by DAgger with as many labels, and by the expert."""
     single: Any = gymnasium.make(DRIVE, horizon=horizon)
     drivers = {name: train(labels, horizon, steps, 0) for name, train in AGENTS.items()}
-    drivers["expert"] = Does(lambda: single.unwrapped.expert_action()[0])
+    drivers["expert"] = ActionSource(lambda: single.unwrapped.expert_action()[0])
     with matplotlib.rc_context(STYLE):
         figure = roads({name: drive(driver, single, seed=10_000) for name, driver in drivers.items()})
         figure.savefig(path, dpi=DPI)

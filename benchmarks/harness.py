@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lhy_rl.benchmark import results
 from lhy_rl.benchmark.results import Row, interval, summarize
-from lhy_rl.reporting.progress_bar import progress
+from lhy_rl.reporting.terminal import progress
 
 __all__ = ["RESULTS", "Row", "alternate", "arguments", "interval", "load", "parser", "progress", "save", "summarize"]
 

@@ -1,4 +1,4 @@
-"""Write the tables of README.md and docs/*.md from the benchmarks' results (see lhy_rl/benchmark/markdown_tables.py).
+"""Write the tables of README.md and docs/*.md from the benchmarks' results (see lhy_rl/benchmark/tables.py).
 
 python -m benchmarks.tables
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.harness import RESULTS
-from lhy_rl.benchmark.markdown_tables import documents, rewrite
+from lhy_rl.benchmark.tables import documents, rewrite
 
 ROOT = Path(__file__).parent.parent
 

@@ -15,8 +15,8 @@ FOLDER = Path(__file__).parent / "environments"
 README = FOLDER.parents[1] / "README.md"
 sys.path.insert(0, str(FOLDER.parents[1]))
 
+from lhy_rl.cli.arguments import COMMANDS  # noqa: E402
 from lhy_rl.cli.listing import listing  # noqa: E402
-from lhy_rl.cli.main import COMMANDS  # noqa: E402
 from lhy_rl.envs.registration import TABLE, WRAPPED, Row  # noqa: E402
 
 NOTE = "<!-- python docs/build.py writes this page from {source}; change it there. -->\n\n"

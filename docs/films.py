@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lhy_rl  # noqa: E402, F401  (registers the environments)
 from lhy_rl.envs.registration import TABLE, WRAPPED  # noqa: E402
-from lhy_rl.recording import frames, play, video  # noqa: E402
+from lhy_rl.recording import film, rendering  # noqa: E402
 from lhy_rl.rollouts.scripted_controllers import EXPERTS  # noqa: E402
 
 WIDTH, BYTES = 300, 150_000
@@ -102,16 +102,16 @@ def shot(name: str) -> bytes:
         name: Of the environment, without its package.
     """
     scene, env_id = SCENES.get(name, OTHERS), f"lhy_rl/{name}"
-    play.without_a_screen()
-    mode = play.choose_mode(env_id, play.render_modes(env_id, scene.options), filmed=True)
+    rendering.without_a_screen()
+    mode = rendering.choose_mode(env_id, rendering.render_modes(env_id, scene.options), filmed=True)
     env: Any = gymnasium.make(env_id, render_mode=mode, **scene.options)
     images, durations = [], []
     for image, seconds in taken(env, scene):
-        images.append(video.reduced(image, quick=True))
+        images.append(film.reduced(image, quick=True))
         durations.append(round(1000 * seconds))
     env.close()
     written = io.BytesIO()
-    video.write_gif(images, durations, written)
+    film.write_gif(images, durations, written)
     return written.getvalue()
 
 
@@ -120,13 +120,13 @@ def taken(env: Any, scene: Scene) -> Iterator[tuple[np.ndarray, float]]:
     for episode in range(scene.episodes):
         obs, _ = env.reset(seed=3 + episode)
         step, total, over = 0, 0.0, False
-        yield frames.frame(env.render(), scene.name, 0, 0.0, WIDTH), 1 / scene.fps
+        yield rendering.frame(env.render(), scene.name, 0, 0.0, WIDTH), 1 / scene.fps
         while not over:
             obs, reward, terminated, truncated, _ = env.step(scene.act(env, obs, step))
             step, total, over = step + 1, total + float(reward), terminated or truncated
             if over or step % scene.every == 0:
                 shown = HELD if over else 1 / scene.fps
-                yield frames.frame(env.render(), scene.name, step, total, WIDTH), shown
+                yield rendering.frame(env.render(), scene.name, step, total, WIDTH), shown
 
 
 def main(names: list[str], folder: Path = FOLDER) -> None:

@@ -18,13 +18,13 @@ PLACE = Path(__file__).parent / "images" / "report.png"
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lhy_rl.cli.main import main as lhy_rl_main  # noqa: E402
-from lhy_rl.experiment import metrics_file  # noqa: E402
 from lhy_rl.experiment.run import Run, load  # noqa: E402
 from lhy_rl.experiment.run_folder import RunFolder  # noqa: E402
-from lhy_rl.experiment.text_evaluation import SEED  # noqa: E402
-from lhy_rl.recording import frames, play  # noqa: E402
-from lhy_rl.reporting import plots, return_plot  # noqa: E402
+from lhy_rl.experiment.tracking import read_metrics  # noqa: E402
+from lhy_rl.recording import rendering  # noqa: E402
+from lhy_rl.reporting import plots  # noqa: E402
 from lhy_rl.reporting.report import duration  # noqa: E402
+from lhy_rl.rollouts.evaluate_policy import SEED, play_episode  # noqa: E402
 
 CONFIGURATION = "ppo/cartpole"
 WIDTH, HEIGHT, DPI = 8.3, 6.4, 200  # inches, so that a page of 830 pixels shows its letters as they are; dots an inch
@@ -47,7 +47,7 @@ def main(path: Path) -> None:
         strip(figure, Run(place.config()), "before training", 4.64, "#c53030")
         strip(figure, load(path), "after training", 3.1, "#2f855a")
         curve = figure.add_axes((0.085, 0.48 / HEIGHT, 0.755, 2.3 / HEIGHT))
-        return_plot.draw(curve, metrics_file.read(place.metrics_file), result)
+        plots.draw_return(curve, read_metrics(place.metrics_file), result)
         figure.savefig(PLACE, dpi=DPI)
     compress(PLACE)
 
@@ -68,9 +68,9 @@ def strip(figure: Any, run: Run, name: str, bottom: float, colour: str) -> None:
 
 def episode(run: Run) -> tuple[list[np.ndarray], float]:
     """The pictures of every step, and the return."""
-    env = play.make_environment(run.config, filmed=True)
+    env = rendering.make_environment(run.config, filmed=True)
     shots: list[np.ndarray] = []
-    played = play.episode(run.agent, env, SEED, False, lambda *told: shots.append(frames.pixels(env.render())))
+    played = play_episode(run.agent, env, SEED, False, lambda *step: shots.append(rendering.pixels(env.render())))
     env.close()
     return shots, played.reward
 

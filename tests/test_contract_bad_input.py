@@ -21,7 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lhy_rl.agents import PPO, MaxEntIRL
-from lhy_rl.cli.main import explain, main, split_env, whole
+from lhy_rl.cli.arguments import whole
+from lhy_rl.cli.main import explain, main
+from lhy_rl.cli.record import split_env
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.registry import registered

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from lhy_rl.experiment import config, metrics_file
+from lhy_rl.experiment import config
+from lhy_rl.experiment.evaluation import AS_TEXT, GLOSSARY
 from lhy_rl.experiment.run import train
-from lhy_rl.experiment.text_evaluation import AS_TEXT, GLOSSARY
+from lhy_rl.experiment.tracking import read_metrics
 
 TEXT = (Path(__file__).parent.parent / "docs/metrics.md").read_text("utf-8")
 SIZES = {"hidden_size": 8, "embedding_size": 8, "num_envs": 4}
@@ -77,7 +78,7 @@ def test_every_logged_metric_is_explained(tmp_path: Path, monkeypatch: pytest.Mo
         }
         (tmp_path / "c.yaml").write_text(yaml.safe_dump(values))
         run = train(config.load("c.yaml", {"run.folder": f"run{i}"}))
-        rows = metrics_file.read(Path(f"run{i}/metrics.csv"))
+        rows = read_metrics(Path(f"run{i}/metrics.csv"))
         logged |= set(rows[0])
         phases |= {row["phase"] for row in rows}
         table |= {name for row in run.result()["table"].values() for name in row}

@@ -12,7 +12,8 @@ import pytest
 
 from lhy_rl.agents import agents
 from lhy_rl.benchmark import spec
-from lhy_rl.cli.main import COMMANDS, split_train
+from lhy_rl.cli.arguments import COMMANDS
+from lhy_rl.cli.train import split_train
 from lhy_rl.envs.registration import TABLE, WRAPPED, Row
 from lhy_rl.experiment import config
 from lhy_rl.experiment.run import train

@@ -28,14 +28,7 @@ def name_of(path: Path) -> str:
 FRONT_DOOR = {"core", "envs", "experiment"}  # `import lhy_rl` registers the environments; `lhy_rl.load` is lazy
 
 UPWARD = {  # arrows that still have to be turned; none may be added
-    ("experiment.run", "reporting.pictures"),
-    ("experiment.run", "reporting.references"),
-    ("experiment.run", "reporting.report"),
     ("interop.sb3", "rollouts.final_observations"),
-    ("reporting.pictures", "recording.clip"),
-    ("reporting.road_plot", "recording.play"),
-    ("reporting.terminal", "benchmark.markdown_tables"),
-    ("reporting.terminal", "benchmark.results"),
     ("rollouts.fixed_length", "agents.common.callbacks"),
 }
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from lhy_rl.benchmark import results
 from lhy_rl.benchmark.benchmark_row import BenchmarkRow, Imitation, lines_of
 from lhy_rl.benchmark.learning_curve import Curve
-from lhy_rl.benchmark.markdown_tables import documents, find_checkout, rewrite
 from lhy_rl.benchmark.results import Row
 from lhy_rl.benchmark.seed_run import Kept, SeedRun
 from lhy_rl.benchmark.spec import Definition
-from lhy_rl.reporting.progress_bar import progress
+from lhy_rl.benchmark.tables import documents, find_checkout, rewrite
+from lhy_rl.reporting.terminal import progress
 
 
 class Interrupted(Exception):

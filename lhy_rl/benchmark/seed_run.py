@@ -19,8 +19,7 @@ from lhy_rl.core.protocols import TextTask
 from lhy_rl.experiment import build
 from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.demonstrations import count, resolve_demonstrations
-from lhy_rl.experiment.text_evaluation import SEED
-from lhy_rl.rollouts.evaluate_policy import play
+from lhy_rl.rollouts.evaluate_policy import SEED, play
 
 EPISODES = 20  # of an evaluation, each in an instance of its own
 

@@ -6,6 +6,7 @@ import inspect
 import re
 from typing import Any
 
+from lhy_rl.cli.arguments import parser, table
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.registry import Registry
 
@@ -88,3 +89,15 @@ def _summary(thing: Any) -> str:
     """The first paragraph of a docstring, in one line, without Sphinx's roles."""
     first = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
     return re.sub(r":\w+:`([^`]*)`", r"\1", first)
+
+
+def command_list(arguments: list[str]) -> int:
+    made = parser("list", "lhy-rl list agents")
+    kinds = ["configurations", "benchmarks", "agents", "environments", "demonstrations"]
+    kinds += ["backbones", "discriminators", "objectives"]
+    allowed = f"one of {', '.join(kinds)} (default: everything)"
+    made.add_argument("kind", nargs="?", metavar="KIND", choices=kinds, help=allowed)
+    chosen = made.parse_args(arguments).kind
+    for kind in [chosen] if chosen else kinds:
+        print(f"{kind}:\n{table(listing(kind))}")
+    return 0

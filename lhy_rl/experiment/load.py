@@ -11,9 +11,8 @@ from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.registry import names_from_a_file
 from lhy_rl.experiment import build
-from lhy_rl.experiment.checkpoints import Checkpoints
 from lhy_rl.experiment.config import Config
-from lhy_rl.experiment.run_folder import RunFolder
+from lhy_rl.experiment.run_folder import Checkpoints, RunFolder
 from lhy_rl.rollouts.vector_envs import Environment
 
 if TYPE_CHECKING:

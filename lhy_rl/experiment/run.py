@@ -12,7 +12,7 @@ import platform
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,16 +26,15 @@ from lhy_rl.agents.common.progress import ProgressDisplay
 from lhy_rl.core.errors import UserError, brief, pip_install
 from lhy_rl.core.saved_states import check_like, fitting
 from lhy_rl.experiment import build, run_folder, tracking
-from lhy_rl.experiment.checkpoints import Checkpoints
 from lhy_rl.experiment.config import Config
-from lhy_rl.experiment.metrics_file import MetricsFile
-from lhy_rl.experiment.run_folder import RunFolder
+from lhy_rl.experiment.evaluation import Evaluator, references
+from lhy_rl.experiment.run_folder import Checkpoints, RunFolder
 from lhy_rl.experiment.schema import RunOptions
-from lhy_rl.experiment.starting import starting
-from lhy_rl.experiment.text_evaluation import Evaluator
-from lhy_rl.reporting.references import references
+from lhy_rl.experiment.tracking import MetricsFile
 
 FORMAT = 1  # of the run's part of a checkpoint
+Report = Callable[["Run", dict[str, Any]], object]
+"""Writes a report of a run and its result."""
 
 
 class Interrupted(Exception):
@@ -52,44 +51,75 @@ class Interrupted(Exception):
         self.folder = path
 
 
-def train(config: Config, console: Console | None = None) -> Run:
+def train(config: Config, console: Console | None = None, report: Report | None = None) -> Run:
     """Make a new run and train it to its end.
+
+    Args:
+        console: For progress and notes; standard error where left out.
+        report: Writes the report, where the configuration wants one; ``lhy-rl report`` writes it afterwards, too.
 
     Raises:
         UserError: bad input; then no folder was made.
         Interrupted: Ctrl-C or SIGTERM.
     """
+    run = prepare(config, console)
+    run.train(make_folder(run, config), report)
+    return run
+
+
+def prepare(config: Config, console: Console | None = None) -> Run:
+    """A new run, checked and built, of which nothing is on the disk yet."""
     options = RunOptions(**config.section("run"))
     tracking.check(options.tracker)
-    place = str(options.name), options.folder
-    run_folder.choose_path(*place)  # says what is wrong with it before anything is built
-    fresh = Config(config.name, config.values | {"run": config.values["run"] | {"folder": None}})
-    with starting(str(options.name)):
-        run = Run(fresh, console)
-        run.check()
+    run_folder.choose_path(str(options.name), options.folder)  # says what is wrong with it before anything is built
+    run = Run(Config(config.name, config.values | {"run": config.values["run"] | {"folder": None}}), console)
+    run.check()
+    return run
+
+
+def make_folder(run: Run, config: Config) -> RunFolder:
+    """The folder of a new run, with its configuration and its first checkpoint."""
 
     def fill(temporary: Path) -> None:
         run.begin()
         checkpoints = Checkpoints(temporary / "checkpoints")
         checkpoints.save(run.state_dict(), 0)
         size = checkpoints.newest()[0].stat().st_size
-        run_folder.check_space(temporary, size * (options.keep_checkpoints + 2))  # the best, and a new one
+        run_folder.check_space(temporary, size * (run.options.keep_checkpoints + 2))  # the best, and a new one
 
-    run.train(run_folder.create(*place, fresh, fill))
-    return run
+    return run_folder.create(str(run.options.name), config.values["run"]["folder"], run.config, fill)
 
 
-def resume(path: Path, console: Console | None = None, total_timesteps: int | None = None) -> Run | None:
+def resume(
+    path: Path, console: Console | None = None, total_timesteps: int | None = None, report: Report | None = None
+) -> Run | None:
     """Continue a run from its newest readable checkpoint; None where it had already finished.
 
     Args:
+        console, total_timesteps: As for :func:`reopen`.
+        report: As for :func:`train`.
+
+    Raises:
+        UserError: no such run, another process is at it, or it has as many timesteps already.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    run = reopen(path, console, total_timesteps)
+    if run is not None:
+        run.train(RunFolder(path), report)
+    return run
+
+
+def reopen(path: Path, console: Console | None = None, total_timesteps: int | None = None) -> Run | None:
+    """A run as its newest readable checkpoint has it, to train on; None where it had already finished.
+
+    Args:
+        console: For progress and notes; standard error where left out.
         total_timesteps: Train until there are so many in all, a finished run, too, and write it into its configuration.
             What falls with the share of the training that is left (a linear schedule) is stretched over the new total:
             a learning rate that had come to 0 begins again at (new - old) / new of what it was at first.
 
     Raises:
         UserError: no such run, another process is at it, or it has as many timesteps already.
-        Interrupted: Ctrl-C or SIGTERM.
     """
     place = RunFolder(path)
     if place.result() is not None and total_timesteps is None:
@@ -97,10 +127,9 @@ def resume(path: Path, console: Console | None = None, total_timesteps: int | No
     config = place.config()
     if total_timesteps is not None:
         config = replace(config, values=config.values | {"total_timesteps": total_timesteps})
-    with starting(str(path)):
-        run = Run(config, console)
-        run.check()
-        run.load(place)
+    run = Run(config, console)
+    run.check()
+    run.load(place)
     if total_timesteps is not None:
         if total_timesteps <= run.agent.num_timesteps:
             raise UserError(
@@ -108,7 +137,6 @@ def resume(path: Path, console: Console | None = None, total_timesteps: int | No
                 "give a larger number, of all its timesteps"
             )
         place.prolong(config)
-    run.train(place)
     return run
 
 
@@ -125,7 +153,7 @@ def load(path: Path, which: str = "newest", console: Console | None = None) -> R
     if which == "newest" and not Checkpoints(place.checkpoints).newest():
         raise UserError(f"{str(place.checkpoints)!r} has no checkpoints; lhy-rl resume {path} trains the run anew")
     run = Run(place.config(), console)
-    run.load(place, which, cut=False)
+    run.load(place, which, to_train=False)
     return run
 
 
@@ -164,6 +192,12 @@ class Run:
         self.stopped_by: int | None = None
         self.metrics = MetricsFile(Path("metrics.csv"))
 
+    @property
+    def folder(self) -> Path:
+        """The run folder, once there is one."""
+        assert self.path is not None
+        return self.path
+
     def __repr__(self) -> str:
         return f"<Run {self._headline()}>"
 
@@ -199,18 +233,18 @@ class Run:
             "before": self.before,
         }
 
-    def load(self, place: RunFolder, which: str = "newest", cut: bool = True) -> None:
+    def load(self, place: RunFolder, which: str = "newest", to_train: bool = True) -> None:
         """Put back a checkpoint of the run folder; without any, the run begins anew.
 
         Args:
-            cut: Drop the rows of ``metrics.csv`` that come after the checkpoint.
+            to_train: Drop the rows of ``metrics.csv`` that come after the checkpoint, and rename damaged checkpoints.
         """
-        tree = Checkpoints(place.checkpoints).load(which, self.note, set_aside=cut)
+        tree = Checkpoints(place.checkpoints).load(which, self.note, set_aside=to_train)
         self.path = place.path
         self.metrics = MetricsFile(place.metrics_file)
         if tree is None:
             self.begin()
-            if cut:
+            if to_train:
                 self.metrics.load_state_dict({"columns": [], "rows": 0})
             return
         if not isinstance(tree.get("format"), int) or tree["format"] != FORMAT:
@@ -225,7 +259,7 @@ class Run:
                 self.agent.load_state_dict(tree["agent"])
             except UserError as error:
                 raise UserError(f"{error}; the checkpoint was made by {made_by}") from error
-            if cut:
+            if to_train:
                 self.metrics.load_state_dict(tree["metrics"])
         self.trained = self.elapsed = tree["seconds"]
         self.tracker_id, self.before = tree["tracker_id"], before
@@ -237,8 +271,12 @@ class Run:
         """Seconds of training, in all processes of this run."""
         return self.elapsed + time.monotonic() - self.started
 
-    def train(self, place: RunFolder) -> None:
-        """Train to the end and leave everything in the run folder."""
+    def train(self, place: RunFolder, report: Report | None = None) -> None:
+        """Train to the end and leave everything in the run folder.
+
+        Args:
+            report: Writes the report from the run and its result, where the configuration wants one.
+        """
         self.path = place.path
         self.metrics.path = place.metrics_file
         self.checkpoints = Checkpoints(place.checkpoints, self.options.keep_checkpoints)
@@ -255,15 +293,15 @@ class Run:
                     self._save()
                 if self.stopped_by is not None:
                     raise Interrupted(self.stopped_by, place.path)
-                self._finish(place)
+                self._finish(place, report)
             except KeyboardInterrupt:
                 raise Interrupted(signal.SIGINT, place.path) from None
             except Interrupted:
                 raise
             except UserError as error:  # what is not a number, say
-                raise UserError(f"{error}; {self._how_to_go_on(place)}") from error
+                raise UserError(f"{error}; {self._recovery_hint(place)}") from error
             except Exception as error:  # an environment's own, say: it keeps its name and its traceback
-                error.add_note(self._how_to_go_on(place))
+                error.add_note(self._recovery_hint(place))
                 raise
             finally:
                 self.tracker.close()
@@ -274,10 +312,11 @@ class Run:
         begun = f", {done:,} of them done" if done else ""
         place = f", in {self.path}" if self.path else ""
         steps = f"{values['total_timesteps']:,} timesteps{begun}"
-        how = f"{steps}, seed {values['seed']}, on the {str(self.agent.device).upper()}{place}"
-        return f"{values['agent']['name']} on {values['env']['id']}: {how}"
+        device = str(self.agent.device).upper()
+        task = f"{values['agent']['name']} on {values['env']['id']}"
+        return f"{task}: {steps}, seed {values['seed']}, on the {device}{place}"
 
-    def _how_to_go_on(self, place: RunFolder) -> str:
+    def _recovery_hint(self, place: RunFolder) -> str:
         newest = self.checkpoints.newest()
         kept = f"{newest[0].name} is whole" if newest else "there is no checkpoint"
         return f"{kept}; mend the cause (options are in {place.config_file}), then: lhy-rl resume {place.path}"
@@ -311,10 +350,9 @@ class Run:
         self.display.update(agent, row)
         if better:
             self.checkpoints.save(self.state_dict(), agent.num_updates, best=True)
-        every = self.options.checkpoint_updates
-        if (every and agent.num_updates % every == 0) or (
-            time.monotonic() - self.saved >= self.options.checkpoint_seconds
-        ):
+        updates = self.options.checkpoint_updates
+        seconds = time.monotonic() - self.saved
+        if (updates and agent.num_updates % updates == 0) or seconds >= self.options.checkpoint_seconds:
             self._save()
         return self.stopped_by is None
 
@@ -343,19 +381,14 @@ class Run:
             for number, handler in old.items():
                 signal.signal(number, handler)
 
-    def _finish(self, place: RunFolder) -> None:
+    def _finish(self, place: RunFolder, report: Report | None) -> None:
         self.note("evaluating ...")
         result = self.result()
         for name, sentences in result["samples"].items():
             (place.path / "samples").mkdir(exist_ok=True)
             (place.path / "samples" / f"{name.replace(' ', '_')}.txt").write_text("\n".join(sentences) + "\n", "utf-8")
-        if self.options.plots:
-            from lhy_rl.reporting import pictures
-            from lhy_rl.reporting.report import write_report
-
-            for line in pictures.draw(self, place.path / "plots"):
-                self.note(line)
-            write_report(place, result)
+        if self.options.plots and report is not None:
+            report(self, result)
         self.tracker.finish(result["table"] | result["references"], place.path / "plots")
         place.write_json(place.result_file, result)
 

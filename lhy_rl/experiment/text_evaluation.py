@@ -1,190 +1,86 @@
-"""What a run's policies are worth, measured with generators of the evaluation's own.
-
-Text is judged by both directions of the likelihood, overlap and diversity; other tasks by the episodic return.
-One number alone misleads: a policy that repeats its best sentence has a splendid ``nll_oracle`` and BLEU, and
-``nll_test`` and self-BLEU show it.
-"""
+"""What written sentences are worth: likelihood in both directions, overlap with held-out text, diversity."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.protocols import TextTask, TokenSequences
+from lhy_rl.rollouts.evaluate_policy import SEED
 
 if TYPE_CHECKING:
     from lhy_rl.functional.text_metrics import BleuScorer
     from lhy_rl.nn.policies.actor_critic import ActorCritic
 
-SEED = 20_170_101  # of every evaluation; no training seed comes near it
 REFERENCES = 5000  # held-out sentences that BLEU compares with
-REAL = "held-out text"  # the reference row
-AS_TEXT = "as the text"  # best where it is nearest to the reference row
-GLOSSARY = {  # metric: (direction, meaning)
-    "nll_oracle": (
-        "lower",
-        "true negative log-likelihood of own sentences, nats a token; below the real text's: too cautious",
-    ),
-    "nll_test": ("lower", "negative log-likelihood that the policy gives to held-out sentences, nats a token"),
-    "bleu2": ("higher", "n-grams of the policy's sentences that occur in held-out sentences (BLEU-2, 0 to 1)"),
-    "bleu3": ("higher", "BLEU-3 against held-out sentences"),
-    "bleu4": ("higher", "BLEU-4 against held-out sentences"),
-    "self_bleu2": (AS_TEXT, "BLEU-2 of the policy's sentences against each other: 1 repeats itself"),
-    "self_bleu3": (AS_TEXT, "BLEU-3 against each other"),
-    "self_bleu4": (AS_TEXT, "BLEU-4 against each other"),
-    "distinct2": (AS_TEXT, "different bigrams per bigram written"),
-    "distinct3": (AS_TEXT, "different trigrams per trigram written"),
-    "unique": ("higher", "different sentences per sentence written"),
-    "mean_length": (AS_TEXT, "tokens a sentence"),
-    "mean_return": ("higher", "sum of an episode's rewards, mean over the evaluation's episodes"),
-    "std_return": ("", "standard deviation of that sum"),
-    "mean_episode_length": ("", "steps an episode"),
-}
+REAL = "held-out text"  # the row of real sentences
 
 
-@dataclass
-class Evaluation:
-    """An evaluation's result.
+def check_splits(task: Any) -> None:
+    """Refuse a text that :func:`compare` could not take its sentences from.
 
-    Attributes:
-        table: Row (a policy's name, or the reference) to metric to value.
-        samples: Row to sentences.
+    Raises:
+        UserError: a split has too few sentences.
     """
+    for split, least in (("validation", 2), ("test", 1)):  # self-BLEU compares them with each other
+        found = len(task.sequences(split))
+        if found < least:
+            raise UserError(
+                f"the text has {found} sentence{'s' * (found != 1)} for {split}, and the evaluation needs "
+                f"at least {least}; give more text, or leave out less of it (env.max_length, env.min_count)"
+            )
 
-    table: dict[str, dict[str, float]] = field(default_factory=dict)
-    samples: dict[str, list[str]] = field(default_factory=dict)
 
+def compare(
+    policies: Mapping[str, ActorCritic], task: Any, sentences: int, samples: int
+) -> tuple[dict[str, dict[str, float]], dict[str, list[str]]]:
+    """The metrics of every policy and of real sentences; ``nll_test`` is over the whole test split.
 
-@dataclass
-class Evaluator:
-    """Judges an agent, without touching its environment's state or its generators.
+    Args:
+        sentences: How many are drawn from each policy and taken from the held-out split.
+        samples: How many of them are given as text.
 
-    Attributes:
-        agent: The agent, with ``policies`` to compare and ``policy`` in training.
-        env: Its environment; a text task is asked for sentences only.
-        make_env: Makes an environment to play episodes in, for tasks that are not text.
-        sentences: How many are drawn from each policy and taken from the held-out split for BLEU.
-        episodes: For tasks that are not text.
-        samples: Sentences shown.
+    Returns:
+        Row to metric to value, and row to sentences.
     """
+    from lhy_rl.functional.text_metrics import BleuScorer, cut_sentences
+    from lhy_rl.nn.decoding import nll_per_token, sample
 
-    agent: Any
-    env: Any
-    make_env: Callable[[], Any]
-    sentences: int = 1000
-    episodes: int = 20
-    samples: int = 10
+    table: dict[str, dict[str, float]] = {}
+    texts: dict[str, list[str]] = {}
+    test = task.sequences("test")
+    held_out = first(test, REFERENCES)
+    references = BleuScorer(cut_sentences(held_out.tokens, task.end_token, held_out.lengths))
+    real = first(task.sequences("validation"), sentences)
 
-    @property
-    def is_text(self) -> bool:
-        """Whether the task is to write sentences."""
-        return isinstance(self.env.unwrapped, TextTask)
-
-    def check(self) -> None:
-        """Refuse at once what :meth:`full` would fail of when the training is over.
-
-        Raises:
-            UserError: a split of the text with too few sentences.
-        """
-        if not self.is_text:
-            return
-        for split, least in (("validation", 2), ("test", 1)):  # self-BLEU compares them with each other
-            found = len(self.env.unwrapped.sequences(split))
-            if found < least:
-                raise UserError(
-                    f"the text has {found} sentence{'s' * (found != 1)} for {split}, and the evaluation needs "
-                    f"at least {least}; give more text, or leave out less of it (env.max_length, env.min_count)"
-                )
-
-    def full(self) -> Evaluation:
-        """Every policy and, for text, the row of real sentences; ``nll_test`` is over the whole test split."""
-        result = Evaluation()
-        if not self.is_text:
-            result.table[self.newest] = self.mean_return()
-            return result
-        from lhy_rl.functional.text_metrics import BleuScorer, cut_sentences
-        from lhy_rl.nn.decoding import nll_per_token, sample
-
-        task = self.env.unwrapped
-        test = task.sequences("test")
-        heard = part(test, REFERENCES)
-        references = BleuScorer(cut_sentences(heard.tokens, task.end_token, heard.lengths))
-        real = part(task.sequences("validation"), self.sentences)
-        for name, policy in self.agent.policies.items():
-            with judged(policy) as generator:
-                written = sample(policy, task, self.sentences, generator)
-                likelihood = {"nll_test": nll_per_token(policy, test, task)}
-            result.table[name] = self.judge(written, likelihood, references, len(real))
-            result.samples[name] = decode(task, written, self.samples)
-        result.table[REAL] = self.judge(real, {}, references, len(real))
-        result.samples[REAL] = decode(task, real, self.samples)
-        return result
-
-    def judge(
-        self, written: TokenSequences, likelihood: dict[str, float], references: BleuScorer, equal: int
-    ) -> dict[str, float]:
-        """One row of the table; ``equal`` as :func:`overlap` takes it."""
-        task = self.env.unwrapped
+    def add(name: str, written: TokenSequences, likelihood: dict[str, float]) -> None:
         true = {"nll_oracle": true_nll(task, written)} if known_density(task) else {}
-        return true | likelihood | overlap(written, references, task, equal)
+        table[name] = true | likelihood | overlap(written, references, task, len(real))
+        texts[name] = decode(task, written, samples)
 
-    def quick(self) -> tuple[dict[str, float], float]:
-        """The policy in training, in a moment.
+    for name, policy in policies.items():
+        with evaluating(policy) as generator:
+            written = sample(policy, task, sentences, generator)
+            likelihood = {"nll_test": nll_per_token(policy, test, task)}
+        add(name, written, likelihood)
+    add(REAL, real, {})
+    return table, texts
 
-        Returns:
-            The columns ``eval/...`` and the selection value: lower is better. It is nll_validation, plus nll_oracle
-            where the density is known (the pair, so that neither dropping modes nor mere smoothness wins), else minus
-            the mean return.
-        """
-        if not self.is_text:
-            returns = self.mean_return()
-            return {f"eval/{name}": value for name, value in returns.items()}, -returns["mean_return"]
-        from lhy_rl.nn.decoding import nll_per_token, sample
 
-        task, policy = self.env.unwrapped, self.agent.policy
-        row: dict[str, float] = {}
-        with judged(policy) as generator:
-            validation = part(task.sequences("validation"), self.sentences)
-            row["eval/nll_validation"] = nll_per_token(policy, validation, task)
-            if known_density(task):
-                row["eval/nll_oracle"] = true_nll(task, sample(policy, task, self.sentences, generator))
-        return row, sum(row.values())
+def validation_metrics(policy: ActorCritic, task: Any, sentences: int) -> dict[str, float]:
+    """The likelihood of validation sentences and, where the density is known, of the policy's own."""
+    from lhy_rl.nn.decoding import nll_per_token, sample
 
-    def sentences_now(self) -> list[str]:
-        """Some sentences of the policy in training; none where the task is not text."""
-        if not self.is_text or not self.samples:
-            return []
-        return write_sentences(self.agent, self.env, self.samples)
-
-    @property
-    def newest(self) -> str:
-        """The name of the policy in training."""
-        return str(list(self.agent.policies)[-1])
-
-    def mean_return(self) -> dict[str, float]:
-        """Episodic return of the deterministic policy, with the evaluation's seed."""
-        from lhy_rl.rollouts.evaluate_policy import play
-
-        def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
-            actions, memory = self.agent.predict(obs, state, start, True, masks)
-            return actions, memory
-
-        env = self.make_env()
-        try:
-            returns, lengths = play(predict, env, self.episodes, SEED)
-        finally:
-            env.close()
-        return {
-            "mean_return": float(returns.mean()),
-            "std_return": float(returns.std()),
-            "mean_episode_length": float(lengths.mean()),
-        }
+    with evaluating(policy) as generator:
+        row = {"nll_validation": nll_per_token(policy, first(task.sequences("validation"), sentences), task)}
+        if known_density(task):
+            row["nll_oracle"] = true_nll(task, sample(policy, task, sentences, generator))
+    return row
 
 
 def write_sentences(
@@ -220,7 +116,7 @@ def write_sentences(
     if top_k is not None and top_k < 1:
         raise UserError(f"top-k is {top_k}; it must be at least 1")
     chosen = agent.policy if policy is None else agent.policies[policy]
-    with judged(chosen, seed) as generator:
+    with evaluating(chosen, seed) as generator:
         if method == "beam":
             written, _ = beam_search(chosen, task, n)
         elif method == "greedy":
@@ -231,17 +127,14 @@ def write_sentences(
 
 
 @contextmanager
-def judged(policy: ActorCritic, seed: int = SEED) -> Iterator[Any]:
-    """The policy in evaluation mode and a generator of the evaluation's own."""
+def evaluating(policy: ActorCritic, seed: int = SEED) -> Iterator[Any]:
+    """The policy in evaluation mode, without gradients, and a generator of the evaluation's own."""
     import torch
 
-    training = policy.training
-    policy.eval()
-    try:
-        with torch.no_grad():
-            yield torch.Generator(device=policy.device).manual_seed(seed)
-    finally:
-        policy.train(training)
+    from lhy_rl.nn.layers import eval_mode
+
+    with eval_mode.evaluating(policy), torch.no_grad():
+        yield torch.Generator(device=policy.device).manual_seed(seed)
 
 
 def known_density(task: Any) -> bool:
@@ -273,12 +166,12 @@ def overlap(written: TokenSequences, references: BleuScorer, task: TextTask, equ
     return row
 
 
-def part(sequences: TokenSequences, n: int) -> TokenSequences:
+def first(sequences: TokenSequences, n: int) -> TokenSequences:
     """The first n sentences, or all."""
     return sequences[slice(0, n)]
 
 
 def decode(task: Any, sequences: TokenSequences, n: int) -> list[str]:
     """The first n sentences as text."""
-    shown = sequences[slice(0, n)]
-    return [str(task.decode(row[:length])) for row, length in zip(shown.tokens, shown.lengths, strict=True)]
+    chosen = first(sequences, n)
+    return [str(task.decode(row[:length])) for row, length in zip(chosen.tokens, chosen.lengths, strict=True)]

@@ -14,7 +14,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.data.npz import write_npz
 from lhy_rl.recording.sources import RecordOptions, open_recording_source
-from lhy_rl.reporting.progress_bar import progress
+from lhy_rl.reporting.terminal import progress
 from lhy_rl.rollouts.record_episodes import Stop, random_policy, record
 
 ONE_MORE = "recording-"  # files of a folder that grows

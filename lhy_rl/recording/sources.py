@@ -129,7 +129,7 @@ def _of_zip(path: Path, options: RecordOptions) -> Demonstrator:
 @contextmanager
 def _with_person(options: RecordOptions, say: Callable[[str], None]) -> Iterator[Demonstrator]:
     from lhy_rl.recording import keyboard
-    from lhy_rl.recording.play import choose_mode, render_modes
+    from lhy_rl.recording.rendering import choose_mode, render_modes
 
     _refuse(options, "an environment's id, which --keyboard needs,", "is one", allow_options=True)
     if options.noise:

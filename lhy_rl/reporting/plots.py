@@ -1,4 +1,4 @@
-"""The pictures of a run: its curves and the comparison of its policies."""
+"""The plots of a run, from its metrics.csv and its result: curves, and its policies side by side."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lhy_rl.experiment import metrics_file
+import numpy as np
+
+from lhy_rl.experiment.evaluation import EXPERT, RANDOM, THRESHOLD
 from lhy_rl.experiment.text_evaluation import REAL
+from lhy_rl.experiment.tracking import metric_columns, read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,9 +18,17 @@ if TYPE_CHECKING:
 
 COLOURS = ["#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#c53030", "#2c7a7b"]
 GREY = "#718096"
-RETURN = "Return"  # the title of the curve that a report begins with
+RETURN_TITLE = "Return"  # of the curve that a report begins with
 DPI = 130
-UNSEEN = ("train/epoch", "train/n_updates", "train/learning_rate")  # counters, better read than drawn
+NOT_DRAWN = ("train/epoch", "train/n_updates", "train/learning_rate")  # counters, better read than drawn
+RETURN = "mean_return"
+RETURN_COLUMNS = {  # column of metrics.csv: what it is called
+    "eval/mean_return": "evaluation, deterministic",
+    "rollout/ep_rew_mean": "while training",
+}
+STEPS, LABELS, AGREEMENT = "time/total_timesteps", "rollout/labels", "rollout/agreement"
+REFERENCE_COLOURS = {RANDOM: GREY, EXPERT: "#2f855a", THRESHOLD: "#dd6b20"}
+NAME_DISTANCE = 0.065  # of the height, between the names of two references
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
@@ -51,16 +62,14 @@ def draw_all(csv: Path, result: dict[str, Any], folder: Path) -> dict[str, Path]
     """
     import matplotlib
 
-    from lhy_rl.reporting import return_plot
-
     folder.mkdir(exist_ok=True)
     drawn: dict[str, Path] = {}
-    rows = metrics_file.read(csv) if csv.exists() else []
-    columns = metrics_file.columns(csv) if csv.exists() else {}
+    rows = read_metrics(csv) if csv.exists() else []
+    columns = metric_columns(csv) if csv.exists() else {}
     with matplotlib.rc_context(STYLE):
         for title, name, figure in (
-            (RETURN, "return", return_plot.returns(rows, result)),
-            ("What the expert was asked", "labels", return_plot.asked(rows, result)),
+            (RETURN_TITLE, "return", return_curve(rows, result)),
+            ("What the expert was asked", "labels", label_curves(rows, result)),
             ("Evaluation during training", "evaluation", curves(columns, rows, "eval/")),
             ("The policies side by side", "policies", policies(result["table"])),
             ("Training", "training", curves(columns, rows, "train/", "rollout/")),
@@ -79,7 +88,7 @@ def curves(columns: dict[str, list[tuple[int, float]]], rows: list[dict[str, str
     names = [
         name
         for name, points in columns.items()
-        if name.startswith(prefixes) and name not in UNSEEN and len({value for _, value in points}) > 1
+        if name.startswith(prefixes) and name not in NOT_DRAWN and len({value for _, value in points}) > 1
     ]
     if not names:
         return None
@@ -139,14 +148,14 @@ def policies(table: dict[str, dict[str, float]]) -> Figure | None:
         ("Overlap with held-out text\n(higher is better)", ["bleu2", "bleu3", "bleu4"]),
         ("Repeating itself\n(as low as the held-out text)", ["self_bleu2", "self_bleu3", "self_bleu4"]),
     ]
-    shown = [(title, [n for n in names if any(n in row for row in table.values())]) for title, names in groups]
-    shown = [(title, names) for title, names in shown if names]
-    if not shown:
+    found = [(title, [n for n in names if any(n in row for row in table.values())]) for title, names in groups]
+    found = [(title, names) for title, names in found if names]
+    if not found:
         return None
     figure = Figure(figsize=(10.8, 3.0))
-    axes = figure.subplots(1, len(shown), squeeze=False, width_ratios=[max(len(names), 1.6) for _, names in shown])[0]
+    axes = figure.subplots(1, len(found), squeeze=False, width_ratios=[max(len(names), 1.6) for _, names in found])[0]
     colours = dict(zip([name for name in table if name != REAL], COLOURS, strict=False)) | {REAL: "#a0aec0"}
-    for ax, (title, names) in zip(axes, shown, strict=True):
+    for ax, (title, names) in zip(axes, found, strict=True):
         width = 0.8 / len(table)
         for j, metric in enumerate(names):
             having = [policy for policy, row in table.items() if metric in row]
@@ -170,3 +179,126 @@ def smooth(values: list[float]) -> list[float]:
     for value in values[1:]:
         out.append(weight * out[-1] + (1.0 - weight) * value if math.isfinite(value) else out[-1])
     return out
+
+
+# --- the return, over what the agent counts, between the references that it is read against ---
+
+
+def return_curve(
+    rows: list[dict[str, str]], result: dict[str, Any], size: tuple[float, float] = (7.4, 3.9)
+) -> Figure | None:
+    """The curve; None where the task has no return.
+
+    Args:
+        rows: Of ``metrics.csv``.
+        result: What the run ended with; its ``references`` are the marks.
+        size: In inches.
+    """
+    from matplotlib.figure import Figure
+
+    if not any(RETURN in row for row in result["table"].values()):
+        return None
+    figure = Figure(figsize=size)
+    draw_return(figure.subplots(), rows, result)
+    return figure
+
+
+def draw_return(ax: Axes, rows: list[dict[str, str]], result: dict[str, Any]) -> None:
+    """The curve, into axes of somebody's; see :func:`return_curve`."""
+    from matplotlib.ticker import EngFormatter
+
+    evaluated, played = (_points(rows, column) for column in RETURN_COLUMNS)
+    evaluated.append(
+        (float(result["timesteps"]), [row[RETURN] for row in result["table"].values() if RETURN in row][-1])
+    )
+    names = list(RETURN_COLUMNS.values())
+    if played:
+        x, y = zip(*played, strict=True)
+        y = tuple(smooth(list(y))) if len(y) > 60 else y
+        dots = "o" if len(x) < 3 else ""
+        ax.plot(x, y, marker=dots, color=COLOURS[0], alpha=0.35, linewidth=1.4, label=names[1])
+    x, y = zip(*evaluated, strict=True)
+    ax.plot(x, y, color=COLOURS[0], linewidth=2, marker="o", markersize=4 if len(x) < 40 else 0, label=names[0])
+    ax.plot(x[-1], y[-1], "o", color=COLOURS[0], markersize=8, zorder=4, clip_on=False)
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.set_xlabel(result.get("timestep", "timesteps"))
+    ax.set_ylabel("return of an episode")
+    ax.set_xlim(-0.02 * x[-1], 1.02 * x[-1])
+    draw_references(ax, {name: row[RETURN] for name, row in result.get("references", {}).items() if RETURN in row})
+    if played:
+        ax.legend(loc="best", fontsize=8.5)
+
+
+def draw_references(ax: Axes, references: dict[str, float]) -> None:
+    """Horizontal lines, each with its name and number behind the right end, one above the other."""
+    for name, value in references.items():
+        ax.axhline(value, color=REFERENCE_COLOURS.get(name, GREY), linewidth=1.3, linestyle="--", zorder=1)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high)
+    heights = spread([(value - low) / (high - low) for value in references.values()], NAME_DISTANCE)
+    for (name, value), height in zip(references.items(), heights, strict=True):
+        text = f"{name} {value:.4g}"
+        ax.text(
+            1.015,
+            height,
+            text,
+            transform=ax.transAxes,
+            va="center",
+            fontsize=9,
+            color=REFERENCE_COLOURS.get(name, GREY),
+        )
+
+
+def spread(places: list[float], apart: float) -> list[float]:
+    """The places moved so that neighbours are at least ``apart``, each group around the middle of where it was."""
+    order = np.argsort(places, kind="stable")
+    groups: list[list[float]] = []  # of sorted places that touch
+    for place in np.asarray(places, float)[order].tolist():
+        groups.append([place])
+        while len(groups) > 1 and _low(groups[-1], apart) - _low(groups[-2], apart) < apart * len(groups[-2]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    moved = np.empty(len(places))
+    moved[order] = [_low(group, apart) + apart * i for group in groups for i in range(len(group))]
+    return moved.tolist()
+
+
+def _low(group: list[float], apart: float) -> float:
+    """Where the lowest of a group goes."""
+    return sum(group) / len(group) - apart * (len(group) - 1) / 2
+
+
+def _points(rows: list[dict[str, str]], column: str) -> list[tuple[float, float]]:
+    """(timesteps, value) of the cells that hold a number."""
+    return [(float(row[STEPS]), float(row[column])) for row in rows if row.get(column) and row.get(STEPS)]
+
+
+def label_curves(rows: list[dict[str, str]], result: dict[str, Any]) -> Figure | None:
+    """What the expert's answers bought: return and agreement over labels; None where nobody was asked."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+    counted = [row for row in rows if row.get(LABELS)]
+    if not counted:
+        return None
+    figure = Figure(figsize=(10.8, 3.3))
+    axes = figure.subplots(1, 3)
+    agreement, steps = {AGREEMENT: "agreement"}, {STEPS: "steps"}
+    panels = ((RETURN_COLUMNS, "Return"), (agreement, "Agreement with the expert"), (steps, "Steps played"))
+    for ax, (columns, title) in zip(axes, panels, strict=True):
+        for i, (column, name) in enumerate(columns.items()):
+            points = [(float(row[LABELS]), float(row[column])) for row in counted if row.get(column)]
+            if points:
+                x, y = zip(*points, strict=True)
+                ax.plot(
+                    x, y, color=COLOURS[i], linewidth=1.8, marker="o" if len(x) < 25 else "", markersize=3.5, label=name
+                )
+        ax.set_title(title, loc="left")
+        ax.set_xlabel("labels: answers of the expert")
+    for name, row in result.get("references", {}).items():
+        axes[0].axhline(
+            row[RETURN], color=REFERENCE_COLOURS[name], linewidth=1.3, linestyle="--", label=f"{name} {row[RETURN]:.4g}"
+        )
+    axes[0].legend(fontsize=7.5)
+    axes[1].set_ylim(bottom=0)
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return figure

@@ -1,17 +1,76 @@
-"""``report.html``: one file with everything one wants to know about a run, pictures included."""
+"""``report.html``: one file with everything one wants to know about a run, pictures included.
+
+The pictures that need the agent (the film, the maps of a recovered reward, the road that was driven) are drawn at the
+end of a run, into its folder ``plots/``. What cannot be drawn is left out with a line that says why: a report is
+written wherever one trains.
+"""
 
 from __future__ import annotations
 
 import base64
 import importlib.resources
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError, install_extra
+from lhy_rl.experiment.evaluation import AS_TEXT, GLOSSARY, MEANINGS
 from lhy_rl.experiment.run_folder import RunFolder
-from lhy_rl.experiment.text_evaluation import AS_TEXT, GLOSSARY, REAL
-from lhy_rl.reporting import pictures, plots
-from lhy_rl.reporting.references import MEANINGS
+from lhy_rl.experiment.text_evaluation import REAL
+from lhy_rl.reporting import plots
+
+if TYPE_CHECKING:
+    from lhy_rl.experiment.run import Run
+
+FILM = "film.gif"
+TITLES = {"rewards.png": "The reward that was found", "road.png": "The same road, driven by others"}
+DRIVE = "lhy_rl/DriveCorridor-v0"
+
+
+def draw_pictures(run: Run, folder: Path, film: Callable[[], bytes]) -> list[str]:
+    """Draw the pictures that need the agent.
+
+    Args:
+        run: With its agent as it is; nothing of it changes.
+        folder: Where the files go.
+        film: Films an episode of the run's policy; gives the bytes of a GIF.
+
+    Returns:
+        A line for each picture that could not be made.
+    """
+    import matplotlib
+
+    folder.mkdir(exist_ok=True)
+    for name in (FILM, *TITLES):
+        (folder / name).unlink(missing_ok=True)
+    if run.evaluator.is_text:
+        return []
+    with matplotlib.rc_context(plots.STYLE):
+        if hasattr(run.agent, "state_rewards"):
+            from lhy_rl.reporting.reward_maps import reward_maps
+
+            if (maps := reward_maps(run.agent)) is not None:
+                maps.savefig(folder / "rewards.png", dpi=plots.DPI)
+        if run.config.values["env"]["id"] == DRIVE:
+            from lhy_rl.reporting.road_plot import drives, roads
+
+            roads(drives(run)).savefig(folder / "road.png", dpi=plots.DPI)
+    try:
+        archive.write_bytes(folder / FILM, film())
+    except Exception as error:  # a renderer's, of which there are many kinds
+        return [f"no film in the report: {reason(error)}"]
+    return []
+
+
+def reason(error: Exception) -> str:
+    """One line, with what to install where a package is missing."""
+    message = " ".join(str(error).split()) or repr(error)
+    if isinstance(error, UserError):
+        return message
+    if "pygame" in message:
+        return f"pygame is missing; {install_extra('video')}"
+    return message[:300]
 
 
 def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
@@ -28,9 +87,9 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
 
     folder = place.path / "plots"
     drawn = plots.draw_all(place.metrics_file, result, folder)
-    curve = drawn.pop(plots.RETURN, None)
-    kept = {title: folder / name for name, title in pictures.TITLES.items() if (folder / name).is_file()}
-    film = folder / pictures.FILM
+    curve = drawn.pop(plots.RETURN_TITLE, None)
+    kept = {title: folder / name for name, title in TITLES.items() if (folder / name).is_file()}
+    film = folder / FILM
     template = importlib.resources.files("lhy_rl.reporting").joinpath("report.html.j2").read_text(encoding="utf-8")
     page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(template)
     table = result["table"]

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def reward_maps(agent: Any) -> Figure | None:
-    """The two maps; None where the agent finds no reward, or its states are no square of cells."""
+    """The two maps; None where the states are no square of cells."""
     task = getattr(agent, "tables", None)
     size = getattr(task, "size", None)
-    if task is None or size is None or not hasattr(agent, "state_rewards"):
+    if task is None or size is None:
         return None
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
@@ -32,10 +32,10 @@ def reward_maps(agent: Any) -> Figure | None:
     figure = Figure(figsize=(10.8, 4.5))
     titles = "True reward", f"Recovered reward (correlation {correlation(true[cells], found[cells]):.2f})"
     for ax, rewards, title in zip(figure.subplots(1, 2), (true, found), titles, strict=True):
-        shown = ax.imshow(np.where(cells, rewards, np.nan).reshape(size, size), cmap=colours)
+        image = ax.imshow(np.where(cells, rewards, np.nan).reshape(size, size), cmap=colours)
         policy = value_iteration(task.transitions, rewards, agent.gamma, task.max_episode_steps).policy
         _arrows(ax, task.transitions, policy if policy.ndim == 2 else policy[0], cells, size)
-        figure.colorbar(shown, ax=ax, shrink=0.9)
+        figure.colorbar(image, ax=ax, shrink=0.9)
         ax.set_title(title, loc="left")
         ax.set(xticks=[], yticks=[], facecolor="#1a202c")
         ax.grid(visible=False)

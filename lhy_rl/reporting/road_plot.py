@@ -10,10 +10,10 @@ import gymnasium
 import numpy as np
 
 from lhy_rl.envs.drive import road
-from lhy_rl.experiment.text_evaluation import SEED
-from lhy_rl.recording.play import episode
+from lhy_rl.experiment.config import environment_options
+from lhy_rl.experiment.evaluation import EXPERT, RANDOM
 from lhy_rl.reporting.plots import COLOURS, GREY
-from lhy_rl.reporting.references import EXPERT, RANDOM
+from lhy_rl.rollouts.evaluate_policy import SEED, play_episode
 from lhy_rl.rollouts.record_episodes import random_policy
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from lhy_rl.experiment.run import Run
 
-DRIVE = "lhy_rl/DriveCorridor-v0"
 VERGE, RAIL = "#c6dcc0", "#718096"
 
 
@@ -40,7 +39,7 @@ class Drive:
     reward: float
 
 
-class Does:
+class ActionSource:
     """A function of the environment, as something that ``predict``s."""
 
     def __init__(self, action: Callable[[], Any]) -> None:
@@ -61,24 +60,21 @@ def drive(driver: Any, env: gymnasium.Env[Any, Any], seed: int = SEED) -> Drive:
     offsets: list[float] = []
     task: Any = env.unwrapped
 
-    def show(step: int, total: float, last: bool) -> None:
+    def note_offset(step: int, total: float, over: bool) -> None:
         offsets.append(float(task.snapshot()["state"]["offset"][0]))
 
-    played = episode(driver, env, seed, stochastic=False, show=show)
+    played = play_episode(driver, env, seed, on_step=note_offset)
     return Drive(task.snapshot()["state"]["waves"][0], np.array(offsets), played.reward)
 
 
 def drives(run: Run) -> dict[str, Drive]:
-    """The run's policy, the expert and a random driver on the same road; empty where the task is another one."""
-    from lhy_rl.experiment.config import environment_options
-
-    if run.config.values["env"]["id"] != DRIVE:
-        return {}
-    env: gymnasium.Env[Any, Any] = gymnasium.make(DRIVE, **environment_options(run.config))
+    """The run's policy, the expert and a random driver on the same road."""
+    env_id = run.config.values["env"]["id"]
+    env: gymnasium.Env[Any, Any] = gymnasium.make(env_id, **environment_options(run.config))
     task: Any = env.unwrapped
     act = random_policy(env.action_space, SEED)
-    chance = Does(lambda: act(None, None, np.ones(1, bool), None)[0][0])
-    drivers = {RANDOM: chance, EXPERT: Does(lambda: task.expert_action()[0]), run.evaluator.newest: run.agent}
+    random = ActionSource(lambda: act(None, None, np.ones(1, bool), None)[0][0])
+    drivers = {RANDOM: random, EXPERT: ActionSource(lambda: task.expert_action()[0]), run.evaluator.newest: run.agent}
     found = {name: drive(driver, env) for name, driver in drivers.items()}
     env.close()
     return found

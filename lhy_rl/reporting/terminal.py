@@ -1,7 +1,9 @@
-"""Results on the terminal: a run's and a benchmark's."""
+"""On the terminal: what a run ended with, and a bar for work that takes long."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.columns import Columns
@@ -9,26 +11,25 @@ from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from lhy_rl.benchmark.markdown_tables import cell
-from lhy_rl.benchmark.results import Row
+from lhy_rl.experiment.evaluation import AS_TEXT, GLOSSARY
 from lhy_rl.experiment.run_folder import RunFolder
-from lhy_rl.experiment.text_evaluation import AS_TEXT, GLOSSARY, REAL
+from lhy_rl.experiment.text_evaluation import REAL
+from lhy_rl.reporting.report import best_row, number
 
-SHOWN = [name for name in GLOSSARY if name != "distinct3"]  # what fits a terminal
+COLUMNS = [name for name in GLOSSARY if name != "distinct3"]  # what fits a terminal
 ARROWS = {"lower": " ↓", "higher": " ↑", AS_TEXT: " ≈"}
 
 
 def print_result(console: Console, result: dict[str, Any]) -> None:
     """The metrics of every policy, and sentences of each side by side."""
-    from lhy_rl.reporting.report import best_row, number
-
     policies: dict[str, dict[str, float]] = result["table"]
     references = result.get("references", {})
     table = policies | references
     aside = (REAL, *references)
-    metrics = [name for name in SHOWN if any(name in row for row in table.values())]
+    metrics = [name for name in COLUMNS if any(name in row for row in table.values())]
     best = {name: best_row(policies, name) for name in metrics}
 
     def cell(policy: str, name: str) -> str:
@@ -79,22 +80,15 @@ def print_next(console: Console, place: RunFolder, text: bool) -> None:
     console.print("try next  " + "\n          ".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
-def print_rows(console: Console, name: str, rows: list[Row]) -> None:
-    """A benchmark: a line for each of its rows, the metrics side by side."""
-    metrics = list(dict.fromkeys(row.metric for row in rows))
-    drawn = Table("task", "agent", "variant", title=name, title_justify="left")
-    fields = {"seeds": "seeds", "steps": "steps", "cpu_seconds": "CPU-seconds"}
-    # what is a metric of its own is not shown twice
-    fields = {field: name for field, name in fields.items() if not any(metric.endswith(name) for metric in metrics)}
-    for heading in [*metrics, *fields.values()]:
-        drawn.add_column(heading, justify="right")
-    drawn.add_column("reference")
-    lines: dict[tuple[str, str, str], dict[str, Row]] = {}
-    for row in rows:
-        lines.setdefault((row.task, row.agent, row.variant), {})[row.metric] = row
-    for key, found in lines.items():
-        some = list(found.values())[-1]
-        values = [cell(found[metric], "value") if metric in found else "-" for metric in metrics]
-        numbers = [cell(some, field) for field in fields]
-        drawn.add_row(*map(escape, key), *map(escape, values), *numbers, escape(some.reference))
-    console.print(drawn)
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Callable[[str], None]]:
+    """A bar on stderr; the function it gives is called with a few words after each of ``total`` pieces."""
+    columns = [TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+    columns += [TimeRemainingColumn(), TextColumn("{task.fields[now]}")]
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total, now="")
+
+        def advance(now: str = "") -> None:
+            bar.update(task, advance=1, now=now)
+
+        yield advance

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
@@ -12,6 +14,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.rollouts.checks import LegalActions
 from lhy_rl.rollouts.full_episodes import LONGEST
 
+SEED = 20_170_101  # of every evaluation; no training seed comes near it
 Predict = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, Any]]
 """(observations, memory, which episodes begin, legal actions where the environment says so) to actions and the memory
 after them; None is the memory at first."""
@@ -64,3 +67,37 @@ def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: i
         total, length = np.where(ended, 0.0, total), np.where(ended, 0, length)
     returns, lengths = zip(*finished, strict=True)
     return np.array(returns), np.array(lengths)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """The return and the number of steps of an episode."""
+
+    reward: float
+    length: int
+
+
+def play_episode(
+    agent: Any,
+    env: gymnasium.Env[Any, Any],
+    seed: int,
+    stochastic: bool = False,
+    on_step: Callable[[int, float, bool], None] = lambda step, total, over: None,
+) -> Episode:
+    """Play one episode in a single environment, to be looked at on the way.
+
+    Args:
+        agent: Has ``predict``, as our agents have.
+        stochastic: Draw the actions instead of taking the most probable ones.
+        on_step: Called after the reset and after every step with the number of steps, the return so far and whether
+            the episode is over.
+    """
+    obs, info = env.reset(seed=seed)
+    state, total, length, over = None, 0.0, 0, False
+    on_step(0, 0.0, False)
+    while not over:
+        action, state = agent.predict(obs, state, deterministic=not stochastic, action_masks=info.get("action_mask"))
+        obs, reward, terminated, truncated, info = env.step(action)
+        total, length, over = total + float(reward), length + 1, terminated or truncated
+        on_step(length, total, over)
+    return Episode(total, length)

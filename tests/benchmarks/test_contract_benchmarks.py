@@ -11,9 +11,9 @@ from benchmarks.control_sb3 import WAYS, ZOO, our_entries, translated
 from benchmarks.harness import RESULTS, Row, alternate, interval, load, save, summarize
 from benchmarks.tables import ROOT
 from lhy_rl.benchmark.benchmark_row import lines_of
-from lhy_rl.benchmark.markdown_tables import documents, rewritten
 from lhy_rl.benchmark.results import ratio
 from lhy_rl.benchmark.spec import Definition, Entry
+from lhy_rl.benchmark.tables import documents, rewritten
 from lhy_rl.core.errors import UserError
 from lhy_rl.experiment import config
 

@@ -15,8 +15,9 @@ import pytest
 import lhy_rl
 import lhy_rl.cli.main as command_line
 from lhy_rl.agents import agents
+from lhy_rl.cli.arguments import COMMANDS
 from lhy_rl.cli.listing import listing
-from lhy_rl.cli.main import COMMANDS, main
+from lhy_rl.cli.main import commands, main
 from lhy_rl.core import errors
 from lhy_rl.experiment import config
 from lhy_rl.experiment.yaml_files import config_names
@@ -220,6 +221,6 @@ def test_contract_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> 
     def broken(arguments: list[str]) -> int:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(command_line, "command_list", broken)
+    monkeypatch.setattr(commands, "get", lambda name: broken)
     with pytest.raises(RuntimeError, match="a bug"):
         main(["list"])

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from lhy_rl.cli.main import main
-from lhy_rl.experiment import metrics_file
-from lhy_rl.experiment.checkpoints import Checkpoints
+from lhy_rl.experiment.run_folder import Checkpoints
+from lhy_rl.experiment.tracking import metric_columns
 
 STEP = {"fails": 0}  # the step of which instance 0 fails, counted in this process; 0 never does
 
@@ -94,7 +94,7 @@ def test_contract_a_run_whose_environment_fails_goes_on(
 
     STEP["fails"] = 0
     assert main(["resume", "run"]) == 0
-    steps = [value for _, value in metrics_file.columns(run / "metrics.csv")["time/total_timesteps"]]
+    steps = [value for _, value in metric_columns(run / "metrics.csv")["time/total_timesteps"]]
     assert steps == sorted(steps)
     assert steps[-1] >= 400
 

@@ -16,8 +16,8 @@ import pytest
 import lhy_rl
 from lhy_rl.cli.main import main
 from lhy_rl.core import archive
-from lhy_rl.experiment import metrics_file
-from lhy_rl.experiment.checkpoints import Checkpoints
+from lhy_rl.experiment.run_folder import Checkpoints
+from lhy_rl.experiment.tracking import read_metrics
 
 CLOCK = ("time/fps", "time/time_elapsed")
 SEQGAN = {
@@ -39,7 +39,7 @@ SEQGAN = {
 
 def rows(run: Path) -> list[dict[str, str]]:
     """The rows of a run without the clock's columns."""
-    return [{k: v for k, v in row.items() if k not in CLOCK} for row in metrics_file.read(run / "metrics.csv")]
+    return [{k: v for k, v in row.items() if k not in CLOCK} for row in read_metrics(run / "metrics.csv")]
 
 
 def final_state(run: Path) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def test_contract_interrupted_while_evaluating_needs_no_training_again(
     tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from lhy_rl.agents import MLE
-    from lhy_rl.experiment.text_evaluation import Evaluator
+    from lhy_rl.experiment.evaluation import Evaluator
 
     def press(self: Evaluator) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lhy_rl.experiment import metrics_file
-from lhy_rl.experiment.metrics_file import MetricsFile
+from lhy_rl.experiment.tracking import MetricsFile, metric_columns, read_metrics
 
 
 def test_math_columns_appear_and_old_rows_stay(tmp_path: Path) -> None:
@@ -17,8 +16,8 @@ def test_math_columns_appear_and_old_rows_stay(tmp_path: Path) -> None:
     assert (tmp_path / "metrics.csv").read_text() == (
         'a,phase,b\n0.1,"one, ""two""",\n0.3333333333333333,x,\n,y,nan\n,,7\n'
     )
-    assert metrics_file.columns(tmp_path / "metrics.csv")["a"] == [(0, 0.1), (1, 1 / 3)]
-    assert metrics_file.columns(tmp_path / "metrics.csv")["phase"] == []
+    assert metric_columns(tmp_path / "metrics.csv")["a"] == [(0, 0.1), (1, 1 / 3)]
+    assert metric_columns(tmp_path / "metrics.csv")["phase"] == []
 
 
 def test_contract_cut_back_to_a_checkpoint(tmp_path: Path) -> None:
@@ -33,11 +32,11 @@ def test_contract_cut_back_to_a_checkpoint(tmp_path: Path) -> None:
     again.load_state_dict(state)
     assert path.read_bytes() == before
     again.write({"a": 2, "b": 3})
-    assert metrics_file.read(path) == [{"a": "1", "b": ""}, {"a": "2", "b": "3"}]
+    assert read_metrics(path) == [{"a": "1", "b": ""}, {"a": "2", "b": "3"}]
     again.load_state_dict({"columns": [], "rows": 0})
     assert not path.exists()
 
 
 def test_contract_a_cut_off_last_line_is_no_row(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("a,b\n1,2\n3,4")
-    assert metrics_file.read(tmp_path / "m.csv") == [{"a": "1", "b": "2"}]
+    assert read_metrics(tmp_path / "m.csv") == [{"a": "1", "b": "2"}]

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lhy_rl.cli.arguments import starting
 from lhy_rl.cli.main import main
-from lhy_rl.experiment.starting import starting
 from tests.experiment.test_contract_interrupted import final_state, rows
 from tests.recording.test_contract_play import PPO
 

@@ -17,9 +17,9 @@ import yaml
 
 from lhy_rl.cli.main import main
 from lhy_rl.core.errors import UserError
-from lhy_rl.experiment import config, metrics_file, tracking
-from lhy_rl.experiment.checkpoints import Checkpoints
+from lhy_rl.experiment import config, tracking
 from lhy_rl.experiment.run import Run, load, train
+from lhy_rl.experiment.run_folder import Checkpoints
 from lhy_rl.experiment.schema import RunOptions
 from lhy_rl.experiment.text_evaluation import REAL, overlap
 from lhy_rl.functional.text_metrics import BleuScorer
@@ -77,7 +77,7 @@ def test_contract_a_run_leaves_everything(tiny: Callable[..., Path], capsys: pyt
     for word in (*result["samples"]["mle"], "OracleText", "vocabulary_size: 12", torch.__version__):
         assert word in page.text
 
-    columns = metrics_file.columns(run / "metrics.csv")
+    columns = tracking.metric_columns(run / "metrics.csv")
     assert [number for number, _ in columns["eval/nll_validation"]] == list(range(1, len(columns["train/nll"]), 2))
     best = min(a + b for (_, a), (_, b) in zip(columns["eval/nll_validation"], columns["eval/nll_oracle"], strict=True))
     assert load(run, "best").best == best
@@ -143,7 +143,7 @@ def test_contract_other_tasks_are_judged_by_their_return(
     assert 5 <= judged["mean_return"] <= 500
     assert judged["mean_episode_length"] == judged["mean_return"]  # 1 a step; the step that resets is none
     assert result["samples"] == {}
-    assert "eval/mean_return" in metrics_file.columns(Path("run/metrics.csv"))
+    assert "eval/mean_return" in tracking.metric_columns(Path("run/metrics.csv"))
     assert main(["sample", "run"]) == 2
     assert "not a text task" in capsys.readouterr().err
 
@@ -205,7 +205,7 @@ def test_contract_tensorboard_hears_the_metrics(tiny: Callable[..., Path]) -> No
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator("run/tensorboard").Reload()
-    rows = metrics_file.columns(Path("run/metrics.csv"))["train/nll"]
+    rows = tracking.metric_columns(Path("run/metrics.csv"))["train/nll"]
     assert [e.value for e in events.Scalars("train/nll")] == pytest.approx([value for _, value in rows], rel=1e-6)
     assert "result/mle/nll_test" in events.Tags()["scalars"]
 

@@ -22,9 +22,9 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.envs.registration import TABLE, WRAPPED, Row
 from lhy_rl.experiment import config
 from lhy_rl.experiment.run import Run
-from lhy_rl.recording import clip, frames
-from lhy_rl.recording.play import choose_mode
+from lhy_rl.recording import film, rendering
 from lhy_rl.recording.play import play as play_run
+from lhy_rl.recording.rendering import choose_mode
 
 PPO: dict[str, Any] = {"name": "ppo", "num_envs": 2, "n_steps": 8, "batch_size": 16, "embedding_size": 8}
 
@@ -192,10 +192,11 @@ def test_contract_each_of_ours_is_filmed(row: Row, tiny: Callable[..., Path]) ->
     from PIL import Image
 
     small = {**row.small, "horizon": 9} if row.id == "lhy_rl/FixedHorizon-v0" else row.small
-    (episode,) = play_run(run_in({"id": row.id, **small}, tiny), output=Path("film.gif"), say=lambda line: None)
+    run = run_in({"id": row.id, **small}, tiny)
+    (episode,) = play_run(run.agent, run.config, output=Path("film.gif"), say=lambda line: None)
     with Image.open("film.gif") as film:
         assert 1 < film.n_frames <= episode.length + 1  # GIFs leave out what looks the same
-        assert film.width >= frames.LEAST
+        assert film.width >= rendering.LEAST
 
 
 @pytest.mark.parametrize(
@@ -206,12 +207,12 @@ def test_contract_others_environments_are_filmed(
 ) -> None:
     for package in ("pygame", "Box2D", "minigrid", "mujoco"):
         pytest.importorskip(package)
-    monkeypatch.setattr(clip, "MOST", 4)
+    monkeypatch.setattr(film, "MOST", 4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that nobody reads Minigrid's texts
         run = run_in({"id": env_id}, tiny)
     try:
-        made = clip.record(run)
+        made = film.clip_of(run.agent, run.config)
     except Exception as error:
         if env_id == "Hopper-v5":
             pytest.skip(f"this machine cannot draw MuJoCo: {error}")
@@ -241,15 +242,17 @@ def test_contract_sentences_are_printed_and_filmed(
 
 def test_contract_a_caption_says_who_acts_and_how_it_is_going() -> None:
     plain = np.zeros((300, 400, 3), np.uint8)
-    shown = frames.frame(plain, "ppo", 12, -3.5)
+    shown = rendering.frame(plain, "ppo", 12, -3.5)
     assert shown.shape == (332, 400, 3) and not shown[:300].any()
     parts = {name: shown[300:, place] for name, place in (("name", slice(0, 160)), ("facts", slice(168, 400)))}
-    other = frames.frame(plain, "a2c", 12, -3.5)[300:]
+    other = rendering.frame(plain, "a2c", 12, -3.5)[300:]
     assert (other[:, :160] != parts["name"]).any() and (other[:, 168:] == parts["facts"]).all()
     for step, total in ((13, -3.5), (12, -4.5)):
-        changed = frames.frame(plain, "ppo", step, total)[300:]
+        changed = rendering.frame(plain, "ppo", step, total)[300:]
         assert (changed[:, :160] == parts["name"]).all() and (changed[:, 168:] != parts["facts"]).any()
-    assert frames.frame(plain, "a very long name of a policy", 0, 0.0)[300:, 160:168].max() < 30, "cut, not overlapping"
+    assert rendering.frame(plain, "a very long name of a policy", 0, 0.0)[300:, 160:168].max() < 30, (
+        "cut, not overlapping"
+    )
 
 
 @pytest.mark.parametrize(
@@ -266,21 +269,21 @@ def test_contract_without_a_graphics_library_one_line_says_what_to_install(error
             raise error
 
     with pytest.raises(UserError, match=r"nothing to draw with .* install libegl1, or set MUJOCO_GL"):
-        frames.render(Broken())
+        rendering.render(Broken())
 
 
 def test_contract_a_clip_is_evenly_spaced_and_never_too_long() -> None:
-    made = clip.Clip(fps=50)
+    made = film.Clip(fps=50)
     for step in range(501):
         made.add(lambda step=step: np.full((2, 2, 3), step % 256, np.uint8), 2 if step == 500 else 1)
     steps = [int(image[0, 0, 0]) for image in made.images]
-    assert len(steps) <= clip.MOST + 1
+    assert len(steps) <= film.MOST + 1
     assert steps[:-1] == [8 * i % 256 for i in range(len(steps) - 1)] and steps[-1] == 500 % 256
-    slow = clip.Clip(fps=4)  # every step counts: the first hundred, and the end
+    slow = film.Clip(fps=4)  # every step counts: the first hundred, and the end
     for step in range(300):
         slow.add(lambda step=step: np.full((2, 2, 3), step % 256, np.uint8), 2 if step == 299 else 1)
-    assert [int(image[0, 0, 0]) for image in slow.images] == [*range(clip.MOST + 1), 299 % 256]
-    assert len(slow.gif()) < clip.BYTES and slow.seconds <= clip.LONGEST + 2
+    assert [int(image[0, 0, 0]) for image in slow.images] == [*range(film.MOST + 1), 299 % 256]
+    assert len(slow.gif()) < film.BYTES and slow.seconds <= film.LONGEST + 2
 
 
 def test_contract_a_window_opens_and_statistics_are_used(
@@ -351,7 +354,7 @@ def test_contract_what_cannot_be_shown_is_one_line(
 def test_contract_the_render_mode(
     modes: list[str], filmed: bool, screen: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lhy_rl.recording.play.has_screen", lambda: screen)
+    monkeypatch.setattr("lhy_rl.recording.rendering.has_screen", lambda: screen)
     assert choose_mode("x", modes, filmed) == chosen
 
 
@@ -359,7 +362,8 @@ def test_contract_pygame_draws_without_a_screen_and_without_an_error_line() -> N
     """SDL looks for a screen where none is named, and prints an "error:" that is none."""
     pytest.importorskip("pygame")
     program = (
-        "import gymnasium\nfrom lhy_rl.recording import play\nplay.without_a_screen()\nassert not play.has_screen()\n"
+        "import gymnasium\nfrom lhy_rl.recording import rendering\n"
+        "rendering.without_a_screen()\nassert not rendering.has_screen()\n"
         "env = gymnasium.make('CartPole-v1', render_mode='rgb_array')\nenv.reset()\nenv.render()"
     )
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "XDG_RUNTIME_DIR")

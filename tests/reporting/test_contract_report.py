@@ -14,8 +14,9 @@ import yaml
 from lhy_rl.cli.main import main
 from lhy_rl.experiment import config
 from lhy_rl.experiment.build import make_environment
-from lhy_rl.recording import clip
-from lhy_rl.reporting import pictures, plots, references, return_plot
+from lhy_rl.experiment.evaluation import references
+from lhy_rl.recording import film
+from lhy_rl.reporting import plots, report
 
 PPO: dict[str, Any] = {"name": "ppo", "num_envs": 2, "n_steps": 8, "batch_size": 16, "embedding_size": 8}
 
@@ -23,7 +24,7 @@ PPO: dict[str, Any] = {"name": "ppo", "num_envs": 2, "n_steps": 8, "batch_size":
 @pytest.fixture
 def trained(tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Trains a tiny run with a report in the folder ``run``; gives its result."""
-    monkeypatch.setattr(clip, "MOST", 10)
+    monkeypatch.setattr(film, "MOST", 10)
     monkeypatch.setattr(plots, "curves", lambda *arguments: None)  # the small panels take half of the time
 
     def train(env: dict[str, Any], agent: dict[str, Any], **values: Any) -> dict[str, Any]:
@@ -80,7 +81,8 @@ def test_contract_filming_leaves_the_agents_generators_alone(tiny: Callable[...,
     run = Run(config.load(str(path)))
     owned = run.agent.generator, run.agent.predict_generator
     before = [generator.get_state() for generator in owned]
-    assert pictures.draw(run, Path("plots")) == [] and Path("plots/film.gif").stat().st_size > 500
+    gif = lambda: film.clip_of(run.agent, run.config).gif()  # noqa: E731
+    assert report.draw_pictures(run, Path("plots"), gif) == [] and Path("plots/film.gif").stat().st_size > 500
     assert all((generator.get_state() == state).all() for generator, state in zip(owned, before, strict=True))
 
 
@@ -122,7 +124,7 @@ def test_contract_references_that_are_known(
     path = tiny(agent=agent or PPO)
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"env": env}))
     loaded = config.load(str(path))
-    rows = references.references(loaded, lambda: make_environment(loaded, 2), 2)
+    rows = references(loaded, lambda: make_environment(loaded, 2), 2)
     assert set(rows) == known
     if "sutton_barto_reward" in env:
         assert rows["random"]["mean_return"] == -1, "not the shipped score of the usual reward"
@@ -134,7 +136,7 @@ def test_contract_references_that_are_known(
 
 def test_contract_names_of_marks_do_not_overlap() -> None:
     places = [0.5, 0.51, 0.9, 0.49, 0.0]
-    moved = return_plot.spread(places, 0.065)
+    moved = plots.spread(places, 0.065)
     np.testing.assert_allclose(np.sort(moved), [0, 0.435, 0.5, 0.565, 0.9])
     assert np.argsort(moved).tolist() == np.argsort(places).tolist()
 
@@ -151,7 +153,7 @@ def test_contract_the_curve_has_its_marks_and_a_legend() -> None:
         "table": {"ppo": {"mean_return": 9.0}},
         "references": {"random": {"mean_return": 1.0}, "threshold": {"mean_return": 20.0}},
     }
-    figure = return_plot.returns(rows, result)
+    figure = plots.return_curve(rows, result)
     assert figure is not None
     (ax,) = figure.axes
     assert [text.get_text() for text in ax.texts] == ["random 1", "threshold 20"]
@@ -159,4 +161,4 @@ def test_contract_the_curve_has_its_marks_and_a_legend() -> None:
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["while training", "evaluation, deterministic"]
     x, y = ax.lines[1].get_data()
     assert list(x) == [100, 200, 300, 400, 450] and list(y) == [2, 4, 6, 8, 9]
-    assert return_plot.returns(rows, result | {"table": {"mle": {"nll_test": 1.0}}}) is None
+    assert plots.return_curve(rows, result | {"table": {"mle": {"nll_test": 1.0}}}) is None

@@ -1,4 +1,4 @@
-"""Tables of Markdown documents, written from the results of benchmarks.
+"""Tables of a benchmark's rows: on the terminal, and in Markdown documents, where they are written from the results.
 
 Between the markers
 
@@ -19,10 +19,14 @@ import shlex
 from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import lhy_rl
 from lhy_rl.benchmark.results import SOLVED, Row, load
 from lhy_rl.core.errors import suggest
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 MARKED = re.compile(r"(<!-- table: ([\w-]+)([^\n]*?) ?-->\n)(.*?)(<!-- end -->)", re.DOTALL)
 COLUMNS = ("task", "agent", "variant", "metric", "value", "seeds", "steps", "cpu_seconds", "reference")
@@ -143,3 +147,27 @@ def find_checkout() -> Path | None:
 def documents(checkout: Path) -> list[Path]:
     """The files that may hold tables of results."""
     return [checkout / "README.md", *sorted((checkout / "docs").glob("*.md"))]
+
+
+def print_rows(console: Console, name: str, rows: list[Row]) -> None:
+    """A benchmark: a line for each of its rows, the metrics side by side."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    drawn = Table("task", "agent", "variant", title=name, title_justify="left")
+    fields = {"seeds": "seeds", "steps": "steps", "cpu_seconds": "CPU-seconds"}
+    # what is a metric of its own is not shown twice
+    fields = {field: name for field, name in fields.items() if not any(metric.endswith(name) for metric in metrics)}
+    for heading in [*metrics, *fields.values()]:
+        drawn.add_column(heading, justify="right")
+    drawn.add_column("reference")
+    lines: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for row in rows:
+        lines.setdefault((row.task, row.agent, row.variant), {})[row.metric] = row
+    for key, found in lines.items():
+        some = list(found.values())[-1]
+        values = [cell(found[metric], "value") if metric in found else "-" for metric in metrics]
+        numbers = [cell(some, field) for field in fields]
+        drawn.add_row(*map(escape, key), *map(escape, values), *numbers, escape(some.reference))
+    console.print(drawn)

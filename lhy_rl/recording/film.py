@@ -1,9 +1,11 @@
-"""Films: frames that come one by one, as a GIF or an MP4 that is there whole or not at all."""
+"""Films: frames that come one by one, as a GIF or an MP4 that is there whole or not at all, and a report's clip."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +14,16 @@ from typing import IO, Any, Protocol
 import numpy as np
 
 from lhy_rl.core.errors import UserError, install_extra
+from lhy_rl.experiment.config import Config
+from lhy_rl.recording import rendering
+from lhy_rl.rollouts.evaluate_policy import SEED, play_episode
 
 ENDINGS = (".gif", ".mp4")
+# a report's clip: at most so many frames, pixels of width, and bytes
+MOST, WIDTH, BYTES = 80, 360, 800_000  # frames, pixels, and what the file may have
+SECONDS = 5.0  # of drawing; what comes later of a slow picture is left out, but for the end
+SMOOTH = 6  # frames for a second of the environment's, at least: else nobody sees what moves
+LONGEST, SHORTEST, LAST = 12.0, 0.04, 1.5  # seconds of the film, of a frame, and of its last frame
 GIF_FPS = 50  # browsers slow faster ones down
 
 
@@ -33,17 +43,17 @@ class GIF:
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path, self.fps = path, fps
-        self.every = max(1, -(-int(fps) // GIF_FPS))  # of faster films, every so many-th frame
-        self.frames, self.seconds, self._seen = 0, 0.0, 0
+        self.stride = max(1, -(-int(fps) // GIF_FPS))  # of faster films, every so many-th frame
+        self.frames, self.seconds, self._steps = 0, 0.0, 0
         self._images: list[Any] = []
         self._durations: list[int] = []
 
     def add(self, draw: Callable[[], np.ndarray], repeat: int = 1) -> None:
-        self._seen += 1
-        if repeat == 1 and self._seen % self.every != 1 % self.every:
+        self._steps += 1
+        if repeat == 1 and self._steps % self.stride != 1 % self.stride:
             return
         self._images.append(reduced(draw()))
-        self._durations.append(round(1000 * repeat * self.every / self.fps))
+        self._durations.append(round(1000 * repeat * self.stride / self.fps))
         self.frames, self.seconds = self.frames + 1, sum(self._durations) / 1000
 
     def close(self) -> None:
@@ -138,3 +148,71 @@ def film(path: Path, fps: float) -> Iterator[Film]:
         made.abandon()
         temporary.unlink(missing_ok=True)
         raise
+
+
+class Clip:
+    """Frames of an episode of unknown length: evenly spaced, and never too many.
+
+    Where there are too many, every second one is dropped and from then on every second one taken. Where they would
+    be too far apart, or are too slow to draw, the rest of the episode is left out, but for its end.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self.fps = fps
+        self.images: list[np.ndarray] = []
+        self.frames, self.seconds = 0, 0.0
+        self.stride, self._steps, self._full = max(1, int(fps * SHORTEST)), 0, False
+        self._drawing = 0.0
+
+    def add(self, draw: Callable[[], np.ndarray], repeat: int = 1) -> None:
+        """A frame, see :class:`Film`; a repeated one is the last."""
+        last = repeat > 1
+        if last or (not self._full and self._steps % self.stride == 0):
+            begun = time.monotonic()
+            self.images.append(draw())
+            self._drawing += time.monotonic() - begun
+            self._thin()
+        self._steps += 1
+        self.frames = len(self.images)
+
+    def _thin(self) -> None:
+        if len(self.images) > MOST and 2 * self.stride * SMOOTH <= self.fps:
+            self.images, self.stride = self.images[::2], 2 * self.stride
+        self._full |= len(self.images) > MOST or self._drawing > SECONDS
+
+    def gif(self) -> bytes:
+        """The film, as the bytes of a file."""
+        images, each = self.images, self.stride / self.fps
+        while True:
+            each = min(max(each, SHORTEST), (LONGEST - LAST) / max(len(images) - 1, 1))
+            durations = [round(1000 * each)] * (len(images) - 1) + [round(1000 * LAST)]
+            written = io.BytesIO()
+            write_gif([reduced(image, quick=True) for image in images], durations, written)
+            self.seconds = sum(durations) / 1000
+            if written.tell() <= BYTES or len(images) < 8:
+                return written.getvalue()
+            images, each = [*images[:-1:2], images[-1]], 2 * each
+
+
+def clip_of(agent: Any, config: Config) -> Clip:
+    """Film an episode of an agent as it is, for the report of its run.
+
+    Args:
+        agent: Its newest policy acts.
+        config: Its environment is the one to play in.
+
+    Raises:
+        UserError: its environment cannot be filmed.
+        Exception: whatever the environment's renderer raises.
+    """
+    env = rendering.make_environment(config, filmed=True)
+    clip, name = Clip(float(env.metadata.get("render_fps") or 30)), str(list(agent.policies)[-1])
+
+    def show(step: int, total: float, over: bool) -> None:
+        clip.add(lambda: rendering.frame(rendering.render(env), name, step, total, WIDTH), 2 if over else 1)
+
+    try:
+        play_episode(agent, env, SEED, on_step=show)
+    finally:
+        env.close()
+    return clip

@@ -1,19 +1,78 @@
-"""What becomes a frame of a film: the picture (or the text) that an environment renders, with a caption below it."""
+"""An environment in the render mode to show it in, and what it renders as a frame of a film with a caption."""
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.envs.drawing import font
+from lhy_rl.experiment.config import Config, environment_options
 
 LEAST = 240  # pixels: smaller pictures are shown larger, so that a caption can be read
 GROUND, INK, ACCENT = (24, 24, 28), (255, 255, 255), (144, 205, 244)
 NO_GRAPHICS = ("mujoco", "OpenGL", "glGetError", "eglQuery", "EGL")  # in what is raised without a graphics library
+NO_SCREEN = "dummy,offscreen"  # of SDL's drivers, as we ask for them; a person who names one alone wants a window
 TEXT_WIDTH, TEXT_SIZE = 420, 20  # of text that is filmed
+
+
+def make_environment(config: Config, filmed: bool) -> gymnasium.Env[Any, Any]:
+    """One instance of the run's environment, in the render mode to show it in.
+
+    Raises:
+        UserError: it has none that would do, or there is no screen for its window.
+    """
+    env_id, options = config.values["env"]["id"], environment_options(config)
+    without_a_screen()
+    return gymnasium.make(env_id, render_mode=choose_mode(env_id, render_modes(env_id, options), filmed), **options)
+
+
+def render_modes(env_id: str, options: dict[str, Any]) -> list[str]:
+    """What an environment renders in. It is made and asked: behind an id may be a function, or a wrapper around it."""
+    env = gymnasium.make(env_id, **options)
+    try:
+        return list(env.metadata.get("render_modes") or [])
+    finally:
+        env.close()
+
+
+def without_a_screen() -> None:
+    """Where there is none, let what draws do so without: pygame without its greeting and errors, MuJoCo with EGL."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
+        os.environ.setdefault("MUJOCO_GL", "egl")
+        os.environ.setdefault("SDL_VIDEODRIVER", NO_SCREEN)
+
+
+def choose_mode(env_id: str, modes: list[str], filmed: bool) -> str:
+    """The render mode for a film, or else for a window, or else for text; of what is only text, text is filmed."""
+    has = f"{env_id} renders {', '.join(modes) or 'nothing'}"
+    if filmed:
+        for mode in ("rgb_array", "ansi"):
+            if mode in modes:
+                return mode
+        raise UserError(f"{has}, no pictures; a film needs rgb_array or ansi")
+    window = "human" in modes or "rgb_array" in modes  # Gymnasium shows an rgb_array in a window, too
+    if window and "human" in modes and has_screen():
+        return "human"
+    if "ansi" in modes:
+        return "ansi"
+    if window and not has_screen():
+        raise UserError(f"there is no screen here to show {env_id} on; --output film.gif makes a film")
+    if window:
+        return "human"
+    raise UserError(f"{has}; to be shown it needs human, rgb_array or ansi")
+
+
+def has_screen() -> bool:
+    """Whether a window would be seen; elsewhere than on Linux there is always one."""
+    given = [os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")]
+    return any(name not in (None, "", NO_SCREEN) for name in given) or not sys.platform.startswith("linux")
 
 
 def frame(rendered: Any, name: str, step: int, total: float, most: int | None = None) -> np.ndarray:

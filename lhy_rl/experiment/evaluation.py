@@ -1,0 +1,237 @@
+"""What a run's policies are worth, measured with generators of the evaluation's own, and what a return stands beside.
+
+Text is measured by both directions of the likelihood, overlap and diversity; other tasks by the episodic return.
+One number alone misleads: a policy that repeats its best sentence has a splendid ``nll_oracle`` and BLEU, and
+``nll_test`` and self-BLEU show it. "0.000" says nothing by itself, either: on DriveCorridor it is the best return there
+is, and a random policy's is -32.75.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import TextTask
+from lhy_rl.core.registry import registered
+from lhy_rl.data import shipped
+from lhy_rl.experiment import text_evaluation
+from lhy_rl.experiment.config import Config, environment_options
+from lhy_rl.experiment.demonstrations import RECORDED
+from lhy_rl.rollouts import evaluate_policy
+from lhy_rl.rollouts.evaluate_policy import SEED, Predict
+from lhy_rl.rollouts.record_episodes import random_policy
+
+if TYPE_CHECKING:
+    from gymnasium.vector import VectorEnv
+
+AS_TEXT = "as the text"  # best where it is nearest to the row of real sentences
+GLOSSARY = {  # metric: (direction, meaning)
+    "nll_oracle": (
+        "lower",
+        "true negative log-likelihood of own sentences, nats a token; below the real text's: too cautious",
+    ),
+    "nll_test": ("lower", "negative log-likelihood that the policy gives to held-out sentences, nats a token"),
+    "bleu2": ("higher", "n-grams of the policy's sentences that occur in held-out sentences (BLEU-2, 0 to 1)"),
+    "bleu3": ("higher", "BLEU-3 against held-out sentences"),
+    "bleu4": ("higher", "BLEU-4 against held-out sentences"),
+    "self_bleu2": (AS_TEXT, "BLEU-2 of the policy's sentences against each other: 1 repeats itself"),
+    "self_bleu3": (AS_TEXT, "BLEU-3 against each other"),
+    "self_bleu4": (AS_TEXT, "BLEU-4 against each other"),
+    "distinct2": (AS_TEXT, "different bigrams per bigram written"),
+    "distinct3": (AS_TEXT, "different trigrams per trigram written"),
+    "unique": ("higher", "different sentences per sentence written"),
+    "mean_length": (AS_TEXT, "tokens a sentence"),
+    "mean_return": ("higher", "sum of an episode's rewards, mean over the evaluation's episodes"),
+    "std_return": ("", "standard deviation of that sum"),
+    "mean_episode_length": ("", "steps an episode"),
+}
+RANDOM, EXPERT, THRESHOLD = "random", "expert", "threshold"
+MEANINGS = {
+    RANDOM: "a policy that draws its actions uniformly",
+    EXPERT: "who shows, or could show, how it is done",
+    THRESHOLD: "the return at which the task counts as solved, as Gymnasium says",
+}
+
+
+@dataclass
+class Evaluation:
+    """An evaluation's result.
+
+    Attributes:
+        table: Row (a policy's name, or that of the real sentences) to metric to value.
+        samples: Row to sentences.
+    """
+
+    table: dict[str, dict[str, float]] = field(default_factory=dict)
+    samples: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Evaluator:
+    """Evaluates an agent, without touching its environment's state or its generators.
+
+    Attributes:
+        agent: The agent, with ``policies`` to compare and ``policy`` in training.
+        env: Its environment; a text task is asked for sentences only.
+        make_env: Makes an environment to play episodes in, for tasks that are not text.
+        sentences: How many are drawn from each policy and taken from the held-out split for BLEU.
+        episodes: For tasks that are not text.
+        samples: Sentences that a report shows.
+    """
+
+    agent: Any
+    env: Any
+    make_env: Callable[[], Any]
+    sentences: int = 1000
+    episodes: int = 20
+    samples: int = 10
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the task is to write sentences."""
+        return isinstance(self.env.unwrapped, TextTask)
+
+    @property
+    def newest(self) -> str:
+        """The name of the policy in training."""
+        return str(list(self.agent.policies)[-1])
+
+    def check(self) -> None:
+        """Refuse at once what :meth:`full` would fail of when the training is over.
+
+        Raises:
+            UserError: a split of the text with too few sentences.
+        """
+        if self.is_text:
+            text_evaluation.check_splits(self.env.unwrapped)
+
+    def full(self) -> Evaluation:
+        """Every policy and, for text, the row of real sentences; ``nll_test`` is over the whole test split."""
+        if not self.is_text:
+            return Evaluation({self.newest: self.mean_return()})
+        task = self.env.unwrapped
+        return Evaluation(*text_evaluation.compare(self.agent.policies, task, self.sentences, self.samples))
+
+    def quick(self) -> tuple[dict[str, float], float]:
+        """The policy in training, in a moment.
+
+        Returns:
+            The columns ``eval/...`` and the selection value: lower is better. It is nll_validation, plus nll_oracle
+            where the density is known (the pair, so that neither dropping modes nor mere smoothness wins), else minus
+            the mean return.
+        """
+        if not self.is_text:
+            returns = self.mean_return()
+            return {f"eval/{name}": value for name, value in returns.items()}, -returns["mean_return"]
+        row = text_evaluation.validation_metrics(self.agent.policy, self.env.unwrapped, self.sentences)
+        return {f"eval/{name}": value for name, value in row.items()}, sum(row.values())
+
+    def sentences_now(self) -> list[str]:
+        """Some sentences of the policy in training; none where the task is not text."""
+        if not self.is_text or not self.samples:
+            return []
+        return text_evaluation.write_sentences(self.agent, self.env, self.samples)
+
+    def mean_return(self) -> dict[str, float]:
+        """Episodic return of the deterministic policy, with the evaluation's seed."""
+
+        def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
+            actions, memory = self.agent.predict(obs, state, start, True, masks)
+            return actions, memory
+
+        env = self.make_env()
+        try:
+            return _statistics(predict, env, self.episodes)
+        finally:
+            env.close()
+
+
+def _statistics(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int) -> dict[str, float]:
+    """The metrics of some episodes."""
+    returns, lengths = evaluate_policy.play(predict, env, episodes, SEED)
+    return {
+        "mean_return": float(returns.mean()),
+        "std_return": float(returns.std()),
+        "mean_episode_length": float(lengths.mean()),
+    }
+
+
+# --- what a return stands beside ---
+
+
+def references(config: Config, make_env: Callable[[], VectorEnv[Any, Any, Any]], episodes: int) -> dict[str, Any]:
+    """A random policy's return, the expert's and the threshold: row to metric to value, without those not known.
+
+    The numbers that are shipped with the demonstrations are taken where the task is theirs. Else the random policy and
+    the task's own expert play the episodes that the policies are evaluated in.
+
+    Args:
+        config: Complete.
+        make_env: Makes the environment of the evaluations; not a text task's.
+        episodes: Of an evaluation.
+    """
+    env_id, inner_id = _unchanged_task(config)
+    scores = [score for score in shipped.scores().values() if score["env_id"] == inner_id]
+    rows: dict[str, dict[str, float]] = {}
+    env = make_env()
+    try:
+        if scores:
+            rows[RANDOM] = {"mean_return": scores[0]["random_mean"], "std_return": scores[0]["random_std"]}
+        else:
+            rows[RANDOM] = _statistics(random_policy(env.single_action_space, SEED), env, episodes)
+        shipped_row = {"mean_return": scores[0]["mean"], "std_return": scores[0]["std"]} if scores else None
+        agent = config.values["agent"]
+        scripted = "scripted" in (agent.get("demonstrations"), agent.get("expert"))
+        expert = _demonstrated(config, env) or (None if scripted else shipped_row) or _scripted(env, episodes)
+        if expert is not None:
+            rows[EXPERT] = expert
+    finally:
+        env.close()
+    threshold = None if env_id is None else gymnasium.spec(registered(env_id)).reward_threshold
+    return rows | ({} if threshold is None else {THRESHOLD: {"mean_return": float(threshold)}})
+
+
+def _unchanged_task(config: Config) -> tuple[str | None, str | None]:
+    """The environment's id where none of its options was changed, and so the id of the one inside a fixed horizon."""
+    env = config.values["env"]
+    if "env_id" in env:
+        limit = gymnasium.spec(registered(env["env_id"])).max_episode_steps
+        return None, env["env_id"] if env.get("horizon") == limit else None
+    if env["id"].startswith("lhy_rl/"):
+        return None, None
+    unchanged = None if environment_options(config) else env["id"]
+    return unchanged, unchanged
+
+
+def _demonstrated(config: Config, env: VectorEnv[Any, Any, Any]) -> dict[str, float] | None:
+    """The returns of the demonstrations that were given by name or path, where their rewards are known."""
+    from lhy_rl.interop.demonstrations import load_demonstrations
+
+    source = config.values["agent"].get("demonstrations")
+    if source is None or source in RECORDED:
+        return None
+    try:
+        returns = load_demonstrations(source, env).returns
+    except UserError:  # they are gone meanwhile
+        return None
+    return {"mean_return": float(returns.mean()), "std_return": float(returns.std())} if returns.any() else None
+
+
+def _scripted(env: VectorEnv[Any, Any, Any], episodes: int) -> dict[str, float] | None:
+    """The returns of the expert that the task has itself, if it has one."""
+    from lhy_rl.agents.supervised.experts import expert_for
+
+    try:
+        expert = expert_for("scripted", env)
+    except UserError:
+        return None
+
+    def act(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
+        return expert.label(obs, start, np.ones(len(start), bool)), None
+
+    return _statistics(act, env, episodes)
