@@ -63,7 +63,7 @@ class Constant(Reinforce):
     """Every token earns 1/2."""
 
     def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
-        return 0.5 * episodes.mask, {}
+        return 0.5 * episodes.valid, {}
 
 
 class Permuted(SeqGAN):

@@ -18,6 +18,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import Phased
 from lhy_rl.core.saved_states import check_like, check_rows
 from lhy_rl.core.trees import leaves, map_tree
+from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.nn.acceleration.numpy_actor import FastActor, fast_actor
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
@@ -43,9 +44,11 @@ class Rollout:
         legal: (T, B, A) bool, all true at the steps without masks; None where no step had any.
         state: The policy's memory before the first step.
         features: (T, B, H) that the actor's head read, where that costs nothing to know; they need no second reading.
-        cut: (step, instance, observation) of truncated episodes whose last observation is not in ``obs``.
-        seen: (T + 1, B, ...) numpy arrays, the observations as the environment gave them; where asked for.
-        last: (step, instance, observation) of all episodes whose last observation is not in ``seen``; where asked for.
+        truncated_final_obs: (step, instance, observation) of truncated episodes whose last observation is not in
+            ``obs``.
+        raw_obs: (T + 1, B, ...) numpy arrays, the observations as the environment gave them; where asked for.
+        final_obs: (step, instance, observation) of all episodes whose last observation is not in ``raw_obs``; where
+            asked for.
         env_actions: (T, B, ...) numpy array, the actions as the environment took them; where asked for.
     """
 
@@ -59,10 +62,31 @@ class Rollout:
     legal: Tensor | None
     state: State
     features: Tensor | None = None
-    cut: list[tuple[int, int, Any]] = field(default_factory=list)
-    seen: Any = None
-    last: list[tuple[int, int, Any]] = field(default_factory=list)
+    truncated_final_obs: list[tuple[int, int, Any]] = field(default_factory=list)
+    raw_obs: Any = None
+    final_obs: list[tuple[int, int, Any]] = field(default_factory=list)
     env_actions: np.ndarray | None = None
+
+    def transitions(self) -> Transitions:
+        """The valid steps in rows, as the environment gave and took them; where ``raw_obs`` were kept."""
+        assert self.env_actions is not None
+        valid = self.valid.cpu().numpy()
+        next_obs = map_tree(lambda x: x[1:].copy(), self.raw_obs)
+        for t, i, final in self.final_obs:
+            map_tree(lambda x, one, t=t, i=i: x.__setitem__((t, i), one), next_obs, final)
+        return Transitions(
+            map_tree(lambda x: x[:-1][valid], self.raw_obs),
+            self.env_actions[valid],
+            map_tree(lambda x: x[valid], next_obs),
+            *(x.cpu().numpy()[valid] for x in (self.rewards, self.terminated, self.start[:-1])),
+        )
+
+    def normalize_rewards(self, normalizer: Normalizer) -> None:
+        """Scale the rewards with the statistics of a normaliser, which learns from them."""
+        if normalizer.rewarded is not None:
+            done = self.terminated | self.truncated
+            arrays = (x.cpu().numpy() for x in (self.rewards, done, self.valid))
+            self.rewards = torch.from_numpy(normalizer.rewards(*arrays)).to(self.rewards.device)
 
 
 class RolloutCollector:
@@ -73,8 +97,8 @@ class RolloutCollector:
         policy: Who acts.
         generator: Owner of the policy's draws.
         seed: Of the environment's first reset.
-        normalizer: Of observations and rewards.
-        whole: Keep what a judge of transitions needs, too: ``seen`` and ``last`` of :class:`Rollout`.
+        normalizer: Of observations.
+        keep_raw_obs: Keep what :meth:`Rollout.transitions` is made of, too.
     """
 
     def __init__(
@@ -84,7 +108,7 @@ class RolloutCollector:
         generator: torch.Generator,
         seed: int,
         normalizer: Normalizer,
-        whole: bool = False,
+        keep_raw_obs: bool = False,
     ) -> None:
         mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if mode is AutoresetMode.DISABLED:
@@ -92,7 +116,7 @@ class RolloutCollector:
         self.env, self.policy, self.generator, self.seed = env, policy, generator, seed
         self.next_step = mode is AutoresetMode.NEXT_STEP
         self.normalizer = normalizer
-        self.whole = whole
+        self.keep_raw_obs = keep_raw_obs
         self.masks = LegalActions(env.single_action_space, env.num_envs)
         self.returns, self.lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
         self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
@@ -149,24 +173,24 @@ class RolloutCollector:
         act = self._actor(self.policy.actor.noise((n_steps, b), self.generator, device))
         actions: list[np.ndarray] = []
         env_actions: list[np.ndarray] = []
-        cut: list[tuple[int, int, Any]] = []
-        last: list[tuple[int, int, Any]] = []
-        normalized = self.whole and learning
-        seen = map_tree(lambda x: np.empty((n_steps + 1, *x.shape), stored(x)), self.obs) if normalized else obs_tb
+        truncated_final_obs: list[tuple[int, int, Any]] = []
+        final_obs: list[tuple[int, int, Any]] = []
+        normalized = self.keep_raw_obs and learning
+        raw_obs = map_tree(lambda x: np.empty((n_steps + 1, *x.shape), stored(x)), self.obs) if normalized else obs_tb
         first_state, t = self.state, 0
         while t < n_steps:  # hot
             if learning:
                 self.normalizer.learn(self.obs, ~self.ended)
             self._observe(obs_tb, t)
             if normalized:
-                map_tree(lambda buffer, x, t=t: buffer.__setitem__(t, x), seen, self.obs)
+                map_tree(lambda buffer, x, t=t: buffer.__setitem__(t, x), raw_obs, self.obs)
             legal_t = None
             if self.legal is not None:
                 legal = np.ones((n_steps, *self.legal.shape), bool) if legal is None else legal
                 legal[t] = legal_t = self.masks.checked(self.legal, ~self.ended, self.steps_done + t)
             action, said = act(t, map_tree(lambda x, t=t: x[t], obs_tb), start[t], legal_t)
             actions.append(action)
-            if self.whole:
+            if self.keep_raw_obs:
                 env_actions.append(said)
             self.obs, rewards[t], terminated[t], truncated[t], infos = self.env.step(said)
             np.logical_or(terminated[t], truncated[t], out=done[t])
@@ -175,9 +199,9 @@ class RolloutCollector:
             else:
                 start[t + 1] = done[t]
                 if truncated[t].any():
-                    cut += self._cut(t, np.flatnonzero(truncated[t] & ~terminated[t]), infos)
-                if self.whole and done[t].any():
-                    last += [(t, i, self._final(t, i, infos)) for i in np.flatnonzero(done[t]).tolist()]
+                    truncated_final_obs += self._truncated(t, np.flatnonzero(truncated[t] & ~terminated[t]), infos)
+                if self.keep_raw_obs and done[t].any():
+                    final_obs += [(t, i, self._final(t, i, infos)) for i in np.flatnonzero(done[t]).tolist()]
             self.legal = self.masks.of(self.obs, infos)
             t += 1
             if on_step is not None:
@@ -186,7 +210,7 @@ class RolloutCollector:
                     break
         self._observe(obs_tb, t)
         if normalized:
-            map_tree(lambda buffer, x: buffer.__setitem__(t, x), seen, self.obs)
+            map_tree(lambda buffer, x: buffer.__setitem__(t, x), raw_obs, self.obs)
         if self.fast is not None:
             self.state = (*self.fast.state, *self.policy.split_state(self.state)[1])
         self.start, self.ended = start[t].copy(), self.ended.copy()
@@ -205,7 +229,7 @@ class RolloutCollector:
         return Rollout(
             map_tree(tensor, observations),
             tensor(np.stack(actions)),
-            tensor(self.normalizer.rewards(rewards[:t], done[:t], valid)),
+            tensor(rewards[:t]),
             tensor(start[: t + 1]),
             tensor(terminated[:t]),
             tensor(truncated[:t]),
@@ -213,10 +237,10 @@ class RolloutCollector:
             None if legal is None else tensor(legal[:t]),
             first_state,
             tensor(np.stack(self.fast.features)) if self.fast is not None and self.fast.features else None,
-            cut,
-            map_tree(lambda x: x[: t + 1], seen) if self.whole else None,
-            last,
-            np.stack(env_actions) if self.whole else None,
+            truncated_final_obs,
+            map_tree(lambda x: x[: t + 1], raw_obs) if self.keep_raw_obs else None,
+            final_obs,
+            np.stack(env_actions) if self.keep_raw_obs else None,
         )
 
     def _actor(self, noise: Tensor) -> Actor:
@@ -255,7 +279,7 @@ class RolloutCollector:
 
         map_tree(enter, obs_tb, self.normalizer.observations(self.obs))
 
-    def _cut(self, t: int, instances: np.ndarray, infos: dict[str, Any]) -> list[tuple[int, int, Any]]:
+    def _truncated(self, t: int, instances: np.ndarray, infos: dict[str, Any]) -> list[tuple[int, int, Any]]:
         """The last observations of episodes that a time limit ended at step t."""
         return [(t, i, self.normalizer.observations(self._final(t, i, infos))) for i in instances.tolist()]
 

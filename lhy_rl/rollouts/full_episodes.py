@@ -14,6 +14,7 @@ from torch import Tensor
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import TextTask
 from lhy_rl.core.trees import leaves, map_tree
+from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.checks import LegalActions, check_numbers, not_a_number
@@ -22,7 +23,7 @@ from lhy_rl.rollouts.fixed_length import stored
 LONGEST = 100_000  # steps of an episode; whoever plays on without an end needs a time limit
 
 
-@dataclass(frozen=True)
+@dataclass
 class Episodes:
     """B episodes side by side, up to T steps; what stands behind an episode's end does not count.
 
@@ -30,35 +31,63 @@ class Episodes:
         obs: (T, B, ...); floats are 0 behind the ends.
         actions: (T, B, ...).
         rewards: (T, B), 0 behind the ends.
-        mask: (T, B) bool: true until the end.
+        valid: (T, B) bool: true until the end.
         states: The policy's memory before each step, (T, B, ...) tensors.
         legal: (T, B, A) bool, all true at the steps without masks; None where no step had any.
-        cut: (instance, last observation) of the episodes that a time limit ended.
+        truncated_final_obs: (instance, last observation) of the episodes that a time limit ended.
+        raw_obs: (T, B, ...) numpy arrays, the observations as the environment gave them; where asked for.
+        final_obs: The last observation of each instance's episode, as the environment gave it; where asked for.
+        env_actions: (T, B, ...) numpy array, the actions as the environment was given them; where asked for.
     """
 
     obs: Any
     actions: Tensor
     rewards: Tensor
-    mask: Tensor
+    valid: Tensor
     states: State
     legal: Tensor | None = None
-    cut: tuple[tuple[int, Any], ...] = ()
+    truncated_final_obs: tuple[tuple[int, Any], ...] = ()
+    raw_obs: Any = None
+    final_obs: tuple[Any, ...] = ()
+    env_actions: Any = None
 
     @property
     def lengths(self) -> Tensor:
         """(B,) steps of each episode."""
-        return self.mask.sum(0)
+        return self.valid.sum(0)
 
     @property
     def start(self) -> Tensor:
         """(T, B) bool: one episode a column, begun at step 0."""
-        start = torch.zeros_like(self.mask)
+        start = torch.zeros_like(self.valid)
         start[0] = True
         return start
 
+    def transitions(self) -> Transitions:
+        """The steps in rows, as the environment gave and took them; where ``raw_obs`` were kept."""
+        valid, last = self.valid.cpu().numpy(), self.lengths.cpu().numpy() - 1
+        each, terminated = np.arange(len(last)), np.zeros_like(valid)
+        terminated[last, each] = True
+        for i, _ in self.truncated_final_obs:
+            terminated[last[i], i] = False
+
+        def following(x: np.ndarray, *final: np.ndarray) -> Any:
+            next_x = np.concatenate([x[1:], x[:1]])
+            next_x[last, each] = np.stack(final)
+            return next_x[valid]
+
+        return Transitions(
+            map_tree(lambda x: x[valid], self.raw_obs),
+            self.env_actions[valid],
+            map_tree(following, self.raw_obs, *self.final_obs),
+            self.rewards.cpu().numpy()[valid],
+            terminated[valid],
+            self.start.cpu().numpy()[valid],
+        )
+
     def sentences(self, task: TextTask) -> Tensor:
         """(B, max_length) tokens, padded, of episodes of a text task."""
-        tokens = torch.where(self.mask, self.actions, task.pad_token).T
+        tokens = torch.where(self.valid, self.actions, task.pad_token).T
         return torch.nn.functional.pad(tokens, (0, task.max_length - tokens.shape[1]), value=task.pad_token)
 
 
@@ -70,6 +99,7 @@ def collect_episodes(
     generator: torch.Generator | None = None,
     deterministic: bool = False,
     observe: Callable[[Any, np.ndarray | None], Any] = lambda obs, counts: obs,
+    keep_raw_obs: bool = False,
 ) -> Episodes:
     """Begin in all instances at once and step until every first episode has ended.
 
@@ -81,6 +111,7 @@ def collect_episodes(
         deterministic: The most probable actions (the greedy episodes of self-critical training).
         observe: From a batch of observations, and which of them count (B,) bool, to what the policy sees of them; also
             from one observation alone, on which nobody acts, and None.
+        keep_raw_obs: Keep what :meth:`Episodes.transitions` is made of, too.
 
     Raises:
         UserError: observations or rewards that are not numbers, a state without a legal action, or no end.
@@ -94,7 +125,10 @@ def collect_episodes(
     alive = np.ones(env.num_envs, bool)
     steps: list[tuple[Any, Tensor, Tensor, Tensor, State]] = []
     legals: list[Tensor | None] = []
-    cut: list[tuple[int, Any]] = []
+    truncated_final_obs: list[tuple[int, Any]] = []
+    raw_obs: list[Any] = []
+    env_actions: list[np.ndarray] = []
+    final_obs: list[Any] = [None] * env.num_envs
 
     def enter(x: Any) -> Tensor:
         """A copy, for some environments write into what they gave; floats of ended episodes are 0."""
@@ -114,8 +148,11 @@ def collect_episodes(
         obs_t = map_tree(enter, observe(obs, alive))
         before = state
         action, state = policy.act(obs_t, state, None, generator, deterministic, legal=legal_t)
-        said = policy.actor.for_environment(action)
-        obs, reward, terminated, truncated, infos = env.step(said)
+        env_action = policy.actor.for_environment(action)
+        if keep_raw_obs:
+            raw_obs.append(map_tree(lambda x: np.array(x, stored(x)), obs))
+            env_actions.append(env_action)
+        obs, reward, terminated, truncated, infos = env.step(env_action)
         check_numbers("reward", reward, alive, len(steps) + 1, of)
         reward_t = torch.as_tensor(np.where(alive, reward, 0.0), dtype=torch.float32)
         steps.append((obs_t, action, reward_t, torch.as_tensor(alive), before))
@@ -125,7 +162,10 @@ def collect_episodes(
             for leaf in leaves(last):
                 if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
                     raise not_a_number("observation", i, f"{len(steps)}{of}", leaf)
-            cut.append((i, map_tree(lambda x: np.asarray(x, stored(x)), observe(last, None))))
+            truncated_final_obs.append((i, map_tree(lambda x: np.asarray(x, stored(x)), observe(last, None))))
+        if keep_raw_obs:
+            for i in np.flatnonzero(ended & alive).tolist():
+                final_obs[i] = last_observation(obs, infos, i)
         alive = alive & ~ended
         legal = masks.of(obs, infos)
         if resets_by_hand and ended.any() and alive.any():
@@ -141,7 +181,10 @@ def collect_episodes(
         torch.stack(mask_tb).to(device),
         tuple(torch.stack(tensors) for tensors in zip(*states, strict=True)),
         _stacked(legals),
-        tuple(cut),
+        tuple(truncated_final_obs),
+        map_tree(lambda *x: np.stack(x), *raw_obs) if keep_raw_obs else None,
+        tuple(final_obs) if keep_raw_obs else (),
+        np.stack(env_actions) if keep_raw_obs else None,
     )
 
 
@@ -152,8 +195,9 @@ def cut_values(policy: ActorCritic, episodes: Episodes) -> Tensor:
     A critic with a memory reads those episodes again, up to the last observation.
     """
     device = policy.device
-    who = torch.tensor([i for i, _ in episodes.cut], device=device)
-    finals = map_tree(lambda *x: torch.as_tensor(np.stack(x), device=device), *(obs for _, obs in episodes.cut))
+    who = torch.tensor([i for i, _ in episodes.truncated_final_obs], device=device)
+    finals = [obs for _, obs in episodes.truncated_final_obs]
+    finals = map_tree(lambda *x: torch.as_tensor(np.stack(x), device=device), *finals)
     last, each = episodes.lengths[who] - 1, torch.arange(len(who), device=device)
 
     def behind(x: Tensor, final: Tensor) -> Tensor:

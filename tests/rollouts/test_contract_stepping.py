@@ -114,9 +114,9 @@ def number(obs: Any) -> float:
 def test_last_observations_are_kept_from_the_reset(kind, mode):
     env = SyncVectorEnv([lambda: OneArray(kind)] * 2, autoreset_mode=mode)
     steps = PPO(env, **SMALL).collector.collect(10)
-    assert [number(obs) for _, _, obs in steps.cut] == ([4.0] * 4 if mode is MODES[0] else [])
+    assert [number(obs) for _, _, obs in steps.truncated_final_obs] == ([4.0] * 4 if mode is MODES[0] else [])
     policy = Reinforce(env, **SMALL).policy
-    assert [number(obs) for _, obs in collect_episodes(env, policy, 0).cut] == [4.0, 4.0]
+    assert [number(obs) for _, obs in collect_episodes(env, policy, 0).truncated_final_obs] == [4.0, 4.0]
     for episode in record(env, random_policy(env.single_action_space, 0), 4).episodes:
         seen = episode.observations
         while isinstance(seen, dict | tuple):

@@ -132,7 +132,7 @@ class SeqGAN(Reinforce):
 
     # ------------------------------------------------------------------ the reward
     def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
-        tokens, lengths, mask = episodes.sentences(self.task), episodes.lengths, episodes.mask
+        tokens, lengths, mask = episodes.sentences(self.task), episodes.lengths, episodes.valid
         judge = self.adversary.sentence_rewards
         if self.credit_by == "critic":
             final = judge(tokens, lengths)

@@ -59,6 +59,7 @@ class OnPolicy(Agent):
             flow further back; shorter pieces are faster.
         normalize_observations: Bring observations to mean 0 and variance 1; the statistics are saved with the agent.
         normalize_rewards: Divide rewards by the standard deviation of the discounted return.
+        reward_model: A :class:`~lhy_rl.agents.common.reward_model.RewardModel` in place of the environment's rewards.
         **shared: Options of every agent.
     """
 
@@ -79,6 +80,7 @@ class OnPolicy(Agent):
         bptt_steps: int | None = None,
         normalize_observations: bool = False,
         normalize_rewards: bool = False,
+        reward_model: RewardModel | None = None,
         num_envs: int = 8,
         core: CoreChoice | None = None,
         embedding_size: int = 64,
@@ -126,6 +128,9 @@ class OnPolicy(Agent):
         self.parameters = FlatParameters(self.policy)
         self.manual = ManualActorCritic.of(self.policy, self.parameters)
         self.optimizer = self.make_optimizer(adam_epsilon)
+        if reward_model is not None:
+            with self.randomness():
+                self.give_reward_model(reward_model)
 
     listens_to_steps = True
     reuses_steps = True  # whether the loss compares with the log-probabilities of when the actions were taken
@@ -143,7 +148,8 @@ class OnPolicy(Agent):
     # ------------------------------------------------------------------ collect, then learn
     def update(self) -> Metrics:
         rollout = self.collect()
-        metrics = {} if self.reward_model is None else self.reward_model.relabel(rollout)
+        model = self.reward_model
+        metrics = {} if model is None else {**model.train(rollout), **model.relabel(rollout)}
         return {**self.train(rollout), **metrics}
 
     def collect(self) -> Rollout:
@@ -157,6 +163,7 @@ class OnPolicy(Agent):
 
     def train(self, rollout: Rollout) -> Metrics:
         """Learn from a rollout and its rewards."""
+        rollout.normalize_rewards(self.normalizer)
         return self.train_on_batch(self.compute_advantages(rollout))
 
     def train_on_batch(self, batch: Batch) -> Metrics:
@@ -176,14 +183,20 @@ class OnPolicy(Agent):
 
     def make_collector(self) -> RolloutCollector:
         """Who plays in the present environment."""
-        return RolloutCollector(
-            self.env, self.policy, self.generator, self.seed, self.normalizer, self.reward_model is not None
-        )
+        raw = self.reward_model is not None and self.reward_model.needs_raw_obs
+        return RolloutCollector(self.env, self.policy, self.generator, self.seed, self.normalizer, raw)
 
     def give_reward_model(self, reward_model: RewardModel) -> None:
-        """Learn from its rewards from now on, instead of the environment's."""
+        """Learn from its rewards from now on, instead of the environment's.
+
+        Raises:
+            UserError: there is a reward model already, or this one does not fit the spaces.
+        """
+        if self.reward_model is not None:
+            raise UserError(f"{type(self).__name__} has a reward model already; reward_model must be None")
         self.reward_model = reward_model
         self.collector = self.make_collector()
+        reward_model.attach(self)
 
     def scheduled(self, option: str) -> float | None:
         """What an option is in this update; None where it does not change.
@@ -280,11 +293,12 @@ class OnPolicy(Agent):
 
         A recurrent critic must have read the episode up to there: each is put behind a copy of its instance's steps.
         """
-        if not steps.cut:
+        if not steps.truncated_final_obs:
             return
-        times = torch.tensor([t for t, _, _ in steps.cut], device=next_values.device)
-        who = torch.tensor([i for _, i, _ in steps.cut], device=next_values.device)
-        finals = map_tree(lambda *x: torch.stack([torch.as_tensor(y) for y in x]), *(f for _, _, f in steps.cut))
+        steps_of, instances, final_obs = zip(*steps.truncated_final_obs, strict=True)
+        times = torch.tensor(steps_of, device=next_values.device)
+        who = torch.tensor(instances, device=next_values.device)
+        finals = map_tree(lambda *x: torch.stack([torch.as_tensor(y) for y in x]), *final_obs)
         if not self.policy.recurrent:
             start = torch.zeros(1, len(who), dtype=torch.bool, device=who.device)
             values, _ = self.policy.value(map_tree(lambda x: x[None].to(who.device), finals), (), start)

@@ -1,27 +1,45 @@
-"""A reward model is given to an agent, which then maximises its rewards instead of the environment's."""
+"""A reward model is given to an agent, which then maximises its rewards instead of the environment's.
+
+``ppo``, ``a2c`` and ``reinforce`` take one as ``reward_model``. After each rollout they call :meth:`RewardModel.train`
+and then :meth:`RewardModel.relabel`, before anything is made of the rewards.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.core.errors import UserError
 from lhy_rl.data.demonstrations import Transitions
-from lhy_rl.rollouts.fixed_length import Rollout
-from lhy_rl.rollouts.transitions import transitions_of
-
-if TYPE_CHECKING:
-    from lhy_rl.agents.common.agent import Metrics
+from lhy_rl.rollouts.full_episodes import Episodes
 
 
 class RewardModel:
     """Rewards in place of the environment's: of transitions (:meth:`rewards`), or of whole rollouts (:meth:`relabel`).
 
-    A subclass gives one of the two. One that learns, or counts, brings its own state.
+    A subclass gives one of the two. One that learns, or counts, brings its own state. A rollout is a
+    :class:`~lhy_rl.rollouts.fixed_length.Rollout` of ``ppo`` and ``a2c``, or the
+    :class:`~lhy_rl.rollouts.full_episodes.Episodes` of ``reinforce``.
     """
+
+    needs_raw_obs = True
+    """Whether rollouts keep what ``rollout.transitions()`` is made of: the observations as the environment gave them,
+    also the last ones of episodes, and the actions as it took them."""
+
+    def attach(self, agent: Agent) -> None:
+        """See the agent that is given these rewards, once; what depends on its spaces may be made here.
+
+        Raises:
+            UserError: the reward does not fit the agent's spaces.
+        """
+
+    def train(self, rollout: Any) -> Metrics:
+        """Learn from what was just played; what there is to log. A fixed reward learns nothing."""
+        return {}
 
     def rewards(self, steps: Transitions) -> np.ndarray | Tensor:
         """(N,) rewards of transitions as the environment gave and took them; ``steps.rewards`` are its own.
@@ -31,11 +49,22 @@ class RewardModel:
         """
         raise UserError(f"{type(self).__name__} has no rewards of single transitions")
 
-    def relabel(self, rollout: Rollout) -> Metrics:
+    def relabel(self, rollout: Any) -> Metrics:
         """Replace the rewards of a rollout; what there is to log."""
-        rewards = torch.as_tensor(self.rewards(transitions_of(rollout))).to(rollout.rewards)
+        rewards = torch.as_tensor(self.rewards(rollout.transitions())).to(rollout.rewards)
         rollout.rewards = torch.zeros_like(rollout.rewards).masked_scatter(rollout.valid, rewards)
         return {"rollout/learned_reward_mean": float(rewards.mean())}
+
+    def action_values(self, episodes: Episodes, values: Tensor) -> Tensor | None:
+        """Q (T, B) of the actions in relabelled episodes, for ``reinforce``.
+
+        Args:
+            values: The critic's value of each state, (T, B), without gradient; zeros where there is no critic.
+
+        Returns:
+            None for the discounted sum of the rewards that follow.
+        """
+        return None
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that future rewards depend on."""

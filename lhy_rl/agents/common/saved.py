@@ -24,7 +24,7 @@ from lhy_rl.rollouts.vector_envs import Environment
 if TYPE_CHECKING:
     from lhy_rl.agents.common.agent import Agent
 
-FOR_LEARNING = {"demonstrations", "expert"}  # what an agent that only predicts does without
+FOR_LEARNING = {"demonstrations", "expert", "reward_model"}  # what an agent that only predicts does without
 PLAIN = (str, int, float, list, tuple, dict, type(None))
 
 

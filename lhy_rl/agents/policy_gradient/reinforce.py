@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.common.agent import Agent, Metrics
+from lhy_rl.agents.common.reward_model import RewardModel
 from lhy_rl.agents.supervised.sequence_likelihood import Likelihood, gradient_step
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import load_optimizer
@@ -68,6 +69,7 @@ class Reinforce(Agent):
             does, is the same with this and ``max_grad_norm`` divided by their number. It matters: the smaller it is,
             the more actions that are hardly ever taken still move.
         normalize_observations: Bring observations to mean 0 and variance 1; the statistics are saved with the agent.
+        reward_model: A :class:`~lhy_rl.agents.common.reward_model.RewardModel` in place of the environment's rewards.
         pretrain_epochs: Passes over a text task's sentences by maximum likelihood before the policy gradient
             begins; 0 for other environments.
         pretrain_learning_rate: Adam's, of the pretraining.
@@ -94,6 +96,7 @@ class Reinforce(Agent):
         max_grad_norm: float = 5.0,
         adam_epsilon: float = 1e-8,
         normalize_observations: bool = False,
+        reward_model: RewardModel | None = None,
         pretrain_epochs: float = 0.0,
         pretrain_learning_rate: float = 0.01,
         pretrain_batch_size: int = 64,
@@ -139,6 +142,10 @@ class Reinforce(Agent):
                 max_grad_norm=max_grad_norm,
             )
             self.pretrain_steps = math.ceil(pretrain_epochs * self.likelihood.steps_per_epoch)
+        self.reward_model = reward_model
+        if reward_model is not None:
+            with self.randomness():
+                reward_model.attach(self)
 
     # ------------------------------------------------------------------ collect
     def update(self) -> Metrics:
@@ -148,9 +155,11 @@ class Reinforce(Agent):
         self.policy.eval()
         self._seed = self.draw_seed()
         episodes = self.collect(self._seed)
-        metrics = self.improve(episodes)
-        self.num_timesteps += int(episodes.mask.sum())
-        self.played_episodes = list(zip(episodes.rewards.sum(0).tolist(), episodes.lengths.tolist(), strict=True))
+        returns = episodes.rewards.sum(0)  # the environment's
+        relabelled = self.reward_model.train(episodes) if self.reward_model is not None else {}
+        metrics = {**self.improve(episodes), **relabelled}
+        self.num_timesteps += int(episodes.valid.sum())
+        self.played_episodes = list(zip(returns.tolist(), episodes.lengths.tolist(), strict=True))
         return metrics
 
     def collect(self, seed: int, deterministic: bool = False) -> Episodes:
@@ -161,7 +170,8 @@ class Reinforce(Agent):
                 self.normalizer.learn(obs, counts)
             return self.normalizer.observations(obs)
 
-        return collect_episodes(self.env, self.policy, seed, self.generator, deterministic, observe)
+        raw = self.reward_model is not None and self.reward_model.needs_raw_obs
+        return collect_episodes(self.env, self.policy, seed, self.generator, deterministic, observe, raw)
 
     def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
         """What each action led to, Q (T, B); a subclass with a reward of its own replaces this.
@@ -169,12 +179,16 @@ class Reinforce(Agent):
         Args:
             values: The critic's opinion of each state, (T, B), without gradient.
         """
+        metrics = mean_and_std(episodes.rewards.sum(0))
+        if self.reward_model is not None:
+            metrics |= self.reward_model.relabel(episodes)
+            if (action_values := self.reward_model.action_values(episodes, values)) is not None:
+                return action_values, metrics
         rewards = episodes.rewards
-        if self.baseline == "critic" and episodes.cut:
+        if self.baseline == "critic" and episodes.truncated_final_obs:
             rewards = rewards + self.gamma * cut_values(self.policy, episodes)
-        returns = discounted_returns(rewards, self.gamma * episodes.mask.float(), torch.zeros_like(rewards[0]))
-        total = episodes.rewards.sum(0)
-        return returns, mean_and_std(total)
+        returns = discounted_returns(rewards, self.gamma * episodes.valid.float(), torch.zeros_like(rewards[0]))
+        return returns, metrics
 
     def greedy_returns(self, steps: int) -> Tensor:
         """(T, B): what the greedy episodes, from the starts of the last ones, get from each step on.
@@ -189,7 +203,7 @@ class Reinforce(Agent):
     # ------------------------------------------------------------------ update
     def improve(self, episodes: Episodes) -> Metrics:
         """One gradient step; the policy is in evaluation mode, so that what learns is what acted."""
-        mask = episodes.mask
+        mask = episodes.valid
         said = self._evaluate(episodes)
         values = torch.zeros_like(episodes.rewards) if said.value is None else said.value
         returns, metrics = self.credit(episodes, values.detach())
@@ -234,7 +248,7 @@ class Reinforce(Agent):
 
     def _evaluate(self, episodes: Episodes) -> Evaluation:
         """What the policy says of the episodes now, (T, B); a policy without memory reads their steps only."""
-        mask, legal = episodes.mask, episodes.legal
+        mask, legal = episodes.valid, episodes.legal
         full = self.kl_coef > 0
         entropy = self.entropy_coef > 0 and not full
         if self.policy.recurrent or full or bool(mask.all()):
@@ -275,7 +289,7 @@ class Reinforce(Agent):
     def _reference(self, episodes: Episodes) -> Tensor:
         """(T, B, A) log-probabilities of the pretrained policy."""
         assert self.pretrained is not None
-        state = self.pretrained.initial_state(episodes.mask.shape[1])
+        state = self.pretrained.initial_state(episodes.valid.shape[1])
         said = self.pretrained.evaluate(episodes.obs, episodes.actions, state, episodes.start, all_actions=True)
         assert said.log_probs is not None
         return said.log_probs
@@ -332,6 +346,7 @@ class Reinforce(Agent):
             "past_return": self.past_return,
             "likelihood": self.likelihood.state_dict() if self.likelihood else None,
             "pretrained": self.pretrained.state_dict() if self.pretrained else None,
+            **({} if self.reward_model is None else {"reward_model": self.reward_model.state_dict()}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -339,6 +354,8 @@ class Reinforce(Agent):
         load_optimizer(self.optimizer, state["optimizer"])
         self.normalizer.load_state_dict(state["normalizer"])
         self.past_return = state.get("past_return")
+        if self.reward_model is not None:
+            self.reward_model.load_state_dict(state["reward_model"])
         if self.likelihood is not None:
             self.likelihood.load_state_dict(state["likelihood"])
         self.pretrained = None

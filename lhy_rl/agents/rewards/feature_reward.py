@@ -67,7 +67,7 @@ class FeatureReward(RewardModel):
     @torch.no_grad()
     def relabel(self, rollout: Rollout) -> Metrics:
         assert rollout.env_actions is not None
-        obs = map_tree(lambda x: x[:-1].reshape(-1, *x.shape[2:]), rollout.seen)
+        obs = map_tree(lambda x: x[:-1].reshape(-1, *x.shape[2:]), rollout.raw_obs)
         features = self.features(obs, rollout.env_actions.reshape(-1, *rollout.env_actions.shape[2:]))
         rewards = self.net(features).view(rollout.rewards.shape)
         rollout.rewards = rewards / rewards.std().clamp(min=1e-6)

@@ -23,7 +23,6 @@ from lhy_rl.nn.discriminators.transition import NetworkOptions, TransitionDiscri
 from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet, RewardTransform
 from lhy_rl.rollouts.fixed_length import Rollout
 from lhy_rl.rollouts.normalization import Normalizer
-from lhy_rl.rollouts.transitions import transitions_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,7 +284,7 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         """The valid transitions of a rollout, and their log-probabilities where these are wanted."""
         if self._rollout is not rollout:
             log_prob = None if self.policy_log_prob is None else self.policy_log_prob.of_rollout(rollout)
-            self._rollout, self._newest = rollout, (transitions_of(rollout), log_prob)
+            self._rollout, self._newest = rollout, (rollout.transitions(), log_prob)
         return self._newest
 
     # ------------------------------------------------------------------ the reward

@@ -18,7 +18,6 @@ from lhy_rl.envs.wrappers import LearnedReward, LearnedRewardVector
 from lhy_rl.envs.wrappers.learned_reward import load_reward
 from lhy_rl.functional.adversarial import objectives
 from lhy_rl.rollouts.record_episodes import random_policy, record
-from lhy_rl.rollouts.transitions import transitions_of
 from lhy_rl.rollouts.vector_envs import make_vector_env
 from tests.agents.small_envs import Always, Parrot
 
@@ -153,7 +152,7 @@ def test_an_end_is_worth_the_absorbing_state_s_return():
         demonstrations = shown(lambda: Always("terminated"))
         agent = GAIL(lambda ending=ending: Always(ending), demonstrations=demonstrations, **options)
         steps = agent.collector.collect(20)
-        discriminator, played = agent.discriminator, transitions_of(steps)
+        discriminator, played = agent.discriminator, steps.transitions()
         discriminator.train(steps)
         discriminator.relabel(steps)
         plain = discriminator.transform(discriminator.network.score(discriminator.features(played))).view(20, 3)
@@ -165,8 +164,8 @@ def test_an_end_is_worth_the_absorbing_state_s_return():
 def test_last_observations_are_those_before_the_reset():
     agent = GAIL(lambda: Parrot(length=4), demonstrations=shown(Parrot), **SMALL, normalize_observations=True)
     steps = agent.collector.collect(8)
-    rows = transitions_of(steps)
-    after = [{(t, i): last for t, i, last in steps.last}[t, i] for t in (3, 7) for i in range(3)]
+    rows = steps.transitions()
+    after = [{(t, i): last for t, i, last in steps.final_obs}[t, i] for t in (3, 7) for i in range(3)]
     np.testing.assert_array_equal(rows.next_obs.reshape(8, 3, 4)[[3, 7]].reshape(6, 4), np.stack(after))
     assert set(np.unique(rows.obs)) == {0.0, 1.0}  # as the environment gave them, though the policy sees them scaled
 

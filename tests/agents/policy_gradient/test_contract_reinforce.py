@@ -128,13 +128,13 @@ def test_the_same_episodes_in_every_autoreset_mode(core):
         agent = Reinforce(env, **SMALL, core=core)
         played.append(collect_episodes(env, agent.policy.eval(), 5, torch.Generator().manual_seed(1)))
     first, *others = played
-    assert len(set(first.lengths.tolist())) > 2 and len(first.cut) > 0
+    assert len(set(first.lengths.tolist())) > 2 and len(first.truncated_final_obs) > 0
     for other in others:
-        assert torch.equal(first.mask, other.mask)
+        assert torch.equal(first.valid, other.valid)
         for name in ("obs", "actions", "rewards"):
-            assert torch.equal(getattr(first, name)[first.mask], getattr(other, name)[first.mask]), name
-        assert [i for i, _ in first.cut] == [i for i, _ in other.cut]
-        for (_, a), (_, b) in zip(first.cut, other.cut, strict=True):
+            assert torch.equal(getattr(first, name)[first.valid], getattr(other, name)[first.valid]), name
+        assert [i for i, _ in first.truncated_final_obs] == [i for i, _ in other.truncated_final_obs]
+        for (_, a), (_, b) in zip(first.truncated_final_obs, other.truncated_final_obs, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
@@ -168,9 +168,9 @@ def test_a_critic_with_a_memory_reads_the_episode_up_to_its_last_observation(cri
     agent = Reinforce(env, **SMALL, core="gru", critic=critic)
     episodes = agent.collect(2)
     values = cut_values(agent.policy, episodes)
-    assert 0 < len(episodes.cut) < 12
-    assert int((values != 0).sum()) == len(episodes.cut)
-    for i, final in episodes.cut:
+    assert 0 < len(episodes.truncated_final_obs) < 12
+    assert int((values != 0).sum()) == len(episodes.truncated_final_obs)
+    for i, final in episodes.truncated_final_obs:
         n = int(episodes.lengths[i])
         whole = torch.cat([episodes.obs[:n, i], torch.as_tensor(final)[None]])[:, None]
         start = torch.zeros(n + 1, 1, dtype=torch.bool)
@@ -219,11 +219,11 @@ def test_a_policy_without_memory_learns_from_the_steps_alone():
     env = vector(lambda: gymnasium.make("CartPole-v1"), 6)
     agent = Reinforce(env, **SMALL, core=None, baseline="critic", entropy_coef=0.1)
     episodes = agent.collect(3)
-    assert not episodes.mask.all()
+    assert not episodes.valid.all()
     short = agent._evaluate(episodes)
-    long = agent.policy.evaluate(episodes.obs, episodes.actions, (), episodes.start, episodes.mask, entropy=True)
+    long = agent.policy.evaluate(episodes.obs, episodes.actions, (), episodes.start, episodes.valid, entropy=True)
     for name in ("log_prob", "value", "entropy"):
-        torch.testing.assert_close(getattr(short, name)[episodes.mask], getattr(long, name)[episodes.mask])
+        torch.testing.assert_close(getattr(short, name)[episodes.valid], getattr(long, name)[episodes.valid])
 
 
 def test_the_normaliser_learns_and_is_saved(tmp_path):

@@ -67,7 +67,7 @@ def test_a_truncated_recurrent_critic_reads_the_episode_up_to_its_last_observati
     """The value behind a cut is the one that reading the whole episode in one piece gives."""
     agent = PPO(vector(lambda: Parrot(length=5), 2), **{**SMALL, "n_steps": 7}, core="gru", critic="separate", seed=1)
     steps = agent.collector.collect(7)
-    (t, i, final), *_ = steps.cut
+    (t, i, final), *_ = steps.truncated_final_obs
     assert t == 4
     episode = torch.cat([steps.obs[:5, i], torch.as_tensor(final)[None]])[:, None]
     start = torch.zeros(6, 1, dtype=torch.bool)
