@@ -32,9 +32,6 @@ UPWARD = {  # arrows that still have to be turned; none may be added
     ("rollouts.fixed_length", "agents.common.callbacks"),
 }
 
-FORMER = {"lhy_rl.data.recording"}
-"""Former names of modules that the documentation has shown; they hand on from wherever that is now."""
-
 
 @pytest.mark.parametrize(
     ("line", "files"),
@@ -62,7 +59,7 @@ def test_every_room_has_a_floor():
 def test_imports_run_downward():
     room_of, height, upward = architecture.room_of, architecture.HEIGHT, set()
     for module, others in architecture.imports().items():
-        for other in others if module not in FORMER else ():
+        for other in others if module not in architecture.FORMER else ():
             here, there = room_of(module), room_of(other)
             if there not in FRONT_DOOR if here == "" else here != there and height[there] >= height[here]:
                 upward.add((module.removeprefix("lhy_rl."), other.removeprefix("lhy_rl.")))
@@ -83,7 +80,7 @@ def test_no_room_is_empty():
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in FILES if path.name == "__init__.py" or name_of(path) in FORMER], ids=name_of
+    "path", [path for path in FILES if path.name == "__init__.py" or name_of(path) in architecture.FORMER], ids=name_of
 )
 def test_a_folders_init_only_hands_names_on(path):
     """Imports, tables of names, and ``__getattr__`` for those that are imported when asked for."""
