@@ -116,7 +116,7 @@ def beside(task: str, episodes: int) -> list[harness.Row]:
     }
     if task in EXPERTS:
         controller = EXPERTS[task]()
-        scores["scripted"] = returns(lambda obs, state, start, legal: (controller(obs), None), task, episodes)
+        scores["scripted"] = returns(lambda obs, state, start, action_mask: (controller(obs), None), task, episodes)
     return [harness.summarize(task, name, "", "mean return", [value]) for name, value in scores.items()]
 
 

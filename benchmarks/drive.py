@@ -99,7 +99,7 @@ def recall(steps: int, seed: int, core: str | None) -> float:
     agent.learn(steps * 256)
     envs = make(RECALL, 50)
 
-    def predict(obs: Any, state: Any, start: np.ndarray, legal: Any) -> tuple[np.ndarray, Any]:
+    def predict(obs: Any, state: Any, start: np.ndarray, action_mask: Any) -> tuple[np.ndarray, Any]:
         return agent.predict(obs, state, start, deterministic=True)
 
     return float(play(predict, envs, 50, 10_000)[0].mean())

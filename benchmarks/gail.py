@@ -105,7 +105,7 @@ PARTS = (
 )
 
 
-def weak(obs: Any, state: Any, start: np.ndarray, legal: np.ndarray | None) -> tuple[Any, Any]:
+def weak(obs: Any, state: Any, start: np.ndarray, action_mask: np.ndarray | None) -> tuple[Any, Any]:
     """Pushes against the turning of the pole, not against its leaning: it holds it for some 200 steps."""
     return (obs[:, 3] > 0).astype(np.int64), None
 

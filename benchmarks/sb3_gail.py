@@ -76,7 +76,7 @@ def run(part: Part, seed: int, steps: int, episodes: int) -> tuple[float, float,
     model.learn(steps)
     seconds = time.process_time() - begun
 
-    def act(obs: Any, state: Any, start: np.ndarray, legal: np.ndarray | None) -> tuple[Any, Any]:
+    def act(obs: Any, state: Any, start: np.ndarray, action_mask: np.ndarray | None) -> tuple[Any, Any]:
         return model.predict(obs, deterministic=True)
 
     return mean_return(act, episodes), rewarded.metrics["train/discriminator_accuracy"], seconds

@@ -336,13 +336,13 @@ def big_endian(x: np.ndarray) -> np.ndarray:
 def test_contract_any_memory_of_an_array(odd: Any, tmp_path: Path, members: dict[str, np.ndarray]) -> None:
     obs = np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4)
     agent = PPO("CartPole-v1", num_envs=2, n_steps=8, core="gru", embedding_size=8, hidden_size=8)
-    start, legal = np.array([True, False]), np.array([[True, False], [False, True]])
+    start, action_mask = np.array([True, False]), np.array([[True, False], [False, True]])
     state = agent.predict(obs)[1]
     for given_obs in (obs, obs[0]):
         np.testing.assert_array_equal(
             agent.predict(odd(given_obs), deterministic=True)[0], agent.predict(given_obs, deterministic=True)[0]
         )
-    np.testing.assert_array_equal(agent.predict(odd(obs), state, odd(start), True, odd(legal))[0], [0, 1])
+    np.testing.assert_array_equal(agent.predict(odd(obs), state, odd(start), True, odd(action_mask))[0], [0, 1])
     teacher = MaxEntIRL("lhy_rl/Gridworld-v0", num_envs=2)
     states = np.array([3, 1])
     np.testing.assert_array_equal(teacher.rewards(*[odd(states)] * 3), teacher.rewards(*[states] * 3))

@@ -42,7 +42,7 @@ def not_a_number(what: str, instance: int, step: int | str, values: np.ndarray) 
     )
 
 
-class LegalActions:
+class ActionMasks:
     """Which actions an environment says are legal, in its infos or in a key of its observations.
 
     Args:
@@ -99,5 +99,5 @@ class LegalActions:
         if (none & going).any():
             i = int(np.flatnonzero(none & going)[0])
             raise UserError(f"no action is legal in instance {i} at step {step}{of}; mend its action_mask")
-        legal: np.ndarray = mask | none[:, None]
-        return legal
+        action_mask: np.ndarray = mask | none[:, None]
+        return action_mask

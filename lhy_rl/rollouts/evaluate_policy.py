@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.rollouts.checks import LegalActions
+from lhy_rl.rollouts.checks import ActionMasks
 from lhy_rl.rollouts.full_episodes import LONGEST
 
 SEED = 20_170_101  # of every evaluation; no training seed comes near it
@@ -41,7 +41,7 @@ def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: i
     share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
     # some of Gymnasium's vector environments know this mode only: the step after an end is no step, but the reset
     resets_by_a_step = env.metadata.get("autoreset_mode") is AutoresetMode.NEXT_STEP
-    known = LegalActions(env.single_action_space, n)
+    known = ActionMasks(env.single_action_space, n)
     obs, infos = env.reset(seed=seed)
     state, start, ended = None, np.ones(n, bool), np.zeros(n, bool)
     total, length = np.zeros(n), np.zeros(n, np.int64)

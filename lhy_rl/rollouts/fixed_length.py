@@ -22,7 +22,7 @@ from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.nn.acceleration.numpy_actor import FastActor, fast_actor
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
-from lhy_rl.rollouts.checks import LegalActions, not_a_number
+from lhy_rl.rollouts.checks import ActionMasks, not_a_number
 from lhy_rl.rollouts.environment_state import state_of
 from lhy_rl.rollouts.normalization import Normalizer
 
@@ -41,7 +41,7 @@ class Rollout:
         start: (T + 1, B) bool: an episode begins with this observation.
         terminated, truncated: (T, B) bool.
         valid: (T, B) bool: false where the step only reset the environment (``AutoresetMode.NEXT_STEP``).
-        legal: (T, B, A) bool, all true at the steps without masks; None where no step had any.
+        action_mask: (T, B, A) bool, all true at the steps without masks; None where no step had any.
         state: The policy's memory before the first step.
         features: (T, B, H) that the actor's head read, where that costs nothing to know; they need no second reading.
         truncated_final_obs: (step, instance, observation) of truncated episodes whose last observation is not in
@@ -59,7 +59,7 @@ class Rollout:
     terminated: Tensor
     truncated: Tensor
     valid: Tensor
-    legal: Tensor | None
+    action_mask: Tensor | None
     state: State
     features: Tensor | None = None
     truncated_final_obs: list[tuple[int, int, Any]] = field(default_factory=list)
@@ -117,13 +117,13 @@ class RolloutCollector:
         self.next_step = mode is AutoresetMode.NEXT_STEP
         self.normalizer = normalizer
         self.keep_raw_obs = keep_raw_obs
-        self.masks = LegalActions(env.single_action_space, env.num_envs)
+        self.masks = ActionMasks(env.single_action_space, env.num_envs)
         self.returns, self.lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
         self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
         self.obs: Any = None
         self.start = np.ones(env.num_envs, bool)
         self.ended = np.zeros(env.num_envs, bool)  # the next step only resets
-        self.legal: np.ndarray | None = None
+        self.action_mask: np.ndarray | None = None
         self.state = policy.initial_state(env.num_envs)
         self.steps_done = 0
         self.begins_anew = False  # after a resume without the environment's state
@@ -144,7 +144,7 @@ class RolloutCollector:
             seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
         self.begins_anew = False
         self.obs, infos = self.env.reset(seed=seed)
-        self.legal = self.masks.of(self.obs, infos)
+        self.action_mask = self.masks.of(self.obs, infos)
         self.start, self.ended = np.ones_like(self.start), np.zeros_like(self.ended)
         self.returns[:], self.lengths[:] = 0, 0
         self.state = self.policy.initial_state(self.env.num_envs)
@@ -169,7 +169,7 @@ class RolloutCollector:
         terminated, truncated, done = flags
         start = np.empty((n_steps + 1, b), bool)
         start[0], ended = self.start, self.ended
-        legal: np.ndarray | None = None  # made when the first mask comes
+        action_mask: np.ndarray | None = None  # made when the first mask comes
         act = self._actor(self.policy.actor.noise((n_steps, b), self.generator, device))
         actions: list[np.ndarray] = []
         env_actions: list[np.ndarray] = []
@@ -184,11 +184,11 @@ class RolloutCollector:
             self._observe(obs_tb, t)
             if normalized:
                 map_tree(lambda buffer, x, t=t: buffer.__setitem__(t, x), raw_obs, self.obs)
-            legal_t = None
-            if self.legal is not None:
-                legal = np.ones((n_steps, *self.legal.shape), bool) if legal is None else legal
-                legal[t] = legal_t = self.masks.checked(self.legal, ~self.ended, self.steps_done + t)
-            action, said = act(t, map_tree(lambda x, t=t: x[t], obs_tb), start[t], legal_t)
+            action_mask_t = None
+            if self.action_mask is not None:
+                action_mask = np.ones((n_steps, *self.action_mask.shape), bool) if action_mask is None else action_mask
+                action_mask[t] = action_mask_t = self.masks.checked(self.action_mask, ~self.ended, self.steps_done + t)
+            action, said = act(t, map_tree(lambda x, t=t: x[t], obs_tb), start[t], action_mask_t)
             actions.append(action)
             if self.keep_raw_obs:
                 env_actions.append(said)
@@ -202,7 +202,7 @@ class RolloutCollector:
                     truncated_final_obs += self._truncated(t, np.flatnonzero(truncated[t] & ~terminated[t]), infos)
                 if self.keep_raw_obs and done[t].any():
                     final_obs += [(t, i, self._final(t, i, infos)) for i in np.flatnonzero(done[t]).tolist()]
-            self.legal = self.masks.of(self.obs, infos)
+            self.action_mask = self.masks.of(self.obs, infos)
             t += 1
             if on_step is not None:
                 ends = terminated[t - 1], truncated[t - 1]
@@ -234,7 +234,7 @@ class RolloutCollector:
             tensor(terminated[:t]),
             tensor(truncated[:t]),
             tensor(valid),
-            None if legal is None else tensor(legal[:t]),
+            None if action_mask is None else tensor(action_mask[:t]),
             first_state,
             tensor(np.stack(self.fast.features)) if self.fast is not None and self.fast.features else None,
             truncated_final_obs,
@@ -252,9 +252,9 @@ class RolloutCollector:
             numbers = noise.numpy()
 
             def in_numpy(
-                t: int, obs: Any, start: np.ndarray, legal: np.ndarray | None
+                t: int, obs: Any, start: np.ndarray, action_mask: np.ndarray | None
             ) -> tuple[np.ndarray, np.ndarray]:
-                action = fast(obs, numbers[t], start, legal)
+                action = fast(obs, numbers[t], start, action_mask)
                 return action, fast.for_environment(action)
 
             return in_numpy
@@ -262,11 +262,13 @@ class RolloutCollector:
         def tensor(x: np.ndarray) -> Tensor:
             return torch.from_numpy(np.asarray(x)).to(device)
 
-        def in_torch(t: int, obs: Any, start: np.ndarray, legal: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        def in_torch(
+            t: int, obs: Any, start: np.ndarray, action_mask: np.ndarray | None
+        ) -> tuple[np.ndarray, np.ndarray]:
             begins = tensor(start) if self.policy.recurrent else None
-            now_legal = None if legal is None else tensor(legal)
+            now_mask = None if action_mask is None else tensor(action_mask)
             obs = map_tree(tensor, obs)
-            action, self.state = self.policy.act(obs, self.state, begins, legal=now_legal, noise=noise[t])
+            action, self.state = self.policy.act(obs, self.state, begins, action_mask=now_mask, noise=noise[t])
             return action.cpu().numpy(), actor.for_environment(action)
 
         return in_torch
@@ -318,7 +320,7 @@ class RolloutCollector:
             "state": list(self.state),
             "start": self.start,
             "ended": self.ended,
-            "legal": self.legal,
+            "legal": self.action_mask,
             "returns": self.returns,
             "lengths": self.lengths,
             "recent": [list(episode) for episode in self.recent],
@@ -354,7 +356,7 @@ class RolloutCollector:
             self.obs = map_tree(np.array, state["obs"])
         self.state = tuple(s.to(self.policy.device) for s in state["state"])
         self.start, self.ended = start, np.array(state["ended"], bool)
-        self.legal = None if state["legal"] is None else np.array(state["legal"], bool)
+        self.action_mask = None if state["legal"] is None else np.array(state["legal"], bool)
         self.returns, self.lengths = np.array(state["returns"]), np.array(state["lengths"])
 
 

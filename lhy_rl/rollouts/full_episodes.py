@@ -17,7 +17,7 @@ from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
-from lhy_rl.rollouts.checks import LegalActions, check_numbers, not_a_number
+from lhy_rl.rollouts.checks import ActionMasks, check_numbers, not_a_number
 from lhy_rl.rollouts.fixed_length import stored
 
 LONGEST = 100_000  # steps of an episode; whoever plays on without an end needs a time limit
@@ -33,7 +33,7 @@ class Episodes:
         rewards: (T, B), 0 behind the ends.
         valid: (T, B) bool: true until the end.
         states: The policy's memory before each step, (T, B, ...) tensors.
-        legal: (T, B, A) bool, all true at the steps without masks; None where no step had any.
+        action_mask: (T, B, A) bool, all true at the steps without masks; None where no step had any.
         truncated_final_obs: (instance, last observation) of the episodes that a time limit ended.
         raw_obs: (T, B, ...) numpy arrays, the observations as the environment gave them; where asked for.
         final_obs: The last observation of each instance's episode, as the environment gave it; where asked for.
@@ -45,7 +45,7 @@ class Episodes:
     rewards: Tensor
     valid: Tensor
     states: State
-    legal: Tensor | None = None
+    action_mask: Tensor | None = None
     truncated_final_obs: tuple[tuple[int, Any], ...] = ()
     raw_obs: Any = None
     final_obs: tuple[Any, ...] = ()
@@ -117,14 +117,14 @@ def collect_episodes(
         UserError: observations or rewards that are not numbers, a state without a legal action, or no end.
     """
     device, of = policy.device, " of its episode"
-    masks = LegalActions(env.single_action_space, env.num_envs)
+    masks = ActionMasks(env.single_action_space, env.num_envs)
     resets_by_hand = env.metadata.get("autoreset_mode") is AutoresetMode.DISABLED
     obs, infos = env.reset(seed=seed)
-    legal = masks.of(obs, infos)
+    action_mask = masks.of(obs, infos)
     state = policy.initial_state(env.num_envs)
     alive = np.ones(env.num_envs, bool)
     steps: list[tuple[Any, Tensor, Tensor, Tensor, State]] = []
-    legals: list[Tensor | None] = []
+    action_masks: list[Tensor | None] = []
     truncated_final_obs: list[tuple[int, Any]] = []
     raw_obs: list[Any] = []
     env_actions: list[np.ndarray] = []
@@ -141,13 +141,13 @@ def collect_episodes(
         if len(steps) == LONGEST:
             raise UserError(f"an episode did not end in {LONGEST:,} steps; give the environment max_episode_steps")
         check_numbers("observation", obs, alive, len(steps), of)
-        legal_t = None
-        if legal is not None:
-            legal_t = torch.as_tensor(masks.checked(legal, alive, len(steps), of), device=device)
-        legals.append(legal_t)
+        action_mask_t = None
+        if action_mask is not None:
+            action_mask_t = torch.as_tensor(masks.checked(action_mask, alive, len(steps), of), device=device)
+        action_masks.append(action_mask_t)
         obs_t = map_tree(enter, observe(obs, alive))
         before = state
-        action, state = policy.act(obs_t, state, None, generator, deterministic, legal=legal_t)
+        action, state = policy.act(obs_t, state, None, generator, deterministic, action_mask=action_mask_t)
         env_action = policy.actor.for_environment(action)
         if keep_raw_obs:
             raw_obs.append(map_tree(lambda x: np.array(x, stored(x)), obs))
@@ -167,12 +167,12 @@ def collect_episodes(
             for i in np.flatnonzero(ended & alive).tolist():
                 final_obs[i] = last_observation(obs, infos, i)
         alive = alive & ~ended
-        legal = masks.of(obs, infos)
+        action_mask = masks.of(obs, infos)
         if resets_by_hand and ended.any() and alive.any():
             obs, infos = env.reset(options={"reset_mask": ended})
             begun = masks.of(obs, infos)
-            if legal is not None:
-                legal[ended] = True if begun is None else begun[ended]
+            if action_mask is not None:
+                action_mask[ended] = True if begun is None else begun[ended]
     obs_tb, actions, rewards, mask_tb, states = zip(*steps, strict=True)
     return Episodes(
         map_tree(lambda *x: torch.stack(x), *obs_tb),
@@ -180,7 +180,7 @@ def collect_episodes(
         torch.stack(rewards).to(device),
         torch.stack(mask_tb).to(device),
         tuple(torch.stack(tensors) for tensors in zip(*states, strict=True)),
-        _stacked(legals),
+        _stacked(action_masks),
         tuple(truncated_final_obs),
         map_tree(lambda *x: np.stack(x), *raw_obs) if keep_raw_obs else None,
         tuple(final_obs) if keep_raw_obs else (),
@@ -231,10 +231,10 @@ def _row(tree: Any, i: int) -> Any:
     return map_tree(np.array, tree[i])
 
 
-def _stacked(legals: list[Tensor | None]) -> Tensor | None:
+def _stacked(action_masks: list[Tensor | None]) -> Tensor | None:
     """(T, B, A), all true at the steps without masks; None where no step had any."""
-    known = next((mask for mask in legals if mask is not None), None)
+    known = next((mask for mask in action_masks if mask is not None), None)
     if known is None:
         return None
     free = torch.ones_like(known)
-    return torch.stack([free if mask is None else mask for mask in legals])
+    return torch.stack([free if mask is None else mask for mask in action_masks])

@@ -14,7 +14,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.spaces import conformed, without_texts
-from lhy_rl.rollouts.checks import LegalActions, not_a_number
+from lhy_rl.rollouts.checks import ActionMasks, not_a_number
 from lhy_rl.rollouts.final_observations import keep_final_observations
 
 Act = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[Any, Any]]
@@ -71,7 +71,7 @@ def record(
     rng, dice = np.random.default_rng(seed), random_policy(env.single_action_space, seed)
     kept: list[Episode] = []
     tried, steps = 0, 0
-    known = LegalActions(env.single_action_space, n)
+    known = ActionMasks(env.single_action_space, n)
     keep_final_observations(env)
     obs, infos = env.reset(seed=seed)
     state, start, resetting = None, np.ones(n, bool), np.zeros(n, bool)
@@ -131,11 +131,11 @@ def random_policy(action_space: gym.Space[Any], seed: int) -> Act:
     """Who draws actions uniformly, among the legal ones where the environment says which are."""
     space = copy.deepcopy(action_space)
     space.seed(seed)
-    firsts = LegalActions(space, 1).firsts
+    firsts = ActionMasks(space, 1).firsts
 
-    def draw(legal: np.ndarray) -> np.ndarray:
+    def draw(action_mask: np.ndarray) -> np.ndarray:
         """A legal action, (A,) bool over all its choices side by side."""
-        chosen = [space.np_random.choice(np.flatnonzero(part)) for part in np.split(legal, firsts[1:])]
+        chosen = [space.np_random.choice(np.flatnonzero(part)) for part in np.split(action_mask, firsts[1:])]
         return np.reshape(chosen, space.shape or ()) + getattr(space, "start", 0)
 
     def act(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[Any, Any]:

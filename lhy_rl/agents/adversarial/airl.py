@@ -65,7 +65,9 @@ class LearnersLogProb:
     @torch.no_grad()
     def of_rollout(self, rollout: Rollout) -> Tensor:
         obs = map_tree(lambda x: x[:-1], rollout.obs)
-        evaluation = self.learner.policy.evaluate(obs, rollout.actions, (), rollout.start[:-1], legal=rollout.legal)
+        evaluation = self.learner.policy.evaluate(
+            obs, rollout.actions, (), rollout.start[:-1], action_mask=rollout.action_mask
+        )
         return evaluation.log_prob[rollout.valid]
 
     @torch.no_grad()

@@ -29,7 +29,7 @@ from lhy_rl.nn.encoders.base import EncoderChoice
 from lhy_rl.nn.layers.eval_mode import evaluating
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.nn.randomness import OwnRandomness
-from lhy_rl.rollouts.checks import LegalActions
+from lhy_rl.rollouts.checks import ActionMasks
 from lhy_rl.rollouts.normalization import normalized_space
 from lhy_rl.rollouts.vector_envs import Environment, make_vector_env
 
@@ -285,14 +285,16 @@ class Agent(SB3Face, metaclass=AgentClass):
         start = None
         if episode_start is not None:
             start = torch.as_tensor(np.atleast_1d(native(episode_start)), dtype=torch.bool, device=self.device)
-        masks = LegalActions(self.env.single_action_space, count)
+        masks = ActionMasks(self.env.single_action_space, count)
         rows = [action_masks] if count == 1 and np.size(action_masks) > 1 else action_masks  # type: ignore[arg-type]
         known = masks.of(observation, {ACTION_MASK: rows})
-        legal = None
+        action_mask = None
         if known is not None:
-            legal = torch.as_tensor(masks.checked(known, np.zeros(count, bool), 0), device=self.device)
+            action_mask = torch.as_tensor(masks.checked(known, np.zeros(count, bool), 0), device=self.device)
         with evaluating(self.policy):
-            actions, state = self.policy.act(obs, state, start, self.predict_generator, deterministic, legal=legal)
+            actions, state = self.policy.act(
+                obs, state, start, self.predict_generator, deterministic, action_mask=action_mask
+            )
         array = self.policy.actor.for_environment(actions)
         return (array[0] if single else array), state
 

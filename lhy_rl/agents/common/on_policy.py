@@ -247,7 +247,7 @@ class OnPolicy(Agent):
             cut(advantages),
             cut(advantages + values),
             cut(steps.valid),
-            None if steps.legal is None else cut(steps.legal),
+            None if steps.action_mask is None else cut(steps.action_mask),
             memories,
         )
 
@@ -262,10 +262,12 @@ class OnPolicy(Agent):
         for first in range(0, played, together):
             rows = slice(first, min(first + together, played))
             part = map_tree(lambda x, rows=rows: x[rows], obs)
-            legal = None if steps.legal is None else steps.legal[rows]
+            action_mask = None if steps.action_mask is None else steps.action_mask[rows]
             memories.append(state)
             start = steps.start[rows]
-            said.append(self.policy.evaluate(part, steps.actions[rows], state, start, legal=legal, features=known))
+            said.append(
+                self.policy.evaluate(part, steps.actions[rows], state, start, action_mask=action_mask, features=known)
+            )
             state = said[-1].state
         last, _ = self.policy.value(map_tree(lambda x: x[-1:], obs), state, steps.start[-1:])
         actor, _ = self.policy.split_state(self.collector.state)
@@ -282,9 +284,11 @@ class OnPolicy(Agent):
         log_prob = steps.rewards  # not asked for
         if self.reuses_steps:
             actions, n = steps.actions.flatten(0, 1).numpy(), shape.numel()
-            legal = None if steps.legal is None else steps.legal.flatten(0, 1).numpy()
+            action_mask = None if steps.action_mask is None else steps.action_mask.flatten(0, 1).numpy()
             parts = [slice(i, min(i + ROWS, n)) for i in range(0, n, ROWS)]
-            found = [self.manual.log_prob(obs[p], actions[p], None if legal is None else legal[p]) for p in parts]
+            found = [
+                self.manual.log_prob(obs[p], actions[p], None if action_mask is None else action_mask[p]) for p in parts
+            ]
             log_prob = torch.from_numpy(np.concatenate(found)).view(shape)
         return log_prob, torch.from_numpy(values).view(-1, shape[1]), ()
 

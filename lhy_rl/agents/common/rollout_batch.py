@@ -21,7 +21,7 @@ class Batch:
     Without memory the order does not matter: each valid step is a piece of its own, (1, N, ...).
 
     Attributes:
-        obs, actions, legal, start: As in :class:`Rollout`.
+        obs, actions, action_mask, start: As in :class:`Rollout`.
         log_prob: Of the actions, when they were taken.
         values: The critic's opinion then.
         advantages: (L, N).
@@ -38,7 +38,7 @@ class Batch:
     advantages: Tensor
     returns: Tensor
     valid: Tensor
-    legal: Tensor | None
+    action_mask: Tensor | None
     state: State
 
     def part(self, columns: Tensor) -> Batch:
@@ -47,17 +47,17 @@ class Batch:
         def pick(x: Tensor) -> Tensor:
             return x.index_select(1, columns)
 
-        picked = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("obs", "legal", "state")}
+        picked = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("obs", "action_mask", "state")}
         return Batch(
             obs=map_tree(pick, self.obs),
-            legal=None if self.legal is None else pick(self.legal),
+            action_mask=None if self.action_mask is None else pick(self.action_mask),
             state=tuple(s.index_select(0, columns) for s in self.state),
             **{name: pick(x) for name, x in picked.items()},
         )
 
     def arrays(self) -> Arrays:
         """The same memory as arrays: for steps without memory, of vectors, on a CPU."""
-        found: list[Any] = [self.obs, self.actions, self.log_prob, self.advantages, self.returns, self.legal]
+        found: list[Any] = [self.obs, self.actions, self.log_prob, self.advantages, self.returns, self.action_mask]
         return Arrays._make(None if x is None else x[0].numpy() for x in found)
 
 
@@ -69,7 +69,7 @@ class Arrays(NamedTuple):
     log_prob: np.ndarray
     advantages: np.ndarray
     returns: np.ndarray
-    legal: np.ndarray | None
+    action_mask: np.ndarray | None
 
     def part(self, rows: np.ndarray) -> Arrays:
         """Some of the N steps."""

@@ -75,7 +75,9 @@ class A2C(OnPolicy):
         """One step down the loss; what there is to log, a tensor."""
         valid = part.valid if self.policy.recurrent else None
         advantage = standardized(part.advantages, valid) if self.normalize_advantage else part.advantages
-        new = self.policy.evaluate(part.obs, part.actions, part.state, part.start, entropy=True, legal=part.legal)
+        new = self.policy.evaluate(
+            part.obs, part.actions, part.state, part.start, entropy=True, action_mask=part.action_mask
+        )
         assert new.value is not None and new.entropy is not None
         policy_loss = reinforce_loss(new.log_prob, advantage, valid)
         critic_loss = value_loss(new.value, part.returns, valid)
@@ -88,7 +90,7 @@ class A2C(OnPolicy):
         """As :meth:`gradient_step`, of a small policy without memory."""
         assert self.manual is not None
         part = part.standardized() if self.normalize_advantage else part
-        new = self.manual.evaluate(part.obs, part.actions, part.legal)
+        new = self.manual.evaluate(part.obs, part.actions, part.action_mask)
         said, grad_log_prob, grad_value = a2c_gradients(*new, part.advantages, part.returns, self.value_coef)
         self.manual.backward(grad_log_prob, grad_value, -self.entropy_coef / len(part.returns))
         norm = self.parameters.step(self.optimizer, self.max_grad_norm)

@@ -109,7 +109,9 @@ class PPO(OnPolicy):
         advantage = part.advantages
         if self.normalize_advantage and advantage.numel() > 1:
             advantage = standardized(advantage, valid)
-        new = self.policy.evaluate(part.obs, part.actions, part.state, part.start, entropy=True, legal=part.legal)
+        new = self.policy.evaluate(
+            part.obs, part.actions, part.state, part.start, entropy=True, action_mask=part.action_mask
+        )
         assert new.value is not None and new.entropy is not None
         old = part.log_prob, advantage, part.returns
         loss, said = proximal_loss(
@@ -122,7 +124,7 @@ class PPO(OnPolicy):
         manual = self.manual
         assert manual is not None
         part = part.standardized() if self.normalize_advantage else part
-        new = manual.evaluate(part.obs, part.actions, part.legal)
+        new = manual.evaluate(part.obs, part.actions, part.action_mask)
         old = part.log_prob, part.advantages, part.returns
         said, grad_log_prob, grad_value = ppo_gradients(*new, *old, clip_range, self.value_coef)
 

@@ -248,13 +248,13 @@ class Reinforce(Agent):
 
     def _evaluate(self, episodes: Episodes) -> Evaluation:
         """What the policy says of the episodes now, (T, B); a policy without memory reads their steps only."""
-        mask, legal = episodes.valid, episodes.legal
+        mask, action_mask = episodes.valid, episodes.action_mask
         full = self.kl_coef > 0
         entropy = self.entropy_coef > 0 and not full
         if self.policy.recurrent or full or bool(mask.all()):
             state = tuple(s[0] for s in episodes.states)
             return self.policy.evaluate(
-                episodes.obs, episodes.actions, state, episodes.start, mask, 1.0, full, entropy, legal
+                episodes.obs, episodes.actions, state, episodes.start, mask, 1.0, full, entropy, action_mask
             )
 
         def played(x: Tensor) -> Tensor:
@@ -265,7 +265,7 @@ class Reinforce(Agent):
 
         said = self.policy.evaluate(
             map_tree(played, episodes.obs), played(episodes.actions), (), played(episodes.start),
-            entropy=entropy, legal=None if legal is None else played(legal),
+            entropy=entropy, action_mask=None if action_mask is None else played(action_mask),
         )  # fmt: skip
         value, entropies = (None if x is None else placed(x) for x in (said.value, said.entropy))
         return Evaluation(placed(said.log_prob), value, entropies)

@@ -172,12 +172,12 @@ class Cloning:
 
     def _loss(self, rows: Tensor) -> tuple[Tensor, Tensor, int]:
         """The loss with its graph, what there is to log, and how many of the steps are labelled."""
-        h, actions, legal = self._features(self.material, rows)
+        h, actions, action_mask = self._features(self.material, rows)
         if self.gaussian is not None:
             residual = self._residual(self.gaussian.output(h), actions)
             loss = 0.5 * (residual / self.scale).square().sum(-1).mean()
             return loss, residual.detach().square().mean(0), len(h)
-        log_prob, entropies = self.policy.actor.evaluate(h, actions, legal)
+        log_prob, entropies = self.policy.actor.evaluate(h, actions, action_mask)
         nll, entropy = -log_prob.mean(), entropies.mean()
         return nll - self.entropy_coef * entropy, torch.stack([nll.detach(), entropy.detach()]), len(h)
 
@@ -190,15 +190,15 @@ class Cloning:
         rows = rows.to(self.policy.device)
         examples, inside = material.examples, rows.clamp(min=0)
         obs = map_tree(lambda x: x[inside], material.obs)
-        legal = mask_of(obs)
+        action_mask = mask_of(obs)
         if not self.policy.recurrent:
             h, _ = self.policy.trunk(map_tree(lambda x: x[None], obs), (), None)
-            return h[0], examples.actions[rows], legal
+            return h[0], examples.actions[rows], action_mask
         start = examples.start[inside]
         start[0] = True
         h, _ = self.policy.trunk(obs, self.policy.trunk.initial_state(rows.shape[1]), start)
         counts = (rows >= 0) & examples.labelled[inside]
-        return h[counts], examples.actions[inside[counts]], None if legal is None else legal[counts]
+        return h[counts], examples.actions[inside[counts]], None if action_mask is None else action_mask[counts]
 
     # ------------------------------------------------------------------ batches
     def _next_batch(self) -> Tensor:
@@ -228,8 +228,10 @@ class Cloning:
             nll = gaussian_nll(errors.square().mean(0), self.gaussian.log_std)
             return {"train/nll_held_out": float(nll)}
         head = self.policy.actor
-        log_prob = torch.cat([head.log_prob(h, actions, legal=legal) for h, actions, legal in said])
-        right = [(head.sample(h, temperature=0.0, legal=legal) == actions) for h, actions, legal in said]
+        log_prob = torch.cat([head.log_prob(h, actions, action_mask=action_mask) for h, actions, action_mask in said])
+        right = [
+            (head.sample(h, temperature=0.0, action_mask=action_mask) == actions) for h, actions, action_mask in said
+        ]
         accuracy = torch.cat(right).view(len(log_prob), -1).all(1).float().mean()
         return {"train/nll_held_out": -float(log_prob.mean()), "train/accuracy_held_out": float(accuracy)}
 

@@ -227,9 +227,9 @@ class LabellingCollector(RolloutCollector):
         learner = super()._actor(noise if agent.stochastic else torch.zeros_like(noise))
         draws = torch.rand(noise.shape[:2], generator=agent.generator).numpy()
 
-        def act(t: int, obs: Any, start: np.ndarray, legal: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        def act(t: int, obs: Any, start: np.ndarray, action_mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
             normalized = map_tree(lambda x: x.cpu().numpy(), agent.observe(obs)) if agent.moments else obs
-            action, said = learner(t, normalized, start, legal)
+            action, said = learner(t, normalized, start, action_mask)
             helped = draws[t] < self.share
             wanted = (helped | ((self.steps_done + t) % agent.label_every == 0)) & ~self.ended
             if agent.max_labels is not None:

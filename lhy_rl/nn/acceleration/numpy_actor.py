@@ -68,14 +68,14 @@ class FastActor:
         """The actor's part of the memory after the last step."""
         return tuple(torch.from_numpy(np.stack(layers, 1)) for layers in zip(*self.states, strict=True))
 
-    def __call__(self, obs: Array, noise: Array, start: Array, legal: Array | None = None) -> Array:
+    def __call__(self, obs: Array, noise: Array, start: Array, action_mask: Array | None = None) -> Array:
         """Choose actions for one step.
 
         Args:
             obs: (B, ...).
             noise: (B, A) of :meth:`~lhy_rl.nn.heads.base.Head.noise`.
             start: (B,) bool: an episode begins with this observation.
-            legal: (B, A) bool.
+            action_mask: (B, A) bool.
 
         Returns:
             Actions (B, ...), not cut off at the bounds.
@@ -90,7 +90,7 @@ class FastActor:
             x = self.states[depth][0]
         if self.cells:
             self.features.append(x.copy())
-        return self.choose(self.output(x), noise, legal)
+        return self.choose(self.output(x), noise, action_mask)
 
     def for_environment(self, actions: Array) -> Array:
         """The actions, as the environment's space has them."""
@@ -237,15 +237,15 @@ def choice(head: Head) -> Choice | None:
     if type(head) is CategoricalHead:
         first = head.start
 
-        def pick(logits: Array, noise: Array, legal: Array | None) -> Array:
+        def pick(logits: Array, noise: Array, action_mask: Array | None) -> Array:
             logits += noise
-            if legal is not None:
-                logits[~legal] = -np.inf
+            if action_mask is not None:
+                logits[~action_mask] = -np.inf
             actions: Array = logits.argmax(1)
             return actions + first if first else actions
 
         return pick
     if type(head) is GaussianHead:
         deviation, shape = np.exp(numbers(head.log_std)), head.shape
-        return lambda mean, noise, legal: (mean + deviation * noise).reshape(len(mean), *shape)
+        return lambda mean, noise, action_mask: (mean + deviation * noise).reshape(len(mean), *shape)
     return None

@@ -24,9 +24,9 @@ def in_space(actions: np.ndarray, space: gym.Space[Any]) -> np.ndarray:
     return np.clip(array, space.low, space.high) if isinstance(space, gym.spaces.Box) else array
 
 
-def illegal_out(logits: Tensor, legal: Tensor | None) -> Tensor:
+def illegal_out(logits: Tensor, action_mask: Tensor | None) -> Tensor:
     """The logits, -inf where not legal."""
-    return logits if legal is None else logits.masked_fill(~legal, -torch.inf)
+    return logits if action_mask is None else logits.masked_fill(~action_mask, -torch.inf)
 
 
 class Head(nn.Module, ABC):
@@ -44,13 +44,13 @@ class Head(nn.Module, ABC):
         generator: torch.Generator | None = None,
         temperature: float = 1.0,
         top_k: int | None = None,
-        legal: Tensor | None = None,
+        action_mask: Tensor | None = None,
     ) -> Tensor:
         """Draw an action for each row; temperature 0 takes the most probable one.
 
         Args:
             top_k: Draw among the k most probable only.
-            legal: (N, A) bool: other actions have probability 0.
+            action_mask: (N, A) bool: other actions have probability 0.
         """
 
     def noise(self, rows: tuple[int, ...], generator: torch.Generator | None, device: torch.device) -> Tensor:
@@ -60,15 +60,17 @@ class Head(nn.Module, ABC):
         return numbers.exponential_(generator=generator).log_().neg_().to(device)
 
     @abstractmethod
-    def draw(self, h: Tensor, noise: Tensor, legal: Tensor | None = None) -> Tensor:
+    def draw(self, h: Tensor, noise: Tensor, action_mask: Tensor | None = None) -> Tensor:
         """Draw an action for each row, with the randomness given: (N, H) and (N, A) to (N, ...)."""
 
     @abstractmethod
-    def evaluate(self, h: Tensor, actions: Tensor, legal: Tensor | None = None) -> ActionEvaluation:
+    def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:
         """Log-probabilities of actions and the entropies, with gradient."""
 
     @abstractmethod
-    def log_prob(self, h: Tensor, actions: Tensor, temperature: float = 1.0, legal: Tensor | None = None) -> Tensor:
+    def log_prob(
+        self, h: Tensor, actions: Tensor, temperature: float = 1.0, action_mask: Tensor | None = None
+    ) -> Tensor:
         """Log-probabilities of actions, (N,)."""
 
     def for_environment(self, actions: Tensor) -> np.ndarray:

@@ -29,9 +29,9 @@ class CategoricalHead(Head):
         self.start = start
         self._memory: Tensor | None = None
 
-    def logits(self, h: Tensor, legal: Tensor | None = None) -> Tensor:
+    def logits(self, h: Tensor, action_mask: Tensor | None = None) -> Tensor:
         """(..., H) to (..., A); -inf where not legal."""
-        return illegal_out(self.output(h), legal)
+        return illegal_out(self.output(h), action_mask)
 
     @torch.no_grad()
     def sample(
@@ -40,22 +40,22 @@ class CategoricalHead(Head):
         generator: torch.Generator | None = None,
         temperature: float = 1.0,
         top_k: int | None = None,
-        legal: Tensor | None = None,
+        action_mask: Tensor | None = None,
     ) -> Tensor:
         if len(h) <= ROWS or hooked(self.output):
-            return sample_categorical(self.logits(h, legal), generator, temperature, top_k) + self.start
+            return sample_categorical(self.logits(h, action_mask), generator, temperature, top_k) + self.start
         actions = torch.empty(len(h), dtype=torch.int64, device=h.device)
         memory, probabilities = self._scratch(h)
         for first in range(0, len(h), ROWS):
             part = h[first : first + ROWS]
             logits = torch.addmm(self.output.bias, part, self.output.weight.T, out=memory[: len(part)])
-            if legal is not None:
-                logits.masked_fill_(~legal[first : first + ROWS], -torch.inf)
+            if action_mask is not None:
+                logits.masked_fill_(~action_mask[first : first + ROWS], -torch.inf)
             actions[first : first + ROWS] = sample_categorical(logits, generator, temperature, top_k, probabilities)
         return actions + self.start
 
-    def draw(self, h: Tensor, noise: Tensor, legal: Tensor | None = None) -> Tensor:
-        return (self.logits(h, legal) + noise).argmax(-1) + self.start
+    def draw(self, h: Tensor, noise: Tensor, action_mask: Tensor | None = None) -> Tensor:
+        return (self.logits(h, action_mask) + noise).argmax(-1) + self.start
 
     def _scratch(self, h: Tensor) -> Tensor:
         """(2, ROWS, A) to write to, kept: memory that the system hands out anew, page by page, costs more than
@@ -65,25 +65,28 @@ class CategoricalHead(Head):
             memory = self._memory = h.new_empty(2, ROWS, self.output.out_features)
         return memory
 
-    def evaluate(self, h: Tensor, actions: Tensor, legal: Tensor | None = None) -> ActionEvaluation:
-        return ActionEvaluation(*log_prob_and_entropy(self.logits(h, legal), actions.long() - self.start))
+    def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:
+        return ActionEvaluation(*log_prob_and_entropy(self.logits(h, action_mask), actions.long() - self.start))
 
-    def log_prob(self, h: Tensor, actions: Tensor, temperature: float = 1.0, legal: Tensor | None = None) -> Tensor:
+    def log_prob(
+        self, h: Tensor, actions: Tensor, temperature: float = 1.0, action_mask: Tensor | None = None
+    ) -> Tensor:
         index = actions - self.start
-        if legal is None and not hooked(self.output):
+        if action_mask is None and not hooked(self.output):
             return linear_log_prob(h, self.output.weight, self.output.bias, index, temperature)
-        return self.log_probs(h, temperature, legal).gather(-1, index[..., None])[..., 0]
+        return self.log_probs(h, temperature, action_mask).gather(-1, index[..., None])[..., 0]
 
-    def log_probs(self, h: Tensor, temperature: float = 1.0, legal: Tensor | None = None) -> Tensor:
+    def log_probs(self, h: Tensor, temperature: float = 1.0, action_mask: Tensor | None = None) -> Tensor:
         """Log-probabilities of all actions, (..., A)."""
-        return torch.log_softmax(self.logits(h, legal) / temperature, -1)
+        return torch.log_softmax(self.logits(h, action_mask) / temperature, -1)
 
 
 class MultiCategoricalHead(Head):
     """K independent choices, each a softmax over its own number of actions.
 
     Args:
-        nvec: Actions of each choice, any shape; ``legal`` is over all of them side by side, as ``nvec`` flattened.
+        nvec: Actions of each choice, any shape; ``action_mask`` is over all of them side by side, as ``nvec``
+            flattened.
         start: The first number of each, same shape.
     """
 
@@ -101,9 +104,9 @@ class MultiCategoricalHead(Head):
         places = np.where(column < sizes[:, None], (sizes.cumsum() - sizes)[:, None] + column, sizes.sum())
         self.register_buffer("choices", torch.as_tensor(places), persistent=False)
 
-    def _choices(self, h: Tensor, temperature: float, legal: Tensor | None) -> Tensor:
+    def _choices(self, h: Tensor, temperature: float, action_mask: Tensor | None) -> Tensor:
         """(N, H) to logits (N, K, widest), -inf behind each choice's last."""
-        logits = illegal_out(self.output(h) / temperature, legal)
+        logits = illegal_out(self.output(h) / temperature, action_mask)
         behind = logits.new_full((len(logits), 1), -torch.inf)
         return torch.cat([logits, behind], 1)[:, self.choices]
 
@@ -114,23 +117,25 @@ class MultiCategoricalHead(Head):
         generator: torch.Generator | None = None,
         temperature: float = 1.0,
         top_k: int | None = None,
-        legal: Tensor | None = None,
+        action_mask: Tensor | None = None,
     ) -> Tensor:
-        logits = self._choices(h, temperature or 1.0, legal)
+        logits = self._choices(h, temperature or 1.0, action_mask)
         draws = sample_categorical(logits.flatten(0, 1), generator, float(temperature > 0), top_k)
         return (draws.view(len(h), -1) + self.start).view(len(h), *self.shape)
 
-    def draw(self, h: Tensor, noise: Tensor, legal: Tensor | None = None) -> Tensor:
+    def draw(self, h: Tensor, noise: Tensor, action_mask: Tensor | None = None) -> Tensor:
         noise = torch.cat([noise, noise.new_zeros(len(h), 1)], 1)[:, self.choices]
-        draws = (self._choices(h, 1.0, legal) + noise).argmax(-1)
+        draws = (self._choices(h, 1.0, action_mask) + noise).argmax(-1)
         return (draws + self.start).view(len(h), *self.shape)
 
-    def evaluate(self, h: Tensor, actions: Tensor, legal: Tensor | None = None) -> ActionEvaluation:
+    def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:
         index = actions.flatten(1).long() - self.start
-        log_prob, entropy = log_prob_and_entropy(self._choices(h, 1.0, legal), index)
+        log_prob, entropy = log_prob_and_entropy(self._choices(h, 1.0, action_mask), index)
         return ActionEvaluation(log_prob.sum(-1), entropy.sum(-1))
 
-    def log_prob(self, h: Tensor, actions: Tensor, temperature: float = 1.0, legal: Tensor | None = None) -> Tensor:
+    def log_prob(
+        self, h: Tensor, actions: Tensor, temperature: float = 1.0, action_mask: Tensor | None = None
+    ) -> Tensor:
         index = actions.flatten(1).long() - self.start
-        log_prob, _ = log_prob_and_entropy(self._choices(h, temperature, legal), index)
+        log_prob, _ = log_prob_and_entropy(self._choices(h, temperature, action_mask), index)
         return log_prob.sum(-1)

@@ -45,7 +45,7 @@ class GaussianHead(Head):
         generator: torch.Generator | None = None,
         temperature: float = 1.0,
         top_k: int | None = None,
-        legal: Tensor | None = None,
+        action_mask: Tensor | None = None,
     ) -> Tensor:
         action: Tensor = self.output(h)
         if temperature > 0:
@@ -58,18 +58,20 @@ class GaussianHead(Head):
         owner = device if generator is None else generator.device
         return torch.randn(*rows, self.output.out_features, generator=generator, device=owner).to(device)
 
-    def draw(self, h: Tensor, noise: Tensor, legal: Tensor | None = None) -> Tensor:
+    def draw(self, h: Tensor, noise: Tensor, action_mask: Tensor | None = None) -> Tensor:
         mean: Tensor = self.output(h)
         return (mean + self.log_std.exp() * noise).view(len(h), *self.shape)
 
-    def evaluate(self, h: Tensor, actions: Tensor, legal: Tensor | None = None) -> ActionEvaluation:
+    def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:
         return ActionEvaluation(self.log_prob(h, actions), self.entropy().expand(len(h)))
 
     def entropy(self) -> Tensor:
         """Of the distribution at any state, nats."""
         return (self.log_std + LOG_SQRT_2PI + 0.5).sum()
 
-    def log_prob(self, h: Tensor, actions: Tensor, temperature: float = 1.0, legal: Tensor | None = None) -> Tensor:
+    def log_prob(
+        self, h: Tensor, actions: Tensor, temperature: float = 1.0, action_mask: Tensor | None = None
+    ) -> Tensor:
         log_std = self.log_std + math.log(temperature)
         mean: Tensor = self.output(h)
         z = (actions.flatten(1) - mean) * torch.exp(-log_std)

@@ -225,7 +225,7 @@ class ActorCritic(nn.Module):
         deterministic: bool = False,
         temperature: float = 1.0,
         top_k: int | None = None,
-        legal: Tensor | None = None,
+        action_mask: Tensor | None = None,
         noise: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Choose actions for one step.
@@ -238,7 +238,7 @@ class ActorCritic(nn.Module):
             deterministic: Take the most probable action.
             temperature: Of the softmax; 0 is deterministic.
             top_k: Draw among the k most probable actions only.
-            legal: (B, A) bool; the observation's ``action_mask`` if left out.
+            action_mask: (B, A) bool; the observation's ``action_mask`` if left out.
             noise: (B, A) of the head's :meth:`~lhy_rl.nn.heads.base.Head.noise`: decides the draws instead of a
             generator.
 
@@ -246,10 +246,10 @@ class ActorCritic(nn.Module):
             Actions (B, ...) and the memory after the step.
         """
         h, state = self.step(obs, state, start)
-        legal = mask_of(obs) if legal is None else legal
+        action_mask = mask_of(obs) if action_mask is None else action_mask
         if noise is not None:
-            return self.actor.draw(h, noise, legal), state
-        return self.actor.sample(h, generator, 0.0 if deterministic else temperature, top_k, legal), state
+            return self.actor.draw(h, noise, action_mask), state
+        return self.actor.sample(h, generator, 0.0 if deterministic else temperature, top_k, action_mask), state
 
     # ------------------------------------------------------------------ learning
     def evaluate(self, *given: Any, **options: Any) -> Evaluation:
@@ -266,7 +266,7 @@ class ActorCritic(nn.Module):
         temperature: float = 1.0,
         all_actions: bool = False,
         entropy: bool = False,
-        legal: Tensor | None = None,
+        action_mask: Tensor | None = None,
         features: Tensor | None = None,
     ) -> Evaluation:
         """Log-probabilities and values of what was done, for learning.
@@ -280,7 +280,7 @@ class ActorCritic(nn.Module):
             temperature: Of the softmax; 1 where the entropies are asked for.
             all_actions: Also give the log-probabilities of all actions (for entropy and KL); this costs (T, B, A).
             entropy: Also give the entropies.
-            legal: (T, B, A) bool; the observation's ``action_mask`` if left out.
+            action_mask: (T, B, A) bool; the observation's ``action_mask`` if left out.
             features: (T, B, H) that the actor's head read, where they are known already: the actor does not read the
                 observations again, and its part of the memory stays as it is.
 
@@ -296,20 +296,20 @@ class ActorCritic(nn.Module):
                 features, critics = self.critic_trunk(obs, critics, start)
             value = self.critic(features)[..., 0]
         state = (*mine, *critics)
-        legal = mask_of(obs) if legal is None else legal
+        action_mask = mask_of(obs) if action_mask is None else action_mask
         if all_actions:
             head = self.categorical
-            log_probs = head.log_probs(h, temperature, legal)
+            log_probs = head.log_probs(h, temperature, action_mask)
             log_prob = log_probs.gather(-1, actions[..., None] - head.start)[..., 0]
             return Evaluation(log_prob, value, None, log_probs, state)
         rows = h.flatten(0, 1) if mask is None else h[mask]
         chosen = actions.flatten(0, 1) if mask is None else actions[mask]
-        if legal is not None:
-            legal = legal.flatten(0, 1) if mask is None else legal[mask]
+        if action_mask is not None:
+            action_mask = action_mask.flatten(0, 1) if mask is None else action_mask[mask]
         if entropy:
-            said, entropies = self.actor.evaluate(rows, chosen, legal)
+            said, entropies = self.actor.evaluate(rows, chosen, action_mask)
         else:
-            said, entropies = self.actor.log_prob(rows, chosen, temperature, legal), None
+            said, entropies = self.actor.log_prob(rows, chosen, temperature, action_mask), None
 
         def place(x: Tensor) -> Tensor:
             return x.view(start.shape) if mask is None else h.new_zeros(start.shape).masked_scatter(mask, x)

@@ -21,7 +21,7 @@ def make(num_envs: int = 8) -> Any:
     return gymnasium.make_vec("lhy_rl/FixedHorizon-v0", num_envs=num_envs, horizon=H, autoreset_mode="SameStep")
 
 
-def controller(obs: Any, state: Any, start: Any, legal: Any) -> tuple[Any, Any]:
+def controller(obs: Any, state: Any, start: Any, action_mask: Any) -> tuple[Any, Any]:
     """Holds the pole."""
     return (0.05 * obs[:, 1] + obs[:, 2] + 0.25 * obs[:, 3] > 0).astype(np.int64), None
 
@@ -30,7 +30,7 @@ def held(shown: Any) -> float:
     """How long the pole stands after imitating, of 100 steps."""
     agent = GAIL(make(), demonstrations=shown, seed=0, **OPTIONS).learn(30_000)
 
-    def act(obs: Any, state: Any, start: Any, legal: Any) -> tuple[Any, Any]:
+    def act(obs: Any, state: Any, start: Any, action_mask: Any) -> tuple[Any, Any]:
         return agent.predict(obs, state, start, deterministic=True)
 
     return float(record(make(), act, 16, seed=1).returns.mean())

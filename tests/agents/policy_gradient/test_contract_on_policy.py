@@ -38,8 +38,8 @@ def test_every_space(kind, observation, action, core):
 def test_masked_actions_are_never_taken(core):
     agent = PPO(lambda: Parrot(masked=True), **{**SMALL, "n_steps": 64}, core=core)
     steps = agent.collector.collect(64)
-    assert steps.legal is not None and not steps.legal.all()
-    assert steps.legal.gather(-1, steps.actions[..., None] - 3).all()
+    assert steps.action_mask is not None and not steps.action_mask.all()
+    assert steps.action_mask.gather(-1, steps.actions[..., None] - 3).all()
     agent.learn(200)
 
 

@@ -19,7 +19,7 @@ from lhy_rl.rollouts.scripted_controllers import EXPERTS
 def score(agent: Any, env: Any, episodes: int = 20) -> float:
     """Mean return of the deterministic policy."""
 
-    def predict(obs: Any, state: Any, start: np.ndarray, legal: Any) -> Any:
+    def predict(obs: Any, state: Any, start: np.ndarray, action_mask: Any) -> Any:
         return agent.predict(obs, state, start, deterministic=True)
 
     return float(play(predict, env, episodes, 100)[0].mean())

@@ -38,13 +38,13 @@ def test_by_hand_is_autograd(space, observed, entropy_coef, layers, masked, loss
     assert manual is not None
     obs = torch.stack([torch.as_tensor(observed.sample()) for _ in range(20)])
     actions = torch.stack([torch.as_tensor(space.sample()) for _ in range(20)])
-    legal = None
+    action_mask = None
     if masked and isinstance(space, Discrete):
-        legal = (torch.rand(20, 5) < 0.5).scatter(-1, actions[:, None] - 2, True)
-    start, mask = torch.zeros(1, 20, dtype=torch.bool), None if legal is None else legal[None]
-    found = policy.evaluate(obs[None], actions[None], (), start, entropy=True, legal=mask)
+        action_mask = (torch.rand(20, 5) < 0.5).scatter(-1, actions[:, None] - 2, True)
+    start, mask = torch.zeros(1, 20, dtype=torch.bool), None if action_mask is None else action_mask[None]
+    found = policy.evaluate(obs[None], actions[None], (), start, entropy=True, action_mask=mask)
     new = found.log_prob[0], found.value[0], found.entropy[0]
-    by_hand = manual.evaluate(obs.numpy(), actions.numpy(), None if legal is None else legal.numpy())
+    by_hand = manual.evaluate(obs.numpy(), actions.numpy(), None if action_mask is None else action_mask.numpy())
     assert_close([torch.as_tensor(x) for x in by_hand], list(new))
 
     old = new[0].detach() + 0.2 * torch.randn(20), torch.randn(20), torch.randn(20)

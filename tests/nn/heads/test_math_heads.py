@@ -75,11 +75,14 @@ def test_draws_with_given_noise_follow_the_distribution(space):
 def test_what_is_not_legal_is_never_drawn(space):
     torch.manual_seed(0)
     head, h = head_for(space, 6), torch.randn(300, 6)
-    legal = torch.rand(300, head.output.out_features) < 0.5
-    legal[:, ::2] = True  # every choice has something left
+    action_mask = torch.rand(300, head.output.out_features) < 0.5
+    action_mask[:, ::2] = True  # every choice has something left
     noise = head.noise((300,), torch.Generator().manual_seed(1), h.device)
-    for actions in (head.draw(h, noise, legal), head.sample(h, torch.Generator().manual_seed(1), legal=legal)):
-        said = head.evaluate(h, actions, legal)
+    for actions in (
+        head.draw(h, noise, action_mask),
+        head.sample(h, torch.Generator().manual_seed(1), action_mask=action_mask),
+    ):
+        said = head.evaluate(h, actions, action_mask)
         assert said.log_prob.isfinite().all() and said.entropy.isfinite().all()
 
 
@@ -103,11 +106,11 @@ def test_numpy_acts_as_torch_does(space, activation, core, layers, observed):
             noise = policy.actor.noise((rows,), generator, policy.device)
             start = torch.rand(rows, generator=generator) < 0.3
             given = torch.from_numpy(obs)
-            legal = torch.rand(rows, 5, generator=generator) < 0.5 if isinstance(space, Discrete) else None
-            if legal is not None:
-                legal[:, 0] = True
-            expected, state = policy.act(given, state, start if core else None, noise=noise, legal=legal)
-            mine = act(obs, noise.numpy(), start.numpy(), None if legal is None else legal.numpy())
+            action_mask = torch.rand(rows, 5, generator=generator) < 0.5 if isinstance(space, Discrete) else None
+            if action_mask is not None:
+                action_mask[:, 0] = True
+            expected, state = policy.act(given, state, start if core else None, noise=noise, action_mask=action_mask)
+            mine = act(obs, noise.numpy(), start.numpy(), None if action_mask is None else action_mask.numpy())
             np.testing.assert_allclose(mine, expected.numpy(), atol=1e-5)
             inside = policy.actor.for_environment(expected)
             np.testing.assert_allclose(act.for_environment(mine), inside, atol=1e-5)
