@@ -57,7 +57,10 @@ CLASSES = {
 }
 """Names of classes that say too little, or clash with other libraries, and what they are called now."""
 
-ALLOWED: dict[str, str] = {}
+ALLOWED = {
+    "every_prefix": "a discriminator that gives a score to every prefix of a sentence",
+    "orders": "of n-grams",
+}
 """Names in which such a word is right, and why."""
 
 WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")

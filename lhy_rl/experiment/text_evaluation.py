@@ -48,14 +48,14 @@ def compare(
     Returns:
         Row to metric to value, and row to sentences.
     """
-    from lhy_rl.functional.text_metrics import BleuScorer, cut_sentences
+    from lhy_rl.functional.text_metrics import BleuScorer, unpadded
     from lhy_rl.nn.decoding import nll_per_token, sample
 
     table: dict[str, dict[str, float]] = {}
     texts: dict[str, list[str]] = {}
     test = task.sequences("test")
     held_out = first(test, REFERENCES)
-    references = BleuScorer(cut_sentences(held_out.tokens, task.end_token, held_out.lengths))
+    references = BleuScorer(unpadded(held_out.tokens, task.end_token, held_out.lengths))
     real = first(task.sequences("validation"), sentences)
 
     def add(name: str, written: TokenSequences, likelihood: dict[str, float]) -> None:
@@ -154,9 +154,9 @@ def overlap(written: TokenSequences, references: BleuScorer, task: TextTask, equ
         equal: How many sentences the measures of diversity take. The more there are, the more they repeat each other,
             so every row must have as many.
     """
-    from lhy_rl.functional.text_metrics import cut_sentences, distinct_n, self_bleu
+    from lhy_rl.functional.text_metrics import distinct_n, self_bleu, unpadded
 
-    sentences = cut_sentences(written.tokens, task.end_token, written.lengths)
+    sentences = unpadded(written.tokens, task.end_token, written.lengths)
     row = {f"bleu{n}": value for n, value in references.score(sentences).items()}
     compared = sentences[:equal]
     row |= {f"self_bleu{n}": value for n, value in self_bleu(compared).items()}

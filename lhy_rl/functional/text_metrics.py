@@ -134,9 +134,7 @@ def distinct_n(sentences: Iterable[Sentence], order: int) -> float:
     return len(counts) / max(counts.total(), 1)
 
 
-def cut_sentences(
-    tokens: np.ndarray, end_token: int | None = None, lengths: np.ndarray | None = None
-) -> list[list[int]]:
+def unpadded(tokens: np.ndarray, end_token: int | None = None, lengths: np.ndarray | None = None) -> list[list[int]]:
     """A padded batch as sentences for the metrics above.
 
     Args:

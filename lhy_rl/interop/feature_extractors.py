@@ -51,7 +51,7 @@ class Encoder(BaseFeaturesExtractor):
         normalize_images: bool = True,
         **options: Any,
     ) -> None:
-        space = _seen(observation_space, normalize_images)
+        space = _policy_space(observation_space, normalize_images)
         made = make_encoder(encoder, space, _options(options))
         super().__init__(observation_space, made.output_size)
         self.encoder = made
@@ -90,7 +90,7 @@ class Sequence(BaseFeaturesExtractor):
         normalize_images: bool = True,
         **options: Any,
     ) -> None:
-        step = _step(_seen(observation_space, normalize_images), encoder)
+        step = _step(_policy_space(observation_space, normalize_images), encoder)
         read = make_encoder(encoder, step, _options(options))
         backbone: SequenceBackbone = cores.choose(core, SequenceBackbone)(read.output_size, hidden_size, num_layers)
         super().__init__(observation_space, backbone.output_size)
@@ -112,10 +112,10 @@ def _options(given: dict[str, Any]) -> EncoderOptions:
         raise UserError(f"{error}; allowed options: {', '.join(EncoderOptions.__dataclass_fields__)}") from None
 
 
-def _seen(space: gym.Space[Any], normalize_images: bool) -> gym.Space[Any]:
+def _policy_space(space: gym.Space[Any], normalize_images: bool) -> gym.Space[Any]:
     """The space that is left when SB3 has preprocessed: images are divided by 255 already."""
     if isinstance(space, gym.spaces.Dict):
-        return gym.spaces.Dict({key: _seen(part, normalize_images) for key, part in space.spaces.items()})
+        return gym.spaces.Dict({key: _policy_space(part, normalize_images) for key, part in space.spaces.items()})
     if normalize_images and isinstance(space, gym.spaces.Box) and is_image_space(space):
         return gym.spaces.Box(0.0, 1.0, space.shape, np.float32)
     return space

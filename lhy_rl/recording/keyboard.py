@@ -101,8 +101,8 @@ def person(keys: Iterator[str], bound: dict[str, int], show: Callable[[Any], Non
 
 def explained(bound: dict[str, int]) -> str:
     """The keys in a line."""
-    said = ", ".join(f"{key}: {action}" for key, action in bound.items())
-    return f"keys (key: action) {said}; {ANEW}: this episode anew; {END[0]}: end, whole episodes are kept"
+    listed = ", ".join(f"{key}: {action}" for key, action in bound.items())
+    return f"keys (key: action) {listed}; {ANEW}: this episode anew; {END[0]}: end, whole episodes are kept"
 
 
 @contextmanager

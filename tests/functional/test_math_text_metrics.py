@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.functional.text_metrics import BleuScorer, cut_sentences, distinct_n, self_bleu, unique_ngrams
+from lhy_rl.functional.text_metrics import BleuScorer, distinct_n, self_bleu, unique_ngrams, unpadded
 
 SENTENCE = st.lists(st.integers(0, 5), min_size=1, max_size=9)
 LONG = st.lists(st.integers(0, 5), min_size=4, max_size=9)
@@ -115,11 +115,11 @@ def test_distinct() -> None:
     assert distinct_n(sentences, 5) == 0
 
 
-def test_cut_sentences() -> None:
+def test_unpadded() -> None:
     tokens = np.array([[5, 0, 9, 9], [5, 6, 7, 8], [0, 0, 0, 0]])
-    assert cut_sentences(tokens, end_token=0) == [[5], [5, 6, 7, 8], []]
-    assert cut_sentences(tokens, lengths=np.array([2, 3, 1])) == [[5, 0], [5, 6, 7], [0]]
-    assert cut_sentences(tokens, 0, np.array([2, 3, 1])) == [[5], [5, 6, 7], []]
+    assert unpadded(tokens, end_token=0) == [[5], [5, 6, 7, 8], []]
+    assert unpadded(tokens, lengths=np.array([2, 3, 1])) == [[5, 0], [5, 6, 7], [0]]
+    assert unpadded(tokens, 0, np.array([2, 3, 1])) == [[5], [5, 6, 7], []]
 
 
 @pytest.mark.parametrize(

@@ -187,11 +187,11 @@ class CorpusText(TextEnv):
 
     def _bleu(self, state: State) -> np.ndarray:
         """(B,) BLEU of the sentences so far, without end tokens."""
-        from lhy_rl.functional.text_metrics import BleuScorer, cut_sentences
+        from lhy_rl.functional.text_metrics import BleuScorer, unpadded
 
         if self._scorer is None:  # the references' n-grams are merged once, when first needed
             self._scorer = BleuScorer(self.data.words("train"), self._order)
-        return self._scorer.sentence_scores(cut_sentences(state["tokens"], self.end_token, state["length"]))
+        return self._scorer.sentence_scores(unpadded(state["tokens"], self.end_token, state["length"]))
 
     # ------------------------------------------------------------------ the text task
     def sequences(self, split: Split) -> TokenSequences:
