@@ -239,11 +239,11 @@ def measure(s: Sizes, repeats: int) -> list[Row]:
     """All rows: CPU-seconds (the least of the repeats), ratios, bounds."""
     torch.manual_seed(0)
     agent = make_agent(s)
-    network = agent.adversary.network
+    network = agent.discriminator.network
     assert isinstance(network, ConvolutionalDiscriminator) and agent.likelihood is not None
     plain = Plain(s, torch.as_tensor(agent.task.sequences("train").tokens), network.windows)
     fake = TokenSequences(*(getattr(agent.task.sequences("train"), name) for name in ("tokens", "lengths")))
-    likelihood, adversary = agent.likelihood, agent.adversary
+    likelihood, discriminator = agent.likelihood, agent.discriminator
     work: dict[str, tuple[str, float, Callable[[], object], Callable[[], object]]] = {
         "generator step": (
             f"B={s.batch}, {s.rollouts} rollouts, scored, with its update", s.rollouts / s.plain_rollouts,
@@ -259,7 +259,7 @@ def measure(s: Sizes, repeats: int) -> list[Row]:
         ),
         "discriminator epoch": (
             f"{s.sentences:,} real and {s.sentences:,} written sentences", s.sentences / s.plain_judged,
-            lambda: adversary.update(fake), plain.discriminator_epoch,
+            lambda: discriminator.train_on(fake), plain.discriminator_epoch,
         ),
     }  # fmt: skip
     bounds, rows = needed(s, network), []

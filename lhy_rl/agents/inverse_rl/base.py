@@ -20,7 +20,7 @@ from torch import Tensor
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.held_learner import COUNTERS, HeldLearner
 from lhy_rl.agents.inverse_rl.planned_actor import PlannedActor, tables_of
-from lhy_rl.agents.inverse_rl.state_visitation import StateVisitation, as_visits, shares_of_steps
+from lhy_rl.agents.inverse_rl.state_visitation import StateVisitation, loaded_visitation, uniform_visitation
 from lhy_rl.agents.policy_gradient.ppo import PPO
 from lhy_rl.agents.rewards.feature_reward import FeatureReward
 from lhy_rl.core.errors import UserError
@@ -117,7 +117,7 @@ class InverseAgent(HeldLearner, Agent):
         if self.planned is not None:
             self.expert = self.planned.expert(given, expert_temperature, trajectories, self.seed)
         elif given is not None:
-            self.expert = shares_of_steps(*self.reward_model.fit(given))
+            self.expert = uniform_visitation(*self.reward_model.fit(given))
 
     @property
     def demonstrated_expert(self) -> StateVisitation:
@@ -182,7 +182,7 @@ class InverseAgent(HeldLearner, Agent):
             log_prob = torch.zeros_like(rollout.rewards).masked_scatter(rollout.valid, log_prob[0])
         newest = self.reward_model.newest
         assert newest is not None
-        return shares_of_steps(newest.features[newest.valid], float(newest.absent.sum())), log_prob, metrics
+        return uniform_visitation(newest.features[newest.valid], float(newest.absent.sum())), log_prob, metrics
 
     # ------------------------------------------------------------------ manners
     def set_env(self, env: Environment) -> None:
@@ -227,4 +227,4 @@ class InverseAgent(HeldLearner, Agent):
         super().load_state_dict(state)
         self.reward.load_state_dict(state["reward"])
         size = self.reward_model.features.size
-        self.expert = None if state["expert"] is None else as_visits(state["expert"], self.device, size)
+        self.expert = None if state["expert"] is None else loaded_visitation(state["expert"], self.device, size)

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.inverse_rl.base import InverseAgent
-from lhy_rl.agents.inverse_rl.state_visitation import StateVisitation, as_visits, mixed
+from lhy_rl.agents.inverse_rl.state_visitation import StateVisitation, loaded_visitation, mixture_policy
 from lhy_rl.core.errors import suggest
 from lhy_rl.core.saved_states import check_like, load_optimizer
 from lhy_rl.core.validation import check, positive
@@ -106,7 +106,7 @@ class IRL(InverseAgent):
         if planned is not None:
             metrics: Metrics = {}
             plan = self.best_policy()
-            actor = planned.on_table(planned.visits(plan))
+            actor = planned.on_table(planned.occupancy(plan))
             self.plans = [*self.plans, plan][-self.most :]
             self.num_timesteps += 1
         else:
@@ -130,7 +130,7 @@ class IRL(InverseAgent):
         gap = float(np.linalg.norm(nearest))
         if planned is not None:
             newest = self.method == "perceptron" or not told_apart  # else the mixture that comes nearest to the expert
-            self.policy_table = plan if newest else mixed(self.plans, shares, planned.task, self.gamma)
+            self.policy_table = plan if newest else mixture_policy(self.plans, shares, planned.task, self.gamma)
             planned.policy.set(self.policy_table)
             self.indistinguishable = not told_apart if self.method == "perceptron" else gap <= enough
             metrics["rollout/ep_rew_mean"] = planned.true_return(self.policy_table)
@@ -234,7 +234,7 @@ class IRL(InverseAgent):
             self.actors = [self.planned.on_table(weights) for weights in state["actors"]]
         else:
             size = self.reward_model.features.size
-            self.actors = [as_visits(actor, self.device, size) for actor in state["actors"]]
+            self.actors = [loaded_visitation(actor, self.device, size) for actor in state["actors"]]
         self.plans = list(state["plans"])
         self.mistakes = int(state["mistakes"])
         self.first_gap, self.least_gap = float(state["first_gap"]), float(state["least_gap"])

@@ -25,7 +25,7 @@ from torch import Tensor
 from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.inverse_rl.base import InverseAgent
 from lhy_rl.agents.inverse_rl.planned_actor import PlannedActor
-from lhy_rl.agents.inverse_rl.state_visitation import visits_of
+from lhy_rl.agents.inverse_rl.state_visitation import state_occupancy
 from lhy_rl.core.errors import suggest
 from lhy_rl.core.protocols import Tabular
 from lhy_rl.core.saved_states import check_like, load_optimizer
@@ -114,7 +114,7 @@ class MaxEntIRL(InverseAgent):
         problem = task.transitions, self.state_rewards, self.gamma, task.max_episode_steps
         policy = soft_value_iteration(*problem).policy
         planned.policy.set(policy)
-        apart = torch.as_tensor(planned.visits(policy), device=self.device) - expert.weights
+        apart = torch.as_tensor(planned.occupancy(policy), device=self.device) - expert.weights
         gap = float((apart @ expert.features).abs().max())
         self.matched = gap < self.tolerance
         return {
@@ -182,14 +182,14 @@ class SoftValue(torch.autograd.Function):
     def forward(ctx: Any, rewards: Tensor, task: Tabular, starts: np.ndarray, gamma: float) -> Tensor:
         table = rewards.detach().cpu().double().numpy()
         plan = soft_value_iteration(task.transitions, table, gamma, task.max_episode_steps)
-        ctx.save_for_backward(torch.as_tensor(visits_of(task, plan.policy, gamma, starts)).to(rewards))
+        ctx.save_for_backward(torch.as_tensor(state_occupancy(task, plan.policy, gamma, starts)).to(rewards))
         values = plan.values if plan.values.ndim == 1 else plan.values[0]
         return rewards.new_tensor(starts @ values)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        (visits,) = ctx.saved_tensors
-        return grads[0] * visits, None, None, None
+        (occupancy,) = ctx.saved_tensors
+        return grads[0] * occupancy, None, None, None
 
 
 def flattened_weights(log_weights: Tensor, share: float) -> Tensor:

@@ -7,7 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lhy_rl.agents.inverse_rl.state_visitation import StateVisitation, demonstrated, planned_expert, visits_of
+from lhy_rl.agents.inverse_rl.state_visitation import (
+    StateVisitation,
+    demonstrated_occupancy,
+    planned_expert,
+    state_occupancy,
+)
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import Tabular
 from lhy_rl.data.demonstrations import Demonstrations
@@ -54,14 +59,14 @@ class PlannedActor:
     ) -> StateVisitation:
         """The visits of the demonstrations, or of an expert that is planned with the true reward."""
         if given is None:
-            visits, self.starts = planned_expert(self.task, temperature, self.gamma, trajectories, seed)
+            occupancy, self.starts = planned_expert(self.task, temperature, self.gamma, trajectories, seed)
         else:
-            visits, self.starts = demonstrated(given, len(self.task.starts), self.gamma)
-        return self.on_table(visits)
+            occupancy, self.starts = demonstrated_occupancy(given, len(self.task.starts), self.gamma)
+        return self.on_table(occupancy)
 
-    def on_table(self, visits: np.ndarray | Tensor) -> StateVisitation:
+    def on_table(self, occupancy: np.ndarray | Tensor) -> StateVisitation:
         """Visits of all states, with their features."""
-        return StateVisitation(self.features.table, torch.as_tensor(visits, device=self.device))
+        return StateVisitation(self.features.table, torch.as_tensor(occupancy, device=self.device))
 
     def true_return(self, policy: np.ndarray) -> float:
         """What a policy earns in an episode under the task's own reward; for the log, nobody learns from it."""
@@ -73,9 +78,9 @@ class PlannedActor:
         """(T, S, A) or (S, A) the best policy under rewards (S,), in the present task's dynamics."""
         return value_iteration(self.task.transitions, rewards, self.gamma, self.task.max_episode_steps).policy
 
-    def visits(self, policy: np.ndarray) -> np.ndarray:
+    def occupancy(self, policy: np.ndarray) -> np.ndarray:
         """(S,) what a policy visits, beginning where the expert began."""
-        return visits_of(self.task, policy, self.gamma, self.starts)
+        return state_occupancy(self.task, policy, self.gamma, self.starts)
 
 
 def tables_of(env: gym.vector.VectorEnv[object, object, object]) -> Tabular | None:

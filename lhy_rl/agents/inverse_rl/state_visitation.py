@@ -50,7 +50,7 @@ class StateVisitation:
         return {"features": self.features, "weights": self.weights}
 
 
-def mixed(policies: list[np.ndarray], shares: np.ndarray, task: Tabular, gamma: float) -> np.ndarray:
+def mixture_policy(policies: list[np.ndarray], shares: np.ndarray, task: Tabular, gamma: float) -> np.ndarray:
     """(T, S, A) or (S, A): the one policy that visits what a drawn one of several visits on average.
 
     pi(a|s) = sum_i c_i D_i(s, a) / sum_i c_i D_i(s), at each time where there is a horizon: drawing policy i with
@@ -61,8 +61,8 @@ def mixed(policies: list[np.ndarray], shares: np.ndarray, task: Tabular, gamma: 
     for policy, share in zip(policies, shares.tolist(), strict=True):
         if share > 0:
             parts = (tables[0], policy, tables[1])
-            visits = visitation(*parts, gamma) if horizon is None else occupancies(*parts, horizon)
-            together = together + share * visits
+            occupancy = visitation(*parts, gamma) if horizon is None else occupancies(*parts, horizon)
+            together = together + share * occupancy
     total = together.sum(-1, keepdims=True)
     return np.where(total > 1e-15, together / np.maximum(total, 1e-300), likeliest)
 
@@ -85,43 +85,43 @@ def planned_expert(
     problem = task.transitions, task.state_rewards, gamma, task.max_episode_steps
     plan = soft_value_iteration(*problem, temperature) if temperature > 0 else value_iteration(*problem)
     if episodes is None:
-        return visits_of(task, plan.policy, gamma), task.starts
+        return state_occupancy(task, plan.policy, gamma), task.starts
     if task.max_episode_steps is None:
         raise UserError(f"trajectories is {episodes}, but without max_episode_steps an episode has no end; give one")
     horizon = task.max_episode_steps
     states, _, lengths = sample_paths(
         task.transitions, plan.policy, task.starts, horizon, episodes, np.random.default_rng(seed)
     )
-    return counted([row[: n + 1] for row, n in zip(states, lengths, strict=True)], len(task.starts), gamma)
+    return empirical_occupancy([row[: n + 1] for row, n in zip(states, lengths, strict=True)], len(task.starts), gamma)
 
 
-def demonstrated(demonstrations: Demonstrations, states: int, gamma: float) -> tuple[np.ndarray, np.ndarray]:
+def demonstrated_occupancy(demonstrations: Demonstrations, states: int, gamma: float) -> tuple[np.ndarray, np.ndarray]:
     """(S,) discounted visits of the states reached, a mean over the episodes, and (S,) how often each was first."""
-    return counted([np.asarray(episode.observations) for episode in demonstrations.episodes], states, gamma)
+    return empirical_occupancy([np.asarray(episode.observations) for episode in demonstrations.episodes], states, gamma)
 
 
-def counted(paths: list[np.ndarray], states: int, gamma: float) -> tuple[np.ndarray, np.ndarray]:
+def empirical_occupancy(paths: list[np.ndarray], states: int, gamma: float) -> tuple[np.ndarray, np.ndarray]:
     """Visits and first states of paths, (L + 1,) states each."""
-    visits, first = np.zeros(states), np.zeros(states)
+    occupancy, first = np.zeros(states), np.zeros(states)
     for path in paths:
-        np.add.at(visits, path[1:], gamma ** np.arange(len(path) - 1))
+        np.add.at(occupancy, path[1:], gamma ** np.arange(len(path) - 1))
         first[path[0]] += 1
-    return visits / len(paths), first / len(paths)
+    return occupancy / len(paths), first / len(paths)
 
 
-def visits_of(task: Tabular, policy: np.ndarray, gamma: float, starts: np.ndarray | None = None) -> np.ndarray:
+def state_occupancy(task: Tabular, policy: np.ndarray, gamma: float, starts: np.ndarray | None = None) -> np.ndarray:
     """(S,) expected discounted visits of the states reached by a policy."""
     begun = task.starts if starts is None else starts
-    visits = visitation(task.transitions, policy, begun, gamma, task.max_episode_steps)
-    return reached(task.transitions, visits)
+    occupancy = visitation(task.transitions, policy, begun, gamma, task.max_episode_steps)
+    return reached(task.transitions, occupancy)
 
 
-def shares_of_steps(features: Tensor, absent: float = 0.0) -> StateVisitation:
+def uniform_visitation(features: Tensor, absent: float = 0.0) -> StateVisitation:
     """Every step counts the same; ``absent`` steps more were spent behind an end, where no feature and no reward is."""
     return StateVisitation(features, torch.full_like(features[:, 0], 1 / (len(features) + absent)))
 
 
-def as_visits(state: Any, device: torch.device, size: int) -> StateVisitation:
+def loaded_visitation(state: Any, device: torch.device, size: int) -> StateVisitation:
     """What :meth:`Visits.state_dict` gave, with F = ``size``.
 
     Raises:

@@ -1,8 +1,8 @@
-"""Credit for every token of a sentence, from a judge that reads whole sentences.
+"""Credit for every token of a sentence, from rewards of whole sentences.
 
     Q(prefix, token) = E[ reward(finished sentence) ],   exactly the reward where the token finishes it
 
-(Yu et al. 2017, eq. 4). All functions keep (step, sentence) places: (T, B).
+(Yu et al. 2017, eq. 4).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def monte_carlo_credit(
     """Mean reward of sentences that the policy finishes after each prefix.
 
     Each rollout continues from the memory that the policy had there; no prefix is read again, and each
-    finished sentence is judged once.
+    finished sentence is scored once.
 
     Args:
         policy: The generator, in evaluation mode; it wrote the episodes.
         episodes: One sentence a column.
-        reward: The judge.
+        reward: Rewards of finished sentences.
         rollouts: R, sentences finished after each prefix. More lowers the variance as 1/R and costs R.
 
     Returns:
@@ -55,7 +55,7 @@ def monte_carlo_credit(
         ends.append(complete(policy, task, finished, position, repeat_state(memory, rollouts), generator))
         written.append(finished)
         prefixes.append((position, going))
-    # the judge reads all sentences at once: it is faster with many
+    # All sentences are scored at once, because many are faster.
     final, *finished_rewards = torch.split(reward(torch.cat(written), torch.cat(ends)), [len(w) for w in written])
     credit = torch.zeros_like(episodes.rewards)
     credit[lengths - 1, torch.arange(len(lengths), device=lengths.device)] = final

@@ -1,21 +1,40 @@
-"""The discriminator of sentences, that plays against a text generator."""
+"""A discriminator of sentences as a reward model: it tells a task's sentences from a generator's, and pays every token.
+
+What token x_t is worth, Q_t, is chosen by the name of its credit:
+
+    monte_carlo   mean reward of sentences finished from x_<=t by the policy itself (Yu et al. 2017, eq. 4)
+    prefix        reward of the prefix, from a recurrent discriminator that scores every prefix
+    critic        reward of the sentence at its last token, spread by a learned critic (GAE)
+
+The last token of a sentence is worth the reward of the sentence.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.rewards.discriminator_trainer import DiscriminatorTrainer, fitting_objective
+from lhy_rl.agents.rewards.monte_carlo_search import monte_carlo_credit
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import TextTask, TokenSequences
+from lhy_rl.core.validation import check, positive
 from lhy_rl.functional.adversarial import gradient_penalty
+from lhy_rl.functional.returns import generalized_advantages
+from lhy_rl.nn.decoding import sample
 from lhy_rl.nn.discriminators.sequence import Discriminator, discriminators
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.rollouts.full_episodes import Episodes
+
+CREDITS = ("monte_carlo", "prefix", "critic")
 
 
-class SentenceAdversary(DiscriminatorTrainer):
-    """Learns to tell a task's sentences from a generator's, and pays the generator for what passes.
+class SequenceDiscriminatorReward(DiscriminatorTrainer):
+    """Learns to tell a task's sentences from a policy's, and rewards the policy for what passes as real.
 
     Args:
+        policy: The generator.
         task: Whose training sentences are the real ones; its validation sentences are never trained on.
         discriminator: Name of the network.
         objective_name: Name of the objective.
@@ -24,15 +43,21 @@ class SentenceAdversary(DiscriminatorTrainer):
         batch_size: Real sentences, and as many written ones, a gradient step.
         embedding_size: Width of the discriminator's token vectors.
         dropout: Share of its features dropped in training.
-        weight_decay: Pull on its weights (AdamW).
-        every_prefix: Train on all prefixes, not on whole sentences only.
+        weight_decay: Weight decay of its parameters (AdamW).
+        credit: ``monte_carlo``, ``prefix`` or ``critic``; with ``prefix`` it is trained on all prefixes.
+        rollouts: Sentences finished after each prefix, for ``monte_carlo``.
+        gamma, gae_lambda: Of the advantages, for ``critic``.
 
     Raises:
-        UserError: unknown names; a network that the objective or ``every_prefix`` cannot use.
+        UserError: unknown names; a network that the objective or the credit cannot use.
     """
+
+    network: Discriminator
+    needs_raw_obs = False
 
     def __init__(
         self,
+        policy: ActorCritic,
         task: TextTask,
         discriminator: str,
         objective_name: str,
@@ -44,18 +69,24 @@ class SentenceAdversary(DiscriminatorTrainer):
         embedding_size: int,
         dropout: float,
         weight_decay: float,
-        every_prefix: bool,
+        credit: str,
+        rollouts: int,
+        gamma: float,
+        gae_lambda: float,
     ) -> None:
+        positive(discriminator_learning_rate=learning_rate)
+        check(rollouts=(rollouts, 1), gae_lambda=(gae_lambda, 0, 1), discriminator_batch_size=(batch_size, 1))
+        check(discriminator_embedding_size=(embedding_size, 1), discriminator_dropout=(dropout, 0, 0.99))
+        check(discriminator_weight_decay=(weight_decay, 0))
         kind: type[Discriminator] = discriminators.get(discriminator)
         fitting_objective(objective_name, discriminator, kind.is_energy)
-        if every_prefix and not kind.scores_prefixes:
+        if credit == "prefix" and not kind.scores_prefixes:
             raise UserError(
                 f"credit 'prefix' needs a discriminator that scores prefixes, 'recurrent', not {discriminator!r}"
             )
         tokens = max(task.observation_size, task.pad_token + 1)
-        self.network = kind(tokens, task.max_length, embedding_size=embedding_size, dropout=dropout).to(device)
         super().__init__(
-            self.network,
+            kind(tokens, task.max_length, embedding_size=embedding_size, dropout=dropout).to(device),
             discriminator,
             objective_name,
             generator,
@@ -63,12 +94,19 @@ class SentenceAdversary(DiscriminatorTrainer):
             learning_rate=learning_rate,
             weight_decay=weight_decay,
         )
+        self.policy, self.task, self.batch_size = policy, task, batch_size
+        self.credit, self.rollouts, self.gamma, self.gae_lambda = credit, rollouts, gamma, gae_lambda
         self.real = task.sequences("train")
         self.held_out = task.sequences("validation")
-        self.batch_size = batch_size
-        self.every_prefix = every_prefix
+        self._credited: Tensor | None = None  # (T, B) of the episodes that were relabelled last
 
-    def update(self, fake: TokenSequences) -> dict[str, float]:
+    # ------------------------------------------------------------------ learning
+    def train_on_samples(self, steps: int) -> Metrics:
+        """Gradient steps on freshly written sentences."""
+        self.policy.eval()
+        return self.train_on(sample(self.policy, self.task, steps * self.batch_size, self.generator))
+
+    def train_on(self, fake: TokenSequences) -> Metrics:
         """Gradient steps on written sentences, each batch beside as many real ones drawn at random.
 
         Returns:
@@ -101,16 +139,6 @@ class SentenceAdversary(DiscriminatorTrainer):
             metrics["train/balance"] = self.balance
         return metrics
 
-    def sentence_rewards(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """(N, T) tokens and (N,) lengths to rewards (N,)."""
-        return self.objective.reward(self.network.score(tokens, lengths))
-
-    @torch.no_grad()
-    def prefix_rewards(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """(N, T) rewards of every prefix."""
-        self.network.eval()
-        return self.objective.reward(self.network.prefixes(tokens, lengths))
-
     def _draw(self, sentences: TokenSequences, n: int) -> TokenSequences:
         return sentences[torch.randint(len(sentences), (n,), generator=self.generator).numpy()]
 
@@ -119,7 +147,7 @@ class SentenceAdversary(DiscriminatorTrainer):
         n = len(real)
         tokens = torch.cat([torch.as_tensor(s.tokens, device=self.device) for s in (real, fake)])
         lengths = torch.cat([torch.as_tensor(s.lengths, device=self.device) for s in (real, fake)])
-        if self.every_prefix:
+        if self.credit == "prefix":
             scores = self.network.prefixes(tokens, lengths)
             mask = torch.arange(tokens.shape[1], device=self.device) < lengths[:, None]
             return scores[:n][mask[:n]], scores[n:][mask[n:]], 0.0
@@ -132,3 +160,47 @@ class SentenceAdversary(DiscriminatorTrainer):
                 lambda z: self.network.forward_embedded(z, longer), embedded[:n], embedded[n:]
             )
         return scores[:n], scores[n:], penalty
+
+    # ------------------------------------------------------------------ the reward
+    def relabel(self, episodes: Episodes) -> Metrics:
+        """Put the reward of a sentence at its last token."""
+        tokens, lengths, mask = episodes.sentences(self.task), episodes.lengths, episodes.valid
+        last = lengths - 1, torch.arange(len(lengths), device=lengths.device)
+        self._credited = None
+        if self.credit == "critic":
+            final = self.sentence_rewards(tokens, lengths)
+        else:
+            if self.credit == "monte_carlo":
+                score = self.sentence_rewards
+                self._credited = monte_carlo_credit(
+                    self.policy, self.task, episodes, score, self.rollouts, self.generator
+                )
+            else:
+                self._credited = self.prefix_rewards(tokens, lengths).T[: len(mask)] * mask
+            final = self._credited[last]
+        episodes.rewards = torch.zeros_like(episodes.rewards)
+        episodes.rewards[last] = final
+        return {"rollout/ep_rew_mean": float(final.mean()), "rollout/ep_rew_std": float(final.std(correction=0))}
+
+    def action_values(self, episodes: Episodes, values: Tensor) -> Tensor:
+        """(T, B) what each token of the relabelled sentences is worth; with ``critic`` its targets, GAE + V."""
+        if self._credited is not None:
+            return self._credited
+        mask = episodes.valid
+        ended = torch.zeros_like(mask)
+        ended[episodes.lengths - 1, torch.arange(mask.shape[1], device=mask.device)] = True
+        following = torch.cat([values[1:], torch.zeros_like(values[:1])])
+        advantage = generalized_advantages(
+            episodes.rewards, values, following, ended, torch.zeros_like(ended), self.gamma, self.gae_lambda
+        )
+        return (advantage + values) * mask
+
+    def sentence_rewards(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(N, T) tokens and (N,) lengths to rewards (N,)."""
+        return self.objective.reward(self.network.score(tokens, lengths))
+
+    @torch.no_grad()
+    def prefix_rewards(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(N, T) rewards of every prefix."""
+        self.network.eval()
+        return self.objective.reward(self.network.prefixes(tokens, lengths))

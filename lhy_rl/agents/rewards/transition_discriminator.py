@@ -1,4 +1,4 @@
-"""A discriminator as a reward model: it tells the expert's transitions from the policy's, and pays what passes."""
+"""A discriminator as a reward model: it tells the expert's transitions from the policy's, and its score is a reward."""
 
 from __future__ import annotations
 
@@ -329,10 +329,10 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         self.scale.load_state_dict(state["scale"])
         self.replay.clear()
         features = self.network.features
-        seen, done = features.observation_space, features.action_space
+        observations, actions = features.observation_space, features.action_space
         for kept in state["replay"]:
             n = len(kept["rewards"])
-            for name, space in (("obs", seen), ("next_obs", seen), ("actions", done)):
+            for name, space in (("obs", observations), ("next_obs", observations), ("actions", actions)):
                 check_rows(kept[name], space, (n,), name)
             flags = np.zeros(n, bool)
             like = {"rewards": np.zeros(n), "terminated": flags, "start": flags, "log_prob": torch.zeros(n)}

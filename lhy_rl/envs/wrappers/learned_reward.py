@@ -65,9 +65,9 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         obs, reward, terminated, truncated, info = self.env.step(action)
         before, taken, after = (map_tree(lambda x: np.asarray(x)[None], tree) for tree in (self._obs, action, obs))
-        paid = float(self.net(before, taken, after, np.array([terminated])))
+        learned = float(self.net(before, taken, after, np.array([terminated])))
         self._obs = copied(obs)
-        return obs, paid, terminated, truncated, {**info, "task_reward": float(reward)}
+        return obs, learned, terminated, truncated, {**info, "task_reward": float(reward)}
 
 
 class LearnedRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
@@ -99,13 +99,13 @@ class LearnedRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
         if "final_obs" in infos:
             for i in np.flatnonzero(infos["_final_obs"]).tolist():
                 map_tree(lambda x, last, i=i: x.__setitem__(i, last), after, _row(infos["final_obs"], i))
-        paid = self.net(self._obs, actions, after, terminated).cpu().numpy().astype(np.float64)
-        paid[self._resetting] = 0.0  # In NEXT_STEP mode this step only began the new episode.
+        learned = self.net(self._obs, actions, after, terminated).cpu().numpy().astype(np.float64)
+        learned[self._resetting] = 0.0  # In NEXT_STEP mode this step only began the new episode.
         infos["task_reward"], infos["_task_reward"] = np.asarray(rewards), np.ones(self.num_envs, bool)
         self._obs = copied(obs)
         if self.env.metadata.get("autoreset_mode") is AutoresetMode.NEXT_STEP:
             self._resetting = done & ~self._resetting
-        return obs, paid, terminated, truncated, infos
+        return obs, learned, terminated, truncated, infos
 
 
 def _row(final_obs: Any, i: int) -> Any:

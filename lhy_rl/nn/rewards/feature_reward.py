@@ -59,12 +59,12 @@ class TableFeatures(nn.Module):
         self.size = table.shape[1]
 
     def forward(self, obs: Any, actions: Any, next_obs: Any) -> Tensor:
-        """(N,) states and actions to (N, F)."""
+        """The states (N,) that steps lead to, to (N, F)."""
         return self.table[torch.as_tensor(native(next_obs), device=self.table.device).long()]
 
 
 class StepFeatures(nn.Module):
-    """phi of a step, from numbers that are seen and the action: both standardised, and their squares where wanted.
+    """phi of a step, from its observation and action: both standardised, and their squares where wanted.
 
     Args:
         observation_space: A ``Box`` of numbers.
@@ -101,8 +101,7 @@ class StepFeatures(nn.Module):
 
     def fit(self, obs: Any, actions: Any) -> None:
         """Take mean and standard deviation of the observations from these steps."""
-        seen = self._numbers(obs, actions)
-        spread, mean = torch.std_mean(seen, 0, correction=0)
+        spread, mean = torch.std_mean(self._numbers(obs, actions), 0, correction=0)
         watched = torch.arange(len(mean), device=mean.device) < len(mean) - self.actions
         self.mean.copy_(torch.where(watched, mean, 0.0))
         self.scale.copy_(torch.where(watched, spread.clamp(min=1e-3), 1.0))
@@ -114,7 +113,7 @@ class StepFeatures(nn.Module):
 
     def _numbers(self, obs: Any, actions: Any) -> Tensor:
         device = self.mean.device
-        seen = torch.as_tensor(native(obs), dtype=torch.float32, device=device)
-        done = torch.as_tensor(native(actions), device=device)
-        done = nn.functional.one_hot(done.long() - self.first, self.actions) if self.discrete else done
-        return torch.cat([seen.flatten(1), done.to(seen).reshape(len(seen), -1)], 1)
+        observed = torch.as_tensor(native(obs), dtype=torch.float32, device=device)
+        taken = torch.as_tensor(native(actions), device=device)
+        taken = nn.functional.one_hot(taken.long() - self.first, self.actions) if self.discrete else taken
+        return torch.cat([observed.flatten(1), taken.to(observed).reshape(len(observed), -1)], 1)

@@ -39,8 +39,8 @@ def mistakes_allowed(agent):
 def test_maxent_matches_the_expert_and_finds_its_reward(seed):
     options = {"layout_seed": seed, "num_objects": 4, "features": "cells"}
     agent = MaxEntIRL(grid(**options), expert_temperature=1.0).learn(300)
-    visits = agent.planned.visits(np.exp(agent.policy.trunk.logits.double().numpy()))
-    assert np.abs(visits - agent.expert.weights.numpy()).max() < 1e-3
+    occupancy = agent.planned.occupancy(np.exp(agent.policy.trunk.logits.double().numpy()))
+    assert np.abs(occupancy - agent.expert.weights.numpy()).max() < 1e-3
     assert share_of_best(agent) >= 0.99
     assert epic_distance(agent.state_rewards, agent.tables.state_rewards) < 0.05
     assert share_of_best(agent, grid(**options, slip=0.0, walls=0.2)) >= 0.9

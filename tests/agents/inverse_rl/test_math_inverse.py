@@ -11,7 +11,7 @@ import torch
 
 from lhy_rl.agents import IRL, MaxEntIRL
 from lhy_rl.agents.inverse_rl.maxent_irl import SoftValue, flattened_weights
-from lhy_rl.agents.inverse_rl.state_visitation import counted, mixed, visits_of
+from lhy_rl.agents.inverse_rl.state_visitation import empirical_occupancy, mixture_policy, state_occupancy
 from lhy_rl.functional.dynamic_programming import occupancies
 from lhy_rl.nn.rewards.feature_reward import RewardNet, StepFeatures
 
@@ -39,19 +39,21 @@ def test_the_slope_of_the_soft_value_is_how_often_a_state_is_visited(horizon):
 def test_a_mixture_visits_what_its_parts_visit_on_average():
     one, rng = task(1), np.random.default_rng(1)
     policies, shares = [rng.dirichlet(np.ones(3), size=(5, 6)) for _ in range(3)], np.array([0.5, 0.0, 0.5])
-    together = mixed(policies, shares, one, 1.0)
+    together = mixture_policy(policies, shares, one, 1.0)
     np.testing.assert_allclose(together.sum(-1), 1)
     average = sum(c * occupancies(one.transitions, p, one.starts, 5) for p, c in zip(policies, shares, strict=True))
     np.testing.assert_allclose(occupancies(one.transitions, together, one.starts, 5), average, atol=1e-12)
     endless = task(1, None)
     parts = [policy[0] for policy in policies]
-    average = sum(c * visits_of(endless, p, 0.9) for p, c in zip(parts, shares, strict=True))
-    np.testing.assert_allclose(visits_of(endless, mixed(parts, shares, endless, 0.9), 0.9), average, atol=1e-10)
+    average = sum(c * state_occupancy(endless, p, 0.9) for p, c in zip(parts, shares, strict=True))
+    np.testing.assert_allclose(
+        state_occupancy(endless, mixture_policy(parts, shares, endless, 0.9), 0.9), average, atol=1e-10
+    )
 
 
 def test_demonstrated_visits_by_hand():
-    visits, first = counted([np.array([0, 1, 1]), np.array([2, 0])], 3, 0.5)
-    np.testing.assert_allclose(visits, [0.5, (1 + 0.5) / 2, 0])  # of the states reached, a mean over two episodes
+    occupancy, first = empirical_occupancy([np.array([0, 1, 1]), np.array([2, 0])], 3, 0.5)
+    np.testing.assert_allclose(occupancy, [0.5, (1 + 0.5) / 2, 0])  # of the states reached, a mean over two episodes
     np.testing.assert_allclose(first, [0.5, 0, 0.5])
 
 
