@@ -57,8 +57,8 @@ class Part:
     seeds: int | None = None
 
 
-SUBSAMPLED = {"agent.trajectories": 1, "agent.every": 20}
-AS_MANY = {"agent.trajectories": 41, "agent.every": 20}  # 41 times 25: DAgger's 25 and the 1,000 it may ask for
+SUBSAMPLED = {"agent.trajectories": 1, "agent.subsample": 20}
+AS_MANY = {"agent.trajectories": 41, "agent.subsample": 20}  # 41 times 25: DAgger's 25 and the 1,000 it may ask for
 ASKED = "dagger/pendulum"
 EQUAL = {"agent.demonstrations": "scripted", "agent.trajectories": 21, "agent.held_out": 0}  # 21 times 200 steps
 PARTS = (
@@ -149,14 +149,14 @@ def main() -> None:
             results: dict[str, list[float]] = defaultdict(list)
             for seed in range(count):
                 agent, seconds = train(part, seed, common.quick, taken[part.matches, seed] if part.matches else None)
-                taken[part.name, seed] = agent.cloning.num_steps
+                taken[part.name, seed] = agent.num_gradient_steps
                 results["return"].append(returns(trained_policy(agent, True, masks=False), part.task, episodes))
                 results["seconds"].append(seconds)
                 labels = int(agent.demonstrated.labelled.sum()) + getattr(agent, "labels", 0)
                 advance(f"{part.name}, {part.variant}")
             shown = ", ".join(f"{value:.0f}" for value in results["return"])
             times = ", ".join(f"{value:.1f}" for value in results["seconds"])
-            steps = agent.cloning.num_steps
+            steps = agent.num_gradient_steps
             print(f"{part.task}, {part.name}, {part.variant}: {shown}; {times} CPU-s; {labels} labels, {steps} steps")
             rows += rows_of(part, results["return"], labels, steps, results["seconds"])
             harness.save("cloning", rows, common.output)  # what has finished is kept

@@ -83,7 +83,7 @@ def aggregate(labels: int, horizon: int, steps: int, seed: int) -> Any:
     answers = labels // ROUNDS // CARS  # in a round, of each car
     apart = max(1, horizon // ((ROUNDS - 1) * answers))
     options = {"demonstrations": shown(DRIVE, CARS, 1000 + seed, horizon=answers), "n_steps": answers * apart}
-    options |= {"label_every": apart, "max_labels": labels - CARS * answers}
+    options |= {"label_interval": apart, "max_labels": labels - CARS * answers}
     options |= {"gradient_steps": steps // ROUNDS, "first_gradient_steps": steps // ROUNDS}
     agent = DAgger(make(DRIVE, CARS, horizon=horizon), expert="scripted", seed=seed, **options, **SHARED)
     return agent.learn(10 * labels * apart)

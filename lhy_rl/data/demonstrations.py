@@ -164,15 +164,19 @@ class Demonstrations:
         chosen = range(count) if seed is None else np.random.default_rng(seed).permutation(len(self))[:count].tolist()
         return replace(self, episodes=[self.episodes[i] for i in chosen])
 
-    def subsampled(self, every: int, seed: int = 0) -> Transitions:
-        """Each ``every``-th step of an episode, from a drawn place on (Ho and Ermon 2016, section 6)."""
-        if every < 1:
-            raise UserError(f"every {every}-th step was asked for; allowed: at least 1")
-        rng, kept, first = np.random.default_rng(seed), [], 0
+    def subsampled(self, subsample: int, seed: int = 0) -> Transitions:
+        """Each ``subsample``-th step of an episode, from a drawn place on (Ho and Ermon 2016, section 6)."""
+        return self.transitions[self.subsample_mask(subsample, seed)]
+
+    def subsample_mask(self, subsample: int, seed: int = 0) -> np.ndarray:
+        """(N,) bool: the steps that :meth:`subsampled` takes."""
+        if subsample < 1:
+            raise UserError(f"every {subsample}-th step was asked for; allowed: at least 1")
+        rng, taken, first = np.random.default_rng(seed), np.zeros(self.lengths.sum(), bool), 0
         for length in self.lengths.tolist():
-            kept.append(first + np.arange(rng.integers(min(every, length)), length, every))
+            taken[first + rng.integers(min(subsample, length)) : first + length : subsample] = True
             first += length
-        return self.transitions[np.concatenate(kept)]
+        return taken
 
 
 def joined(trees: Sequence[Tree]) -> Tree:

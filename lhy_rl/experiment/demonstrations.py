@@ -48,7 +48,7 @@ def count(config: Config, demonstrations: Demonstrations | None) -> int:
         return 0
     options = config.values["agent"]
     chosen = demonstrations if options.get("trajectories") is None else demonstrations.take(options["trajectories"])
-    return len(chosen.subsampled(options.get("every", 1), config.values["seed"]))
+    return int(chosen.subsample_mask(options.get("subsample", 1), config.values["seed"]).sum())
 
 
 def _recorded(config: Config, random: bool) -> Demonstrations:

@@ -10,7 +10,7 @@ from torch import Tensor
 LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
 
-def cut_residual(mean: Tensor, action: Tensor, low: Tensor, high: Tensor) -> Tensor:
+def censored_residual(mean: Tensor, action: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """r = a - mu, and 0 where the action is at a bound and the mean beyond it.
 
     The box of actions cuts off what lies beyond, so that all means there act alike; an action at the bound says only

@@ -21,7 +21,9 @@ from lhy_rl.interop import imitation_files
 SOURCES = "a shipped name (lhy-rl list demonstrations), an .npz file, a folder of them, a Minari dataset's id or folder"
 
 
-def load_demonstrations(source: Demonstrations | str | os.PathLike[str], env: Any = None) -> Demonstrations:
+def load_demonstrations(
+    source: Demonstrations | str | os.PathLike[str], env: Any = None, trajectories: int | None = None
+) -> Demonstrations:
     """Read, check, and say in a warning where an expert is worse than chance.
 
     Args:
@@ -29,6 +31,7 @@ def load_demonstrations(source: Demonstrations | str | os.PathLike[str], env: An
             (:mod:`lhy_rl.data.npz`); the id or folder of a Minari dataset; what the library ``imitation`` saved.
         env: What they are for: an id, an ``Env``, a vector environment, or the pair of spaces. The demonstrations must
             be of its spaces, and come in its types. None checks nothing.
+        trajectories: How many of the episodes, the first ones; None takes all.
 
     Raises:
         UserError: no such demonstrations, damaged, or of another environment; one line says what is wrong.
@@ -42,12 +45,12 @@ def load_demonstrations(source: Demonstrations | str | os.PathLike[str], env: An
     if isinstance(source, Demonstrations):
         if spaces is not None:
             check_spaces((source.observation_space, source.action_space), spaces, "given here")
-        return source
+        return source if trajectories is None else source.take(trajectories)
     if not isinstance(source, str | os.PathLike) or not str(source):
         raise UserError(f"demonstrations is {brief(source)}; allowed: {SOURCES}")
     demonstrations = _read(source, spaces)
     _warn_if_useless(demonstrations, str(source))
-    return demonstrations
+    return demonstrations if trajectories is None else demonstrations.take(trajectories)
 
 
 def _read(source: str | os.PathLike[str], spaces: Spaces | None) -> Demonstrations:

@@ -170,7 +170,7 @@ def test_recorded_demonstrations_are_of_the_seed_and_as_many_as_are_shown(tiny: 
 
 def test_labels_are_the_steps_that_are_known(tiny: Path) -> None:
     given = load_demonstrations("cartpole-expert")
-    made = config.load("bc.yaml", {"agent.trajectories": 2, "agent.every": 20})
+    made = config.load("bc.yaml", {"agent.trajectories": 2, "agent.subsample": 20})
     assert demonstrations.count(made, given) == 50 and demonstrations.count(made, None) == 0
     env = build.make_environment(made)
     assert int(build.make_agent(made, env).demonstrated.labelled.sum()) == 50

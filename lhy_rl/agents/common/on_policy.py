@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.callbacks import Played
-from lhy_rl.agents.common.divergence import diverged
+from lhy_rl.agents.common.gradient_step import diverged
 from lhy_rl.agents.common.reward_model import RewardModel
 from lhy_rl.agents.common.rollout_batch import Arrays, Batch
 from lhy_rl.core.errors import UserError, suggest

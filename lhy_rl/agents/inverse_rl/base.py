@@ -28,6 +28,7 @@ from lhy_rl.core.protocols import Tabular
 from lhy_rl.core.saved_states import check_like
 from lhy_rl.core.validation import check
 from lhy_rl.data.demonstrations import Transitions
+from lhy_rl.interop.demonstrations import load_demonstrations
 from lhy_rl.nn.backbones.base import CoreChoice
 from lhy_rl.nn.rewards.feature_reward import RewardNet, StepFeatures
 from lhy_rl.rollouts.vector_envs import Environment
@@ -110,10 +111,7 @@ class InverseAgent(HeldLearner, Agent):
             self.listens_to_steps = True
         self.policy = self.learner.policy if self.planned is None else self.planned.policy
         if demonstrations is not None:
-            from lhy_rl.interop.demonstrations import load_demonstrations
-
-            given = load_demonstrations(demonstrations, self.env)
-            given = given if trajectories is None else given.take(trajectories)
+            given = load_demonstrations(demonstrations, self.env, trajectories)
         if self.planned is not None:
             self.expert = self.planned.expert(given, expert_temperature, trajectories, self.seed)
         elif given is not None:

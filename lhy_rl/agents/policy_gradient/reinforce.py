@@ -26,8 +26,9 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.common.agent import Agent, Metrics
+from lhy_rl.agents.common.gradient_step import gradient_step
 from lhy_rl.agents.common.reward_model import RewardModel
-from lhy_rl.agents.supervised.sequence_likelihood import Likelihood, gradient_step
+from lhy_rl.agents.supervised.mle import MaximumLikelihood
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import load_optimizer
 from lhy_rl.core.trees import map_tree
@@ -130,10 +131,10 @@ class Reinforce(Agent):
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=learning_rate, eps=adam_epsilon, fused=True)
         self.past_return: float | None = None  # the baseline of one instance alone
         self.pretrained: ActorCritic | None = None
-        self.likelihood: Likelihood | None = None
+        self.likelihood: MaximumLikelihood | None = None
         self.pretrain_steps = 0
         if pretrain_epochs or likelihood_coef:
-            self.likelihood = Likelihood(
+            self.likelihood = MaximumLikelihood(
                 self.policy,
                 self.task,
                 self.generator,

@@ -19,6 +19,7 @@ from lhy_rl.core.validation import check, positive
 from lhy_rl.data.demonstrations import Demonstrations, Transitions
 from lhy_rl.functional.adversarial import gradient_penalty
 from lhy_rl.functional.discriminator_rewards import FORMS, absorbing_value
+from lhy_rl.interop.demonstrations import load_demonstrations
 from lhy_rl.nn.discriminators.transition import NetworkOptions, TransitionDiscriminator, make_discriminator
 from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet, RewardTransform
 from lhy_rl.rollouts.fixed_length import Rollout
@@ -124,10 +125,7 @@ def expert_transitions(
     check(subsample=(subsample, 1))
     if demonstrations is None:
         return None
-    from lhy_rl.interop.demonstrations import load_demonstrations
-
-    found = load_demonstrations(demonstrations, env)
-    return ExpertTransitions.of(found if trajectories is None else found.take(trajectories), subsample, seed)
+    return ExpertTransitions.of(load_demonstrations(demonstrations, env, trajectories), subsample, seed)
 
 
 class PolicyLogProb(Protocol):

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.supervised.base import SupervisedImitation
-from lhy_rl.agents.supervised.cloning_trainer import Material
-from lhy_rl.agents.supervised.labelled_steps import LabelledSteps
+from lhy_rl.agents.supervised.labelled_steps import LabelledSteps, PreparedDataset
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.saved_states import check_like
 from lhy_rl.core.validation import check
@@ -30,7 +29,7 @@ class BC(SupervisedImitation):
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable; nothing is played in it.
         gradient_steps: Gradient steps an update, between two looks at what is held out.
-        held_out: Share of the episodes that is not learned but judged by, at least one where there are two; the weights
+        held_out: Share of the episodes that is not learned but evaluated, at least one where there are two; the weights
             that give it the greatest likelihood are kept at the end. 0 learns everything and keeps the last ones.
         patience: Stop when the held-out likelihood has not risen for so many updates; null never does.
         **imitation: Options of ``bc`` and ``dagger``, and of every agent.
@@ -56,35 +55,40 @@ class BC(SupervisedImitation):
         self.patience = patience
         self.best: dict[str, Tensor] | None = None
         self.best_nll, self.waited = float("inf"), 0
-        self.judged: Material | None = None
-        self.parts: tuple[LabelledSteps, LabelledSteps | None] | None = None  # learned and judged by
+        self.held_out: PreparedDataset | None = None
+        self.parts: tuple[LabelledSteps, LabelledSteps | None] | None = None  # to learn, and held out
         if self.demonstrated is not None:
             self.parts = split(self.demonstrated, held_out, self.generator)
             self.measure(self.parts[0])
-            self._study(*self.parts)
+            self._prepare(*self.parts)
 
-    def _study(self, learned: LabelledSteps, judged: LabelledSteps | None, order: Tensor | None = None) -> None:
+    def _prepare(self, learned: LabelledSteps, held_out: LabelledSteps | None, order: Tensor | None = None) -> None:
         """Bring both on the scale that the policy sees; ``order`` is what is left of a pass, if one was begun."""
-        self.cloning.study(self.material(learned), order)
-        self.judged = None if judged is None else self.material(judged)
+        self.learn_from(self.prepared(learned), order)
+        self.held_out = None if held_out is None else self.prepared(held_out)
+
+    def loss(self, log_prob: Tensor, entropy: Tensor) -> Tensor:
+        """L = -E[log pi(a|s)] - c E[H(pi(.|s))]."""
+        return -log_prob.mean() - self.entropy_coef * entropy.mean()
 
     def update(self) -> Metrics:
         if self.demonstrated is None:
             raise UserError("there is nothing to clone; give bc demonstrations (lhy-rl list demonstrations)")
         rate = self.present_rate
-        metrics, learned = self.cloning.update(self.gradient_steps, rate)
+        metrics, learned = self.take_gradient_steps(self.gradient_steps)
         self.num_timesteps += learned
-        metrics["train/epoch"] = self.cloning.num_steps / self.cloning.steps_per_epoch
+        steps_per_epoch = max(1.0, len(self.dataset.labelled_rows) / self.batch_size)
+        metrics["train/epoch"] = self.num_gradient_steps / steps_per_epoch
         metrics["train/learning_rate"] = rate
-        if self.judged is not None:
-            metrics |= self.cloning.judge(self.judged)
-            self._remember(metrics["train/nll_held_out"])
+        if self.held_out is not None:
+            metrics |= self.held_out_metrics(self.held_out)
+            self._keep_if_best(metrics["train/nll_held_out"])
             if not self.unfinished:
                 assert self.best is not None
                 self.policy.load_state_dict(self.best)
         return metrics
 
-    def _remember(self, nll: float) -> None:
+    def _keep_if_best(self, nll: float) -> None:
         """Keep the weights if they are the best so far."""
         if nll < self.best_nll:
             self.best_nll, self.waited = nll, 0
@@ -103,7 +107,7 @@ class BC(SupervisedImitation):
     # ------------------------------------------------------------------ manners
     def begin_anew(self) -> None:
         super().begin_anew()
-        self.best, self.best_nll, self.waited = None, float("inf"), 0  # other demonstrations may have judged them
+        self.best, self.best_nll, self.waited = None, float("inf"), 0  # other demonstrations may have been held out
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "best": self.best, "best_nll": self.best_nll, "waited": self.waited}
@@ -116,20 +120,18 @@ class BC(SupervisedImitation):
         elif self.best_nll < float("inf"):
             raise ValueError("it has no 'best', the weights that it judged best")
         if self.parts is not None:  # the scale may be that of other demonstrations
-            self._study(*self.parts, self.cloning.order)
+            self._prepare(*self.parts, self.order)
 
 
-def split(
-    examples: LabelledSteps, share: float, generator: torch.Generator
-) -> tuple[LabelledSteps, LabelledSteps | None]:
-    """Whole episodes to learn and to judge by; None of these where there is one episode only, or none is wanted."""
-    spans = examples.episodes
+def split(steps: LabelledSteps, share: float, generator: torch.Generator) -> tuple[LabelledSteps, LabelledSteps | None]:
+    """Whole episodes to learn and to hold out; None is held out where there is one only, or the share is 0."""
+    spans = steps.episodes
     if not share or len(spans) < 2:
-        return examples, None
+        return steps, None
     count = min(max(1, round(share * len(spans))), len(spans) - 1)
     order = torch.randperm(len(spans), generator=generator).tolist()
-    learned, judged = (
-        examples.pick(torch.cat([torch.arange(*spans[i]) for i in sorted(members)]))
+    learned, held_out = (
+        steps[torch.cat([torch.arange(*spans[i]) for i in sorted(members)])]
         for members in (order[count:], order[:count])
     )
-    return (learned, judged) if learned.labelled.any() and judged.labelled.any() else (examples, None)
+    return (learned, held_out) if learned.labelled.any() and held_out.labelled.any() else (steps, None)

@@ -19,7 +19,7 @@ from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.common.callbacks import Played
 from lhy_rl.agents.supervised.base import SupervisedImitation
 from lhy_rl.agents.supervised.experts import expert_for
-from lhy_rl.agents.supervised.labelled_steps import LabelledSteps, as_action, streams, together
+from lhy_rl.agents.supervised.labelled_steps import LabelledSteps, as_action
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.trees import map_tree
 from lhy_rl.core.validation import check
@@ -32,7 +32,7 @@ BETAS = ("first", "linear", "exponential")
 
 
 class DAgger(SupervisedImitation):
-    """Cloning where the learner comes. A timestep is an environment step.
+    """Behaviour cloning where the learner comes. A timestep is an environment step.
 
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable; episodes go on from round to round.
@@ -44,9 +44,9 @@ class DAgger(SupervisedImitation):
         gradient_steps: Gradient steps a round, on everything so far.
         first_gradient_steps: Gradient steps on the demonstrations before the first round; without demonstrations none.
         max_labels: Stop when the expert has been asked so often; demonstrations are not counted. null never does.
-        label_every: Ask in each so many-th step only; where the expert acts, in each. Steps that follow each other look
-            alike: the same labels teach more when they are further apart (at best spread over a whole episode), and
-            tire a person less. Begin with demonstrations then: a first round that the expert plays costs many.
+        label_interval: Ask in each so many-th step only; where the expert acts, in each. Steps that follow each other
+            look alike: the same labels teach more when they are further apart (at best spread over a whole episode),
+            and tire a person less. Begin with demonstrations then: a first round that the expert plays costs many.
         beta: How the expert's share of the acting falls: ``first`` (it acts in the first round, where there are no
             demonstrations, and never again), ``linear`` or ``exponential``. Where it acts, it is asked.
         beta_rounds: Rounds until a ``linear`` share is 0.
@@ -61,6 +61,8 @@ class DAgger(SupervisedImitation):
 
     listens_to_steps = True
 
+    former_names = {**SupervisedImitation.former_names, "label_every": "label_interval"}
+
     def __init__(
         self,
         env: Environment,
@@ -70,7 +72,7 @@ class DAgger(SupervisedImitation):
         gradient_steps: int = 200,
         first_gradient_steps: int = 500,
         max_labels: int | None = None,
-        label_every: int = 1,
+        label_interval: int = 1,
         beta: str = "first",
         beta_rounds: int = 10,
         beta_decay: float = 0.5,
@@ -79,14 +81,14 @@ class DAgger(SupervisedImitation):
         **imitation: Any,
     ) -> None:
         check(n_steps=(n_steps, 1), gradient_steps=(gradient_steps, 1), first_gradient_steps=(first_gradient_steps, 1))
-        check(label_every=(label_every, 1), beta_rounds=(beta_rounds, 1), beta_decay=(beta_decay, 0, 1))
+        check(label_interval=(label_interval, 1), beta_rounds=(beta_rounds, 1), beta_decay=(beta_decay, 0, 1))
         check(max_labels=(1 if max_labels is None else max_labels, 1))
         if beta not in BETAS:
             raise suggest(beta, BETAS, "beta")
         super().__init__(env, num_envs=num_envs, **imitation)
         self.expert = expert_for(expert, self.env)
         self.n_steps, self.gradient_steps, self.first_gradient_steps = n_steps, gradient_steps, first_gradient_steps
-        self.max_labels, self.label_every = max_labels, label_every
+        self.max_labels, self.label_interval = max_labels, label_interval
         self.beta, self.beta_rounds, self.beta_decay = beta, beta_rounds, beta_decay
         self.stochastic = stochastic
         self.round = 0
@@ -102,11 +104,10 @@ class DAgger(SupervisedImitation):
             return self.learn_everything(self.first_gradient_steps)
         before = self.labels
         self.policy.eval()
-        self.collector.share = self.expert_share
-        piece = self.collector.labelled(self.n_steps)
-        self.pieces.append(piece)
+        self.collector.expert_share = self.expert_share  # beta_i
+        self.pieces.append(self.collector.labelled(self.n_steps))  # play the mixture, ask where it comes
         self.round += 1
-        metrics: Metrics = {"rollout/labels": self.labels, "rollout/expert_share": self.collector.share}
+        metrics: Metrics = {"rollout/labels": self.labels, "rollout/expert_share": self.collector.expert_share}
         if recent := self.collector.recent:
             metrics["rollout/ep_rew_mean"] = sum(r for r, _ in recent) / len(recent)
             metrics["rollout/ep_len_mean"] = sum(n for _, n in recent) / len(recent)
@@ -114,28 +115,28 @@ class DAgger(SupervisedImitation):
             return metrics
         return metrics | self.collector.agreement() | self.learn_everything(self.gradient_steps)
 
+    def loss(self, log_prob: Tensor, entropy: Tensor) -> Tensor:
+        """L = -E[log pi(expert(s)|s)] - c E[H(pi(.|s))], over all of D."""
+        return -log_prob.mean() - self.entropy_coef * entropy.mean()
+
+    def learn_everything(self, steps: int) -> Metrics:
+        """Gradient steps on D: the demonstrations and all labels so far."""
+        parts = [] if self.demonstrated is None else [self.demonstrated]
+        if self.pieces:
+            parts.append(LabelledSteps.of_rounds(self.pieces))
+        everything = LabelledSteps.concatenate(parts)
+        self.measure(everything)
+        self.learn_from(self.prepared(everything))
+        rate = self.present_rate
+        metrics, _ = self.take_gradient_steps(steps)
+        return metrics | {"train/learning_rate": rate}
+
     @property
     def expert_share(self) -> float:
         """beta of this round."""
         if self.beta == "first" and self.demonstrated is not None:
             return 0.0
         return expert_share(self.beta, self.round, self.beta_rounds, self.beta_decay)
-
-    def learn_everything(self, steps: int) -> Metrics:
-        """Gradient steps on the demonstrations and all labels so far."""
-        self.study()
-        rate = self.present_rate
-        metrics, _ = self.cloning.update(steps, rate)
-        return metrics | {"train/learning_rate": rate}
-
-    def study(self) -> None:
-        """Put together what there is to learn."""
-        parts = [] if self.demonstrated is None else [self.demonstrated]
-        if self.pieces:
-            parts.append(streams(self.pieces))
-        examples = parts[0] if len(parts) == 1 else together(*parts)
-        self.measure(examples)
-        self.cloning.study(self.material(examples))
 
     def on_step(self, played: Played) -> bool:
         """After every step of the environments: whether to go on."""
@@ -200,27 +201,27 @@ class LabellingCollector(RolloutCollector):
         raw = Normalizer(agent.env.single_observation_space, agent.env.num_envs, 1.0)
         super().__init__(agent.env, agent.policy, agent.generator, agent.seed, raw)
         self.agent = agent
-        self.share = 0.0
-        self.answers: list[np.ndarray] = []
-        self.answered: list[np.ndarray] = []
-        self.same: list[np.ndarray] = []
+        self.expert_share = 0.0
+        self.labels: list[np.ndarray] = []  # of each step, (B, ...)
+        self.labelled_steps: list[np.ndarray] = []  # (B,) bool
+        self.agreed: list[np.ndarray] = []
 
     def labelled(self, n_steps: int) -> LabelledSteps:
-        """Play on and ask; (T, B, ...) examples, at most as many labelled as the agent may still ask for."""
-        self.answers, self.answered, self.same = [], [], []
-        steps = self.collect(n_steps, self.agent.on_step)
+        """Play on and ask; (T, B, ...) steps, at most as many labelled as the agent may still ask for."""
+        self.labels, self.labelled_steps, self.agreed = [], [], []
+        rollout = self.collect(n_steps, self.agent.on_step)
         return LabelledSteps(
-            map_tree(lambda x: x[:-1].cpu(), steps.obs),
-            as_action(np.stack(self.answers)),
-            steps.start[:-1].cpu(),
-            torch.from_numpy(np.stack(self.answered)),
+            map_tree(lambda x: x[:-1].cpu(), rollout.obs),
+            as_action(np.stack(self.labels)),
+            rollout.start[:-1].cpu(),
+            torch.from_numpy(np.stack(self.labelled_steps)),
         )
 
     def agreement(self) -> dict[str, float]:
         """How often the learner would have done as the expert, of discrete actions."""
-        answered, same = np.stack(self.answered), np.stack(self.same)
-        floats = self.answers[0].dtype.kind == "f"
-        return {} if floats else {"rollout/agreement": float(same[answered].mean())}
+        if self.labels[0].dtype.kind == "f":
+            return {}
+        return {"rollout/agreement": float(np.stack(self.agreed)[np.stack(self.labelled_steps)].mean())}
 
     def _actor(self, noise: Tensor) -> Actor:
         agent, expert = self.agent, self.agent.expert
@@ -229,19 +230,19 @@ class LabellingCollector(RolloutCollector):
 
         def act(t: int, obs: Any, start: np.ndarray, action_mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
             normalized = map_tree(lambda x: x.cpu().numpy(), agent.observe(obs)) if agent.moments else obs
-            action, said = learner(t, normalized, start, action_mask)
-            helped = draws[t] < self.share
-            wanted = (helped | ((self.steps_done + t) % agent.label_every == 0)) & ~self.ended
+            action, env_action = learner(t, normalized, start, action_mask)
+            expert_acts = draws[t] < self.expert_share
+            wanted = (expert_acts | ((self.steps_done + t) % agent.label_interval == 0)) & ~self.ended
             if agent.max_labels is not None:
                 wanted &= np.cumsum(wanted) <= agent.max_labels - agent.labels
-            answer = expert.label(self.obs, start, wanted)
-            if answer.shape[:1] != wanted.shape or answer.shape[1:] != said.shape[1:]:
-                raise UserError(f"the expert's actions have shape {answer.shape}; must be {said.shape}")
+            label = expert.label(self.obs, start, wanted)
+            if label.shape[:1] != wanted.shape or label.shape[1:] != env_action.shape[1:]:
+                raise UserError(f"the expert's actions have shape {label.shape}; must be {env_action.shape}")
             agent.labels += int(wanted.sum())
-            self.answers.append(answer)
-            self.answered.append(wanted)
-            self.same.append((said == answer).reshape(len(wanted), -1).all(1))
-            takes = (helped & wanted).reshape(-1, *[1] * (said.ndim - 1))
-            return np.where(takes, answer, action), np.where(takes, answer, said)
+            self.labels.append(label)
+            self.labelled_steps.append(wanted)
+            self.agreed.append((env_action == label).reshape(len(wanted), -1).all(1))
+            replaced = (expert_acts & wanted).reshape(-1, *[1] * (env_action.ndim - 1))
+            return np.where(replaced, label, action), np.where(replaced, label, env_action)
 
         return act

@@ -1,9 +1,9 @@
-"""What a policy is to do where: demonstrated and labelled steps, as tensors to learn from."""
+"""What a policy is to do in which state: demonstrated and labelled steps, as tensors to learn from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import gymnasium as gym
@@ -37,17 +37,49 @@ class LabelledSteps:
     def __len__(self) -> int:
         return len(self.start)
 
+    def __getitem__(self, rows: Tensor) -> LabelledSteps:
+        return self.map(lambda x: x[rows])
+
     @property
     def episodes(self) -> list[tuple[int, int]]:
         """First step and the one after the last, of each episode."""
         firsts = self.start.nonzero()[:, 0].tolist()
         return list(zip(firsts, [*firsts[1:], len(self)], strict=True))
 
-    def pick(self, rows: Tensor | slice) -> LabelledSteps:
-        """Some steps."""
-        return LabelledSteps(
-            map_tree(lambda x: x[rows], self.obs), self.actions[rows], self.start[rows], self.labelled[rows]
-        )
+    def map(self, function: Callable[[Tensor], Tensor]) -> LabelledSteps:
+        """The function's results of all tensors."""
+        parts = (self.actions, self.start, self.labelled)
+        return LabelledSteps(map_tree(function, self.obs), *map(function, parts))
+
+    @classmethod
+    def of_demonstrations(cls, demonstrations: Demonstrations, subsample: int = 1, seed: int = 0) -> LabelledSteps:
+        """All steps of demonstrations; those are labelled that :meth:`Demonstrations.subsampled` takes."""
+        steps = demonstrations.transitions
+        labelled = demonstrations.subsample_mask(subsample, seed)
+        obs = map_tree(as_tensor, steps.obs)
+        return cls(obs, as_action(steps.actions), torch.from_numpy(steps.start), torch.from_numpy(labelled))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[LabelledSteps]) -> LabelledSteps:
+        """All of them, one behind the other; the actions have the type of the first ones."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        obs = map_tree(lambda *x: torch.cat(x), *(part.obs for part in parts))
+        actions = torch.cat([part.actions.to(first.actions) for part in parts])
+        return cls(obs, actions, torch.cat([p.start for p in parts]), torch.cat([p.labelled for p in parts]))
+
+    @classmethod
+    def of_rounds(cls, rounds: Sequence[LabelledSteps]) -> LabelledSteps:
+        """Rounds of (T, B, ...) steps as one: instance after instance, each in the order of time.
+
+        Where the first step of an instance is no start, it counts as one.
+        """
+
+        joined = cls.concatenate(rounds)
+        start = joined.start.clone()
+        start[0] = True
+        return replace(joined, start=start).map(lambda x: x.transpose(0, 1).flatten(0, 1))
 
     def state_dict(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -69,55 +101,41 @@ class LabelledSteps:
         return made
 
 
-def demonstrated(demonstrations: Demonstrations, every: int = 1, seed: int = 0) -> LabelledSteps:
-    """All steps of demonstrations; with ``every`` above 1 those of :meth:`Demonstrations.subsampled` are labelled."""
-    steps = demonstrations.transitions
-    labelled = np.ones(len(steps), bool)
-    if every > 1:
-        rng, labelled = np.random.default_rng(seed), np.zeros(len(steps), bool)
-        ends = np.cumsum(demonstrations.lengths)
-        for end, length in zip(ends.tolist(), demonstrations.lengths.tolist(), strict=True):
-            labelled[end - length + rng.integers(min(every, length)) : end : every] = True
-    return LabelledSteps(
-        map_tree(as_tensor, steps.obs),
-        as_action(steps.actions),
-        torch.from_numpy(steps.start),
-        torch.from_numpy(labelled),
-    )
+class PreparedDataset:
+    """Labelled steps on the policy's device, and what the policy sees of them.
 
+    Args:
+        steps: At least one of them labelled.
+        obs: (N, ...) their observations as the policy takes them.
 
-def streams(pieces: Sequence[LabelledSteps]) -> LabelledSteps:
-    """Pieces of (T, B, ...), one played after the other, as one: instance after instance, each in the order of time.
-
-    Where the first step of an instance is no start, it counts as one.
+    Attributes:
+        labelled_rows: The numbers of the labelled steps.
+        episodes: The first step of each episode and the one after its last.
     """
 
-    def join(*parts: Tensor) -> Tensor:
-        return torch.cat(parts).transpose(0, 1).flatten(0, 1)
-
-    start = torch.cat([piece.start for piece in pieces])
-    start[0] = True
-    return LabelledSteps(
-        map_tree(join, *(piece.obs for piece in pieces)),
-        join(*(piece.actions for piece in pieces)),
-        join(start),
-        join(*(piece.labelled for piece in pieces)),
-    )
+    def __init__(self, steps: LabelledSteps, obs: Any) -> None:
+        self.steps, self.obs = steps, obs
+        self.labelled_rows = steps.labelled.nonzero()[:, 0]
+        self.episodes = steps.episodes
 
 
-def together(first: LabelledSteps, second: LabelledSteps) -> LabelledSteps:
-    """Both, one behind the other."""
-    return LabelledSteps(
-        map_tree(lambda a, b: torch.cat([a, b]), first.obs, second.obs),
-        torch.cat([first.actions, second.actions.to(first.actions)]),
-        torch.cat([first.start, second.start]),
-        torch.cat([first.labelled, second.labelled]),
-    )
+def packed_rows(spans: Sequence[tuple[int, int]]) -> Tensor:
+    """(L, R) steps of episodes put end to end in R rows, as long as the longest; -1 behind a row's last."""
+    spans = sorted(spans, key=lambda span: span[0] - span[1])  # the longest first
+    length = spans[0][1] - spans[0][0]
+    rows = pack([end - first for first, end in spans], length)
+    index = torch.full((length, len(rows)), -1)
+    for column, members in enumerate(rows):
+        steps = torch.cat([torch.arange(*spans[i]) for i in members])
+        index[: len(steps), column] = steps
+    return index
 
 
-def packed(lengths: Sequence[int], length: int) -> list[list[int]]:
-    """Episodes put end to end into rows of ``length`` steps, in their order; each goes where the last one went, or
-    begins a row."""
+def pack(lengths: Sequence[int], length: int) -> list[list[int]]:
+    """Episodes put end to end into rows of ``length`` steps, in their order.
+
+    Each goes where the last one went, or begins a row.
+    """
     rows: list[list[int]] = []
     left = 0
     for i, n in enumerate(lengths):

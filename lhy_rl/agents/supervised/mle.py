@@ -9,10 +9,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from lhy_rl.agents.common.agent import Agent, Metrics
-from lhy_rl.agents.supervised.sequence_likelihood import Likelihood
+from lhy_rl.agents.common.gradient_step import gradient_step
+from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.protocols import TextTask
+from lhy_rl.core.saved_states import load_optimizer
 from lhy_rl.core.validation import check, positive
+from lhy_rl.functional.policy_gradient import masked_mean
+from lhy_rl.functional.schedules import true_token_probability
+from lhy_rl.nn.decoding import starts, teacher_forcing
+from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.vector_envs import Environment
+
+SCHEDULES = ("none", "linear", "exponential", "inverse_sigmoid")
 
 
 class MLE(Agent):
@@ -48,7 +60,7 @@ class MLE(Agent):
         check(batch_size=(batch_size, 1), gradient_steps=(gradient_steps, 1))
         super().__init__(env, **shared)
         self.gradient_steps = gradient_steps
-        self.likelihood = Likelihood(
+        self.likelihood = MaximumLikelihood(
             self.policy,
             self.task,
             self.generator,
@@ -74,3 +86,109 @@ class MLE(Agent):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.likelihood.load_state_dict(state["likelihood"])
+
+
+class MaximumLikelihood:
+    """Gradient steps on L = -E[log pi(x_t | x_<t)] over shuffled sentences.
+
+    Args:
+        policy: The network that learns.
+        task: Whose training sentences.
+        generator: Owner of the shuffling and of scheduled sampling's draws.
+        learning_rate: Adam's.
+        batch_size: Sentences a gradient step.
+        max_grad_norm: Gradients longer than this are shortened to it.
+        scheduled_sampling: ``none`` or a schedule of Bengio et al. 2015.
+        half_life: Gradient steps until half of the inputs are the model's own.
+
+    Raises:
+        UserError: no training sentences, or an unknown schedule.
+    """
+
+    def __init__(
+        self,
+        policy: ActorCritic,
+        task: TextTask,
+        generator: torch.Generator,
+        *,
+        learning_rate: float,
+        batch_size: int,
+        max_grad_norm: float,
+        scheduled_sampling: str = "none",
+        half_life: float = 1000.0,
+    ) -> None:
+        if scheduled_sampling not in SCHEDULES:
+            raise suggest(scheduled_sampling, SCHEDULES, "scheduled_sampling")
+        self.policy = policy
+        self.task = task
+        self.generator = generator
+        self.sentences = task.sequences("train")
+        if not len(self.sentences):
+            raise UserError("the training split holds no sentences; give a larger corpus or a larger max_length")
+        self.batch_size = batch_size
+        self.max_grad_norm = max_grad_norm
+        self.scheduled_sampling = scheduled_sampling
+        self.half_life = half_life
+        self.optimizer = torch.optim.Adam(policy.parameters(), lr=learning_rate, fused=True)
+        self.order = torch.empty(0, dtype=torch.int64)  # of this epoch's remaining sentences
+        self.num_steps = 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Gradient steps in one pass over the sentences."""
+        return -(-len(self.sentences) // self.batch_size)
+
+    def update(self, steps: int) -> tuple[dict[str, float], int]:
+        """That many gradient steps; metrics and the number of tokens learned from."""
+        self.policy.train()
+        total, tokens = torch.zeros((), device=self.policy.device), 0
+        for _ in range(steps):
+            loss, learned = self.loss()
+            gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm, self.num_steps)
+            total += loss.detach()
+            tokens += learned
+            self.num_steps += 1
+        metrics = {"train/nll": float(total) / steps, "train/epoch": self.num_steps / self.steps_per_epoch}
+        if self.scheduled_sampling != "none":
+            metrics["train/true_token_probability"] = self._epsilon()
+        return metrics, tokens
+
+    def loss(self) -> tuple[Tensor, int]:
+        """Mean negative log-likelihood of the next batch's tokens, with gradient, and how many they are."""
+        batch = self.sentences[self._next_batch().numpy()]
+        obs, actions, mask = teacher_forcing(batch, self.task, self.policy.device)
+        if self.scheduled_sampling != "none":
+            obs = self._mix_in_own_tokens(obs)
+        state = self.policy.initial_state(obs.shape[1])
+        log_prob = self.policy.evaluate(obs, actions, state, starts(obs), mask).log_prob
+        return -masked_mean(log_prob, mask), int(batch.lengths.sum())
+
+    def _next_batch(self) -> Tensor:
+        if not len(self.order):
+            self.order = torch.randperm(len(self.sentences), generator=self.generator)
+        batch, self.order = self.order[: self.batch_size], self.order[self.batch_size :]
+        return batch
+
+    def _epsilon(self) -> float:
+        return true_token_probability(self.scheduled_sampling, self.num_steps, self.half_life)
+
+    @torch.no_grad()
+    def _mix_in_own_tokens(self, obs: Tensor) -> Tensor:
+        """Inputs replaced by what the policy draws, having read the mixed ones before (Bengio et al. 2015, fig. 1)."""
+        mixed = obs.clone()
+        true = torch.rand(obs.shape, generator=self.generator).to(obs.device) < self._epsilon()
+        state = self.policy.initial_state(obs.shape[1])
+        self.policy.eval()
+        for t in range(len(obs) - 1):
+            own, state = self.policy.act(mixed[t], state, generator=self.generator)
+            mixed[t + 1] = torch.where(true[t + 1], obs[t + 1], own)
+        self.policy.train()
+        return mixed
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer.state_dict(), "order": self.order, "num_steps": self.num_steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        load_optimizer(self.optimizer, state["optimizer"])
+        self.order = state["order"]
+        self.num_steps = state["num_steps"]

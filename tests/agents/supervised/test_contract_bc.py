@@ -102,7 +102,7 @@ def test_loaded_it_learns_other_demonstrations_on_its_own_scale(core: str | None
     again = BC.load(tmp_path / "bc", lambda: Parrot(), demonstrations=given)
     assert agent.moments is not None and again.moments is not None and again.demonstrated is not None
     torch.testing.assert_close(again.moments, agent.moments)
-    torch.testing.assert_close(again.cloning.material.obs, again.observe(again.demonstrated.obs))
+    torch.testing.assert_close(again.dataset.obs, again.observe(again.demonstrated.obs))
     assert again.learn(100, reset_num_timesteps=False).num_timesteps > agent.num_timesteps
 
 
@@ -121,8 +121,8 @@ def test_the_best_weights_are_kept() -> None:
     options = {**SMALL, "gradient_steps": 20, "learning_rate": 0.03, "weight_decay": 0.0}
     agent = BC(lambda: Parrot(), demonstrations=demonstrations(), held_out=0.3, **options)
     agent.learn(20_000, callback=lambda agent, metrics: rows.append(metrics["train/nll_held_out"]))
-    assert agent.judged is not None
-    kept = agent.cloning.judge(agent.judged)["train/nll_held_out"]
+    assert agent.held_out is not None
+    kept = agent.held_out_metrics(agent.held_out)["train/nll_held_out"]
     assert kept == pytest.approx(min(rows), rel=1e-5) and kept < rows[-1] - 0.1
     early = BC(lambda: Parrot(), demonstrations=demonstrations(), held_out=0.3, patience=5, **options).learn(20_000)
     assert early.num_timesteps < agent.num_timesteps / 2
@@ -130,10 +130,10 @@ def test_the_best_weights_are_kept() -> None:
 
 def test_what_is_held_out_are_whole_episodes() -> None:
     agent = BC(lambda: Parrot(), demonstrations=demonstrations(episodes=5), held_out=0.4, **SMALL)
-    assert agent.judged is not None
-    assert [end - first for first, end in agent.judged.spans] == [8, 8]
-    assert len(agent.cloning.material.spans) == 3
-    assert BC(lambda: Parrot(), demonstrations=demonstrations(episodes=1), **SMALL).judged is None
+    assert agent.held_out is not None
+    assert [end - first for first, end in agent.held_out.episodes] == [8, 8]
+    assert len(agent.dataset.episodes) == 3
+    assert BC(lambda: Parrot(), demonstrations=demonstrations(episodes=1), **SMALL).held_out is None
 
 
 def test_thousands_of_tiny_episodes_and_one_of_one_step() -> None:
@@ -164,7 +164,7 @@ def constant_pendulum() -> Demonstrations:
         ({"held_out": 1.5}, "held_out is 1.5"),
         ({"learning_rate_schedule": "linaer"}, "did you mean 'linear'"),
         ({"patience": 0}, "patience is 0"),
-        ({"every": 0}, "every is 0"),
+        ({"subsample": 0}, "subsample is 0"),
         ({"trajectories": 9}, "9 demonstrations were asked for"),
         ({"demonstrations": 3}, "demonstrations is 3"),
         ({"demonstrations": "no-such-expert"}, "no-such-expert"),

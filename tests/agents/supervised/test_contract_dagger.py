@@ -53,7 +53,7 @@ def test_every_space(observation: str, action: str, core: str | None) -> None:
     assert agent.predict(one.reset(seed=0)[0], deterministic=True)[0] in one.action_space
 
 
-@pytest.mark.parametrize("options", [{}, {"label_every": 3}, {"beta": "linear"}, {"beta": "exponential"}])
+@pytest.mark.parametrize("options", [{}, {"label_interval": 3}, {"beta": "linear"}, {"beta": "exponential"}])
 def test_every_label_is_counted_and_none_is_asked_twice(options: dict[str, Any]) -> None:
     expert = Counting()
     agent = DAgger(lambda: Parrot(), expert=expert, demonstrations=demonstrations(), max_labels=37, **SMALL, **options)
@@ -91,7 +91,7 @@ def test_the_expert_acts_in_the_first_round_only() -> None:
 @pytest.mark.parametrize("stop", [1, 3])
 def test_resuming_is_bit_for_bit_and_asks_nothing_again(core: str | None, stop: int, tmp_path: Any) -> None:
     def make(seed: int = 0) -> DAgger:
-        return DAgger(drive(), core=core, beta="exponential", **{**SMALL, "seed": seed, "label_every": 2})
+        return DAgger(drive(), core=core, beta="exponential", **{**SMALL, "seed": seed, "label_interval": 2})
 
     whole = make().learn(15 * 6)
     begun = make()
@@ -159,7 +159,7 @@ def test_a_person_is_asked_until_they_have_had_enough() -> None:
         return next(said)
 
     env = DAgger(lambda: Parrot(), expert=Counting(), **{**SMALL, "num_envs": 2}).env
-    agent = DAgger(env, expert=Person(env, ask), label_every=2, **{**SMALL, "num_envs": 2}).learn(1000)
+    agent = DAgger(env, expert=Person(env, ask), label_interval=2, **{**SMALL, "num_envs": 2}).learn(1000)
     assert agent.labels == 5 and agent.stopped
     assert "allowed: 3 to 6" in heard[2] and "3 to 6" in heard[0]
     labels = torch.cat([piece.actions[piece.labelled] for piece in agent.pieces]).tolist()
@@ -176,7 +176,7 @@ def test_a_wrong_shape_is_one_line() -> None:
     [
         ({"beta": "lienar"}, "did you mean 'linear'"),
         ({"max_labels": 0}, "max_labels is 0"),
-        ({"label_every": 0}, "label_every is 0"),
+        ({"label_interval": 0}, "label_interval is 0"),
         ({"beta_decay": 2.0}, "beta_decay is 2.0"),
         ({"expret": "person"}, "did you mean 'expert'"),
     ],
@@ -202,5 +202,5 @@ def test_without_rounds_it_is_cloning() -> None:
     bc = BC(
         lambda: Parrot(), demonstrations=demonstrations(), held_out=0, learning_rate_schedule="constant", **shared
     ).learn(1)
-    nll = [agent.cloning.judge(agent.cloning.material)["train/nll_held_out"] for agent in (dagger, bc)]
+    nll = [agent.held_out_metrics(agent.dataset)["train/nll_held_out"] for agent in (dagger, bc)]
     assert nll[0] == pytest.approx(nll[1], rel=0.05)

@@ -46,7 +46,7 @@ def clone(observation: str = "box", action: str = "discrete", **options: Any) ->
 
 
 def aggregate(**options: Any) -> DAgger:
-    return DAgger("CartPole-v1", num_envs=2, n_steps=20, label_every=2, **IMITATION, **options)
+    return DAgger("CartPole-v1", num_envs=2, n_steps=20, label_interval=2, **IMITATION, **options)
 
 
 def sentences(**options: Any) -> MLE:

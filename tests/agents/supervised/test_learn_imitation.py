@@ -68,8 +68,8 @@ def test_cloning_swings_a_pendulum_up() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_dagger_mends_what_25_steps_of_cartpole_leave_open(seed: int) -> None:
-    options = {"demonstrations": "cartpole-expert", "trajectories": 1, "every": 20, "seed": seed}
-    agent = DAgger("CartPole-v1", num_envs=4, n_steps=64, label_every=4, max_labels=1000, **options).learn(10_000)
+    options = {"demonstrations": "cartpole-expert", "trajectories": 1, "subsample": 20, "seed": seed}
+    agent = DAgger("CartPole-v1", num_envs=4, n_steps=64, label_interval=4, max_labels=1000, **options).learn(10_000)
     assert agent.labels <= 1000
     assert score(agent, gymnasium.make_vec("CartPole-v1", 20)) >= 490
 
@@ -83,7 +83,7 @@ def test_at_equal_labels_and_gradient_steps_the_clone_leaves_the_road_and_dagger
     four = shown("lhy_rl/DriveCorridor-v0", 4, horizon=100)
     clone = BC(drive(1), demonstrations=four, held_out=0, **shared).learn(600 * 64)
     dagger = DAgger(drive(4), n_steps=10, gradient_steps=60, max_labels=400, **shared).learn(400)
-    assert dagger.labels == 400 and dagger.cloning.num_steps == clone.cloning.num_steps == 600
+    assert dagger.labels == 400 and dagger.num_gradient_steps == clone.num_gradient_steps == 600
     assert score(clone, drive(50), 50) < -10
     assert score(dagger, drive(50), 50) > -1
 

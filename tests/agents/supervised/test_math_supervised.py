@@ -9,19 +9,17 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 
-from lhy_rl.agents.supervised.cloning_trainer import Cloning, Material, rows_of
-from lhy_rl.agents.supervised.labelled_steps import LabelledSteps, demonstrated, packed, streams
+from lhy_rl.agents import BC
+from lhy_rl.agents.supervised.labelled_steps import LabelledSteps, PreparedDataset, pack, packed_rows
 from lhy_rl.data.demonstrations import Demonstrations, Episode
-from lhy_rl.functional.censored_gaussian import cut_residual, expert_share, gaussian_nll, likeliest_log_std
-from lhy_rl.nn.policies.actor_critic import ActorCritic
-
-CLONING = {"batch_size": 8, "entropy_coef": 0.0, "weight_decay": 0.0, "max_grad_norm": 1e9}
+from lhy_rl.functional.censored_gaussian import censored_residual, expert_share, gaussian_nll, likeliest_log_std
+from tests.agents.small_envs import Parrot
 
 
 def test_a_mean_beyond_the_bound_that_was_chosen_is_right() -> None:
     mean = torch.tensor([2.5, 2.5, 1.0, -3.0, -3.0])
     action = torch.tensor([2.0, 1.0, 2.0, -2.0, 0.0])
-    residual = cut_residual(mean, action, torch.tensor(-2.0), torch.tensor(2.0))
+    residual = censored_residual(mean, action, torch.tensor(-2.0), torch.tensor(2.0))
     assert residual.tolist() == [0.0, -1.5, 1.0, 0.0, 3.0]
 
 
@@ -50,43 +48,42 @@ def test_the_experts_share_falls(schedule: str, expected: list[float]) -> None:
     assert [expert_share(schedule, i, 2, 0.3) for i in range(4)] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("space", [Discrete(3, start=5), Box(-1, 1, (2,), np.float32)])
+@pytest.mark.parametrize("action", ["discrete", "box"])
 @pytest.mark.parametrize("entropy_coef", [0.0, 0.1])
-def test_the_hand_made_gradient_is_autograds(space: Discrete | Box, entropy_coef: float) -> None:
-    torch.manual_seed(0)
-    policy = ActorCritic(Box(-1, 1, (4,), np.float32), space, core=None, embedding_size=6, critic="none")
-    obs = torch.randn(20, 4)
-    actions = torch.randint(5, 8, (20,)) if isinstance(space, Discrete) else torch.randn(20, 2).clamp(-1, 1)
-    start = torch.zeros(20, dtype=torch.bool)
-    start[0] = True
-    cloning = Cloning(policy, torch.Generator(), **{**CLONING, "entropy_coef": entropy_coef})
-    cloning.study(Material(LabelledSteps(obs, actions, start, torch.ones(20, dtype=torch.bool)), obs))
+def test_the_hand_made_gradient_is_autograds(action: str, entropy_coef: float) -> None:
+    agent = BC(lambda: Parrot("box", action), entropy_coef=entropy_coef, embedding_size=6, seed=0)
+    space, obs = agent.env.single_action_space, torch.randn(20, 4)
+    space.seed(0)
+    actions = torch.as_tensor(np.stack([space.sample() for _ in range(20)]))
+    start = torch.arange(20) == 0
+    agent.learn_from(PreparedDataset(LabelledSteps(obs, actions, start, torch.ones(20, dtype=torch.bool)), obs))
     rows = torch.arange(3, 11)
-    assert cloning.manual is not None
-    said, grad = cloning._slope(torch.from_numpy(cloning.manual.forward(obs[rows].numpy())), actions[rows])
-    cloning.manual.backward(grad.numpy())
-    loss, again, _ = cloning._loss(rows)
-    expected = torch.autograd.grad(loss, cloning.parameters.parameters, materialize_grads=True)
-    torch.testing.assert_close(said, again)
-    torch.testing.assert_close(cloning.parameters.grads, list(expected), atol=1e-6, rtol=1e-4)
+    assert agent.manual is not None
+    outputs = torch.from_numpy(agent.manual.forward(obs[rows].numpy()))
+    stats, grad = agent.likelihood.manual_gradient(outputs, actions[rows], entropy_coef)
+    agent.manual.backward(grad.numpy())
+    log_prob, entropy, again = agent.likelihood.evaluate(agent.features(agent.dataset, rows))
+    loss = agent.loss(log_prob, entropy)
+    expected = torch.autograd.grad(loss, agent.parameters.parameters, materialize_grads=True)
+    torch.testing.assert_close(stats, again)
+    torch.testing.assert_close(agent.parameters.grads, list(expected), atol=1e-6, rtol=1e-4)
 
 
 def test_episodes_are_packed_end_to_end() -> None:
-    assert packed([5, 2, 2, 1, 4], 5) == [[0], [1, 2, 3], [4]]
-    index = rows_of([(0, 2), (2, 7), (7, 9)])
+    assert pack([5, 2, 2, 1, 4], 5) == [[0], [1, 2, 3], [4]]
+    index = packed_rows([(0, 2), (2, 7), (7, 9)])
     assert index.T.tolist() == [[2, 3, 4, 5, 6], [0, 1, 7, 8, -1]]
 
 
 def test_a_memory_learns_packed_episodes_as_it_would_single_ones() -> None:
-    torch.manual_seed(0)
-    policy = ActorCritic(Discrete(4), Discrete(3), core="gru", hidden_size=5, embedding_size=4, critic="none")
-    obs, actions = torch.randint(4, (9,)), torch.randint(3, (9,))
+    agent = BC(lambda: Parrot("tokens"), core="gru", hidden_size=5, embedding_size=4, seed=0)
+    policy = agent.policy
+    obs, actions = torch.randint(4, (9,)), torch.randint(3, 7, (9,))
     start = torch.zeros(9, dtype=torch.bool)
     start[[0, 2, 7]] = True
     labelled = torch.tensor([1, 1, 1, 0, 1, 0, 1, 1, 1], dtype=torch.bool)
-    cloning = Cloning(policy, torch.Generator(), **CLONING)
-    cloning.study(Material(LabelledSteps(obs, actions, start, labelled), obs))
-    _, said, count = cloning._loss(rows_of(cloning.material.spans))
+    agent.learn_from(PreparedDataset(LabelledSteps(obs, actions, start, labelled), obs))
+    packed, _, stats = agent.likelihood.evaluate(agent.features(agent.dataset, packed_rows(agent.dataset.episodes)))
     total = 0.0
     for first, end in [(0, 2), (2, 7), (7, 9)]:
         begin = torch.zeros(end - first, 1, dtype=torch.bool)
@@ -94,8 +91,8 @@ def test_a_memory_learns_packed_episodes_as_it_would_single_ones() -> None:
             obs[first:end, None], actions[first:end, None], policy.initial_state(1), begin
         ).log_prob[:, 0]
         total -= float(log_prob[labelled[first:end]].detach().sum())
-    assert count == 7
-    assert math.isclose(float(said[0]), total / 7, rel_tol=1e-5)
+    assert len(packed) == 7
+    assert math.isclose(float(stats[0]), total / 7, rel_tol=1e-5)
 
 
 def test_what_is_labelled_is_what_subsampling_takes() -> None:
@@ -105,9 +102,9 @@ def test_what_is_labelled_is_what_subsampling_takes() -> None:
         for n in (7, 3, 25)
     ]
     demonstrations = Demonstrations(episodes, Box(-9, 9, (2,), np.float32), Discrete(3), {})
-    examples = demonstrated(demonstrations, every=4, seed=3)
-    np.testing.assert_array_equal(examples.obs[examples.labelled], demonstrations.subsampled(4, 3).obs)
-    assert examples.episodes == [(0, 7), (7, 10), (10, 35)]
+    steps = LabelledSteps.of_demonstrations(demonstrations, subsample=4, seed=3)
+    np.testing.assert_array_equal(steps.obs[steps.labelled], demonstrations.subsampled(4, 3).obs)
+    assert steps.episodes == [(0, 7), (7, 10), (10, 35)]
 
 
 def test_rounds_become_one_stream_of_each_instance() -> None:
@@ -115,6 +112,8 @@ def test_rounds_become_one_stream_of_each_instance() -> None:
         numbers = first + torch.arange(4).view(2, 2)  # (T, B)
         return LabelledSteps(numbers, numbers, torch.tensor(starts), torch.ones(2, 2, dtype=torch.bool))
 
-    joined = streams([piece(0, [[True, True], [False, False]]), piece(4, [[False, True], [False, False]])])
+    joined = LabelledSteps.of_rounds(
+        [piece(0, [[True, True], [False, False]]), piece(4, [[False, True], [False, False]])]
+    )
     assert joined.obs.tolist() == [0, 2, 4, 6, 1, 3, 5, 7]
     assert joined.episodes == [(0, 4), (4, 6), (6, 8)]
