@@ -16,7 +16,7 @@ README = FOLDER.parents[1] / "README.md"
 sys.path.insert(0, str(FOLDER.parents[1]))
 
 from lhy_rl.cli.arguments import COMMANDS  # noqa: E402
-from lhy_rl.cli.listing import listing  # noqa: E402
+from lhy_rl.cli.listing import REGISTRIES, listing  # noqa: E402
 from lhy_rl.envs.registration import TABLE, WRAPPED, Row  # noqa: E402
 
 NOTE = "<!-- python docs/build.py writes this page from {source}; change it there. -->\n\n"
@@ -63,9 +63,11 @@ def pages() -> dict[str, str]:
 
 def what_is_there(readme: str) -> str:
     """The README with its table of names as the registries have them."""
-    kinds = ("environments", "agents", "backbones", "discriminators", "objectives", "configurations", "benchmarks")
+    kinds = ("environments", *REGISTRIES, "configurations", "benchmarks")
     names = {kind: [name for name, _ in listing(kind)] for kind in kinds} | {"commands": list(COMMANDS)}
-    rows = "".join(f"| {kind} | {', '.join(f'`{name}`' for name in found)} |\n" for kind, found in names.items())
+    rows = "".join(
+        f"| {kind.replace('_', ' ')} | {', '.join(f'`{name}`' for name in found)} |\n" for kind, found in names.items()
+    )
     begin, end = "<!-- what is there -->\n", "<!-- end -->"
     before, _, rest = readme.partition(begin)
     _, _, after = rest.partition(end)

@@ -13,14 +13,13 @@ import pytest
 from lhy_rl.agents import agents
 from lhy_rl.benchmark import spec
 from lhy_rl.cli.arguments import COMMANDS
+from lhy_rl.cli.listing import REGISTRIES, listing
 from lhy_rl.cli.train import split_train
 from lhy_rl.envs.registration import TABLE, WRAPPED, Row
 from lhy_rl.experiment import config
 from lhy_rl.experiment.run import train
 from lhy_rl.experiment.yaml_files import config_names
-from lhy_rl.functional.adversarial import objectives
-from lhy_rl.nn.backbones.base import cores
-from lhy_rl.nn.discriminators.sequence import discriminators
+from lhy_rl.nn.discriminators.transition import transition_discriminators
 from tests.scripts import script
 
 ROOT = Path(__file__).parent.parent
@@ -54,14 +53,14 @@ def test_the_table_of_what_is_there_is_the_registries() -> None:
         stated[kind.strip()] = re.findall(r"`([^`]+)`", names)
     assert stated == {
         "environments": [row.id for row in TABLE + WRAPPED],
-        "agents": agents.names(),
-        "backbones": cores.names(),
-        "discriminators": discriminators.names(),
-        "objectives": objectives.names(),
+        **{kind.replace("_", " "): [name for name, _ in listing(kind)] for kind in REGISTRIES},
         "configurations": config_names(),
         "benchmarks": spec.names(),
         "commands": list(COMMANDS),
     }
+    assert (
+        stated["agents"] == agents.names() and stated["transition discriminators"] == transition_discriminators.names()
+    )
 
 
 def test_the_readmes_example_runs(

@@ -1,31 +1,48 @@
-"""What there is, with a line on each: configurations, benchmarks, agents, environments and parts chosen by name."""
+"""``lhy-rl list``: what there is, with a line on each: configurations, agents, environments, whatever has a name."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from typing import Any
 
 from lhy_rl.cli.arguments import parser, table
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.registry import Registry
+
+REGISTRIES = {
+    "agents": "lhy_rl.agents:agents",
+    "generators": "lhy_rl.agents.adversarial.gail:GENERATORS",
+    "wrappers": "lhy_rl.envs.wrappers:wrappers",
+    "corpora": "lhy_rl.data.corpora:CORPORA",
+    "experts": "lhy_rl.rollouts.scripted_controllers:EXPERTS",
+    "backbones": "lhy_rl.nn.backbones.base:cores",
+    "encoders": "lhy_rl.nn.encoders.select:encoders",
+    "activations": "lhy_rl.nn.layers.activations:activations",
+    "discriminators": "lhy_rl.nn.discriminators.sequence:discriminators",
+    "transition_discriminators": "lhy_rl.nn.discriminators.transition:transition_discriminators",
+    "objectives": "lhy_rl.functional.adversarial:objectives",
+    "rewards": "lhy_rl.functional.discriminator_rewards:FORMS",
+}
+"""Kind of thing to the table of its names, a :class:`lhy_rl.core.registry.Registry` or a dict."""
+
+KINDS = ("configurations", "benchmarks", "agents", "environments", "demonstrations", *list(REGISTRIES)[1:], "choices")
 
 
 def listing(kind: str) -> list[tuple[str, str]]:
-    """Names and summaries of one kind: ``configurations``, ``benchmarks``, ``environments``, ``demonstrations``, or a
-    registry."""
-    if kind == "configurations":
-        return _configurations()
-    if kind == "benchmarks":
-        from lhy_rl.benchmark import spec
-
-        return [(name, spec.summary(name)) for name in spec.names()]
-    if kind == "environments":
-        return _environments()
-    if kind == "demonstrations":
-        return _demonstrations()
-    found: Registry = REGISTRIES[kind]()
-    return [(name, _summary(found.get(name))) for name in found.names()]
+    """Names and summaries of one of :data:`KINDS`."""
+    if kind in REGISTRIES:
+        module, _, attribute = REGISTRIES[kind].partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+        return [(name, _summary(found[name])) for name in sorted(found)]
+    rows: list[tuple[str, str]] = {
+        "configurations": _configurations,
+        "benchmarks": _benchmarks,
+        "environments": _environments,
+        "demonstrations": _demonstrations,
+        "choices": _choices,
+    }[kind]()
+    return rows
 
 
 def _configurations() -> list[tuple[str, str]]:
@@ -35,10 +52,10 @@ def _configurations() -> list[tuple[str, str]]:
     return [(name, summary(find_config(name))) for name in config_names()]
 
 
-def _agents() -> Registry:
-    from lhy_rl.agents import agents
+def _benchmarks() -> list[tuple[str, str]]:
+    from lhy_rl.benchmark import spec
 
-    return agents
+    return [(name, spec.summary(name)) for name in spec.names()]
 
 
 def _environments() -> list[tuple[str, str]]:
@@ -59,45 +76,30 @@ def _demonstrations() -> list[tuple[str, str]]:
     return rows + list_minari()
 
 
-def _backbones() -> Registry:
-    from lhy_rl.nn.backbones.base import cores
+def _choices() -> list[tuple[str, str]]:
+    """The agents' options that take one of some words, which their documentation names, and whose options they are."""
+    from lhy_rl.agents import agents
+    from lhy_rl.experiment.schema import options_of
 
-    return cores
-
-
-def _discriminators() -> Registry:
-    from lhy_rl.nn.discriminators.sequence import discriminators
-
-    return discriminators
-
-
-def _objectives() -> Registry:
-    from lhy_rl.functional.adversarial import objectives
-
-    return objectives
-
-
-REGISTRIES = {
-    "agents": _agents,
-    "backbones": _backbones,
-    "discriminators": _discriminators,
-    "objectives": _objectives,
-}
+    owners: dict[tuple[str, str], list[str]] = {}
+    for agent in agents:
+        for option in options_of(agents[agent]):
+            if isinstance(option.default, str) and option.default in option.doc:
+                owners.setdefault((option.name, option.doc), []).append(agent)
+    return [(name, f"{meaning} ({', '.join(found)})") for (name, meaning), found in sorted(owners.items())]
 
 
 def _summary(thing: Any) -> str:
-    """The first paragraph of a docstring, in one line, without Sphinx's roles."""
-    first = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
-    return re.sub(r":\w+:`([^`]*)`", r"\1", first)
+    """What a row says of itself, or the first paragraph of a docstring, in one line, without Sphinx's roles."""
+    text = getattr(thing, "about", None) or inspect.getdoc(thing) or ""
+    return re.sub(r":\w+:`([^`]*)`", r"\1", " ".join(text.split("\n\n")[0].split()))
 
 
 def command_list(arguments: list[str]) -> int:
     made = parser("list", "lhy-rl list agents")
-    kinds = ["configurations", "benchmarks", "agents", "environments", "demonstrations"]
-    kinds += ["backbones", "discriminators", "objectives"]
-    allowed = f"one of {', '.join(kinds)} (default: everything)"
-    made.add_argument("kind", nargs="?", metavar="KIND", choices=kinds, help=allowed)
+    allowed = f"one of {', '.join(KINDS)} (default: everything)"
+    made.add_argument("kind", nargs="?", metavar="KIND", choices=KINDS, help=allowed)
     chosen = made.parse_args(arguments).kind
-    for kind in [chosen] if chosen else kinds:
+    for kind in [chosen] if chosen else KINDS:
         print(f"{kind}:\n{table(listing(kind))}")
     return 0

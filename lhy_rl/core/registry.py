@@ -33,7 +33,7 @@ def place_of(kind: type) -> str:
 
 
 class Registry:
-    """Names of one kind of thing and where each lives.
+    """Names of one kind of thing and where each lives; ``registry[name]`` imports it.
 
     Args:
         what: The kind, for messages ("agent", "core", ...).
@@ -47,6 +47,19 @@ class Registry:
     def names(self) -> list[str]:
         """All names, in alphabetical order."""
         return sorted(self._places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __getitem__(self, name: str) -> Any:
+        return self.get(name)
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Names and things, in the order of the table."""
+        return ((name, self.get(name)) for name in self)
 
     def register(self, name: str, place: str) -> None:
         """Add or replace a name; ``place`` is ``"module:attribute"``."""

@@ -50,7 +50,7 @@ def options_of(constructor: Any, keep: set[str] | None = None) -> list[Option]:
         keep: Names that are options although the run usually gives them.
     """
     found: dict[str, Option] = {}
-    owners = (option_sources(constructor) if inspect.isclass(constructor) else []) or [constructor]
+    owners = (option_sources(constructor) or [object]) if inspect.isclass(constructor) else [constructor]
     given: set[str] = set()  # by the class before
     for owner, base in zip(owners, [*owners[1:], None], strict=True):
         function = vars(owner)["__init__"] if inspect.isclass(owner) else owner
@@ -191,7 +191,8 @@ def agent_class(name: str) -> Any:
     Raises:
         UserError: unknown name, with the nearest one.
     """
-    from lhy_rl.agents import Agent, agents
+    from lhy_rl.agents import agents
+    from lhy_rl.agents.common.agent import Agent
 
     return agents.choose(name, Agent)
 

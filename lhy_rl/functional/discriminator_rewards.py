@@ -15,11 +15,11 @@ With absorbing states (:func:`absorbing_value`) none of them favours either.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from lhy_rl.core.registry import Registry
 
 FAIRL_CLIP = 5.0  # e^s must not run away
 
@@ -50,13 +50,10 @@ def fairl(s: Tensor) -> Tensor:
     return -s * s.exp()
 
 
-FORMS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gail": gail,
-    "log_d": log_d,
-    "logit": logit,
-    "probability": probability,
-    "fairl": fairl,
-}
+FORMS = Registry(
+    "reward",
+    {name: f"{__name__}:{name}" for name in ("gail", "log_d", "logit", "probability", "fairl")},
+)
 """The forms by name; (...) logits to (...) rewards."""
 
 SIGNS = {"gail": ">= 0", "log_d": "<= 0", "logit": "either", "probability": ">= 0", "fairl": "either"}

@@ -16,7 +16,7 @@ import lhy_rl
 import lhy_rl.cli.main as command_line
 from lhy_rl.agents import agents
 from lhy_rl.cli.arguments import COMMANDS
-from lhy_rl.cli.listing import listing
+from lhy_rl.cli.listing import KINDS, REGISTRIES, listing
 from lhy_rl.cli.main import commands, main
 from lhy_rl.core import errors
 from lhy_rl.experiment import config
@@ -100,6 +100,17 @@ def test_contract_a_summary_is_not_cut_off_in_the_middle(
     assert main(["list", "configurations"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 72 and min(len(line) - len(line.lstrip()) for line in lines[1:]) == 2
+
+
+def test_contract_each_registry_is_listed() -> None:
+    package = Path(lhy_rl.__file__).parent
+    made = {
+        f"lhy_rl.{'.'.join(path.relative_to(package).with_suffix('').parts)}:{name}".replace(".__init__", "")
+        for path in package.rglob("*.py")
+        for name in re.findall(r"^(\w+)(?:: [^=\n]+)? = Registry\(", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert made - {"lhy_rl.cli.main:commands"} <= set(REGISTRIES.values())
+    assert all(summary for kind in KINDS for _, summary in listing(kind)), "each has a line"
 
 
 def test_contract_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
