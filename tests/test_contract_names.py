@@ -59,7 +59,6 @@ CLASSES = {
 
 ALLOWED = {
     "every_prefix": "a discriminator that gives a score to every prefix of a sentence",
-    "orders": "of n-grams",
 }
 """Names in which such a word is right, and why."""
 

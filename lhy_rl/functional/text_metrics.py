@@ -65,8 +65,8 @@ class BleuScorer:
         if not len(hypotheses):
             raise UserError("BLEU needs at least one hypothesis; none was given")
         matches = [self._match(*_count(hypothesis, self.max_order)) for hypothesis in hypotheses]
-        orders = range(min(2, self.max_order), self.max_order + 1)
-        return {n: float(np.mean([_bleu(*match, n, self.effective_order) for match in matches])) for n in orders}
+        sizes = range(min(2, self.max_order), self.max_order + 1)
+        return {n: float(np.mean([_bleu(*match, n, self.effective_order) for match in matches])) for n in sizes}
 
     def sentence_scores(self, hypotheses: Iterable[Sentence], order: int | None = None) -> np.ndarray:
         """(N,) float64: every hypothesis' own BLEU of the order; None: ``max_order``.
@@ -119,8 +119,8 @@ def self_bleu(sentences: Sequence[Sentence], max_order: int = 4, effective_order
         others = {gram: second[gram] if owner[gram] == index else best[gram] for gram in counts}
         lengths = all_lengths if population[length] > 1 else [other for other in all_lengths if other != length]
         matches.append((*_clipped(counts, others, max_order), length, _closest(lengths, length)))
-    orders = range(min(2, max_order), max_order + 1)
-    return {n: float(np.mean([_bleu(*match, n, effective_order) for match in matches])) for n in orders}
+    sizes = range(min(2, max_order), max_order + 1)
+    return {n: float(np.mean([_bleu(*match, n, effective_order) for match in matches])) for n in sizes}
 
 
 def unique_ngrams(sentences: Iterable[Sentence], order: int) -> int:
