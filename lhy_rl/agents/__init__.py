@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from lhy_rl.core.registry import Registry
@@ -41,10 +42,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "Agent":
-        from lhy_rl.agents.common.agent import Agent
-
-        return Agent
-    if name in __all__:
-        return agents.get("maxent_irl" if name == "MaxEntIRL" else name.lower())
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return import_module("lhy_rl.agents.common.agent").Agent
+    return agents.get("maxent_irl" if name == "MaxEntIRL" else name.lower())

@@ -6,8 +6,9 @@ another shape, a number may be text. Whoever loads a state does it inside :func:
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from lhy_rl.core.trees import map_tree
 if TYPE_CHECKING:
     import gymnasium as gym
     import torch
+
+Loader = Callable[[Any, dict[str, Any]], None]
 
 MISFIT = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, AssertionError)
 """What Python, numpy and torch raise where a state is not what it should be."""
@@ -128,6 +131,40 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> N
         if gathered.get("step", 1) < 0:
             raise ValueError(f"optimizer.state.{index}.step is below 0")
     optimizer.load_state_dict({"state": state["state"], "param_groups": own})
+
+
+def guarded(load: Loader) -> Loader:
+    """An agent's ``load_state_dict`` whose every failure is one line.
+
+    Where the state is of another kind than the agent's own, nothing is touched. Where that shows only half-way, the
+    agent is ``half_loaded`` and refuses to go on until a state that fits has been loaded.
+    """
+
+    @functools.wraps(load)
+    def loaded(agent: Any, state: dict[str, Any]) -> None:
+        if agent.loading:  # a subclass's is at it, and this is its call of super()'s
+            return load(agent, state)
+        misfit = f"this state does not fit {type(agent).__name__} with these options"
+        with fitting(misfit):
+            check_like(state, agent.state_dict(), keys=False)  # older files may lack some
+            agent.loading = agent.half_loaded = True
+            try:
+                load(agent, state)
+            finally:
+                agent.loading = False
+            agent.half_loaded = False
+        return None
+
+    return loaded
+
+
+def check_whole(agent: Any) -> None:
+    """Raise a UserError where only half of a state was put into the agent."""
+    if agent.half_loaded:
+        raise UserError(
+            f"half of a state that did not fit was loaded into this {type(agent).__name__}; make it anew, or load a "
+            "state that fits"
+        )
 
 
 def _kind(value: Any) -> str:

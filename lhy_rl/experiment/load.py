@@ -52,7 +52,8 @@ def load(
     place = archive.zipped(place)
     found = saved.read(place)
     if found is not None:
-        return saved.class_of(found.kind).load(place, env, device, **options)
+        agent: Agent = saved.class_of(found.kind).load(place, env, device, **options)
+        return agent
     folder = place.absolute().parent.parent
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{str(place)!r} is a checkpoint of a run, whose config.yaml is not beside its folder")

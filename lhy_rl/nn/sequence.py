@@ -1,4 +1,4 @@
-"""The names of :mod:`lhy_rl.nn.backbones.base`, at the place that earlier documents show."""
+"""A former name of :mod:`lhy_rl.nn.backbones.base`, which the documentation has shown."""
 
 from lhy_rl.nn.backbones.base import SequenceBackbone, State, step_by_step
 

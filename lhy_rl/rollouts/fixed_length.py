@@ -6,14 +6,13 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-from lhy_rl.agents.common.callbacks import RECENT, Played
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import Phased
 from lhy_rl.core.saved_states import check_like, check_rows
@@ -26,8 +25,27 @@ from lhy_rl.rollouts.checks import ActionMasks, not_a_number
 from lhy_rl.rollouts.environment_state import state_of
 from lhy_rl.rollouts.normalization import Normalizer
 
+RECENT = 100  # episodes that the mean return is over, as in Stable-Baselines3
+
 Actor = Callable[[int, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
 """Step, observations (B, ...), starts (B,) and legal actions (B, A) to actions, as chosen and for the environment."""
+
+
+class PlayedStep(NamedTuple):
+    """One step of all instances, as soon as it has been played; the arrays are the collector's own."""
+
+    actions: np.ndarray
+    """(B, ...) as the policy chose them."""
+    env_actions: np.ndarray
+    """(B, ...) as the environment was given them, inside its bounds."""
+    obs: Any
+    """(B, ...) what the environment gave."""
+    rewards: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    start: np.ndarray
+    """(B,) bool: an episode begins with ``obs``."""
+    infos: dict[str, Any]
 
 
 @dataclass
@@ -150,7 +168,7 @@ class RolloutCollector:
         self.state = self.policy.initial_state(self.env.num_envs)
 
     @torch.no_grad()
-    def collect(self, n_steps: int, on_step: Callable[[Played], bool] | None = None) -> Rollout:
+    def collect(self, n_steps: int, on_step: Callable[[PlayedStep], bool] | None = None) -> Rollout:
         """Play on.
 
         Args:
@@ -206,7 +224,7 @@ class RolloutCollector:
             t += 1
             if on_step is not None:
                 ends = terminated[t - 1], truncated[t - 1]
-                if not on_step(Played(action, said, self.obs, rewards[t - 1], *ends, start[t], infos)):
+                if not on_step(PlayedStep(action, said, self.obs, rewards[t - 1], *ends, start[t], infos)):
                     break
         self._observe(obs_tb, t)
         if normalized:

@@ -61,7 +61,7 @@ class GAIL(HeldLearner, Agent):
 
     takes_options_of = (DiscriminatorOptions, PPO)
     former_names = {"every": "subsample"}
-    listens_to_steps = True
+    reports_steps = True
     schedulable = PPO.schedulable
     learner: OnPolicy
     discriminators: tuple[str, ...] = ("auto", "mlp", "cnn", "autoencoder")

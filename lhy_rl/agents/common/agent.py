@@ -15,12 +15,14 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from lhy_rl.agents.common import saved
-from lhy_rl.agents.common.callbacks import Listener, Played, listener
+from lhy_rl.agents.common.callbacks import Callback, make_callback
 from lhy_rl.agents.common.construction import AgentClass
-from lhy_rl.agents.common.loading import check_whole, guarded
-from lhy_rl.agents.common.sb3_face import SB3Face
+from lhy_rl.agents.common.sb3_arguments import translate_load
+from lhy_rl.agents.common.sb3_interface import Metrics as Metrics
+from lhy_rl.agents.common.sb3_interface import SB3Interface
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import ACTION_MASK, TextTask
+from lhy_rl.core.saved_states import check_whole, guarded
 from lhy_rl.core.trees import leading, leaves, map_tree, native
 from lhy_rl.core.validation import check, choose_device
 from lhy_rl.nn.acceleration.numpy_actor import WIDEST
@@ -30,21 +32,21 @@ from lhy_rl.nn.layers.eval_mode import evaluating
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.nn.randomness import OwnRandomness
 from lhy_rl.rollouts.checks import ActionMasks
+from lhy_rl.rollouts.fixed_length import PlayedStep
 from lhy_rl.rollouts.normalization import normalized_space
 from lhy_rl.rollouts.vector_envs import Environment, make_vector_env
 
 if TYPE_CHECKING:
     from lhy_rl.agents.common.progress import ProgressDisplay
 
-Metrics = dict[str, float]
 USUAL = -1  # a log_interval that is the agent's own
 PREDICTING = 2**32  # added to the seed, so that predictions and training draw other numbers
 
 
-class Agent(SB3Face, metaclass=AgentClass):
+class Agent(SB3Interface, metaclass=AgentClass):
     """A policy and a way to improve it.
 
-    Constructors also take the words of Stable-Baselines3's (:mod:`lhy_rl.agents.common.sb3_manners`).
+    Constructors also take the arguments of Stable-Baselines3's (:mod:`lhy_rl.agents.common.sb3_arguments`).
 
     Args:
         env: An id, a Gymnasium ``Env``, a ``VectorEnv``, a ``VecEnv`` of Stable-Baselines3, or a callable that makes an
@@ -79,11 +81,10 @@ class Agent(SB3Face, metaclass=AgentClass):
         UserError: an environment, a name or a number that cannot be used; one line says why.
     """
 
-    hyperparameters: dict[str, Any]
     sees_normalized = False  # whether the policy reads normalised observations
     large = False  # whether an agent has large networks besides its policy, for which ``auto`` is a GPU
-    listens_to_steps = False  # whether ``update`` tells ``self.listener`` of every step; else it is told once an update
-    loading = half_loaded = False  # of a state (:mod:`lhy_rl.agents.common.loading`)
+    reports_steps = False  # whether ``update`` calls :meth:`report_step` after every step
+    loading = half_loaded = False  # of a state (:mod:`lhy_rl.core.saved_states`)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -127,7 +128,7 @@ class Agent(SB3Face, metaclass=AgentClass):
         self.num_timesteps = 0
         self.num_updates = 0
         self.total_timesteps = 0
-        self.listener = Listener()
+        self.callback = Callback()
         self.stopped = False
         self.schedules = {}
         space = self.env.single_observation_space
@@ -222,22 +223,22 @@ class Agent(SB3Face, metaclass=AgentClass):
             self.open_logger(name, reset_num_timesteps)
         interval = self.usual_log_interval if log_interval == USUAL else log_interval
         self.live_episodes = None
-        self.listener = listener(self, callback, self.total_timesteps, interval, name)
+        self.callback = make_callback(self, callback, self.total_timesteps, interval, name)
         self.stopped = False
-        self.listener.begin()
+        self.callback.on_training_start()
         with _display(progress_bar) as display, threadpool_limits(torch.get_num_threads(), "blas"):
             while self.unfinished and not self.stopped:
-                self.listener.collecting()
+                self.callback.on_rollout_start()
                 with self.randomness():
                     metrics = self.update()
                 self.num_updates += 1
                 metrics |= self.times()
                 if display is not None:
                     display.update(self, metrics)
-                if not self.listens_to_steps and self.listener.hears_steps:
-                    self.stopped |= not self.listener.step()
-                self.stopped |= not self.listener.update(metrics)
-        self.listener.end()
+                if not self.reports_steps and self.callback.wants_steps:
+                    self.stopped |= not self.callback.on_step()
+                self.stopped |= not self.callback.on_update(metrics)
+        self.callback.on_training_end()
         return self
 
     def begin_anew(self) -> None:
@@ -317,7 +318,7 @@ class Agent(SB3Face, metaclass=AgentClass):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where :meth:`state_dict` was taken.
 
-        A subclass's is guarded as well (:mod:`lhy_rl.agents.common.loading`): it reads what it needs, and what it
+        A subclass's is guarded as well (:mod:`lhy_rl.core.saved_states`): it reads what it needs, and what it
         raises where that is not there becomes the UserError.
 
         Raises:
@@ -353,7 +354,7 @@ class Agent(SB3Face, metaclass=AgentClass):
         Raises:
             UserError: not a saved agent of this class, damaged, of other spaces, or one that needs an environment.
         """
-        return cast(Self, saved.load(cls, path, env, device, options))
+        return saved.load(cls, path, env, device, translate_load(options))
 
     def __repr__(self) -> str:
         inner = getattr(self.env.unwrapped, "envs", [self.env.unwrapped])[0]  # the first of a SyncVectorEnv
@@ -405,10 +406,10 @@ class Agent(SB3Face, metaclass=AgentClass):
             finally:
                 self.own_randomness = None
 
-    def tell_step(self, played: Played) -> bool:
-        """Tell who hears of steps, in the middle of an update; whether to go on. Torch's generators are the user's."""
+    def report_step(self, played: PlayedStep) -> bool:
+        """Call the callback in the middle of an update, with the user's random numbers; whether to go on."""
         with nullcontext() if self.own_randomness is None else self.own_randomness.given_back():
-            return self.listener.step(played)
+            return self.callback.on_step(played)
 
     def draw_seed(self) -> int:
         """A seed for somebody else, from the agent's generator."""

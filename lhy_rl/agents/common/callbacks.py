@@ -1,96 +1,75 @@
-"""What is called while an agent learns: functions of ours, callbacks of Stable-Baselines3, and its logger."""
+"""What is called while an agent learns: functions, callbacks of Stable-Baselines3, and its logger."""
 
 from __future__ import annotations
 
 import inspect
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from lhy_rl.agents.common.sb3_interface import Metrics, SB3Interface
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import map_tree
-
-if TYPE_CHECKING:
-    from lhy_rl.agents.common.agent import Agent, Metrics
-
-RECENT = 100  # episodes that the mean return is over, as in Stable-Baselines3
-NOT_FOR_TENSORBOARD = ("time/iterations", "time/time_elapsed", "time/total_timesteps")  # as there
+from lhy_rl.rollouts.fixed_length import PlayedStep
 
 
-class Played(NamedTuple):
-    """A step of all instances that has just been played; the arrays are the collector's own."""
+class Callback:
+    """The contract of what is called while an agent learns; this one does nothing. False stops the training."""
 
-    actions: np.ndarray
-    """(B, ...) as the policy chose them."""
-    taken: np.ndarray
-    """(B, ...) as the environment was given them: inside its bounds."""
-    obs: Any
-    """(B, ...) what the environment gave."""
-    rewards: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-    start: np.ndarray
-    """(B,) bool: an episode begins with ``obs``."""
-    infos: dict[str, Any]
+    wants_steps = False
+    """Whether :meth:`on_step` is to be called."""
 
+    def on_training_start(self) -> None:
+        """Called before the first update."""
 
-class Listener:
-    """Nobody listens; also the shape of those who do. A method that gives False stops the training."""
+    def on_rollout_start(self) -> None:
+        """Called before every update."""
 
-    hears_steps = False
-    """Whether :meth:`step` wants to be called."""
-
-    def begin(self) -> None:
-        """Before the first update."""
-
-    def collecting(self) -> None:
-        """Before every update."""
-
-    def step(self, played: Played | None = None) -> bool:
-        """After every step of the environments; without the step, after every update of an agent that tells none."""
+    def on_step(self, played: PlayedStep | None = None) -> bool:
+        """Called after every step of the environments; by an agent that reports no steps, after every update."""
         return True
 
-    def update(self, metrics: Metrics) -> bool:
-        """After every update."""
+    def on_update(self, metrics: Metrics) -> bool:
+        """Called after every update."""
         return True
 
-    def end(self) -> None:
-        """After the last update."""
+    def on_training_end(self) -> None:
+        """Called after the last update."""
 
 
-class FunctionListener(Listener):
+class FunctionCallback(Callback):
     """``callback(agent, metrics)`` after every update; False stops."""
 
-    def __init__(self, agent: Agent, callback: Any) -> None:
+    def __init__(self, agent: SB3Interface, callback: Any) -> None:
         self.agent, self.callback = agent, callback
 
-    def update(self, metrics: Metrics) -> bool:
+    def on_update(self, metrics: Metrics) -> bool:
         return self.callback(self.agent, metrics) is not False
 
 
-class LoggerListener(Listener):
+class LoggerCallback(Callback):
     """Every metric goes to the agent's logger, which writes (prints a table, say) every so many updates.
 
     Args:
         interval: Updates between two writings; None leaves that to others, who call ``agent.dump_logs``.
     """
 
-    def __init__(self, agent: Agent, interval: int | None) -> None:
+    def __init__(self, agent: SB3Interface, interval: int | None) -> None:
         self.agent, self.interval, self.updates = agent, interval, 0
 
-    def update(self, metrics: Metrics) -> bool:
-        record(self.agent.logger, metrics)
+    def on_update(self, metrics: Metrics) -> bool:
+        self.agent.record(metrics)
         self.updates += 1
         if self.interval and self.updates % self.interval == 0:
             self.agent.logger.dump(step=self.agent.num_timesteps)
         return True
 
 
-class SB3Listener(Listener):
-    """Callbacks of Stable-Baselines3: asked after every step of the environments, as there.
+class SB3Callback(Callback):
+    """Callbacks of Stable-Baselines3, called after every step of the environments, as there.
 
     Their ``locals`` are a step's ``actions``, ``clipped_actions``, ``rewards``, ``dones``, ``infos`` and ``new_obs``,
     and ``self``, ``env``, ``n_steps``, ``total_timesteps``, ``tb_log_name``. An agent that learns from whole episodes
@@ -101,9 +80,9 @@ class SB3Listener(Listener):
         total_timesteps, tb_log_name: As ``learn`` was given them.
     """
 
-    hears_steps = True
+    wants_steps = True
 
-    def __init__(self, agent: Agent, callbacks: list[Any], total_timesteps: int, tb_log_name: str) -> None:
+    def __init__(self, agent: SB3Interface, callbacks: list[Any], total_timesteps: int, tb_log_name: str) -> None:
         from stable_baselines3.common.callbacks import CallbackList
 
         self.agent = agent
@@ -117,32 +96,32 @@ class SB3Listener(Listener):
         self.episodes = agent.ep_info_buffer
         self.begun = time.time()
 
-    def begin(self) -> None:
+    def on_training_start(self) -> None:
         self.agent.live_episodes = self.episodes
         self.callback.init_callback(self.agent)  # type: ignore[arg-type]
         self.locals["env"] = self.agent.get_env()
         self.callback.on_training_start(self.locals, {})
 
-    def collecting(self) -> None:
+    def on_rollout_start(self) -> None:
         self.locals["n_steps"] = 0
         self.callback.on_rollout_start()
 
-    def step(self, played: Played | None = None) -> bool:
+    def on_step(self, played: PlayedStep | None = None) -> bool:
         if played is None:
-            self._tell_episodes()
+            self._add_episodes()
         else:
-            self._tell(played)
+            self._add_step(played)
         self.callback.update_locals(self.locals)
         return bool(self.callback.on_step())
 
-    def _tell_episodes(self) -> None:
-        """The episodes that an update has played, as if all had ended in one step."""
+    def _add_episodes(self) -> None:
+        """Put the episodes that an update has played into the locals, as if all had ended in one step."""
         seconds = round(time.time() - self.begun, 6)
         episodes = [{"r": r, "l": length, "t": seconds} for r, length in self.agent.played_episodes]
         self.episodes.extend(episodes)
         self.locals.update(dones=np.ones(len(episodes), bool), infos=[{"episode": episode} for episode in episodes])
 
-    def _tell(self, played: Played) -> None:
+    def _add_step(self, played: PlayedStep) -> None:
         """Put a step into the locals, as SB3 has one."""
         from lhy_rl.interop.infos import rows_of_step
 
@@ -158,15 +137,15 @@ class SB3Listener(Listener):
                 self.episodes.append(rows[i].setdefault("episode", episode))
             self.returns[dones], self.lengths[dones] = 0.0, 0
         self.locals.update(
-            actions=played.actions, clipped_actions=played.taken, rewards=rewards, dones=dones, infos=rows,
+            actions=played.actions, clipped_actions=played.env_actions, rewards=rewards, dones=dones, infos=rows,
             new_obs=map_tree(np.asarray, obs), n_steps=self.locals["n_steps"] + 1,
         )  # fmt: skip
 
-    def update(self, metrics: Metrics) -> bool:
+    def on_update(self, metrics: Metrics) -> bool:
         self.callback.on_rollout_end()
         return True
 
-    def end(self) -> None:
+    def on_training_end(self) -> None:
         self.callback.on_training_end()
         self.agent.live_episodes = None
 
@@ -179,53 +158,55 @@ class StepLocals(dict[str, Any]):
         raise UserError(f"a callback's locals have no {name!r} here; they have {known}; self.model has the rest")
 
 
-class Several(Listener):
-    """One after the other."""
+class CombinedCallback(Callback):
+    """Several callbacks, called one after the other."""
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
-        self.listeners = listeners
-        self.hears_steps = any(one.hears_steps for one in listeners)
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self.callbacks = callbacks
+        self.wants_steps = any(one.wants_steps for one in callbacks)
 
-    def begin(self) -> None:
-        for one in self.listeners:
-            one.begin()
+    def on_training_start(self) -> None:
+        for one in self.callbacks:
+            one.on_training_start()
 
-    def collecting(self) -> None:
-        for one in self.listeners:
-            one.collecting()
+    def on_rollout_start(self) -> None:
+        for one in self.callbacks:
+            one.on_rollout_start()
 
-    def step(self, played: Played | None = None) -> bool:
-        going = [one.step(played) for one in self.listeners if one.hears_steps]  # every one is told
+    def on_step(self, played: PlayedStep | None = None) -> bool:
+        going = [one.on_step(played) for one in self.callbacks if one.wants_steps]  # every one is called
         return all(going)
 
-    def update(self, metrics: Metrics) -> bool:
-        going = [one.update(metrics) for one in self.listeners]
+    def on_update(self, metrics: Metrics) -> bool:
+        going = [one.on_update(metrics) for one in self.callbacks]
         return all(going)
 
-    def end(self) -> None:
-        for one in self.listeners:
-            one.end()
+    def on_training_end(self) -> None:
+        for one in self.callbacks:
+            one.on_training_end()
 
 
-def listener(agent: Agent, callback: Any, total_timesteps: int, log_interval: int | None, tb_log_name: str) -> Listener:
-    """Whoever listens, from what the user gave to ``learn``.
+def make_callback(
+    agent: SB3Interface, callback: Any, total_timesteps: int, log_interval: int | None, tb_log_name: str
+) -> Callback:
+    """One callback of what the user gave to ``learn``.
 
     Args:
         callback: None, a function, a callback of Stable-Baselines3, or a list of these.
-        log_interval: Updates between two writings of the logger, where there is somebody who reads it.
+        log_interval: Updates between two writings of the logger, where somebody reads it.
     """
     given = [] if callback is None else list(callback) if isinstance(callback, list | tuple) else [callback]
-    theirs = [_converted(one) for one in given if _is_of_sb3(one)]
-    found: list[Listener] = [FunctionListener(agent, one) for one in given if not _is_of_sb3(one)]
-    if theirs:
-        found.append(SB3Listener(agent, theirs, total_timesteps, tb_log_name))
-    if theirs or agent.has_logger:
-        found.append(LoggerListener(agent, log_interval))
-    return found[0] if len(found) == 1 else Several(found) if found else Listener()
+    sb3_callbacks = [_converted(one) for one in given if _is_of_sb3(one)]
+    found: list[Callback] = [FunctionCallback(agent, one) for one in given if not _is_of_sb3(one)]
+    if sb3_callbacks:
+        found.append(SB3Callback(agent, sb3_callbacks, total_timesteps, tb_log_name))
+    if sb3_callbacks or agent.has_logger:
+        found.append(LoggerCallback(agent, log_interval))
+    return found[0] if len(found) == 1 else CombinedCallback(found) if found else Callback()
 
 
 def _is_of_sb3(callback: Any) -> bool:
-    """Whether it is one of Stable-Baselines3's callbacks, or one of its functions, ``callback(locals, globals)``."""
+    """Whether it is a callback of Stable-Baselines3, or one of its functions, ``callback(locals, globals)``."""
     if hasattr(callback, "init_callback"):
         return True
     if not callable(callback):
@@ -244,10 +225,3 @@ def _converted(callback: Any) -> Any:
     from stable_baselines3.common.callbacks import ConvertCallback
 
     return ConvertCallback(callback)
-
-
-def record(logger: Any, metrics: Metrics) -> None:
-    """Give metrics to a logger of Stable-Baselines3's; times are whole numbers, as there."""
-    for name, value in metrics.items():
-        shown = int(value) if name in ("time/fps", "time/time_elapsed") else value
-        logger.record(name, shown, exclude="tensorboard" if name in NOT_FOR_TENSORBOARD else None)

@@ -6,7 +6,7 @@ import inspect
 from abc import ABCMeta
 from typing import TYPE_CHECKING, Any
 
-from lhy_rl.agents.common import sb3_manners
+from lhy_rl.agents.common.sb3_arguments import translate
 from lhy_rl.core.errors import renamed, suggest
 from lhy_rl.core.signatures import option_sources
 
@@ -40,11 +40,11 @@ class AgentClass(ABCMeta):
         def __call__(cls, *given: Any, **options: Any) -> Any:
             allowed = set(defaults_of(cls))
             options = renamed(options, cls.former_names)
-            given, options, manners = sb3_manners.translate(cls, allowed, given, options)
+            given, options, sb3_arguments = translate(cls, allowed, given, options)
             for name in options.keys() - allowed:
                 raise suggest(name, allowed, f"option of {cls.__name__}")
             self = cls.__new__(cls)
             self.hyperparameters = options
             self.__init__(*given, **options)
-            manners.take(self)
+            sb3_arguments.apply(self)
             return self

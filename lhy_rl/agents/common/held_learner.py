@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-COUNTERS = frozenset({"num_timesteps", "total_timesteps", "stopped", "listener", "own_randomness"})
+COUNTERS = frozenset({"num_timesteps", "total_timesteps", "stopped", "callback", "own_randomness"})
 
 
 class HeldLearner:

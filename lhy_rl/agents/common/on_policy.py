@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.common.agent import Agent, Metrics
-from lhy_rl.agents.common.callbacks import Played
 from lhy_rl.agents.common.gradient_step import diverged
 from lhy_rl.agents.common.reward_model import RewardModel
 from lhy_rl.agents.common.rollout_batch import Arrays, Batch
@@ -32,7 +31,7 @@ from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
 from lhy_rl.nn.acceleration.manual_gradients import ManualActorCritic
 from lhy_rl.nn.backbones.base import CoreChoice, State
 from lhy_rl.nn.heads.gaussian import GaussianHead
-from lhy_rl.rollouts.fixed_length import Rollout, RolloutCollector
+from lhy_rl.rollouts.fixed_length import PlayedStep, Rollout, RolloutCollector
 from lhy_rl.rollouts.normalization import Normalizer
 from lhy_rl.rollouts.vector_envs import Environment
 
@@ -132,7 +131,7 @@ class OnPolicy(Agent):
             with self.randomness():
                 self.give_reward_model(reward_model)
 
-    listens_to_steps = True
+    reports_steps = True
     reuses_steps = True  # whether the loss compares with the log-probabilities of when the actions were taken
     schedulable: tuple[str, ...] = ("learning_rate",)
 
@@ -349,7 +348,7 @@ class OnPolicy(Agent):
 
     def play(self) -> Rollout:
         """The update's steps, counted; whoever hears of steps is told each."""
-        if self.listener.hears_steps:
+        if self.callback.wants_steps:
             return self.collector.collect(self.n_steps, self.on_step)
         steps = self.collector.collect(self.n_steps)
         self.count(len(steps.rewards))
@@ -359,10 +358,10 @@ class OnPolicy(Agent):
         """Add steps of every instance to ``num_timesteps``."""
         self.num_timesteps += steps * self.env.num_envs
 
-    def on_step(self, played: Played) -> bool:
+    def on_step(self, played: PlayedStep) -> bool:
         """After every step of the environments: whether to go on."""
         self.count(1)
-        going = self.tell_step(played)
+        going = self.report_step(played)
         self.stopped |= not going
         return going
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from lhy_rl.agents.common.sb3_manners import loading
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.registry import names_from_a_file, place_of
@@ -21,11 +21,24 @@ from lhy_rl.core.saved_states import check_like, fitting
 from lhy_rl.data import spaces
 from lhy_rl.rollouts.vector_envs import Environment
 
-if TYPE_CHECKING:
-    from lhy_rl.agents.common.agent import Agent
-
 FOR_LEARNING = {"demonstrations", "expert", "reward_model"}  # what an agent that only predicts does without
 PLAIN = (str, int, float, list, tuple, dict, type(None))
+
+
+class Savable(Protocol):
+    """What an agent has that is written to its file."""
+
+    hyperparameters: dict[str, Any]
+    schedules: dict[str, Any]
+    env_id: str | None
+    env: VectorEnv[Any, Any, Any]
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+A = TypeVar("A", bound=Savable)
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,7 @@ class SavedAgent:
     state: dict[str, Any]
 
 
-def write(agent: Agent, path: str | os.PathLike[str]) -> None:
+def write(agent: Savable, path: str | os.PathLike[str]) -> None:
     """Save an agent."""
     options = {name: value for name, value in _classes_named(agent.hyperparameters).items() if isinstance(value, PLAIN)}
     tree = {
@@ -94,18 +107,17 @@ def read(path: str | os.PathLike[str]) -> SavedAgent | None:
 
 
 def load(
-    kind: type[Agent], path: str | os.PathLike[str], env: Environment | None, device: str, options: dict[str, Any]
-) -> Agent:
+    kind: type[A], path: str | os.PathLike[str], env: Environment | None, device: str, options: dict[str, Any]
+) -> A:
     """An agent of a file or of a run, as :meth:`lhy_rl.agents.common.agent.Agent.load` says."""
-    options = loading(options)
     found = None if (Path(path) / "config.yaml").is_file() else read(path)
     if found is None:
         import lhy_rl  # the front door, which knows runs
 
-        agent: Agent = lhy_rl.load(path, env, device, **options)
-        if type(agent) is not kind:
-            raise UserError(f"{str(path)!r} is of a run of {type(agent).__name__}, not {kind.__name__}")
-        return agent
+        loaded = lhy_rl.load(path, env, device, **options)
+        if type(loaded) is not kind:
+            raise UserError(f"{str(path)!r} is of a run of {type(loaded).__name__}, not {kind.__name__}")
+        return loaded
     if found.kind != kind.__name__:
         raise UserError(f"{str(path)!r} holds {brief(found.kind)}, not {kind.__name__}; lhy_rl.load reads either")
     missing = set(found.left_out) - set(options) - FOR_LEARNING
@@ -120,9 +132,10 @@ def load(
         env = found.env_id or (SpacesOnly(*found.spaces, found.num_envs) if found.spaces else None)
     if env is None:
         raise UserError(f"{str(path)!r} does not name its environment; give it: {kind.__name__}.load(path, env)")
+    make: Callable[..., A] = kind
     try:
         with names_from_a_file(), fitting(f"{str(path)!r} holds a {kind.__name__} that cannot be made here"):
-            agent = kind(env, **{**found.options, **options, "device": device})
+            agent = make(env, **{**found.options, **options, "device": device})
     except UserError as error:
         hint = "; the file names no environment: give load one" if isinstance(env, SpacesOnly) else ""
         raise UserError(f"{error}{hint}") from error
@@ -130,7 +143,7 @@ def load(
     return agent
 
 
-def class_of(kind: str) -> type[Agent]:
+def class_of(kind: str) -> Any:
     """The registered agent whose class has that name.
 
     Raises:
@@ -140,8 +153,7 @@ def class_of(kind: str) -> type[Agent]:
 
     for name in agents.names():
         if agents.place(name).endswith(f":{kind}"):
-            found: type[Agent] = agents.get(name)
-            return found
+            return agents.get(name)
     raise UserError(f"no agent {brief(kind)} is registered; load it with its own class")
 
 

@@ -108,7 +108,7 @@ class InverseAgent(HeldLearner, Agent):
                 raise UserError("the reward learns from observations as they are: normalize_observations must be false")
             self.learner = PPO(self.env, num_envs=num_envs, **shared, **(ppo or {}))
             self.learner.give_reward_model(self.reward_model)
-            self.listens_to_steps = True
+            self.reports_steps = True
         self.policy = self.learner.policy if self.planned is None else self.planned.policy
         if demonstrations is not None:
             given = load_demonstrations(demonstrations, self.env, trajectories)

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.common.agent import Metrics
-from lhy_rl.agents.common.callbacks import Played
 from lhy_rl.agents.supervised.base import SupervisedImitation
 from lhy_rl.agents.supervised.experts import expert_for
 from lhy_rl.agents.supervised.labelled_steps import LabelledSteps, as_action
@@ -24,7 +23,7 @@ from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.trees import map_tree
 from lhy_rl.core.validation import check
 from lhy_rl.functional.censored_gaussian import expert_share
-from lhy_rl.rollouts.fixed_length import Actor, RolloutCollector
+from lhy_rl.rollouts.fixed_length import Actor, PlayedStep, RolloutCollector
 from lhy_rl.rollouts.normalization import Normalizer
 from lhy_rl.rollouts.vector_envs import Environment
 
@@ -59,7 +58,7 @@ class DAgger(SupervisedImitation):
     discrete actions), ``train/nll``, ``train/entropy``, ``train/grad_norm``, ``train/learning_rate``.
     """
 
-    listens_to_steps = True
+    reports_steps = True
 
     former_names = {**SupervisedImitation.former_names, "label_every": "label_interval"}
 
@@ -138,10 +137,10 @@ class DAgger(SupervisedImitation):
             return 0.0
         return expert_share(self.beta, self.round, self.beta_rounds, self.beta_decay)
 
-    def on_step(self, played: Played) -> bool:
+    def on_step(self, played: PlayedStep) -> bool:
         """After every step of the environments: whether to go on."""
         self.num_timesteps += self.env.num_envs
-        going = (not self.listener.hears_steps or self.tell_step(played)) and not self.expert.gone
+        going = (not self.callback.wants_steps or self.report_step(played)) and not self.expert.gone
         self.stopped |= not going
         return going and not self.spent
 

@@ -8,25 +8,26 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from lhy_rl.agents.common.callbacks import RECENT, record
+from lhy_rl.agents.common import saved
 from lhy_rl.core.errors import UserError, brief, install_extra
 from lhy_rl.core.validation import choose_device
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.rollouts.fixed_length import RECENT, RolloutCollector
 from lhy_rl.rollouts.vector_envs import one_by_one
 
-if TYPE_CHECKING:
-    from lhy_rl.nn.policies.actor_critic import ActorCritic
-    from lhy_rl.rollouts.fixed_length import RolloutCollector
+Metrics = dict[str, float]
 
 OPTIMIZER = "policy.optimizer"  # SB3's key
+NOT_FOR_TENSORBOARD = ("time/iterations", "time/time_elapsed", "time/total_timesteps")  # as in SB3
 
 
-class SB3Face:
+class SB3Interface:
     """A mixin of :class:`~lhy_rl.agents.common.agent.Agent`; nothing in it learns.
 
     Attributes:
@@ -37,6 +38,7 @@ class SB3Face:
 
     env: VectorEnv[Any, Any, Any]
     policy: ActorCritic
+    hyperparameters: dict[str, Any]
     num_timesteps: int
     num_updates: int
     schedulable: tuple[str, ...] = ()  # options that may be such functions
@@ -47,7 +49,7 @@ class SB3Face:
     start_time = 0.0  # of learn, and the steps before it
     _num_timesteps_at_start = 0
     played_episodes: Sequence[tuple[float, int]] = ()  # return and length of an update's, where whole ones are played
-    live_episodes: deque[dict[str, float]] | None = None  # those that a callback is told of
+    live_episodes: deque[dict[str, float]] | None = None  # those of SB3's callbacks, while they listen
     _sb3_env: tuple[Any, Any] | None = None  # the environment, and how it was given away
     _logger: Any = None
     _custom_logger = False
@@ -165,6 +167,12 @@ class SB3Face:
         except ImportError as error:
             raise UserError(f"tensorboard_log needs TensorBoard; {install_extra('tensorboard')}") from error
 
+    def record(self, metrics: Metrics) -> None:
+        """Give metrics to the logger; times are whole numbers, as in SB3."""
+        for name, value in metrics.items():
+            number = int(value) if name in ("time/fps", "time/time_elapsed") else value
+            self.logger.record(name, number, exclude="tensorboard" if name in NOT_FOR_TENSORBOARD else None)
+
     def times(self) -> dict[str, float]:
         """``time/...`` of the present ``learn``."""
         seconds = max(time.perf_counter() - self.start_time, 1e-9)
@@ -184,7 +192,7 @@ class SB3Face:
         if episodes:
             metrics["rollout/ep_rew_mean"] = float(np.mean([episode["r"] for episode in episodes]))
             metrics["rollout/ep_len_mean"] = float(np.mean([episode["l"] for episode in episodes]))
-        record(self.logger, metrics)
+        self.record(metrics)
         self.logger.dump(step=self.num_timesteps)
 
     # ------------------------------------------------------------------ parameters
@@ -215,7 +223,7 @@ class SB3Face:
         choose_device(device)
         given = load_path_or_dict
         if isinstance(given, str | os.PathLike):
-            given = _of_file(given)
+            given = _parameters_of_file(given)
         own = self.get_parameters()
         if unknown := sorted(set(given) - set(own)):
             raise UserError(f"the parameters have {brief(unknown)}; allowed: {', '.join(own)}")
@@ -230,10 +238,8 @@ class SB3Face:
             raise UserError(f"these parameters do not fit this agent: {brief(error, 200)}") from error
 
 
-def _of_file(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+def _parameters_of_file(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     """The parameters of an agent that was saved."""
-    from lhy_rl.agents.common import saved
-
     found = saved.read(path)
     if found is None:
         raise UserError(f"{str(Path(path))!r} is a checkpoint of a run; lhy_rl.load reads it")

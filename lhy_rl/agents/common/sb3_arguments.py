@@ -11,16 +11,14 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 
+from lhy_rl.agents.common.sb3_interface import SB3Interface
 from lhy_rl.core.errors import UserError, brief, suggest
 from lhy_rl.nn.encoders.select import default_encoder
 from lhy_rl.nn.layers.activations import activations
-
-if TYPE_CHECKING:
-    from lhy_rl.agents.common.agent import Agent
 
 Options = dict[str, Any]
 
@@ -69,8 +67,8 @@ EXTRACTORS = {"FlattenExtractor": "auto", "CombinedExtractor": "dict", "NatureCN
 
 
 @dataclass
-class Manners:
-    """What was said that no constructor of ours takes.
+class SB3Arguments:
+    """What was given that no constructor of ours takes.
 
     Attributes:
         policy: The policy's name; None where none was given.
@@ -84,8 +82,8 @@ class Manners:
     tensorboard_log: str | None = None
     schedules: dict[str, Callable[[float], float]] = field(default_factory=dict)
 
-    def take(self, agent: Agent) -> None:
-        """Tell the agent.
+    def apply(self, agent: SB3Interface) -> None:
+        """Set them on the agent.
 
         Raises:
             UserError: its observations are not what the policy named is for.
@@ -101,8 +99,8 @@ class Manners:
 
 
 def translate(
-    kind: type[Agent], allowed: set[str], given: tuple[Any, ...], options: Options
-) -> tuple[tuple[Any, ...], Options, Manners]:
+    kind: type[SB3Interface], allowed: set[str], given: tuple[Any, ...], options: Options
+) -> tuple[tuple[Any, ...], Options, SB3Arguments]:
     """What was given to an agent's constructor, in its own words.
 
     Args:
@@ -114,20 +112,20 @@ def translate(
     Raises:
         UserError: a word of Stable-Baselines3's that means nothing here; the line says what to write.
     """
-    manners = Manners()
-    given, options = _policy_and_environment(given, options, manners)
-    found: Options = dict(POLICIES.get(manners.policy or "", {}))
+    arguments = SB3Arguments()
+    given, options = _policy_and_environment(given, options, arguments)
+    found: Options = dict(POLICIES.get(arguments.policy or "", {}))
     for word, value in options.items():
         if word in allowed:
             continue
         if word == "policy_kwargs":
-            _enter(found, _policy_options({} if value is None else value, manners))
+            _enter(found, _policy_options({} if value is None else value, arguments))
         elif word == "verbose":
             if not isinstance(value, int):
                 raise UserError(f"verbose is {brief(value)}; it must be 0, or 1 for a table")
-            manners.verbose = int(value)
+            arguments.verbose = int(value)
         elif word == "tensorboard_log":
-            manners.tensorboard_log = None if value is None else os.fspath(value)
+            arguments.tensorboard_log = None if value is None else os.fspath(value)
         elif NAMES.get(word) in allowed:
             _enter(found, {NAMES[word]: value})
         elif word in NOT_HERE:
@@ -135,22 +133,22 @@ def translate(
         else:
             found[word] = value  # unknown, which the caller says
     own = {word: value for word, value in options.items() if word in allowed}
-    meant = POLICIES.get(manners.policy or "", {})
-    if twice := sorted(own.keys() & (found.keys() - meant.keys())):
+    implied = POLICIES.get(arguments.policy or "", {})
+    if twice := sorted(own.keys() & (found.keys() - implied.keys())):
         raise UserError(f"{twice[0]} is given twice, once in Stable-Baselines3's words; leave one out")
     options = found | own
     for word, value in options.items():
         if word in kind.schedulable and callable(value):
-            manners.schedules[word] = value
+            arguments.schedules[word] = value
             options[word] = next((rate for left in (1.0, 0.5, 0.0) if (rate := float(value(left))) > 0), 0.0)
         elif word == "learning_rate" and callable(value):
             raise UserError(f"learning_rate is a function; {kind.__name__} takes a number")
     if "seed" in options and options["seed"] is None:
         options["seed"] = secrets.randbelow(2**31)
-    return given, options, manners
+    return given, options, arguments
 
 
-def loading(options: Options) -> Options:
+def translate_load(options: Options) -> Options:
     """Options of ``load`` without the words of Stable-Baselines3's that change nothing.
 
     Raises:
@@ -162,7 +160,7 @@ def loading(options: Options) -> Options:
 
 
 def _policy_and_environment(
-    given: tuple[Any, ...], options: Options, manners: Manners
+    given: tuple[Any, ...], options: Options, arguments: SB3Arguments
 ) -> tuple[tuple[Any, ...], Options]:
     """Take the policy out of what was given, and put the environment first."""
     options = dict(options)
@@ -176,7 +174,7 @@ def _policy_and_environment(
         )
     if named and policy not in POLICIES:
         raise suggest(policy, POLICIES, "policy")
-    manners.policy = policy
+    arguments.policy = policy
     if "env" in options:
         given = (options.pop("env"), *given)
     if named and not given:
@@ -191,15 +189,15 @@ def _is_policy(thing: Any) -> bool:
     return inspect.isclass(thing) and hasattr(thing, "forward")
 
 
-def _policy_options(given: Any, manners: Manners) -> Options:
+def _policy_options(given: Any, arguments: SB3Arguments) -> Options:
     """``policy_kwargs`` as options."""
     if not isinstance(given, Mapping):
         raise UserError(f"policy_kwargs is {brief(given)}; it must be a dict")
     found: Options = {}
-    with_cnn = (manners.policy or "").startswith("Cnn")
+    with_cnn = (arguments.policy or "").startswith("Cnn")
     for word, value in given.items():
         if word == "net_arch":
-            _enter(found, _net_arch(value, manners))
+            _enter(found, _net_arch(value, arguments))
         elif word == "activation_fn":
             _enter(found, {"activation": _activation(value)})
         elif word == "features_extractor_class":
@@ -232,21 +230,21 @@ def _policy_options(given: Any, manners: Manners) -> Options:
     return found
 
 
-def _net_arch(value: Any, manners: Manners) -> Options:
+def _net_arch(value: Any, arguments: SB3Arguments) -> Options:
     """``[64, 64]``, or the same for ``pi`` and ``vf``, as widths of an MLP's layers."""
-    said = f"net_arch is {brief(value)}"
+    message = f"net_arch is {brief(value)}"
     if isinstance(value, list | tuple) and len(value) == 1 and isinstance(value[0], Mapping):
         value = value[0]  # as before Stable-Baselines3 1.8
     if isinstance(value, Mapping):
         if list(value.get("pi", [])) != list(value.get("vf", [])) or set(value) - {"pi", "vf"}:
-            raise UserError(f"{said}; actor and critic have equal layers here: write pi and vf alike")
+            raise UserError(f"{message}; actor and critic have equal layers here: write pi and vf alike")
         value = value.get("pi", [])
     if not isinstance(value, list | tuple) or not all(isinstance(size, int) and size > 0 for size in value):
-        raise UserError(f"{said}; it must be a list of widths, or dict(pi=[...], vf=[...])")
-    if value and manners.policy not in (None, "MlpPolicy"):
+        raise UserError(f"{message}; it must be a list of widths, or dict(pi=[...], vf=[...])")
+    if value and arguments.policy not in (None, "MlpPolicy"):
         raise UserError(
-            f"{said}: {manners.policy} has no layers behind its encoder or memory here; leave it out, embedding_size= "
-            "and hidden_size= are the widths"
+            f"{message}: {arguments.policy} has no layers behind its encoder or memory here; leave it out, "
+            "embedding_size= and hidden_size= are the widths"
         )
     return {"hidden_sizes": list(value)} if value else {"encoder_layers": 0}
 
