@@ -67,7 +67,6 @@ def test_imports_run_downward():
     assert upward == UPWARD
 
 
-@pytest.mark.xfail(reason="files still know each other in circles")
 def test_no_files_know_each_other_in_a_circle():
     assert architecture.circles() == []
 
