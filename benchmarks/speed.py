@@ -149,13 +149,13 @@ class Ours:
     """Our agent, its learned steps, and how many of its seconds were whose.
 
     Args:
-        agent: Whose environment and ``improve`` are watched.
+        agent: Whose environment and ``descend`` are watched.
     """
 
     def __init__(self, agent: OnPolicy) -> None:
         self.agent, self.learned, self.seconds = agent, 0, {"environment": 0.0, "learning": 0.0}
         self._watch(agent.env, "step", "environment")
-        self._watch(agent, "improve", "learning")
+        self._watch(agent, "descend", "learning")
 
     def _watch(self, owner: Any, name: str, what: str) -> None:
         method = getattr(owner, name)
@@ -165,7 +165,7 @@ class Ours:
             result = method(argument)
             self.seconds[what] += time.process_time() - begun
             if isinstance(argument, Batch):
-                self.learned += int(argument.valid.sum())
+                self.learned += argument.returns.numel() if argument.valid is None else int(argument.valid.sum())
             return result
 
         setattr(owner, name, watched)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -66,96 +64,10 @@ def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_range: float, m
     return -masked_mean(torch.minimum(ratio * advantage, clipped * advantage), mask)
 
 
-def proximal_slopes(
-    log_prob: Tensor,
-    values: Tensor,
-    entropy: Tensor,
-    old_log_prob: Tensor,
-    advantage: Tensor,
-    returns: Tensor,
-    clip_range: float,
-    value_coef: float = 0.5,
-    mask: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What :func:`proximal_loss` says and its slopes, without a graph.
-
-    Returns:
-        What it says, (5,); and the loss's gradients in ``log_prob`` and ``values``, of their shape. That in each
-        entropy is ``-entropy_coef`` divided by the number of entries.
-    """
-    log_ratio = log_prob - old_log_prob
-    if mask is not None:
-        log_ratio = log_ratio.masked_fill(~mask, 0.0)
+def clip_fraction(log_ratio: Tensor, clip_range: float, mask: Tensor | None = None) -> Tensor:
+    """The share of ratios r beyond 1 - eps and 1 + eps, where the clipped surrogate may be flat."""
     ratio = log_ratio.exp()
-    weight: Any = 1.0 / log_prob.numel() if mask is None else mask.to(log_prob) / mask.sum().clamp(min=1)
-    error, gain, inside = values - returns, ratio * advantage, ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
-    held = torch.minimum(gain, inside * advantage)
-    terms = torch.stack([held.neg(), error.square(), entropy, ratio - 1.0 - log_ratio, (ratio != inside).to(ratio)])
-    pulled = torch.where(gain <= held, gain, 0.0) * -weight  # where the clipped one is smaller nothing pulls
-    pushed = error * (2 * value_coef * weight)
-    if mask is None:
-        return terms.flatten(1).mean(1), pulled, pushed
-    said = terms.masked_fill(~mask, 0.0).flatten(1) @ weight.flatten()
-    return said, pulled.masked_fill(~mask, 0.0), pushed.masked_fill(~mask, 0.0)
-
-
-class _ProximalLoss(torch.autograd.Function):
-    """Loss and slopes in one pass; the chain of small operations that it replaces costs more than a small network."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        log_prob: Tensor,
-        values: Tensor,
-        entropy: Tensor,
-        old_log_prob: Tensor,
-        advantage: Tensor,
-        returns: Tensor,
-        clip_range: float,
-        value_coef: float,
-        entropy_coef: float,
-        mask: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        said, pulled, pushed = proximal_slopes(
-            log_prob, values, entropy, old_log_prob, advantage, returns, clip_range, value_coef, mask
-        )
-        ctx.save_for_backward(pulled, pushed)
-        weight: Any = 1.0 / log_prob.numel() if mask is None else mask.to(log_prob) / mask.sum().clamp(min=1)
-        ctx.entropy = -entropy_coef * weight
-        ctx.mark_non_differentiable(said)
-        return said[0] + value_coef * said[1] - entropy_coef * said[2], said
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Any, ...]:
-        pulled, pushed = ctx.saved_tensors
-        entropy = grad * ctx.entropy
-        return grad * pulled, grad * pushed, entropy.expand_as(pulled), *[None] * 7
-
-
-def proximal_loss(
-    log_prob: Tensor,
-    values: Tensor,
-    entropy: Tensor,
-    old_log_prob: Tensor,
-    advantage: Tensor,
-    returns: Tensor,
-    clip_range: float,
-    value_coef: float = 0.5,
-    entropy_coef: float = 0.0,
-    mask: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """L = clipped_surrogate + c_v value_loss - c_e E[H(pi)]   (Schulman et al. 2017, eq. 9), in one node of the graph.
-
-    All tensors have one shape; no gradient flows through ``old_log_prob``, ``advantage`` and ``returns``.
-
-    Returns:
-        The loss, differentiable once in ``log_prob``, ``values`` and ``entropy``; and without gradient (5,): the
-        surrogate's loss, the critic's loss, the entropy, KL(old || new), the share of ratios beyond the clip.
-    """
-    return _ProximalLoss.apply(  # type: ignore[no-any-return, no-untyped-call]
-        log_prob, values, entropy, old_log_prob, advantage, returns, clip_range, value_coef, entropy_coef, mask
-    )
+    return masked_mean((ratio != ratio.clamp(1.0 - clip_range, 1.0 + clip_range)).to(ratio), mask)
 
 
 def categorical_entropy(logits: Tensor) -> Tensor:

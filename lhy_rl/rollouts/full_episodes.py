@@ -18,6 +18,7 @@ from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.checks import ActionMasks, check_numbers, not_a_number
+from lhy_rl.rollouts.final_values import final_values
 from lhy_rl.rollouts.fixed_length import stored
 
 LONGEST = 100_000  # steps of an episode; whoever plays on without an end needs a time limit
@@ -188,32 +189,19 @@ def collect_episodes(
     )
 
 
-@torch.no_grad()
-def cut_values(policy: ActorCritic, episodes: Episodes) -> Tensor:
-    """(T, B): what the critic expects after the last step of an episode that a time limit cut, there; 0 elsewhere.
+def truncated_final_values(policy: ActorCritic, episodes: Episodes) -> Tensor:
+    """(T, B): what the critic expects after the last step of an episode that a time limit cut, there; 0 elsewhere."""
+    instances, final_obs = zip(*episodes.truncated_final_obs, strict=True)
+    who = torch.tensor(instances, device=policy.device)
+    rows, state = episodes.lengths[who], policy.initial_state(episodes.valid.shape[1])
 
-    A critic with a memory reads those episodes again, up to the last observation.
-    """
-    device = policy.device
-    who = torch.tensor([i for i, _ in episodes.truncated_final_obs], device=device)
-    finals = [obs for _, obs in episodes.truncated_final_obs]
-    finals = map_tree(lambda *x: torch.as_tensor(np.stack(x), device=device), *finals)
-    last, each = episodes.lengths[who] - 1, torch.arange(len(who), device=device)
+    def longer(x: Tensor) -> Tensor:
+        return torch.cat([x, x[:1]])[: int(rows.max()) + 1]
 
-    def behind(x: Tensor, final: Tensor) -> Tensor:
-        longer = torch.cat([x[:, who], x[:1, who]])
-        longer[last + 1, each] = final.to(x)
-        return longer[: int(last.max()) + 2]
-
-    if policy.recurrent:
-        obs, rows = map_tree(behind, episodes.obs, finals), last + 1
-    else:
-        obs, rows = map_tree(lambda x: x[None], finals), torch.zeros_like(last)
-    start = torch.zeros(int(rows.max()) + 1, len(who), dtype=torch.bool, device=device)
-    start[0] = True
-    values, _ = policy.value(obs, policy.initial_state(len(who)), start)
     result = torch.zeros_like(episodes.rewards)
-    result[last, who] = values[rows, each]
+    result[rows - 1, who] = final_values(
+        policy, map_tree(longer, episodes.obs), longer(episodes.start), state, rows, who, final_obs
+    )
     return result
 
 

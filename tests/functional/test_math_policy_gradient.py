@@ -13,6 +13,7 @@ from lhy_rl.functional import (
     approximate_kl,
     categorical_entropy,
     categorical_kl,
+    clip_fraction,
     clipped_surrogate,
     masked_mean,
     reinforce_loss,
@@ -101,6 +102,12 @@ def test_clipped_surrogate_has_the_policy_gradient_at_ratio_one(advantages, clip
     old = torch.linspace(-2, -1, len(advantages), dtype=torch.float64)
     surrogate = gradient(lambda new: clipped_surrogate(new - old, advantage, clip_range), old)
     assert_close(surrogate, gradient(lambda new: reinforce_loss(new, advantage), old))
+
+
+def test_clip_fraction_by_hand():
+    log_ratio = tensor(log(1.5), log(1.1), log(0.7), log(0.9))
+    assert_close(clip_fraction(log_ratio, 0.2).item(), 0.5)
+    assert_close(clip_fraction(log_ratio, 0.2, torch.tensor([True, True, False, True])).item(), 1 / 3)
 
 
 def test_entropy_and_kl_by_hand():

@@ -11,7 +11,7 @@ memory that the policy had there.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,22 +21,23 @@ from torch import Tensor
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.gradient_step import diverged
 from lhy_rl.agents.common.reward_model import RewardModel
-from lhy_rl.agents.common.rollout_batch import Arrays, Batch
+from lhy_rl.agents.common.rollout_batch import Batch
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import load_optimizer
 from lhy_rl.core.trees import map_tree
 from lhy_rl.core.validation import check, positive
 from lhy_rl.functional.returns import generalized_advantages
 from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
-from lhy_rl.nn.acceleration.manual_gradients import ManualActorCritic
+from lhy_rl.nn.acceleration.manual_gradients import ROWS, ManualActorCritic
 from lhy_rl.nn.backbones.base import CoreChoice, State
 from lhy_rl.nn.heads.gaussian import GaussianHead
+from lhy_rl.nn.policies.actor_critic import Evaluation
+from lhy_rl.rollouts.final_values import final_values
 from lhy_rl.rollouts.fixed_length import PlayedStep, Rollout, RolloutCollector
 from lhy_rl.rollouts.normalization import Normalizer
 from lhy_rl.rollouts.vector_envs import Environment
 
 SCHEDULES = ("constant", "linear")
-ROWS = 1024  # read at a time by a policy without memory: what it makes of them stays in the cache
 
 
 class OnPolicy(Agent):
@@ -141,8 +142,8 @@ class OnPolicy(Agent):
         """The optimizer of ``self.parameters.vector``."""
 
     @abstractmethod
-    def improve(self, batch: Batch) -> Metrics:
-        """Learn from a batch."""
+    def descend(self, batch: Batch) -> Metrics:
+        """Gradient steps down the loss on a batch."""
 
     # ------------------------------------------------------------------ collect, then learn
     def update(self) -> Metrics:
@@ -153,9 +154,12 @@ class OnPolicy(Agent):
 
     def collect(self) -> Rollout:
         """The steps of an update, played by the present policy."""
-        if self.manual is None:  # else it has no parts that differ
-            self.policy.eval()
-        rollout = self.play()
+        self.set_training(False)
+        if self.callback.wants_steps:
+            rollout = self.collector.collect(self.n_steps, self.on_step)
+        else:
+            rollout = self.collector.collect(self.n_steps)
+            self.count(len(rollout.rewards))
         if self.parameters.tie(self.optimizer):
             self.manual = ManualActorCritic.of(self.policy, self.parameters)
         return rollout
@@ -165,14 +169,62 @@ class OnPolicy(Agent):
         rollout.normalize_rewards(self.normalizer)
         return self.train_on_batch(self.compute_advantages(rollout))
 
+    @torch.no_grad()
+    def compute_advantages(self, rollout: Rollout) -> Batch:
+        """Log-probabilities, values and advantages of what was played, cut into pieces."""
+        played = len(rollout.rewards)
+        length = self.bptt_steps if self.policy.recurrent and played % self.bptt_steps == 0 else played
+        log_prob, values, memories = self.read(rollout, length)
+        values, next_values = values[:-1], values[1:].clone()
+        if rollout.truncated_final_obs:
+            times, instances, final_obs = zip(*rollout.truncated_final_obs, strict=True)
+            where = torch.tensor([times, instances], device=values.device)
+            next_values[*where] = final_values(
+                self.policy, rollout.obs, rollout.start, rollout.state, where[0] + 1, where[1], final_obs
+            )
+        advantages = generalized_advantages(
+            rollout.rewards, values, next_values, rollout.terminated, rollout.truncated, self.gamma, self.gae_lambda
+        )
+        pieces = length if self.policy.recurrent else None
+        return Batch.of_rollout(rollout, log_prob, values, advantages, memories, pieces)
+
+    def read(self, rollout: Rollout, length: int) -> tuple[Tensor, Tensor, State]:
+        """Log-probabilities (T, B), values (T + 1, B) and the memory before each piece of that length."""
+        state, obs, actions, mask = rollout.state, rollout.obs, rollout.actions, rollout.action_mask
+        if self.manual is not None:
+            known, values = self.manual.read(obs, actions if self.reuses_steps else None, mask)
+            return rollout.rewards if known is None else known, values, ()
+        # Features known from acting stand in for the actor's reading. That yields the actor's memory, too, which is
+        # wanted where later pieces begin, and by a critic that shares it.
+        played, recurrent = len(rollout.rewards), self.policy.recurrent
+        features = rollout.features if length == played and self.policy.critic_trunk is not None else None
+        found: list[Evaluation] = []
+        memories: list[State] = []
+        together = length if recurrent else max(1, ROWS // self.env.num_envs)
+        for first in range(0, played, together):
+            rows = slice(first, min(first + together, played))
+            memories.append(state)
+            found.append(
+                self.policy.evaluate(
+                    map_tree(lambda x, rows=rows: x[rows], obs), actions[rows], state, rollout.start[rows],
+                    action_mask=None if mask is None else mask[rows], features=features,
+                )
+            )  # fmt: skip
+            state = found[-1].state
+        last, _ = self.policy.value(map_tree(lambda x: x[-1:], obs), state, rollout.start[-1:])
+        actor, _ = self.policy.split_state(self.collector.state)
+        _, critic = self.policy.split_state(state)
+        self.collector.state = (*actor, *critic)  # acting carries the actor's memory on, and this the critic's
+        values = torch.cat([*(part.value for part in found if part.value is not None), last])
+        return torch.cat([part.log_prob for part in found]), values, tuple(map(torch.cat, zip(*memories, strict=True)))
+
     def train_on_batch(self, batch: Batch) -> Metrics:
         """Learn from a batch."""
         if (rate := self.scheduled("learning_rate")) is not None:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-        if self.manual is None:
-            self.policy.train()
-        metrics = self.improve(batch)
+        self.set_training(True)
+        metrics = self.descend(batch)
         if recent := self.collector.recent:
             metrics["rollout/ep_rew_mean"] = sum(r for r, _ in recent) / len(recent)
             metrics["rollout/ep_len_mean"] = sum(n for _, n in recent) / len(recent)
@@ -180,22 +232,37 @@ class OnPolicy(Agent):
         metrics["train/n_updates"] = self.passes
         return metrics
 
-    def make_collector(self) -> RolloutCollector:
-        """Who plays in the present environment."""
-        raw = self.reward_model is not None and self.reward_model.needs_raw_obs
-        return RolloutCollector(self.env, self.policy, self.generator, self.seed, self.normalizer, raw)
+    def minibatches(self, batch: Batch, steps: int | None = None) -> Iterator[Any]:
+        """A pass over a batch in random order, ``steps`` steps at a time; with None the batch as it is.
 
-    def give_reward_model(self, reward_model: RewardModel) -> None:
-        """Learn from its rewards from now on, instead of the environment's.
+        They are arrays where the gradient is made by hand.
+        """
+        whole: Any = batch if self.manual is None else batch.arrays()
+        parts: Iterable[Any] = [whole]
+        if steps is not None:
+            length, pieces = whole.shape
+            order = torch.randperm(pieces, generator=self.generator)
+            parts = (whole.part(columns) for columns in torch.split(order, max(1, steps // length)))
+        yield from (part.standardized() for part in parts) if self.normalize_advantage else parts
+
+    def set_training(self, training: bool) -> None:
+        """Switch dropout and batch normalisation; a policy whose gradient is made by hand has neither."""
+        if self.manual is None:
+            self.policy.train(training)
+
+    def report(self, names: tuple[str, ...], values: Tensor) -> Metrics:
+        """An update's numbers as metrics below ``train/``; an ``entropy`` is ``entropy_loss``, its negative, as in SB3.
 
         Raises:
-            UserError: there is a reward model already, or this one does not fit the spaces.
+            UserError: one is not a number.
         """
-        if self.reward_model is not None:
-            raise UserError(f"{type(self).__name__} has a reward model already; reward_model must be None")
-        self.reward_model = reward_model
-        self.collector = self.make_collector()
-        reward_model.attach(self)
+        if not bool(values.isfinite().all()):
+            raise diverged(self.num_timesteps)
+        metrics = {f"train/{name}": value for name, value in zip(names, values.tolist(), strict=True)}
+        metrics["train/entropy_loss"] = -metrics.pop("train/entropy")
+        if isinstance(self.policy.actor, GaussianHead):
+            metrics["train/std"] = self.policy.actor.log_std.detach().exp().mean().item()
+        return metrics
 
     def scheduled(self, option: str) -> float | None:
         """What an option is in this update; None where it does not change.
@@ -217,142 +284,23 @@ class OnPolicy(Agent):
         done = self.num_timesteps - self.n_steps * self.env.num_envs
         return min(1.0, max(0.0, 1.0 - done / max(self.total_timesteps, 1)))
 
-    @torch.no_grad()
-    def compute_advantages(self, steps: Rollout) -> Batch:
-        """Log-probabilities, values and advantages of what was played, cut into pieces."""
-        played, recurrent = len(steps.rewards), self.policy.recurrent
-        length = self.bptt_steps if recurrent and played % self.bptt_steps == 0 else played
-        log_prob, values, memories = self._read(steps, length) if self.manual is None else self._read_by_hand(steps)
-        next_values, values = values[1:].clone(), values[:-1]
-        self._bootstrap_cut(steps, next_values)
-        advantages = generalized_advantages(
-            steps.rewards, values, next_values, steps.terminated, steps.truncated, self.gamma, self.gae_lambda
-        )
-        everything = recurrent or bool(steps.valid.all())
+    # ------------------------------------------------------------------ manners
+    def make_collector(self) -> RolloutCollector:
+        """Who plays in the present environment."""
+        raw = self.reward_model is not None and self.reward_model.needs_raw_obs
+        return RolloutCollector(self.env, self.policy, self.generator, self.seed, self.normalizer, raw)
 
-        def cut(x: Tensor) -> Tensor:
-            """(T, B, ...) to pieces (L, T / L * B, ...), without memory to valid steps (1, N, ...)."""
-            if not recurrent:
-                return (x.flatten(0, 1) if everything else x[steps.valid])[None]
-            pieces = x.reshape(played // length, length, *x.shape[1:])
-            return pieces.transpose(0, 1).flatten(1, 2)
-
-        return Batch(
-            map_tree(lambda x: cut(x[:-1]), steps.obs),
-            cut(steps.actions),
-            cut(steps.start[:-1]),
-            cut(log_prob),
-            cut(values),
-            cut(advantages),
-            cut(advantages + values),
-            cut(steps.valid),
-            None if steps.action_mask is None else cut(steps.action_mask),
-            memories,
-        )
-
-    def _read(self, steps: Rollout, length: int) -> tuple[Tensor, Tensor, State]:
-        """Log-probabilities (T, B), values (T + 1, B) and the memory before each piece of that length."""
-        state, said, memories = steps.state, [], []
-        played, obs = len(steps.rewards), steps.obs
-        # Features known from acting stand in for the actor's reading. That yields the actor's memory, too, which is
-        # wanted where later pieces begin, and by a critic that shares it.
-        known = steps.features if length == played and self.policy.critic_trunk is not None else None
-        together = length if self.policy.recurrent else max(1, ROWS // self.env.num_envs)
-        for first in range(0, played, together):
-            rows = slice(first, min(first + together, played))
-            part = map_tree(lambda x, rows=rows: x[rows], obs)
-            action_mask = None if steps.action_mask is None else steps.action_mask[rows]
-            memories.append(state)
-            start = steps.start[rows]
-            said.append(
-                self.policy.evaluate(part, steps.actions[rows], state, start, action_mask=action_mask, features=known)
-            )
-            state = said[-1].state
-        last, _ = self.policy.value(map_tree(lambda x: x[-1:], obs), state, steps.start[-1:])
-        actor, _ = self.policy.split_state(self.collector.state)
-        _, critic = self.policy.split_state(state)
-        self.collector.state = (*actor, *critic)  # acting carries the actor's memory on, and this the critic's
-        values = torch.cat([*(s.value for s in said if s.value is not None), last])
-        return torch.cat([s.log_prob for s in said]), values, tuple(map(torch.cat, zip(*memories, strict=True)))
-
-    def _read_by_hand(self, steps: Rollout) -> tuple[Tensor, Tensor, State]:
-        """As :meth:`_read`, of a small policy without memory."""
-        assert self.manual is not None
-        shape, obs = steps.rewards.shape, steps.obs.flatten(0, 1).numpy()
-        values = np.concatenate([self.manual.value(obs[i : i + ROWS]) for i in range(0, len(obs), ROWS)])
-        log_prob = steps.rewards  # not asked for
-        if self.reuses_steps:
-            actions, n = steps.actions.flatten(0, 1).numpy(), shape.numel()
-            action_mask = None if steps.action_mask is None else steps.action_mask.flatten(0, 1).numpy()
-            parts = [slice(i, min(i + ROWS, n)) for i in range(0, n, ROWS)]
-            found = [
-                self.manual.log_prob(obs[p], actions[p], None if action_mask is None else action_mask[p]) for p in parts
-            ]
-            log_prob = torch.from_numpy(np.concatenate(found)).view(shape)
-        return log_prob, torch.from_numpy(values).view(-1, shape[1]), ()
-
-    def _bootstrap_cut(self, steps: Rollout, next_values: Tensor) -> None:
-        """Enter the values of last observations that stand nowhere in the rows.
-
-        A recurrent critic must have read the episode up to there: each is put behind a copy of its instance's steps.
-        """
-        if not steps.truncated_final_obs:
-            return
-        steps_of, instances, final_obs = zip(*steps.truncated_final_obs, strict=True)
-        times = torch.tensor(steps_of, device=next_values.device)
-        who = torch.tensor(instances, device=next_values.device)
-        finals = map_tree(lambda *x: torch.stack([torch.as_tensor(y) for y in x]), *final_obs)
-        if not self.policy.recurrent:
-            start = torch.zeros(1, len(who), dtype=torch.bool, device=who.device)
-            values, _ = self.policy.value(map_tree(lambda x: x[None].to(who.device), finals), (), start)
-            next_values[times, who] = values[0]
-            return
-        each = torch.arange(len(who), device=who.device)
-
-        def behind(x: Tensor, final: Tensor) -> Tensor:
-            copies = x[:, who].clone()
-            copies[times + 1, each] = final.to(x)
-            return copies
-
-        start = steps.start[:, who].clone()
-        start[times + 1, each] = False
-        obs = map_tree(behind, steps.obs, finals)
-        values, _ = self.policy.value(obs, tuple(s[who] for s in steps.state), start)
-        next_values[times, who] = values[times + 1, each]
-
-    def report(self, names: tuple[str, ...], values: Tensor) -> Metrics:
-        """An update's numbers as metrics below ``train/``; an ``entropy`` is ``entropy_loss``, its negative, as in SB3.
+    def give_reward_model(self, reward_model: RewardModel) -> None:
+        """Learn from its rewards from now on, instead of the environment's.
 
         Raises:
-            UserError: one is not a number.
+            UserError: there is a reward model already, or this one does not fit the spaces.
         """
-        if not bool(values.isfinite().all()):
-            raise diverged(self.num_timesteps)
-        metrics = {f"train/{name}": value for name, value in zip(names, values.tolist(), strict=True)}
-        metrics["train/entropy_loss"] = -metrics.pop("train/entropy")
-        if isinstance(self.policy.actor, GaussianHead):
-            metrics["train/std"] = self.policy.actor.log_std.detach().exp().mean().item()
-        return metrics
-
-    def minibatches(self, batch: Batch, steps: int) -> Iterator[Batch]:
-        """A pass over a batch in random order, ``steps`` steps at a time."""
-        length, pieces = batch.valid.shape
-        order = torch.randperm(pieces, generator=self.generator).to(self.device)
-        yield from (batch.part(columns) for columns in torch.split(order, max(1, steps // length)))
-
-    def minibatches_of_arrays(self, batch: Batch, steps: int) -> Iterator[Arrays]:
-        """As :meth:`minibatches`, in the same order, for a gradient by hand."""
-        arrays = batch.arrays()
-        order = torch.randperm(len(arrays.returns), generator=self.generator)
-        yield from (arrays.part(rows.numpy()) for rows in torch.split(order, steps))
-
-    def play(self) -> Rollout:
-        """The update's steps, counted; whoever hears of steps is told each."""
-        if self.callback.wants_steps:
-            return self.collector.collect(self.n_steps, self.on_step)
-        steps = self.collector.collect(self.n_steps)
-        self.count(len(steps.rewards))
-        return steps
+        if self.reward_model is not None:
+            raise UserError(f"{type(self).__name__} has a reward model already; reward_model must be None")
+        self.reward_model = reward_model
+        self.collector = self.make_collector()
+        reward_model.attach(self)
 
     def count(self, steps: int) -> None:
         """Add steps of every instance to ``num_timesteps``."""
@@ -370,7 +318,6 @@ class OnPolicy(Agent):
         self.normalizer.running = np.zeros(self.env.num_envs)
         self.collector = self.make_collector()
 
-    # ------------------------------------------------------------------ manners
     @property
     def _n_updates(self) -> int:
         return self.passes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from lhy_rl.core.trees import map_tree
 from lhy_rl.functional.policy_gradient import masked_mean
 from lhy_rl.nn.backbones.base import State
+from lhy_rl.rollouts.fixed_length import Rollout
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Batch:
         values: The critic's opinion then.
         advantages: (L, N).
         returns: (L, N) targets of the critic.
-        valid: (L, N) bool.
+        valid: (L, N) bool; None where all steps are.
         state: The policy's memory before each piece, (N, ...) tensors.
     """
 
@@ -37,28 +38,73 @@ class Batch:
     values: Tensor
     advantages: Tensor
     returns: Tensor
-    valid: Tensor
+    valid: Tensor | None
     action_mask: Tensor | None
     state: State
 
+    @classmethod
+    def of_rollout(
+        cls, rollout: Rollout, log_prob: Tensor, values: Tensor, advantages: Tensor, state: State, length: int | None
+    ) -> Batch:
+        """The pieces of ``length`` steps, or with None the valid steps of a rollout; tensors are (T, B)."""
+        all_valid = bool(rollout.valid.all())
+
+        def pieces(x: Tensor) -> Tensor:
+            if length is None:
+                return (x.flatten(0, 1) if all_valid else x[rollout.valid])[None]
+            return x.reshape(-1, length, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
+
+        return cls(
+            obs=map_tree(lambda x: pieces(x[:-1]), rollout.obs),
+            actions=pieces(rollout.actions),
+            start=pieces(rollout.start[:-1]),
+            log_prob=pieces(log_prob),
+            values=pieces(values),
+            advantages=pieces(advantages),
+            returns=pieces(advantages + values),
+            valid=None if all_valid or length is None else pieces(rollout.valid),
+            action_mask=None if rollout.action_mask is None else pieces(rollout.action_mask),
+            state=state,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """L and N."""
+        length, count = self.returns.shape
+        return length, count
+
     def part(self, columns: Tensor) -> Batch:
         """Some of the N pieces."""
+        columns = columns.to(self.returns.device)
 
-        def pick(x: Tensor) -> Tensor:
-            return x.index_select(1, columns)
+        def pick(x: Any) -> Any:
+            return None if x is None else x.index_select(1, columns)
 
-        picked = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("obs", "action_mask", "state")}
-        return Batch(
-            obs=map_tree(pick, self.obs),
-            action_mask=None if self.action_mask is None else pick(self.action_mask),
-            state=tuple(s.index_select(0, columns) for s in self.state),
-            **{name: pick(x) for name, x in picked.items()},
-        )
+        state = tuple(s.index_select(0, columns) for s in self.state)
+        picked = {f.name: map_tree(pick, getattr(self, f.name)) for f in fields(self) if f.name != "state"}
+        return Batch(**picked, state=state)
+
+    def standardized(self) -> Batch:
+        """With advantages of mean 0 and standard deviation 1 over the valid steps (of the sample, without memory)."""
+        if self.advantages.numel() == 1:
+            return self
+        if self.valid is None:
+            deviation, mean = torch.std_mean(self.advantages, correction=0 if self.state else 1)
+        else:
+            mean = masked_mean(self.advantages, self.valid)
+            deviation = masked_mean((self.advantages - mean).square(), self.valid).sqrt()
+        return replace(self, advantages=(self.advantages - mean) / (deviation + 1e-8))
 
     def arrays(self) -> Arrays:
         """The same memory as arrays: for steps without memory, of vectors, on a CPU."""
         found: list[Any] = [self.obs, self.actions, self.log_prob, self.advantages, self.returns, self.action_mask]
         return Arrays._make(None if x is None else x[0].numpy() for x in found)
+
+    def explained_variance(self) -> float:
+        """1 - Var[G - V] / Var[G]: how much of the returns the critic knew before; 1 is all, 0 or less nothing."""
+        pair = self.returns, self.values
+        returns, values = (x if self.valid is None else x[self.valid] for x in pair)
+        return float(1 - (returns - values).var(correction=0) / returns.var(correction=0).clamp(min=1e-8))
 
 
 class Arrays(NamedTuple):
@@ -71,8 +117,14 @@ class Arrays(NamedTuple):
     returns: np.ndarray
     action_mask: np.ndarray | None
 
-    def part(self, rows: np.ndarray) -> Arrays:
+    @property
+    def shape(self) -> tuple[int, int]:
+        """1 and N."""
+        return 1, len(self.returns)
+
+    def part(self, columns: Tensor) -> Arrays:
         """Some of the N steps."""
+        rows = columns.numpy()
         return Arrays._make(None if x is None else x[rows] for x in self)
 
     def standardized(self) -> Arrays:
@@ -81,19 +133,3 @@ class Arrays(NamedTuple):
             return self
         centred = self.advantages - self.advantages.mean()
         return self._replace(advantages=centred / (self.advantages.std(ddof=1) + np.float32(1e-8)))
-
-
-def standardized(advantage: Tensor, valid: Tensor | None) -> Tensor:
-    """Mean 0 and standard deviation 1 over the valid steps."""
-    if valid is None:
-        deviation, mean = torch.std_mean(advantage)
-    else:
-        mean = masked_mean(advantage, valid)
-        deviation = masked_mean((advantage - mean).square(), valid).sqrt()
-    return (advantage - mean) / (deviation + 1e-8)
-
-
-def explained_variance(batch: Batch) -> Tensor:
-    """1 - Var[G - V] / Var[G]: how much of the returns the critic knew before; 1 is all, 0 or less nothing."""
-    returns, values = batch.returns[batch.valid], batch.values[batch.valid]
-    return 1 - (returns - values).var(correction=0) / returns.var(correction=0).clamp(min=1e-8)

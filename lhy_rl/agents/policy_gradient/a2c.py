@@ -14,9 +14,9 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.common.on_policy import OnPolicy
-from lhy_rl.agents.common.rollout_batch import Arrays, Batch, explained_variance, standardized
+from lhy_rl.agents.common.rollout_batch import Batch
 from lhy_rl.functional.policy_gradient import masked_mean, reinforce_loss, value_loss
-from lhy_rl.nn.acceleration.manual_gradients import a2c_gradients
+from lhy_rl.nn.acceleration.manual_gradients import a2c_gradient
 from lhy_rl.rollouts.vector_envs import Environment
 
 
@@ -63,35 +63,26 @@ class A2C(OnPolicy):
     def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
         return torch.optim.RMSprop([self.parameters.vector], lr=self.learning_rate, alpha=0.99, eps=epsilon)
 
-    def improve(self, batch: Batch) -> Metrics:
-        # of this class by name, because gail lends itself to this method
-        step, step_by_hand = A2C.gradient_step, A2C.gradient_step_by_hand
+    def descend(self, batch: Batch) -> Metrics:
         self.passes += 1
-        said = step(self, batch) if self.manual is None else step_by_hand(self, batch.arrays())
-        names = ("policy_loss", "value_loss", "entropy", "grad_norm", "explained_variance")
-        return self.report(names, torch.cat([said, explained_variance(batch)[None]]))
+        (steps,) = self.minibatches(batch)
+        stats = self.gradient(steps)
+        norm = self.parameters.step(self.optimizer, self.max_grad_norm)
+        metrics = self.report(("policy_loss", "value_loss", "entropy", "grad_norm"), torch.cat([stats, norm[None]]))
+        metrics["train/explained_variance"] = batch.explained_variance()
+        return metrics
 
-    def gradient_step(self, part: Batch) -> Tensor:
-        """One step down the loss; what there is to log, a tensor."""
-        valid = part.valid if self.policy.recurrent else None
-        advantage = standardized(part.advantages, valid) if self.normalize_advantage else part.advantages
+    def gradient(self, steps: Any) -> Tensor:
+        """Write the gradient of the loss into the parameters; what there is to log."""
+        by_hand = a2c_gradient(self.manual, steps, self.value_coef, self.entropy_coef)
+        if by_hand is not None:
+            return by_hand
         new = self.policy.evaluate(
-            part.obs, part.actions, part.state, part.start, entropy=True, action_mask=part.action_mask
+            steps.obs, steps.actions, steps.state, steps.start, entropy=True, action_mask=steps.action_mask
         )
         assert new.value is not None and new.entropy is not None
-        policy_loss = reinforce_loss(new.log_prob, advantage, valid)
-        critic_loss = value_loss(new.value, part.returns, valid)
-        entropy = masked_mean(new.entropy, valid)
-        loss = policy_loss + self.value_coef * critic_loss - self.entropy_coef * entropy
-        norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
-        return torch.stack([policy_loss, critic_loss, entropy, norm]).detach()
-
-    def gradient_step_by_hand(self, part: Arrays) -> Tensor:
-        """As :meth:`gradient_step`, of a small policy without memory."""
-        assert self.manual is not None
-        part = part.standardized() if self.normalize_advantage else part
-        new = self.manual.evaluate(part.obs, part.actions, part.action_mask)
-        said, grad_log_prob, grad_value = a2c_gradients(*new, part.advantages, part.returns, self.value_coef)
-        self.manual.backward(grad_log_prob, grad_value, -self.entropy_coef / len(part.returns))
-        norm = self.parameters.step(self.optimizer, self.max_grad_norm)
-        return torch.cat([torch.from_numpy(said), norm[None]])
+        policy_loss = reinforce_loss(new.log_prob, steps.advantages, steps.valid)
+        critic_loss = value_loss(new.value, steps.returns, steps.valid)
+        entropy = masked_mean(new.entropy, steps.valid)
+        self.parameters.backward(policy_loss + self.value_coef * critic_loss - self.entropy_coef * entropy)
+        return torch.stack([policy_loss, critic_loss, entropy]).detach()

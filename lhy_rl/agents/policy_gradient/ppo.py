@@ -1,13 +1,15 @@
 """Proximal policy optimisation: several passes over the same steps, with a policy that may not go far.
 
-    L = -E[min(r A, clip(r, 1 - eps, 1 + eps) A)],   r = pi(a|s) / pi_old(a|s)      (Schulman et al. 2017, eq. 7)
+    L = -E[min(r A, clip(r, 1 - eps, 1 + eps) A)] + c_v E[(G - V)^2] - c_e E[H(pi)],   r = pi(a|s) / pi_old(a|s)
+
+(Schulman et al. 2017, eqs. 7 and 9).
 
 The workhorse: use it where episodes are long, actions continuous or the policy recurrent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,16 +17,15 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.common.on_policy import SCHEDULES, OnPolicy
-from lhy_rl.agents.common.rollout_batch import Arrays, Batch, explained_variance, standardized
+from lhy_rl.agents.common.rollout_batch import Batch
 from lhy_rl.core.errors import suggest
 from lhy_rl.core.validation import check, positive
-from lhy_rl.functional.policy_gradient import proximal_loss
-from lhy_rl.nn.acceleration.manual_gradients import ppo_gradients
+from lhy_rl.functional.policy_gradient import approximate_kl, clip_fraction, clipped_surrogate, masked_mean, value_loss
+from lhy_rl.nn.acceleration.manual_gradients import ppo_gradient
 from lhy_rl.rollouts.vector_envs import Environment
 
-Step = Callable[[], Tensor]
-"""Makes a gradient step and gives the gradient's norm before it was shortened."""
-APPROX_KL = 3  # its place in what there is to log
+STATISTICS = ("policy_gradient_loss", "value_loss", "entropy", "approx_kl", "clip_fraction")
+APPROX_KL = STATISTICS.index("approx_kl")
 
 
 class PPO(OnPolicy):
@@ -73,63 +74,45 @@ class PPO(OnPolicy):
     def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
         return torch.optim.Adam([self.parameters.vector], lr=self.learning_rate, eps=epsilon, fused=True)
 
-    def improve(self, batch: Batch) -> Metrics:
+    def descend(self, batch: Batch) -> Metrics:
         now = self.scheduled("clip_range")
         clip_range = self.clip_range if now is None else now
-        said: list[Tensor] = []
+        stats: list[Tensor] = []
         norms: list[Tensor] = []
-        for row, step in self.losses(batch, clip_range):
-            said.append(row)
-            if self.target_kl is not None and float(row[APPROX_KL]) > 1.5 * self.target_kl:
+        for steps in self.passes_over(batch):
+            stats.append(self.gradient(steps, clip_range))
+            if self.target_kl is not None and float(stats[-1][APPROX_KL]) > 1.5 * self.target_kl:
                 break  # before the step, so that the policy stays where it was found to be too far
-            norms.append(step())
-        names = ("policy_gradient_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "grad_norm")
-        means = torch.stack(said).mean(0)
+            norms.append(self.parameters.step(self.optimizer, self.max_grad_norm))
+        means = torch.stack(stats).mean(0)
         norm = torch.stack(norms).mean() if norms else means.new_zeros(())
-        metrics = self.report(names, torch.cat([means, norm[None]]))
-        policy, value, entropy = means[:3].tolist()
-        metrics["train/loss"] = policy + self.value_coef * value - self.entropy_coef * entropy
-        metrics["train/explained_variance"] = float(explained_variance(batch))
+        metrics = self.report((*STATISTICS, "grad_norm"), torch.cat([means, norm[None]]))
+        policy_loss, critic_loss, entropy = means[:3].tolist()
+        metrics["train/loss"] = policy_loss + self.value_coef * critic_loss - self.entropy_coef * entropy
+        metrics["train/explained_variance"] = batch.explained_variance()
         metrics["train/clip_range"] = clip_range
         return metrics
 
-    def losses(self, batch: Batch, clip_range: float) -> Iterator[tuple[Tensor, Step]]:
-        """Of each minibatch of each pass: what there is to log, and the step down its loss."""
+    def passes_over(self, batch: Batch) -> Iterator[Any]:
+        """The minibatches of all passes."""
         for _ in range(self.n_epochs):
             self.passes += 1
-            if self.manual is None:
-                yield from (self.loss(part, clip_range) for part in self.minibatches(batch, self.batch_size))
-            else:
-                parts = self.minibatches_of_arrays(batch, self.batch_size)
-                yield from (self.loss_by_hand(part, clip_range) for part in parts)
+            yield from self.minibatches(batch, self.batch_size)
 
-    def loss(self, part: Batch, clip_range: float) -> tuple[Tensor, Step]:
-        """What there is to log about a minibatch, a tensor, and the step down its loss."""
-        valid = part.valid if self.policy.recurrent else None
-        advantage = part.advantages
-        if self.normalize_advantage and advantage.numel() > 1:
-            advantage = standardized(advantage, valid)
+    def gradient(self, steps: Any, clip_range: float) -> Tensor:
+        """Write the gradient of the loss on a minibatch into the parameters; what there is to log."""
+        by_hand = ppo_gradient(self.manual, steps, clip_range, self.value_coef, self.entropy_coef)
+        if by_hand is not None:
+            return by_hand
         new = self.policy.evaluate(
-            part.obs, part.actions, part.state, part.start, entropy=True, action_mask=part.action_mask
+            steps.obs, steps.actions, steps.state, steps.start, entropy=True, action_mask=steps.action_mask
         )
         assert new.value is not None and new.entropy is not None
-        old = part.log_prob, advantage, part.returns
-        loss, said = proximal_loss(
-            new.log_prob, new.value, new.entropy, *old, clip_range, self.value_coef, self.entropy_coef, valid
-        )
-        return said, lambda: self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
-
-    def loss_by_hand(self, part: Arrays, clip_range: float) -> tuple[Tensor, Step]:
-        """As :meth:`loss`, of a small policy without memory."""
-        manual = self.manual
-        assert manual is not None
-        part = part.standardized() if self.normalize_advantage else part
-        new = manual.evaluate(part.obs, part.actions, part.action_mask)
-        old = part.log_prob, part.advantages, part.returns
-        said, grad_log_prob, grad_value = ppo_gradients(*new, *old, clip_range, self.value_coef)
-
-        def step() -> Tensor:
-            manual.backward(grad_log_prob, grad_value, -self.entropy_coef / len(part.returns))
-            return self.parameters.step(self.optimizer, self.max_grad_norm)
-
-        return torch.from_numpy(said), step
+        log_ratio = new.log_prob - steps.log_prob
+        policy_loss = clipped_surrogate(log_ratio, steps.advantages, clip_range, steps.valid)
+        critic_loss = value_loss(new.value, steps.returns, steps.valid)
+        entropy = masked_mean(new.entropy, steps.valid)
+        self.parameters.backward(policy_loss + self.value_coef * critic_loss - self.entropy_coef * entropy)
+        with torch.no_grad():
+            kl, clipped = approximate_kl(log_ratio, steps.valid), clip_fraction(log_ratio, clip_range, steps.valid)
+        return torch.stack([policy_loss, critic_loss, entropy, kl, clipped]).detach()

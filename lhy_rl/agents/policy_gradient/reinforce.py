@@ -36,7 +36,7 @@ from lhy_rl.core.validation import check, positive
 from lhy_rl.functional.policy_gradient import masked_mean, reinforce_loss, value_loss
 from lhy_rl.functional.returns import discounted_returns, leave_one_out_mean
 from lhy_rl.nn.policies.actor_critic import ActorCritic, Evaluation
-from lhy_rl.rollouts.full_episodes import Episodes, collect_episodes, cut_values
+from lhy_rl.rollouts.full_episodes import Episodes, collect_episodes, truncated_final_values
 from lhy_rl.rollouts.normalization import Normalizer
 from lhy_rl.rollouts.vector_envs import Environment
 
@@ -158,7 +158,7 @@ class Reinforce(Agent):
         episodes = self.collect(self._seed)
         returns = episodes.rewards.sum(0)  # the environment's
         relabelled = self.reward_model.train(episodes) if self.reward_model is not None else {}
-        metrics = {**self.improve(episodes), **relabelled}
+        metrics = {**self.train_on_batch(episodes), **relabelled}
         self.num_timesteps += int(episodes.valid.sum())
         self.played_episodes = list(zip(returns.tolist(), episodes.lengths.tolist(), strict=True))
         return metrics
@@ -187,7 +187,7 @@ class Reinforce(Agent):
                 return action_values, metrics
         rewards = episodes.rewards
         if self.baseline == "critic" and episodes.truncated_final_obs:
-            rewards = rewards + self.gamma * cut_values(self.policy, episodes)
+            rewards = rewards + self.gamma * truncated_final_values(self.policy, episodes)
         returns = discounted_returns(rewards, self.gamma * episodes.valid.float(), torch.zeros_like(rewards[0]))
         return returns, metrics
 
@@ -202,7 +202,7 @@ class Reinforce(Agent):
         return returns.gather(0, torch.minimum(step, greedy.lengths - 1))
 
     # ------------------------------------------------------------------ update
-    def improve(self, episodes: Episodes) -> Metrics:
+    def train_on_batch(self, episodes: Episodes) -> Metrics:
         """One gradient step; the policy is in evaluation mode, so that what learns is what acted."""
         mask = episodes.valid
         said = self._evaluate(episodes)

@@ -93,9 +93,13 @@ class FlatParameters:
 
     def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, max_grad_norm: float) -> Tensor:
         """One step down the loss; the gradient's norm before it was shortened."""
+        self.backward(loss)
+        return self.step(optimizer, max_grad_norm)
+
+    def backward(self, loss: Tensor) -> None:
+        """Write the loss's gradient into :attr:`grad`."""
         found = self._hooked_gradients(loss) if self.listened else self._gradients(loss)
         torch.cat([grad.flatten() for grad in found], out=self.grad)
-        return self.step(optimizer, max_grad_norm)
 
     def _gradients(self, loss: Tensor) -> Sequence[Tensor]:
         return torch.autograd.grad(loss, self.parameters, materialize_grads=True)

@@ -7,9 +7,11 @@ the operations without the graph; each class gives the numbers of the network th
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
 from lhy_rl.nn.encoders.mlp import MLPEncoder
@@ -18,6 +20,7 @@ from lhy_rl.nn.heads.gaussian import LOG_SQRT_2PI, GaussianHead
 from lhy_rl.nn.policies.actor_critic import ActorCritic, Trunk
 
 Array = np.ndarray
+ROWS = 1024  # read at a time: what is made of them stays in the cache
 
 
 class ManualNetwork:
@@ -160,9 +163,21 @@ class ManualActorCritic:
             return None
         return cls(actor, critic, output)
 
-    def log_prob(self, obs: Array, actions: Array, action_mask: Array | None) -> Array:
-        """(N,) of N steps."""
-        return self.output.evaluate(self.actor.forward(obs), actions, action_mask)[0]
+    def read(self, obs: Tensor, actions: Tensor | None, action_mask: Tensor | None) -> tuple[Tensor | None, Tensor]:
+        """Of a rollout: log-probabilities (T, B) of the actions, where they are given, and values (T + 1, B)."""
+        count, inputs = obs.shape[1], obs.flatten(0, 1).numpy()
+        values = np.concatenate([self.value(inputs[i : i + ROWS]) for i in range(0, len(inputs), ROWS)])
+        log_prob = None
+        if actions is not None:
+            chosen = actions.flatten(0, 1).numpy()
+            mask = None if action_mask is None else action_mask.flatten(0, 1).numpy()
+            found = []
+            for i in range(0, len(chosen), ROWS):
+                rows = slice(i, min(i + ROWS, len(chosen)))
+                outputs = self.actor.forward(inputs[rows])
+                found.append(self.output.evaluate(outputs, chosen[rows], None if mask is None else mask[rows])[0])
+            log_prob = torch.from_numpy(np.concatenate(found)).view(-1, count)
+        return log_prob, torch.from_numpy(values).view(-1, count)
 
     def value(self, obs: Array) -> Array:
         """(N,) of N observations."""
@@ -184,40 +199,39 @@ class ManualActorCritic:
         self.critic.backward(grad_value[:, None])
 
 
-def ppo_gradients(
-    log_prob: Array,
-    values: Array,
-    entropy: Array,
-    old_log_prob: Array,
-    advantage: Array,
-    returns: Array,
-    clip_range: float,
-    value_coef: float,
-) -> tuple[Array, Array, Array]:
-    """What :func:`lhy_rl.functional.policy_gradient.proximal_loss` says of N steps, and its gradients.
+def ppo_gradient(
+    manual: ManualActorCritic | None, steps: Any, clip_range: float, value_coef: float, entropy_coef: float
+) -> Tensor | None:
+    """The gradient of PPO's loss on N steps, written into the parameters.
+
+    Args:
+        manual: None where the policy does not fit.
+        steps: Arrays (N, ...) ``obs``, ``actions``, ``action_mask``, ``log_prob`` of when the actions were taken,
+            ``advantages`` and ``returns``.
 
     Returns:
-        (5,) the statistics; (N,) the loss's gradients in ``log_prob`` and in ``values``.
+        (5,): the clipped surrogate's loss, the critic's loss, the entropy, KL(old || new) and the share of ratios
+        beyond the clip; None where the policy does not fit.
     """
-    n = len(log_prob)
-    log_ratio = log_prob - old_log_prob
-    ratio, error = np.exp(log_ratio), values - returns
+    if manual is None:
+        return None
+    log_prob, values, entropy = manual.evaluate(steps.obs, steps.actions, steps.action_mask)
+    n, log_ratio = len(log_prob), log_prob - steps.log_prob
+    ratio, error = np.exp(log_ratio), values - steps.returns
     inside = np.minimum(np.maximum(ratio, 1 - clip_range), 1 + clip_range)
-    gain, held = ratio * advantage, inside * advantage
+    gain, held = ratio * steps.advantages, inside * steps.advantages
     clipped = ratio != inside
     sums = -np.minimum(gain, held).sum(), error @ error, entropy.sum(), (ratio - log_ratio).sum() - n, clipped.sum()
     grad_log_prob = np.where(gain <= held, gain, np.float32(0)) * np.float32(-1 / n)  # 0 where the clipped one is less
-    return np.array(sums, np.float32) / n, grad_log_prob, error * np.float32(2 * value_coef / n)
+    manual.backward(grad_log_prob, error * np.float32(2 * value_coef / n), -entropy_coef / n)
+    return torch.from_numpy(np.array(sums, np.float32) / n)
 
 
-def a2c_gradients(
-    log_prob: Array, values: Array, entropy: Array, advantage: Array, returns: Array, value_coef: float
-) -> tuple[Array, Array, Array]:
-    """What :func:`lhy_rl.functional.policy_gradient.actor_critic_loss` says of N steps, and its gradients.
-
-    Returns:
-        (3,) the actor's loss, the critic's, the entropy; (N,) the loss's gradients in ``log_prob`` and in ``values``.
-    """
-    n, error = len(log_prob), values - returns
-    stats = np.array((-(log_prob @ advantage), error @ error, entropy.sum()), np.float32) / n
-    return stats, advantage * np.float32(-1 / n), error * np.float32(2 * value_coef / n)
+def a2c_gradient(manual: ManualActorCritic | None, steps: Any, value_coef: float, entropy_coef: float) -> Tensor | None:
+    """As :func:`ppo_gradient`, of A2C's loss: (3,) the actor's loss, the critic's loss and the entropy."""
+    if manual is None:
+        return None
+    log_prob, values, entropy = manual.evaluate(steps.obs, steps.actions, steps.action_mask)
+    n, error = len(log_prob), values - steps.returns
+    manual.backward(steps.advantages * np.float32(-1 / n), error * np.float32(2 * value_coef / n), -entropy_coef / n)
+    return torch.from_numpy(np.array((-(log_prob @ steps.advantages), error @ error, entropy.sum()), np.float32) / n)

@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from lhy_rl.agents import Reinforce
 from lhy_rl.core.errors import UserError
-from lhy_rl.rollouts.full_episodes import collect_episodes, cut_values
+from lhy_rl.rollouts.full_episodes import collect_episodes, truncated_final_values
 from tests.agents.small_envs import Always, Failing, NoChoice, Parrot
 
 SMALL = {"num_envs": 3, "embedding_size": 16, "hidden_size": 16, "seed": 0}
@@ -167,7 +167,7 @@ def test_a_critic_with_a_memory_reads_the_episode_up_to_its_last_observation(cri
     env = vector(lambda: gymnasium.make("CartPole-v1", max_episode_steps=16), 12)
     agent = Reinforce(env, **SMALL, core="gru", critic=critic)
     episodes = agent.collect(2)
-    values = cut_values(agent.policy, episodes)
+    values = truncated_final_values(agent.policy, episodes)
     assert 0 < len(episodes.truncated_final_obs) < 12
     assert int((values != 0).sum()) == len(episodes.truncated_final_obs)
     for i, final in episodes.truncated_final_obs:

@@ -9,6 +9,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from lhy_rl.agents import A2C, PPO
 from lhy_rl.functional.policy_gradient import reinforce_loss
+from lhy_rl.rollouts.final_values import final_values
 from tests.agents.small_envs import Always, Parrot
 
 SMALL = {"num_envs": 4, "n_steps": 16, "embedding_size": 16, "hidden_size": 16}
@@ -55,12 +56,8 @@ def test_the_first_step_is_the_vanilla_policy_gradient(core):
     expected = torch.autograd.grad(
         reinforce_loss(new.log_prob, batch.advantages), agent.parameters.parameters, materialize_grads=True
     )
-    agent.max_grad_norm = float("inf")
-    _, step = agent.loss(batch, 0.2) if agent.manual is None else agent.loss_by_hand(batch.arrays(), 0.2)
-    step()
-    torch.testing.assert_close(
-        agent.parameters.vector.grad, torch.cat([g.flatten() for g in expected]), atol=1e-6, rtol=1e-3
-    )
+    agent.gradient(next(agent.minibatches(batch)), 0.2)
+    torch.testing.assert_close(agent.parameters.grad, torch.cat([g.flatten() for g in expected]), atol=1e-6, rtol=1e-3)
 
 
 def test_a_truncated_recurrent_critic_reads_the_episode_up_to_its_last_observation():
@@ -74,10 +71,9 @@ def test_a_truncated_recurrent_critic_reads_the_episode_up_to_its_last_observati
     start[0] = True
     with torch.no_grad():
         whole, _ = agent.policy.value(episode, agent.policy.initial_state(1), start)
-    found = torch.full((7, 2), torch.nan)
-    with torch.no_grad():
-        agent._bootstrap_cut(steps, found)
-    assert float(found[t, i]) == pytest.approx(float(whole[5, 0]), abs=1e-5)
+    where = torch.tensor([t + 1]), torch.tensor([i])
+    found = final_values(agent.policy, steps.obs, steps.start, steps.state, *where, [final])
+    assert float(found) == pytest.approx(float(whole[5, 0]), abs=1e-5)
 
 
 def test_pieces_of_a_recurrent_rollout_begin_with_the_memory_that_was_there():
@@ -87,7 +83,7 @@ def test_pieces_of_a_recurrent_rollout_begin_with_the_memory_that_was_there():
     agent.bptt_steps = 16
     agent.collector.state = steps.state
     whole = agent.compute_advantages(steps)
-    assert pieces.valid.shape == (4, 16) and whole.valid.shape == (16, 4)
+    assert pieces.shape == (4, 16) and whole.shape == (16, 4)
     for name in ("log_prob", "values", "advantages"):
         cut = getattr(pieces, name).view(4, 4, 4).transpose(0, 1).reshape(16, 4)
         torch.testing.assert_close(cut, getattr(whole, name), atol=1e-5, rtol=1e-4)
@@ -125,8 +121,8 @@ def test_target_kl_is_looked_at_before_every_step(options, target_kl, least, mos
 
 def test_target_kl_bounds_how_far_an_update_goes():
     class Watched(PPO):
-        def improve(self, batch):
-            metrics = super().improve(batch)
+        def descend(self, batch):
+            metrics = super().descend(batch)
             change = self.policy.evaluate(batch.obs, batch.actions, (), batch.start).log_prob.detach() - batch.log_prob
             ends.append(float((change.exp() - 1 - change).mean()))
             return metrics

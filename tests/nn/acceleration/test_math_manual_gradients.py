@@ -6,20 +6,37 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from torch.testing import assert_close
 
-from lhy_rl.functional.policy_gradient import actor_critic_loss, proximal_loss
+from lhy_rl.agents.common.rollout_batch import Arrays
+from lhy_rl.functional.policy_gradient import (
+    approximate_kl,
+    clip_fraction,
+    clipped_surrogate,
+    reinforce_loss,
+    value_loss,
+)
 from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
-from lhy_rl.nn.acceleration.manual_gradients import ManualActorCritic, a2c_gradients, ppo_gradients
+from lhy_rl.nn.acceleration.manual_gradients import ManualActorCritic, a2c_gradient, ppo_gradient
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 VECTOR, BYTES = Box(-1, 1, (3,)), Box(0, 255, (3, 2), np.uint8)
 LOSSES = {
     "ppo": (
-        lambda new, old, coefs: proximal_loss(*new, *old, 0.1, *coefs)[0],
-        lambda new, old, value_coef: ppo_gradients(*new, *old, 0.1, value_coef),
+        lambda new, old: [
+            clipped_surrogate(new[0] - old.log_prob, old.advantages, 0.1),
+            value_loss(new[1], old.returns),
+            new[2].mean(),
+            approximate_kl(new[0] - old.log_prob),
+            clip_fraction(new[0] - old.log_prob, 0.1),
+        ],
+        lambda manual, steps, *coefs: ppo_gradient(manual, steps, 0.1, *coefs),
     ),
     "a2c": (
-        lambda new, old, coefs: actor_critic_loss(new[0], old[1], new[1], old[2], new[2], *coefs),
-        lambda new, old, value_coef: a2c_gradients(*new, *old[1:], value_coef),
+        lambda new, old: [
+            reinforce_loss(new[0], old.advantages),
+            value_loss(new[1], old.returns),
+            new[2].mean(),
+        ],
+        a2c_gradient,
     ),
 }
 
@@ -47,20 +64,13 @@ def test_by_hand_is_autograd(space, observed, entropy_coef, layers, masked, loss
     by_hand = manual.evaluate(obs.numpy(), actions.numpy(), None if action_mask is None else action_mask.numpy())
     assert_close([torch.as_tensor(x) for x in by_hand], list(new))
 
-    old = new[0].detach() + 0.2 * torch.randn(20), torch.randn(20), torch.randn(20)
-    whole, parts = LOSSES[loss]
-    expected = torch.autograd.grad(whole(new, old, (0.7, entropy_coef)), parameters.parameters)
-    _, *grads = parts(by_hand, [x.numpy() for x in old], 0.7)
-    manual.backward(*grads, -entropy_coef / 20)
+    old = Arrays(obs, actions, new[0].detach() + 0.2 * torch.randn(20), torch.randn(20), torch.randn(20), action_mask)
+    terms, gradient = LOSSES[loss]
+    stats = terms(new, old)
+    expected = torch.autograd.grad(stats[0] + 0.7 * stats[1] - entropy_coef * stats[2], parameters.parameters)
+    found = gradient(manual, Arrays._make(None if x is None else x.numpy() for x in old), 0.7, entropy_coef)
+    assert_close(found, torch.stack(stats).detach(), atol=1e-6, rtol=1e-5)
     assert_close(parameters.grads, list(expected), atol=1e-6, rtol=1e-4)
-
-
-def test_statistics_are_those_of_the_loss():
-    torch.manual_seed(0)
-    new, old = [torch.randn(3, 30)[i] for i in range(3)], torch.randn(3, 30)
-    _, expected = proximal_loss(*new, *old, 0.2)
-    stats, *_ = ppo_gradients(*(x.numpy() for x in new), *old.numpy(), 0.2, 0.5)
-    assert_close(torch.from_numpy(stats), expected, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
