@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 RECIPES = re.findall(
-    r"^## Add an? (\w+)\n(.*?)(?=^## |\Z)",
+    r"^## Add an? ([\w ]+)\n(.*?)(?=^## |\Z)",
     (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
     re.MULTILINE | re.DOTALL,
 )
@@ -27,6 +27,7 @@ TRAINED = {
     "environment": "ppo on lhy_rl/Corridor-v0",
     "backbone": "ppo on lhy_rl/RepeatPrevious-v0",
     "agent": "elite on lhy_rl/OracleText-v0",
+    "reward model": "ppo on lhy_rl/Gridworld-v0",
 }
 
 
@@ -84,8 +85,8 @@ def run(folder: Path, program: str) -> str:
     return done.stdout
 
 
-def test_there_are_three_recipes():
-    assert [name for name, _ in RECIPES] == ["environment", "backbone", "agent"]
+def test_there_are_four_recipes():
+    assert [name for name, _ in RECIPES] == ["environment", "backbone", "agent", "reward model"]
 
 
 @pytest.mark.parametrize(("name", "recipe"), RECIPES, ids=[name for name, _ in RECIPES])
@@ -97,9 +98,11 @@ def test_recipe_works(name, recipe, tmp_path):
         "environment": "reward: ",
         "backbone": "torch.Size([10, 3, 16]) torch.Size([3, 16])",
         "agent": "'elite': 0.2",
+        "reward model": "Stable-Baselines3: states reached 64",
     }
     assert expected[name] in said and TRAINED[name] in said
-    assert NEW[name] in (tmp_path / "README.md").read_text(), "docs/build.py enters it"
+    if name in NEW:
+        assert NEW[name] in (tmp_path / "README.md").read_text(), "docs/build.py enters it"
     files = re.findall(r"^# (lhy_rl/\S+\.py)$", recipe, re.MULTILINE)
     ruff = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), *files]
     found = subprocess.run(ruff, capture_output=True, text=True, cwd=tmp_path)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.gradient_step import diverged
-from lhy_rl.agents.common.reward_model import RewardModel
+from lhy_rl.agents.common.reward_model import RewardModel, as_reward_model
 from lhy_rl.agents.common.rollout_batch import Batch
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import load_optimizer
@@ -59,7 +59,8 @@ class OnPolicy(Agent):
             flow further back; shorter pieces are faster.
         normalize_observations: Bring observations to mean 0 and variance 1; the statistics are saved with the agent.
         normalize_rewards: Divide rewards by the standard deviation of the discounted return.
-        reward_model: A :class:`~lhy_rl.agents.common.reward_model.RewardModel` in place of the environment's rewards.
+        reward_model: Rewards in place of the environment's: the file of a learned reward, ``module:Class`` of a
+            ``lhy_rl.agents.common.reward_model.RewardModel``, or (in Python) a reward model itself.
         **shared: Options of every agent.
     """
 
@@ -80,7 +81,7 @@ class OnPolicy(Agent):
         bptt_steps: int | None = None,
         normalize_observations: bool = False,
         normalize_rewards: bool = False,
-        reward_model: RewardModel | None = None,
+        reward_model: Any = None,
         num_envs: int = 8,
         core: CoreChoice | None = None,
         embedding_size: int = 64,
@@ -128,9 +129,9 @@ class OnPolicy(Agent):
         self.parameters = FlatParameters(self.policy)
         self.manual = ManualActorCritic.of(self.policy, self.parameters)
         self.optimizer = self.make_optimizer(adam_epsilon)
-        if reward_model is not None:
+        if (model := as_reward_model(reward_model)) is not None:
             with self.randomness():
-                self.give_reward_model(reward_model)
+                self.give_reward_model(model)
 
     reports_steps = True
     reuses_steps = True  # whether the loss compares with the log-probabilities of when the actions were taken

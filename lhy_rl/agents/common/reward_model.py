@@ -6,6 +6,7 @@ and then :meth:`RewardModel.relabel`, before anything is made of the rewards.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.common.agent import Agent, Metrics
-from lhy_rl.core.errors import UserError
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.registry import Registry
 from lhy_rl.data.demonstrations import Transitions
+from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet, reward_function
 from lhy_rl.rollouts.full_episodes import Episodes
 
 
@@ -72,3 +75,39 @@ class RewardModel:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from such a state."""
+
+
+class LearnedRewardModel(RewardModel):
+    """A reward that was learned before and does not change.
+
+    Args:
+        reward: What ``save_reward`` wrote or ``load_reward`` read, or an agent of inverse reinforcement learning.
+    """
+
+    def __init__(self, reward: Any) -> None:
+        self.reward = reward
+
+    def attach(self, agent: Agent) -> None:
+        spaces = agent.env.single_observation_space, agent.env.single_action_space
+        self.function = reward_function(self.reward, *spaces)
+
+    def rewards(self, steps: Transitions) -> Tensor:
+        return self.function(steps.obs, steps.actions, steps.next_obs, steps.terminated)
+
+
+def as_reward_model(given: Any) -> RewardModel | None:
+    """What an agent is given as ``reward_model``: one, its class, or a reward that was learned before.
+
+    Raises:
+        UserError: something else.
+    """
+    if given is None or isinstance(given, RewardModel):
+        return given
+    if isinstance(given, LearnedRewardNet | os.PathLike) or hasattr(given, "rewards") or str(given).endswith(".zip"):
+        return LearnedRewardModel(given)
+    if not isinstance(given, type) and ":" not in str(given):
+        raise UserError(
+            f"reward_model is {brief(given)}; allowed: a RewardModel, its module:Class, a reward or its .zip"
+        )
+    model: RewardModel = Registry("reward_model", {}).choose(given, RewardModel)()
+    return model

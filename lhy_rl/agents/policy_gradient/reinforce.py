@@ -27,7 +27,7 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.gradient_step import gradient_step
-from lhy_rl.agents.common.reward_model import RewardModel
+from lhy_rl.agents.common.reward_model import as_reward_model
 from lhy_rl.agents.supervised.mle import MaximumLikelihood
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import load_optimizer
@@ -70,7 +70,8 @@ class Reinforce(Agent):
             does, is the same with this and ``max_grad_norm`` divided by their number. It matters: the smaller it is,
             the more actions that are hardly ever taken still move.
         normalize_observations: Bring observations to mean 0 and variance 1; the statistics are saved with the agent.
-        reward_model: A :class:`~lhy_rl.agents.common.reward_model.RewardModel` in place of the environment's rewards.
+        reward_model: Rewards in place of the environment's: the file of a learned reward, ``module:Class`` of a
+            ``lhy_rl.agents.common.reward_model.RewardModel``, or (in Python) a reward model itself.
         pretrain_epochs: Passes over a text task's sentences by maximum likelihood before the policy gradient
             begins; 0 for other environments.
         pretrain_learning_rate: Adam's, of the pretraining.
@@ -97,7 +98,7 @@ class Reinforce(Agent):
         max_grad_norm: float = 5.0,
         adam_epsilon: float = 1e-8,
         normalize_observations: bool = False,
-        reward_model: RewardModel | None = None,
+        reward_model: Any = None,
         pretrain_epochs: float = 0.0,
         pretrain_learning_rate: float = 0.01,
         pretrain_batch_size: int = 64,
@@ -143,10 +144,10 @@ class Reinforce(Agent):
                 max_grad_norm=max_grad_norm,
             )
             self.pretrain_steps = math.ceil(pretrain_epochs * self.likelihood.steps_per_epoch)
-        self.reward_model = reward_model
-        if reward_model is not None:
+        self.reward_model = as_reward_model(reward_model)
+        if self.reward_model is not None:
             with self.randomness():
-                reward_model.attach(self)
+                self.reward_model.attach(self)
 
     # ------------------------------------------------------------------ collect
     def update(self) -> Metrics:

@@ -6,33 +6,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from lhy_rl.core.errors import UserError
 from lhy_rl.core.state_arrays import copied
 from lhy_rl.core.trees import map_tree
-from lhy_rl.data import spaces
-from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet, load_reward
-
-
-class RewardOwner(Protocol):
-    """An agent that has learned a reward: one of inverse reinforcement learning."""
-
-    env: VectorEnv[Any, Any, Any]
-
-    def rewards(self, obs: Any, actions: Any, next_obs: Any) -> np.ndarray:
-        """(B,) rewards of steps."""
-        ...
-
-
-Reward = LearnedRewardNet | RewardOwner | str | os.PathLike[str]
+from lhy_rl.nn.rewards.learned_reward import Reward, reward_function
+from lhy_rl.nn.rewards.learned_reward import load_reward as load_reward
 
 
 class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
@@ -54,7 +37,7 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
     def __init__(self, env: gymnasium.Env[Any, Any], reward: Reward) -> None:
         gymnasium.utils.RecordConstructorArgs.__init__(self, reward=reward)
         super().__init__(env)
-        self.net = _fitting(reward, env.observation_space, env.action_space)
+        self.function = reward_function(reward, env.observation_space, env.action_space)
         self._obs: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -65,7 +48,7 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         obs, reward, terminated, truncated, info = self.env.step(action)
         before, taken, after = (map_tree(lambda x: np.asarray(x)[None], tree) for tree in (self._obs, action, obs))
-        learned = float(self.net(before, taken, after, np.array([terminated])))
+        learned = float(self.function(before, taken, after, np.array([terminated])))
         self._obs = copied(obs)
         return obs, learned, terminated, truncated, {**info, "task_reward": float(reward)}
 
@@ -83,7 +66,7 @@ class LearnedRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
 
     def __init__(self, env: VectorEnv[Any, Any, Any], reward: Reward) -> None:
         super().__init__(env)
-        self.net = _fitting(reward, env.single_observation_space, env.single_action_space)
+        self.function = reward_function(reward, env.single_observation_space, env.single_action_space)
         self._obs: Any = None
         self._resetting = np.zeros(env.num_envs, bool)
 
@@ -99,7 +82,7 @@ class LearnedRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
         if "final_obs" in infos:
             for i in np.flatnonzero(infos["_final_obs"]).tolist():
                 map_tree(lambda x, last, i=i: x.__setitem__(i, last), after, _row(infos["final_obs"], i))
-        learned = self.net(self._obs, actions, after, terminated).cpu().numpy().astype(np.float64)
+        learned = self.function(self._obs, actions, after, terminated).cpu().numpy().astype(np.float64)
         learned[self._resetting] = 0.0  # In NEXT_STEP mode this step only began the new episode.
         infos["task_reward"], infos["_task_reward"] = np.asarray(rewards), np.ones(self.num_envs, bool)
         self._obs = copied(obs)
@@ -113,21 +96,3 @@ def _row(final_obs: Any, i: int) -> Any:
     if isinstance(final_obs, dict):
         return {key: _row(value, i) for key, value in final_obs.items()}
     return final_obs[i]
-
-
-def _fitting(
-    reward: Reward, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
-) -> Callable[[Any, Any, Any, np.ndarray], torch.Tensor]:
-    """The reward as a function of transitions, if it was learned in these spaces."""
-    if isinstance(reward, str | os.PathLike):
-        reward = load_reward(reward)
-    if isinstance(reward, LearnedRewardNet):
-        net, learned = reward, reward.spaces
-    else:
-        owner, learned = reward, (reward.env.single_observation_space, reward.env.single_action_space)
-    for own, wanted, what in zip(learned, (observation_space, action_space), ("observations", "actions"), strict=True):
-        if difference := spaces.difference(own, wanted, what):
-            raise UserError(f"the reward was learned in another environment: {difference}")
-    if isinstance(reward, LearnedRewardNet):
-        return net
-    return lambda obs, actions, next_obs, terminated: torch.as_tensor(owner.rewards(obs, actions, next_obs))

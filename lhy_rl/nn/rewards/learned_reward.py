@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
+import numpy as np
 import torch
+from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from lhy_rl.core import archive
@@ -108,3 +111,37 @@ def load_reward(path: str | os.PathLike[str]) -> LearnedRewardNet:
         network.load_state_dict(reward["network"])
         transform = RewardTransform(reward["objective"], reward["form"])
         return LearnedRewardNet(network, reward["name"], transform, reward["gamma"])
+
+
+class RewardOwner(Protocol):
+    """An agent that has learned a reward: one of inverse reinforcement learning."""
+
+    env: VectorEnv[Any, Any, Any]
+
+    def rewards(self, obs: Any, actions: Any, next_obs: Any) -> np.ndarray:
+        """(B,) rewards of steps."""
+        ...
+
+
+Reward = LearnedRewardNet | RewardOwner | str | os.PathLike[str]
+RewardFunction = Callable[[Any, Any, Any, Any], Tensor]
+"""(N, ...) observations, actions, next observations and (N,) terminations to (N,) rewards."""
+
+
+def reward_function(reward: Reward, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> RewardFunction:
+    """A learned reward, that of a file, or that of an agent, as a function of transitions.
+
+    Raises:
+        UserError: no such reward, or one that was learned in other spaces.
+    """
+    owner = load_reward(reward) if isinstance(reward, str | os.PathLike) else reward
+    if isinstance(owner, LearnedRewardNet):
+        found: RewardFunction = owner
+        learned = owner.spaces
+    else:
+        found = lambda obs, actions, next_obs, terminated: torch.as_tensor(owner.rewards(obs, actions, next_obs))  # noqa: E731
+        learned = owner.env.single_observation_space, owner.env.single_action_space
+    for own, wanted, what in zip(learned, (observation_space, action_space), ("observations", "actions"), strict=True):
+        if difference := spaces.difference(own, wanted, what):
+            raise UserError(f"the reward was learned in another environment: {difference}")
+    return found
