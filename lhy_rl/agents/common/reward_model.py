@@ -103,11 +103,9 @@ def as_reward_model(given: Any) -> RewardModel | None:
     """
     if given is None or isinstance(given, RewardModel):
         return given
+    if isinstance(given, type) or (isinstance(given, str) and ":" in given and not given.endswith(".zip")):
+        model: RewardModel = Registry("reward_model", {}).choose(given, RewardModel)()
+        return model
     if isinstance(given, LearnedRewardNet | os.PathLike) or hasattr(given, "rewards") or str(given).endswith(".zip"):
         return LearnedRewardModel(given)
-    if not isinstance(given, type) and ":" not in str(given):
-        raise UserError(
-            f"reward_model is {brief(given)}; allowed: a RewardModel, its module:Class, a reward or its .zip"
-        )
-    model: RewardModel = Registry("reward_model", {}).choose(given, RewardModel)()
-    return model
+    raise UserError(f"reward_model is {brief(given)}; allowed: a RewardModel, its module:Class, or a reward's .zip")

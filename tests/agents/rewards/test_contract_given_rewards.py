@@ -38,7 +38,7 @@ def test_a_learned_reward_is_given_as_its_file_or_as_itself(kind, path, tmp_path
         agent = kind("CartPole-v1", reward_model=given, **SMALL)
         agent.learn(64, callback=lambda agent, metrics, rows=rows: rows.append(metrics))
         found.append([row["rollout/learned_reward_mean"] for row in rows])
-    assert found[0] == found[1] == found[2] and np.std(found[0]) > 0
+    assert found[0] == found[1] == found[2] != [1.0] * len(found[0])
     kind("CartPole-v1", reward_model=str(path), **SMALL).save(tmp_path / "agent")
     assert kind.load(tmp_path / "agent").reward_model is not None  # The file names the reward's file.
 
