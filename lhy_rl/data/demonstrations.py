@@ -123,8 +123,8 @@ class Demonstrations:
     def __repr__(self) -> str:
         of = self.about.get("env_id") or f"{self.observation_space}"
         by = f" by {self.about['expert']}" if self.about.get("expert") else ""
-        told = f"{len(self)} episodes, {self.lengths.sum():,} steps"
-        return f"<Demonstrations of {of}{by}: {told}, return {self.returns.mean():.4g} +- {self.returns.std():.3g}>"
+        size = f"{len(self)} episodes, {self.lengths.sum():,} steps"
+        return f"<Demonstrations of {of}{by}: {size}, return {self.returns.mean():.4g} +- {self.returns.std():.3g}>"
 
     @cached_property
     def returns(self) -> np.ndarray:

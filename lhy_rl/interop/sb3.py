@@ -12,11 +12,11 @@ from gymnasium.vector.utils import batch_space
 
 from lhy_rl.core.errors import UserError, install_extra
 from lhy_rl.core.protocols import Snapshot
+from lhy_rl.interop.final_observations import keep_final_observations
 from lhy_rl.interop.infos import ENDING, row, rows_of_step
-from lhy_rl.interop.sb3_experts import Expert, load_expert, save_statistics
-from lhy_rl.rollouts.final_observations import keep_final_observations
+from lhy_rl.interop.sb3_experts import SB3Expert, load_expert, save_statistics
 
-__all__ = ["Expert", "from_sb3", "load_expert", "save_statistics", "to_sb3"]
+__all__ = ["SB3Expert", "from_sb3", "load_expert", "save_statistics", "to_sb3"]
 
 try:
     from stable_baselines3.common.vec_env import VecEnv

@@ -28,7 +28,7 @@ except ImportError as error:
 STATISTICS = "VecNormalize statistics"
 
 
-class Expert:
+class SB3Expert:
     """A policy with the manners of our agents.
 
     Attributes:
@@ -107,10 +107,10 @@ def save_statistics(vec_normalize: VecNormalize, path: str | os.PathLike[str]) -
     For statistics of your own that SB3 saved as a pickle: ``save_statistics(VecNormalize.load(pickle, venv), path)``.
     """
     moments = vec_normalize.obs_rms
-    every = moments if isinstance(moments, dict) else {"": moments}
+    moments_of = moments if isinstance(moments, dict) else {"": moments}
     tree = {
         "kind": STATISTICS,
-        "moments": {key: [np.asarray(m.mean), np.asarray(m.var)] for key, m in every.items()},
+        "moments": {key: [np.asarray(m.mean), np.asarray(m.var)] for key, m in moments_of.items()},
         "epsilon": float(vec_normalize.epsilon),
         "clip": float(vec_normalize.clip_obs),
     }
@@ -125,7 +125,7 @@ def load_expert(
     statistics: str | os.PathLike[str] | VecNormalize | None = None,
     device: str = "auto",
     seed: int = 0,
-) -> Expert:
+) -> SB3Expert:
     """An expert from what Stable-Baselines3 or sb3-contrib trained: PPO, A2C, DQN, SAC, TD3, DDPG, RecurrentPPO, ...
 
     Args:
@@ -153,7 +153,7 @@ def load_expert(
         if env is None:
             raise UserError(f"an expert from {str(path)!r} needs env: the spaces in it are pickled and stay closed")
         spaces = spaces_of(env)
-        return Expert(rebuilt(path, *spaces, policy_kwargs, device), *spaces, known, seed)
+        return SB3Expert(rebuilt(path, *spaces, policy_kwargs, device), *spaces, known, seed)
     model = path_or_model
     if not all(hasattr(model, name) for name in ("predict", "observation_space", "action_space")):
         raise UserError(f"{type(model).__name__} is no expert; allowed: a zip's path, a model of Stable-Baselines3")
@@ -168,7 +168,7 @@ def load_expert(
     if known is None and hasattr(model, "get_vec_normalize_env"):
         known = model.get_vec_normalize_env()
     inner = getattr(model, "policy", None)
-    return Expert(inner if isinstance(inner, BasePolicy) else model, *spaces, known, seed)
+    return SB3Expert(inner if isinstance(inner, BasePolicy) else model, *spaces, known, seed)
 
 
 def spaces_of(env: Any) -> tuple[gym.Space[Any], gym.Space[Any]]:

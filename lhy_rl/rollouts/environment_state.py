@@ -22,7 +22,7 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from lhy_rl.core.protocols import Snapshot
-from lhy_rl.rollouts.final_observations import FinalObservationCopy
+from lhy_rl.interop.final_observations import FinalObservationCopy
 
 CLASSIC = (AcrobotEnv, CartPoleEnv, Continuous_MountainCarEnv, MountainCarEnv, PendulumEnv)
 WRAPPERS = (FinalObservationCopy, OrderEnforcing, PassiveEnvChecker, TimeLimit)  # exactly these: others may hold more

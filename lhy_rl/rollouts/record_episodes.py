@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -13,9 +14,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode
-from lhy_rl.data.spaces import conformed, without_texts
+from lhy_rl.data.spaces import Space, conformed, without_texts
+from lhy_rl.interop.final_observations import keep_final_observations
 from lhy_rl.rollouts.checks import ActionMasks, not_a_number
-from lhy_rl.rollouts.final_observations import keep_final_observations
 
 Act = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[Any, Any]]
 """(observations, memory, which episodes begin, legal actions or None) to actions and the memory after them."""
@@ -66,75 +67,89 @@ def record(
     n, mode = env.num_envs, env.metadata.get("autoreset_mode")
     if mode is AutoresetMode.DISABLED:
         raise UserError("record needs an environment that resets itself: autoreset_mode SameStep or NextStep")
-    observation_space = without_texts(env.single_observation_space)
+    spaces = without_texts(env.single_observation_space), env.single_action_space
     share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
-    rng, dice = np.random.default_rng(seed), random_policy(env.single_action_space, seed)
+    rng, random_act = np.random.default_rng(seed), random_policy(env.single_action_space, seed)
     kept: list[Episode] = []
     tried, steps = 0, 0
-    known = ActionMasks(env.single_action_space, n)
+    masks = ActionMasks(env.single_action_space, n)
     keep_final_observations(env)
     obs, infos = env.reset(seed=seed)
     state, start, resetting = None, np.ones(n, bool), np.zeros(n, bool)
-    seen, done, got = _empty(n), _empty(n), _empty(n)
+    unfinished = [_UnfinishedEpisode() for _ in range(n)]
     try:
         while share.any():
             going = (share > 0) & ~resetting
-            masks = known.of(obs, infos)
-            if masks is not None:
-                masks = known.checked(masks, going, steps)
+            action_mask = masks.of(obs, infos)
+            if action_mask is not None:
+                action_mask = masks.checked(action_mask, going, steps)
             try:
-                actions, state = act(obs, state, start, masks)
+                actions, state = act(obs, state, start, action_mask)
             except Again:
                 obs, infos = env.reset()
                 state, start, resetting = None, np.ones(n, bool), np.zeros(n, bool)
-                seen, done, got = _empty(n), _empty(n), _empty(n)
+                unfinished = [_UnfinishedEpisode() for _ in range(n)]
                 continue
             executed = actions
             if noise:
-                executed = _mixed(actions, dice(obs, None, start, masks)[0], rng.random(n) < noise)
-            said = executed if labels == "executed" else actions
+                executed = _mixed(actions, random_act(obs, None, start, action_mask)[0], rng.random(n) < noise)
+            written = executed if labels == "executed" else actions
             for i in np.flatnonzero(going).tolist():
-                seen[i].append(_checked(_row(obs, i, observation_space), i, steps))
-                done[i].append(_row(said, i))
+                unfinished[i].observations.append(_checked(_row(obs, i, spaces[0]), i, steps))
+                unfinished[i].actions.append(_row(written, i))
             obs, rewards, terminated, truncated, infos = env.step(executed)
             steps += 1
             ended = (terminated | truncated) & ~resetting
             for i in np.flatnonzero(going).tolist():
                 if not np.isfinite(rewards[i]):
                     raise not_a_number("reward", i, steps, np.asarray(rewards[i]))
-                got[i].append(float(rewards[i]))
-                if len(got[i]) > LONGEST:
+                episode = unfinished[i]
+                episode.rewards.append(float(rewards[i]))
+                if len(episode.rewards) > LONGEST:
                     raise UserError(f"an episode did not end in {LONGEST:,} steps; the environment needs a time limit")
                 if not ended[i]:
                     continue
                 tried += 1
-                last = _last(obs, infos, i, observation_space)
-                seen[i].append(_checked(last, i, steps))
-                if min_return is None or sum(got[i]) >= min_return:
-                    spaces = observation_space, env.single_action_space
-                    ends = bool(terminated[i]), bool(truncated[i])
-                    kept.append(_episode(seen[i], done[i], got[i], *ends, *spaces))
+                episode.observations.append(_checked(_final_obs(obs, infos, i, spaces[0]), i, steps))
+                if min_return is None or sum(episode.rewards) >= min_return:
+                    kept.append(episode.finished(bool(terminated[i]), bool(truncated[i]), *spaces))
                     tell(kept[-1])
                     share[i] -= 1
                 elif tried >= TRIES * (len(kept) + 5):
                     raise UserError(f"{len(kept)} of {tried} episodes reached the return {min_return:g}; ask for less")
-                seen[i], done[i], got[i] = [], [], []
+                unfinished[i] = _UnfinishedEpisode()
             start = resetting if mode is AutoresetMode.NEXT_STEP else ended
             resetting = ended if mode is AutoresetMode.NEXT_STEP else resetting
     except (KeyboardInterrupt, Stop):
         if not kept:
             raise
-    return Demonstrations(kept, observation_space, env.single_action_space, dict(about or {}))
+    return Demonstrations(kept, *spaces, dict(about or {}))
 
 
-def random_policy(action_space: gym.Space[Any], seed: int) -> Act:
+@dataclass
+class _UnfinishedEpisode:
+    """The steps of an episode that goes on."""
+
+    observations: list[Any] = field(default_factory=list)
+    actions: list[Any] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+
+    def finished(self, terminated: bool, truncated: bool, observation_space: Space, action_space: Space) -> Episode:
+        observations, actions = (
+            map_tree(lambda *x: np.stack(x), *steps) for steps in (self.observations, self.actions)
+        )
+        observations, actions = conformed(observations, observation_space), conformed(actions, action_space)
+        return Episode(observations, actions, np.array(self.rewards), terminated, truncated)
+
+
+def random_policy(action_space: Space, seed: int) -> Act:
     """Who draws actions uniformly, among the legal ones where the environment says which are."""
     space = copy.deepcopy(action_space)
     space.seed(seed)
     firsts = ActionMasks(space, 1).firsts
 
     def draw(action_mask: np.ndarray) -> np.ndarray:
-        """A legal action, (A,) bool over all its choices side by side."""
+        """A legal action, given (A,) bool over all its choices side by side."""
         chosen = [space.np_random.choice(np.flatnonzero(part)) for part in np.split(action_mask, firsts[1:])]
         return np.reshape(chosen, space.shape or ()) + getattr(space, "start", 0)
 
@@ -143,10 +158,6 @@ def random_policy(action_space: gym.Space[Any], seed: int) -> Act:
         return map_tree(lambda *x: np.stack(x), *drawn), None
 
     return act
-
-
-def _empty(n: int) -> list[list[Any]]:
-    return [[] for _ in range(n)]
 
 
 def _mixed(actions: Any, others: Any, chosen: np.ndarray) -> Any:
@@ -160,7 +171,7 @@ def _mixed(actions: Any, others: Any, chosen: np.ndarray) -> Any:
     return map_tree(mix, actions, others)
 
 
-def _row(tree: Any, i: int, space: gym.Space[Any] | None = None) -> Any:
+def _row(tree: Any, i: int, space: Space | None = None) -> Any:
     """Row i, copied, for some environments write into what they gave; of a Dict only the keys of the space."""
     if isinstance(tree, dict):
         keys = space.spaces if isinstance(space, gym.spaces.Dict) else tree
@@ -171,7 +182,7 @@ def _row(tree: Any, i: int, space: gym.Space[Any] | None = None) -> Any:
     return np.array(tree[i])
 
 
-def _last(obs: Any, infos: dict[str, Any], i: int, space: gym.Space[Any]) -> Any:
+def _final_obs(obs: Any, infos: dict[str, Any], i: int, space: Space) -> Any:
     """Instance i's last observation of an episode that has just ended."""
     if "final_obs" not in infos or not infos["_final_obs"][i]:
         return _row(obs, i, space)
@@ -187,24 +198,8 @@ def _checked(row: Any, i: int, step: int) -> Any:
     return row
 
 
-def _plain(tree: Any, space: gym.Space[Any]) -> Any:
+def _plain(tree: Any, space: Space) -> Any:
     """One observation, as :func:`_row` gives it."""
     if isinstance(space, gym.spaces.Dict):
         return {key: _plain(tree[key], part) for key, part in space.spaces.items()}
     return map_tree(np.array, tree)
-
-
-def _episode(
-    seen: list[Any],
-    done: list[Any],
-    got: list[float],
-    terminated: bool,
-    truncated: bool,
-    observation_space: gym.Space[Any],
-    action_space: gym.Space[Any],
-) -> Episode:
-    def stacked(trees: list[Any]) -> Any:
-        return map_tree(lambda *x: np.stack(x), *trees)
-
-    observations = conformed(stacked(seen), observation_space)
-    return Episode(observations, conformed(stacked(done), action_space), np.array(got), terminated, truncated)

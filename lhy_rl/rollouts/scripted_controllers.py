@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-Expert = Callable[[np.ndarray], np.ndarray]
+Controller = Callable[[np.ndarray], np.ndarray]
 
 
-def cartpole() -> Expert:
+def cartpole() -> Controller:
     """Push to where the pole is going to fall, and a little towards the middle: 500 of 500."""
     gains = np.array([0.1, 0.3, 1.0, 0.5])  # of place, speed, angle, turning speed
 
@@ -24,23 +24,23 @@ def cartpole() -> Expert:
     return act
 
 
-def pendulum() -> Expert:
+def pendulum() -> Controller:
     """Push along until there is energy enough to stand, and near the top hold: -160 on average."""
     proportional, derivative, reach = 10.0, 3.1, 0.7
 
     def act(obs: np.ndarray) -> np.ndarray:
         cosine, sine, speed = np.asarray(obs, np.float64).T
         angle = np.arctan2(sine, cosine)
-        pull = proportional * angle + derivative * speed
+        control = proportional * angle + derivative * speed
         energy = 0.5 * speed**2 + 15 * cosine  # 15 is what standing takes, and a little more is soon lost
-        torque = np.where(np.abs(pull) < reach * proportional, -pull, 2 * (17 - energy) * np.sign(speed + 1e-9))
+        torque = np.where(np.abs(control) < reach * proportional, -control, 2 * (17 - energy) * np.sign(speed + 1e-9))
         clipped: np.ndarray = np.clip(torque, -2, 2)[:, None].astype(np.float32)
         return clipped
 
     return act
 
 
-def mountain_car(cells: int = 151) -> Expert:
+def mountain_car(cells: int = 151) -> Controller:
     """Plan on a grid of places and speeds, with the car's known dynamics, and look one step ahead.
 
     Value iteration on the number of steps to the goal, interpolated between the grid's points; no better plan is
@@ -50,11 +50,11 @@ def mountain_car(cells: int = 151) -> Expert:
         cells: Points of the grid in each direction.
     """
     place, speed = np.linspace(-1.2, 0.6, cells), np.linspace(-0.07, 0.07, cells)
-    every = np.stack(np.meshgrid(place, speed, indexing="ij"), -1).reshape(-1, 2)  # (cells^2, 2)
-    following = [_car(every, action) for action in range(3)]
+    states = np.stack(np.meshgrid(place, speed, indexing="ij"), -1).reshape(-1, 2)  # (cells^2, 2)
+    following = [_car(states, action) for action in range(3)]
     corners = [_corners(x, cells) for x in following]
     arrived = [x[:, 0] >= 0.5 for x in following]
-    steps = np.zeros(len(every))
+    steps = np.zeros(len(states))
     while True:
         costs = [
             1 + np.where(there, 0, (steps[at] * share).sum(0))
@@ -95,7 +95,7 @@ def _corners(state: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray]:
     return at, np.stack([(1 - x) * (1 - y), (1 - x) * y, x * (1 - y), x * y])
 
 
-EXPERTS: dict[str, Callable[[], Expert]] = {
+EXPERTS: dict[str, Callable[[], Controller]] = {
     "CartPole-v1": cartpole,
     "MountainCar-v0": mountain_car,
     "Pendulum-v1": pendulum,

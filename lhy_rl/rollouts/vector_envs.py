@@ -16,7 +16,7 @@ from gymnasium.vector.utils import batch_space
 
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.registry import spec_of
-from lhy_rl.rollouts.final_observations import keep_final_observations
+from lhy_rl.interop.final_observations import keep_final_observations
 from lhy_rl.rollouts.sync_vector_env import SameStepVectorEnv
 
 if TYPE_CHECKING:

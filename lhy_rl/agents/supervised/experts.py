@@ -79,8 +79,8 @@ class Person(Expert):
         for i in np.flatnonzero(wanted).tolist():
             if self.gone:
                 break
-            shown = pictures[i] if pictures else map_tree(lambda x, i=i: np.asarray(x)[i], obs)
-            answer = self._answer(f"{shown}\naction ({self._allowed()}; empty to stop): ")
+            state = pictures[i] if pictures else map_tree(lambda x, i=i: np.asarray(x)[i], obs)
+            answer = self._answer(f"{state}\naction ({self._allowed()}; empty to stop): ")
             if answer is None:
                 self.gone = True
                 wanted[i:] = False  # what was not answered is not known

@@ -55,7 +55,7 @@ class Inventory:
         return (
             any(self._hooks)
             or any(p._backward_hooks or p._post_accumulate_grad_hooks for p in self.parameters.values())
-            or torch_module._has_any_global_hook()  # type: ignore[no-untyped-call]
+            or bool(torch_module._has_any_global_hook())  # type: ignore[no-untyped-call]  # empty dicts where none is
         )
 
     @property

@@ -15,6 +15,7 @@ from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode
+from lhy_rl.experiment.config import load
 from tests.agents.small_envs import Parrot
 
 SMALL = {"embedding_size": 16, "hidden_size": 16, "gradient_steps": 5, "batch_size": 16, "seed": 0}
@@ -191,3 +192,13 @@ def test_sb3_s_tools_run(tmp_path: Any) -> None:
     agent.learn(500, callback=callbacks.CheckpointCallback(save_freq=2, save_path=str(tmp_path)), progress_bar=True)
     assert len(list(tmp_path.glob("*.zip"))) >= 2
     assert evaluate_policy(agent, Monitor(Parrot()), n_eval_episodes=2)[0] >= 0
+
+
+def test_options_are_taken_by_their_former_names() -> None:
+    with pytest.warns(FutureWarning, match="the option every is called subsample now"):
+        agent = BC(lambda: Parrot(), demonstrations=demonstrations(), every=4, **SMALL)
+    assert agent.demonstrated is not None and int(agent.demonstrated.labelled.sum()) == 12
+    assert agent.hyperparameters["subsample"] == 4
+    with pytest.warns(FutureWarning, match="agent.label_every is called agent.label_interval now"):
+        config = load("dagger/drive", {"agent.label_every": "3"})
+    assert config.values["agent"]["label_interval"] == 3
