@@ -92,12 +92,12 @@ def train(part: Part, seed: int, quick: bool, steps: int | None) -> tuple[Any, f
     begun = time.process_time()
     chosen = settings(part, seed, quick, steps)
     env = build.make_environment(chosen)
-    shown = resolve_demonstrations(chosen, env)
-    if part.shuffled and shown is not None:
+    demonstrations = resolve_demonstrations(chosen, env)
+    if part.shuffled and demonstrations is not None:
         rng = np.random.default_rng(seed)
-        episodes = [replace(episode, actions=rng.permutation(episode.actions)) for episode in shown.episodes]
-        shown = replace(shown, episodes=episodes)
-    agent = build.make_agent(chosen, env, shown).learn(chosen.values["total_timesteps"])
+        episodes = [replace(episode, actions=rng.permutation(episode.actions)) for episode in demonstrations.episodes]
+        demonstrations = replace(demonstrations, episodes=episodes)
+    agent = build.make_agent(chosen, env, demonstrations).learn(chosen.values["total_timesteps"])
     return agent, time.process_time() - begun
 
 
@@ -109,9 +109,9 @@ def returns(act: Act, task: str, episodes: int) -> float:
 
 def beside(task: str, episodes: int) -> list[harness.Row]:
     """The random policy, the expert of the demonstrations, and the controller that DAgger asks."""
-    chance = random_policy(gymnasium.make(task).action_space, 1)
+    random_act = random_policy(gymnasium.make(task).action_space, 1)
     scores = {
-        "random": returns(chance, task, episodes),
+        "random": returns(random_act, task, episodes),
         "expert": float(load_demonstrations(SHIPPED[task]).returns.mean()),
     }
     if task in EXPERTS:
@@ -122,14 +122,14 @@ def beside(task: str, episodes: int) -> list[harness.Row]:
 
 def rows_of(part: Part, got: list[float], labels: float, steps: int, seconds: list[float]) -> list[harness.Row]:
     """The seeds' interquartile mean, median and worst; the interval of the last two is all that the seeds reached."""
-    said = (part.task, part.name.partition("/")[0], part.variant)
+    names = (part.task, part.name.partition("/")[0], part.variant)
     cost, n, span = float(np.mean(seconds)), len(got), (min(got), max(got))
     return [
-        harness.summarize(*said, "mean return", got, steps, cost, part.reference),
-        harness.Row(*said, "median", float(np.median(got)), *span, n, steps, cost, part.reference),
-        harness.Row(*said, "worst seed", min(got), *span, n, steps, cost, part.reference),
-        harness.Row(*said, "most CPU-seconds", max(seconds), min(seconds), max(seconds), n, steps),
-        harness.summarize(*said, "labels", [labels] * n, steps),
+        harness.summarize(*names, "mean return", got, steps, cost, part.reference),
+        harness.Row(*names, "median", float(np.median(got)), *span, n, steps, cost, part.reference),
+        harness.Row(*names, "worst seed", min(got), *span, n, steps, cost, part.reference),
+        harness.Row(*names, "most CPU-seconds", max(seconds), min(seconds), max(seconds), n, steps),
+        harness.summarize(*names, "labels", [labels] * n, steps),
     ]
 
 
@@ -154,10 +154,12 @@ def main() -> None:
                 results["seconds"].append(seconds)
                 labels = int(agent.demonstrated.labelled.sum()) + getattr(agent, "labels", 0)
                 advance(f"{part.name}, {part.variant}")
-            shown = ", ".join(f"{value:.0f}" for value in results["return"])
+            returned = ", ".join(f"{value:.0f}" for value in results["return"])
             times = ", ".join(f"{value:.1f}" for value in results["seconds"])
             steps = agent.num_gradient_steps
-            print(f"{part.task}, {part.name}, {part.variant}: {shown}; {times} CPU-s; {labels} labels, {steps} steps")
+            print(
+                f"{part.task}, {part.name}, {part.variant}: {returned}; {times} CPU-s; {labels} labels, {steps} steps"
+            )
             rows += rows_of(part, results["return"], labels, steps, results["seconds"])
             harness.save("cloning", rows, common.output)  # what has finished is kept
     picture(rows, common.output / "cloning.png")
@@ -174,8 +176,8 @@ def picture(rows: list[harness.Row], path: Path) -> None:
     figure, axes = plt.subplots(len(tasks), 1, figsize=(7, 2.6 * len(tasks)), squeeze=False)
     colours = {"bc": "#d55e00", "dagger": "#0072b2"}
     for axis, task in zip(axes[:, 0], tasks, strict=True):
-        mine = [row for row in rows if row.task == task]
-        bars = [row for row in mine if row.metric == "median" or row.agent not in colours]
+        task_rows = [row for row in rows if row.task == task]
+        bars = [row for row in task_rows if row.metric == "median" or row.agent not in colours]
         names = [f"{row.agent} {row.variant}".strip() for row in bars]
         values = [row.value for row in bars]
         spans = [[row.value - row.low for row in bars], [row.high - row.value for row in bars]]

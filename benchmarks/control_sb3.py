@@ -27,11 +27,11 @@ import stable_baselines3
 import torch
 
 from benchmarks.harness import Row, load, parser, progress, save
-from lhy_rl.benchmark.benchmark_row import SECONDS, STEPS, BenchmarkRow, lines_of
+from lhy_rl.benchmark.benchmark_row import SECONDS, STEPS, BenchmarkRow, rows_of
 from lhy_rl.benchmark.curve_plots import draw
 from lhy_rl.benchmark.learning_curve import Curve, Recorder
 from lhy_rl.benchmark.results import ratio
-from lhy_rl.benchmark.seed_run import Kept, SeedRun, digest
+from lhy_rl.benchmark.seed_run import ResultCache, SeedRun, digest
 from lhy_rl.benchmark.spec import Definition, Entry, find
 from lhy_rl.experiment import build
 from lhy_rl.rollouts.evaluate_policy import SEED, play
@@ -43,7 +43,9 @@ SAME = "Stable-Baselines3, our settings"
 # the seconds after 100,000 steps.
 NOT_DRAWN = {"render_mode": None}
 WAYS = {"ours": "lhy_rl", "zoo": PEER, "our settings": SAME}
-LANDER = Entry("ppo/lunarlander", threshold=200, every=16_384)  # minutes a seed: not in the control benchmark
+LANDER = Entry(
+    "ppo/lunarlander", threshold=200, evaluation_interval=16_384
+)  # minutes a seed: not in the control benchmark
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def evaluated(model: Any, ours: SeedRun, steps: int, read: Callable[[Any], Any] 
     def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
         return model.predict(read(obs) if normalizer is None else normalizer.normalize_obs(obs), deterministic=True)
 
-    recorder = Recorder(lambda: float(play(predict, test, ours.episodes, SEED)[0].mean()), ours.every, ours.until)
+    recorder = Recorder(lambda: float(play(predict, test, ours.episodes, SEED)[0].mean()), ours.interval, ours.until)
 
     class Record(BaseCallback):
         """Evaluates after each update, which is where the next rollout begins; one more step, and it can stop."""
@@ -178,15 +180,15 @@ def our_entries() -> list[Entry]:
     return [*(entry for entry in control.entries if entry.config.startswith("ppo/") and not entry.overrides), LANDER]
 
 
-def lines(quick: bool, seeds: int, tasks: Sequence[str]) -> list[tuple[BenchmarkRow, int]]:
+def our_rows(quick: bool, seeds: int, tasks: Sequence[str]) -> list[tuple[BenchmarkRow, int]]:
     """Our row of each task that is asked for, and how many steps a seed of the zoo's may take."""
     entries = our_entries()
     if quick:
         entries = [entry for entry in entries if entry.config in ("ppo/cartpole", "ppo/acrobot")]
-    every = lines_of(Definition("control_sb3", entries), seeds, quick, stop=True)
-    found = [line for line in every if line.task in tasks]
+    benchmark_rows = rows_of(Definition("control_sb3", entries), seeds, quick, stop=True)
+    found = [row for row in benchmark_rows if row.task in tasks]
     fewer = 50 if quick else 1
-    return [(replace(line, variant="lhy_rl"), ZOO[line.task].steps // fewer) for line in found]
+    return [(replace(row, variant="lhy_rl"), ZOO[row.task].steps // fewer) for row in found]
 
 
 def our_curve(task: str, ours: SeedRun) -> Curve:
@@ -196,48 +198,48 @@ def our_curve(task: str, ours: SeedRun) -> Curve:
 
 def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], ways: Sequence[str]) -> list[Row]:
     """Train what is not kept; rows, and the picture of all that is kept."""
-    kept = Kept(folder / "control_sb3.trials.json")
-    found = lines(quick, seeds, tasks)
+    cache = ResultCache(folder / "control_sb3.trials.json")
+    found = our_rows(quick, seeds, tasks)
     with progress(len(ways) * seeds * len(found), "control") as advance:
-        for line, steps in found:
-            for trial in line.trials:
+        for row, steps in found:
+            for seed_run in row.seed_runs:
                 for way in ways:
-                    key = key_of(way, line.task, trial)
-                    if key not in kept.curves:
-                        kept.add(key, train(way, line.task, trial, steps))
-                    advance(f"{line.task} seed {trial.config.values['seed']}, {way}: {kept.curves[key].final:.4g}")
+                    key = key_of(way, row.task, seed_run)
+                    if key not in cache.curves:
+                        cache.add(key, train(way, row.task, seed_run, steps))
+                    advance(f"{row.task} seed {seed_run.config.values['seed']}, {way}: {cache.curves[key].final:.4g}")
     rows: list[Row] = []
-    for line, _ in found:
-        whole = finished(kept, line)
-        for way, mine in whole.items():
-            rows += replace(line, agent="ppo", variant=WAYS[way]).rows(mine)
+    for row, _ in found:
+        whole = finished(cache, row)
+        for way, our_curves in whole.items():
+            rows += replace(row, agent="ppo", variant=WAYS[way]).rows(our_curves)
             if way != "ours" and "ours" in whole:
-                rows += compared(line, whole["ours"], mine, WAYS[way])
-    shown = lines(quick, min(seeds, 5), list(ZOO))  # the picture is of five seeds, and of every task that has them
+                rows += compared(row, whole["ours"], our_curves, WAYS[way])
+    pictured = our_rows(quick, min(seeds, 5), list(ZOO))  # five seeds, and every task that has them
     draw(
         [
-            (replace(line, agent="ppo", variant=WAYS[way]), mine)
-            for line, _ in shown
-            for way, mine in finished(kept, line).items()
+            (replace(row, agent="ppo", variant=WAYS[way]), our_curves)
+            for row, _ in pictured
+            for way, our_curves in finished(cache, row).items()
         ],
         folder / "control_sb3.png",
     )
     return rows
 
 
-def finished(kept: Kept, line: BenchmarkRow) -> dict[str, list[Curve]]:
+def finished(cache: ResultCache, row: BenchmarkRow) -> dict[str, list[Curve]]:
     """The curves of each way that has them all."""
-    curves = {way: [kept.curves.get(key_of(way, line.task, trial)) for trial in line.trials] for way in WAYS}
+    curves = {way: [cache.curves.get(key_of(way, row.task, seed_run)) for seed_run in row.seed_runs] for way in WAYS}
     return {way: [c for c in some if c is not None] for way, some in curves.items() if None not in some}
 
 
-def train(way: str, task: str, trial: SeedRun, steps: int) -> Curve:
+def train(way: str, task: str, seed_run: SeedRun, steps: int) -> Curve:
     """One seed of a way."""
     if way == "ours":
-        return our_curve(task, trial)
+        return our_curve(task, seed_run)
     if way == "zoo":
-        return sb3_curve(task, trial, ZOO[task], steps)
-    return sb3_curve(task, trial, translated(trial), trial.config.values["total_timesteps"])
+        return sb3_curve(task, seed_run, ZOO[task], steps)
+    return sb3_curve(task, seed_run, translated(seed_run), seed_run.config.values["total_timesteps"])
 
 
 def key_of(way: str, task: str, ours: SeedRun) -> str:
@@ -247,21 +249,21 @@ def key_of(way: str, task: str, ours: SeedRun) -> str:
     settings = ZOO[task] if way == "zoo" else translated(ours)
     options = {name: value(1.0) if callable(value) else value for name, value in settings.options.items()}
     falling = sorted(name for name, value in settings.options.items() if callable(value))
-    what = [task, ours.config.values["seed"], ours.every, ours.episodes, ours.until, options, falling]
+    what = [task, ours.config.values["seed"], ours.interval, ours.episodes, ours.until, options, falling]
     what += [settings.n_envs, settings.steps, settings.norm_obs, settings.norm_reward]
     return digest([*what, stable_baselines3.__version__, torch.__version__])
 
 
-def compared(line: BenchmarkRow, mine: list[Curve], peers: list[Curve], peer: str) -> list[Row]:
+def compared(row: BenchmarkRow, our_curves: list[Curve], peers: list[Curve], peer: str) -> list[Row]:
     """How many times the steps and the seconds SB3 takes to the threshold; a seed that never got there counts whole."""
-    assert line.threshold is not None
+    assert row.threshold is not None
     rows, variant = [], f"{peer}, over lhy_rl"
     for metric, what in ((STEPS, "steps"), (SECONDS, "cpu_seconds")):
         ours, theirs = (
-            [getattr(curve.first(line.threshold) or curve.points[-1], what) for curve in curves]
-            for curves in (mine, peers)
+            [getattr(curve.first(row.threshold) or curve.points[-1], what) for curve in curves]
+            for curves in (our_curves, peers)
         )
-        rows.append(Row(line.task, "ppo", variant, f"times the {metric}", *ratio(theirs, ours), len(ours)))
+        rows.append(Row(row.task, "ppo", variant, f"times the {metric}", *ratio(theirs, ours), len(ours)))
     return rows
 
 

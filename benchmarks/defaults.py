@@ -27,11 +27,11 @@ import torch
 
 from benchmarks.control_sb3 import evaluated
 from benchmarks.harness import Row, load, parser, progress, save
-from lhy_rl.benchmark.benchmark_row import COST, RETURN, BenchmarkRow, lines_of
+from lhy_rl.benchmark.benchmark_row import COST, RETURN, BenchmarkRow, rows_of
 from lhy_rl.benchmark.curve_plots import draw
 from lhy_rl.benchmark.learning_curve import Curve
 from lhy_rl.benchmark.results import ratio
-from lhy_rl.benchmark.seed_run import Kept, SeedRun, digest
+from lhy_rl.benchmark.seed_run import ResultCache, SeedRun, digest
 from lhy_rl.benchmark.spec import Definition, Entry
 from lhy_rl.rollouts.sync_vector_env import SameStepVectorEnv
 
@@ -63,74 +63,74 @@ def flat_minigrid() -> gymnasium.Env[Any, Any]:
     return gymnasium.wrappers.TransformObservation(env, flat, spaces)
 
 
-def sb3_curve(agent: str, task: str, ours: SeedRun, steps: int) -> Curve:
+def sb3_curve(agent: str, task: str, our_run: SeedRun, steps: int) -> Curve:
     """Train SB3's agent with its defaults, with the seed and the evaluations of a trial of ours."""
     import stable_baselines3
 
     kind = getattr(stable_baselines3, agent.upper())
-    seed = ours.config.values["seed"]
+    seed = our_run.config.values["seed"]
     if task == MINIGRID:
-        return evaluated(kind("MultiInputPolicy", flat_minigrid(), seed=seed, device="cpu"), ours, steps, flat)
+        return evaluated(kind("MultiInputPolicy", flat_minigrid(), seed=seed, device="cpu"), our_run, steps, flat)
     env = gymnasium.make(task)  # of an id SB3 makes one that can be drawn, and LunarLander is then slower
-    return evaluated(kind("MlpPolicy", env, seed=seed, device="cpu"), ours, steps)
+    return evaluated(kind("MlpPolicy", env, seed=seed, device="cpu"), our_run, steps)
 
 
-def our_curve(ours: SeedRun) -> Curve:
+def our_curve(our_run: SeedRun) -> Curve:
     """Train our agent with its defaults, in environments like the peer's."""
-    values = ours.config.values
-    return ours.run(SameStepVectorEnv([lambda: gymnasium.make(values["env"]["id"])] * values["agent"]["num_envs"]))
+    values = our_run.config.values
+    return our_run.run(SameStepVectorEnv([lambda: gymnasium.make(values["env"]["id"])] * values["agent"]["num_envs"]))
 
 
-def lines(quick: bool, seeds: int, tasks: Sequence[str]) -> list[BenchmarkRow]:
+def our_rows(quick: bool, seeds: int, tasks: Sequence[str]) -> list[BenchmarkRow]:
     """Our row of each agent on each task that is asked for."""
     entries = []
     for task in tasks:
         env = f"minigrid:{task}" if task == MINIGRID else task
         for agent in AGENTS:
             overrides = {"env.id": env, "total_timesteps": STEPS[task]}
-            every = STEPS[task] // PARTS
-            entries.append(Entry(agent, variant="lhy_rl", overrides=overrides, every=every, task=task))
-    return lines_of(Definition("defaults", entries), seeds, quick)
+            interval = STEPS[task] // PARTS
+            entries.append(Entry(agent, variant="lhy_rl", overrides=overrides, evaluation_interval=interval, task=task))
+    return rows_of(Definition("defaults", entries), seeds, quick)
 
 
 def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str]) -> list[Row]:
     """Train what is not kept; rows, and of all tasks the picture."""
     warnings.filterwarnings("ignore", "'mission' of the observations is text")
-    kept = Kept(folder / "defaults.trials.json")
-    found = lines(quick, seeds, tasks)
+    cache = ResultCache(folder / "defaults.trials.json")
+    found = our_rows(quick, seeds, tasks)
     rows, drawn = [], []
     with progress(2 * seeds * len(found), "defaults") as advance:
-        for line in found:
-            mine, theirs = [], []
-            for trial in line.trials:
-                peer = partial(sb3_curve, line.agent, line.task, trial, trial.config.values["total_timesteps"])
+        for row in found:
+            ours, theirs = [], []
+            for seed_run in row.seed_runs:
+                peer = partial(sb3_curve, row.agent, row.task, seed_run, seed_run.config.values["total_timesteps"])
                 for key, way, curves in (
-                    (trial.key, partial(our_curve, trial), mine),
-                    (peer_key(line, trial), peer, theirs),
+                    (seed_run.key, partial(our_curve, seed_run), ours),
+                    (peer_key(row, seed_run), peer, theirs),
                 ):
-                    if key not in kept.curves:
-                        kept.add(key, way())
-                    curves.append(kept.curves[key])
-                    advance(f"{line.agent} on {line.task}: {kept.curves[key].final:.4g}")
-            for who, curves in ((line.variant, mine), (PEER, theirs)):
-                shown = replace(line, variant=who, threshold=None)
-                rows.append(shown.row(RETURN, [curve.final for curve in curves], curves))
-                rows.append(shown.row(COST, [curve.cpu_seconds for curve in curves], curves))
-                drawn.append((replace(shown, variant=f"{line.agent}, {who}"), curves))
-            times = ratio([curve.cpu_seconds for curve in theirs], [curve.cpu_seconds for curve in mine])
-            variant = f"{PEER} over {line.variant}"
-            rows.append(Row(line.task, line.agent, variant, f"times the {COST}", *times, len(mine)))
+                    if key not in cache.curves:
+                        cache.add(key, way())
+                    curves.append(cache.curves[key])
+                    advance(f"{row.agent} on {row.task}: {cache.curves[key].final:.4g}")
+            for who, curves in ((row.variant, ours), (PEER, theirs)):
+                compared = replace(row, variant=who, threshold=None)
+                rows.append(compared.row(RETURN, [curve.final for curve in curves], curves))
+                rows.append(compared.row(COST, [curve.cpu_seconds for curve in curves], curves))
+                drawn.append((replace(compared, variant=f"{row.agent}, {who}"), curves))
+            times = ratio([curve.cpu_seconds for curve in theirs], [curve.cpu_seconds for curve in ours])
+            variant = f"{PEER} over {row.variant}"
+            rows.append(Row(row.task, row.agent, variant, f"times the {COST}", *times, len(ours)))
     if len(tasks) == len(STEPS) or quick:
         draw(drawn, folder / "defaults.png")
     return rows
 
 
-def peer_key(line: BenchmarkRow, ours: SeedRun) -> str:
+def peer_key(row: BenchmarkRow, our_run: SeedRun) -> str:
     """The name under which SB3's seed beside one of ours is kept."""
     import stable_baselines3
 
-    values = ours.config.values
-    what = [line.agent, line.task, values["seed"], values["total_timesteps"], ours.every, ours.episodes]
+    values = our_run.config.values
+    what = [row.agent, row.task, values["seed"], values["total_timesteps"], our_run.interval, our_run.episodes]
     return digest([*what, stable_baselines3.__version__, torch.__version__])
 
 

@@ -34,7 +34,7 @@ BUDGETS = (400, 40)  # labels: enough for DAgger, and so few that it errs
 ROUNDS, CARS, GRADIENT_STEPS, BATCH, DRIVES = 10, 4, 400, 32, 100
 SHARED: dict[str, Any] = {"encoder": "cnn_small", "learning_rate": 1e-3, "batch_size": BATCH}
 METRICS = ("regret", "never off", "on road at end")
-SLOPES = {"bc": "wanted: at least 1.5", "dagger": "wanted: at most 1.2"}
+WANTED_SLOPES = {"bc": "wanted: at least 1.5", "dagger": "wanted: at most 1.2"}
 
 
 def make(env_id: str, num_envs: int, **options: Any) -> Any:
@@ -42,18 +42,18 @@ def make(env_id: str, num_envs: int, **options: Any) -> Any:
     return gymnasium.make_vec(env_id, num_envs=num_envs, autoreset_mode="SameStep", **options)
 
 
-def shown(env_id: str, episodes: int, seed: int, **options: Any) -> Demonstrations:
+def recorded(env_id: str, episodes: int, seed: int, **options: Any) -> Demonstrations:
     """Episodes of the environment's scripted expert, all of equal length."""
     envs = make(env_id, episodes, **options)
     obs, _ = envs.reset(seed=seed)
-    seen, acted, earned, over = [obs], [], [], np.zeros(episodes, bool)
+    observations, acted, earned, over = [obs], [], [], np.zeros(episodes, bool)
     while not over.all():
         acted.append(envs.unwrapped.expert_action())
         obs, rewards, terminated, _, infos = envs.step(acted[-1])
         over = terminated
-        seen.append(np.stack(list(infos["final_obs"])) if over.all() else obs)
+        observations.append(np.stack(list(infos["final_obs"])) if over.all() else obs)
         earned.append(rewards)
-    parts = zip(np.stack(seen, 1), np.stack(acted, 1), np.stack(earned, 1), strict=True)
+    parts = zip(np.stack(observations, 1), np.stack(acted, 1), np.stack(earned, 1), strict=True)
     made = [Episode(o, a, r, terminated=True, truncated=False) for o, a, r in parts]
     return Demonstrations(made, envs.single_observation_space, envs.single_action_space, {"env_id": env_id})
 
@@ -73,7 +73,7 @@ def drives(agent: Any, horizon: int, count: int) -> tuple[float, float, float]:
 def clone(labels: int, horizon: int, steps: int, seed: int) -> Any:
     """Behaviour cloning from so many labels."""
     length = min(horizon, labels)
-    demonstrations = shown(DRIVE, labels // length, 1000 + seed, horizon=length)
+    demonstrations = recorded(DRIVE, labels // length, 1000 + seed, horizon=length)
     options = {"demonstrations": demonstrations, "held_out": 0, "gradient_steps": steps // ROUNDS}
     return BC(make(DRIVE, 1, horizon=horizon), seed=seed, **options, **SHARED).learn(steps * min(BATCH, labels))
 
@@ -82,7 +82,7 @@ def aggregate(labels: int, horizon: int, steps: int, seed: int) -> Any:
     """DAgger from so many labels, those of the first round being demonstrations: the first steps of the expert's."""
     answers = labels // ROUNDS // CARS  # in a round, of each car
     apart = max(1, horizon // ((ROUNDS - 1) * answers))
-    options = {"demonstrations": shown(DRIVE, CARS, 1000 + seed, horizon=answers), "n_steps": answers * apart}
+    options = {"demonstrations": recorded(DRIVE, CARS, 1000 + seed, horizon=answers), "n_steps": answers * apart}
     options |= {"label_interval": apart, "max_labels": labels - CARS * answers}
     options |= {"gradient_steps": steps // ROUNDS, "first_gradient_steps": steps // ROUNDS}
     agent = DAgger(make(DRIVE, CARS, horizon=horizon), expert="scripted", seed=seed, **options, **SHARED)
@@ -94,7 +94,7 @@ AGENTS: dict[str, Callable[[int, int, int, int], Any]] = {"bc": clone, "dagger":
 
 def recall(steps: int, seed: int, core: str | None) -> float:
     """The return of a policy that cloned RepeatPrevious's expert, 1 at best."""
-    demonstrations = shown(RECALL, 40, 1000 + seed)
+    demonstrations = recorded(RECALL, 40, 1000 + seed)
     agent = BC(make(RECALL, 1), demonstrations=demonstrations, core=core, batch_size=256, learning_rate=0.01, seed=seed)
     agent.learn(steps * 256)
     envs = make(RECALL, 50)
@@ -125,7 +125,7 @@ def measure(quick: bool, seeds: int) -> list[Row]:
                     for metric, values in zip(METRICS, np.array(found).T.tolist(), strict=True):
                         rows.append(summarize(task, name, variant, metric, values, steps, seconds))
                     regrets.append([values[0] for values in found])
-                rows.append(slope(name, labels, horizons, np.array(regrets), count))
+                rows.append(regret_slope(name, labels, horizons, np.array(regrets), count))
         for core in ("gru", None):
             begun, returns = time.process_time(), []
             for seed in range(seeds):
@@ -138,7 +138,7 @@ def measure(quick: bool, seeds: int) -> list[Row]:
     return rows
 
 
-def slope(name: str, labels: int, horizons: tuple[int, ...], regrets: np.ndarray, count: int) -> Row:
+def regret_slope(name: str, labels: int, horizons: tuple[int, ...], regrets: np.ndarray, count: int) -> Row:
     """Of log regret against log horizon, the regrets (horizons, seeds) resampled by seed.
 
     No regret counts as half a step in all the ``count`` drives of all seeds: less is not seen.
@@ -150,7 +150,7 @@ def slope(name: str, labels: int, horizons: tuple[int, ...], regrets: np.ndarray
     low, high = np.quantile(others, [0.025, 0.975])
     task, variant = "DriveCorridor, all horizons", f"{labels} labels, cnn_small"
     bounds = min(float(low), value), max(float(high), value)
-    return Row(task, name, variant, "slope of regret", value, *bounds, n, None, None, SLOPES[name])
+    return Row(task, name, variant, "slope of regret", value, *bounds, n, None, None, WANTED_SLOPES[name])
 
 
 def draw(rows: list[Row], path: Path) -> None:
@@ -173,8 +173,8 @@ def draw(rows: list[Row], path: Path) -> None:
         axis.set_xticks(HORIZONS, [str(horizon) for horizon in HORIZONS])
         axis.minorticks_off()
         axis.set_xlabel("horizon (steps)")
-        said = {"regret": "steps beside the road", "never off": "share of drives that never leave the road"}
-        axis.set_title(said[metric], fontsize=9)
+        titles = {"regret": "steps beside the road", "never off": "share of drives that never leave the road"}
+        axis.set_title(titles[metric], fontsize=9)
     axes[0].set_yscale("symlog", linthresh=1e-2)  # 0 can be seen, too
     axes[0].set_ylim(bottom=-1e-3)
     axes[0].legend(fontsize=8)

@@ -44,7 +44,7 @@ class Task:
 
     Attributes:
         env_id: Where it acts.
-        how: ``ppo`` (configs/ppo/<name>.yaml), ``sac`` or ``planned``.
+        algorithm: ``ppo`` (configs/ppo/<name>.yaml), ``sac`` or ``planned``.
         episodes: How many are shipped.
         checkpoint: Of a PPO run.
         stored: Type of the numbers in the file.
@@ -52,7 +52,7 @@ class Task:
     """
 
     env_id: str
-    how: str = "ppo"
+    algorithm: str = "ppo"
     episodes: int = 50
     checkpoint: str = "best"
     stored: type[np.floating[Any]] = np.float32
@@ -75,10 +75,10 @@ SAC_STEPS = 15_000
 
 def expert(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> tuple[Act, str, int]:
     """Who acts, its name, and the environment steps of its training; trained where it was not yet."""
-    if task.how == "planned":
+    if task.algorithm == "planned":
         planned = EXPERTS[task.env_id]()
         return (lambda obs, state, start, masks: (planned(obs), None)), "a planner", 0
-    found = _sac(name, task, runs, quick) if task.how == "sac" else _ppo(name, task, runs, quick, as_is)
+    found = _sac(name, task, runs, quick) if task.algorithm == "sac" else _ppo(name, task, runs, quick, as_is)
     policy, words, steps = found
     return trained_policy(policy, not task.drawn, masks=False), words, steps
 
@@ -99,9 +99,9 @@ def _ppo(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> tuple[A
         if quick:
             overrides |= {"total_timesteps": 6_000, "run.evaluation_interval": 4, "run.evaluation_episodes": 5}
         run.train(config.load(f"ppo/{name}", overrides))
-    said = json.loads((folder / "result.json").read_text("utf-8"))
+    score = json.loads((folder / "result.json").read_text("utf-8"))
     agent = run.load(folder, task.checkpoint).agent
-    return agent, "PPO", int(said["timesteps"])
+    return agent, "PPO", int(score["timesteps"])
 
 
 def _sac(name: str, task: Task, runs: Path, quick: bool) -> tuple[Any, str, int]:
@@ -123,7 +123,7 @@ def demonstrate(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> 
     act, who, steps = expert(name, task, runs, quick, as_is)
     options = {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": "SameStep"}}
     env = gymnasium.make_vec(task.env_id, num_envs=10, **options)
-    chance = record(
+    random_returns = record(
         env, random_policy(env.single_action_space, 0), 20 if quick else RANDOM_EPISODES, seed=EPISODES_SEED
     ).returns
     about = {
@@ -131,7 +131,7 @@ def demonstrate(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> 
         "expert": who,
         "trained_steps": steps,
         "seed": EPISODES_SEED,
-        "random_return": round(float(chance.mean()), 3),
+        "random_return": round(float(random_returns.mean()), 3),
     }
     demonstrations = record(env, act, 10 if quick else task.episodes, seed=EPISODES_SEED, about=about)
     env.close()
@@ -145,8 +145,8 @@ def demonstrate(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> 
         "mean": round(float(returns.mean()), 2),
         "std": round(float(returns.std()), 2),
         "min": round(float(returns.min()), 2),
-        "random_mean": round(float(chance.mean()), 2),
-        "random_std": round(float(chance.std()), 2),
+        "random_mean": round(float(random_returns.mean()), 2),
+        "random_std": round(float(random_returns.std()), 2),
         "seed": EPISODES_SEED,
     }
     return demonstrations, score
@@ -155,16 +155,16 @@ def demonstrate(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> 
 def rows(scores: dict[str, dict[str, Any]]) -> list[Row]:
     """Means with an interval of two standard errors; ``seeds`` counts episodes."""
     found = []
-    for said in scores.values():
+    for score in scores.values():
         for who, mean, std, count in (
-            (said["expert"], said["mean"], said["std"], said["episodes"]),
-            ("random", said["random_mean"], said["random_std"], RANDOM_EPISODES),
+            (score["expert"], score["mean"], score["std"], score["episodes"]),
+            ("random", score["random_mean"], score["random_std"], RANDOM_EPISODES),
         ):
             wide = 2 * std / count**0.5
             trained = who != "random"
             found.append(
                 Row(
-                    said["env_id"],
+                    score["env_id"],
                     who,
                     "expert" if trained else "random policy",
                     "mean return",
@@ -172,7 +172,7 @@ def rows(scores: dict[str, dict[str, Any]]) -> list[Row]:
                     round(mean - wide, 2),
                     round(mean + wide, 2),
                     count,
-                    steps=said["trained_steps"] if trained else None,
+                    steps=score["trained_steps"] if trained else None,
                 )
             )
     return found

@@ -33,7 +33,8 @@ from gymnasium.vector import VectorEnv
 import lhy_rl  # noqa: F401  (registers)
 from benchmarks import harness
 from lhy_rl.data.demonstrations import Demonstrations
-from lhy_rl.experiment import build, config
+from lhy_rl.experiment import build
+from lhy_rl.experiment.config import Config, load
 from lhy_rl.experiment.demonstrations import resolve_demonstrations
 from lhy_rl.rollouts.demonstrators import trained_policy
 from lhy_rl.rollouts.record_episodes import Act, random_policy, record
@@ -69,10 +70,10 @@ class Part:
     weak: bool = False
     in_step: bool = False
 
-    def resolved(self, seed: int, quick: bool) -> config.Config:
+    def resolved(self, seed: int, quick: bool) -> Config:
         """The configuration of a seed."""
         steps = {"total_timesteps": 2_000} if quick else {}
-        return config.load(self.name, self.overrides | steps | {"agent.name": self.kind, "seed": seed})
+        return load(self.name, self.overrides | steps | {"agent.name": self.kind, "seed": seed})
 
 
 PARTS = (
@@ -109,11 +110,11 @@ def weak(obs: Any, state: Any, start: np.ndarray, action_mask: np.ndarray | None
     return (obs[:, 3] > 0).astype(np.int64), None
 
 
-def shown(part: Part, how: config.Config, env: VectorEnv[Any, Any, Any]) -> Demonstrations:
+def demonstrations_of(part: Part, config: Config, env: VectorEnv[Any, Any, Any]) -> Demonstrations:
     """What this seed is shown."""
     if part.weak:
-        return record(build.make_environment(how, 10), weak, 10, seed=1_000)
-    found = resolve_demonstrations(how, env)
+        return record(build.make_environment(config, 10), weak, 10, seed=1_000)
+    found = resolve_demonstrations(config, env)
     assert found is not None
     return found
 
@@ -122,39 +123,40 @@ def run(number: int, seed: int, quick: bool) -> dict[str, float]:
     """Train one seed of a part, and play."""
     torch.set_num_threads(1)
     part = PARTS[number]
-    how = part.resolved(seed, quick)
-    env = build.make_environment(how)
+    config = part.resolved(seed, quick)
+    env = build.make_environment(config)
     if part.in_step:
         env.stagger = lambda: None  # type: ignore[attr-defined]
-    given = shown(part, how, env)
+    given = demonstrations_of(part, config, env)
     log: list[dict[str, float]] = []
     begun = time.process_time()
-    agent = build.make_agent(how, env, given)
-    agent.learn(how.values["total_timesteps"], callback=lambda agent, metrics: log.append(dict(metrics)))
+    agent = build.make_agent(config, env, given)
+    agent.learn(config.values["total_timesteps"], callback=lambda agent, metrics: log.append(dict(metrics)))
     seconds = time.process_time() - begun
     best, drawn = (
-        mean_return(trained_policy(agent, d, masks=False), how, 10 if quick else EPISODES) for d in (True, False)
+        mean_return(trained_policy(agent, d, masks=False), config, 10 if quick else EPISODES) for d in (True, False)
     )
     accuracy, learned_from = log[-1]["train/discriminator_accuracy"], float(given.returns.mean())
     steps = float(agent.num_timesteps)
     return {
-        "return": best, "drawn": drawn, "shown": learned_from, "accuracy": accuracy, "cpu": seconds, "steps": steps
+        "return": best, "drawn": drawn, "demonstrated": learned_from, "accuracy": accuracy,
+        "cpu": seconds, "steps": steps,
     }  # fmt: skip
 
 
-def mean_return(act: Act, how: config.Config, episodes: int) -> float:
-    return float(record(build.make_environment(how, 10), act, episodes, seed=TEST_SEED).returns.mean())
+def mean_return(act: Act, config: Config, episodes: int) -> float:
+    return float(record(build.make_environment(config, 10), act, episodes, seed=TEST_SEED).returns.mean())
 
 
-def marks(part: Part) -> list[harness.Row]:
+def reference_rows(part: Part) -> list[harness.Row]:
     """The returns of a random policy and of whom is imitated, where nothing else is in the way."""
-    how = config.load(part.name, part.overrides | TEN)
-    env = build.make_environment(how, 10)
-    chance = mean_return(random_policy(env.single_action_space, 1), how, EPISODES)
-    best = float(shown(part, how, env).returns.mean())
+    config = load(part.name, part.overrides | TEN)
+    env = build.make_environment(config, 10)
+    random_return = mean_return(random_policy(env.single_action_space, 1), config, EPISODES)
+    best = float(demonstrations_of(part, config, env).returns.mean())
     return [
         harness.summarize(part.task, who, "", "mean return", [value])
-        for who, value in (("random", chance), ("expert", best))
+        for who, value in (("random", random_return), ("expert", best))
     ]
 
 
@@ -170,7 +172,7 @@ def rows(part: Part, cells: list[dict[str, float]]) -> list[harness.Row]:
         named("discriminator accuracy", [cell["accuracy"] for cell in cells], steps, cost),
     ]
     if part.weak or "random" in part.variant:
-        table.append(named("demonstrations' return", [cell["shown"] for cell in cells]))
+        table.append(named("demonstrations' return", [cell["demonstrated"] for cell in cells]))
     return table
 
 
@@ -192,7 +194,7 @@ def main() -> None:
     others = places().keys() - named
     table = [row for row in before if key(row) in others]
     for task in dict.fromkeys(PARTS[number].task for number in chosen):
-        table += marks(next(part for part in PARTS if part.task == task))
+        table += reference_rows(next(part for part in PARTS if part.task == task))
     jobs = [(number, seed) for number in chosen for seed in range(seeds)]
     with harness.progress(len(jobs), "gail") as advance, ProcessPoolExecutor(common.jobs, get_context("spawn")) as pool:
         waiting = {pool.submit(run, number, seed, common.quick): (number, seed) for number, seed in jobs}
@@ -230,22 +232,22 @@ def picture(table: list[harness.Row], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    mine = [row for row in table if row.metric == "mean return"]
-    tasks = list(dict.fromkeys(row.task for row in mine))
+    return_rows = [row for row in table if row.metric == "mean return"]
+    tasks = list(dict.fromkeys(row.task for row in return_rows))
     across = min(3, len(tasks))
     down = -(-len(tasks) // across)
     figure, axes = plt.subplots(down, across, figsize=(4.8 * across, 3 * down), squeeze=False)
     for axis in axes.flat[len(tasks) :]:
         axis.axis("off")
     for axis, task in zip(axes.flat, tasks, strict=False):
-        shown_rows = [row for row in mine if row.task == task and row.agent not in ("random", "expert")]
-        names = [f"{row.agent}: {row.variant}" for row in shown_rows]
+        task_rows = [row for row in return_rows if row.task == task and row.agent not in ("random", "expert")]
+        names = [f"{row.agent}: {row.variant}" for row in task_rows]
         colours = ["0.7" if "random" in name else "tab:orange" if "never" in name else "tab:blue" for name in names]
-        values = [row.value for row in shown_rows]
-        spans = np.array([[max(row.value - row.low, 0), max(row.high - row.value, 0)] for row in shown_rows]).T
+        values = [row.value for row in task_rows]
+        spans = np.array([[max(row.value - row.low, 0), max(row.high - row.value, 0)] for row in task_rows]).T
         axis.errorbar(values, names, xerr=spans, fmt="none", ecolor="0.4", zorder=1)
         axis.scatter(values, names, color=colours, zorder=2)
-        for row in mine:
+        for row in return_rows:
             if row.task == task and row.agent in ("random", "expert"):
                 axis.axvline(
                     row.value, color="0.5", lw=1, ls={"random": ":", "expert": "--"}[row.agent], label=row.agent

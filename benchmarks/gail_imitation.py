@@ -39,28 +39,28 @@ from lhy_rl.rollouts.demonstrators import trained_policy
 
 TASK = "CartPole, fixed horizon"
 SEALS = "10 trajectories, the library in seals/CartPole-v0"
-SHOWN = {"10 trajectories": TEN, "1 trajectory": ONE, "random, 10": RANDOM, SEALS: TEN}
+DEMONSTRATIONS = {"10 trajectories": TEN, "1 trajectory": ONE, "random, 10": RANDOM, SEALS: TEN}
 SCRIPT = Path(__file__).parent / "imitation_peer.py"
 STEPS, QUICK_STEPS = 100_000, 2_048
 
 
 def ours(variant: str, seed: int, quick: bool) -> tuple[dict[str, Any], Demonstrations, dict[str, Any]]:
     """Train ours: what came of it, what it was shown, and its environment's options."""
-    how = Part(TASK, variant, "gail/cartpole", SHOWN[variant]).resolved(seed, quick)
-    env = build.make_environment(how)
-    found = resolve_demonstrations(how, env)
+    config = Part(TASK, variant, "gail/cartpole", DEMONSTRATIONS[variant]).resolved(seed, quick)
+    env = build.make_environment(config)
+    found = resolve_demonstrations(config, env)
     assert found is not None
-    shown = found.take(how.values["agent"]["trajectories"])
+    demonstrations = found.take(config.values["agent"]["trajectories"])
     begun = time.process_time()
-    agent = build.make_agent(how, env, shown)
+    agent = build.make_agent(config, env, demonstrations)
     agent.learn(QUICK_STEPS if quick else STEPS)
     seconds = time.process_time() - begun
-    best = mean_return(trained_policy(agent, True, masks=False), how, 10 if quick else EPISODES)
+    best = mean_return(trained_policy(agent, True, masks=False), config, 10 if quick else EPISODES)
     result = {"return": best, "cpu": seconds, "steps": agent.num_timesteps}
-    return result, shown, how.values["env"]
+    return result, demonstrations, config.values["env"]
 
 
-def theirs(python: Path, shown: Demonstrations, seed: int, task: dict[str, Any], quick: bool) -> dict[str, Any]:
+def theirs(python: Path, shared: Demonstrations, seed: int, task: dict[str, Any], quick: bool) -> dict[str, Any]:
     """Train the library's, on the same demonstrations, in its own Python.
 
     Raises:
@@ -69,8 +69,8 @@ def theirs(python: Path, shown: Demonstrations, seed: int, task: dict[str, Any],
     steps, episodes = (QUICK_STEPS, 10) if quick else (STEPS, EPISODES)
     with tempfile.TemporaryDirectory() as folder:
         demonstrations, output = Path(folder, "demonstrations.npz"), Path(folder, "output.json")
-        observations = np.stack([episode.observations for episode in shown.episodes])  # (E, T + 1, ...)
-        np.savez(demonstrations, observations=observations, actions=np.stack([e.actions for e in shown.episodes]))
+        observations = np.stack([episode.observations for episode in shared.episodes])  # (E, T + 1, ...)
+        np.savez(demonstrations, observations=observations, actions=np.stack([e.actions for e in shared.episodes]))
         numbers = {
             "steps": steps,
             "seed": seed,
@@ -93,16 +93,16 @@ def theirs(python: Path, shown: Demonstrations, seed: int, task: dict[str, Any],
 def measure(python: Path, seeds: int, quick: bool) -> list[harness.Row]:
     """Both sides on all that is shown, in turns."""
     rows = []
-    variants = ["10 trajectories"] if quick else list(SHOWN)
+    variants = ["10 trajectories"] if quick else list(DEMONSTRATIONS)
     with harness.progress(2 * seeds * len(variants), "gail beside imitation") as advance:
         for variant in variants:
             cells: dict[str, list[dict[str, Any]]] = {"lhy_rl": [], "imitation": []}
             for seed in range(seeds):
-                found, shown, task = ours(variant, seed, quick)
+                found, demonstrations, task = ours(variant, seed, quick)
                 cells["lhy_rl"].append(found)
                 advance(f"{variant}, ours: {found['return']:.4g}")
                 task = task | ({"after": "seals"} if variant == SEALS else {})
-                cells["imitation"].append(theirs(python, shown, seed, task, quick))
+                cells["imitation"].append(theirs(python, demonstrations, seed, task, quick))
                 advance(f"{variant}, imitation: {cells['imitation'][-1]['return']:.4g}")
             rows += rows_of(variant, cells)
     return rows
@@ -129,10 +129,10 @@ def picture(rows: list[harness.Row], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    mine = [row for row in rows if row.metric == RETURN]
-    names, values = [row.variant for row in mine], [row.value for row in mine]
-    spans = np.array([[max(row.value - row.low, 0), max(row.high - row.value, 0)] for row in mine]).T
-    figure, axis = plt.subplots(figsize=(6.5, 1 + 0.4 * len(mine)))
+    return_rows = [row for row in rows if row.metric == RETURN]
+    names, values = [row.variant for row in return_rows], [row.value for row in return_rows]
+    spans = np.array([[max(row.value - row.low, 0), max(row.high - row.value, 0)] for row in return_rows]).T
+    figure, axis = plt.subplots(figsize=(6.5, 1 + 0.4 * len(return_rows)))
     axis.errorbar(values, names, xerr=spans, fmt="o", ecolor="0.5", capsize=3)
     axis.invert_yaxis()
     axis.set(xlabel="mean return of the deterministic policy", xlim=(0, 520))

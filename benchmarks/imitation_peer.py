@@ -38,14 +38,14 @@ class FixedHorizon(gymnasium.Wrapper):
 
     def step(self, action):
         self.steps += 1
-        cut, over = self.steps >= self.horizon, self.over
+        truncated, over = self.steps >= self.horizon, self.over
         if over:
             self.unwrapped.steps_beyond_terminated = None
         obs, reward, terminated, _, info = self.env.step(action)
         if over:
             obs = np.clip(obs, self.observation_space.low, self.observation_space.high)
         self.over = over or terminated
-        return obs, 0.0 if over else float(reward), False, cut, info
+        return obs, 0.0 if over else float(reward), False, truncated, info
 
 
 def environment(horizon, after, num_envs, seed):
@@ -81,7 +81,7 @@ def main():
     torch.set_num_threads(1)
     with np.load(options.demonstrations, allow_pickle=False) as file:
         pairs = zip(file["observations"], file["actions"])  # noqa: B905  (of equal length by their making)
-        shown = [Trajectory(obs=obs, acts=acts, infos=None, terminal=True) for obs, acts in pairs]
+        trajectories = [Trajectory(obs=obs, acts=acts, infos=None, terminal=True) for obs, acts in pairs]
     env = environment(options.horizon, options.after, 8, options.seed)
     begun = time.process_time()
     model = PPO(
@@ -90,8 +90,8 @@ def main():
     )  # fmt: skip
     reward = BasicRewardNet(env.observation_space, env.action_space, normalize_input_layer=RunningNorm)
     trainer = GAIL(
-        demonstrations=shown, demo_batch_size=min(1024, sum(map(len, shown))), gen_replay_buffer_capacity=512,
-        n_disc_updates_per_round=8, venv=env, gen_algo=model, reward_net=reward,
+        demonstrations=trajectories, demo_batch_size=min(1024, sum(map(len, trajectories))),
+        gen_replay_buffer_capacity=512, n_disc_updates_per_round=8, venv=env, gen_algo=model, reward_net=reward,
     )  # fmt: skip
     trainer.train(options.steps)
     seconds = time.process_time() - begun

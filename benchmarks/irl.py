@@ -63,8 +63,8 @@ def share(env: Any, policy: np.ndarray) -> float:
     """What a policy earns under the true reward, the best policy's return being 1."""
     task = env.unwrapped
     best = value_iteration(task.transitions, task.state_rewards, 1.0, task.max_episode_steps)
-    mine = policy_evaluation(task.transitions, task.state_rewards, policy, 1.0, task.max_episode_steps)
-    return float((task.starts @ mine[0]) / (task.starts @ best.values[0]))
+    own_values = policy_evaluation(task.transitions, task.state_rewards, policy, 1.0, task.max_episode_steps)
+    return float((task.starts @ own_values[0]) / (task.starts @ best.values[0]))
 
 
 def cloned(env: Any, temperature: float, seed: int) -> np.ndarray:
@@ -76,8 +76,8 @@ def cloned(env: Any, temperature: float, seed: int) -> np.ndarray:
     )
     counts = np.zeros(task.transitions.shape[:2])
     np.add.at(counts, (states[:, :-1], actions), 1)
-    seen = counts.sum(1, keepdims=True)
-    policy: np.ndarray = np.where(seen > 0, counts / np.maximum(seen, 1), 1 / counts.shape[1])
+    visits = counts.sum(1, keepdims=True)
+    policy: np.ndarray = np.where(visits > 0, counts / np.maximum(visits, 1), 1 / counts.shape[1])
     return policy
 
 
@@ -113,13 +113,13 @@ def on_objectworld(seed: int, quick: bool) -> tuple[dict[tuple[str, str], Cell],
     clone = cloned(env, NEARLY, seed)
     cells["clone", f"{PATHS} paths"] = {"return": share(env, clone), "return behind walls": share(moved, clone)}
     size = env.unwrapped.size
-    shown = {"true": env.unwrapped.state_rewards.reshape(size, size), "recovered": reward.reshape(size, size)}
-    return cells, shown
+    pictured = {"true": env.unwrapped.state_rewards.reshape(size, size), "recovered": reward.reshape(size, size)}
+    return cells, pictured
 
 
 def on_gridworld(seed: int, quick: bool) -> tuple[dict[tuple[str, str], Cell], dict[str, Any]]:
     env = make("Gridworld", seed, quick)
-    cells, shown = {}, {}
+    cells, pictured = {}, {}
     for method in ("perceptron", "max_margin"):
         agent = IRL(env, method=method, seed=seed)
         cell, rows, _ = learned(agent, 200, env, None)
@@ -132,8 +132,8 @@ def on_gridworld(seed: int, quick: bool) -> tuple[dict[tuple[str, str], Cell], d
             delta = np.linalg.norm(min_norm_point(apart)[0])  # of the best separator: the least that is allowed
             cell["mistakes allowed"] = float((np.linalg.norm(apart, axis=1).max() / delta) ** 2)
         cells["irl", method] = cell
-        shown[method] = [(row["train/margin"], row["train/feature_gap"]) for row in rows]
-    return cells, shown
+        pictured[method] = [(row["train/margin"], row["train/feature_gap"]) for row in rows]
+    return cells, pictured
 
 
 def played(env_id: str, expert: str, seed: int, steps: int, kind: Any, **options: Any) -> dict[str, Cell]:
@@ -141,8 +141,8 @@ def played(env_id: str, expert: str, seed: int, steps: int, kind: Any, **options
     cells = {}
     env = gymnasium.make_vec(env_id, num_envs=10)
     nobody = record(env, random_policy(env.single_action_space, seed), 10, seed=seed)
-    shown = {"10 demonstrations": load_demonstrations(expert, env_id), "random, 10 demonstrations": nobody}
-    for variant, given in shown.items():
+    pictured = {"10 demonstrations": load_demonstrations(expert, env_id), "random, 10 demonstrations": nobody}
+    for variant, given in pictured.items():
         begun = time.process_time()
         agent = kind(env_id, demonstrations=given, trajectories=10, seed=seed, **options).learn(steps)
         seconds = time.process_time() - begun
@@ -163,7 +163,7 @@ def mean_return(agent: Any, env: Any) -> float:
     return float(total.mean())
 
 
-def picture(shown: dict[str, dict[str, Any]], table: list[harness.Row], path: Path) -> None:
+def picture(pictured: dict[str, dict[str, Any]], table: list[harness.Row], path: Path) -> None:
     """The true and the recovered reward; returns here and behind walls; margins and gaps over the updates."""
     import matplotlib
 
@@ -172,7 +172,7 @@ def picture(shown: dict[str, dict[str, Any]], table: list[harness.Row], path: Pa
 
     figure, axes = plt.subplots(2, 3, figsize=(12, 7))
     for axis, name in zip(axes[0], ("true", "recovered"), strict=False):
-        reward = shown["Objectworld"][name]
+        reward = pictured["Objectworld"][name]
         limit = float(np.abs(reward - np.median(reward)).max())
         image = axis.imshow(reward - np.median(reward), cmap="PuOr_r", vmin=-limit, vmax=limit)
         axis.set_title({"true": "Objectworld: true reward", "recovered": "recovered by maxent_irl"}[name])
@@ -180,7 +180,7 @@ def picture(shown: dict[str, dict[str, Any]], table: list[harness.Row], path: Pa
         figure.colorbar(image, ax=axis, fraction=0.046)
     bars(axes[0, 2], table)
     for method, colour in (("perceptron", "tab:red"), ("max_margin", "tab:blue")):
-        margins, gaps = np.array(shown["Gridworld"][method]).T
+        margins, gaps = np.array(pictured["Gridworld"][method]).T
         axes[1, 0].plot(margins, color=colour, label=method)
         axes[1, 1].plot(gaps, color=colour, label=method)
     axes[1, 0].axhline(0, color="0.35", lw=1)
@@ -233,26 +233,26 @@ def main() -> None:
         swing = functools.partial(played, "Pendulum-v1", "pendulum-expert", steps=steps, kind=MaxEntIRL, **network)
         games = {"CartPole-v1": ("irl", balance), "Pendulum-v1": ("maxent_irl", swing)}
     found: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
-    shown: dict[str, dict[str, Any]] = {}
+    pictured: dict[str, dict[str, Any]] = {}
     seeds = 1 if common.quick else common.seeds
     with harness.progress(seeds * (len(parts) + len(games)), "inverse reinforcement learning") as advance:
         for seed in range(seeds):
             for name, part in parts.items():
                 cells, pictures = part(seed, common.quick)
-                shown.setdefault(name, pictures)
+                pictured.setdefault(name, pictures)
                 for key, cell in cells.items():
                     found[name, *key].append(cell)
                 advance()
-        write(found, shown, common.output)
+        write(found, pictured, common.output)
         for name, (agent, play) in games.items():
             for seed in range(seeds):
                 for variant, cell in play(seed=seed).items():
                     found[name, agent, variant].append(cell)
                 advance()
-                write(found, shown, common.output)  # what has finished is kept
+                write(found, pictured, common.output)  # what has finished is kept
 
 
-def write(found: dict[tuple[str, str, str], list[Cell]], shown: dict[str, dict[str, Any]], folder: Path) -> None:
+def write(found: dict[tuple[str, str, str], list[Cell]], pictured: dict[str, dict[str, Any]], folder: Path) -> None:
     """The rows and the picture of what has been measured so far."""
     table = []
     for (task, agent, variant), cells in found.items():
@@ -264,7 +264,7 @@ def write(found: dict[tuple[str, str, str], list[Cell]], shown: dict[str, dict[s
                 values = [cell[metric] for cell in cells]
                 table.append(harness.summarize(task, agent, variant, metric, values, steps, seconds or None, gate))
     harness.save("irl", table, folder)
-    picture(shown, table, folder / "irl.png")
+    picture(pictured, table, folder / "irl.png")
 
 
 if __name__ == "__main__":

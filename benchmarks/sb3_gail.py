@@ -54,7 +54,7 @@ def instances(count: int) -> Any:
     return gymnasium.make_vec(TASK, num_envs=count, vectorization_mode="sync", vector_kwargs=vector)
 
 
-def shown(part: Part, seed: int) -> Demonstrations:
+def demonstrations_of(part: Part, seed: int) -> Demonstrations:
     """What a seed is shown."""
     env = instances(TRAJECTORIES)
     if part.useless:
@@ -69,7 +69,7 @@ def run(part: Part, seed: int, steps: int, episodes: int) -> tuple[float, float,
     from lhy_rl.agents.adversarial.sb3_vec_reward import AdversarialReward, FreshRewards
     from lhy_rl.interop.sb3 import to_sb3
 
-    rewarded = AdversarialReward(to_sb3(instances(4)), shown(part, seed), gamma=0.99, seed=seed)
+    rewarded = AdversarialReward(to_sb3(instances(4)), demonstrations_of(part, seed), gamma=0.99, seed=seed)
     buffer: dict[str, Any] = {"replay_buffer_class": FreshRewards, "replay_buffer_kwargs": {"venv": rewarded}}
     begun = time.process_time()
     model = SAC("MlpPolicy", rewarded, gradient_steps=-1, seed=seed, device="cpu", **(buffer if part.fresh else {}))
@@ -90,10 +90,10 @@ def main() -> None:
     options = harness.arguments(__doc__)
     torch.set_num_threads(1)
     steps, seeds, episodes = (300, 1, 10) if options.quick else (STEPS, options.seeds, EPISODES)
-    chance = mean_return(random_policy(instances(1).single_action_space, 1), episodes)
+    random_return = mean_return(random_policy(instances(1).single_action_space, 1), episodes)
     expert = float(load_demonstrations(EXPERT).take(TRAJECTORIES).returns.mean())
-    marks = (("random", chance), ("expert", expert))
-    table = [harness.summarize(TASK, who, "", "mean return", [value]) for who, value in marks]
+    references = (("random", random_return), ("expert", expert))
+    table = [harness.summarize(TASK, who, "", "mean return", [value]) for who, value in references]
     with harness.progress(len(PARTS) * seeds, "sb3_gail") as advance:
         for part in PARTS:
             cells = []

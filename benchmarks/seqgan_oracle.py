@@ -379,31 +379,31 @@ def main() -> None:
     extra.add_argument("--jobs", type=int, default=2, help="processes")
     extra.add_argument("--only", metavar="PATTERN", action="append", help="only these variants; other rows stay")
     extra.add_argument("--report", action="store_true", help="write up the pieces that are in the cache; compute none")
-    mine, rest = extra.parse_known_args()
+    own, rest = extra.parse_known_args()
     sys.argv = [sys.argv[0], *rest]
     common = harness.arguments(__doc__, seeds=3)
     quick = common.quick
 
-    settings: dict[str, Any] = {"oracle_path": mine.oracle} if mine.oracle else {"oracle_seed": 0}
+    settings: dict[str, Any] = {"oracle_path": own.oracle} if own.oracle else {"oracle_seed": 0}
     if quick:
         settings = {"vocabulary_size": 50, "max_length": 6, "train_size": 640, "test_size": 200, "validation_size": 64}
-    name = "seqgan_oracle" if mine.oracle else "seqgan_own_oracle"
+    name = "seqgan_oracle" if own.oracle else "seqgan_own_oracle"
     digest = hashlib.sha256(json.dumps([settings, quick], sort_keys=True).encode()).hexdigest()[:8]
-    cache = mine.cache or common.output / f".cache-{name}-{digest}"
+    cache = own.cache or common.output / f".cache-{name}-{digest}"
     cache.mkdir(parents=True, exist_ok=True)
 
-    chosen = [v for v in variants(quick) if not mine.only or any(fnmatchcase(v.name, p) for p in mine.only)]
+    chosen = [v for v in variants(quick) if not own.only or any(fnmatchcase(v.name, p) for p in own.only)]
     if not chosen:
-        raise UserError(f"no variant fits {mine.only}; there are: {', '.join(v.name for v in variants(quick))}")
+        raise UserError(f"no variant fits {own.only}; there are: {', '.join(v.name for v in variants(quick))}")
     seeds, names = range(common.seeds), [v.name for v in chosen]
-    starts = [name for name in GENERATORS if not mine.only or name in {v.start for v in chosen}]
+    starts = [name for name in GENERATORS if not own.only or name in {v.start for v in chosen}]
     results: dict[str, dict[int, dict[str, Any]]] = {n: {} for n in (*starts, *names)}
     stages = [[(n, s) for n in starts for s in seeds], [(n, s) for n in names for s in seeds]]
-    if mine.report:
+    if own.report:
         stages = [[(n, s) for n, s in stage if cell_file(cache, n, s).exists()] for stage in stages]
     context = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(max_workers=mine.jobs, mp_context=context) as pool,
+        ProcessPoolExecutor(max_workers=own.jobs, mp_context=context) as pool,
         harness.progress(sum(map(len, stages)), "seqgan on the oracle") as advance,
     ):
         for stage in stages:
@@ -416,12 +416,12 @@ def main() -> None:
 
     task_env = make_env(settings).unwrapped
     entropy, error = task_env.oracle.entropy(2000, task_env.max_length, torch.Generator().manual_seed(0))
-    task = "paper's oracle" if mine.oracle else "own oracle, seed 0"
+    task = "paper's oracle" if own.oracle else "own oracle, seed 0"
     table = [
         harness.Row(task, "oracle", "itself", "entropy", entropy, entropy - 2 * error, entropy + 2 * error, 1),
         *rows(results, names, task),
     ]
-    if mine.only and (common.output / f"{name}.json").exists():
+    if own.only and (common.output / f"{name}.json").exists():
         table = merged(table, harness.load(name, common.output))
     harness.save(name, table, common.output)
     picture(table, common.output / f"{name}.png")

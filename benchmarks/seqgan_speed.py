@@ -49,14 +49,14 @@ class Sizes:
     plain_rollouts: int = 1
     plain_sampled: int = 1280
     plain_learned: int = 1280
-    plain_judged: int = 1280
+    plain_scored: int = 1280
 
     @property
     def task(self) -> str:
         return f"oracle text, V={self.vocabulary}, T={self.length}"
 
 
-QUICK = Sizes(300, 6, 8, 2, 128, plain_sampled=64, plain_learned=64, plain_judged=64)
+QUICK = Sizes(300, 6, 8, 2, 128, plain_sampled=64, plain_learned=64, plain_scored=64)
 
 
 class PlainGenerator(nn.Module):
@@ -153,7 +153,7 @@ class Plain:
     def discriminator_epoch(self) -> None:
         self.discriminator.train()
         half = self.sizes.batch // 2
-        for tokens in self.real[: self.sizes.plain_judged].split(half):
+        for tokens in self.real[: self.sizes.plain_scored].split(half):
             both = torch.cat([tokens, tokens.flip(1)])
             target = torch.cat([torch.ones(len(tokens)), torch.zeros(len(tokens))])
             self.discriminator_optimizer.zero_grad()
@@ -202,12 +202,12 @@ def needed(s: Sizes, network: ConvolutionalDiscriminator) -> dict[str, tuple[flo
     cell = 2 * 4 * s.hidden * 2 * s.hidden
     softmax = 2 * s.hidden * s.vocabulary
     steps = s.batch * (s.rollouts * s.length * (s.length - 1) // 2 + s.length)
-    judged = s.batch * (s.rollouts * (s.length - 1) + 1)
+    scored = s.batch * (s.rollouts * (s.length - 1) + 1)
     update = s.batch * s.length * 3 * (cell + softmax)
     tokens = s.sentences * s.length
     return {
         "generator step": (
-            steps * (cell + softmax) + min(table, judged * convolution) + judged * top + update,
+            steps * (cell + softmax) + min(table, scored * convolution) + scored * top + update,
             (steps + s.batch * s.length) * s.vocabulary,
         ),
         "sampling": (tokens * (cell + softmax), tokens * s.vocabulary),
@@ -258,7 +258,7 @@ def measure(s: Sizes, repeats: int) -> list[Row]:
             lambda: likelihood.update(likelihood.steps_per_epoch), plain.mle_epoch,
         ),
         "discriminator epoch": (
-            f"{s.sentences:,} real and {s.sentences:,} written sentences", s.sentences / s.plain_judged,
+            f"{s.sentences:,} real and {s.sentences:,} written sentences", s.sentences / s.plain_scored,
             lambda: discriminator.train_on(fake), plain.discriminator_epoch,
         ),
     }  # fmt: skip
@@ -290,8 +290,8 @@ def measure(s: Sizes, repeats: int) -> list[Row]:
                 row("bound / lhy_rl", "share", [bound / x for x in fast], bound / min(fast), ""),
             ]
             if name == "generator step":
-                judged = s.batch * (s.rollouts * (s.length - 1) + 1)
-                speeds = [judged / x for x in fast]
+                scored = s.batch * (s.rollouts * (s.length - 1) + 1)
+                speeds = [scored / x for x in fast]
                 wanted = f"wanted: 3000; 410 in {PEERS}" if s == Sizes() else ""
                 rows.append(row("lhy_rl", "scored rollouts/s", speeds, max(speeds), wanted))
             advance(name)

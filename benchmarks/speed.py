@@ -242,7 +242,7 @@ def measure(repeats: int, share: float) -> list[Row]:
             bound = max(rate, rates()[0]) / bound_flop
             wanted = f"wanted: {case.wanted:g}" if case.wanted and share == 1 else ""
             arithmetic = f"{bound_flop / 1e3:,.0f} kFLOP a step at {bound * bound_flop / 1e9:.0f} GFLOP/s"
-            said: list[tuple[str, str, list[float], str]] = [
+            measured: list[tuple[str, str, list[float], str]] = [
                 ("lhy_rl", "steps/s", fast, ""),
                 (case.peer, "steps/s", slow, ""),
                 ("arithmetic bound", "steps/s", [bound], arithmetic),
@@ -250,7 +250,7 @@ def measure(repeats: int, share: float) -> list[Row]:
                 ("lhy_rl / bound", "share", [x / bound for x in fast], ""),
                 *((f"lhy_rl: {what}", "share of the time", [part], "") for what, part in parts.items()),
             ]
-            for variant, metric, values, note in said:
+            for variant, metric, values, note in measured:
                 spread = median(values), min(values), max(values)
                 rows.append(Row(case.name, case.agent, variant, metric, *spread, len(values), steps, None, note))
             advance(case.name)

@@ -29,8 +29,8 @@ def page(row: Row) -> str:
     source = f"{module.replace('.', '/')}.py"
     head = f"{NOTE.format(source=source)}# {row.id}\n\n{row.summary[0].upper()}{row.summary[1:]}."
     film = film_of(row)
-    shown = f"\n\n![An episode of {row.id}]({film})" if film else ""
-    return f"{head}{shown}\n\n{text}\n"
+    picture = f"\n\n![An episode of {row.id}]({film})" if film else ""
+    return f"{head}{picture}\n\n{text}\n"
 
 
 def film_of(row: Row) -> str | None:

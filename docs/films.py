@@ -59,7 +59,7 @@ def anybody(env: Any, obs: Any, step: int) -> Any:
 
 
 @dataclass(frozen=True)
-class Scene:
+class FilmPlan:
     """Who plays what.
 
     Attributes:
@@ -67,7 +67,7 @@ class Scene:
         name: What the caption calls the player.
         options: Of the environment.
         episodes: How many.
-        every: Every so many-th step becomes a frame.
+        stride: Every so many-th step becomes a frame.
         fps: Frames a second.
     """
 
@@ -75,23 +75,23 @@ class Scene:
     name: str = "expert"
     options: dict[str, Any] = field(default_factory=dict)
     episodes: int = 1
-    every: int = 1
+    stride: int = 1
     fps: float = 4
 
 
-OTHERS = Scene(anybody, "random", episodes=2)
-SCENES: dict[str, Scene] = {
-    "OracleText-v0": Scene(writer, "oracle", episodes=2),
-    "CorpusText-v0": Scene(writer, "people", episodes=4),
-    "RepeatPrevious-v0": Scene(options={"num_ranks": 5}, fps=2.5),
-    "RepeatFirst-v0": Scene(options={"num_ranks": 5}, fps=2.5),
-    "Reverse-v0": Scene(options={"min_length": 4}, episodes=2, fps=2),
-    "Copy-v0": Scene(options={"min_length": 4}, episodes=2, fps=2),
-    "Catch-v0": Scene(catcher, "scripted", episodes=4, fps=5),
-    "Gridworld-v0": Scene(options={"walls": 0.15, "max_episode_steps": 25}),
-    "Objectworld-v0": Scene(options={"max_episode_steps": 25}),
-    "DriveCorridor-v0": Scene(options={"horizon": 40}, every=2, fps=5),
-    "FixedHorizon-v0": Scene(balancer, "scripted", {"horizon": 84}, every=2, fps=12),
+OTHERS = FilmPlan(anybody, "random", episodes=2)
+PLANS: dict[str, FilmPlan] = {
+    "OracleText-v0": FilmPlan(writer, "oracle", episodes=2),
+    "CorpusText-v0": FilmPlan(writer, "people", episodes=4),
+    "RepeatPrevious-v0": FilmPlan(options={"num_ranks": 5}, fps=2.5),
+    "RepeatFirst-v0": FilmPlan(options={"num_ranks": 5}, fps=2.5),
+    "Reverse-v0": FilmPlan(options={"min_length": 4}, episodes=2, fps=2),
+    "Copy-v0": FilmPlan(options={"min_length": 4}, episodes=2, fps=2),
+    "Catch-v0": FilmPlan(catcher, "scripted", episodes=4, fps=5),
+    "Gridworld-v0": FilmPlan(options={"walls": 0.15, "max_episode_steps": 25}),
+    "Objectworld-v0": FilmPlan(options={"max_episode_steps": 25}),
+    "DriveCorridor-v0": FilmPlan(options={"horizon": 40}, stride=2, fps=5),
+    "FixedHorizon-v0": FilmPlan(balancer, "scripted", {"horizon": 84}, stride=2, fps=12),
 }
 
 
@@ -101,12 +101,12 @@ def shot(name: str) -> bytes:
     Args:
         name: Of the environment, without its package.
     """
-    scene, env_id = SCENES.get(name, OTHERS), f"lhy_rl/{name}"
+    plan, env_id = PLANS.get(name, OTHERS), f"lhy_rl/{name}"
     rendering.without_a_screen()
-    mode = rendering.choose_mode(env_id, rendering.render_modes(env_id, scene.options), filmed=True)
-    env: Any = gymnasium.make(env_id, render_mode=mode, **scene.options)
+    mode = rendering.choose_mode(env_id, rendering.render_modes(env_id, plan.options), filmed=True)
+    env: Any = gymnasium.make(env_id, render_mode=mode, **plan.options)
     images, durations = [], []
-    for image, seconds in taken(env, scene):
+    for image, seconds in taken(env, plan):
         images.append(film.reduced(image, quick=True))
         durations.append(round(1000 * seconds))
     env.close()
@@ -115,18 +115,18 @@ def shot(name: str) -> bytes:
     return written.getvalue()
 
 
-def taken(env: Any, scene: Scene) -> Iterator[tuple[np.ndarray, float]]:
+def taken(env: Any, plan: FilmPlan) -> Iterator[tuple[np.ndarray, float]]:
     """The frames, and for how long each is shown."""
-    for episode in range(scene.episodes):
+    for episode in range(plan.episodes):
         obs, _ = env.reset(seed=3 + episode)
         step, total, over = 0, 0.0, False
-        yield rendering.frame(env.render(), scene.name, 0, 0.0, WIDTH), 1 / scene.fps
+        yield rendering.frame(env.render(), plan.name, 0, 0.0, WIDTH), 1 / plan.fps
         while not over:
-            obs, reward, terminated, truncated, _ = env.step(scene.act(env, obs, step))
+            obs, reward, terminated, truncated, _ = env.step(plan.act(env, obs, step))
             step, total, over = step + 1, total + float(reward), terminated or truncated
-            if over or step % scene.every == 0:
-                shown = HELD if over else 1 / scene.fps
-                yield rendering.frame(env.render(), scene.name, step, total, WIDTH), shown
+            if over or step % plan.stride == 0:
+                duration = HELD if over else 1 / plan.fps
+                yield rendering.frame(env.render(), plan.name, step, total, WIDTH), duration
 
 
 def main(names: list[str], folder: Path = FOLDER) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lhy_rl.benchmark.learning_curve import Curve
-from lhy_rl.benchmark.normalized_score import Scale, scale_of
+from lhy_rl.benchmark.normalized_score import NormalizedScore, normalized_score_of
 from lhy_rl.benchmark.results import SOLVED, Row, summarize
 from lhy_rl.benchmark.seed_run import EPISODES, SeedRun
 from lhy_rl.benchmark.spec import Definition, Entry
@@ -24,14 +24,14 @@ class BenchmarkRow:
     Attributes:
         task, agent, variant, reference: As in :class:`Row`.
         threshold: Mean return; None where the task has none.
-        trials: One a seed.
+        seed_runs: One a seed.
     """
 
     task: str
     agent: str
     variant: str
     threshold: float | None
-    trials: list[SeedRun]
+    seed_runs: list[SeedRun]
     reference: str = ""
 
     def rows(self, curves: list[Curve]) -> list[Row]:
@@ -54,22 +54,22 @@ class BenchmarkRow:
 
     def row(self, metric: str, values: list[float], curves: list[Curve]) -> Row:
         """One number, of a value from each seed."""
-        steps = max(self.played(curve) for curve in curves)
+        steps = max(self.environment_steps(curve) for curve in curves)
         seconds = round(sum(curve.cpu_seconds for curve in curves) / len(curves), 2)
-        reference = "; ".join(part for part in (self.marks, self.reference) if part)
+        reference = "; ".join(part for part in (self.reference_values, self.reference) if part)
         return summarize(self.task, self.agent, self.variant, metric, values, steps, seconds, reference)
 
     @property
-    def marks(self) -> str:
+    def reference_values(self) -> str:
         """What the returns are held against."""
         return f"threshold {self.threshold:g}" if self.threshold is not None else ""
 
     @property
-    def aim(self) -> float | None:
+    def target(self) -> float | None:
         """The return that a picture marks."""
         return self.threshold
 
-    def played(self, curve: Curve) -> int:
+    def environment_steps(self, curve: Curve) -> int:
         """Steps of the environments in a training."""
         return curve.steps
 
@@ -80,43 +80,43 @@ class Imitation(BenchmarkRow):
 
     Attributes:
         trajectories: How many.
-        scale: The returns of a random policy and of the expert.
+        score: The returns of a random policy and of the expert.
         series: What its rows with other numbers of trajectories have in common with it: a line of the picture.
-        plays: The agent steps in the environment while it learns; one that does not counts examples as its steps.
+        interacts: The agent steps in the environment while it learns; one that does not counts examples as its steps.
     """
 
     trajectories: int
-    scale: Scale
+    score: NormalizedScore
     series: str
-    plays: bool
+    interacts: bool
 
     def rows(self, curves: list[Curve]) -> list[Row]:
         """The numbers: the normalised return first, then the return, and what they cost."""
         return [
             self.row(NORMALISED, self.normalised(curves), curves),
             *super().rows(curves),
-            self.row(PLAYED, [self.played(curve) for curve in curves], curves),
+            self.row(PLAYED, [self.environment_steps(curve) for curve in curves], curves),
             self.row(LABELS, [curve.labels for curve in curves], curves),
             self.row(COST, [curve.cpu_seconds for curve in curves], curves),
         ]
 
     def normalised(self, curves: list[Curve]) -> list[float]:
         """What each seed reaches at its end."""
-        return [self.scale.of(curve.final) for curve in curves]
+        return [self.score.of(curve.final) for curve in curves]
 
     @property
-    def marks(self) -> str:
-        return "; ".join(part for part in (str(self.scale), super().marks) if part)
+    def reference_values(self) -> str:
+        return "; ".join(part for part in (str(self.score), super().reference_values) if part)
 
     @property
-    def aim(self) -> float:
-        return self.scale.expert
+    def target(self) -> float:
+        return self.score.expert
 
-    def played(self, curve: Curve) -> int:
-        return curve.steps if self.plays else 0
+    def environment_steps(self, curve: Curve) -> int:
+        return curve.steps if self.interacts else 0
 
 
-def lines_of(definition: Definition, seeds: int, quick: bool = False, stop: bool = False) -> list[BenchmarkRow]:
+def rows_of(definition: Definition, seeds: int, quick: bool = False, stop: bool = False) -> list[BenchmarkRow]:
     """The rows of a benchmark, checked.
 
     Args:
@@ -128,9 +128,9 @@ def lines_of(definition: Definition, seeds: int, quick: bool = False, stop: bool
     Raises:
         UserError: a configuration, an environment or an agent that cannot be made.
     """
-    lines: list[BenchmarkRow] = []
+    rows: list[BenchmarkRow] = []
     for entry in definition.entries:
-        most = entry.shown(max(entry.trajectories)) if entry.trajectories else entry
+        most = entry.with_trajectories(max(entry.trajectories)) if entry.trajectories else entry
         counts: list[int | None] = [*(most if quick else entry).trajectories] or [None]
         train = most.resolved(0, quick)
         test = most.resolved(0, quick, test=True) if entry.test else train
@@ -139,17 +139,17 @@ def lines_of(definition: Definition, seeds: int, quick: bool = False, stop: bool
         if threshold is None and entry.expert is None:
             threshold = spec_of(train.values["env"]["id"]).reward_threshold
         parts = 1 if entry.expert is not None else 4 if quick else 25  # an imitation is looked at when it is done
-        every = max(1, total // parts) if quick or entry.every is None else entry.every
+        interval = max(1, total // parts) if quick or entry.evaluation_interval is None else entry.evaluation_interval
         episodes = 4 if quick else entry.episodes or EPISODES
         until = threshold if stop or entry.stop else None
-        SeedRun(train, test, every, episodes, until).check()  # whoever can be shown the most can be shown less
+        SeedRun(train, test, interval, episodes, until).check()  # whoever can be shown the most can be shown less
         for count in counts:
-            trials = [
-                SeedRun(_changed(train, seed, count), _changed(test, seed, count), every, episodes, until)
+            seed_runs = [
+                SeedRun(_changed(train, seed, count), _changed(test, seed, count), interval, episodes, until)
                 for seed in range(seeds)
             ]
-            lines.append(_line(entry, count, threshold, trials))
-    return lines
+            rows.append(_row(entry, count, threshold, seed_runs))
+    return rows
 
 
 def _changed(config: Config, seed: int, trajectories: int | None) -> Config:
@@ -160,29 +160,29 @@ def _changed(config: Config, seed: int, trajectories: int | None) -> Config:
     return Config(config.name, values)
 
 
-def _line(entry: Entry, trajectories: int | None, threshold: float | None, trials: list[SeedRun]) -> BenchmarkRow:
+def _row(entry: Entry, trajectories: int | None, threshold: float | None, seed_runs: list[SeedRun]) -> BenchmarkRow:
     """A row for one number of trajectories, or without one."""
-    values = trials[0].config.values
+    values = seed_runs[0].config.values
     task = entry.task or spec_of(values["env"]["id"]).id.removeprefix("lhy_rl/")
     agent = values["agent"]["name"]
     if entry.expert is None or trajectories is None:
-        return BenchmarkRow(task, agent, variant_of(entry), threshold, trials, entry.reference)
-    shown = f"{trajectories} trajector{'y' if trajectories == 1 else 'ies'}"
+        return BenchmarkRow(task, agent, variant_name(entry), threshold, seed_runs, entry.reference)
+    count = f"{trajectories} trajector{'y' if trajectories == 1 else 'ies'}"
     return Imitation(
         task,
         agent,
-        f"{entry.variant}, {shown}" if entry.variant else shown,
+        f"{entry.variant}, {count}" if entry.variant else count,
         threshold,
-        trials,
+        seed_runs,
         entry.reference,
         trajectories=trajectories,
-        scale=scale_of(entry.expert, trials[0].test.values["env"]),
+        score=normalized_score_of(entry.expert, seed_runs[0].test.values["env"]),
         series=f"{agent}, {entry.variant}" if entry.variant else agent,
-        plays=agent not in OFFLINE,
+        interacts=agent not in OFFLINE,
     )
 
 
-def variant_of(entry: Entry) -> str:
+def variant_name(entry: Entry) -> str:
     """What a row is called: the configuration and what is changed in it, unless it has a name."""
     changes = [f"{key.split('.')[-1]} {value}" for key, value in entry.overrides.items()]
     changes += [f"test {key.split('.')[-1]} {value}" for key, value in entry.test.items()]

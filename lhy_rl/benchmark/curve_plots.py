@@ -17,37 +17,37 @@ if TYPE_CHECKING:
 AXES = (("steps", "environment steps"), ("cpu_seconds", "CPU-seconds"))
 
 
-def draw(lines: list[tuple[BenchmarkRow, list[Curve]]], path: Path) -> None:
+def draw(rows: list[tuple[BenchmarkRow, list[Curve]]], path: Path) -> None:
     """Median over the seeds, and from the least to the greatest as a band; the threshold, or the expert, is dashed.
 
     Args:
-        lines: Rows, each with a curve for each seed.
+        rows: Rows, each with a curve for each seed.
         path: The PNG.
     """
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
 
-    tasks = list(dict.fromkeys(line.task for line, _ in lines))
-    variants = list(dict.fromkeys(line.variant for line, _ in lines))  # the same colour for each, whatever the task
+    tasks = list(dict.fromkeys(row.task for row, _ in rows))
+    all_variants = list(dict.fromkeys(row.variant for row, _ in rows))  # the same colour for each, whatever the task
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(3.3 * len(tasks), 6.0), 5.6))
         axes = figure.subplots(2, len(tasks), squeeze=False, sharey="col")
         for column, task in enumerate(tasks):
-            mine = [(line, curves) for line, curves in lines if line.task == task]
+            task_rows = [(row, curves) for row, curves in rows if row.task == task]
             for down, (what, label) in enumerate(AXES):
                 ax = axes[down, column]
-                for line, curves in mine:
-                    colour = COLOURS[variants.index(line.variant) % len(COLOURS)]
-                    _curve(ax, curves, what, colour, line.variant)
-                for i, aim in enumerate({line.aim for line, _ in mine if line.aim is not None}):
+                for row, curves in task_rows:
+                    colour = COLOURS[all_variants.index(row.variant) % len(COLOURS)]
+                    _curve(ax, curves, what, colour, row.variant)
+                for i, target in enumerate({row.target for row, _ in task_rows if row.target is not None}):
                     name = "" if i else "threshold, or expert"  # one entry in the legend
-                    ax.axhline(aim, color=GREY, linewidth=1, linestyle="--", zorder=1, label=name or None)
+                    ax.axhline(target, color=GREY, linewidth=1, linestyle="--", zorder=1, label=name or None)
                 ax.set_xlabel(label)
                 ax.xaxis.set_major_formatter(EngFormatter(sep=""))
             axes[0, column].set_title(task, loc="left")
-        shown = [[line.variant for line, _ in lines if line.task == task] for task in tasks]
-        if all(names == shown[0] for names in shown):
+        variants = [[row.variant for row, _ in rows if row.task == task] for task in tasks]
+        if all(names == variants[0] for names in variants):
             pairs = [pair for ax in axes[0] for pair in zip(*ax.get_legend_handles_labels(), strict=True)]
             named = {name: handle for handle, name in reversed(pairs)}
             names = list(dict.fromkeys(name for _, name in pairs))
@@ -55,8 +55,8 @@ def draw(lines: list[tuple[BenchmarkRow, list[Curve]]], path: Path) -> None:
         else:
             for ax in axes[1]:
                 ax.legend(fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.22))
-        for row in axes:
-            row[0].set_ylabel("mean return")
+        for panels in axes:
+            panels[0].set_ylabel("mean return")
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=DPI)
 

@@ -66,15 +66,15 @@ class Recorder:
 
     Args:
         evaluate: Gives the mean return of the policy as it is.
-        every: Steps between two evaluations; one takes place after the update that passes them.
+        interval: Steps between two evaluations; one takes place after the update that passes them.
         until: Stop at the first evaluation that reaches this; None trains on.
 
     Attributes:
         labels: So far; whoever uses it keeps it up to date.
     """
 
-    def __init__(self, evaluate: Callable[[], float], every: int, until: float | None = None) -> None:
-        self.evaluate, self.every, self.until = evaluate, every, until
+    def __init__(self, evaluate: Callable[[], float], interval: int, until: float | None = None) -> None:
+        self.evaluate, self.interval, self.until = evaluate, interval, until
         self.curve = Curve()
         self.due = 0
         self.seconds = 0.0
@@ -90,7 +90,7 @@ class Recorder:
         """After an update, ``steps`` environment steps from the beginning; false where training may stop."""
         if steps < self.due:
             return True
-        self.due = steps - steps % self.every + self.every
+        self.due = steps - steps % self.interval + self.interval
         return self._evaluate(steps)
 
     def end(self, steps: int) -> Curve:

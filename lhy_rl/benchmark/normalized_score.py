@@ -10,7 +10,7 @@ from lhy_rl.data import shipped
 
 
 @dataclass(frozen=True)
-class Scale:
+class NormalizedScore:
     """A task's two marks.
 
     Attributes:
@@ -35,7 +35,7 @@ def check_expert(name: str) -> None:
         raise suggest(name, sorted(shipped.scores()), "expert")
 
 
-def scale_of(name: str, env: dict[str, Any]) -> Scale:
+def normalized_score_of(name: str, env: dict[str, Any]) -> NormalizedScore:
     """The scores of shipped demonstrations.
 
     Args:
@@ -47,8 +47,8 @@ def scale_of(name: str, env: dict[str, Any]) -> Scale:
         UserError: no such demonstrations, or they are of another environment.
     """
     check_expert(name)
-    said = shipped.scores()[name]
-    inside = env.get("env_id", env["id"])
-    if said["env_id"] != inside:
-        raise UserError(f"expert {name!r} acted in {said['env_id']}, and the row's environment is {inside}")
-    return Scale(said["mean"], said["random_mean"])
+    score = shipped.scores()[name]
+    inner_id = env.get("env_id", env["id"])
+    if score["env_id"] != inner_id:
+        raise UserError(f"expert {name!r} acted in {score['env_id']}, and the row's environment is {inner_id}")
+    return NormalizedScore(score["mean"], score["random_mean"])

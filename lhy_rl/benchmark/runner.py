@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from lhy_rl.benchmark import results
-from lhy_rl.benchmark.benchmark_row import BenchmarkRow, Imitation, lines_of
+from lhy_rl.benchmark.benchmark_row import BenchmarkRow, Imitation, rows_of
 from lhy_rl.benchmark.learning_curve import Curve
 from lhy_rl.benchmark.results import Row
-from lhy_rl.benchmark.seed_run import Kept, SeedRun
+from lhy_rl.benchmark.seed_run import ResultCache, SeedRun
 from lhy_rl.benchmark.spec import Definition
 from lhy_rl.benchmark.tables import documents, find_checkout, rewrite
 from lhy_rl.reporting.terminal import progress
@@ -48,24 +48,27 @@ def run(
         UserError: bad input; then nothing was run.
         Interrupted: Ctrl-C.
     """
-    lines = lines_of(definition, seeds, quick)
+    benchmark_rows = rows_of(definition, seeds, quick)
     results.make_folder(folder)
-    kept = Kept(folder / f"{definition.name}.trials.json", fresh)
-    every_trial = {trial.key: trial for line in lines for trial in line.trials}
-    todo = [trial for key, trial in every_trial.items() if key not in kept.curves]
+    cache = ResultCache(folder / f"{definition.name}.trials.json", fresh)
+    by_key = {seed_run.key: seed_run for benchmark_row in benchmark_rows for seed_run in benchmark_row.seed_runs}
+    todo = [seed_run for key, seed_run in by_key.items() if key not in cache.curves]
     try:
         with progress(len(todo), definition.name) as advance, closing(finished(todo, jobs)) as done:
-            for trial, curve in done:
-                kept.add(trial.key, curve)
-                advance(f"{trial.config.name} seed {trial.config.values['seed']}: {curve.final:.3g}")
+            for seed_run, curve in done:
+                cache.add(seed_run.key, curve)
+                advance(f"{seed_run.config.name} seed {seed_run.config.values['seed']}: {curve.final:.3g}")
     except KeyboardInterrupt:
-        there = sum(key in kept.curves for key in every_trial)
+        finished_count = sum(key in cache.curves for key in by_key)
         raise Interrupted(
-            f"interrupted; {there} of {len(every_trial)} seeds of {definition.name} have finished and are kept in "
+            f"interrupted; {finished_count} of {len(by_key)} seeds of {definition.name} have finished and are kept in "
             f"{folder}; the same command goes on"
         ) from None
-    found = [(line, [kept.curves[trial.key] for trial in line.trials]) for line in lines]
-    rows = [row for line, curves in found for row in line.rows(curves)]
+    found = [
+        (benchmark_row, [cache.curves[seed_run.key] for seed_run in benchmark_row.seed_runs])
+        for benchmark_row in benchmark_rows
+    ]
+    rows = [row for benchmark_row, curves in found for row in benchmark_row.rows(curves)]
     results.save(definition.name, rows, folder)
     draw(found, folder / f"{definition.name}.png")
     return rows
@@ -75,31 +78,31 @@ def draw(found: list[tuple[BenchmarkRow, list[Curve]]], path: Path) -> None:
     """The picture of a benchmark, or the two of one of imitation."""
     from lhy_rl.benchmark import curve_plots, trajectory_plots
 
-    imitations = [(line, curves) for line, curves in found if isinstance(line, Imitation)]
+    imitations = [(benchmark_row, curves) for benchmark_row, curves in found if isinstance(benchmark_row, Imitation)]
     if len(imitations) < len(found):
         curve_plots.draw(found, path)
         return
     trajectory_plots.draw(found, path)
-    watched: list[tuple[BenchmarkRow, list[Curve]]] = [
-        (replace(line, variant=f"{line.agent}, {line.variant}"), curves)
-        for line, curves in imitations
-        if line.plays and len(curves[0].points) > 2
+    with_curves: list[tuple[BenchmarkRow, list[Curve]]] = [
+        (replace(benchmark_row, variant=f"{benchmark_row.agent}, {benchmark_row.variant}"), curves)
+        for benchmark_row, curves in imitations
+        if benchmark_row.interacts and len(curves[0].points) > 2
     ]
-    if watched:
-        curve_plots.draw(watched, path.with_suffix(".curves.png"))
+    if with_curves:
+        curve_plots.draw(with_curves, path.with_suffix(".curves.png"))
 
 
-def finished(trials: list[SeedRun], jobs: int) -> Generator[tuple[SeedRun, Curve], None, None]:
+def finished(seed_runs: list[SeedRun], jobs: int) -> Generator[tuple[SeedRun, Curve], None, None]:
     """Trials with their curves, as they end; when the caller stops, so do the processes."""
-    if jobs == 1 or len(trials) < 2:
-        for trial in trials:
-            yield trial, trial.run()
+    if jobs == 1 or len(seed_runs) < 2:
+        for seed_run in seed_runs:
+            yield seed_run, seed_run.run()
         return
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(trials)), context, _leave_interrupts_to_the_parent)
+    pool = ProcessPoolExecutor(min(jobs, len(seed_runs)), context, _leave_interrupts_to_the_parent)
     try:
-        waiting = {pool.submit(trial.run): trial for trial in trials}
+        waiting = {pool.submit(seed_run.run): seed_run for seed_run in seed_runs}
         for future in as_completed(waiting):
             yield waiting[future], future.result()
     finally:

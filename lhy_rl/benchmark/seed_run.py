@@ -31,14 +31,14 @@ class SeedRun:
     Attributes:
         config: Complete configuration with the seed in it.
         test: The configuration whose environment the evaluations play in.
-        every: Environment steps between two evaluations.
+        interval: Environment steps between two evaluations.
         episodes: Of an evaluation.
         until: Stop at the first evaluation with this mean return; None trains to the end.
     """
 
     config: Config
     test: Config
-    every: int
+    interval: int
     episodes: int = EPISODES
     until: float | None = None
 
@@ -48,7 +48,7 @@ class SeedRun:
         import torch
 
         values = {name: value for name, value in self.config.values.items() if name != "run"}
-        what = [values, self.test.values["env"], self.every, self.episodes, self.until]
+        what = [values, self.test.values["env"], self.interval, self.episodes, self.until]
         return digest([*what, lhy_rl.__version__, torch.__version__])
 
     def run(self, env: VectorEnv[Any, Any, Any] | None = None) -> Curve:
@@ -74,7 +74,7 @@ class SeedRun:
             recorder.labels = demonstrated + int(metrics.get("rollout/labels", 0))
             return recorder.after_update(agent.num_timesteps)
 
-        recorder = Recorder(evaluate, self.every, self.until)
+        recorder = Recorder(evaluate, self.interval, self.until)
         recorder.labels = demonstrated
         recorder.begin()
         agent.learn(self.config.values["total_timesteps"], callback=after_update)
@@ -105,7 +105,7 @@ def digest(what: Any) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-class Kept:
+class ResultCache:
     """Finished trials, ``NAME.trials.json``: key to curve. Rewritten after each, whole or not at all.
 
     Args:

@@ -8,7 +8,7 @@ A definition is a YAML file, ``configs/benchmark/<name>.yaml``:
         overrides: {agent.gamma: 0.0}
         test: {env.k: 3}          # what is changed in the environment that evaluations play in; nothing where left out
         threshold: 475            # a mean return; Gymnasium's own where it has one
-        every: 1_000              # steps between two evaluations; a 25th of the training where left out
+        evaluation_interval: 1_000   # steps between two evaluations; a 25th of the training where left out
         episodes: 100             # of an evaluation; 20 where left out
         stop: true                # a seed stops where it has reached the threshold, so that its last return is that
         reference: a peer's figure and where it is from
@@ -29,11 +29,13 @@ from pathlib import Path
 from typing import Any
 
 from lhy_rl.benchmark.normalized_score import check_expert
-from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.core.errors import UserError, brief, renamed, suggest
 from lhy_rl.experiment import config as configuration
 from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.yaml_files import BENCHMARKS, config_names, find_configs, read_yaml
 from lhy_rl.experiment.yaml_files import summary as first_sentence
+
+FORMER_NAMES = {"every": "evaluation_interval"}  # of the keys of a row
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Entry:
         overrides: Dotted keys of the configuration to other values.
         test: The same, for the environment of the evaluations only.
         threshold: Mean return that counts as solved.
-        every: Steps between two evaluations.
+        evaluation_interval: Steps between two evaluations.
         episodes: Of an evaluation.
         stop: A seed stops where it has reached the threshold.
         reference: A peer's or paper's figure and where it is from.
@@ -60,7 +62,7 @@ class Entry:
     overrides: dict[str, Any] = field(default_factory=dict)
     test: dict[str, Any] = field(default_factory=dict)
     threshold: float | None = None
-    every: int | None = None
+    evaluation_interval: int | None = None
     episodes: int | None = None
     stop: bool = False
     reference: str = ""
@@ -68,7 +70,7 @@ class Entry:
     expert: str | None = None
     trajectories: list[int] = field(default_factory=list)
 
-    def shown(self, count: int) -> Entry:
+    def with_trajectories(self, count: int) -> Entry:
         """The same with one number of trajectories."""
         return replace(self, overrides=self.overrides | {"agent.trajectories": count}, trajectories=[count])
 
@@ -147,17 +149,18 @@ def _entry(row: Any, number: int, path: Path) -> Entry:
     where = f"row {number} of {str(path)!r}"
     if not isinstance(row, dict) or not isinstance(row.get("config"), str):
         raise UserError(f"{where} needs config, the name or path of a configuration")
+    row = renamed({str(key): value for key, value in row.items()}, FORMER_NAMES)
     known = {f.name for f in fields(Entry)}
     for key in row:
         if key not in known:
-            raise suggest(str(key), known, f"key of {where}")
+            raise suggest(key, known, f"key of {where}")
     for key, kinds, allowed in (
         ("variant", str, "a text"),
         ("reference", str, "a text"),
         ("overrides", dict, "a mapping of dotted keys to values"),
         ("test", dict, "a mapping of dotted keys to values"),
         ("threshold", (int, float), "a number"),
-        ("every", int, "a whole number"),
+        ("evaluation_interval", int, "a whole number"),
         ("episodes", int, "a whole number"),
         ("stop", bool, "true or false"),
         ("task", str, "a text"),
@@ -167,7 +170,7 @@ def _entry(row: Any, number: int, path: Path) -> Entry:
         value = row.get(key)
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool)):
             raise UserError(f"{key} in {where} is {brief(value)}; it must be {allowed}")
-    for key in ("every", "episodes"):
+    for key in ("evaluation_interval", "episodes"):
         if row.get(key) is not None and row[key] < 1:
             raise UserError(f"{key} in {where} is {row[key]}; it must be at least 1")
     counts = row.get("trajectories")

@@ -95,13 +95,14 @@ def wide_table(rows: list[Row], metrics: list[str], filters: dict[str, str]) -> 
             cells.setdefault((row.task, row.agent, row.variant), {})[row.metric] = row
     if not cells:
         raise ValueError(f"no row has one of {metrics} and fits {filters}")
-    shown = [i for i in (0, 1) if len({key[i] for key in cells}) > 1] + [2]  # a task or agent that all share is no news
-    heading = [*(("task", "agent", "variant")[i] for i in shown), *metrics, "runs", "reference"]
+    # a task or an agent that all rows share has no column
+    key_columns = [i for i in (0, 1) if len({key[i] for key in cells}) > 1] + [2]
+    heading = [*(("task", "agent", "variant")[i] for i in key_columns), *metrics, "runs", "reference"]
     lines = [heading, ["---"] * len(heading)]
     for key, found in cells.items():
         some = next(iter(found.values()))
         values = [cell(found[metric], "value") if metric in found else "" for metric in metrics]
-        lines.append([*(key[i] for i in shown), *values, str(some.seeds), cell(some, "reference")])
+        lines.append([*(key[i] for i in key_columns), *values, str(some.seeds), cell(some, "reference")])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -17,60 +17,62 @@ DASHES = ("-", ":", "--", "-.")  # an agent's first row, and its others: its con
 MARKERS = "osD^vP"
 
 
-def draw(lines: list[tuple[BenchmarkRow, list[Curve]]], path: Path) -> None:
+def draw(rows: list[tuple[BenchmarkRow, list[Curve]]], path: Path) -> None:
     """Interquartile mean over the seeds with its interval as a band; the expert and a random policy are dashed.
 
     Args:
-        lines: Rows of imitation, each with a curve for each seed.
+        rows: Rows of imitation, each with a curve for each seed.
         path: The PNG.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    found = [(line, curves) for line, curves in lines if isinstance(line, Imitation)]
-    tasks = list(dict.fromkeys(line.task for line, _ in found))
-    looks = _looks([line for line, _ in found])
+    found = [(row, curves) for row, curves in rows if isinstance(row, Imitation)]
+    tasks = list(dict.fromkeys(row.task for row, _ in found))
+    styles = _styles([row for row, _ in found])
     with matplotlib.rc_context(STYLE):
         width = max(3.0 * len(tasks), 6.0)
         figure = Figure(figsize=(width, 3.7))
         axes = figure.subplots(1, len(tasks), squeeze=False, sharey=True)[0]
         for ax, task in zip(axes, tasks, strict=True):
-            mine = [(line, curves) for line, curves in found if line.task == task]
-            for series in dict.fromkeys(line.series for line, _ in mine):
-                _series(ax, [(line, curves) for line, curves in mine if line.series == series], *looks[series])
-            ax.set_xticks(sorted({line.trajectories for line, _ in mine}))
+            task_rows = [(row, curves) for row, curves in found if row.task == task]
+            for series in dict.fromkeys(row.series for row, _ in task_rows):
+                _series(ax, [(row, curves) for row, curves in task_rows if row.series == series], *styles[series])
+            ax.set_xticks(sorted({row.trajectories for row, _ in task_rows}))
             ax.set_xlabel("trajectories shown")
             ax.set_title(task, loc="left")
-        _marks(list(axes))
+        _draw_references(list(axes))
         axes[0].set_ylabel("normalised return")
         handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-        figure.legend([handles[name] for name in looks], list(looks), loc="outside lower center", ncols=int(width // 2))
+        figure.legend(
+            [handles[name] for name in styles], list(styles), loc="outside lower center", ncols=int(width // 2)
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=DPI)
 
 
-def _looks(lines: list[Imitation]) -> dict[str, tuple[str, str, str]]:
+def _styles(rows: list[Imitation]) -> dict[str, tuple[str, str, str]]:
     """Colour, dashes and marker of each series: the colour is its agent's, the same in every task."""
-    agents = list(dict.fromkeys(line.agent for line in lines))
-    looks: dict[str, tuple[str, str, str]] = {}
+    agents = list(dict.fromkeys(row.agent for row in rows))
+    styles: dict[str, tuple[str, str, str]] = {}
     for agent in agents:
         number = agents.index(agent)
-        for i, series in enumerate(dict.fromkeys(line.series for line in lines if line.agent == agent)):
+        for i, series in enumerate(dict.fromkeys(row.series for row in rows if row.agent == agent)):
             marker = MARKERS[number % len(MARKERS)]
-            looks[series] = COLOURS[number % len(COLOURS)], DASHES[i % len(DASHES)], marker
-    return looks
+            styles[series] = COLOURS[number % len(COLOURS)], DASHES[i % len(DASHES)], marker
+    return styles
 
 
-def _series(ax: Axes, rows: list[tuple[Imitation, list[Curve]]], colour: str, dashes: str, marker: str) -> None:
+def _series(ax: Axes, points: list[tuple[Imitation, list[Curve]]], colour: str, dashes: str, marker: str) -> None:
     """One line with its band, from few trajectories to many."""
-    rows = sorted(rows, key=lambda row: row[0].trajectories)
-    x = [line.trajectories for line, _ in rows]
-    middle, low, high = zip(*(interval(line.normalised(curves)) for line, curves in rows), strict=True)
-    ax.plot(x, middle, dashes, color=colour, marker=marker, markersize=4.5, linewidth=1.6, label=rows[0][0].series)
+    points = sorted(points, key=lambda point: point[0].trajectories)
+    x = [row.trajectories for row, _ in points]
+    middle, low, high = zip(*(interval(row.normalised(curves)) for row, curves in points), strict=True)
+    ax.plot(x, middle, dashes, color=colour, marker=marker, markersize=4.5, linewidth=1.6, label=points[0][0].series)
     ax.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
 
 
-def _marks(panels: list[Axes]) -> None:
+def _draw_references(panels: list[Axes]) -> None:
     """The expert's and the random policy's returns, named behind the last of the panels, which share their heights."""
     for y, name in ((1.0, "expert"), (0.0, "random")):
         for ax in panels:

@@ -57,9 +57,9 @@ def command_record(arguments: list[str]) -> int:
     found = record.demonstrate(chosen)
     written, name = record.write(found, place)
     mean, std, floor = found.returns.mean(), found.returns.std(), found.about.get("random_return")
-    chance = "" if floor is None else f" (a random policy: {floor:.4g})"
+    comparison = "" if floor is None else f" (a random policy: {floor:.4g})"
     counts = f"{len(found)} episodes, {found.lengths.sum():,} steps"
-    print(f"written {written}: {counts}, return {mean:.4g} +- {std:.3g}{chance}")
+    print(f"written {written}: {counts}, return {mean:.4g} +- {std:.3g}{comparison}")
     print(f"use it  --agent.demonstrations {name}")
     if len(found) == chosen.episodes or chosen.keyboard:
         return 0

@@ -36,11 +36,11 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
     return make_vec(env_id, n, **options)
 
 
-def make_agent(config: Config, env: VectorEnv[Any, Any, Any], shown: Demonstrations | None = None) -> Any:
+def make_agent(config: Config, env: VectorEnv[Any, Any, Any], demonstrations: Demonstrations | None = None) -> Any:
     """The agent on that environment, untrained.
 
     Args:
-        shown: The configuration's demonstrations, where they have been read; None reads (or records) them.
+        demonstrations: The configuration's, where they have been read; None reads (or records) them.
 
     Raises:
         UserError: an option has a value that the agent refuses.
@@ -59,6 +59,8 @@ def make_agent(config: Config, env: VectorEnv[Any, Any, Any], shown: Demonstrati
         raise UserError(f"seed is {values['seed']}; it must be 0 or more")
     agent = agent_class(values["agent"]["name"])
     options = config.section("agent")
-    if shown is not None or options.get("demonstrations") in RECORDED:
-        options["demonstrations"] = resolve_demonstrations(config, env) if shown is None else shown
+    if demonstrations is None and options.get("demonstrations") in RECORDED:
+        demonstrations = resolve_demonstrations(config, env)
+    if demonstrations is not None:
+        options["demonstrations"] = demonstrations
     return agent(env, seed=values["seed"], device=values["device"], **options)

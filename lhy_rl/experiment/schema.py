@@ -176,8 +176,8 @@ def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
         ours = [known for known in gymnasium.registry if known.startswith("lhy_rl/")]
         known = sorted(gymnasium.registry) if not env_id.startswith("lhy_rl/") else ours
         error = suggest(env_id, known, "environment")
-        said = str(error).split(" allowed:")[0].rstrip(";")
-        raise UserError(said + (" " if said.endswith("?") else "; ") + f"ours: {', '.join(sorted(ours))}")
+        message = str(error).split(" allowed:")[0].rstrip(";")
+        raise UserError(message + (" " if message.endswith("?") else "; ") + f"ours: {', '.join(sorted(ours))}")
     entry = spec.vector_entry_point or spec.entry_point
     if isinstance(entry, str):
         module, _, attribute = entry.partition(":")

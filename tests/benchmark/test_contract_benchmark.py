@@ -34,7 +34,13 @@ CONFIG: dict[str, Any] = {
     "total_timesteps": 1_600,
 }
 ROWS: list[dict[str, Any]] = [
-    {"config": "tiny.yaml", "variant": "learns", "threshold": 0.8, "every": 500, "reference": "1 at best"},
+    {
+        "config": "tiny.yaml",
+        "variant": "learns",
+        "threshold": 0.8,
+        "evaluation_interval": 500,
+        "reference": "1 at best",
+    },
     {"config": "tiny.yaml", "variant": "cannot", "threshold": 0.8, "overrides": {"env.k": 4}},
 ]
 
@@ -81,9 +87,9 @@ def test_contract_finished_seeds_are_used_again(
     ran: list[int] = []
     real = runner.SeedRun.run
 
-    def counted(trial: runner.SeedRun) -> Curve:
-        ran.append(trial.config.values["seed"])
-        return real(trial)
+    def counted(seed_run: runner.SeedRun) -> Curve:
+        ran.append(seed_run.config.values["seed"])
+        return real(seed_run)
 
     monkeypatch.setattr(runner.SeedRun, "run", counted)
     assert runner.run(two, Path("out"), seeds=1) == first
@@ -96,7 +102,7 @@ def test_contract_finished_seeds_are_used_again(
     fresh = runner.run(two, Path("out"), seeds=1, fresh=True)
     assert ran == [1, 1, 0, 0, 0, 0]
     assert [row.value for row in fresh if row.metric == RETURN] == [
-        curve.final for curve in (runner.SeedRun.run(t) for line in runner.lines_of(two, 1) for t in line.trials)
+        curve.final for curve in (runner.SeedRun.run(t) for line in runner.rows_of(two, 1) for t in line.seed_runs)
     ]  # same seed, same curve
 
 
@@ -113,27 +119,33 @@ def test_contract_an_interrupted_benchmark_goes_on(tiny: Path) -> None:
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
     )
-    kept = tiny / "out/two.trials.json"
+    cache = tiny / "out/two.trials.json"
     deadline = time.monotonic() + 90
-    while not (kept.exists() and len(json.loads(kept.read_text())) == 2):
+    while not (cache.exists() and len(json.loads(cache.read_text())) == 2):
         assert running.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=30)
     assert running.returncode == 130
     assert err.splitlines()[-1].startswith("lhy-rl: interrupted; 2 of 4 seeds of two have finished and are kept in out")
-    before = kept.read_bytes()
+    before = cache.read_bytes()
     (tiny / "two.yaml").write_text(yaml.safe_dump({"rows": ROWS[:1]}))  # the row that had finished
     begun = time.process_time()
     assert main(["benchmark", "two.yaml", "--seeds", "2", "--output", "out"]) == 0
-    assert time.process_time() - begun < 8 and kept.read_bytes() == before
+    assert time.process_time() - begun < 8 and cache.read_bytes() == before
     assert files(tiny / "out") == {"two.json", "two.png", "two.trials.json"}
 
 
 def test_contract_a_seed_stops_and_is_tested_elsewhere_where_the_row_says_so(tiny: Path) -> None:
     rows = [
-        {**ROWS[0], "every": 100, "stop": True},
-        {**ROWS[0], "every": 100, "variant": "tested on another task", "test": {"env.k": 4}, "episodes": 5},
+        {**ROWS[0], "evaluation_interval": 100, "stop": True},
+        {
+            **ROWS[0],
+            "evaluation_interval": 100,
+            "variant": "tested on another task",
+            "test": {"env.k": 4},
+            "episodes": 5,
+        },
     ]
     (tiny / "two.yaml").write_text(yaml.safe_dump({"rows": rows}))
     (two,) = spec.find(["two.yaml"])
@@ -168,7 +180,7 @@ def test_contract_a_configuration_alone_and_several(tiny: Path, capsys: pytest.C
         ("empty.yaml", "'empty.yaml' holds no benchmark"),
         ("key.yaml", "did you mean 'threshold'?"),
         ("threshold.yaml", "threshold in row 1 of 'threshold.yaml' is 'high'; it must be a number"),
-        ("every.yaml", "every in row 1 of 'every.yaml' is 0; it must be at least 1"),
+        ("every.yaml", "evaluation_interval in row 1 of 'every.yaml' is 0; it must be at least 1"),
         ("episodes.yaml", "episodes in row 1 of 'episodes.yaml' is 2.5; it must be a whole number"),
         ("stop.yaml", "stop in row 1 of 'stop.yaml' is 1; it must be true or false"),
         ("bare.yaml", "row 1 of 'bare.yaml' needs config"),
@@ -184,7 +196,7 @@ def test_contract_bad_input_is_one_line(
         "empty": [],
         "key": [{"config": "tiny.yaml", "treshold": 1}],
         "threshold": [{"config": "tiny.yaml", "threshold": "high"}],
-        "every": [{"config": "tiny.yaml", "every": 0}],
+        "every": [{"config": "tiny.yaml", "evaluation_interval": 0}],
         "episodes": [{"config": "tiny.yaml", "episodes": 2.5}],
         "stop": [{"config": "tiny.yaml", "stop": 1}],
         "bare": [{"threshold": 1}],
@@ -208,11 +220,11 @@ def test_contract_the_shipped_benchmarks_can_be_made(name: str) -> None:
     pytest.importorskip("mujoco")
     (found,) = spec.find([name])
     assert found.shipped and spec.summary(name)
-    for line in runner.lines_of(found, 1):
+    for line in runner.rows_of(found, 1):
         if isinstance(line, Imitation):
             continue  # held against its expert, at the end
         assert line.threshold is not None
-        assert line.trials[0].every * 10 <= line.trials[0].config.values["total_timesteps"]
+        assert line.seed_runs[0].interval * 10 <= line.seed_runs[0].config.values["total_timesteps"]
 
 
 def test_a_row_counts_seeds_that_were_not_solved_with_all_they_took() -> None:
@@ -237,7 +249,7 @@ def test_a_recorder_evaluates_where_due_and_leaves_its_time_out() -> None:
             pass
         return next(values)
 
-    recorder = Recorder(evaluate, every=100, until=5.0)
+    recorder = Recorder(evaluate, interval=100, until=5.0)
     recorder.begin()
     assert [recorder.after_update(steps) for steps in (60, 120, 180, 240, 299, 300)] == [True] * 5 + [False]
     curve = recorder.end(300)
@@ -296,13 +308,19 @@ def test_masks_in_the_infos_reach_the_policy() -> None:
 
         def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
             super().reset(seed=seed)
-            self.time, self.legal = 0, self.np_random.integers(3)
-            return np.zeros(2, np.float32), {"action_mask": np.arange(3) == self.legal}
+            self.time, self.action_mask = 0, self.np_random.integers(3)
+            return np.zeros(2, np.float32), {"action_mask": np.arange(3) == self.action_mask}
 
         def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-            assert action == self.legal
-            self.time, self.legal = self.time + 1, self.np_random.integers(3)
-            return np.zeros(2, np.float32), 1.0, self.time == 4, False, {"action_mask": np.arange(3) == self.legal}
+            assert action == self.action_mask
+            self.time, self.action_mask = self.time + 1, self.np_random.integers(3)
+            return (
+                np.zeros(2, np.float32),
+                1.0,
+                self.time == 4,
+                False,
+                {"action_mask": np.arange(3) == self.action_mask},
+            )
 
     env = SyncVectorEnv([Choosy] * 3)
 

@@ -12,8 +12,8 @@ import yaml
 from lhy_rl.benchmark import results, runner, spec
 from lhy_rl.benchmark.benchmark_row import COST, LABELS, NORMALISED, PLAYED, RETURN, BenchmarkRow, Imitation
 from lhy_rl.benchmark.learning_curve import Curve, Point
-from lhy_rl.benchmark.normalized_score import Scale, scale_of
-from lhy_rl.benchmark.seed_run import Kept
+from lhy_rl.benchmark.normalized_score import NormalizedScore, normalized_score_of
+from lhy_rl.benchmark.seed_run import ResultCache
 from lhy_rl.benchmark.trajectory_plots import draw
 from lhy_rl.cli.main import main
 from lhy_rl.data import shipped
@@ -56,11 +56,11 @@ def test_contract_imitation_is_held_against_the_expert_and_chance(
     assert (tiny / "out/im.png").read_bytes().startswith(PNG) and not (tiny / "out/im.curves.png").exists()
     rows = results.load("im", tiny / "out")
     found = {(row.agent, row.variant, row.metric): row for row in rows}
-    said = [("bc", "1 trajectory"), ("bc", "3 trajectories"), ("dagger", "2 trajectories")]
-    said += [("bc", "random demonstrations, 1 trajectory"), ("bc", "random demonstrations, 3 trajectories")]
-    assert set(found) == {(*who, metric) for who in said for metric in (NORMALISED, RETURN, PLAYED, LABELS, COST)}
+    named = [("bc", "1 trajectory"), ("bc", "3 trajectories"), ("dagger", "2 trajectories")]
+    named += [("bc", "random demonstrations, 1 trajectory"), ("bc", "random demonstrations, 3 trajectories")]
+    assert set(found) == {(*who, metric) for who in named for metric in (NORMALISED, RETURN, PLAYED, LABELS, COST)}
     scores = shipped.scores()["cartpole-expert"]
-    for who in said:
+    for who in named:
         share = (found[*who, RETURN].value - scores["random_mean"]) / (scores["mean"] - scores["random_mean"])
         assert found[*who, NORMALISED].value == pytest.approx(share)
         assert found[*who, NORMALISED].reference == "expert 500, random 22.19"
@@ -75,45 +75,45 @@ def test_contract_imitation_is_held_against_the_expert_and_chance(
 
 
 def test_contract_who_is_looked_at_on_the_way_has_a_learning_curve(tiny: Path) -> None:
-    rows = [{**ROWS[2], "every": 16, "episodes": 2}, {**ROW, "every": 5_000, "episodes": 2}]
+    rows = [{**ROWS[2], "evaluation_interval": 16, "episodes": 2}, {**ROW, "evaluation_interval": 5_000, "episodes": 2}]
     (tiny / "im.yaml").write_text(yaml.safe_dump({"rows": rows}))
     (im,) = spec.find(["im.yaml"])
     runner.run(im, Path("out"), seeds=1, quick=False)
     assert (tiny / "out/im.png").read_bytes().startswith(PNG)
     assert (tiny / "out/im.curves.png").read_bytes().startswith(PNG)
-    dagger, *_ = runner.lines_of(im, 1)
-    assert dagger.aim == shipped.scores()["cartpole-expert"]["mean"]
+    dagger, *_ = runner.rows_of(im, 1)
+    assert dagger.target == shipped.scores()["cartpole-expert"]["mean"]
 
 
 def test_contract_finished_imitations_are_used_again(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (im,) = spec.find(["im.yaml"])
     first = runner.run(im, Path("out"), seeds=1, quick=True)
-    monkeypatch.setattr(runner.SeedRun, "run", lambda trial: pytest.fail("it had finished"))
+    monkeypatch.setattr(runner.SeedRun, "run", lambda seed_run: pytest.fail("it had finished"))
     assert runner.run(im, Path("out"), seeds=1, quick=True) == first
-    kept = Kept(tiny / "out/im.trials.json")
-    assert sorted(curve.labels for curve in kept.curves.values())[-1] == 1_500
+    cache = ResultCache(tiny / "out/im.trials.json")
+    assert sorted(curve.labels for curve in cache.curves.values())[-1] == 1_500
 
 
 def test_a_file_without_labels_is_read_and_stays_as_it_is(tmp_path: Path) -> None:
     text = '{\n"a": [[0, 0.0, 1.0], [9, 0.5, 2.0]]\n}\n'
     (tmp_path / "kept.json").write_text(text)
-    kept = Kept(tmp_path / "kept.json")
-    assert kept.curves["a"].points[-1] == Point(9, 0.5, 2.0) and kept.curves["a"].labels == 0
-    kept.add("a", kept.curves["a"])
+    cache = ResultCache(tmp_path / "kept.json")
+    assert cache.curves["a"].points[-1] == Point(9, 0.5, 2.0) and cache.curves["a"].labels == 0
+    cache.add("a", cache.curves["a"])
     assert (tmp_path / "kept.json").read_text() == text
 
 
 def test_each_number_of_trajectories_is_a_row_and_the_rest_of_the_configuration_stays(tiny: Path) -> None:
     (im,) = spec.find(["im.yaml"])
-    lines = runner.lines_of(im, 2)
+    lines = runner.rows_of(im, 2)
     assert all(isinstance(line, Imitation) and line.threshold is None for line in lines)
-    agents = [[trial.config.values["agent"] for trial in line.trials] for line in lines]
+    agents = [[seed_run.config.values["agent"] for seed_run in line.seed_runs] for line in lines]
     assert [[options["trajectories"] for options in seeds] for seeds in agents] == [[1] * 2, [3] * 2] * 2 + [[2] * 2]
-    assert [trial.config.values["seed"] for trial in lines[0].trials] == [0, 1]
+    assert [seed_run.config.values["seed"] for seed_run in lines[0].seed_runs] == [0, 1]
     assert agents[0][0] | {"trajectories": 3} == agents[1][0]
-    assert len({trial.key for line in lines for trial in line.trials}) == 10
-    assert lines[0].trials[0].every == 16_000  # looked at when it is done
-    assert len(runner.lines_of(spec.find(["bc/cartpole"])[0], 1)) == 1  # alone it is what it says
+    assert len({seed_run.key for line in lines for seed_run in line.seed_runs}) == 10
+    assert lines[0].seed_runs[0].interval == 16_000  # looked at when it is done
+    assert len(runner.rows_of(spec.find(["bc/cartpole"])[0], 1)) == 1  # alone it is what it says
 
 
 @pytest.mark.parametrize(
@@ -178,17 +178,27 @@ def test_labels_are_the_steps_that_are_known(tiny: Path) -> None:
 
 
 def test_math_the_scale_is_0_at_chance_and_1_at_the_expert() -> None:
-    scale = Scale(expert=-100.0, random=-200.0)
-    assert [scale.of(x) for x in (-200.0, -150.0, -100.0, -90.0)] == pytest.approx([0, 0.5, 1, 1.1])
-    said = shipped.scores()["cartpole-expert"]
+    score = NormalizedScore(expert=-100.0, random=-200.0)
+    assert [score.of(x) for x in (-200.0, -150.0, -100.0, -90.0)] == pytest.approx([0, 0.5, 1, 1.1])
+    shipped_score = shipped.scores()["cartpole-expert"]
     inside = {"id": "lhy_rl/FixedHorizon-v0", "env_id": "CartPole-v1"}
-    assert scale_of("cartpole-expert", inside) == Scale(said["mean"], said["random_mean"])
+    assert normalized_score_of("cartpole-expert", inside) == NormalizedScore(
+        shipped_score["mean"], shipped_score["random_mean"]
+    )
 
 
 def test_the_picture_takes_rows_that_some_tasks_do_not_have(tmp_path: Path) -> None:
     def line(task: str, agent: str, series: str, count: int) -> tuple[BenchmarkRow, list[Curve]]:
         made = Imitation(
-            task, agent, f"{count}", None, [], trajectories=count, scale=Scale(1, 0), series=series, plays=True
+            task,
+            agent,
+            f"{count}",
+            None,
+            [],
+            trajectories=count,
+            score=NormalizedScore(1, 0),
+            series=series,
+            interacts=True,
         )
         return made, [Curve([Point(9, 1.0, 0.1 * count)])] * 5
 
@@ -202,9 +212,9 @@ def test_each_adversary_stands_beside_its_control(control: str) -> None:
     pytest.importorskip("Box2D")
     (found,) = spec.find(["imitation"])
     made = [(entry, entry.resolved(0).values) for entry in found.entries]
-    mine = [(entry, values) for entry, values in made if values["agent"]["name"] == control]
-    assert mine
-    for (entry, honest), (useless, other) in zip(mine[::2], mine[1::2], strict=True):
+    own_rows = [(entry, values) for entry, values in made if values["agent"]["name"] == control]
+    assert own_rows
+    for (entry, honest), (useless, other) in zip(own_rows[::2], own_rows[1::2], strict=True):
         assert useless.variant and not entry.variant and useless.trajectories == [max(entry.trajectories)]
         assert other["agent"]["demonstrations"] == "random" != honest["agent"]["demonstrations"]
         other["agent"]["demonstrations"] = honest["agent"]["demonstrations"]

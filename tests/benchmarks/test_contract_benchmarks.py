@@ -10,7 +10,7 @@ from benchmarks import defaults
 from benchmarks.control_sb3 import WAYS, ZOO, our_entries, translated
 from benchmarks.harness import RESULTS, Row, alternate, interval, load, save, summarize
 from benchmarks.tables import ROOT
-from lhy_rl.benchmark.benchmark_row import lines_of
+from lhy_rl.benchmark.benchmark_row import rows_of
 from lhy_rl.benchmark.results import ratio
 from lhy_rl.benchmark.spec import Definition, Entry
 from lhy_rl.benchmark.tables import documents, rewritten
@@ -45,9 +45,9 @@ def test_seqgan_speed(tmp_path):
     pieces = {row.task.split(":")[0] for row in rows}
     assert pieces == {"generator step", "sampling", "MLE epoch", "discriminator epoch"}
     for piece in pieces:
-        mine = [row for row in rows if row.task.startswith(piece)]
-        (bound,) = [row.value for row in mine if row.variant == "arithmetic bound"]
-        (ours,) = [row.value for row in mine if row.variant == "lhy_rl" and row.metric == "CPU-seconds"]
+        found_rows = [row for row in rows if row.task.startswith(piece)]
+        (bound,) = [row.value for row in found_rows if row.variant == "arithmetic bound"]
+        (ours,) = [row.value for row in found_rows if row.variant == "lhy_rl" and row.metric == "CPU-seconds"]
         assert 0 < bound < ours  # nothing is faster than its arithmetic
     faster = {row.task.split(":")[0]: row.value for row in rows if row.metric == "times faster"}
     assert faster["sampling"] > 1.5 and faster["discriminator epoch"] > 1.2
@@ -82,17 +82,17 @@ def test_control_beside_sb3(tmp_path):
     rows = quick("control_sb3", tmp_path, "control_sb3.trials.json")
     assert {row.task for row in rows} == {"CartPole-v1", "Acrobot-v1"}
     for task in {row.task for row in rows}:
-        mine = [row for row in rows if row.task == task]
-        assert {row.variant for row in mine if row.metric == "mean return"} == set(WAYS.values())
-        faster = [row.value for row in mine if row.metric == "times the CPU-seconds to threshold"]
+        found_rows = [row for row in rows if row.task == task]
+        assert {row.variant for row in found_rows if row.metric == "mean return"} == set(WAYS.values())
+        faster = [row.value for row in found_rows if row.metric == "times the CPU-seconds to threshold"]
         assert len(faster) == 2 and min(faster) > 0
 
 
 def test_our_settings_in_the_words_of_sb3():
     """Each word of a configuration of ours that Stable-Baselines3 has."""
-    entry = Entry("ppo/acrobot", threshold=-100, every=4_096)
-    (line,) = lines_of(Definition("one", [entry]), seeds=1, quick=False, stop=True)
-    found = translated(line.trials[0])
+    entry = Entry("ppo/acrobot", threshold=-100, evaluation_interval=4_096)
+    (line,) = rows_of(Definition("one", [entry]), seeds=1, quick=False, stop=True)
+    found = translated(line.seed_runs[0])
     assert (found.n_envs, found.steps, found.norm_obs, found.norm_reward) == (16, 200_000, True, True)
     wanted = {"n_steps": 64, "batch_size": 256, "n_epochs": 10, "gae_lambda": 0.94, "clip_range": 0.2}
     assert {name: found.options[name] for name in wanted} == wanted

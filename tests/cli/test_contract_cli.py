@@ -196,8 +196,8 @@ def test_contract_missing_packages_are_named(
     monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda name: None)
     assert "pip install 'wandb>" in refused(capsys, "train", "mle/oracle", "--run.tracker", "wandb")
     monkeypatch.setitem(sys.modules, "jsonargparse", None)
-    said = refused(capsys, "train", "mle/oracle")
-    assert "'jsonargparse' is not installed: " in said and said.endswith("pip install jsonargparse\n")
+    message = refused(capsys, "train", "mle/oracle")
+    assert "'jsonargparse' is not installed: " in message and message.endswith("pip install jsonargparse\n")
 
 
 def test_contract_no_message_installs_a_stranger_of_our_name(monkeypatch: pytest.MonkeyPatch) -> None:

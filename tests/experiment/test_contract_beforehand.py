@@ -58,8 +58,8 @@ def test_contract_a_corpus_too_small_to_be_judged_by(
     text: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for n in (5, 12):
-        said = refused(capsys, *text(n))
-        assert "the text has 1 sentence for validation, and the evaluation needs at least 2" in said
+        message = refused(capsys, *text(n))
+        assert "the text has 1 sentence for validation, and the evaluation needs at least 2" in message
     assert main(text(20)) == 0, "a tenth of 20 is enough"
     assert json.loads(Path("run/result.json").read_text())["table"]
 
@@ -76,8 +76,11 @@ def test_contract_the_report_and_the_disk(
     find = importlib.util.find_spec
     with monkeypatch.context() as patch:
         patch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name))
-        said = refused(capsys, *words)
-        assert "the report needs matplotlib: " in said and "pip install matplotlib, or go without: --run.plots" in said
+        message = refused(capsys, *words)
+        assert (
+            "the report needs matplotlib: " in message
+            and "pip install matplotlib, or go without: --run.plots" in message
+        )
     usage = namedtuple("usage", "total used free")(10**9, 10**9, 20_000)
     monkeypatch.setattr(run_folder.shutil, "disk_usage", lambda path: usage)
     assert "0 MB are free" in refused(capsys, *words)

@@ -25,8 +25,8 @@ class Fragile(gymnasium.Env[Any, Any]):
     action_space = gymnasium.spaces.Discrete(2)
     steps = 0
 
-    def __init__(self, how: str = "raises") -> None:
-        self.how = how
+    def __init__(self, failure: str = "raises") -> None:
+        self.failure = failure
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)
@@ -39,9 +39,9 @@ class Fragile(gymnasium.Env[Any, Any]):
         reward = float(action)
         obs = self.np_random.uniform(-1, 1, 2).astype(np.float32)
         if self.steps == STEP["fails"]:
-            if self.how == "raises":
+            if self.failure == "raises":
                 raise RuntimeError("the robot fell over")
-            obs, reward = (obs, float("nan")) if self.how == "reward" else (obs * np.nan, reward)
+            obs, reward = (obs, float("nan")) if self.failure == "reward" else (obs * np.nan, reward)
         return obs, reward, False, self.t == 10, {}
 
 
@@ -50,9 +50,9 @@ def fragile(tiny: Callable[..., Path]) -> Iterator[Callable[..., Path]]:
     """Writes the configuration of a run that fails after some updates."""
     gymnasium.register("tests/Fragile-v0", entry_point=Fragile)
 
-    def write(agent: dict[str, Any], how: str) -> Path:
+    def write(agent: dict[str, Any], failure: str) -> Path:
         path = tiny(agent=agent, total_timesteps=400, run={"checkpoint_updates": 2, "evaluation_episodes": 2})
-        values = yaml.safe_load(path.read_text()) | {"env": {"id": "tests/Fragile-v0", "how": how}}
+        values = yaml.safe_load(path.read_text()) | {"env": {"id": "tests/Fragile-v0", "failure": failure}}
         path.write_text(yaml.safe_dump(values))
         return path
 
@@ -70,25 +70,25 @@ AGENTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-@pytest.mark.parametrize("how", ["raises", "reward", "observation"])
+@pytest.mark.parametrize("failure", ["raises", "reward", "observation"])
 def test_contract_a_run_whose_environment_fails_goes_on(
-    agent: str, how: str, fragile: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    agent: str, failure: str, fragile: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config, run = fragile(AGENTS[agent], how), Path("run")
+    config, run = fragile(AGENTS[agent], failure), Path("run")
     STEP["fails"] = 113
-    if how == "raises":
+    if failure == "raises":
         with pytest.raises(RuntimeError, match="the robot fell over") as caught:
             main(["train", str(config), "--run.folder", "run"])
-        (said,) = caught.value.__notes__
+        (message,) = caught.value.__notes__
     else:
         assert main(["train", str(config), "--run.folder", "run"]) == 2
-        said = capsys.readouterr().err.splitlines()[-1]
-        assert said.startswith(f"lhy-rl: the {how} of instance 0 at step ")
-        assert "is not a number" in said
+        message = capsys.readouterr().err.splitlines()[-1]
+        assert message.startswith(f"lhy-rl: the {failure} of instance 0 at step ")
+        assert "is not a number" in message
     newest = Checkpoints(run / "checkpoints").newest()[0]
     assert int(newest.stem.removeprefix("update-")) >= 2
-    assert f"{newest.name} is whole" in said
-    assert said.endswith("then: lhy-rl resume run")
+    assert f"{newest.name} is whole" in message
+    assert message.endswith("then: lhy-rl resume run")
     assert not list(run.rglob(".*")), "nothing half-written"
     assert not (run / "result.json").exists()
 
@@ -119,9 +119,9 @@ def test_contract_a_run_that_diverges_is_mended_in_its_configuration(
         patched.setattr(kind, "update", spoiled)
         options = ["--agent.baseline", "critic"] if agent == "reinforce" else []
         assert main(["train", str(config), "--run.folder", "run", *options]) == 2
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert "loss or gradient is not a number at step" in said
-    assert "update-00000002.zip is whole; mend the cause (options are in run/config.yaml)" in said
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "loss or gradient is not a number at step" in message
+    assert "update-00000002.zip is whole; mend the cause (options are in run/config.yaml)" in message
 
     values = yaml.safe_load((run / "config.yaml").read_text())
     values["agent"]["learning_rate"] = 1.5e-4

@@ -100,6 +100,6 @@ def test_a_bare_agent_takes_defaults_for_the_rest(here: Path) -> None:
 )
 def test_what_cannot_be_used_is_one_line(here: Path, arguments: list[str], message: str, capsys: Any) -> None:
     assert main(["train", *arguments, *RUN]) == 2
-    said = capsys.readouterr().err.strip()
-    assert message in said and "pip install" not in said
+    err = capsys.readouterr().err.strip()
+    assert message in err and "pip install" not in err
     assert not (here / "runs").exists()

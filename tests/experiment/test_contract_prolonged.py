@@ -63,14 +63,14 @@ def test_contract_an_evaluation_plays_as_many_episodes_as_asked_for(
     assert main(["evaluate", "run"]) == 0
     assert played[-1] == 2
     assert not Path("run/samples").exists(), "of a task that is not text"
-    for options, said in [
+    for options, message in [
         (["--episodes", "0"], "--episodes is 0; it must be at least 1"),
         (["--episodes", "1.5"], "--episodes: invalid whole number value: '1.5'"),
         (["--sentences", "9"], "--sentences says nothing here: lhy_rl/Reverse-v0 is not a text task"),
     ]:
         capsys.readouterr()
         assert main(["evaluate", "run", *options]) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_contract_a_terminal_says_at_once_that_something_starts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,9 +139,9 @@ def test_contract_other_tasks_are_judged_by_their_return(
     path.write_text(yaml.safe_dump(values | {"env": {"id": "CartPole-v1"}}))
     assert main(["train", str(path), "--run.folder", "run", "--run.plots", "true"]) == 0
     result = json.loads(Path("run/result.json").read_text())
-    judged = result["table"]["reinforce"]
-    assert 5 <= judged["mean_return"] <= 500
-    assert judged["mean_episode_length"] == judged["mean_return"]  # 1 a step; the step that resets is none
+    row = result["table"]["reinforce"]
+    assert 5 <= row["mean_return"] <= 500
+    assert row["mean_episode_length"] == row["mean_return"]  # 1 a step; the step that resets is none
     assert result["samples"] == {}
     assert "eval/mean_return" in tracking.metric_columns(Path("run/metrics.csv"))
     assert main(["sample", "run"]) == 2
@@ -320,7 +320,7 @@ class Wandb:
 
 
 @pytest.mark.parametrize(
-    ("mode", "logged_in", "said"),
+    ("mode", "logged_in", "message"),
     [
         ("online", False, "WANDB_MODE is online, but nobody is logged in (wandb login); WANDB_MODE=offline keeps"),
         ("online", True, "WANDB_MODE is online, but http://127.0.0.1:9 does not answer"),
@@ -330,7 +330,7 @@ class Wandb:
 def test_contract_wandb_online_where_it_cannot_be_is_refused_before_anything_is_made(
     mode: str,
     logged_in: bool,
-    said: str,
+    message: str,
     tiny: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -342,7 +342,7 @@ def test_contract_wandb_online_where_it_cannot_be_is_refused_before_anything_is_
     before = sorted(Path().rglob("*"))
     assert main(["train", str(path), "--run.folder", "run"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert said in line
+    assert message in line
     assert sorted(Path().rglob("*")) == before
 
 

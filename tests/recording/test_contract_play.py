@@ -108,12 +108,12 @@ def test_contract_a_gif_shows_every_step(
     assert re.search(r"written film\.gif: 10 frames, 2\.8 s, \d+ kB", out)
     with Image.open("film.gif") as film:
         assert film.size == (6 * 47, 6 * 33 + 2 * 11), "enlarged, and a caption below"
-        seen, durations = [], []
+        observed, durations = [], []
         for frame in range(film.n_frames):
             film.seek(frame)
-            seen.append(film.convert("RGB").getpixel((3, 3))[0])
+            observed.append(film.convert("RGB").getpixel((3, 3))[0])
             durations.append(film.info["duration"])
-    assert seen == [0, 50, 100, 150, 200] * 2
+    assert observed == [0, 50, 100, 150, 200] * 2
     assert durations == [200, 200, 200, 200, 600] * 2
     assert not list(Path().glob(".*tmp*"))
 
@@ -126,11 +126,11 @@ def test_contract_an_mp4_shows_every_step(
         without_masks(patched)
         trained({"id": "tests/Slides-v0"})
     play(capsys, "--output", "film.mp4")
-    shown = imageio_ffmpeg.read_frames("film.mp4")
-    about = next(shown)
+    frames_shown = imageio_ffmpeg.read_frames("film.mp4")
+    about = next(frames_shown)
     assert about["fps"] == 5
     assert about["size"] == (282, 220), "even sides, as H.264 wants them"
-    middle = [frame[len(frame) // 3] for frame in shown]
+    middle = [frame[len(frame) // 3] for frame in frames_shown]
     np.testing.assert_allclose(middle, [0, 50, 100, 150, 200, 200, 200], atol=6)
 
 
@@ -156,8 +156,12 @@ def test_contract_an_mp4_names_the_package_it_lacks(
 
     trained({"id": "lhy_rl/Catch-v0"})
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    said = play(capsys, "--output", "a.mp4", status=2)
-    assert "needs moviepy; " in said and "pip install 'gymnasium[classic-control]" in said and "or write a .gif" in said
+    message = play(capsys, "--output", "a.mp4", status=2)
+    assert (
+        "needs moviepy; " in message
+        and "pip install 'gymnasium[classic-control]" in message
+        and "or write a .gif" in message
+    )
     play(capsys, "--output", "a.gif")
 
 
@@ -242,9 +246,9 @@ def test_contract_sentences_are_printed_and_filmed(
 
 def test_contract_a_caption_says_who_acts_and_how_it_is_going() -> None:
     plain = np.zeros((300, 400, 3), np.uint8)
-    shown = rendering.frame(plain, "ppo", 12, -3.5)
-    assert shown.shape == (332, 400, 3) and not shown[:300].any()
-    parts = {name: shown[300:, place] for name, place in (("name", slice(0, 160)), ("facts", slice(168, 400)))}
+    frames_shown = rendering.frame(plain, "ppo", 12, -3.5)
+    assert frames_shown.shape == (332, 400, 3) and not frames_shown[:300].any()
+    parts = {name: frames_shown[300:, place] for name, place in (("name", slice(0, 160)), ("facts", slice(168, 400)))}
     other = rendering.frame(plain, "a2c", 12, -3.5)[300:]
     assert (other[:, :160] != parts["name"]).any() and (other[:, 168:] == parts["facts"]).all()
     for step, total in ((13, -3.5), (12, -4.5)):
@@ -292,19 +296,19 @@ def test_contract_a_window_opens_and_statistics_are_used(
     pytest.importorskip("pygame")
     env = {"id": "CartPole-v1", "max_episode_steps": 12}
     trained(env, {**PPO, "normalize_observations": True}, evaluation_interval=1)
-    seen: list[Any] = []
+    observed: list[Any] = []
     from lhy_rl.agents import PPO as Agent
 
     predict = Agent.observe
 
     def watched(self: Any, observation: Any) -> Any:
-        seen.append((observation, predict(self, observation)))
-        return seen[-1][1]
+        observed.append((observation, predict(self, observation)))
+        return observed[-1][1]
 
     with monkeypatch.context() as patched:
         patched.setattr(Agent, "observe", watched)
         assert "episode 1: return" in play(capsys, "--checkpoint", "best")
-    assert all(not np.allclose(raw, read) for raw, read in seen)
+    assert all(not np.allclose(raw, read) for raw, read in observed)
     monkeypatch.delenv("SDL_VIDEODRIVER")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

@@ -57,8 +57,8 @@ def piped(monkeypatch: pytest.MonkeyPatch, keys: bytes) -> None:
 
 # ---------------------------------------------------------------------- who acts
 def test_a_scripted_expert_and_a_random_policy(capsys: pytest.CaptureFixture[str]) -> None:
-    said = record(capsys, "CartPole-v1", "--episodes", "3", "--output", "a.npz")
-    assert "written a.npz: 3 episodes, 1,500 steps, return 500 +- 0 (a random policy: " in said
+    message = record(capsys, "CartPole-v1", "--episodes", "3", "--output", "a.npz")
+    assert "written a.npz: 3 episodes, 1,500 steps, return 500 +- 0 (a random policy: " in message
     found = load_demonstrations("a.npz", "CartPole-v1")
     assert found.about["expert"] == "a scripted expert" and 15 < found.about["random_return"] < 35
     record(capsys, "CartPole-v1", "--random", "--episodes", "9", "--output", "random.npz")
@@ -142,10 +142,10 @@ def test_an_expert_worse_than_chance_is_said_so(
 # ---------------------------------------------------------------------- a person
 def test_a_person_by_keys_from_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     piped(monkeypatch, b"\x1b[C\x1b[C\x1b[D?" + b"0" * 20 + b"1" * 40)
-    said = record(capsys, "CartPole-v1", "--keyboard", "--output", "me.npz")
+    message = record(capsys, "CartPole-v1", "--keyboard", "--output", "me.npz")
     found = load_demonstrations("me.npz", "CartPole-v1")
     assert found.episodes[0].actions[:3].tolist() == [1, 1, 0] and found.about["expert"] == "a person"
-    assert "left: 0, right: 1" in said and "'?' means nothing here" in said
+    assert "left: 0, right: 1" in message and "'?' means nothing here" in message
     assert len(found) >= 2 and all(episode.terminated for episode in found.episodes)
 
 
@@ -153,8 +153,8 @@ def test_a_person_sees_text_where_there_is_some(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     piped(monkeypatch, b"2" * 100)
-    said = record(capsys, "FrozenLake-v1", "--keyboard", "--episodes", "1", "--output", "ice.npz")
-    assert "FFF" in said and len(load_demonstrations("ice.npz")) == 1
+    message = record(capsys, "FrozenLake-v1", "--keyboard", "--episodes", "1", "--output", "ice.npz")
+    assert "FFF" in message and len(load_demonstrations("ice.npz")) == 1
 
 
 def test_a_person_sees_what_a_function_made(
@@ -163,15 +163,15 @@ def test_a_person_sees_what_a_function_made(
     """Behind this id is a function, which says nothing of what the environment that it makes renders."""
     piped(monkeypatch, b"2" * 100)
     options = ("--env.env_id", "FrozenLake-v1", "--env.after", "freeze", "--env.horizon", "100")
-    said = record(capsys, "lhy_rl/FixedHorizon-v0", "--keyboard", "--episodes", "1", "--output", "ice.npz", *options)
-    assert "FFF" in said and len(load_demonstrations("ice.npz").transitions) == 100
+    message = record(capsys, "lhy_rl/FixedHorizon-v0", "--keyboard", "--episodes", "1", "--output", "ice.npz", *options)
+    assert "FFF" in message and len(load_demonstrations("ice.npz").transitions) == 100
 
 
 def test_keys_of_ones_own_and_again(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     piped(monkeypatch, b"aaa\x7f" + b"d" * 30)
     options = ("--keys", "a=0,d=1", "--episodes", "1", "--output", "me.npz")
-    said = record(capsys, "CartPole-v1", "--keyboard", *options)
-    assert "begins anew" in said and set(load_demonstrations("me.npz").transitions.actions) == {1}
+    message = record(capsys, "CartPole-v1", "--keyboard", *options)
+    assert "begins anew" in message and set(load_demonstrations("me.npz").transitions.actions) == {1}
 
 
 def test_a_person_who_leaves_too_soon(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,11 +54,11 @@ def test_math_a_smoothed_curve_says_so(updates: int, legends: list[list[str]]) -
 
 
 def test_math_a_benchmarks_legend_has_the_dashed_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[list[str]] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *where, **how: shown.extend(map(names, figure.legends)))
+    labels: list[list[str]] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *where, **how: labels.extend(map(names, figure.legends)))
     curve = Curve([Point(0, 0.0, 1.0), Point(100, 1.0, 5.0)])
     lines = [
         (BenchmarkRow(task, "ppo", "ppo", threshold, []), [curve]) for task, threshold in (("a", None), ("b", 4.0))
     ]
     curve_plots.draw(lines, tmp_path / "x.png")
-    assert shown == [["ppo", "threshold, or expert"]]
+    assert labels == [["ppo", "threshold, or expert"]]
