@@ -182,7 +182,7 @@ def test_each_environments_page_has_a_film(row: Row) -> None:
 
 def test_films_can_be_made_again(tmp_path: Path) -> None:
     films = script("films")
-    assert films.SCENES.keys() <= {row.id.partition("/")[2] for row in TABLE + WRAPPED}
+    assert films.PLANS.keys() <= {row.id.partition("/")[2] for row in TABLE + WRAPPED}
     films.main(["Catch-v0"], tmp_path)
     assert (tmp_path / "Catch-v0.gif").read_bytes()[:6] == b"GIF89a"
 

@@ -19,12 +19,12 @@ OFFLINE = ("bc",)  # agents that learn to imitate without a step in the environm
 
 @dataclass(frozen=True)
 class BenchmarkRow:
-    """Who learns what, and when that counts as solved.
+    """An agent on a task, and the return at which the task counts as solved.
 
     Attributes:
         task, agent, variant, reference: As in :class:`Row`.
         threshold: Mean return; None where the task has none.
-        seed_runs: One a seed.
+        seed_runs: One for each seed.
     """
 
     task: str
@@ -35,7 +35,7 @@ class BenchmarkRow:
     reference: str = ""
 
     def rows(self, curves: list[Curve]) -> list[Row]:
-        """The numbers.
+        """Compute the row's metrics.
 
         A seed that did not reach the threshold counts with all its steps and seconds, so that the figures are too
         small where not all are solved; where none is, there are no such figures.
@@ -53,7 +53,7 @@ class BenchmarkRow:
         return table
 
     def row(self, metric: str, values: list[float], curves: list[Curve]) -> Row:
-        """One number, of a value from each seed."""
+        """Summarize one metric, of a value from each seed."""
         steps = max(self.environment_steps(curve) for curve in curves)
         seconds = round(sum(curve.cpu_seconds for curve in curves) / len(curves), 2)
         reference = "; ".join(part for part in (self.reference_values, self.reference) if part)
@@ -61,7 +61,7 @@ class BenchmarkRow:
 
     @property
     def reference_values(self) -> str:
-        """What the returns are held against."""
+        """The returns that a reader compares with, in words."""
         return f"threshold {self.threshold:g}" if self.threshold is not None else ""
 
     @property
@@ -70,13 +70,13 @@ class BenchmarkRow:
         return self.threshold
 
     def environment_steps(self, curve: Curve) -> int:
-        """Steps of the environments in a training."""
+        """The number of environment steps of a training."""
         return curve.steps
 
 
 @dataclass(frozen=True, kw_only=True)
 class Imitation(BenchmarkRow):
-    """Who imitates an expert from how many trajectories.
+    """An agent that imitates an expert from a number of trajectories.
 
     Attributes:
         trajectories: How many.
@@ -91,7 +91,7 @@ class Imitation(BenchmarkRow):
     interacts: bool
 
     def rows(self, curves: list[Curve]) -> list[Row]:
-        """The numbers: the normalised return first, then the return, and what they cost."""
+        """Compute the normalised return first, then the return, and what they cost."""
         return [
             self.row(NORMALISED, self.normalised(curves), curves),
             *super().rows(curves),
@@ -101,7 +101,7 @@ class Imitation(BenchmarkRow):
         ]
 
     def normalised(self, curves: list[Curve]) -> list[float]:
-        """What each seed reaches at its end."""
+        """The normalised return of each seed at the end of its training."""
         return [self.score.of(curve.final) for curve in curves]
 
     @property
@@ -117,7 +117,7 @@ class Imitation(BenchmarkRow):
 
 
 def rows_of(definition: Definition, seeds: int, quick: bool = False, stop: bool = False) -> list[BenchmarkRow]:
-    """The rows of a benchmark, checked.
+    """Make the rows of a benchmark and check them.
 
     Args:
         definition: What is to be run.

@@ -38,22 +38,22 @@ class Curve:
 
     @property
     def steps(self) -> int:
-        """Of the whole training, as the agent counts them."""
+        """The steps of the whole training, as the agent counts them."""
         return self.points[-1].steps
 
     @property
     def labels(self) -> int:
-        """Of the whole training."""
+        """The labels of the whole training."""
         return self.points[-1].labels
 
     @property
     def cpu_seconds(self) -> float:
-        """Of the whole training."""
+        """The CPU-seconds of the whole training."""
         return self.points[-1].cpu_seconds
 
     @property
     def final(self) -> float:
-        """The last evaluation."""
+        """The return of the last evaluation."""
         return self.points[-1].value
 
     def first(self, threshold: float) -> Point | None:
@@ -62,7 +62,7 @@ class Curve:
 
 
 class Recorder:
-    """Makes a curve while something learns.
+    """Records a learning curve during a training.
 
     Args:
         evaluate: Gives the mean return of the policy as it is.
@@ -82,19 +82,19 @@ class Recorder:
         self.labels = 0
 
     def begin(self) -> None:
-        """Right before the training: the untrained policy."""
+        """Evaluate the untrained policy, right before the training."""
         self.since = time.process_time()
         self.after_update(0)
 
     def after_update(self, steps: int) -> bool:
-        """After an update, ``steps`` environment steps from the beginning; false where training may stop."""
+        """Evaluate where it is due, ``steps`` after the beginning; return whether the training goes on."""
         if steps < self.due:
             return True
         self.due = steps - steps % self.interval + self.interval
         return self._evaluate(steps)
 
     def end(self, steps: int) -> Curve:
-        """After the training: the curve."""
+        """Return the curve, after the training."""
         if not self.curve.points or self.curve.points[-1].steps != steps:
             self._evaluate(steps)
         return self.curve

@@ -1,4 +1,4 @@
-"""The scale on which imitations of different tasks can be compared: a random policy is 0, the expert 1."""
+"""The normalised score, by which tasks can be compared: a random policy has 0, the expert 1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lhy_rl.data import shipped
 
 @dataclass(frozen=True)
 class NormalizedScore:
-    """A task's two marks.
+    """The score of a return between a random policy's and the expert's.
 
     Attributes:
         expert: Mean return of the demonstrations.
@@ -36,7 +36,7 @@ def check_expert(name: str) -> None:
 
 
 def normalized_score_of(name: str, env: dict[str, Any]) -> NormalizedScore:
-    """The scores of shipped demonstrations.
+    """Normalise by the scores of shipped demonstrations.
 
     Args:
         name: ``cartpole-expert``, ...

@@ -82,7 +82,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a file holds.
+    """Read a JSON file.
 
     Raises:
         UserError: it is not JSON.

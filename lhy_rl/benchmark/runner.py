@@ -93,7 +93,7 @@ def draw(found: list[tuple[BenchmarkRow, list[Curve]]], path: Path) -> None:
 
 
 def finished(seed_runs: list[SeedRun], jobs: int) -> Generator[tuple[SeedRun, Curve], None, None]:
-    """Trials with their curves, as they end; when the caller stops, so do the processes."""
+    """Yield seed runs with their curves as they end; when the caller stops, so do the processes."""
     if jobs == 1 or len(seed_runs) < 2:
         for seed_run in seed_runs:
             yield seed_run, seed_run.run()

@@ -44,7 +44,7 @@ class SeedRun:
 
     @property
     def key(self) -> str:
-        """Changes with everything that the trial depends on, but for the code."""
+        """A key that changes with everything that the result depends on, but for the code."""
         import torch
 
         values = {name: value for name, value in self.config.values.items() if name != "run"}
@@ -106,11 +106,11 @@ def digest(what: Any) -> str:
 
 
 class ResultCache:
-    """Finished trials, ``NAME.trials.json``: key to curve. Rewritten after each, whole or not at all.
+    """The curves of finished seeds by key, in ``NAME.trials.json``, which is rewritten after each, atomically.
 
     Args:
         path: The file.
-        fresh: Begin with none.
+        fresh: Begin with an empty cache.
     """
 
     def __init__(self, path: Path, fresh: bool = False) -> None:
@@ -121,7 +121,7 @@ class ResultCache:
                 self.curves[key] = Curve([Point(*point) for point in points])
 
     def add(self, key: str, curve: Curve) -> None:
-        """Keep one more."""
+        """Add a curve and write the file."""
         self.curves[key] = curve
         lines = [f"{json.dumps(key)}: {json.dumps(_plain(curve))}" for key, curve in sorted(self.curves.items())]
         results.write_text(self.path, "{\n" + ",\n".join(lines) + "\n}\n")

@@ -71,7 +71,7 @@ class Entry:
     trajectories: list[int] = field(default_factory=list)
 
     def with_trajectories(self, count: int) -> Entry:
-        """The same with one number of trajectories."""
+        """Return the row with one number of trajectories."""
         return replace(self, overrides=self.overrides | {"agent.trajectories": count}, trajectories=[count])
 
     def resolved(self, seed: int, quick: bool = False, test: bool = False) -> Config:

@@ -32,7 +32,7 @@ COMMANDS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """Argparse whose errors are one line."""
+    """An argument parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see {self.prog} --help")
@@ -125,14 +125,14 @@ def loaded(place: Path, checkpoint: str = "newest") -> Run:
 
 
 def error_console() -> Console:
-    """For progress and notes."""
+    """Return the console for progress and notes."""
     from rich.console import Console
 
     return Console(stderr=True)
 
 
 def output_console() -> Console:
-    """For results; as wide as needed where nobody's terminal sets a width."""
+    """Return the console for results, which is as wide as needed where no terminal sets a width."""
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=180)

@@ -46,7 +46,7 @@ def listing(kind: str) -> list[tuple[str, str]]:
 
 
 def _configurations() -> list[tuple[str, str]]:
-    """Each with the comment at the top of its YAML."""
+    """The shipped configurations, each with the comment at the top of its YAML."""
     from lhy_rl.experiment.yaml_files import config_names, find_config, summary
 
     return [(name, summary(find_config(name))) for name in config_names()]
@@ -65,7 +65,7 @@ def _environments() -> list[tuple[str, str]]:
 
 
 def _demonstrations() -> list[tuple[str, str]]:
-    """Those that are shipped, and Minari's local datasets where Minari is installed."""
+    """The demonstrations that are shipped, and Minari's local datasets where Minari is installed."""
     from lhy_rl.data import shipped
 
     rows = [(name, shipped.summary(name)) for name in shipped.names()]
@@ -90,7 +90,7 @@ def _choices() -> list[tuple[str, str]]:
 
 
 def _summary(thing: Any) -> str:
-    """What a row says of itself, or the first paragraph of a docstring, in one line, without Sphinx's roles."""
+    """The description of a row, or the first paragraph of a docstring, in one line, without Sphinx's roles."""
     text = getattr(thing, "about", None) or inspect.getdoc(thing) or ""
     return re.sub(r":\w+:`([^`]*)`", r"\1", " ".join(text.split("\n\n")[0].split()))
 

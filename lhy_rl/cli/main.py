@@ -86,13 +86,13 @@ def explain(error: Exception) -> tuple[str | None, int]:
 
 
 def fail(message: str, status: int) -> int:
-    """The line and the status."""
+    """Print the line of an error and return the status."""
     print(f"lhy-rl: {' '.join(message.split())}", file=sys.stderr)
     return status
 
 
 def dispatch(arguments: list[str]) -> int:
-    """Choose the command."""
+    """Run the command that the first word names."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print_help()
         return 0
@@ -105,7 +105,7 @@ def dispatch(arguments: list[str]) -> int:
 
 
 def print_help() -> None:
-    """What ``lhy-rl --help`` says."""
+    """Print what ``lhy-rl --help`` shows."""
     print("usage: lhy-rl COMMAND ...\n\nTrain agents, look at what they learned.\n\ncommands:")
     for name, what in COMMANDS.items():
         print(f"  {name:9} {what}")

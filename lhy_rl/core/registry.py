@@ -70,7 +70,7 @@ class Registry:
         return self._places[name]
 
     def get(self, name: str) -> Any:
-        """The thing of that name.
+        """Import the thing of that name.
 
         Raises:
             UserError: unknown name; the message holds the nearest known one.
@@ -102,7 +102,7 @@ class Registry:
         return found
 
     def _import(self, place: str) -> Any:
-        """What stands at ``"module:attribute"``."""
+        """Import what stands at ``"module:attribute"``."""
         module, _, attribute = place.partition(":")
         if _from_others.get():
             raise UserError(
@@ -151,7 +151,7 @@ def registered(env_id: str) -> str:
 
 
 def spec_of(env_id: str) -> EnvSpec:
-    """What Gymnasium knows of an environment.
+    """Return Gymnasium's specification of an environment.
 
     Raises:
         UserError: nobody registered it; the message holds what Gymnasium says, the nearest name mostly.

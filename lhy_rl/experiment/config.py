@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 SECTIONS = ("env", "agent", "run")
-BARE_TIMESTEPS = 100_000  # where only an agent and an environment are named
+DEFAULT_TIMESTEPS = 100_000  # where only an agent and an environment are named
 LARGEST = 2**63  # of whole numbers, which torch and numpy keep in 64 bits
 WITH_EXPONENT = re.compile(r"\d+(\.\d*)?[eE]\+?\d{1,2}|\d+\.0")  # 1e6 is a whole number, too, to the one who types it
 
@@ -68,25 +68,25 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
     parser = parser_for(values, name)
     check_keys(values, parser)
     for key, option in options(parser).items():
-        value = str(reach(values, key))
+        value = str(value_at(values, key))
         if describe(option) == "a whole number" and WITH_EXPONENT.fullmatch(value) and float(value).is_integer():
-            place(values, key, int(float(value)))
+            set_value(values, key, int(float(value)))
     try:
         parsed = parser.parse_object(values)
     except argparse.ArgumentError as error:
         raise explain(error, values, parser) from None
     except MISFIT as error:  # that it has no words for: 400 digits where a number is due, say
-        raise UserError(f"{unreadable(values, parser)} cannot be read: {brief(error)}") from error
-    complete = plain(parsed.as_dict())
+        raise UserError(f"{first_unreadable(values, parser)} cannot be read: {brief(error)}") from error
+    complete = plain_values(parsed.as_dict())
     check_values(complete)
     if complete["run"]["name"] is None:
-        found = f"{name}-{complete['env']['id']}" if bare(name, overrides) else name
+        found = f"{name}-{complete['env']['id']}" if agent_only(name, overrides) else name
         complete["run"]["name"] = Path(name).stem if name.endswith((".yaml", ".yml")) else re.sub(r"[/:]", "-", found)
     return Config(name, complete)
 
 
 def check_values(values: Any, where: str = "") -> None:
-    """Every number is one, whole ones fit into 64 bits, and texts hold no NUL, which no name of a file can.
+    """Check that numbers are numbers, that whole ones fit into 64 bits, and that no text holds a NUL byte.
 
     Raises:
         UserError: one does not; the message holds its key.
@@ -107,11 +107,11 @@ def help_parser(name: str, overrides: dict[str, str]) -> ArgumentParser:
     values = merge(name, overrides)
     parser = parser_for(values, name)
     check_keys(values, parser)
-    parser.set_defaults({key: value for key in options(parser) if (value := reach(values, key)) is not None})
+    parser.set_defaults({key: value for key in options(parser) if (value := value_at(values, key)) is not None})
     return parser
 
 
-def bare(name: str, overrides: dict[str, Any] | None) -> dict[str, Any] | None:
+def agent_only(name: str, overrides: dict[str, Any] | None) -> dict[str, Any] | None:
     """The configuration of an agent's name (or ``module:Class``) and an environment's id, defaults for the rest.
 
     None where the name is no agent's, or no environment is given: then it is a configuration's.
@@ -120,18 +120,18 @@ def bare(name: str, overrides: dict[str, Any] | None) -> dict[str, Any] | None:
 
     if "env.id" not in (overrides or {}) or not (name in agents.names() or ":" in name):
         return None
-    return {"agent": {"name": name}, "total_timesteps": BARE_TIMESTEPS}
+    return {"agent": {"name": name}, "total_timesteps": DEFAULT_TIMESTEPS}
 
 
 def merge(name: str, overrides: dict[str, Any] | None) -> dict[str, Any]:
     """A configuration's YAML with what the command line replaces."""
-    values = bare(name, overrides) or read_yaml(find_config(name))
+    values = agent_only(name, overrides) or read_yaml(find_config(name))
     overrides = dict(overrides or {})
     if isinstance(values.get("agent"), dict) and isinstance(values["agent"].get("name"), str):
         former = agent_class(str(overrides.get("agent.name", values["agent"]["name"]))).former_names
         values["agent"], overrides = renamed(values["agent"], former), renamed(overrides, former, "agent.")
     for key, value in overrides.items():
-        place(values, key, value)
+        set_value(values, key, value)
     for section in SECTIONS:
         if values.get(section) is None:
             values[section] = {}
@@ -140,15 +140,15 @@ def merge(name: str, overrides: dict[str, Any] | None) -> dict[str, Any]:
     return values
 
 
-def reach(values: Any, key: str) -> Any:
-    """The value at a dotted key, or None."""
+def value_at(values: Any, key: str) -> Any:
+    """Return the value at a dotted key, or None where there is none."""
     for part in key.split("."):
         values = values.get(part) if isinstance(values, dict) else None
     return values
 
 
-def place(values: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key."""
+def set_value(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value at a dotted key."""
     *sections, last = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})
@@ -163,8 +163,8 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
 
     set_loader("plain", yaml_files.parse, (ValueError,))
 
-    environment = environment_schema(choice(values, "env", "id"), values["env"])
-    agent = agent_class(choice(values, "agent", "name"))
+    environment = environment_schema(chosen_name(values, "env", "id"), values["env"])
+    agent = agent_class(chosen_name(values, "agent", "name"))
     parser = ArgumentParser(
         prog=f"lhy-rl train {name}",
         usage=f"lhy-rl train {name} [--option VALUE ...]",
@@ -181,21 +181,21 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
     parser.add_argument("--threads", type=int, default=1, help=threads)
     env_options, agent_options = parser.add_argument_group("environment"), parser.add_argument_group("agent")
     env_options.add_argument("--env.id", type=str, help="The environment (lhy-rl list environments).")
-    add(env_options, "env", environment)
+    add_options(env_options, "env", environment)
     agent_options.add_argument("--agent.name", type=str, help="The agent (lhy-rl list agents).")
-    add(agent_options, "agent", options_of(agent, keep={"num_envs"}))
-    add(parser.add_argument_group("run"), "run", options_of(RunOptions))
+    add_options(agent_options, "agent", options_of(agent, keep={"num_envs"}))
+    add_options(parser.add_argument_group("run"), "run", options_of(RunOptions))
     return parser
 
 
-def add(group: Any, section: str, found: list[Option]) -> None:
-    """Options as ``--section.option``."""
+def add_options(group: Any, section: str, found: list[Option]) -> None:
+    """Add options to a parser, as ``--section.option``."""
     for option in found:
         meaning = option.doc or "(its class says nothing of it)"
         group.add_argument(f"--{section}.{option.name}", type=option.hint, default=option.default, help=meaning)
 
 
-def choice(values: dict[str, Any], section: str, key: str) -> str:
+def chosen_name(values: dict[str, Any], section: str, key: str) -> str:
     """The name that chooses a section's constructor."""
     chosen = values.get(section, {}).get(key)
     if not isinstance(chosen, str):
@@ -213,15 +213,15 @@ def environment_arguments(env_id: str, given: dict[str, Any]) -> dict[str, Any]:
 
     set_loader("plain", yaml_files.parse, (ValueError,))
     parser = ArgumentParser(exit_on_error=False, parser_mode="plain")
-    add(parser.add_argument_group("environment"), "env", environment_schema(env_id, given))
+    add_options(parser.add_argument_group("environment"), "env", environment_schema(env_id, given))
     values = {"env": given}
     check_keys({"env": given}, parser)
     try:
-        parsed = plain(parser.parse_object(values).as_dict())["env"]
+        parsed = plain_values(parser.parse_object(values).as_dict())["env"]
     except argparse.ArgumentError as error:
         raise explain(error, values, parser) from None
     except MISFIT as error:
-        raise UserError(f"{unreadable(values, parser)} cannot be read: {brief(error)}") from error
+        raise UserError(f"{first_unreadable(values, parser)} cannot be read: {brief(error)}") from error
     check_values(parsed, "env")
     return {key: parsed[key] for key in given}
 
@@ -232,7 +232,7 @@ def options(parser: ArgumentParser) -> dict[str, Any]:
 
 
 def check_keys(values: dict[str, Any], parser: ArgumentParser, prefix: str = "") -> None:
-    """Every key is an option.
+    """Check that every key is an option.
 
     Raises:
         UserError: one is not; the message holds the nearest option.
@@ -258,28 +258,28 @@ def check_keys(values: dict[str, Any], parser: ArgumentParser, prefix: str = "")
 
 
 def explain(error: argparse.ArgumentError, values: dict[str, Any], parser: ArgumentParser) -> UserError:
-    """jsonargparse's message of several lines, in one."""
+    """Turn jsonargparse's message of several lines into one line."""
     found = re.search(r'key "([^"]+)"', str(error))
     if not found or found[1] not in options(parser):
         return UserError(" ".join(str(error).split()))
     key = found[1]
-    return UserError(f"{key} is {brief(reach(values, key))}; it must be {describe(options(parser)[key])}")
+    return UserError(f"{key} is {brief(value_at(values, key))}; it must be {describe(options(parser)[key])}")
 
 
-def unreadable(values: dict[str, Any], parser: ArgumentParser) -> str:
+def first_unreadable(values: dict[str, Any], parser: ArgumentParser) -> str:
     """The first option whose value cannot be read, with that value."""
     for key in options(parser):
         alone: dict[str, Any] = {}
-        place(alone, key, reach(values, key))
+        set_value(alone, key, value_at(values, key))
         try:
             parser.parse_object(alone)
         except (argparse.ArgumentError, *MISFIT):
-            return f"{key}, {brief(reach(values, key))},"
+            return f"{key}, {brief(value_at(values, key))},"
     return "the configuration"
 
 
 def describe(action: Any) -> str:
-    """An option's type, for a reader."""
+    """Describe an option's type in words."""
     hint = getattr(action, "_typehint", None) or action.type
     text = hint.__name__ if isinstance(hint, type) and not hasattr(hint, "__args__") else str(hint)
     literal = re.fullmatch(r"typing\.Literal\[(.*)\]", text)
@@ -290,18 +290,18 @@ def describe(action: Any) -> str:
 
 
 def environment_options(config: Config) -> dict[str, Any]:
-    """What the environment is made with: all options of ours, and of others' those that were changed."""
+    """Return the options to make the environment with: all of our own environments, the changed ones of others."""
     options = config.section("env")
     env_id = config.values["env"]["id"]
     usual = {option.name: option.default for option in environment_schema(env_id, options)}
     own = {option.name for option in options_of(environment_class(env_id)[0])} if env_id.startswith("lhy_rl/") else ()
-    return {key: value for key, value in options.items() if key in own or plain(usual.get(key)) != value}
+    return {key: value for key, value in options.items() if key in own or plain_values(usual.get(key)) != value}
 
 
-def plain(value: Any) -> Any:
-    """Only what YAML's safe form holds."""
+def plain_values(value: Any) -> Any:
+    """Convert a value to what YAML's safe form can hold."""
     if isinstance(value, dict):
-        return {key: plain(v) for key, v in value.items()}
+        return {key: plain_values(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
+        return [plain_values(v) for v in value]
     return value if isinstance(value, bool | int | float | str | type(None)) else str(value)

@@ -118,7 +118,7 @@ class Evaluator:
         return Evaluation(*text_evaluation.compare(self.agent.policies, task, self.sentences, self.samples))
 
     def quick(self) -> tuple[dict[str, float], float]:
-        """The policy in training, in a moment.
+        """Evaluate the policy in training, quickly.
 
         Returns:
             The columns ``eval/...`` and the selection value: lower is better. It is nll_validation, plus nll_oracle
@@ -152,7 +152,7 @@ class Evaluator:
 
 
 def _statistics(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int) -> dict[str, float]:
-    """The metrics of some episodes."""
+    """Play episodes and return their metrics."""
     returns, lengths = evaluate_policy.play(predict, env, episodes, SEED)
     return {
         "mean_return": float(returns.mean()),

@@ -217,11 +217,11 @@ class Run:
     # --- what a checkpoint holds ---
 
     def begin(self) -> None:
-        """Before the first update."""
+        """Draw sentences of the untrained policy, before the first update."""
         self.before = self.evaluator.sentences_now()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a resumed run needs."""
+        """Return everything that a resumed run needs."""
         return {
             "format": FORMAT,
             "versions": versions(),
@@ -328,7 +328,7 @@ class Run:
             self.agent.learn(remaining, callback=self._after_update, reset_num_timesteps=False)
 
     def _after_update(self, agent: Any, metrics: dict[str, float]) -> bool:
-        """Write down an update; false stops the training."""
+        """Log an update, evaluate and save where that is due; return whether the training goes on."""
         row: dict[str, Any] = {
             "time/iterations": agent.num_updates,
             "time/total_timesteps": agent.num_timesteps,
@@ -415,12 +415,12 @@ class Run:
         }
 
     def note(self, line: str) -> None:
-        """One line for the reader."""
+        """Print one line for the reader."""
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def versions() -> dict[str, str]:
-    """What the numbers depend on."""
+    """Return the versions of what the numbers depend on."""
     import gymnasium
     import numpy
     import torch

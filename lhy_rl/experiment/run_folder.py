@@ -62,7 +62,7 @@ class RunFolder:
         return load(str(self.config_file))
 
     def result(self) -> dict[str, Any] | None:
-        """What the finished run ended with, or None."""
+        """Return the result of the finished run, or None."""
         if not self.result_file.is_file():
             return None
         try:
@@ -82,7 +82,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """While inside, no other process may write to this run.
+        """Keep other processes from writing to this run.
 
         Raises:
             UserError: another one does.
@@ -163,7 +163,7 @@ def create(name: str, folder: str | None, config: Config, fill: Callable[[Path],
 
 
 def _renamed(temporary: Path, path: Path) -> bool:
-    """Whether the name was still free; another run may have begun meanwhile."""
+    """Rename, and return whether the name was still free; another run may have begun meanwhile."""
     try:
         os.replace(temporary, path)
     except OSError as error:
@@ -187,7 +187,7 @@ class Checkpoints:
 
     @property
     def best(self) -> Path:
-        """The place of the best checkpoint."""
+        """The path of the best checkpoint."""
         return self.folder / "best.zip"
 
     def newest(self) -> list[Path]:

@@ -30,7 +30,7 @@ class Option:
         name: The parameter's name.
         hint: Its type hint; ``Any`` where it has none.
         default: Its default; None where it has none.
-        doc: What its class's docstring says about it.
+        doc: Its description in the class's docstring.
     """
 
     name: str
@@ -114,7 +114,7 @@ def fits_yaml(hint: Any) -> bool:
 
 
 def writable(value: Any) -> bool:
-    """Whether YAML holds a value; MuJoCo's environments have a camera with an array as a default."""
+    """Whether YAML can hold a value; MuJoCo's environments have a camera with an array as a default."""
     if isinstance(value, dict):
         return all(writable(key) and writable(part) for key, part in value.items())
     if isinstance(value, list | tuple):

@@ -26,7 +26,7 @@ Value = float | int | str
 
 
 class MetricsFile:
-    """A table on disk that grows in both directions and can be cut back to a checkpoint.
+    """A table on disk that grows in both directions and can be truncated to a checkpoint.
 
     A row is appended and flushed at once. A new column rewrites the file atomically.
 
@@ -52,14 +52,14 @@ class MetricsFile:
         self.rows += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps: the header and how many rows there are; the rows are forced to the disk."""
+        """Return the header and the number of rows, for a checkpoint; the rows are forced to the disk."""
         if self.path.exists():
             with open(self.path, "rb") as file:
                 os.fsync(file.fileno())
         return {"columns": list(self.columns), "rows": self.rows}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Cut the file back to what it was at the checkpoint: later rows and columns are dropped."""
+        """Truncate the file to what it was at the checkpoint: later rows and columns are dropped."""
         columns = [str(name) for name in state["columns"]]
         rows = read_metrics(self.path)[: state["rows"]] if self.path.exists() else []
         self.columns, self.rows = columns, len(rows)
@@ -104,18 +104,18 @@ class Tracker:
     """Does nothing: the choice ``none``, and the interface of the others."""
 
     def log(self, metrics: dict[str, Any], step: int) -> None:
-        """Metrics of one update."""
+        """Log the metrics of one update."""
 
     def finish(self, table: dict[str, dict[str, float]], plots: Path) -> None:
-        """The run is complete.
+        """Log the result of the complete run.
 
         Args:
-            table: What it ended with: row to metric to value.
+            table: The final evaluation: row to metric to value.
             plots: The folder of its pictures and its film; it need not be there.
         """
 
     def close(self) -> None:
-        """Nothing more comes from this process."""
+        """Close what is open; nothing more is logged by this process."""
 
 
 class WandbTracker(Tracker):
@@ -189,7 +189,7 @@ class TensorBoardTracker(Tracker):
 
 
 def wandb_mode() -> str:
-    """What WANDB_MODE says; else online for who is logged in and has a network, and offline for everybody else.
+    """Return WANDB_MODE where it is set, else online for users who are logged in and have a network, else offline.
 
     Raises:
         UserError: WANDB_MODE is no mode, or it asks for a run online and that cannot be.
@@ -229,7 +229,7 @@ def _reach(url: str) -> None:
 
 
 def _line(error: Exception) -> str:
-    """The first line of what wandb says."""
+    """Return the first line of an error of wandb."""
     return str(error).strip().split("\n")[0] or type(error).__name__
 
 
@@ -247,7 +247,7 @@ def choose(name: str) -> str:
 
 
 def check(name: str) -> None:
-    """Whether that tracker can do its work, before anything is made for it.
+    """Check that a tracker can do its work, before anything is made for it.
 
     Raises:
         UserError: it is missing, or cannot do what its environment variables ask for.

@@ -31,7 +31,7 @@ NUMBER = re.compile(
 
 
 def _resolvers(owner: Any) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    """How plain words are read, by their first letter."""
+    """Return the rules by which plain words are read, by their first letter."""
     ours = {
         letter: [(tag, word) for tag, word in known if tag not in (f"{TAG}timestamp", f"{TAG}float")]
         for letter, known in owner.yaml_implicit_resolvers.items()
@@ -68,7 +68,7 @@ class Loader(yaml.SafeLoader):
         return node
 
     def _size(self, node: Any) -> int:
-        """Values in a node; keys stand once."""
+        """Count the values in a node; each key may stand once."""
         if isinstance(node, yaml.ScalarNode):
             return 1
         parts = node.value
@@ -86,7 +86,7 @@ class Loader(yaml.SafeLoader):
         return size
 
     def construct_whole_number(self, node: yaml.ScalarNode) -> Any:
-        """0x_ and 5,000 digits are texts."""
+        """Read a whole number; what Python cannot read as one, 0x_ or 5,000 digits, is a text."""
         try:
             return self.construct_yaml_int(node)
         except ValueError:
@@ -181,7 +181,7 @@ def find_config(name: str) -> Path:
 
 
 def summary(path: Path) -> str:
-    """What a YAML file says of itself: its first line, where that is a comment, to the end of the sentence."""
+    """Return the description of a YAML file: the comment that it begins with, to the end of its first sentence."""
     lines = path.read_text(encoding="utf-8").splitlines()
     comment = [line.lstrip("# ") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
     if not comment:

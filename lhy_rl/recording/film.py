@@ -28,13 +28,13 @@ GIF_FPS = 50  # browsers slow faster ones down
 
 
 class Film(Protocol):
-    """Takes frames."""
+    """What frames can be added to."""
 
     frames: int
     seconds: float
 
     def add(self, draw: Callable[[], np.ndarray], repeat: int = 1) -> None:
-        """One more frame, shown ``repeat`` times as long; ``draw`` gives its (H, W, 3) bytes where it is wanted."""
+        """Add one more frame, shown ``repeat`` times as long; ``draw`` gives its (H, W, 3) bytes where it is wanted."""
         ...
 
 
@@ -61,7 +61,7 @@ class GIF:
         write_gif(self._images, self._durations, self.path)
 
     def abandon(self) -> None:
-        """Nothing is open."""
+        """Do nothing, since no file is open."""
 
 
 class MP4:
@@ -115,7 +115,7 @@ def write_gif(images: list[Any], durations: list[int], to: Path | IO[bytes]) -> 
 
 
 def check(path: Path) -> None:
-    """A place where a film can be made.
+    """Check that a film can be written to a path.
 
     Raises:
         UserError: an unknown ending, no such folder, or a package that is missing.
@@ -165,7 +165,7 @@ class Clip:
         self._drawing = 0.0
 
     def add(self, draw: Callable[[], np.ndarray], repeat: int = 1) -> None:
-        """A frame, see :class:`Film`; a repeated one is the last."""
+        """Add a frame, see :class:`Film`; a repeated one is the last."""
         last = repeat > 1
         if last or (not self._full and self._steps % self.stride == 0):
             begun = time.monotonic()
@@ -181,7 +181,7 @@ class Clip:
         self._full |= len(self.images) > MOST or self._drawing > SECONDS
 
     def gif(self) -> bytes:
-        """The film, as the bytes of a file."""
+        """Return the film as the bytes of a GIF."""
         images, each = self.images, self.stride / self.fps
         while True:
             each = min(max(each, SHORTEST), (LONGEST - LAST) / max(len(images) - 1, 1))

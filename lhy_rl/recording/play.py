@@ -27,7 +27,7 @@ def play(
     stochastic: bool = False,
     say: Callable[[str], None] = print,
 ) -> list[Episode]:
-    """Play episodes for somebody to see.
+    """Show episodes of an agent.
 
     Args:
         agent: The agent; its newest policy acts.

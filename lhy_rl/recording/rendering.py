@@ -33,7 +33,7 @@ def make_environment(config: Config, filmed: bool) -> gymnasium.Env[Any, Any]:
 
 
 def render_modes(env_id: str, options: dict[str, Any]) -> list[str]:
-    """What an environment renders in. It is made and asked: behind an id may be a function, or a wrapper around it."""
+    """Return an environment's render modes, by making it: behind an id may be a function, or a wrapper."""
     env = gymnasium.make(env_id, **options)
     try:
         return list(env.metadata.get("render_modes") or [])
@@ -42,7 +42,7 @@ def render_modes(env_id: str, options: dict[str, Any]) -> list[str]:
 
 
 def without_a_screen() -> None:
-    """Where there is none, let what draws do so without: pygame without its greeting and errors, MuJoCo with EGL."""
+    """Where there is no screen, let pygame draw without one, its greeting and its errors, and MuJoCo with EGL."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
         os.environ.setdefault("MUJOCO_GL", "egl")
@@ -50,7 +50,7 @@ def without_a_screen() -> None:
 
 
 def choose_mode(env_id: str, modes: list[str], filmed: bool) -> str:
-    """The render mode for a film, or else for a window, or else for text; of what is only text, text is filmed."""
+    """Choose the render mode for a film, or for a window, or else for text; what is text only is filmed as text."""
     has = f"{env_id} renders {', '.join(modes) or 'nothing'}"
     if filmed:
         for mode in ("rgb_array", "ansi"):
@@ -93,7 +93,7 @@ def frame(rendered: Any, name: str, step: int, total: float, most: int | None = 
 
 
 def render(env: Any) -> Any:
-    """What ``env.render()`` gives.
+    """Call ``env.render()``.
 
     Raises:
         UserError: MuJoCo has no graphics library here.

@@ -187,7 +187,7 @@ def smooth(values: list[float]) -> list[float]:
 def return_curve(
     rows: list[dict[str, str]], result: dict[str, Any], size: tuple[float, float] = (7.4, 3.9)
 ) -> Figure | None:
-    """The curve; None where the task has no return.
+    """Plot the return over timesteps; None where the task has no return.
 
     Args:
         rows: Of ``metrics.csv``.
@@ -204,7 +204,7 @@ def return_curve(
 
 
 def draw_return(ax: Axes, rows: list[dict[str, str]], result: dict[str, Any]) -> None:
-    """The curve, into axes of somebody's; see :func:`return_curve`."""
+    """Draw the curve of :func:`return_curve` into given axes."""
     from matplotlib.ticker import EngFormatter
 
     evaluated, played = (_points(rows, column) for column in RETURN_COLUMNS)
@@ -263,7 +263,7 @@ def spread(places: list[float], apart: float) -> list[float]:
 
 
 def _low(group: list[float], apart: float) -> float:
-    """Where the lowest of a group goes."""
+    """The place of the lowest member of a group."""
     return sum(group) / len(group) - apart * (len(group) - 1) / 2
 
 
@@ -273,7 +273,7 @@ def _points(rows: list[dict[str, str]], column: str) -> list[tuple[float, float]
 
 
 def label_curves(rows: list[dict[str, str]], result: dict[str, Any]) -> Figure | None:
-    """What the expert's answers bought: return and agreement over labels; None where nobody was asked."""
+    """Plot return and agreement over the expert's labels; None where no expert was asked."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 

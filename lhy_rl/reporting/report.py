@@ -64,7 +64,7 @@ def draw_pictures(run: Run, folder: Path, film: Callable[[], bytes]) -> list[str
 
 
 def reason(error: Exception) -> str:
-    """One line, with what to install where a package is missing."""
+    """Describe an error in one line, with what to install where a package is missing."""
     message = " ".join(str(error).split()) or repr(error)
     if isinstance(error, UserError):
         return message

@@ -40,18 +40,18 @@ class Drive:
 
 
 class ActionSource:
-    """A function of the environment, as something that ``predict``s."""
+    """A function of the environment as an agent that has ``predict``."""
 
     def __init__(self, action: Callable[[], Any]) -> None:
         self.action = action
 
     def predict(self, obs: Any, state: Any, **options: Any) -> tuple[Any, None]:
-        """Whatever was observed."""
+        """Act, whatever was observed."""
         return self.action(), None
 
 
 def drive(driver: Any, env: gymnasium.Env[Any, Any], seed: int = SEED) -> Drive:
-    """Let somebody drive; the same seed is the same road.
+    """Drive one episode; the same seed gives the same road.
 
     Args:
         driver: Has ``predict``, as our agents have.

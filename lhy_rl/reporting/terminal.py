@@ -24,7 +24,7 @@ ARROWS = {"lower": " ↓", "higher": " ↑", AS_TEXT: " ≈"}
 
 
 def print_result(console: Console, result: dict[str, Any]) -> None:
-    """The metrics of every policy, and sentences of each side by side."""
+    """Print the metrics of every policy, and sentences of each side by side."""
     policies: dict[str, dict[str, float]] = result["table"]
     references = result.get("references", {})
     table = policies | references
@@ -61,7 +61,7 @@ def print_result(console: Console, result: dict[str, Any]) -> None:
 
 
 def sentences_text(sentences: list[str]) -> Table:
-    """One sentence below the other, each with a mark at its beginning."""
+    """Set one sentence below the other, each with a mark at its beginning."""
     grid = Table.grid(padding=(0, 1))
     for sentence in sentences:
         grid.add_row("[dim]·[/]", escape(sentence) or "[dim](empty)[/]")
@@ -69,7 +69,7 @@ def sentences_text(sentences: list[str]) -> Table:
 
 
 def print_next(console: Console, place: RunFolder, text: bool) -> None:
-    """Where everything is and what to try next."""
+    """Print where everything is and what to try next."""
     if place.report_file.is_file():
         console.print(f"report    {place.report_file}", highlight=False, soft_wrap=True)
     film = (place.path / "plots" / "film.gif").is_file()  # not every environment draws pictures
