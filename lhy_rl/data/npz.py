@@ -32,7 +32,7 @@ from gymnasium import spaces
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.saved_states import fitting
-from lhy_rl.core.trees import map_tree
+from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode, joined
 from lhy_rl.data.spaces import Space, conformed, difference, from_json, to_json
 
@@ -193,15 +193,15 @@ def from_members(found: Mapping[str, np.ndarray], name: str, env_spaces: Spaces 
         check_spaces(own, chosen, name)
     observations = conformed(_tree(found, "observations", chosen[0], name), chosen[0])
     actions = conformed(_tree(found, "actions", chosen[1], name), chosen[1])
-    steps = len(_first(actions))
+    steps = len(leaves(actions)[0])
     rewards = _numbers(found, "rewards", np.zeros(steps), "biuf", name).astype(np.float64)
     lengths = _numbers(found, "lengths", np.array([steps]), "iu", name).reshape(-1)
     count, total = len(lengths), sum(lengths.tolist())
     if (lengths < 0).any() or total != steps:
         raise UserError(f"the lengths in {name!r} add up to {total:,}, but there are {steps:,} actions")
-    if len(_first(observations)) != steps + count:
+    if (num_observations := len(leaves(observations)[0])) != steps + count:
         raise UserError(
-            f"{name!r} has {len(_first(observations)):,} observations for {steps:,} actions in {count:,} episodes; it "
+            f"{name!r} has {num_observations:,} observations for {steps:,} actions in {count:,} episodes; it "
             f"must be {steps + count:,}: each episode has one more observation than actions"
         )
     if rewards.shape != (steps,):
@@ -275,11 +275,4 @@ def _tree(found: Mapping[str, np.ndarray], name: str, space: Space, file: str) -
     array = found[name]
     if not array.ndim:
         raise UserError(f"{name!r} in {file!r} is a single number, not an array of steps")
-    return array
-
-
-def _first(tree: Any) -> np.ndarray:
-    while isinstance(tree, dict | tuple):
-        tree = next(iter(tree.values())) if isinstance(tree, dict) else tree[0]
-    array: np.ndarray = tree
     return array

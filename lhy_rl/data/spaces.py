@@ -1,4 +1,4 @@
-"""Spaces as plain JSON, compared, and trees of arrays brought to their types."""
+"""The spaces of an environment, as plain JSON, and compared; and trees of arrays brought to their types."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector import VectorEnv
 
-from lhy_rl.core.errors import UserError
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.registry import spec_of
 from lhy_rl.core.trees import map_tree
 
 Space = gym.Space[Any]
@@ -73,6 +75,26 @@ def from_json(description: dict[str, Any]) -> Space:
 def _short(bound: np.ndarray) -> Any:
     """One number where all are the same, as those of an image."""
     return bound.flat[0].item() if bound.size and (bound == bound.flat[0]).all() else bound.tolist()
+
+
+def spaces_of(env: Any) -> tuple[Space, Space]:
+    """The observation and the action space of one instance of an environment, given it, its id, or the two spaces.
+
+    Raises:
+        UserError: an unknown id, or something without spaces.
+    """
+    if isinstance(env, str):
+        spec_of(env)
+        made = gym.make(env)
+        made.close()
+        return made.observation_space, made.action_space
+    if isinstance(env, tuple) and len(env) == 2 and all(isinstance(space, gym.Space) for space in env):
+        return env
+    if isinstance(env, VectorEnv):
+        return env.single_observation_space, env.single_action_space
+    if hasattr(env, "observation_space") and hasattr(env, "action_space"):
+        return env.observation_space, env.action_space
+    raise UserError(f"{brief(env)} has no spaces; allowed: an id, an Env, a vector environment, a pair of spaces")
 
 
 def without_texts(space: Space) -> Space:

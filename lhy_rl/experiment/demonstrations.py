@@ -1,9 +1,9 @@
-"""What a configuration's agent is shown: demonstrations that are kept somewhere, or some recorded on the spot.
+"""The demonstrations of a configuration: those that are kept somewhere, or some recorded on the spot.
 
 In a configuration, ``agent.demonstrations`` may also be
 
     random      a random policy acts in the configuration's environment: a control, from which nothing can be learned
-    scripted    the environment's own expert does, the one that ``dagger`` asks where its ``expert`` is ``scripted``
+    scripted    the environment's own expert acts, the one that ``dagger`` asks where its ``expert`` is ``scripted``
 
 Then as many episodes are recorded as ``agent.trajectories`` says, others for each seed.
 """

@@ -7,15 +7,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-from gymnasium.vector import VectorEnv
-
 from lhy_rl.core.errors import UserError, brief
-from lhy_rl.core.registry import spec_of
 from lhy_rl.data import shipped
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.data.npz import Members, Spaces, check_spaces, from_members, read_npz
-from lhy_rl.data.spaces import without_texts
+from lhy_rl.data.spaces import spaces_of, without_texts
 from lhy_rl.interop import imitation_files
 
 SOURCES = "a shipped name (lhy-rl list demonstrations), an .npz file, a folder of them, a Minari dataset's id or folder"
@@ -41,7 +37,10 @@ def load_demonstrations(
         >>> len(demonstrations.take(5))
         5
     """
-    spaces = None if env is None else _spaces_of(env)
+    spaces = None
+    if env is not None:  # those that an agent sees
+        observation_space, action_space = spaces_of(env)
+        spaces = without_texts(observation_space), without_texts(action_space)
     if isinstance(source, Demonstrations):
         if spaces is not None:
             check_spaces((source.observation_space, source.action_space), spaces, "given here")
@@ -70,7 +69,7 @@ def _read(source: str | os.PathLike[str], spaces: Spaces | None) -> Demonstratio
         return read_npz(path, spaces)
     if path.is_file():
         raise UserError(f"{str(path)!r} is no file of demonstrations; allowed: {SOURCES}")
-    if path.is_dir() or _looks_like_an_id(str(source)):
+    if path.is_dir() or looks_like_an_id(str(source)):
         from lhy_rl.interop.minari import read_minari
 
         return read_minari(source, spaces)
@@ -78,7 +77,8 @@ def _read(source: str | os.PathLike[str], spaces: Spaces | None) -> Demonstratio
     raise UserError(f"no demonstrations {str(source)!r}; allowed: {SOURCES}. Shipped: {known}")
 
 
-def _looks_like_an_id(name: str) -> bool:
+def looks_like_an_id(name: str) -> bool:
+    """Whether a name ends as those of Minari's datasets do: ``-v0``."""
     stem, v, version = name.rpartition("-v")
     return bool(stem and v and version.isdigit())
 
@@ -92,26 +92,3 @@ def _warn_if_useless(demonstrations: Demonstrations, name: str) -> None:
             "imitates it well will be as bad",
             stacklevel=3,
         )
-
-
-def _spaces_of(env: Any) -> Spaces:
-    """What an agent sees of it.
-
-    Raises:
-        UserError: an unknown id, or something without spaces.
-    """
-    if isinstance(env, str):
-        spec_of(env)
-        made = gym.make(env)
-        made.close()
-        env = made
-    if isinstance(env, tuple):
-        observation, action = env
-    elif isinstance(env, VectorEnv):
-        observation, action = env.single_observation_space, env.single_action_space
-    else:
-        try:
-            observation, action = env.observation_space, env.action_space
-        except AttributeError as error:
-            raise UserError(f"{brief(env)} has no spaces; allowed: an id, an Env, a vector environment") from error
-    return without_texts(observation), without_texts(action)

@@ -9,12 +9,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
 
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, brief, install_extra
-from lhy_rl.core.registry import spec_of
 from lhy_rl.core.saved_states import check_like, fitting
+from lhy_rl.data.spaces import spaces_of
 from lhy_rl.nn.randomness import OwnRandomness
 
 try:
@@ -169,26 +168,6 @@ def load_expert(
         known = model.get_vec_normalize_env()
     inner = getattr(model, "policy", None)
     return SB3Expert(inner if isinstance(inner, BasePolicy) else model, *spaces, known, seed)
-
-
-def spaces_of(env: Any) -> tuple[gym.Space[Any], gym.Space[Any]]:
-    """Observation and action space of one instance.
-
-    Raises:
-        UserError: an unknown id, or something without spaces.
-    """
-    if isinstance(env, str):
-        spec_of(env)
-        made = gym.make(env)
-        made.close()
-        return made.observation_space, made.action_space
-    if isinstance(env, tuple) and len(env) == 2 and all(isinstance(space, gym.Space) for space in env):
-        return env
-    if isinstance(env, VectorEnv):
-        return env.single_observation_space, env.single_action_space
-    if hasattr(env, "observation_space") and hasattr(env, "action_space"):
-        return env.observation_space, env.action_space
-    raise UserError(f"{brief(env)} has no spaces; allowed: an id, an Env, a vector environment, a pair of spaces")
 
 
 def _statistics(given: Any) -> Statistics | VecNormalize | None:

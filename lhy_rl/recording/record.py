@@ -13,6 +13,7 @@ from gymnasium.vector import VectorEnv
 from lhy_rl.core.errors import UserError
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.data.npz import write_npz
+from lhy_rl.interop.demonstrations import looks_like_an_id
 from lhy_rl.recording.sources import RecordOptions, open_recording_source
 from lhy_rl.reporting.terminal import progress
 from lhy_rl.rollouts.record_episodes import Stop, random_policy, record
@@ -100,7 +101,7 @@ def destination(output: str | None, options: RecordOptions) -> str:
         raise UserError(f"--output {output!r} exists already; give another name")
     if path.suffix == ".npz":
         return output
-    if _is_id(output):
+    if looks_like_an_id(output):
         from lhy_rl.interop.minari import is_minari_id, minari_folder
 
         if not is_minari_id(output):
@@ -119,8 +120,3 @@ def write(demonstrations: Demonstrations, place: str) -> tuple[Path, str]:
     from lhy_rl.interop.minari import write_minari
 
     return write_minari(demonstrations, place), place
-
-
-def _is_id(name: str) -> bool:
-    stem, v, version = name.rpartition("-v")
-    return bool(stem and v and version.isdigit())
