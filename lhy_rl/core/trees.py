@@ -1,4 +1,4 @@
-"""Observations as trees: an array, or dicts and tuples of arrays, as their space is."""
+"""Trees of arrays: an array, or dicts and tuples of trees, as observations, actions and states are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+
+State = dict[str, np.ndarray]
+"""An environment's whole state: arrays by name, the batch first."""
 
 
 def map_tree(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
@@ -39,3 +42,23 @@ def leading(tree: Any, space: gym.Space[Any]) -> int:
     if isinstance(space, gym.spaces.Tuple):
         return leading(tree[0], space.spaces[0])
     return int(tree.ndim) - len(space.shape or ())
+
+
+def take(tree: Any, rows: np.ndarray) -> Any:
+    """These rows of every array, copied."""
+    if isinstance(tree, dict):  # the states of environments, at every step
+        return {key: x[rows] if type(x) is np.ndarray else take(x, rows) for key, x in tree.items()}
+    return map_tree(lambda array: np.asarray(array)[rows], tree)
+
+
+def put(state: State, rows: np.ndarray, new: State) -> State:
+    """A state with these rows replaced; the given one stays as it is."""
+    result = {name: array.copy() for name, array in state.items()}
+    for name, array in new.items():
+        result[name][rows] = array
+    return result
+
+
+def copied(tree: Any) -> Any:
+    """A tree that shares no memory with the given one."""
+    return map_tree(np.array, tree)

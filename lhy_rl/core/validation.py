@@ -1,29 +1,15 @@
-"""Checks of an agent's options; a failure is one line that names the option, its value and what is allowed."""
+"""Checks of options; a failure is one line that names the option, its value and what is allowed."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Iterable
+from numbers import Integral, Real
 
-from lhy_rl.core.errors import UserError, brief
+from gymnasium.vector import AutoresetMode
+
+from lhy_rl.core.errors import UserError, brief, suggest
 
 LARGEST = 2.0**63  # no count is more, and no size that is meant
-
-
-def choose_device(name: str, large: bool = True) -> torch.device:
-    """The torch device of that name; ``auto`` is a GPU where there is one and the networks are large enough for it.
-
-    Raises:
-        UserError: an unknown device, or one that this machine lacks.
-    """
-    if name == "auto":
-        return torch.device("cuda" if large and torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).split("\n")[0].split(". ")[0]
-        raise UserError(f"device {name!r} cannot be used here ({reason}); allowed: auto, cpu, cuda") from error
-    return device
 
 
 def check(**ranges: tuple[float, ...]) -> None:
@@ -52,3 +38,37 @@ def positive(**values: float) -> None:
 def _limit(value: float) -> str:
     """The end of what is allowed, where that is what a value is beyond."""
     return ", below 2**63" if value >= LARGEST else ""
+
+
+def integer(name: str, value: object, least: int, most: int | None = None) -> int:
+    """The value as an int, if it is a whole number of at least ``least`` and at most ``most``."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+        allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise UserError(f"{name}={brief(value)} is not allowed; must be a whole number {allowed}")
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def share(name: str, value: object, most: float = 1.0) -> float:
+    """The value as a float, if it is a number from 0 to ``most``."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= most:
+        raise UserError(f"{name}={brief(value)} is not allowed; must be a number from 0 to {most:g}")
+    return float(value)
+
+
+def choice(name: str, value: object, allowed: Iterable[str]) -> str:
+    """The value, if it is one of the allowed names."""
+    allowed = list(allowed)
+    if not isinstance(value, str) or value not in allowed:
+        raise suggest(str(value), allowed, name)
+    return value
+
+
+def autoreset(value: AutoresetMode | str) -> AutoresetMode:
+    """Gymnasium's mode, from itself, its value ("SameStep") or its name ("SAME_STEP", "same_step")."""
+    if isinstance(value, AutoresetMode):
+        return value
+    for mode in AutoresetMode:
+        if str(value).replace("_", "").lower() == mode.value.lower():
+            return mode
+    raise suggest(str(value), [mode.value for mode in AutoresetMode], "autoreset_mode")

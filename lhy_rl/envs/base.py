@@ -23,9 +23,9 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError, brief
-from lhy_rl.core.state_arrays import State, copied, put, take, take_any
+from lhy_rl.core.trees import State, copied, put, take
 
 
 class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
@@ -60,14 +60,14 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
     ) -> None:
-        self.num_envs = arguments.integer("num_envs", num_envs, 1)
-        self.autoreset_mode = arguments.autoreset(autoreset_mode)
+        self.num_envs = validation.integer("num_envs", num_envs, 1)
+        self.autoreset_mode = validation.autoreset(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         if render_mode is not None:
-            arguments.choice("render_mode", render_mode, self.metadata["render_modes"])
+            validation.choice("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
         if max_episode_steps is not None:
-            max_episode_steps = arguments.integer("max_episode_steps", max_episode_steps, 1)
+            max_episode_steps = validation.integer("max_episode_steps", max_episode_steps, 1)
         self.max_episode_steps = max_episode_steps
         self.single_observation_space = observation_space
         self.single_action_space = action_space
@@ -154,7 +154,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         if live.size:
             whole = live.size == self.num_envs
             state = self._state if whole else take(self._state, live)
-            action = actions if whole else take_any(actions, live)
+            action = actions if whole else take(actions, live)
             after = self.transition(state, action, self.np_random)
             rewards[live] = self.reward(state, action, after)
             terminated[live] = self.terminal(after)

@@ -16,7 +16,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core.trees import State
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.single import SingleEnv
 

@@ -24,9 +24,10 @@ from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import ACTION_MASK, TextTask
 from lhy_rl.core.saved_states import check_whole, guarded
 from lhy_rl.core.trees import leading, leaves, map_tree, native
-from lhy_rl.core.validation import check, choose_device
+from lhy_rl.core.validation import check
 from lhy_rl.nn.acceleration.numpy_actor import WIDEST
 from lhy_rl.nn.backbones.base import CoreChoice, State
+from lhy_rl.nn.device import choose_device
 from lhy_rl.nn.encoders.base import EncoderChoice
 from lhy_rl.nn.layers.eval_mode import evaluating
 from lhy_rl.nn.policies.actor_critic import ActorCritic

@@ -16,7 +16,7 @@ from gymnasium.vector import VectorEnv
 
 from lhy_rl.agents.common import saved
 from lhy_rl.core.errors import UserError, brief, install_extra
-from lhy_rl.core.validation import choose_device
+from lhy_rl.nn.device import choose_device
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.fixed_length import RECENT, RolloutCollector
 from lhy_rl.rollouts.vector_envs import one_by_one

@@ -8,9 +8,9 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core.trees import State
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.drive import road, view
 from lhy_rl.envs.single import SingleEnv
@@ -150,10 +150,10 @@ class DriveCorridor(BatchedEnv):
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
     ) -> None:
-        self.horizon = arguments.integer("horizon", horizon, 1)
-        self.continuous = arguments.choice("steering", steering, ("discrete", "continuous")) == "continuous"
-        self.sees_state = arguments.choice("observation", observation, ("image", "state")) == "state"
-        if arguments.integer("angles", angles, 3) % 2 == 0:
+        self.horizon = validation.integer("horizon", horizon, 1)
+        self.continuous = validation.choice("steering", steering, ("discrete", "continuous")) == "continuous"
+        self.sees_state = validation.choice("observation", observation, ("image", "state")) == "state"
+        if validation.integer("angles", angles, 3) % 2 == 0:
             raise UserError(f"angles={angles} is not allowed; must be odd, so that straight on is among them")
         if not 0 <= disturbance < 1:
             raise UserError(f"disturbance={disturbance} is not allowed; must be at least 0 and below 1")

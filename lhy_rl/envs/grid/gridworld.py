@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError
 from lhy_rl.envs.grid.tabular_grid import Walking
 from lhy_rl.envs.single import SingleEnv
@@ -118,10 +118,10 @@ class Gridworld(Walking):
         render_mode: str | None = None,
         max_episode_steps: int | None = 40,
     ) -> None:
-        size, region = arguments.integer("size", size, 2), arguments.integer("region", region, 1)
+        size, region = validation.integer("size", size, 2), validation.integer("region", region, 1)
         if size % region:
             raise UserError(f"region={region} is not allowed; size={size} must be a multiple of it")
-        layout_seed = arguments.integer("layout_seed", layout_seed, 0)
+        layout_seed = validation.integer("layout_seed", layout_seed, 0)
         place = int(np.random.default_rng([layout_seed, 2]).integers(size**2)) if goal else None
         super().__init__(
             num_envs,
@@ -136,7 +136,7 @@ class Gridworld(Walking):
             max_episode_steps=max_episode_steps,
         )
         rng, count = np.random.default_rng([layout_seed, 0]), (size // region) ** 2
-        has = rng.random(count) < arguments.share("rewarded", rewarded)
+        has = rng.random(count) < validation.share("rewarded", rewarded)
         has[rng.integers(count)] |= not has.any()
         weights = np.where(has, rng.random(count), 0.0)
         row, column = np.divmod(np.arange(size**2), size)

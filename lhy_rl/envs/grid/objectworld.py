@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 from lhy_rl.envs import drawing
 from lhy_rl.envs.grid.tabular_grid import Walking
 from lhy_rl.envs.single import SingleEnv
@@ -128,10 +128,10 @@ class Objectworld(Walking):
         render_mode: str | None = None,
         max_episode_steps: int | None = 40,
     ) -> None:
-        count = arguments.integer("size", size, 2) ** 2
-        colours = arguments.integer("num_colours", num_colours, 2, min(26, count))
-        objects = arguments.integer("num_objects", num_objects, colours, count)
-        rng = np.random.default_rng([arguments.integer("layout_seed", layout_seed, 0), 0])
+        count = validation.integer("size", size, 2) ** 2
+        colours = validation.integer("num_colours", num_colours, 2, min(26, count))
+        objects = validation.integer("num_objects", num_objects, colours, count)
+        rng = np.random.default_rng([validation.integer("layout_seed", layout_seed, 0), 0])
         self.objects = rng.choice(count, size=objects, replace=False)  # (O,) their cells
         given = np.r_[np.arange(colours), rng.integers(colours, size=objects - colours)]  # each colour occurs
         self.outer, self.inner = rng.permutation(given), rng.permutation(given)  # (O,) colours
@@ -149,7 +149,7 @@ class Objectworld(Walking):
         distances = np.stack([self._nearest(kind == c) for kind in (self.outer, self.inner) for c in range(colours)], 1)
         near, nearer = distances[:, 0] <= 3, distances[:, 1] <= 2
         self.state_rewards = np.where(near & nearer, 1.0, np.where(near, -1.0, 0.0))
-        kind = arguments.choice("features", features, FEATURES)
+        kind = validation.choice("features", features, FEATURES)
         if kind == "distances":
             self.features = distances / size
         elif kind == "binary":

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from lhy_rl.core import arguments
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core import validation
+from lhy_rl.core.trees import State
 from lhy_rl.envs import drawing
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.functional.dynamic_programming import soft_value_iteration, value_iteration
@@ -52,13 +52,13 @@ class Walking(BatchedEnv):
         goal: int | None = None,
         **base: Any,
     ) -> None:
-        self.size = arguments.integer("size", size, 2)
-        self.slip = arguments.share("slip", slip)
-        self.layout_seed = arguments.integer("layout_seed", layout_seed, 0)
+        self.size = validation.integer("size", size, 2)
+        self.slip = validation.share("slip", slip)
+        self.layout_seed = validation.integer("layout_seed", layout_seed, 0)
         count = self.size**2
         super().__init__(num_envs, Discrete(count), Discrete(len(MOVES)), **base)
         rng = np.random.default_rng([self.layout_seed, 1])  # walls or none, the rest of the layout is the same
-        self.walls = drawn_walls(self.size, arguments.share("walls", walls, 0.5), kept, rng)  # (S,) bool
+        self.walls = drawn_walls(self.size, validation.share("walls", walls, 0.5), kept, rng)  # (S,) bool
         self.goal = goal
         self.ends = np.zeros(count, bool)
         if goal is not None:

@@ -8,9 +8,9 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core.trees import State
 from lhy_rl.envs import drawing
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.memory.difficulty import Levels, sizes
@@ -129,9 +129,9 @@ class Catch(BatchedEnv):
         max_episode_steps: int | None = None,
     ) -> None:
         size = sizes(LEVELS, difficulty, canvas=canvas, field=field, cell=cell)
-        self.field = arguments.integer("field", size["field"], 2)
-        self.cell = arguments.integer("cell", size["cell"], 1)
-        self.canvas = arguments.integer("canvas", size["canvas"], 1)
+        self.field = validation.integer("field", size["field"], 2)
+        self.cell = validation.integer("cell", size["cell"], 1)
+        self.canvas = validation.integer("canvas", size["canvas"], 1)
         self._free = self.canvas - self.field * self.cell  # pixels that the field can be moved by
         if self._free < 0:
             raise UserError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 
 Levels = Mapping[str, Mapping[str, int]]
 """Size by name, for each of easy, medium and hard."""
@@ -16,5 +16,5 @@ def sizes(levels: Levels, difficulty: str, **given: int | None) -> dict[str, int
     Raises:
         UserError: unknown level.
     """
-    chosen = dict(levels[arguments.choice("difficulty", difficulty, levels)])
+    chosen = dict(levels[validation.choice("difficulty", difficulty, levels)])
     return chosen | {name: value for name, value in given.items() if value is not None}

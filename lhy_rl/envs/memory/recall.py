@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from lhy_rl.core import arguments
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core import validation
+from lhy_rl.core.trees import State
 from lhy_rl.envs import drawing
 from lhy_rl.envs.base import BatchedEnv
 
@@ -138,7 +138,7 @@ class CardRecall(Recall):
 
     def __init__(self, num_envs: int, *, num_decks: int, num_ranks: int, **base: Any) -> None:
         super().__init__(num_envs, num_actions=4, names=SUITS, **base)
-        copies = arguments.integer("num_decks", num_decks, 1) * arguments.integer("num_ranks", num_ranks, 1)
+        copies = validation.integer("num_decks", num_decks, 1) * validation.integer("num_ranks", num_ranks, 1)
         self.num_cards = 4 * copies
         self.num_questions = self.num_cards - 1  # in every episode; a family may ask fewer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core.trees import State
 from lhy_rl.envs.memory.difficulty import Levels, sizes
 from lhy_rl.envs.memory.recall import CardRecall
 from lhy_rl.envs.single import SingleEnv

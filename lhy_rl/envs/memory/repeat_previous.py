@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.core import arguments
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core import validation
+from lhy_rl.core.trees import State
 from lhy_rl.envs.memory.difficulty import Levels, sizes
 from lhy_rl.envs.memory.recall import CardRecall
 from lhy_rl.envs.single import SingleEnv
@@ -114,7 +114,7 @@ class RepeatPrevious(CardRecall):
             render_mode=render_mode,
             max_episode_steps=max_episode_steps,
         )
-        self.k = arguments.integer("k", size["k"], 1, self.num_cards - 1)
+        self.k = validation.integer("k", size["k"], 1, self.num_cards - 1)
         self.num_questions = self.num_cards - self.k
 
     def answer(self, state: State) -> np.ndarray:

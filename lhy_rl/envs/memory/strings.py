@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lhy_rl.core import arguments
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core import validation
+from lhy_rl.core.trees import State
 from lhy_rl.envs.memory.difficulty import Levels, sizes
 from lhy_rl.envs.memory.recall import Recall
 
@@ -44,9 +44,9 @@ class StringRecall(Recall):
         **base: Any,
     ) -> None:
         size = sizes(LEVELS, difficulty, max_length=max_length, num_symbols=num_symbols)
-        self.num_symbols = arguments.integer("num_symbols", size["num_symbols"], 2, len(LETTERS))
-        self.max_length = arguments.integer("max_length", size["max_length"], 1)
-        self.min_length = arguments.integer("min_length", min_length, 1, self.max_length)
+        self.num_symbols = validation.integer("num_symbols", size["num_symbols"], 2, len(LETTERS))
+        self.max_length = validation.integer("max_length", size["max_length"], 1)
+        self.min_length = validation.integer("min_length", min_length, 1, self.max_length)
         names = LETTERS[: self.num_symbols] + "|."
         super().__init__(num_envs, num_actions=self.num_symbols, names=names, **base)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 from lhy_rl.core.protocols import Split, TokenSequences
-from lhy_rl.core.state_arrays import State, take
+from lhy_rl.core.trees import State, take
 from lhy_rl.data import SentenceData
 from lhy_rl.data.tokenizer import KINDS
 from lhy_rl.envs.text.base import SingleTextEnv, TextEnv
@@ -130,23 +130,23 @@ class CorpusText(TextEnv):
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
     ) -> None:
-        self.reward_name = arguments.choice("reward", reward, REWARDS)
-        self._order = arguments.integer("bleu_order", bleu_order, 1, 4)
+        self.reward_name = validation.choice("reward", reward, REWARDS)
+        self._order = validation.integer("bleu_order", bleu_order, 1, 4)
         if tokenizer is not None:
-            arguments.choice("tokenizer", tokenizer, KINDS)
+            validation.choice("tokenizer", tokenizer, KINDS)
         self.data = SentenceData.load(
             corpus,
             tokenizer=tokenizer,  # type: ignore[arg-type]
-            max_length=arguments.integer("max_length", max_length, 2),
-            min_length=arguments.integer("min_length", min_length, 1),
+            max_length=validation.integer("max_length", max_length, 2),
+            min_length=validation.integer("min_length", min_length, 1),
             vocabulary_size=None
             if vocabulary_size is None
-            else arguments.integer("vocabulary_size", vocabulary_size, 3),
-            min_count=arguments.integer("min_count", min_count, 1),
+            else validation.integer("vocabulary_size", vocabulary_size, 3),
+            min_count=validation.integer("min_count", min_count, 1),
             drop_unknown=drop_unknown,
             unique=unique,
-            conversations=None if conversations is None else arguments.integer("conversations", conversations, 3),
-            split_seed=arguments.integer("split_seed", split_seed, 0),
+            conversations=None if conversations is None else validation.integer("conversations", conversations, 3),
+            split_seed=validation.integer("split_seed", split_seed, 0),
         )
         self.tokenizer = self.data.tokenizer
         super().__init__(
@@ -200,7 +200,7 @@ class CorpusText(TextEnv):
         Raises:
             UserError: unknown split.
         """
-        arguments.choice("split", split, SPLITS)
+        validation.choice("split", split, SPLITS)
         return self.data.splits[split]
 
     def decode(self, tokens: np.ndarray) -> str:

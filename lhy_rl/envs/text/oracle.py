@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import Split, TokenSequences
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core.trees import State
 from lhy_rl.envs.text.base import SingleTextEnv, TextEnv
 from lhy_rl.envs.text.oracle_lstm import OracleLSTM
 
@@ -122,17 +122,17 @@ class OracleText(TextEnv):
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
     ) -> None:
-        vocabulary_size = arguments.integer("vocabulary_size", vocabulary_size, 2)
+        vocabulary_size = validation.integer("vocabulary_size", vocabulary_size, 2)
         sizes = (
             vocabulary_size,
-            arguments.integer("embedding_size", embedding_size, 1),
-            arguments.integer("hidden_size", hidden_size, 1),
+            validation.integer("embedding_size", embedding_size, 1),
+            validation.integer("hidden_size", hidden_size, 1),
         )
         super().__init__(
             num_envs,
             vocabulary_size=vocabulary_size,
             observation_size=vocabulary_size,
-            max_length=arguments.integer("max_length", max_length, 1),
+            max_length=validation.integer("max_length", max_length, 1),
             start_token=0,
             end_token=None,
             pad_token=vocabulary_size,
@@ -140,14 +140,14 @@ class OracleText(TextEnv):
             render_mode=render_mode,
             max_episode_steps=max_episode_steps,
         )
-        self.reward_name = arguments.choice("reward", reward, REWARDS)
+        self.reward_name = validation.choice("reward", reward, REWARDS)
         self._sizes = {
-            "train": arguments.integer("train_size", train_size, 1),
-            "validation": arguments.integer("validation_size", validation_size, 1),
-            "test": arguments.integer("test_size", test_size, 1),
+            "train": validation.integer("train_size", train_size, 1),
+            "validation": validation.integer("validation_size", validation_size, 1),
+            "test": validation.integer("test_size", test_size, 1),
         }
-        oracle_seed = arguments.integer("oracle_seed", oracle_seed, 0)
-        self._data_seed = arguments.integer("data_seed", data_seed, 0)
+        oracle_seed = validation.integer("oracle_seed", oracle_seed, 0)
+        self._data_seed = validation.integer("data_seed", data_seed, 0)
         self._sequences: dict[str, TokenSequences] = {}
         self.oracle = OracleLSTM.from_seed(*sizes, oracle_seed) if oracle_path is None else _file(oracle_path, sizes)
 
@@ -187,7 +187,7 @@ class OracleText(TextEnv):
         Raises:
             UserError: unknown split.
         """
-        arguments.choice("split", split, SPLITS)
+        validation.choice("split", split, SPLITS)
         if split not in self._sequences:
             seed = np.random.SeedSequence([self._data_seed, SPLITS.index(split)]).generate_state(1, np.uint64)[0]
             generator = torch.Generator().manual_seed(int(seed >> np.uint64(1)))

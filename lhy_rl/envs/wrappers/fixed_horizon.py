@@ -22,12 +22,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import iterate
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import Snapshot
 from lhy_rl.core.registry import spec_of
-from lhy_rl.core.state_arrays import copied
-from lhy_rl.core.trees import map_tree
+from lhy_rl.core.trees import copied, map_tree
 
 AFTER = ("freeze", "evolve")
 
@@ -55,8 +54,8 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
     def __init__(self, env: gymnasium.Env[Any, Any], horizon: int = 500, after: str = "freeze") -> None:
         gymnasium.utils.RecordConstructorArgs.__init__(self, horizon=horizon, after=after)
         super().__init__(env)
-        self.horizon = arguments.integer("horizon", horizon, 1)
-        self.after = arguments.choice("after", after, AFTER)
+        self.horizon = validation.integer("horizon", horizon, 1)
+        self.after = validation.choice("after", after, AFTER)
         self._steps, self._last = 0, None
         self._over = False
         self._picture: Any = None  # the last one
@@ -115,8 +114,8 @@ class FixedHorizonVector(VectorEnv[Any, Any, Any]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     ) -> None:
         self.env = env
-        self.horizon = arguments.integer("horizon", horizon, 1)
-        self.autoreset_mode = arguments.autoreset(autoreset_mode)
+        self.horizon = validation.integer("horizon", horizon, 1)
+        self.autoreset_mode = validation.autoreset(autoreset_mode)
         inner = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if AutoresetMode.DISABLED in (inner, self.autoreset_mode):
             raise UserError("a fixed horizon needs environments that reset by themselves; allowed: SameStep, NextStep")
@@ -324,7 +323,7 @@ def make_vector(
     options["disable_env_checker"] = True  # Gymnasium's check objects to steps behind an end
     options["render_mode"] = render_mode
     makers = [lambda: make_single(env_id, horizon, after, **options)] * num_envs
-    return OutOfStep(makers, autoreset_mode=arguments.autoreset(autoreset_mode))
+    return OutOfStep(makers, autoreset_mode=validation.autoreset(autoreset_mode))
 
 
 def _frozen(obs: Any, last: Any, frozen: np.ndarray) -> Any:

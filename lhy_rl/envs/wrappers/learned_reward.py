@@ -12,8 +12,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from lhy_rl.core.state_arrays import copied
-from lhy_rl.core.trees import map_tree
+from lhy_rl.core.trees import copied, map_tree
 from lhy_rl.nn.rewards.learned_reward import Reward, reward_function
 from lhy_rl.nn.rewards.learned_reward import load_reward as load_reward
 

@@ -10,7 +10,7 @@ import torch
 
 from lhy_rl.agents import A2C, BC, PPO, SeqGAN, agents
 from lhy_rl.agents.common import agent as agent_module
-from lhy_rl.core import validation
+from lhy_rl.nn import device as device_module
 from lhy_rl.nn.randomness import OwnRandomness
 from tests.agents.common.test_contract_randomness import CASES as SMALL
 from tests.agents.common.test_contract_randomness import PLAYED, SHOWN, TINY
@@ -85,8 +85,8 @@ def test_every_agent_learns_predicts_saves_and_loads_on_a_device(name: str, tmp_
     ],
 )
 def test_auto_is_a_gpu_where_the_networks_are_large(make: Any, expected: str, monkeypatch: Any) -> None:
-    usual = validation.choose_device
-    for module in (validation, agent_module):
+    usual = device_module.choose_device
+    for module in (device_module, agent_module):
         monkeypatch.setattr(module, "choose_device", lambda name, large=True: _with_a_gpu(usual, name, large))
     with fake_device():
         agent = make()
