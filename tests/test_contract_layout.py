@@ -96,8 +96,6 @@ LONG = {
     "lhy_rl.agents.common.agent",
     "lhy_rl.agents.common.on_policy",
     "lhy_rl.agents.policy_gradient.reinforce",
-    "lhy_rl.cli.main",
-    "lhy_rl.experiment.config",
     "lhy_rl.experiment.run",
     "lhy_rl.rollouts.fixed_length",
 }

@@ -24,7 +24,7 @@ REGISTRIES = {
     "objectives": "lhy_rl.functional.adversarial:objectives",
     "rewards": "lhy_rl.functional.discriminator_rewards:FORMS",
 }
-"""Kind of thing to the table of its names, a :class:`lhy_rl.core.registry.Registry` or a dict."""
+"""Kind of thing to its :class:`lhy_rl.core.registry.Registry`; of corpora and experts, to a dict."""
 
 KINDS = ("configurations", "benchmarks", "agents", "environments", "demonstrations", *list(REGISTRIES)[1:], "choices")
 

@@ -54,7 +54,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return err
 
 
-def test_contract_a_corpus_too_small_to_be_judged_by(
+def test_contract_a_corpus_too_small_to_evaluate_with(
     text: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for n in (5, 12):
@@ -109,7 +109,7 @@ class Endless(gymnasium.Env[np.ndarray, int]):
         return np.zeros(1, np.float32), 1.0, False, False, {}
 
 
-def test_contract_an_evaluation_without_an_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contract_an_evaluation_without_an_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate_policy, "LONGEST", 50)
     env = gymnasium.vector.SyncVectorEnv([Endless])
 

@@ -20,7 +20,7 @@ def test_math_columns_appear_and_old_rows_stay(tmp_path: Path) -> None:
     assert metric_columns(tmp_path / "metrics.csv")["phase"] == []
 
 
-def test_contract_cut_back_to_a_checkpoint(tmp_path: Path) -> None:
+def test_contract_truncated_to_a_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     file = MetricsFile(path)
     file.write({"a": 1})
@@ -37,6 +37,6 @@ def test_contract_cut_back_to_a_checkpoint(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_contract_a_cut_off_last_line_is_no_row(tmp_path: Path) -> None:
+def test_contract_an_incomplete_last_line_is_no_row(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("a,b\n1,2\n3,4")
     assert read_metrics(tmp_path / "m.csv") == [{"a": "1", "b": "2"}]

@@ -127,7 +127,7 @@ def test_math_likelihoods_of_an_evaluation(tiny: Callable[..., Path]) -> None:
     assert table["mle"]["nll_oracle"] > entropy + 0.5
 
 
-def test_contract_other_tasks_are_judged_by_their_return(
+def test_contract_other_tasks_are_evaluated_by_their_return(
     tiny: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tiny(
@@ -199,7 +199,7 @@ def test_contract_checkpoints_keep_the_newest(tmp_path: Path) -> None:
     assert len(warnings) == 2
 
 
-def test_contract_tensorboard_hears_the_metrics(tiny: Callable[..., Path]) -> None:
+def test_contract_tensorboard_gets_the_metrics(tiny: Callable[..., Path]) -> None:
     pytest.importorskip("tensorboard")
     assert main(["train", str(tiny(run={"tracker": "tensorboard"})), "--run.folder", "run"]) == 0
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

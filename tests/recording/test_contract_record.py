@@ -129,7 +129,7 @@ def test_zips_of_ours_and_of_sb3(capsys: pytest.CaptureFixture[str]) -> None:
     assert "x.zip" in refused(capsys, "x.zip", "--env", "CartPole-v1")
 
 
-def test_an_expert_worse_than_chance_is_said_so(
+def test_an_expert_worse_than_chance_is_warned_of(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(EXPERTS, "CartPole-v1", lambda: lambda obs: np.zeros(len(obs), int))

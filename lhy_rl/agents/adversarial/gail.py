@@ -26,7 +26,6 @@ from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.construction import defaults_of
 from lhy_rl.agents.common.held_learner import HeldLearner
 from lhy_rl.agents.common.on_policy import OnPolicy
-from lhy_rl.agents.policy_gradient.a2c import A2C
 from lhy_rl.agents.policy_gradient.ppo import PPO
 from lhy_rl.agents.rewards.transition_discriminator import (
     DiscriminatorOptions,
@@ -34,10 +33,14 @@ from lhy_rl.agents.rewards.transition_discriminator import (
     expert_transitions,
 )
 from lhy_rl.core.errors import suggest
+from lhy_rl.core.registry import Registry
 from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet
 from lhy_rl.rollouts.vector_envs import Environment
 
-GENERATORS: dict[str, type[OnPolicy]] = {"ppo": PPO, "a2c": A2C}
+GENERATORS = Registry(
+    "generator",
+    {"ppo": "lhy_rl.agents.policy_gradient.ppo:PPO", "a2c": "lhy_rl.agents.policy_gradient.a2c:A2C"},
+)
 
 
 class GAIL(HeldLearner, Agent):
