@@ -88,7 +88,8 @@ class GAIL(HeldLearner, Agent):
         chosen = DiscriminatorOptions(**{name: options.pop(name) for name in names if name in options})
         if chosen.discriminator not in self.discriminators:
             raise suggest(chosen.discriminator, self.discriminators, "discriminator")
-        kind, ppo = GENERATORS[generator], {**defaults_of(PPO), **options, "n_steps": n_steps}
+        kind, ppo = GENERATORS[generator], {**defaults_of(PPO), **options}
+        ppo |= {"normalize_rewards": normalize_rewards, "n_steps": n_steps}
         self.learner = kind(env, **{name: ppo[name] for name in defaults_of(kind)})
         if not isinstance(demonstrations, str | os.PathLike | None):
             self.hyperparameters = {**self.hyperparameters, "demonstrations": None}  # a file keeps no demonstrations
@@ -101,8 +102,6 @@ class GAIL(HeldLearner, Agent):
                 self.generator,
                 self.device,
                 gamma=self.learner.gamma,
-                num_envs=self.env.num_envs,
-                normalize=normalize_rewards,
                 state_only=self.state_only,
             )
         self.learner.give_reward_model(self.discriminator)
@@ -130,7 +129,9 @@ class GAIL(HeldLearner, Agent):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if "adversary" in state:  # a file of before the discriminator was the learner's reward model
-            state = {**state, "reward_model": {**state["adversary"], "scale": state["scale"]}}
+            scale = {name: state["scale"][name] for name in ("rewarded", "running")}
+            normalizer = {**state["normalizer"], **scale}
+            state = {**state, "reward_model": state["adversary"], "normalizer": normalizer}
         self.learner.load_state_dict(state)
 
     # ------------------------------------------------------------------ the reward, taken away

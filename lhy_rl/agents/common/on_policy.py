@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.gradient_step import diverged
-from lhy_rl.agents.common.reward_model import RewardModel, as_reward_model
+from lhy_rl.agents.common.reward_model import RewardModel, as_reward_model, resumed_reward_model
 from lhy_rl.agents.common.rollout_batch import Batch
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import load_optimizer
@@ -342,5 +342,4 @@ class OnPolicy(Agent):
         self.normalizer.load_state_dict(state["normalizer"])
         self.collector.load_state_dict(state["collector"])
         self.passes = int(state.get("passes", self.num_updates))
-        if self.reward_model is not None:
-            self.reward_model.load_state_dict(state["reward_model"])
+        self.reward_model = resumed_reward_model(self.reward_model, state)

@@ -95,6 +95,27 @@ class LearnedRewardModel(RewardModel):
         return self.function(steps.obs, steps.actions, steps.next_obs, steps.terminated)
 
 
+class MissingRewardModel(RewardModel):
+    """In place of a reward model that a file does not hold: the agent predicts and cannot learn.
+
+    Args:
+        state: The state that the reward model had.
+    """
+
+    needs_raw_obs = False
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def relabel(self, rollout: Any) -> Metrics:
+        raise UserError(
+            "this agent's rewards came from a model that its file does not hold; load(..., reward_model=...)"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.state
+
+
 def as_reward_model(given: Any) -> RewardModel | None:
     """What an agent is given as ``reward_model``: one, its class, or a reward that was learned before.
 
@@ -109,3 +130,12 @@ def as_reward_model(given: Any) -> RewardModel | None:
     if isinstance(given, LearnedRewardNet | os.PathLike) or hasattr(given, "rewards") or str(given).endswith(".zip"):
         return LearnedRewardModel(given)
     raise UserError(f"reward_model is {brief(given)}; allowed: a RewardModel, its module:Class, or a reward's .zip")
+
+
+def resumed_reward_model(model: RewardModel | None, state: dict[str, Any]) -> RewardModel | None:
+    """An agent's reward model, gone on from the agent's state."""
+    if model is not None:
+        model.load_state_dict(state["reward_model"])
+    elif "reward_model" in state:
+        model = MissingRewardModel(state["reward_model"])
+    return model

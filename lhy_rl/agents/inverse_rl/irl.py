@@ -117,22 +117,22 @@ class IRL(InverseAgent):
             self.least_gap = actor_gap
             self.policy.load_state_dict(self.played)
         enough = self.tolerance * self.first_gap
-        told_apart = actor_gap > enough
-        if told_apart or not self.actors:
+        separated = actor_gap > enough
+        if separated or not self.actors:
             self.actors = [*self.actors, actor][-self.most :]
         elif planned is not None:
             self.plans = self.plans[:-1]
         # a reward under which the expert is better
         apart = torch.stack([expert.mean - other.mean for other in self.actors])  # (K, F)
         nearest, shares = min_norm_point(apart.double().cpu().numpy())
-        if told_apart:
+        if separated:
             self._move_reward(apart, nearest)
         gap = float(np.linalg.norm(nearest))
         if planned is not None:
-            newest = self.method == "perceptron" or not told_apart  # else the mixture that comes nearest to the expert
+            newest = self.method == "perceptron" or not separated  # else the mixture that comes nearest to the expert
             self.policy_table = plan if newest else mixture_policy(self.plans, shares, planned.task, self.gamma)
             planned.policy.set(self.policy_table)
-            self.indistinguishable = not told_apart if self.method == "perceptron" else gap <= enough
+            self.indistinguishable = not separated if self.method == "perceptron" else gap <= enough
             metrics["rollout/ep_rew_mean"] = planned.true_return(self.policy_table)
         return {
             **metrics,

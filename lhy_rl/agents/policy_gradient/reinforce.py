@@ -27,7 +27,7 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.gradient_step import gradient_step
-from lhy_rl.agents.common.reward_model import as_reward_model
+from lhy_rl.agents.common.reward_model import as_reward_model, resumed_reward_model
 from lhy_rl.agents.supervised.mle import MaximumLikelihood
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import load_optimizer
@@ -356,8 +356,7 @@ class Reinforce(Agent):
         load_optimizer(self.optimizer, state["optimizer"])
         self.normalizer.load_state_dict(state["normalizer"])
         self.past_return = state.get("past_return")
-        if self.reward_model is not None:
-            self.reward_model.load_state_dict(state["reward_model"])
+        self.reward_model = resumed_reward_model(self.reward_model, state)
         if self.likelihood is not None:
             self.likelihood.load_state_dict(state["likelihood"])
         self.pretrained = None

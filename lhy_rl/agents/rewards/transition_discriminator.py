@@ -23,7 +23,6 @@ from lhy_rl.interop.demonstrations import load_demonstrations
 from lhy_rl.nn.discriminators.transition import NetworkOptions, TransitionDiscriminator, make_discriminator
 from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet, RewardTransform
 from lhy_rl.rollouts.fixed_length import Rollout
-from lhy_rl.rollouts.normalization import Normalizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +149,6 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         generator: Owner of the batches' randomness.
         device: Where the network is.
         gamma: Discount of the returns that the rewards are learned for.
-        num_envs: Instances of a rollout.
-        normalize: Divide the rewards of rollouts by the standard deviation of their discounted return.
         state_only: Whether the reward inside a shaped discriminator reads the state only.
 
     Attributes:
@@ -173,8 +170,6 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         device: torch.device,
         *,
         gamma: float = 0.99,
-        num_envs: int = 1,
-        normalize: bool = False,
         state_only: bool = True,
     ) -> None:
         if options.absorbing and gamma >= 1:
@@ -200,7 +195,6 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         self.transform = RewardTransform(options.objective, form)
         self.penalty = max(options.gradient_penalty, self.objective.penalty_weight)
         self.replay: deque[tuple[Transitions, Tensor]] = deque(maxlen=options.replay)
-        self.scale = Normalizer(observation_space, num_envs, gamma, rewarded=normalize)
         self.policy_log_prob: PolicyLogProb | None = None
         self._rollout: Rollout | None = None  # whose transitions and log-probabilities are known
         if expert is not None:
@@ -296,9 +290,7 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         if self.options.absorbing:
             metrics["train/absorbing_reward"] = absorbing = self.absorbing_reward()
             rewards += rollout.terminated * (self.gamma * absorbing_value(absorbing, self.gamma))
-        done = rollout.terminated | rollout.truncated
-        scaled = self.scale.rewards(*(x.cpu().numpy() for x in (rewards, done, rollout.valid)))
-        rollout.rewards = torch.as_tensor(scaled, device=self.device)
+        rollout.rewards = rewards
         return metrics
 
     def rewards(self, steps: Transitions) -> Tensor:
@@ -320,11 +312,10 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
     # ------------------------------------------------------------------ resume
     def state_dict(self) -> dict[str, Any]:
         replay = [{**vars(steps), "log_prob": log_prob} for steps, log_prob in self.replay]
-        return {**super().state_dict(), "replay": replay, "scale": self.scale.state_dict()}
+        return {**super().state_dict(), "replay": replay}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.scale.load_state_dict(state["scale"])
         self.replay.clear()
         features = self.network.features
         observations, actions = features.observation_space, features.action_space

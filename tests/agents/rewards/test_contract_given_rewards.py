@@ -73,3 +73,12 @@ def test_a_reward_of_other_spaces_is_refused(path):
         PPO("Acrobot-v1", reward_model=path, **SMALL)
     with pytest.raises(UserError, match="has a reward model already"):
         GAIL("CartPole-v1", demonstrations="cartpole-expert", reward_model=Ones(), **SMALL)
+
+
+@pytest.mark.parametrize("kind", [PPO, Reinforce])
+def test_without_its_reward_model_an_agent_predicts_and_does_not_learn_from_other_rewards(kind, tmp_path):
+    kind("CartPole-v1", reward_model=Ones(), **SMALL).save(tmp_path / "agent")
+    alone = kind.load(tmp_path / "agent")
+    alone.predict(np.zeros(4, np.float32))
+    with pytest.raises(UserError, match="reward_model="):
+        alone.learn(64)
