@@ -8,10 +8,10 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import VectorEnv
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.rollouts.checks import ActionMasks
+from lhy_rl.rollouts.autoreset import EpisodeStepper
 from lhy_rl.rollouts.full_episodes import LONGEST
 
 SEED = 20_170_101  # of every evaluation; no training seed comes near it
@@ -39,28 +39,23 @@ def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: i
     """
     n = env.num_envs
     share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
-    # some of Gymnasium's vector environments know this mode only: the step after an end is no step, but the reset
-    resets_by_a_step = env.metadata.get("autoreset_mode") is AutoresetMode.NEXT_STEP
-    known = ActionMasks(env.single_action_space, n)
-    obs, infos = env.reset(seed=seed)
-    state, start, ended = None, np.ones(n, bool), np.zeros(n, bool)
+    stepper = EpisodeStepper(env)
+    stepper.reset(seed)
+    state: Any = None
     total, length = np.zeros(n), np.zeros(n, np.int64)
     finished: list[tuple[float, int]] = []
     while share.any():
-        masks = known.of(obs, infos)
-        begun = ~ended if resets_by_a_step else np.ones(n, bool)
-        if masks is not None:
-            masks = known.checked(masks, begun, int(length.max()), " of its episode")
-        action, state = predict(obs, state, start, masks)
-        obs, reward, terminated, truncated, infos = env.step(action)
-        total, length = total + np.where(begun, reward, 0.0), length + begun
+        going = ~stepper.resetting
+        masks = stepper.action_mask(going, int(length.max()), " of its episode")
+        action, state = predict(stepper.obs, state, stepper.start, masks)
+        reward, _, _ = stepper.step(action)
+        total, length = total + np.where(going, reward, 0.0), length + going
         if length.max() > LONGEST:
             raise UserError(
                 f"an episode of the evaluation did not end in {LONGEST:,} steps; give the environment a time limit "
                 "(--env.max_episode_steps 1000)"
             )
-        ended = (terminated | truncated) & begun
-        start = ~begun if resets_by_a_step else ended
+        ended = stepper.ended
         counted = ended & (share > 0)
         finished += [(float(total[i]), int(length[i])) for i in np.flatnonzero(counted)]
         share = share - counted

@@ -13,7 +13,6 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import Phased
 from lhy_rl.core.saved_states import check_like, check_rows
 from lhy_rl.core.trees import leaves, map_tree
@@ -21,7 +20,8 @@ from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.nn.acceleration.numpy_actor import FastActor, fast_actor
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
-from lhy_rl.rollouts.checks import ActionMasks, not_a_number
+from lhy_rl.rollouts.autoreset import EpisodeStepper
+from lhy_rl.rollouts.checks import not_a_number
 from lhy_rl.rollouts.environment_state import state_of
 from lhy_rl.rollouts.normalization import Normalizer
 
@@ -107,6 +107,24 @@ class Rollout:
             self.rewards = torch.from_numpy(normalizer.rewards(*arrays)).to(self.rewards.device)
 
 
+@dataclass
+class Rows:
+    """What is written down of a rollout while it is played; names as in :class:`Rollout`, arrays in numpy."""
+
+    obs: Any
+    raw_obs: Any
+    rewards: np.ndarray
+    start: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    valid: np.ndarray
+    action_mask: np.ndarray | None = None
+    actions: list[np.ndarray] = field(default_factory=list)
+    env_actions: list[np.ndarray] = field(default_factory=list)
+    truncated_final_obs: list[tuple[int, int, Any]] = field(default_factory=list)
+    final_obs: list[tuple[int, int, Any]] = field(default_factory=list)
+
+
 class RolloutCollector:
     """Steps an environment with a policy, and remembers where it stopped.
 
@@ -128,24 +146,26 @@ class RolloutCollector:
         normalizer: Normalizer,
         keep_raw_obs: bool = False,
     ) -> None:
-        mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
-        if mode is AutoresetMode.DISABLED:
-            raise UserError("this environment does not begin new episodes by itself; allowed: SameStep, NextStep")
         self.env, self.policy, self.generator, self.seed = env, policy, generator, seed
-        self.next_step = mode is AutoresetMode.NEXT_STEP
+        refusal = "this environment does not begin new episodes by itself; allowed: SameStep, NextStep"
+        self.stepper = EpisodeStepper(env, refusal)
         self.normalizer = normalizer
         self.keep_raw_obs = keep_raw_obs
-        self.masks = ActionMasks(env.single_action_space, env.num_envs)
         self.returns, self.lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
         self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
-        self.obs: Any = None
-        self.start = np.ones(env.num_envs, bool)
-        self.ended = np.zeros(env.num_envs, bool)  # the next step only resets
-        self.action_mask: np.ndarray | None = None
         self.state = policy.initial_state(env.num_envs)
         self.steps_done = 0
         self.begins_anew = False  # after a resume without the environment's state
         self.fast: FastActor | None = None
+
+    @property
+    def obs(self) -> Any:
+        """(B, ...) what the environment gave last; None before the first reset."""
+        return self.stepper.obs
+
+    def forget(self) -> None:
+        """Begin new episodes next: the environment is no longer where it was left."""
+        self.stepper.obs = None
 
     def begin(self) -> None:
         """Reset every instance."""
@@ -161,12 +181,11 @@ class RolloutCollector:
         if self.steps_done:
             seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
         self.begins_anew = False
-        self.obs, infos = self.env.reset(seed=seed)
-        self.action_mask = self.masks.of(self.obs, infos)
-        self.start, self.ended = np.ones_like(self.start), np.zeros_like(self.ended)
+        self.stepper.reset(seed)
         self.returns[:], self.lengths[:] = 0, 0
         self.state = self.policy.initial_state(self.env.num_envs)
 
+    # ------------------------------------------------------------------ collect
     @torch.no_grad()
     def collect(self, n_steps: int, on_step: Callable[[PlayedStep], bool] | None = None) -> Rollout:
         """Play on.
@@ -179,86 +198,96 @@ class RolloutCollector:
         """
         if self.obs is None:
             self.begin()
-        device, b = self.policy.device, self.env.num_envs
-        learning = self.normalizer.observed is not None
-        first = self.normalizer.observations(self.obs)
-        obs_tb = map_tree(lambda x: np.empty((n_steps + 1, *x.shape), stored(x)), first)
-        rewards, flags = np.empty((n_steps, b), np.float32), np.empty((3, n_steps, b), bool)
-        terminated, truncated, done = flags
-        start = np.empty((n_steps + 1, b), bool)
-        start[0], ended = self.start, self.ended
-        action_mask: np.ndarray | None = None  # made when the first mask comes
-        act = self._actor(self.policy.actor.noise((n_steps, b), self.generator, device))
-        actions: list[np.ndarray] = []
-        env_actions: list[np.ndarray] = []
-        truncated_final_obs: list[tuple[int, int, Any]] = []
-        final_obs: list[tuple[int, int, Any]] = []
-        normalized = self.keep_raw_obs and learning
-        raw_obs = map_tree(lambda x: np.empty((n_steps + 1, *x.shape), stored(x)), self.obs) if normalized else obs_tb
-        first_state, t = self.state, 0
+        act = self._actor(self.policy.actor.noise((n_steps, self.env.num_envs), self.generator, self.policy.device))
+        rows, stepper, first_state, t = self._empty_rows(n_steps), self.stepper, self.state, 0
         while t < n_steps:  # hot
-            if learning:
-                self.normalizer.learn(self.obs, ~self.ended)
-            self._observe(obs_tb, t)
-            if normalized:
-                map_tree(lambda buffer, x, t=t: buffer.__setitem__(t, x), raw_obs, self.obs)
-            action_mask_t = None
-            if self.action_mask is not None:
-                action_mask = np.ones((n_steps, *self.action_mask.shape), bool) if action_mask is None else action_mask
-                action_mask[t] = action_mask_t = self.masks.checked(self.action_mask, ~self.ended, self.steps_done + t)
-            action, said = act(t, map_tree(lambda x, t=t: x[t], obs_tb), start[t], action_mask_t)
-            actions.append(action)
-            if self.keep_raw_obs:
-                env_actions.append(said)
-            self.obs, rewards[t], terminated[t], truncated[t], infos = self.env.step(said)
-            np.logical_or(terminated[t], truncated[t], out=done[t])
-            if self.next_step:
-                start[t + 1], self.ended = self.ended, done[t]
-            else:
-                start[t + 1] = done[t]
-                if truncated[t].any():
-                    truncated_final_obs += self._truncated(t, np.flatnonzero(truncated[t] & ~terminated[t]), infos)
-                if self.keep_raw_obs and done[t].any():
-                    final_obs += [(t, i, self._final(t, i, infos)) for i in np.flatnonzero(done[t]).tolist()]
-            self.action_mask = self.masks.of(self.obs, infos)
+            rows.valid[t] = valid = ~stepper.resetting
+            self.normalizer.learn(stepper.obs, valid)
+            obs = self._observe(rows, t)
+            action_mask = self._action_mask(rows, t, valid)
+            action, env_action = act(t, obs, stepper.start, action_mask)
+            rows.rewards[t], rows.terminated[t], rows.truncated[t] = stepper.step(env_action)
+            self._record(rows, t, action, env_action)
             t += 1
             if on_step is not None:
-                ends = terminated[t - 1], truncated[t - 1]
-                if not on_step(PlayedStep(action, said, self.obs, rewards[t - 1], *ends, start[t], infos)):
+                ends = rows.terminated[t - 1], rows.truncated[t - 1]
+                played = PlayedStep(
+                    action, env_action, stepper.obs, rows.rewards[t - 1], *ends, stepper.start, stepper.infos
+                )
+                if not on_step(played):
                     break
-        self._observe(obs_tb, t)
-        if normalized:
-            map_tree(lambda buffer, x: buffer.__setitem__(t, x), raw_obs, self.obs)
+        self._observe(rows, t)
         if self.fast is not None:
             self.state = (*self.fast.state, *self.policy.split_state(self.state)[1])
-        self.start, self.ended = start[t].copy(), self.ended.copy()
         self.steps_done += t
-        valid = np.ones((t, b), bool)
-        if self.next_step:
-            valid[0], valid[1:] = ~ended, ~done[: t - 1]
-        self._check("reward", rewards[:t], self.steps_done - t + 1)
-        self._count(rewards[:t], done[:t], valid)
-        observations = map_tree(lambda x: x[: t + 1], obs_tb)
-        map_tree(lambda x: self._check("observation", x, self.steps_done - t), observations)
+        self._check("reward", rows.rewards[:t], self.steps_done - t + 1)
+        map_tree(lambda x: self._check("observation", x[: t + 1], self.steps_done - t), rows.obs)
+        self._count(rows.rewards[:t], rows.terminated[:t] | rows.truncated[:t], rows.valid[:t])
+        return self._rollout(rows, t, first_state)
 
+    def _empty_rows(self, n_steps: int) -> Rows:
+        def empty(x: Any) -> np.ndarray:
+            return np.empty((n_steps + 1, *np.shape(x)), stored(x))
+
+        obs = map_tree(empty, self.normalizer.observations(self.obs))
+        raw = self.keep_raw_obs and self.normalizer.observed is not None
+        b = self.env.num_envs
+        flags = np.empty((4, n_steps + 1, b), bool)
+        return Rows(obs, map_tree(empty, self.obs) if raw else obs, np.empty((n_steps, b), np.float32), *flags)
+
+    def _observe(self, rows: Rows, t: int) -> Any:
+        """Enter the current observation, and whose first one it is; the observation as the policy reads it."""
+        rows.start[t] = self.stepper.start
+        put(rows.obs, t, self.normalizer.observations(self.obs))
+        if rows.raw_obs is not rows.obs:
+            put(rows.raw_obs, t, self.obs)
+        return map_tree(lambda x: x[t], rows.obs)
+
+    def _action_mask(self, rows: Rows, t: int, valid: np.ndarray) -> np.ndarray | None:
+        mask = self.stepper.action_mask(valid, self.steps_done + t)
+        if mask is not None:
+            if rows.action_mask is None:  # the first one; all actions were legal before
+                rows.action_mask = np.ones((len(rows.rewards), *mask.shape), bool)
+            rows.action_mask[t] = mask
+        return mask
+
+    def _record(self, rows: Rows, t: int, action: np.ndarray, env_action: np.ndarray) -> None:
+        """Enter the actions, and the last observations of episodes that stand nowhere in the rows."""
+        rows.actions.append(action)
+        if self.keep_raw_obs:
+            rows.env_actions.append(env_action)
+        stepper = self.stepper
+        if stepper.mode is not AutoresetMode.SAME_STEP or not stepper.ended.any():
+            return
+        terminated = rows.terminated[t]
+        for i in np.flatnonzero(stepper.ended).tolist():
+            if self.keep_raw_obs or not terminated[i]:
+                final = self._final(t, i)
+                if not terminated[i]:
+                    rows.truncated_final_obs.append((t, i, self.normalizer.observations(final)))
+                if self.keep_raw_obs:
+                    rows.final_obs.append((t, i, final))
+
+    def _rollout(self, rows: Rows, t: int, first_state: State) -> Rollout:
         def tensor(x: np.ndarray) -> Tensor:
-            return torch.from_numpy(x).to(device)
+            return torch.from_numpy(x).to(self.policy.device)
 
+        features = self.fast.features if self.fast is not None else []
         return Rollout(
-            map_tree(tensor, observations),
-            tensor(np.stack(actions)),
-            tensor(rewards[:t]),
-            tensor(start[: t + 1]),
-            tensor(terminated[:t]),
-            tensor(truncated[:t]),
-            tensor(valid),
-            None if action_mask is None else tensor(action_mask[:t]),
+            map_tree(lambda x: tensor(x[: t + 1]), rows.obs),
+            tensor(np.stack(rows.actions)),
+            tensor(rows.rewards[:t]),
+            tensor(rows.start[: t + 1]),
+            tensor(rows.terminated[:t]),
+            tensor(rows.truncated[:t]),
+            tensor(rows.valid[:t]),
+            None if rows.action_mask is None else tensor(rows.action_mask[:t]),
             first_state,
-            tensor(np.stack(self.fast.features)) if self.fast is not None and self.fast.features else None,
-            truncated_final_obs,
-            map_tree(lambda x: x[: t + 1], raw_obs) if self.keep_raw_obs else None,
-            final_obs,
-            np.stack(env_actions) if self.keep_raw_obs else None,
+            tensor(np.stack(features)) if features else None,
+            rows.truncated_final_obs,
+            map_tree(lambda x: x[: t + 1], rows.raw_obs) if self.keep_raw_obs else None,
+            rows.final_obs,
+            np.stack(rows.env_actions) if self.keep_raw_obs else None,
         )
 
     def _actor(self, noise: Tensor) -> Actor:
@@ -291,21 +320,9 @@ class RolloutCollector:
 
         return in_torch
 
-    def _observe(self, obs_tb: Any, t: int) -> None:
-        """Enter the current observation, normalised."""
-
-        def enter(buffer: np.ndarray, x: np.ndarray) -> None:
-            buffer[t] = x
-
-        map_tree(enter, obs_tb, self.normalizer.observations(self.obs))
-
-    def _truncated(self, t: int, instances: np.ndarray, infos: dict[str, Any]) -> list[tuple[int, int, Any]]:
-        """The last observations of episodes that a time limit ended at step t."""
-        return [(t, i, self.normalizer.observations(self._final(t, i, infos))) for i in instances.tolist()]
-
-    def _final(self, t: int, i: int, infos: dict[str, Any]) -> Any:
+    def _final(self, t: int, i: int) -> Any:
         """A copy of instance i's last observation, to which step t led; every number of it is one."""
-        final = _one(infos["final_obs"], i)
+        final = self.stepper.final_obs(i)
         for array in leaves(final):
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise not_a_number("observation", i, self.steps_done + t + 1, array)
@@ -336,9 +353,7 @@ class RolloutCollector:
             "environment": None if known is None else known.snapshot(),
             "obs": None if known is None else map_tree(np.array, self.obs),
             "state": list(self.state),
-            "start": self.start,
-            "ended": self.ended,
-            "legal": self.action_mask,
+            **self.stepper.state_dict(),
             "returns": self.returns,
             "lengths": self.lengths,
             "recent": [list(episode) for episode in self.recent],
@@ -355,26 +370,25 @@ class RolloutCollector:
         """
         self.recent = deque(((float(r), int(n)) for r, n in state["recent"]), maxlen=RECENT)
         self.steps_done = int(state["steps_done"])
-        start = np.array(state["start"], bool)
         known = state_of(self.env) if state["environment"] is not None else None
-        if known is None or len(start) != self.env.num_envs:
-            self.obs, self.begins_anew = None, self.steps_done > 0
+        if known is None or len(state["start"]) != self.env.num_envs:
+            self.forget()
+            self.begins_anew = self.steps_done > 0
             return
         own = self.state_dict() | {"environment": None, "obs": None, "recent": None}
-        own["legal"] = None if state["legal"] is None else np.ones(self.masks.shape, bool)
+        own["legal"] = None if state["legal"] is None else np.ones(self.stepper.masks.shape, bool)
         check_like(state, own, "collector", shapes=True)
         if len(state["state"]) != len(self.state):
             raise ValueError(f"collector.state has {len(state['state'])} parts, not {len(self.state)}")
         known.restore(state["environment"])
         check_like(state["environment"], known.snapshot(), "environment")
         if hasattr(known, "observe"):
-            self.obs = known.observe()
+            obs = known.observe()
         else:
             check_rows(state["obs"], self.env.single_observation_space, (self.env.num_envs,), "collector.obs")
-            self.obs = map_tree(np.array, state["obs"])
+            obs = map_tree(np.array, state["obs"])
         self.state = tuple(s.to(self.policy.device) for s in state["state"])
-        self.start, self.ended = start, np.array(state["ended"], bool)
-        self.action_mask = None if state["legal"] is None else np.array(state["legal"], bool)
+        self.stepper.load_state_dict(state, obs)
         self.returns, self.lengths = np.array(state["returns"]), np.array(state["lengths"])
 
 
@@ -383,10 +397,9 @@ def stored(x: Any) -> Any:
     return np.float32 if np.issubdtype(np.asarray(x).dtype, np.floating) else np.asarray(x).dtype
 
 
-def _one(final_obs: Any, i: int) -> Any:
-    """A copy of instance i's last observation, which the infos of Gymnasium's vector environments hold."""
-    if isinstance(final_obs, dict):
-        return {key: _one(value, i) for key, value in final_obs.items()}
-    if isinstance(final_obs, tuple):
-        return tuple(_one(value, i) for value in final_obs)
-    return map_tree(np.array, final_obs[i])
+def put(rows: Any, t: int, obs: Any) -> None:
+    """Enter an observation into row t."""
+    if isinstance(rows, np.ndarray):
+        rows[t] = obs
+    else:
+        map_tree(lambda x, y: x.__setitem__(t, y), rows, obs)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from lhy_rl.core.errors import UserError
@@ -17,7 +17,8 @@ from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
-from lhy_rl.rollouts.checks import ActionMasks, check_numbers, not_a_number
+from lhy_rl.rollouts.autoreset import EpisodeStepper
+from lhy_rl.rollouts.checks import check_numbers, not_a_number
 from lhy_rl.rollouts.final_values import final_values
 from lhy_rl.rollouts.fixed_length import stored
 
@@ -118,10 +119,8 @@ def collect_episodes(
         UserError: observations or rewards that are not numbers, a state without a legal action, or no end.
     """
     device, of = policy.device, " of its episode"
-    masks = ActionMasks(env.single_action_space, env.num_envs)
-    resets_by_hand = env.metadata.get("autoreset_mode") is AutoresetMode.DISABLED
-    obs, infos = env.reset(seed=seed)
-    action_mask = masks.of(obs, infos)
+    stepper = EpisodeStepper(env)
+    stepper.reset(seed)
     state = policy.initial_state(env.num_envs)
     alive = np.ones(env.num_envs, bool)
     steps: list[tuple[Any, Tensor, Tensor, Tensor, State]] = []
@@ -141,39 +140,32 @@ def collect_episodes(
     while alive.any():
         if len(steps) == LONGEST:
             raise UserError(f"an episode did not end in {LONGEST:,} steps; give the environment max_episode_steps")
-        check_numbers("observation", obs, alive, len(steps), of)
-        action_mask_t = None
-        if action_mask is not None:
-            action_mask_t = torch.as_tensor(masks.checked(action_mask, alive, len(steps), of), device=device)
-        action_masks.append(action_mask_t)
-        obs_t = map_tree(enter, observe(obs, alive))
+        check_numbers("observation", stepper.obs, alive, len(steps), of)
+        mask = stepper.action_mask(alive, len(steps), of)
+        action_mask = None if mask is None else torch.as_tensor(mask, device=device)
+        action_masks.append(action_mask)
+        obs_t = map_tree(enter, observe(stepper.obs, alive))
         before = state
-        action, state = policy.act(obs_t, state, None, generator, deterministic, action_mask=action_mask_t)
+        action, state = policy.act(obs_t, state, None, generator, deterministic, action_mask=action_mask)
         env_action = policy.actor.for_environment(action)
         if keep_raw_obs:
-            raw_obs.append(map_tree(lambda x: np.array(x, stored(x)), obs))
+            raw_obs.append(map_tree(lambda x: np.array(x, stored(x)), stepper.obs))
             env_actions.append(env_action)
-        obs, reward, terminated, truncated, infos = env.step(env_action)
+        reward, terminated, truncated = stepper.step(env_action)
         check_numbers("reward", reward, alive, len(steps) + 1, of)
         reward_t = torch.as_tensor(np.where(alive, reward, 0.0), dtype=torch.float32)
         steps.append((obs_t, action, reward_t, torch.as_tensor(alive), before))
         ended = terminated | truncated
         for i in np.flatnonzero(truncated & ~terminated & alive).tolist():
-            last = last_observation(obs, infos, i)
+            last = stepper.final_obs(i)
             for leaf in leaves(last):
                 if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
                     raise not_a_number("observation", i, f"{len(steps)}{of}", leaf)
             truncated_final_obs.append((i, map_tree(lambda x: np.asarray(x, stored(x)), observe(last, None))))
         if keep_raw_obs:
             for i in np.flatnonzero(ended & alive).tolist():
-                final_obs[i] = last_observation(obs, infos, i)
+                final_obs[i] = stepper.final_obs(i)
         alive = alive & ~ended
-        action_mask = masks.of(obs, infos)
-        if resets_by_hand and ended.any() and alive.any():
-            obs, infos = env.reset(options={"reset_mask": ended})
-            begun = masks.of(obs, infos)
-            if action_mask is not None:
-                action_mask[ended] = True if begun is None else begun[ended]
     obs_tb, actions, rewards, mask_tb, states = zip(*steps, strict=True)
     return Episodes(
         map_tree(lambda *x: torch.stack(x), *obs_tb),
@@ -203,20 +195,6 @@ def truncated_final_values(policy: ActorCritic, episodes: Episodes) -> Tensor:
         policy, map_tree(longer, episodes.obs), longer(episodes.start), state, rows, who, final_obs
     )
     return result
-
-
-def last_observation(obs: Any, infos: dict[str, Any], i: int) -> Any:
-    """What instance i saw last in an episode that has just ended, in any autoreset mode."""
-    if "final_obs" in infos and infos["_final_obs"][i]:
-        obs = infos["final_obs"]
-    return _row(obs, i)
-
-
-def _row(tree: Any, i: int) -> Any:
-    """Row i of batched observations; of an array of objects, the object, which may be a tree itself."""
-    if isinstance(tree, dict | tuple):
-        return map_tree(lambda x: _row(x, i), tree)
-    return map_tree(np.array, tree[i])
 
 
 def _stacked(action_masks: list[Tensor | None]) -> Tensor | None:

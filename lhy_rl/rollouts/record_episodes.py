@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import VectorEnv
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.spaces import Space, conformed, without_texts
 from lhy_rl.interop.final_observations import keep_final_observations
+from lhy_rl.rollouts.autoreset import EpisodeStepper
 from lhy_rl.rollouts.checks import ActionMasks, not_a_number
 
 Act = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[Any, Any]]
@@ -64,30 +65,26 @@ def record(
         UserError: no end, or no episode that reaches ``min_return``, numbers that are none, or no legal action.
         KeyboardInterrupt, Stop: before the first episode was whole.
     """
-    n, mode = env.num_envs, env.metadata.get("autoreset_mode")
-    if mode is AutoresetMode.DISABLED:
-        raise UserError("record needs an environment that resets itself: autoreset_mode SameStep or NextStep")
+    n = env.num_envs
+    stepper = EpisodeStepper(env, "record needs an environment that resets itself: autoreset_mode SameStep or NextStep")
     spaces = without_texts(env.single_observation_space), env.single_action_space
     share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
     rng, random_act = np.random.default_rng(seed), random_policy(env.single_action_space, seed)
     kept: list[Episode] = []
     tried, steps = 0, 0
-    masks = ActionMasks(env.single_action_space, n)
     keep_final_observations(env)
-    obs, infos = env.reset(seed=seed)
-    state, start, resetting = None, np.ones(n, bool), np.zeros(n, bool)
+    stepper.reset(seed)
+    state: Any = None
     unfinished = [_UnfinishedEpisode() for _ in range(n)]
     try:
         while share.any():
-            going = (share > 0) & ~resetting
-            action_mask = masks.of(obs, infos)
-            if action_mask is not None:
-                action_mask = masks.checked(action_mask, going, steps)
+            going = (share > 0) & ~stepper.resetting
+            obs, start, action_mask = stepper.obs, stepper.start, stepper.action_mask(going, steps)
             try:
                 actions, state = act(obs, state, start, action_mask)
             except Again:
-                obs, infos = env.reset()
-                state, start, resetting = None, np.ones(n, bool), np.zeros(n, bool)
+                stepper.reset()
+                state = None
                 unfinished = [_UnfinishedEpisode() for _ in range(n)]
                 continue
             executed = actions
@@ -97,9 +94,8 @@ def record(
             for i in np.flatnonzero(going).tolist():
                 unfinished[i].observations.append(_checked(_row(obs, i, spaces[0]), i, steps))
                 unfinished[i].actions.append(_row(written, i))
-            obs, rewards, terminated, truncated, infos = env.step(executed)
+            rewards, terminated, truncated = stepper.step(executed)
             steps += 1
-            ended = (terminated | truncated) & ~resetting
             for i in np.flatnonzero(going).tolist():
                 if not np.isfinite(rewards[i]):
                     raise not_a_number("reward", i, steps, np.asarray(rewards[i]))
@@ -107,10 +103,10 @@ def record(
                 episode.rewards.append(float(rewards[i]))
                 if len(episode.rewards) > LONGEST:
                     raise UserError(f"an episode did not end in {LONGEST:,} steps; the environment needs a time limit")
-                if not ended[i]:
+                if not stepper.ended[i]:
                     continue
                 tried += 1
-                episode.observations.append(_checked(_final_obs(obs, infos, i, spaces[0]), i, steps))
+                episode.observations.append(_checked(_plain(stepper.final_obs(i), spaces[0]), i, steps))
                 if min_return is None or sum(episode.rewards) >= min_return:
                     kept.append(episode.finished(bool(terminated[i]), bool(truncated[i]), *spaces))
                     tell(kept[-1])
@@ -118,8 +114,6 @@ def record(
                 elif tried >= TRIES * (len(kept) + 5):
                     raise UserError(f"{len(kept)} of {tried} episodes reached the return {min_return:g}; ask for less")
                 unfinished[i] = _UnfinishedEpisode()
-            start = resetting if mode is AutoresetMode.NEXT_STEP else ended
-            resetting = ended if mode is AutoresetMode.NEXT_STEP else resetting
     except (KeyboardInterrupt, Stop):
         if not kept:
             raise
@@ -180,14 +174,6 @@ def _row(tree: Any, i: int, space: Space | None = None) -> Any:
     if isinstance(tree, tuple):
         return tuple(_row(x, i) for x in tree)
     return np.array(tree[i])
-
-
-def _final_obs(obs: Any, infos: dict[str, Any], i: int, space: Space) -> Any:
-    """Instance i's last observation of an episode that has just ended."""
-    if "final_obs" not in infos or not infos["_final_obs"][i]:
-        return _row(obs, i, space)
-    final = infos["final_obs"]
-    return _row(final, i, space) if isinstance(final, dict | tuple) else _plain(final[i], space)
 
 
 def _checked(row: Any, i: int, step: int) -> Any:

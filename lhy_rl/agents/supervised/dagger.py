@@ -231,7 +231,7 @@ class LabellingCollector(RolloutCollector):
             normalized = map_tree(lambda x: x.cpu().numpy(), agent.observe(obs)) if agent.moments else obs
             action, env_action = learner(t, normalized, start, action_mask)
             expert_acts = draws[t] < self.expert_share
-            wanted = (expert_acts | ((self.steps_done + t) % agent.label_interval == 0)) & ~self.ended
+            wanted = (expert_acts | ((self.steps_done + t) % agent.label_interval == 0)) & ~self.stepper.resetting
             if agent.max_labels is not None:
                 wanted &= np.cumsum(wanted) <= agent.max_labels - agent.labels
             label = expert.label(self.obs, start, wanted)

@@ -1,0 +1,114 @@
+"""Stepping a vector environment in any of Gymnasium's autoreset modes.
+
+SAME_STEP   the step that ends an episode begins the next; the last observation stands in the infos
+NEXT_STEP   the step after the end only resets the instance: its action is not looked at, nor is its reward one
+DISABLED    whoever steps resets
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.trees import map_tree
+from lhy_rl.rollouts.checks import ActionMasks
+
+
+class EpisodeStepper:
+    """Steps an environment and says what a step meant.
+
+    Args:
+        env: The environment; where it names no mode it is NEXT_STEP, as in Gymnasium.
+        refusal: What to say of an environment that does not reset itself; None where it may be any.
+
+    Attributes:
+        obs, infos: The newest; ``obs`` is None before :meth:`reset`.
+        start: (B,) bool: an episode begins with ``obs``.
+        ended: (B,) bool: the last step ended an episode.
+        resetting: (B,) bool: the next step only resets the instance.
+
+    Raises:
+        UserError: it must reset itself, and does not.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], refusal: str | None = None) -> None:
+        self.env, self.mode = env, env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
+        if refusal is not None and self.mode is AutoresetMode.DISABLED:
+            raise UserError(refusal)
+        self.masks = ActionMasks(env.single_action_space, env.num_envs)
+        self.obs: Any = None
+        self.infos: dict[str, Any] = {}
+        self._mask: np.ndarray | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self.start, self.ended, self.resetting = (np.full(self.env.num_envs, now) for now in (True, False, False))
+
+    def reset(self, seed: int | None = None) -> None:
+        """Begin an episode in every instance."""
+        self.obs, self.infos = self.env.reset(seed=seed)
+        self._mask = self.masks.of(self.obs, self.infos)
+        self._begin()
+
+    def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rewards, terminations and truncations (B,); those of an instance that was ``resetting`` do not count."""
+        self.obs, rewards, terminated, truncated, self.infos = self.env.step(actions)
+        self.ended = np.logical_or(terminated, truncated)
+        self._mask = self.masks.of(self.obs, self.infos)
+        if self.mode is AutoresetMode.NEXT_STEP:
+            self.ended &= ~self.resetting
+            self.start, self.resetting = self.resetting, self.ended
+            return rewards, terminated, truncated
+        self.start = self.ended
+        if self.mode is AutoresetMode.DISABLED and self.ended.any():
+            self._reset_ended()
+        return rewards, terminated, truncated
+
+    def _reset_ended(self) -> None:
+        before, obs = self.obs, {"final_obs": self.obs, "_final_obs": self.ended}
+        self.obs, infos = self.env.reset(options={"reset_mask": self.ended})
+        begun = self.masks.of(self.obs, infos)
+        if self._mask is not None:
+            self._mask[self.ended] = True if begun is None else begun[self.ended]
+        elif begun is not None:
+            self._mask = begun
+        self.infos = {**infos, **obs, "final_obs": map_tree(np.array, before)}
+
+    def final_obs(self, i: int) -> Any:
+        """A copy of what instance i observed last in the episode that the last step ended."""
+        infos = self.infos
+        return _row(infos["final_obs"] if "final_obs" in infos and infos["_final_obs"][i] else self.obs, i)
+
+    def action_mask(self, counted: np.ndarray, step: int, of: str = "") -> np.ndarray | None:
+        """(B, A) bool: the legal actions; None where no instance said anything: all are.
+
+        Args:
+            counted: (B,) bool: the instances whose actions count.
+            step, of: For the message, as in :meth:`ActionMasks.checked`.
+
+        Raises:
+            UserError: an instance that counts has a choice without a legal action.
+        """
+        return None if self._mask is None else self.masks.checked(self._mask, counted, step, of)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stopped, without the environment and its observation."""
+        return {"start": self.start, "ended": self.resetting, "legal": self._mask}
+
+    def load_state_dict(self, state: dict[str, Any], obs: Any) -> None:
+        """Go on there, with the observation that the environment gives now."""
+        self.obs, self.infos = obs, {}
+        self.start, self.resetting = np.array(state["start"], bool), np.array(state["ended"], bool)
+        self._mask = None if state["legal"] is None else np.array(state["legal"], bool)
+
+
+def _row(tree: Any, i: int) -> Any:
+    """A copy of row i of batched observations; of an array of objects, the object, which may be a tree itself."""
+    if isinstance(tree, dict):
+        return {key: _row(x, i) for key, x in tree.items()}
+    if isinstance(tree, tuple):  # of a Tuple space, or the texts of all instances
+        return tree[i] if isinstance(tree[0], str) else tuple(_row(x, i) for x in tree)
+    return map_tree(np.array, tree[i])
