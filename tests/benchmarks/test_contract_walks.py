@@ -1,8 +1,11 @@
 """A walk's files are those whose functions a run calls, in the order of the first call."""
 
 import json
+import re
 import subprocess
 import sys
+
+import pytest
 
 from benchmarks.harness import load
 from benchmarks.tables import ROOT
@@ -28,13 +31,20 @@ def test_climbs_are_steps_to_a_higher_floor():
     assert Walk({}, [5, 5, 2, 4, 4, 0, 5], []).climbs == 2
 
 
-def test_walks(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.walks", "--quick", "--output", str(tmp_path), "--label", "now"]
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    """The folder that a quick run leaves."""
+    folder = tmp_path_factory.mktemp("walks")
+    command = [sys.executable, "-m", "benchmarks.walks", "--quick", "--output", str(folder), "--label", "now"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    files = {row.task: row.value for row in load("walks", tmp_path) if row.metric == "files"}
+    return folder
+
+
+def test_walks(output):
+    files = {row.task: row.value for row in load("walks", output) if row.metric == "files"}
     assert list(files) == list(WALKS) and all(5 < count < 100 for count in files.values())
-    kept = json.loads((tmp_path / "walks.files.json").read_text())["now"]
+    kept = json.loads((output / "walks.files.json").read_text())["now"]
     assert {name: len(walk["files"]) for name, walk in kept.items()} == files
     for name, ends in {
         "an observation to a gradient": {"agents/policy_gradient/ppo.py", "functional/returns.py"},
@@ -43,4 +53,20 @@ def test_walks(tmp_path):
         "a sentence through SeqGAN": {"agents/adversarial/seqgan.py", "envs/text/oracle.py"},
     }.items():
         assert kept[name]["files"].keys() >= ends, name
-    assert (tmp_path / "walks.png").read_bytes().startswith(b"\x89PNG")
+    assert (output / "walks.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_documented_walks_are_those_that_are_run(output):
+    """File by file, and each sentence names something that the file defines."""
+    kept = json.loads((output / "walks.files.json").read_text())["now"]
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    walks = page.partition("## Four walks")[2]
+    sections = re.findall(r"^### ([^\n]+)\n(.*?)(?=^##|\Z)", walks, re.MULTILINE | re.DOTALL)
+    assert [heading.lower() for heading, _ in sections] == [name.lower() for name in WALKS]
+    for (_, text), walk in zip(sections, kept.values(), strict=True):
+        items = re.findall(r"^\d+\. `(.+?)`:\s+(.*?)(?=^\d+\. |\Z)", text, re.MULTILINE | re.DOTALL)
+        assert [file for file, _ in items] == list(walk["files"])
+        for file, sentence in items:
+            names = {word for quoted in re.findall(r"`([^`]+)`", sentence) for word in re.findall(r"\w+", quoted)}
+            code = (ROOT / "lhy_rl" / file).read_text("utf-8")
+            assert any(re.search(rf"^\s*(def|class) {name}\b", code, re.MULTILINE) for name in names), (file, sentence)
