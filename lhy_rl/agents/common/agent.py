@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -26,9 +26,8 @@ from lhy_rl.core.saved_states import check_whole, guarded
 from lhy_rl.core.trees import leading, leaves, map_tree, native
 from lhy_rl.core.validation import check
 from lhy_rl.nn.acceleration.numpy_actor import WIDEST
-from lhy_rl.nn.backbones.base import CoreChoice, State
+from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.device import choose_device
-from lhy_rl.nn.encoders.base import EncoderChoice
 from lhy_rl.nn.layers.eval_mode import evaluating
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.nn.randomness import OwnRandomness
@@ -57,31 +56,13 @@ class Agent(SB3Interface, metaclass=AgentClass):
         device: ``cpu``, ``cuda``, ..., or ``auto``: a GPU where there is one and the networks are large (convolutions,
             or layers wider than 256); small ones of vectors are several times faster on the CPU. ``agent.device`` says
             which it is.
-        encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``dict``, ``auto`` for what
-            fits, or a class of your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.encoders.base.Encoder``).
-        embedding_size: Width of the encoder's output and of an MLP's layers.
-        encoder_layers: Layers of an MLP encoder.
-        hidden_sizes: Widths of the encoder's dense layers, [64, 64] say, instead of ``encoder_layers`` layers of
-            ``embedding_size``; also those behind a CNN's convolutions.
-        activation: Of the encoder: ``tanh``, ``relu``, ``selu``, ..., or ``auto``: tanh in an MLP, relu in a CNN.
-        norm: Of the encoder: ``none``, ``batch`` or ``layer``.
-        pooling: Of a CNN encoder: ``strided``, ``max``, ``average`` or ``lp``.
-        core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, null for none, or a class of your own, as
-            ``module:Class`` (a subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).
-        hidden_size: Width of the backbone. More fits more and overfits sooner.
-        num_layers: Layers of the backbone.
-        dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it (to 0.5) when the
-            validation loss turns up.
-        critic: ``shared`` (on the actor's features), ``separate`` (an encoder and a backbone of its own) or ``none``.
-        init_std: Draw all weights from N(0, init_std), as SeqGAN's code does with 0.1; null keeps torch's way.
-        log_std_init: Logarithm of the noise on continuous actions at the beginning. Lower it (-2) where full noise only
-            falls over.
-        orthogonal: Draw the weights orthogonal, as PPO's code does, so that the first policy is nearly uniform.
+        **policy: Options of the policy (:class:`~lhy_rl.nn.policies.actor_critic.ActorCritic`).
 
     Raises:
         UserError: an environment, a name or a number that cannot be used; one line says why.
     """
 
+    takes_options_of: tuple[type, ...] = (ActorCritic,)
     sees_normalized = False  # whether the policy reads normalised observations
     large = False  # whether an agent has large networks besides its policy, for which ``auto`` is a GPU
     reports_steps = False  # whether ``update`` calls :meth:`report_step` after every step
@@ -99,27 +80,11 @@ class Agent(SB3Interface, metaclass=AgentClass):
         num_envs: int = 64,
         seed: int | None = 0,
         device: str = "auto",
-        encoder: EncoderChoice = "auto",
-        embedding_size: int = 32,
-        encoder_layers: int = 2,
-        hidden_sizes: Sequence[int] | None = None,
-        activation: str = "auto",
-        norm: str = "none",
-        pooling: str = "strided",
-        core: CoreChoice | None = "lstm",
-        hidden_size: int = 32,
-        num_layers: int = 1,
-        dropout: float = 0.0,
-        critic: str = "shared",
-        init_std: float | None = None,
-        log_std_init: float = 0.0,
-        orthogonal: bool = False,
+        **policy: Any,
     ) -> None:
-        check(num_envs=(num_envs, 1), embedding_size=(embedding_size, 1), hidden_size=(hidden_size, 1))
-        check(encoder_layers=(encoder_layers, 0), num_layers=(num_layers, 1), dropout=(dropout, 0, 0.99))
+        check(num_envs=(num_envs, 1), seed=(seed or 0, 0))
         self.env = make_vector_env(env, num_envs)
         self.env_id = env if isinstance(env, str) else None
-        check(seed=(seed or 0, 0))
         self.seed = 0 if seed is None else seed  # None was replaced by a drawn one
         self.device = torch.device("cpu")  # until it is known how large the policy is
         self.generator = torch.Generator().manual_seed(self.seed)
@@ -134,25 +99,8 @@ class Agent(SB3Interface, metaclass=AgentClass):
         self.schedules = {}
         space = self.env.single_observation_space
         with self.randomness():
-            self.policy = ActorCritic(
-                normalized_space(space) if self.sees_normalized else space,
-                self.env.single_action_space,
-                encoder=encoder,
-                embedding_size=embedding_size,
-                encoder_layers=encoder_layers,
-                hidden_sizes=hidden_sizes,
-                activation=activation,
-                norm=norm,
-                pooling=pooling,
-                core=core,
-                hidden_size=hidden_size,
-                num_layers=num_layers,
-                dropout=dropout,
-                critic=critic,
-                init_std=init_std,
-                log_std_init=log_std_init,
-                orthogonal=orthogonal,
-            )
+            obs_space = normalized_space(space) if self.sees_normalized else space
+            self.policy = ActorCritic(obs_space, self.env.single_action_space, **policy)
         self.device = choose_device(device, self.large or large(self.policy))
         self.policy.to(self.device)
 

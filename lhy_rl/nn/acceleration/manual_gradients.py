@@ -17,7 +17,8 @@ from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
 from lhy_rl.nn.encoders.mlp import MLPEncoder
 from lhy_rl.nn.heads.categorical import CategoricalHead
 from lhy_rl.nn.heads.gaussian import LOG_SQRT_2PI, GaussianHead
-from lhy_rl.nn.policies.actor_critic import ActorCritic, Trunk
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.nn.policies.trunk import Trunk
 
 Array = np.ndarray
 ROWS = 1024  # read at a time: what is made of them stays in the cache

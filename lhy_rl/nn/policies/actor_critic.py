@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, cast
@@ -14,67 +13,28 @@ from torch import Tensor, nn
 from lhy_rl.core.errors import suggest
 from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import map_tree
+from lhy_rl.core.validation import check
 from lhy_rl.nn.acceleration.inventory import Inventory
-from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, State, cores
+from lhy_rl.nn.backbones.base import CoreChoice, State
 from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
-from lhy_rl.nn.encoders.select import make_encoder
 from lhy_rl.nn.heads.categorical import CategoricalHead
 from lhy_rl.nn.heads.select import head_for
+from lhy_rl.nn.policies.trunk import Trunk
 
 CRITICS = ("shared", "separate", "none")
 
 
 class Evaluation(NamedTuple):
-    """What :meth:`ActorCritic.evaluate` says of a batch, each (T, B)."""
+    """The result of :meth:`ActorCritic.evaluate`; each tensor is (T, B)."""
 
     log_prob: Tensor
     value: Tensor | None
     entropy: Tensor | None = None
-    """Where asked for."""
+    """Where they are asked for."""
     log_probs: Tensor | None = None
-    """(T, B, A) of all actions, where asked for."""
+    """(T, B, A) of all actions, where they are asked for."""
     state: State = ()
     """The memory after the last step, the actor's and the critic's."""
-
-
-class Trunk(nn.Module):
-    """What an actor and a critic stand on, shared or one each: an encoder and, where wanted, a sequence backbone."""
-
-    def __init__(
-        self,
-        space: gym.Space[Any],
-        encoder: EncoderChoice,
-        options: EncoderOptions,
-        core: CoreChoice | None,
-        hidden_size: int,
-        num_layers: int,
-        dropout: float,
-    ) -> None:
-        super().__init__()
-        self.encoder = make_encoder(encoder, space, options)
-        self.core: SequenceBackbone | None = None
-        self.output_size = self.encoder.output_size
-        if core is not None:
-            self.core = cores.choose(core, SequenceBackbone)(self.output_size, hidden_size, num_layers)
-            self.output_size = self.core.output_size
-        self.dropout = nn.Dropout(dropout)
-
-    def initial_state(self, batch_size: int) -> State:
-        """The memory at the start of an episode; empty without a backbone."""
-        return self.core.initial_state(batch_size) if self.core is not None else ()
-
-    def forward(self, obs: Any, state: State, start: Tensor | None) -> tuple[Tensor, State]:
-        """(T, B, ...) observations to (T, B, H) features and the state after the last step."""
-        h: Tensor = self.encoder(obs)
-        if self.dropout.p:
-            h = self.dropout(h)
-        if self.core is not None:
-            if start is None:
-                start = torch.zeros(h.shape[:2], dtype=torch.bool, device=h.device)
-            h, state = self.core(h, state, start)
-            if self.dropout.p:
-                h = self.dropout(h)
-        return h, state
 
 
 class ActorCritic(nn.Module):
@@ -87,28 +47,28 @@ class ActorCritic(nn.Module):
         observation_space: ``Box`` (numbers or an image), ``Discrete``, ``MultiDiscrete`` or ``MultiBinary`` (tokens),
             or a ``Dict`` or ``Tuple`` of them.
         action_space: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or ``Box`` of floats.
-        encoder: Name of the encoder, ``auto`` for the one that fits the space, a class of one's own (a
-            :class:`~lhy_rl.nn.encoders.base.Encoder`) or its place ``"module:Class"``.
-        core: Name of the sequence backbone (``rnn``, ``gru``, ``lstm``), a class of one's own (a
-            :class:`~lhy_rl.nn.backbones.base.SequenceBackbone`) or its place, or None for a memoryless policy.
-        embedding_size: E, width of the encoder's output and of an MLP's layers.
+        encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``dict``, ``auto`` for what
+            fits, or a class of your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.encoders.Encoder``).
+        embedding_size: Width of the encoder's output and of an MLP's layers.
         encoder_layers: Layers of an MLP encoder.
-        hidden_sizes: Widths of the encoder's dense layers, one each, instead of ``encoder_layers`` layers of
+        hidden_sizes: Widths of the encoder's dense layers, [64, 64] say, instead of ``encoder_layers`` layers of
             ``embedding_size``; also those behind a CNN's convolutions.
         activation: Of the encoder: ``tanh``, ``relu``, ``selu``, ..., or ``auto``: tanh in an MLP, relu in a CNN.
         norm: Of the encoder: ``none``, ``batch`` or ``layer``.
         pooling: Of a CNN encoder: ``strided``, ``max``, ``average`` or ``lp``.
-        hidden_size: H, width of the backbone.
+        core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, null for none, or a class of your own, as
+            ``module:Class`` (a subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).
+        hidden_size: Width of the backbone. More fits more and overfits sooner.
         num_layers: Layers of the backbone.
-        dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it when the
-            validation loss turns up; 0.5 suits small corpora.
-        critic: ``shared`` (a head on the actor's features), ``separate`` (an encoder and a backbone of its own)
-            or ``none``.
-        init_std: Draw all weights from N(0, init_std) as SeqGAN's code does (0.1); None keeps torch's initialisation.
-        log_std_init: Logarithm of the standard deviation of continuous actions at the beginning.
-        orthogonal: Draw the weights of linear and convolution layers orthogonal, scaled by sqrt(2) inside, 0.01 at
-            the actor's and 1 at the critic's end (Engstrom et al. 2020); biases are 0, but for an LSTM's forget gate,
-            whose bias of 1 makes it remember from the beginning (Jozefowicz et al. 2015).
+        dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it (to 0.5) when the
+            validation loss turns up.
+        critic: ``shared`` (on the actor's features), ``separate`` (an encoder and a backbone of its own) or ``none``.
+        init_std: Draw all weights from N(0, init_std), as SeqGAN's code does with 0.1; null keeps torch's way.
+        log_std_init: Logarithm of the noise on continuous actions at the beginning. Lower it (-2) where full noise only
+            falls over.
+        orthogonal: Draw the weights orthogonal, as PPO's code does, so that the first policy is nearly uniform: scaled
+            by sqrt(2) inside, 0.01 at the actor's and 1 at the critic's end (Engstrom et al. 2020); biases are 0, but
+            for an LSTM's forget gate, whose bias of 1 makes it remember from the beginning (Jozefowicz et al. 2015).
 
     Raises:
         UserError: an unknown name or a space that no encoder or head fits.
@@ -120,13 +80,13 @@ class ActorCritic(nn.Module):
         action_space: gym.Space[Any],
         *,
         encoder: EncoderChoice = "auto",
-        core: CoreChoice | None = "lstm",
         embedding_size: int = 32,
         encoder_layers: int = 2,
         hidden_sizes: Sequence[int] | None = None,
         activation: str = "auto",
         norm: str = "none",
         pooling: str = "strided",
+        core: CoreChoice | None = "lstm",
         hidden_size: int = 32,
         num_layers: int = 1,
         dropout: float = 0.0,
@@ -136,6 +96,8 @@ class ActorCritic(nn.Module):
         orthogonal: bool = False,
     ) -> None:
         super().__init__()
+        check(embedding_size=(embedding_size, 1), hidden_size=(hidden_size, 1))
+        check(encoder_layers=(encoder_layers, 0), num_layers=(num_layers, 1), dropout=(dropout, 0, 0.99))
         if critic not in CRITICS:
             raise suggest(critic, CRITICS, "critic")
         options = EncoderOptions(embedding_size, encoder_layers, activation, norm, pooling, hidden_sizes=hidden_sizes)
@@ -150,48 +112,34 @@ class ActorCritic(nn.Module):
             for parameter in self.parameters():
                 nn.init.normal_(parameter, std=init_std)
         if orthogonal:
-            self._make_orthogonal()
-
-    def _make_orthogonal(self) -> None:
-        for trunk in (self.trunk, self.critic_trunk):
-            if trunk is None:
-                continue
-            for module in [] if trunk.encoder.owns_initialization else trunk.encoder.modules():
-                if isinstance(module, nn.Linear | nn.Conv2d):
-                    nn.init.orthogonal_(module.weight, math.sqrt(2))
-                    if module.bias is not None:
-                        nn.init.zeros_(module.bias)
-            for module in trunk.core.modules() if trunk.core is not None else ():
-                if isinstance(module, nn.RNNBase):
-                    for parameter, values in module.named_parameters():
-                        (nn.init.zeros_ if "bias" in parameter else nn.init.orthogonal_)(values)
-                        if isinstance(module, nn.LSTM) and parameter.startswith("bias_ih"):
-                            nn.init.ones_(values.data.view(4, -1)[1])  # input, forget, candidate, output
-        for head, gain in ((self.actor.output, 0.01), (self.critic, 1.0)):
-            if head is not None:
-                nn.init.orthogonal_(head.weight, gain)
-                nn.init.zeros_(head.bias)
+            for trunk in (self.trunk, self.critic_trunk):
+                if trunk is not None:
+                    trunk.make_orthogonal()
+            for head, gain in ((self.actor.output, 0.01), (self.critic, 1.0)):
+                if head is not None:
+                    nn.init.orthogonal_(head.weight, gain)
+                    nn.init.zeros_(head.bias)
 
     # ------------------------------------------------------------------ what it is
     @cached_property
     def inventory(self) -> Inventory:
-        """Its modules and parameters, and who listens to them."""
+        """The policy's modules and parameters, and whether a hook waits for one of them."""
         return Inventory(self)
 
     @property
     def free(self) -> bool:
-        """Whether all of it learns and nobody listens, so that gradients may be made by hand."""
+        """Whether no parameter is frozen and no hook waits, so that gradients may be computed by hand."""
         return not self.inventory.listened and not self.inventory.frozen
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """The device of the parameters."""
         return self.actor.output.weight.device
 
     @property
     def categorical(self) -> CategoricalHead:
         """The actor head of a policy whose actions are tokens."""
-        assert isinstance(self.actor, CategoricalHead), "this policy's actions are no tokens"
+        assert isinstance(self.actor, CategoricalHead), "this policy's actions are not tokens"
         return self.actor
 
     def initial_state(self, batch_size: int) -> State:
@@ -210,10 +158,10 @@ class ActorCritic(nn.Module):
 
         A separate critic's part of the memory stays as it is: the critic is asked about whole sequences.
         """
-        mine, critics = self.split_state(state)
+        actor_state, critic_state = self.split_state(state)
         obs = map_tree(lambda x: x[None], obs)
-        h, mine = self.trunk(obs, mine, start[None] if start is not None else None)
-        return h[0], (*mine, *critics)
+        h, actor_state = self.trunk(obs, actor_state, start[None] if start is not None else None)
+        return h[0], (*actor_state, *critic_state)
 
     @torch.no_grad()
     def act(
@@ -269,7 +217,7 @@ class ActorCritic(nn.Module):
         action_mask: Tensor | None = None,
         features: Tensor | None = None,
     ) -> Evaluation:
-        """Log-probabilities and values of what was done, for learning.
+        """Log-probabilities and values of steps, for learning.
 
         Args:
             obs: (T, B, ...).
@@ -287,15 +235,15 @@ class ActorCritic(nn.Module):
         Returns:
             Log-probability and, with a critic, value of each step, (T, B).
         """
-        mine, critics = self.split_state(state)
-        h, mine = self.trunk(obs, mine, start) if features is None else (features, mine)
+        actor_state, critic_state = self.split_state(state)
+        h, actor_state = self.trunk(obs, actor_state, start) if features is None else (features, actor_state)
         value = None
         if self.critic is not None:
             features = h
             if self.critic_trunk is not None:
-                features, critics = self.critic_trunk(obs, critics, start)
+                features, critic_state = self.critic_trunk(obs, critic_state, start)
             value = self.critic(features)[..., 0]
-        state = (*mine, *critics)
+        state = (*actor_state, *critic_state)
         action_mask = mask_of(obs) if action_mask is None else action_mask
         if all_actions:
             head = self.categorical
@@ -307,24 +255,24 @@ class ActorCritic(nn.Module):
         if action_mask is not None:
             action_mask = action_mask.flatten(0, 1) if mask is None else action_mask[mask]
         if entropy:
-            said, entropies = self.actor.evaluate(rows, chosen, action_mask)
+            log_prob, entropies = self.actor.evaluate(rows, chosen, action_mask)
         else:
-            said, entropies = self.actor.log_prob(rows, chosen, temperature, action_mask), None
+            log_prob, entropies = self.actor.log_prob(rows, chosen, temperature, action_mask), None
 
         def place(x: Tensor) -> Tensor:
             return x.view(start.shape) if mask is None else h.new_zeros(start.shape).masked_scatter(mask, x)
 
-        return Evaluation(place(said), value, None if entropies is None else place(entropies), None, state)
+        return Evaluation(place(log_prob), value, None if entropies is None else place(entropies), None, state)
 
     def value(self, obs: Any, state: State, start: Tensor) -> tuple[Tensor, State]:
         """(T, B, ...) observations to (T, B) values, and the critic's part of the memory after the last step."""
-        mine, critics = self.split_state(state)
-        trunk, memory = (self.trunk, mine) if self.critic_trunk is None else (self.critic_trunk, critics)
+        actor_state, critic_state = self.split_state(state)
+        trunk, memory = (self.trunk, actor_state) if self.critic_trunk is None else (self.critic_trunk, critic_state)
         h, memory = trunk(obs, memory, start)
         assert self.critic is not None, "this policy was made with critic='none'"
         return self.critic(h)[..., 0], memory
 
 
 def mask_of(obs: Any) -> Tensor | None:
-    """Which actions the observation itself says are legal."""
+    """The mask of legal actions in an observation, if it has one."""
     return obs[ACTION_MASK].bool() if isinstance(obs, dict) and ACTION_MASK in obs else None
