@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-SHOWN = {  # metric: its label; those that a run has are shown, two where there is little room
+LABELS = {  # metric to label; the metrics that a run has are printed, two of them where there is little room
     "eval/nll_oracle": "oracle",
     "eval/nll_validation": "held-out",
     "rollout/ep_rew_mean": "mean return",
@@ -42,7 +42,7 @@ class ProgressDisplay:
         self.latest: dict[str, float] = {}
         self.phase = ""
         self.printed = 0.0
-        self.unsaid = ""  # the newest line, where it has not been printed yet
+        self.unprinted = ""  # the newest line, if it has not been printed yet
         self.task: TaskID | None = None
         self.bar: Progress | None = None
         self.wide = console.width >= WIDE
@@ -61,14 +61,14 @@ class ProgressDisplay:
     def __exit__(self, *error: object) -> None:
         if self.bar:
             self.bar.stop()
-        elif self.unsaid:
-            self.note(self.unsaid)
+        elif self.unprinted:
+            self.note(self.unprinted)
 
     def update(self, agent: Any, row: dict[str, Any]) -> None:
         """Show the state after an update."""
-        self.latest |= {name: row[name] for name in SHOWN if name in row}
+        self.latest |= {name: row[name] for name in LABELS if name in row}
         done, total = agent.phase_progress
-        found = [f"{SHOWN[name]} {self.latest[name]:.3f}" for name in SHOWN if name in self.latest]
+        found = [f"{LABELS[name]} {self.latest[name]:.3f}" for name in LABELS if name in self.latest]
         text = "  ".join(found if self.wide or not self.bar else found[:2])
         new_phase = agent.phase != self.phase
         self.phase = agent.phase
@@ -79,11 +79,11 @@ class ProgressDisplay:
                 self.task = self.bar.add_task(agent.phase, total=total, text="")
             self.bar.update(self.task, completed=min(done, total), total=total, text=text)
             return
-        self.unsaid = f"{agent.phase} {min(done, total)}/{total}  {text}".rstrip()
+        self.unprinted = f"{agent.phase} {min(done, total)}/{total}  {text}".rstrip()
         if new_phase or time.monotonic() - self.printed > QUIET_SECONDS:
             self.printed = time.monotonic()
-            self.note(self.unsaid)
-            self.unsaid = ""
+            self.note(self.unprinted)
+            self.unprinted = ""
 
     def note(self, line: str) -> None:
         """A line for the reader, above the bar."""

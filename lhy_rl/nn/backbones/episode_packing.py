@@ -1,8 +1,9 @@
-"""Pieces of sequences dealt to lanes, one piece after the other in a lane with a pause between.
+"""Sequences in which episodes begin, split at the starts and packed for one run of a recurrent network.
 
-A recurrent network that can be told to forget runs through such lanes in one call. Few sequences with many starts
-become more lanes of fewer steps: a step's weights are read once for all lanes, which is most of what a wide network
-costs.
+:class:`EpisodePieces` packs the pieces by length, side by side. :class:`PackedEpisodes` packs them into tracks, one
+piece after the other in a track with a pause between, for a network whose gates can forget. Few sequences with many
+starts become more tracks of fewer steps: a step's weights are read once for all tracks, which is most of what a wide
+network costs.
 """
 
 from __future__ import annotations
@@ -15,37 +16,79 @@ import numpy as np
 import torch
 from torch import Tensor
 
-OVERHEAD = 3  # what a step costs beside its lanes, in lanes (torch's LSTM with its gradient, H=64 to 256, on a CPU)
-WORTH = 1.03  # how many times better another number of lanes must promise to be, for it to be tried
+OVERHEAD = 3  # what a step costs beside its tracks, in tracks (torch's LSTM with its gradient, H=64 to 256, on a CPU)
+WORTH = 1.03  # how many times better another number of tracks must promise to be, for it to be tried
+
+
+@dataclass(frozen=True)
+class EpisodePieces:
+    """How (T, B) sequences are split at the starts into S pieces, the longest first, packed as a ``PackedSequence`` is.
+
+    Attributes:
+        column: (S,) the sequence that each piece is from.
+        first: (S,) the step at which each piece begins.
+        sizes: The number of pieces that have a step 0, a step 1, ...; the sum is T*B.
+        rows: (T*B,) the row of the flattened (T*B) data that each packed row is.
+        last: (B,) the last piece of each sequence.
+        end: (B,) the packed row at which each sequence ends.
+    """
+
+    column: Tensor
+    first: Tensor
+    sizes: list[int]
+    rows: Tensor
+    last: Tensor
+    end: Tensor
+
+    @classmethod
+    def split(cls, start: Tensor) -> EpisodePieces:
+        """Split at ``start`` (T, B) bool; every sequence begins a piece at step 0."""
+        steps, batch = start.shape
+        begin = start.T.clone()
+        begin[:, 0] = True
+        column, first = begin.nonzero(as_tuple=True)
+        length = torch.diff(column * steps + first, append=first.new_tensor([steps * batch]))
+        length, order = length.sort(descending=True, stable=True)
+        column, first = column[order], first[order]
+        step = torch.arange(int(length[0]), device=start.device)[:, None]
+        inside = step < length  # (longest, S)
+        sizes = inside.sum(1)
+        rows = ((first + step) * batch + column)[inside]
+        last = torch.empty(batch, dtype=torch.long, device=start.device)
+        ends = (first + length == steps).nonzero()[:, 0]
+        last[column[ends]] = ends
+        end = (sizes.cumsum(0) - sizes)[length[last] - 1] + last
+        return cls(column, first, sizes.tolist(), rows, last, end)
 
 
 @dataclass(frozen=True)
 class PackedEpisodes:
-    """How (T, B) sequences, cut at their starts, lie in (P, L) lanes.
+    """How (T, B) sequences, split at their starts, lie in L tracks of P places.
 
     Attributes:
         rows: (T*B,) the row of the flattened (P*L) data that each row of the flattened (T*B) goes to.
-        orders: (P*L, 2) float, what each row orders beside its data: to forget (a pause), to keep (behind the end).
-        begins: (L,) the sequence with whose memory a lane begins; B where with none.
-        ends: (B,) the lane that ends with the sequence's end.
+        gate_inputs: (P*L, 2) float, inputs of the gates beside the data: 1 to forget (a pause), 1 to keep (behind the
+            end).
+        begins: (L,) the sequence with whose memory each track begins; B for none.
+        ends: (B,) the track that ends with each sequence's end.
     """
 
     rows: Tensor
-    orders: Tensor
+    gate_inputs: Tensor
     begins: Tensor
     ends: Tensor
 
     @classmethod
-    def deal(cls, start: Tensor) -> PackedEpisodes:
-        """Cut at ``start`` (T, B) bool. A sequence's first piece begins a lane and its last one ends a lane.
+    def pack(cls, start: Tensor) -> PackedEpisodes:
+        """Split at ``start`` (T, B) bool. A sequence's first piece begins a track and its last piece ends one.
 
-        The latest answer is remembered, for an actor and a critic ask the same.
+        The latest result is kept, because an actor and a critic pack the same starts.
         """
-        return cls._deal(start, start._version)
+        return cls._pack(start, start._version)
 
     @classmethod
     @functools.lru_cache(maxsize=1)
-    def _deal(cls, start: Tensor, version: int) -> PackedEpisodes:
+    def _pack(cls, start: Tensor, version: int) -> PackedEpisodes:
         begin = start.cpu().numpy().copy()
         steps, batch = begin.shape
         resets = begin[0].copy()
@@ -53,35 +96,35 @@ class PackedEpisodes:
         column, first = np.nonzero(begin.T)
         length = np.diff(column * steps + first, append=steps * batch)
         is_first, is_last = first == 0, first + length == steps
-        count, lane = _cheapest(length, is_first, is_last)
+        count, track = _cheapest(length, is_first, is_last)
 
-        # in each lane the pieces lie one behind the other, each with a pause behind it but the last
-        order = np.lexsort((is_last, ~is_first, lane))
+        # in each track the pieces lie one behind the other, each with a pause behind it but the last
+        order = np.lexsort((is_last, ~is_first, track))
         taken = np.zeros(count, np.int64)
-        np.add.at(taken, lane, length + 1)
+        np.add.at(taken, track, length + 1)
         used = taken - 1
-        offset = np.empty_like(first)  # counted through all lanes, and then from each lane's beginning
+        offset = np.empty_like(first)  # counted through all tracks, and then from each track's beginning
         offset[order] = np.cumsum(length[order] + 1) - (length[order] + 1)
-        offset -= (np.cumsum(taken) - taken)[lane]
+        offset -= (np.cumsum(taken) - taken)[track]
 
-        # the steps of all pieces, side by side: from (column, step) to (lane, place)
+        # the steps of all pieces, side by side: from (column, step) to (track, place)
         piece = np.repeat(np.arange(len(length)), length)
         step = np.arange(len(piece)) - np.repeat(np.cumsum(length) - length, length)
         rows = np.empty(steps * batch, np.int64)
-        rows[(first[piece] + step) * batch + column[piece]] = (offset[piece] + step) * count + lane[piece]
+        rows[(first[piece] + step) * batch + column[piece]] = (offset[piece] + step) * count + track[piece]
         ended = np.arange(int(used.max()))[:, None] >= used
-        orders = np.stack([~ended, ended], -1).astype(np.float32).reshape(-1, 2)
-        orders[rows] = 0.0
+        gate_inputs = np.stack([~ended, ended], -1).astype(np.float32).reshape(-1, 2)
+        gate_inputs[rows] = 0.0
         begins = np.full(count, batch)
         begins[:batch] = np.where(resets, batch, np.arange(batch))
-        arrays = rows, orders, begins, lane[is_last]
+        arrays = rows, gate_inputs, begins, track[is_last]
         return cls(*(torch.from_numpy(array).to(start.device) for array in arrays))
 
 
 def _cheapest(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray) -> tuple[int, np.ndarray]:
-    """How many lanes, at least one a sequence, run through the pieces soonest, and the lane of each piece.
+    """How many tracks, at least one a sequence, run through the pieces soonest, and the track of each piece.
 
-    The numbers of lanes are tried in the order of what they cost at best, until no other can be much better.
+    The numbers of tracks are tried in the order of what they cost at best, until no other can be much better.
     """
     fewest, longest, total = int(is_first.sum()), int(length.max()), int((length + 1).sum())
     counts = np.arange(fewest, max(fewest, -(-total // longest)) + 2)
@@ -90,21 +133,21 @@ def _cheapest(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray) -> 
     for i in np.argsort(bounds, kind="stable").tolist():
         if bounds[i] * WORTH >= least:
             break
-        steps, lane = _dealt(length, is_first, is_last, int(counts[i]))
+        steps, track = _assign(length, is_first, is_last, int(counts[i]))
         if steps * (counts[i] + OVERHEAD) < least:
-            least, best = steps * (counts[i] + OVERHEAD), (int(counts[i]), lane)
+            least, best = steps * (counts[i] + OVERHEAD), (int(counts[i]), track)
     return best
 
 
-def _dealt(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray, count: int) -> tuple[int, np.ndarray]:
-    """The steps of the longest lane and the lane of each piece: the longest pieces come first, each to the lane that
+def _assign(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray, count: int) -> tuple[int, np.ndarray]:
+    """The steps of the longest track and the track of each piece: the longest pieces come first, each to the track that
     is shortest then, but no two first ones to the same and no two last ones (Graham 1969, LPT)."""
     sequences = int(is_first.sum())
-    lane = np.empty(len(length), np.int64)
-    lane[is_first] = np.arange(sequences)
+    track = np.empty(len(length), np.int64)
+    track[is_first] = np.arange(sequences)
     taken = (length[is_first] + 1).tolist() + [0] * (count - sequences)  # steps, with a pause behind each piece
     has_last = is_last[is_first].tolist() + [False] * (count - sequences)
-    heap = [(taken[i], i) for i in range(count) if not has_last[i]]  # a sequence in one piece has its lane for itself
+    heap = [(taken[i], i) for i in range(count) if not has_last[i]]  # a sequence in one piece has its track for itself
     heapq.heapify(heap)
     others = np.flatnonzero(~is_first)
     others = others[np.argsort(-length[others], kind="stable")]
@@ -113,9 +156,9 @@ def _dealt(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray, count:
         while last and has_last[heap[0][1]]:
             passed.append(heapq.heappop(heap))
         load, i = heap[0]
-        lane[piece], taken[i] = i, load + steps + 1
+        track[piece], taken[i] = i, load + steps + 1
         has_last[i] |= last
         heapq.heapreplace(heap, (taken[i], i))
         for entry in passed:
             heapq.heappush(heap, entry)
-    return max(taken) - 1, lane
+    return max(taken) - 1, track

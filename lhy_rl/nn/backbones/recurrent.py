@@ -2,9 +2,9 @@
 
 Training data are T steps of B environments, and episodes begin anywhere inside. Stepping through time to
 reset the state there costs small kernel calls at every step. Without starts inside, torch's fused kernels run on
-the sequences as they are. With them there are two ways. The sequences of RNN and GRU are cut at the starts and the
+the sequences as they are. With them there are two ways. The sequences of RNN and GRU are split at the starts and the
 pieces, packed by length without padding, run side by side (:mod:`lhy_rl.functional.fused.packed_rnn` on a CPU, cuDNN on
-a GPU). The LSTM has a fused kernel on a CPU too, and gates that can be told to forget: its pieces lie one after the
+a GPU). The LSTM has a fused kernel on a CPU too, and gates that can be made to forget: its pieces lie one after the
 other with pauses between (:mod:`lhy_rl.nn.backbones.episode_packing`).
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,50 +22,9 @@ from torch.nn.utils.rnn import PackedSequence
 from lhy_rl.functional.fused.packed_rnn import run_gru, run_rnn
 from lhy_rl.nn.acceleration.inventory import hooked
 from lhy_rl.nn.backbones.base import SequenceBackbone, State
-from lhy_rl.nn.backbones.episode_packing import PackedEpisodes
+from lhy_rl.nn.backbones.episode_packing import EpisodePieces, PackedEpisodes
 
-SHUT = 1e4  # what shuts a gate, or opens it, whatever else it is told
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """How (T, B) sequences fall into S pieces at the starts, the longest first, packed (``PackedSequence``'s layout).
-
-    Attributes:
-        column: (S,) the sequence that a piece is from.
-        first: (S,) the step at which it begins.
-        sizes: Pieces that have a step 0, a step 1, ...; the sum is T*B.
-        rows: (T*B,) the row of the flattened (T*B) data that each packed row is.
-        last: (B,) the last piece of each sequence.
-        end: (B,) the packed row at which it ends.
-    """
-
-    column: Tensor
-    first: Tensor
-    sizes: list[int]
-    rows: Tensor
-    last: Tensor
-    end: Tensor
-
-    @classmethod
-    def cut(cls, start: Tensor) -> Pieces:
-        """Cut at ``start`` (T, B) bool; every sequence begins a piece at step 0."""
-        steps, batch = start.shape
-        begin = start.T.clone()
-        begin[:, 0] = True
-        column, first = begin.nonzero(as_tuple=True)
-        length = torch.diff(column * steps + first, append=first.new_tensor([steps * batch]))
-        length, order = length.sort(descending=True, stable=True)
-        column, first = column[order], first[order]
-        step = torch.arange(int(length[0]), device=start.device)[:, None]
-        inside = step < length  # (longest, S)
-        sizes = inside.sum(1)
-        rows = ((first + step) * batch + column)[inside]
-        last = torch.empty(batch, dtype=torch.long, device=start.device)
-        ends = (first + length == steps).nonzero()[:, 0]
-        last[column[ends]] = ends
-        end = (sizes.cumsum(0) - sizes)[length[last] - 1] + last
-        return cls(column, first, sizes.tolist(), rows, last, end)
+SHUT = 1e4  # added to a gate's input: shuts the gate, or opens it, whatever the other inputs are
 
 
 class Recurrent(SequenceBackbone):
@@ -111,7 +69,7 @@ class Recurrent(SequenceBackbone):
 
     def run_packed(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
         """As :meth:`run_across`, by torch's own layers on the pieces between the starts, packed by length."""
-        pieces = Pieces.cut(start)
+        pieces = EpisodePieces.split(start)
         state = tuple(s[pieces.column] for s in state)
         state = self.reset(state, (pieces.first > 0) | start[0, pieces.column])
         x = x.flatten(0, 1).index_select(0, pieces.rows)
@@ -137,13 +95,13 @@ def _layers_together(finals: Sequence[State]) -> State:
     return tuple(torch.stack(tensors, 1) for tensors in zip(*finals, strict=True))
 
 
-class CutAtStarts(Recurrent):
+class SplitAtStarts(Recurrent):
     """Runs the pieces between the starts side by side."""
 
     def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
         if x.device.type != "cpu" or hooked(*self.layers):
             return self.run_packed(x, state, start)
-        pieces = Pieces.cut(start)
+        pieces = EpisodePieces.split(start)
         state = tuple(s[pieces.column] for s in state)
         state = self.reset(state, (pieces.first > 0) | start[0, pieces.column])
         x = x.flatten(0, 1).index_select(0, pieces.rows)
@@ -159,7 +117,7 @@ class CutAtStarts(Recurrent):
         """One layer over packed rows: (R, E) and first states (S, H) to states (R, H)."""
 
 
-class RNN(CutAtStarts):
+class RNN(SplitAtStarts):
     """h' = tanh(W x + U h + b)   (Elman 1990)."""
 
     network = nn.RNN
@@ -169,7 +127,7 @@ class RNN(CutAtStarts):
         return run_rnn(x, initial, layer.weight_hh_l0, sizes)
 
 
-class GRU(CutAtStarts):
+class GRU(SplitAtStarts):
     """Gated recurrent unit (Cho et al. 2014)."""
 
     network = nn.GRU
@@ -182,34 +140,36 @@ class GRU(CutAtStarts):
 class LSTM(Recurrent):
     """Long short-term memory with a forget gate (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
 
-    Where episodes begin inside, the pieces lie in lanes with a pause between, a step at which the input and the forget
-    gate are shut: the cell and with it the output become 0, which is the initial state, and no gradient passes. Lanes
+    Where episodes begin inside, the pieces lie in tracks with a pause between, a step at which the input and the forget
+    gate are shut: the cell and with it the output become 0, which is the initial state, and no gradient passes. Tracks
     that are shorter than others are filled up at their ends with steps that keep the cell.
     """
 
     network = nn.LSTM
     state_tensors = 2
-    orders: Tensor
+    gate_weights: Tensor
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1) -> None:
         super().__init__(input_size, hidden_size, num_layers)
         shut = torch.full((hidden_size, 1), -SHUT)
         free = torch.zeros(2 * hidden_size, 1)  # of the candidate and the output gate
         pause, keep = torch.cat([shut, shut, free]), torch.cat([shut, -shut, free])
-        self.register_buffer("orders", torch.cat([pause, keep], 1), persistent=False)  # (4H, 2), weights of two inputs
+        self.register_buffer(
+            "gate_weights", torch.cat([pause, keep], 1), persistent=False
+        )  # (4H, 2), weights of two inputs
 
     def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
         if hooked(*self.layers):
             return self.run_packed(x, state, start)
-        lanes, x, finals = PackedEpisodes.deal(start), x.flatten(0, 1), []
-        state = tuple(F.pad(s, (0, 0, 0, 0, 0, 1)).index_select(0, lanes.begins) for s in state)
+        packed, x, finals = PackedEpisodes.pack(start), x.flatten(0, 1), []
+        state = tuple(F.pad(s, (0, 0, 0, 0, 0, 1)).index_select(0, packed.begins) for s in state)
         for layer, (h, c) in self._each_layer(state):
-            given = x.new_zeros(len(lanes.orders), x.shape[1] + 2)
-            given[:, -2:] = lanes.orders
-            given = given.index_copy(0, lanes.rows, F.pad(x, (0, 2))).view(-1, len(lanes.begins), x.shape[1] + 2)
-            weights = [torch.cat([layer.weight_ih_l0, self.orders], 1), layer.weight_hh_l0]
+            given = x.new_zeros(len(packed.gate_inputs), x.shape[1] + 2)
+            given[:, -2:] = packed.gate_inputs
+            given = given.index_copy(0, packed.rows, F.pad(x, (0, 2))).view(-1, len(packed.begins), x.shape[1] + 2)
+            weights = [torch.cat([layer.weight_ih_l0, self.gate_weights], 1), layer.weight_hh_l0]
             weights += [layer.bias_ih_l0, layer.bias_hh_l0]
             y, _, kept = torch.lstm(given, (h[None], c[None]), weights, True, 1, 0.0, True, False, False)
-            x = y.flatten(0, 1).index_select(0, lanes.rows)
-            finals.append((x[-start.shape[1] :], kept[0, lanes.ends]))
+            x = y.flatten(0, 1).index_select(0, packed.rows)
+            finals.append((x[-start.shape[1] :], kept[0, packed.ends]))
         return x.view(*start.shape, -1), _layers_together(finals)
