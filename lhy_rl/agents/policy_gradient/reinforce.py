@@ -176,7 +176,7 @@ class Reinforce(Agent):
         return collect_episodes(self.env, self.policy, seed, self.generator, deterministic, observe, raw)
 
     def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
-        """What each action led to, Q (T, B); a subclass with a reward of its own replaces this.
+        """What each action led to, Q (T, B): the discounted returns, unless the reward model knows better.
 
         Args:
             values: The critic's opinion of each state, (T, B), without gradient.
@@ -206,8 +206,8 @@ class Reinforce(Agent):
     def train_on_batch(self, episodes: Episodes) -> Metrics:
         """One gradient step; the policy is in evaluation mode, so that what learns is what acted."""
         mask = episodes.valid
-        said = self._evaluate(episodes)
-        values = torch.zeros_like(episodes.rewards) if said.value is None else said.value
+        new = self._evaluate(episodes)
+        values = torch.zeros_like(episodes.rewards) if new.value is None else new.value
         returns, metrics = self.credit(episodes, values.detach())
         advantage = returns - self._baseline(returns, mask, values.detach())
         scale = (advantage - masked_mean(advantage, mask)).square()
@@ -215,18 +215,18 @@ class Reinforce(Agent):
         if self.normalize_advantage:
             advantage = advantage / (deviation + 1e-8)
 
-        policy_loss = reinforce_loss(said.log_prob, advantage, mask)
+        policy_loss = reinforce_loss(new.log_prob, advantage, mask)
         loss = policy_loss
-        entropy = -masked_mean(said.log_prob.detach(), mask)
+        entropy = -masked_mean(new.log_prob.detach(), mask)
         if self.baseline == "critic":
             critic_loss = value_loss(values, returns, mask)
             loss = loss + self.value_coef * critic_loss
             metrics["train/value_loss"] = float(critic_loss.detach())
-        entropies = said.entropy
-        if said.log_probs is not None:
-            probabilities = said.log_probs.exp()
-            entropies = -(probabilities * said.log_probs).sum(-1)
-            kl = masked_mean((probabilities * (said.log_probs - self._reference(episodes))).sum(-1), mask)
+        entropies = new.entropy
+        if new.log_probs is not None:
+            probabilities = new.log_probs.exp()
+            entropies = -(probabilities * new.log_probs).sum(-1)
+            kl = masked_mean((probabilities * (new.log_probs - self._reference(episodes))).sum(-1), mask)
             loss = loss + self.kl_coef * kl
             metrics["train/kl"] = float(kl.detach())
         if entropies is not None:
@@ -265,12 +265,12 @@ class Reinforce(Agent):
         def placed(x: Tensor) -> Tensor:
             return x.new_zeros(mask.shape).masked_scatter(mask, x)
 
-        said = self.policy.evaluate(
+        new = self.policy.evaluate(
             map_tree(played, episodes.obs), played(episodes.actions), (), played(episodes.start),
             entropy=entropy, action_mask=None if action_mask is None else played(action_mask),
         )  # fmt: skip
-        value, entropies = (None if x is None else placed(x) for x in (said.value, said.entropy))
-        return Evaluation(placed(said.log_prob), value, entropies)
+        value, entropies = (None if x is None else placed(x) for x in (new.value, new.entropy))
+        return Evaluation(placed(new.log_prob), value, entropies)
 
     def _baseline(self, returns: Tensor, mask: Tensor, values: Tensor) -> Tensor:
         if self.baseline == "mean":
@@ -292,9 +292,9 @@ class Reinforce(Agent):
         """(T, B, A) log-probabilities of the pretrained policy."""
         assert self.pretrained is not None
         state = self.pretrained.initial_state(episodes.valid.shape[1])
-        said = self.pretrained.evaluate(episodes.obs, episodes.actions, state, episodes.start, all_actions=True)
-        assert said.log_probs is not None
-        return said.log_probs
+        new = self.pretrained.evaluate(episodes.obs, episodes.actions, state, episodes.start, all_actions=True)
+        assert new.log_probs is not None
+        return new.log_probs
 
     # ------------------------------------------------------------------ pretraining
     @property

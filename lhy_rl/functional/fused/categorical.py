@@ -23,11 +23,11 @@ def categorical_forward(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor
 def categorical_backward(kept: tuple[Tensor, ...], grad: Tensor, grad_entropy: Tensor | float | None) -> Tensor:
     """d log p(a) / d logits = onehot(a) - p,   d H / d logits = -p (log p + H)."""
     p, weighted, entropy, actions = kept
-    slope = p * -(grad if grad_entropy is None else grad + grad_entropy * entropy)[..., None]
-    slope.scatter_add_(-1, actions[..., None], grad[..., None])
+    grad_logits = p * -(grad if grad_entropy is None else grad + grad_entropy * entropy)[..., None]
+    grad_logits.scatter_add_(-1, actions[..., None], grad[..., None])
     if grad_entropy is not None:
-        slope -= weighted * (grad_entropy[..., None] if isinstance(grad_entropy, Tensor) else grad_entropy)
-    return slope
+        grad_logits -= weighted * (grad_entropy[..., None] if isinstance(grad_entropy, Tensor) else grad_entropy)
+    return grad_logits
 
 
 class _LogProbEntropy(torch.autograd.Function):
@@ -89,14 +89,14 @@ class _LinearLogProb(torch.autograd.Function):
         h, weight, actions, probabilities = ctx.saved_tensors
         grad = grad / ctx.temperature
         grad_h, grad_weight, grad_bias = torch.empty_like(h), torch.zeros_like(weight), weight.new_zeros(len(weight))
-        slopes = h.new_empty(ROWS, len(weight))
+        buffer = h.new_empty(ROWS, len(weight))
         for first in range(0, len(h), ROWS):
             rows = slice(first, min(first + ROWS, len(h)))
-            slope = torch.mul(probabilities[rows], -grad[rows, None], out=slopes[: rows.stop - first])  # dL / dlogits
-            slope.scatter_add_(1, actions[rows, None], grad[rows, None])
-            torch.mm(slope, weight, out=grad_h[rows])
-            grad_weight.addmm_(slope.T, h[rows])
-            grad_bias += slope.sum(0)
+            grad_logits = torch.mul(probabilities[rows], -grad[rows, None], out=buffer[: rows.stop - first])
+            grad_logits.scatter_add_(1, actions[rows, None], grad[rows, None])
+            torch.mm(grad_logits, weight, out=grad_h[rows])
+            grad_weight.addmm_(grad_logits.T, h[rows])
+            grad_bias += grad_logits.sum(0)
         return grad_h, grad_weight, grad_bias, None, None
 
 

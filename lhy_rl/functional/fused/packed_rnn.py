@@ -76,7 +76,11 @@ class _RNN(Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         h0, weight, y = ctx.saved_tensors
-        dgate, dh, dh0 = 1 - y * y, grad.clone(), torch.zeros_like(h0)  # dgate: tanh's slope, times dh in the loop
+        dgate, dh, dh0 = (
+            1 - y * y,
+            grad.clone(),
+            torch.zeros_like(h0),
+        )  # dgate: the derivative of tanh, times dh in the loop
         earlier = [dh0, *torch.split(dh, ctx.sizes)]
         for (dgate_t, dh_t), earlier_t in reversed(list(zip(_steps(ctx.sizes, dgate, dh), earlier[:-1], strict=True))):
             _head(earlier_t, len(dh_t)).addmm_(dgate_t.mul_(dh_t), weight)
@@ -110,9 +114,9 @@ class _GRU(Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         h0, weight, gates, n, y = ctx.saved_tensors
         r, z, u_n = gates.chunk(3, 1)
-        before, slope = _before(h0, y, ctx.sizes), (1 - z) * (1 - n * n)
-        dgates = torch.empty_like(gates).view(len(y), 3, -1)  # slopes of r, z, n; times dh in the loop
-        torch.mul(slope, r, out=dgates[:, 2])
+        before, dn = _before(h0, y, ctx.sizes), (1 - z) * (1 - n * n)
+        dgates = torch.empty_like(gates).view(len(y), 3, -1)  # derivatives of r, z, n; times dh in the loop
+        torch.mul(dn, r, out=dgates[:, 2])
         torch.mul(dgates[:, 2], u_n, out=dgates[:, 0]).mul_(1 - r)
         torch.sub(before, n, out=dgates[:, 1]).mul_(z).mul_(1 - z)
         dh, dh0, flat = grad.clone(), torch.zeros_like(h0), dgates.flatten(1)
@@ -122,5 +126,5 @@ class _GRU(Function):
             dgates_t.mul_(wide_t)
             _head(earlier_t, len(dh_t)).addcmul_(dh_t, z_t).addmm_(flat_t, weight)
         dweight, dbias = flat.T @ before, flat.sum(0)
-        torch.mul(slope, dh, out=dgates[:, 2])  # on the way to the inputs r does not scale n's sum
+        torch.mul(dn, dh, out=dgates[:, 2])  # on the way to the inputs r does not scale n's sum
         return flat, dh0, dweight, dbias, None
