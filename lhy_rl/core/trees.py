@@ -28,14 +28,14 @@ def native(array: Any) -> np.ndarray:
 
 
 def leaves(tree: Any) -> list[Any]:
-    """All leaves, in order."""
+    """The leaves of a tree, in order."""
     found: list[Any] = []
     map_tree(found.append, tree)
     return found
 
 
 def leading(tree: Any, space: gym.Space[Any]) -> int:
-    """How many dimensions stand before those of one observation."""
+    """The number of dimensions that stand before those of one observation."""
     if isinstance(space, gym.spaces.Dict):
         key = next(iter(space.spaces))
         return leading(tree[key], space.spaces[key])
@@ -45,7 +45,7 @@ def leading(tree: Any, space: gym.Space[Any]) -> int:
 
 
 def take(tree: Any, rows: np.ndarray) -> Any:
-    """These rows of every array, copied."""
+    """A tree with these rows of every array, copied."""
     if isinstance(tree, dict):  # the states of environments, at every step
         return {key: x[rows] if type(x) is np.ndarray else take(x, rows) for key, x in tree.items()}
     return map_tree(lambda array: np.asarray(array)[rows], tree)

@@ -13,7 +13,7 @@ LARGEST = 2.0**63  # no count is more, and no size that is meant
 
 
 def check(**ranges: tuple[float, ...]) -> None:
-    """Options within their ranges: ``name=(value, least)`` or ``name=(value, least, most)``.
+    """Check that options are within their ranges: ``name=(value, least)`` or ``name=(value, least, most)``.
 
     Raises:
         UserError: one is outside.
@@ -25,7 +25,7 @@ def check(**ranges: tuple[float, ...]) -> None:
 
 
 def positive(**values: float) -> None:
-    """Options above zero.
+    """Check that options are above zero.
 
     Raises:
         UserError: one is not.

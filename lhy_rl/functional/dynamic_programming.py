@@ -19,7 +19,7 @@ MAX_SWEEPS = 100_000
 
 
 class Plan(NamedTuple):
-    """What planning gives.
+    """The result of planning.
 
     Attributes:
         policy: (T, S, A) or (S, A) probabilities.
@@ -145,8 +145,8 @@ def sample_paths(
     for t in range(horizon):
         at = states[:, t]
         chances = (policy if policy.ndim == 2 else policy[t])[at].cumsum(-1)
-        actions[:, t] = _drawn(chances, rng)
-        states[:, t + 1] = np.where(ends[at], at, _drawn(cumulated[at, actions[:, t]], rng))
+        actions[:, t] = _draw_rows(chances, rng)
+        states[:, t + 1] = np.where(ends[at], at, _draw_rows(cumulated[at, actions[:, t]], rng))
     return states, actions, (~ends[states[:, :-1]]).sum(1)
 
 
@@ -181,10 +181,10 @@ def _greedy(q: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _drawn(cumulated: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(N, K) cumulated probabilities to (N,) draws."""
-    drawn: np.ndarray = (cumulated < rng.random(len(cumulated))[:, None] * cumulated[:, -1:]).sum(-1)
-    return drawn
+def _draw_rows(cumulated: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw one of K for each row of (N, K) cumulated probabilities: (N,) numbers."""
+    draws: np.ndarray = (cumulated < rng.random(len(cumulated))[:, None] * cumulated[:, -1:]).sum(-1)
+    return draws
 
 
 def _below_one(gamma: float) -> float:

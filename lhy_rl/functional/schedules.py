@@ -1,7 +1,8 @@
-"""How the share of true tokens falls in scheduled sampling (Bengio et al. 2015, section 2.4).
+"""Schedules of who gives the next input or action: the teacher or the learner.
 
-Each schedule is set by one number with one meaning, the half-life: the gradient step at which half of the
-inputs are the model's own. The paper's constants follow from it.
+Scheduled sampling (Bengio et al. 2015, section 2.4) replaces true tokens by the model's own; DAgger (Ross et al. 2011)
+replaces the expert by the learner. A schedule of scheduled sampling is set by one number with one meaning, the
+half-life: the gradient step at which half of the inputs are the model's own. The paper's constants follow from it.
 """
 
 from __future__ import annotations
@@ -37,3 +38,22 @@ def _solve_k(half_life: float) -> float:
     for _ in range(50):
         k -= (k * math.log(k) - half_life) / (math.log(k) + 1)
     return k
+
+
+def expert_share(schedule: str, round: int, rounds: float, decay: float) -> float:
+    """beta_i, how often the expert acts in round i = 0, 1, ... (Ross et al. 2011, section 3 and 5).
+
+    Args:
+        schedule: ``first`` (1 in round 0, then 0), ``linear`` (down to 0 after ``rounds``), ``exponential`` (decay^i).
+        round: i.
+        rounds: Rounds until a linear share is 0.
+        decay: Of an exponential share, between 0 and 1.
+    """
+    match schedule:
+        case "first":
+            return float(round == 0)
+        case "linear":
+            return max(0.0, 1.0 - round / rounds)
+        case "exponential":
+            return decay**round
+    raise ValueError(schedule)

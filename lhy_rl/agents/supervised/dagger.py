@@ -22,7 +22,7 @@ from lhy_rl.agents.supervised.labelled_steps import LabelledSteps, as_action
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.trees import map_tree
 from lhy_rl.core.validation import check
-from lhy_rl.functional.censored_gaussian import expert_share
+from lhy_rl.functional.schedules import expert_share
 from lhy_rl.rollouts.fixed_length import Actor, PlayedStep, RolloutCollector
 from lhy_rl.rollouts.normalization import Normalizer
 from lhy_rl.rollouts.vector_envs import Environment

@@ -7,11 +7,11 @@ from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError
-from lhy_rl.envs.grid.tabular_grid import Walking
+from lhy_rl.envs.grid.tabular_grid import TabularGrid
 from lhy_rl.envs.single import SingleEnv
 
 
-class Gridworld(Walking):
+class Gridworld(TabularGrid):
     """
     ## Description
 

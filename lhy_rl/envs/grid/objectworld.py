@@ -7,13 +7,13 @@ from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core import validation
 from lhy_rl.envs import drawing
-from lhy_rl.envs.grid.tabular_grid import Walking
+from lhy_rl.envs.grid.tabular_grid import TabularGrid
 from lhy_rl.envs.single import SingleEnv
 
 FEATURES = ("distances", "binary", "cells")
 
 
-class Objectworld(Walking):
+class Objectworld(TabularGrid):
     """
     ## Description
 

@@ -20,7 +20,7 @@ MOVES = np.array([(0, 0), (-1, 0), (0, 1), (1, 0), (0, -1)])
 ENDLESS_GAMMA = 0.95  # of the expert, where no time limit is set
 
 
-class Walking(BatchedEnv):
+class TabularGrid(BatchedEnv):
     """A walker on a grid whose steps may slip, and whose dynamics, features and rewards are tables.
 
     The state holds ``cell`` (B,), row * size + column. A family sets, after this constructor, ``features`` (S, F) and

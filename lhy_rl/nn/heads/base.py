@@ -24,8 +24,8 @@ def in_space(actions: np.ndarray, space: gym.Space[Any]) -> np.ndarray:
     return np.clip(array, space.low, space.high) if isinstance(space, gym.spaces.Box) else array
 
 
-def illegal_out(logits: Tensor, action_mask: Tensor | None) -> Tensor:
-    """The logits, -inf where not legal."""
+def mask_logits(logits: Tensor, action_mask: Tensor | None) -> Tensor:
+    """The logits, with -inf for the actions that are not legal."""
     return logits if action_mask is None else logits.masked_fill(~action_mask, -torch.inf)
 
 

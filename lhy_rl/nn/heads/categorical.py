@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lhy_rl.functional.fused.categorical import linear_log_prob, log_prob_and_entropy
 from lhy_rl.functional.sampling import sample_categorical
 from lhy_rl.nn.acceleration.inventory import hooked
-from lhy_rl.nn.heads.base import ActionEvaluation, Head, illegal_out
+from lhy_rl.nn.heads.base import ActionEvaluation, Head, mask_logits
 
 ROWS = 128  # rows sampled at a time: their logits stay in the cache
 
@@ -31,7 +31,7 @@ class CategoricalHead(Head):
 
     def logits(self, h: Tensor, action_mask: Tensor | None = None) -> Tensor:
         """(..., H) to (..., A); -inf where not legal."""
-        return illegal_out(self.output(h), action_mask)
+        return mask_logits(self.output(h), action_mask)
 
     @torch.no_grad()
     def sample(
@@ -106,7 +106,7 @@ class MultiCategoricalHead(Head):
 
     def _choices(self, h: Tensor, temperature: float, action_mask: Tensor | None) -> Tensor:
         """(N, H) to logits (N, K, widest), -inf behind each choice's last."""
-        logits = illegal_out(self.output(h) / temperature, action_mask)
+        logits = mask_logits(self.output(h) / temperature, action_mask)
         behind = logits.new_full((len(logits), 1), -torch.inf)
         return torch.cat([logits, behind], 1)[:, self.choices]
 

@@ -12,7 +12,8 @@ from gymnasium.spaces import Box, Discrete
 from lhy_rl.agents import BC
 from lhy_rl.agents.supervised.labelled_steps import LabelledSteps, PreparedDataset, pack, packed_rows
 from lhy_rl.data.demonstrations import Demonstrations, Episode
-from lhy_rl.functional.censored_gaussian import censored_residual, expert_share, gaussian_nll, likeliest_log_std
+from lhy_rl.functional.censored_gaussian import censored_residual, gaussian_nll, likeliest_log_std
+from lhy_rl.functional.schedules import expert_share
 from tests.agents.small_envs import Parrot
 
 
