@@ -1,10 +1,12 @@
-"""On which device networks are."""
+"""The choice of the device that networks are on."""
 
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from lhy_rl.core.errors import UserError
+from lhy_rl.nn.acceleration.numpy_actor import WIDEST
 
 
 def choose_device(name: str, large: bool = True) -> torch.device:
@@ -22,3 +24,10 @@ def choose_device(name: str, large: bool = True) -> torch.device:
         reason = str(error).split("\n")[0].split(". ")[0]
         raise UserError(f"device {name!r} cannot be used here ({reason}); allowed: auto, cpu, cuda") from error
     return device
+
+
+def is_large(network: nn.Module) -> bool:
+    """Whether a GPU pays for a network: it has convolutions, or a layer that is wider than numpy is fast with."""
+    widths = [size for p in network.parameters() for size in p.shape]
+    tables = [m.num_embeddings for m in network.modules() if isinstance(m, nn.Embedding)]  # long, but only read
+    return any(p.dim() == 4 for p in network.parameters()) or max(set(widths) - set(tables), default=0) > WIDEST

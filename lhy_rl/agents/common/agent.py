@@ -1,4 +1,4 @@
-"""What all agents share: Stable-Baselines3's manners around one method, :meth:`Agent.update`."""
+"""What all agents share: learning, predicting, saving and loading around one method, :meth:`Agent.update`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ from lhy_rl.core.protocols import ACTION_MASK, TextTask
 from lhy_rl.core.saved_states import check_whole, guarded
 from lhy_rl.core.trees import leading, leaves, map_tree, native
 from lhy_rl.core.validation import check
-from lhy_rl.nn.acceleration.numpy_actor import WIDEST
 from lhy_rl.nn.backbones.base import State
-from lhy_rl.nn.device import choose_device
+from lhy_rl.nn.device import choose_device, is_large
 from lhy_rl.nn.layers.eval_mode import evaluating
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.nn.randomness import OwnRandomness
@@ -39,7 +38,7 @@ from lhy_rl.rollouts.vector_envs import Environment, make_vector_env
 if TYPE_CHECKING:
     from lhy_rl.agents.common.progress import ProgressDisplay
 
-USUAL = -1  # a log_interval that is the agent's own
+DEFAULT_INTERVAL = -1  # a log_interval that is the agent's own
 PREDICTING = 2**32  # added to the seed, so that predictions and training draw other numbers
 
 
@@ -101,7 +100,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
         with self.randomness():
             obs_space = normalized_space(space) if self.sees_normalized else space
             self.policy = ActorCritic(obs_space, self.env.single_action_space, **policy)
-        self.device = choose_device(device, self.large or large(self.policy))
+        self.device = choose_device(device, self.large or is_large(self.policy))
         self.policy.to(self.device)
 
     # ------------------------------------------------------------------ what an algorithm gives
@@ -134,7 +133,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
         self,
         total_timesteps: int,
         callback: Any = None,
-        log_interval: int | None = USUAL,
+        log_interval: int | None = DEFAULT_INTERVAL,
         tb_log_name: str | None = None,
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
@@ -170,7 +169,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
         name = type(self).__name__ if tb_log_name is None else tb_log_name
         if self.has_logger:
             self.open_logger(name, reset_num_timesteps)
-        interval = self.usual_log_interval if log_interval == USUAL else log_interval
+        interval = self.usual_log_interval if log_interval == DEFAULT_INTERVAL else log_interval
         self.live_episodes = None
         self.callback = make_callback(self, callback, self.total_timesteps, interval, name)
         self.stopped = False
@@ -363,13 +362,6 @@ class Agent(SB3Interface, metaclass=AgentClass):
     def draw_seed(self) -> int:
         """A seed for somebody else, from the agent's generator."""
         return int(torch.randint(2**31 - 1, (), generator=self.generator))
-
-
-def large(policy: ActorCritic) -> bool:
-    """Whether a GPU pays for a policy: it has convolutions, or a layer that is wider than numpy is quick with."""
-    widths = [size for p in policy.parameters() for size in p.shape]
-    tables = [m.num_embeddings for m in policy.modules() if isinstance(m, torch.nn.Embedding)]  # long, but only read
-    return any(p.dim() == 4 for p in policy.parameters()) or max(set(widths) - set(tables), default=0) > WIDEST
 
 
 def _display(wanted: bool) -> AbstractContextManager[ProgressDisplay | None]:
