@@ -91,8 +91,6 @@ class GAIL(HeldLearner, Agent):
         kind, ppo = GENERATORS[generator], {**defaults_of(PPO), **options}
         ppo |= {"normalize_rewards": normalize_rewards, "n_steps": n_steps}
         self.learner = kind(env, **{name: ppo[name] for name in defaults_of(kind)})
-        if not isinstance(demonstrations, str | os.PathLike | None):
-            self.hyperparameters = {**self.hyperparameters, "demonstrations": None}  # a file keeps no demonstrations
         with self.randomness():
             self.discriminator = TransitionDiscriminatorReward(
                 self.env.single_observation_space,

@@ -10,7 +10,6 @@ actor: so neither living nor dying is preferred unless the expert did.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -195,17 +194,6 @@ class InverseAgent(HeldLearner, Agent):
         self.planned.move(self.env, tables)
         self.policy, self.reward_model.features = self.planned.policy, self.planned.features
         self.planned.policy.set(self.best_policy())
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the agent to a file; what the expert did is in its state, also where an object gave it."""
-        options = self.hyperparameters
-        given = options.get("demonstrations")
-        kept = given if given is None or isinstance(given, str) else None
-        self.hyperparameters = {**options, **({"demonstrations": kept} if "demonstrations" in options else {})}
-        try:
-            super().save(path)
-        finally:
-            self.hyperparameters = options
 
     def state_dict(self) -> dict[str, Any]:
         state = {

@@ -290,7 +290,7 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         if self.options.absorbing:
             metrics["train/absorbing_reward"] = absorbing = self.absorbing_reward()
             rewards += rollout.terminated * (self.gamma * absorbing_value(absorbing, self.gamma))
-        rollout.rewards = rewards
+        rollout.rewards, self._rollout = rewards, None
         return metrics
 
     def rewards(self, steps: Transitions) -> Tensor:

@@ -25,7 +25,7 @@ SMALL = {"num_envs": 3, "n_steps": 8, "embedding_size": 16, "hidden_size": 16, "
 SMALL |= {"discriminator_steps": 2, "discriminator_batch_size": 8, "discriminator_hidden_size": 16}
 
 
-def shown(make, episodes=2) -> Demonstrations:
+def recorded(make, episodes=2) -> Demonstrations:
     env = make_vector_env(make, 2)
     return record(env, random_policy(env.single_action_space, 0), episodes)
 
@@ -36,12 +36,12 @@ def test_every_space(observation, action):
     def make():
         return Parrot(observation, action)
 
-    seen = {"core": "gru", "discriminator_inputs": "state"} if action == "bits" else {}
-    seen |= {"generator": "a2c", "discriminator_inputs": "state_next_state"} if action == "multi" else {}
-    agent = GAIL(make, demonstrations=shown(make), **SMALL, **seen).learn(30)
+    inputs = {"core": "gru", "discriminator_inputs": "state"} if action == "bits" else {}
+    inputs |= {"generator": "a2c", "discriminator_inputs": "state_next_state"} if action == "multi" else {}
+    agent = GAIL(make, demonstrations=recorded(make), **SMALL, **inputs).learn(30)
     obs, _ = agent.env.reset(seed=0)
     assert all(a in agent.env.single_action_space for a in agent.predict(obs)[0])
-    AIRL(make, demonstrations=shown(make), state_only=action != "box", **SMALL).learn(30)
+    AIRL(make, demonstrations=recorded(make), state_only=action != "box", **SMALL).learn(30)
 
 
 @pytest.mark.parametrize("objective", objectives.names())
@@ -49,7 +49,7 @@ def test_every_space(observation, action):
 def test_every_objective(objective, spectral_norm):
     options = {"objective": objective, "spectral_norm": spectral_norm, "discriminator_dropout": 0.2}
     rows = []
-    agent = GAIL(lambda: Parrot(), demonstrations=shown(Parrot), **SMALL, **options)
+    agent = GAIL(lambda: Parrot(), demonstrations=recorded(Parrot), **SMALL, **options)
     agent.learn(60, callback=lambda agent, metrics: rows.append(dict(metrics)))
     assert all(np.isfinite(value) for row in rows for value in row.values())
     assert {"train/discriminator_accuracy", "train/absorbing_reward", "rollout/learned_reward_mean"} <= set(rows[0])
@@ -91,14 +91,14 @@ def test_the_task_s_reward_is_never_used():
     agents = []
     for make in (Parrot, Paid):
         env = SyncVectorEnv([make] * 2, autoreset_mode="SameStep")
-        agents.append(GAIL(env, demonstrations=shown(Parrot), **SMALL).learn(60))
+        agents.append(GAIL(env, demonstrations=recorded(Parrot), **SMALL).learn(60))
     for a, b in zip(*(agent.policy.parameters() for agent in agents), strict=True):
         assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("kind", [GAIL, AIRL])
 def test_saved_agents_and_rewards(kind, tmp_path):
-    demonstrations = shown(lambda: Always("terminated"))
+    demonstrations = recorded(lambda: Always("terminated"))
     agent = kind(lambda: Always("terminated"), demonstrations=demonstrations, **SMALL).learn(60)
     agent.save(tmp_path / "agent")
     again = kind.load(tmp_path / "agent", lambda: Always("terminated"))
@@ -109,9 +109,9 @@ def test_saved_agents_and_rewards(kind, tmp_path):
     agent.save_reward(tmp_path / "reward.zip")
     steps = demonstrations.transitions
     loaded = load_reward(tmp_path / "reward.zip")
-    paid = [net(steps.obs, steps.actions, steps.next_obs, steps.terminated) for net in (agent.reward, loaded)]
-    assert torch.equal(*paid)
-    ends = paid[0][torch.as_tensor(steps.terminated)]
+    found = [net(steps.obs, steps.actions, steps.next_obs, steps.terminated) for net in (agent.reward, loaded)]
+    assert torch.equal(*found)
+    ends = found[0][torch.as_tensor(steps.terminated)]
     assert torch.allclose(ends - ends[0], torch.zeros_like(ends), atol=1e-5) or kind is GAIL
 
 
@@ -121,7 +121,7 @@ def test_learned_rewards_are_paid_single_and_batched(tmp_path):
     def make():
         return Parrot("box", "multi")
 
-    agent = GAIL(make, demonstrations=shown(make), **SMALL).learn(30)
+    agent = GAIL(make, demonstrations=recorded(make), **SMALL).learn(30)
     agent.save_reward(tmp_path / "reward.zip")
     one = LearnedReward(make(), tmp_path / "reward.zip")
     many = [
@@ -149,7 +149,7 @@ def test_an_end_is_worth_the_absorbing_state_s_return():
     """Reward, then gamma r_abs / (1 - gamma) at an end by the task; nothing at a time limit."""
     for ending in ("terminated", "truncated"):
         options = {**SMALL, "n_steps": 20, "normalize_rewards": False, "discriminator_steps": 0, "gamma": 0.9}
-        demonstrations = shown(lambda: Always("terminated"))
+        demonstrations = recorded(lambda: Always("terminated"))
         agent = GAIL(lambda ending=ending: Always(ending), demonstrations=demonstrations, **options)
         steps = agent.collector.collect(20)
         discriminator, played = agent.discriminator, steps.transitions()
@@ -162,7 +162,7 @@ def test_an_end_is_worth_the_absorbing_state_s_return():
 
 
 def test_last_observations_are_those_before_the_reset():
-    agent = GAIL(lambda: Parrot(length=4), demonstrations=shown(Parrot), **SMALL, normalize_observations=True)
+    agent = GAIL(lambda: Parrot(length=4), demonstrations=recorded(Parrot), **SMALL, normalize_observations=True)
     steps = agent.collector.collect(8)
     rows = steps.transitions()
     after = [{(t, i): last for t, i, last in steps.final_obs}[t, i] for t in (3, 7) for i in range(3)]
@@ -185,21 +185,21 @@ def test_last_observations_are_those_before_the_reset():
 )
 def test_bad_options_are_one_line(options, message):
     with pytest.raises(UserError, match=message) as error:
-        GAIL(lambda: Parrot(), demonstrations=shown(Parrot), **{**SMALL, **options})
+        GAIL(lambda: Parrot(), demonstrations=recorded(Parrot), **{**SMALL, **options})
     assert "\n" not in str(error.value)
 
 
 def test_demonstrations_of_another_task_are_refused():
     with pytest.raises(UserError):
-        GAIL("CartPole-v1", demonstrations=shown(Parrot), **SMALL)
+        GAIL("CartPole-v1", demonstrations=recorded(Parrot), **SMALL)
     with pytest.raises(UserError, match="core must be null"):
-        AIRL(lambda: Parrot(), demonstrations=shown(Parrot), **SMALL, core="gru")
+        AIRL(lambda: Parrot(), demonstrations=recorded(Parrot), **SMALL, core="gru")
 
 
 def test_subsampling_does_not_change_how_often_the_expert_ends():
     from lhy_rl.agents.rewards.transition_discriminator import ExpertTransitions
 
-    whole = shown(lambda: Always("terminated"), 4)
+    whole = recorded(lambda: Always("terminated"), 4)
     assert (
         ExpertTransitions.of(whole, 1, 0).termination_rate
         == ExpertTransitions.of(whole, 7, 0).termination_rate
@@ -207,3 +207,11 @@ def test_subsampling_does_not_change_how_often_the_expert_ends():
     )
     cut = replace(whole, episodes=[replace(episode, terminated=False, truncated=True) for episode in whole.episodes])
     assert ExpertTransitions.of(cut, 1, 0).termination_rate == 0.0
+
+
+def test_the_former_name_of_an_option_is_accepted_with_a_line():
+    with pytest.warns(FutureWarning, match="every is called subsample now"):
+        agent = GAIL(lambda: Parrot(), demonstrations=recorded(Parrot), **SMALL, every=3)
+    assert agent.hyperparameters["subsample"] == 3
+    with pytest.raises(UserError, match="both are given"):
+        GAIL(lambda: Parrot(), demonstrations=recorded(Parrot), **SMALL, every=3, subsample=3)

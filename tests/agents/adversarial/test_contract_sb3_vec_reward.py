@@ -28,8 +28,8 @@ def make(name, num_envs=2):
 
 def rewarded(name, n_steps=16, gamma=0.99, **options):
     env = make(name)
-    shown = record(env, random_policy(env.single_action_space, 0), 2)
-    return AdversarialReward(to_sb3(make(name)), shown, n_steps=n_steps, gamma=gamma, **SMALL, **options)
+    demonstrations = record(env, random_policy(env.single_action_space, 0), 2)
+    return AdversarialReward(to_sb3(make(name)), demonstrations, n_steps=n_steps, gamma=gamma, **SMALL, **options)
 
 
 def test_ppo_is_paid_by_a_discriminator_that_learns(tmp_path):
@@ -41,8 +41,8 @@ def test_ppo_is_paid_by_a_discriminator_that_learns(tmp_path):
     assert len(np.unique(model.rollout_buffer.rewards)) > 4  # CartPole's own is always 1
     env.save_reward(tmp_path / "reward.zip")
     again, steps = load_reward(tmp_path / "reward.zip"), env.reward_model.expert.transitions
-    paid = again(steps.obs, steps.actions, steps.next_obs, steps.terminated)
-    np.testing.assert_allclose(paid.numpy(), env.rewards(steps), rtol=1e-5, atol=1e-5)
+    found = again(steps.obs, steps.actions, steps.next_obs, steps.terminated)
+    np.testing.assert_allclose(found.numpy(), env.rewards(steps), rtol=1e-5, atol=1e-5)
 
 
 def test_the_last_observation_is_rewarded_and_not_the_next_beginning():
