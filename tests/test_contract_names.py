@@ -111,7 +111,6 @@ def test_private_names_are_found(line, names):
     assert [name for name in defined(ast.parse(line)) if private(name)] == names
 
 
-@pytest.mark.xfail(reason="names are being changed")
 def test_names_are_the_fields():
     found = [f"{path}: {', '.join(names)}" for path, names in private_names().items()]
     assert not found, "\n".join(found)

@@ -108,7 +108,7 @@ class Rollout:
 
 
 @dataclass
-class Rows:
+class RolloutBuffer:
     """What is written down of a rollout while it is played; names as in :class:`Rollout`, arrays in numpy."""
 
     obs: Any
@@ -225,7 +225,7 @@ class RolloutCollector:
         self._count(rows.rewards[:t], rows.terminated[:t] | rows.truncated[:t], rows.valid[:t])
         return self._rollout(rows, t, first_state)
 
-    def _empty_rows(self, n_steps: int) -> Rows:
+    def _empty_rows(self, n_steps: int) -> RolloutBuffer:
         def empty(x: Any) -> np.ndarray:
             return np.empty((n_steps + 1, *np.shape(x)), stored(x))
 
@@ -233,9 +233,9 @@ class RolloutCollector:
         raw = self.keep_raw_obs and self.normalizer.observed is not None
         b = self.env.num_envs
         flags = np.empty((4, n_steps + 1, b), bool)
-        return Rows(obs, map_tree(empty, self.obs) if raw else obs, np.empty((n_steps, b), np.float32), *flags)
+        return RolloutBuffer(obs, map_tree(empty, self.obs) if raw else obs, np.empty((n_steps, b), np.float32), *flags)
 
-    def _observe(self, rows: Rows, t: int) -> Any:
+    def _observe(self, rows: RolloutBuffer, t: int) -> Any:
         """Enter the current observation, and whose first one it is; the observation as the policy reads it."""
         rows.start[t] = self.stepper.start
         put(rows.obs, t, self.normalizer.observations(self.obs))
@@ -243,7 +243,7 @@ class RolloutCollector:
             put(rows.raw_obs, t, self.obs)
         return map_tree(lambda x: x[t], rows.obs)
 
-    def _action_mask(self, rows: Rows, t: int, valid: np.ndarray) -> np.ndarray | None:
+    def _action_mask(self, rows: RolloutBuffer, t: int, valid: np.ndarray) -> np.ndarray | None:
         mask = self.stepper.action_mask(valid, self.steps_done + t)
         if mask is not None:
             if rows.action_mask is None:  # the first one; all actions were legal before
@@ -251,7 +251,7 @@ class RolloutCollector:
             rows.action_mask[t] = mask
         return mask
 
-    def _record(self, rows: Rows, t: int, action: np.ndarray, env_action: np.ndarray) -> None:
+    def _record(self, rows: RolloutBuffer, t: int, action: np.ndarray, env_action: np.ndarray) -> None:
         """Enter the actions, and the last observations of episodes that stand nowhere in the rows."""
         rows.actions.append(action)
         if self.keep_raw_obs:
@@ -268,7 +268,7 @@ class RolloutCollector:
                 if self.keep_raw_obs:
                     rows.final_obs.append((t, i, final))
 
-    def _rollout(self, rows: Rows, t: int, first_state: State) -> Rollout:
+    def _rollout(self, rows: RolloutBuffer, t: int, first_state: State) -> Rollout:
         def tensor(x: np.ndarray) -> Tensor:
             return torch.from_numpy(x).to(self.policy.device)
 

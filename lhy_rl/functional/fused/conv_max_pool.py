@@ -63,8 +63,8 @@ class _ConvolveMax(torch.autograd.Function):
         dx = dweight = None
         if ctx.needs_input_grad[0]:
             place, order = winner.sort(1)  # the maps that each window won: a bag for each
-            every = torch.arange(places, dtype=place.dtype, device=x.device).repeat(n, 1)
-            bags = torch.searchsorted(place, every) + sentence * len(weight)
+            all_places = torch.arange(places, dtype=place.dtype, device=x.device).repeat(n, 1)
+            bags = torch.searchsorted(place, all_places) + sentence * len(weight)
             dwindows = F.embedding_bag(
                 order.flatten(),
                 weight,
