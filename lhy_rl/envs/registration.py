@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,6 +101,13 @@ TABLE: tuple[Row, ...] = (
         "steer along a winding road, where a clone's small errors grow and an expert can be asked",
         small={"horizon": 6},
     ),
+    Row(
+        "lhy_rl/NegotiationVsBot-v0",
+        "lhy_rl.envs.dialogue.negotiation_vs_bot:NegotiationVsBotEnv",
+        "lhy_rl.envs.dialogue.negotiation_vs_bot:NegotiationVsBot",
+        "divide books, hats and balls with a bot that values them differently; exact optima known",
+        small={"max_moves": 6},
+    ),
 )
 
 WRAPPED: tuple[Row, ...] = (
@@ -113,8 +121,63 @@ WRAPPED: tuple[Row, ...] = (
 """Ids that put a wrapper around any environment, so that a configuration can name it: functions of the two views."""
 
 
+@dataclass(frozen=True)
+class GameRow:
+    """One game, which PettingZoo makes.
+
+    Attributes:
+        id: ``lhy_rl/<name>_v<version>``, as PettingZoo writes it.
+        module: Has ``env``, ``raw_env`` and ``parallel_env``.
+        rules: ``"module:class"`` of the rules, whose docstring is the documentation page.
+        summary: One line for lists.
+        small: Arguments for a size that runs in milliseconds.
+    """
+
+    id: str
+    module: str
+    rules: str
+    summary: str
+    small: dict[str, Any] = field(default_factory=dict)
+
+
+GAMES: tuple[GameRow, ...] = (
+    GameRow(
+        "lhy_rl/negotiation_v0",
+        "lhy_rl.envs.dialogue.negotiation_v0",
+        "lhy_rl.envs.dialogue.negotiation:Negotiation",
+        "two divide books, hats and balls that they value differently; exact optima known",
+        small={"max_moves": 4},
+    ),
+    GameRow(
+        "lhy_rl/negotiation_tokens_v0",
+        "lhy_rl.envs.dialogue.negotiation_tokens_v0",
+        "lhy_rl.envs.dialogue.negotiation_tokens:NegotiationTokens",
+        "the negotiation word by word, in a language with a grammar",
+        small={"max_moves": 4},
+    ),
+)
+
+
 def register() -> None:
     """Make the ids known to Gymnasium; once is enough, more does no harm."""
     for row in TABLE + WRAPPED:
         if row.id not in gymnasium.registry:
             gymnasium.register(row.id, entry_point=row.single, vector_entry_point=row.batched, kwargs=dict(row.kwargs))
+    if "pettingzoo" in sys.modules:
+        register_games()
+
+
+def register_games() -> None:
+    """Make the games known to PettingZoo's registry, if it is installed; once is enough, more does no harm.
+
+    ``import lhy_rl`` does so where PettingZoo has been imported before, and so does every game's module.
+    """
+    try:
+        import pettingzoo
+    except ModuleNotFoundError:
+        return
+    for row in GAMES:
+        known = row.id.replace("_v", "-v")  # as the registry writes it
+        if known not in pettingzoo.aec_registry:
+            pettingzoo.register("aec", row.id, f"{row.module}:env")
+            pettingzoo.register("parallel", row.id, f"{row.module}:parallel_env")

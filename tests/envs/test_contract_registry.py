@@ -14,10 +14,13 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector.utils import iterate
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import lhy_rl  # noqa: F401  (registers)
 from lhy_rl.core.protocols import Snapshot, TextTask
+from lhy_rl.core.state_arrays import take_any
+from lhy_rl.core.trees import leaves
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.registration import TABLE, Row
 from lhy_rl.envs.single import SingleEnv
@@ -49,6 +52,11 @@ def run(env: Any, script: list[Any], seed: int | None = 7) -> list[Any]:
         if np.any(done) and env.metadata.get("autoreset_mode") in (None, AutoresetMode.DISABLED):
             out.append(env.reset(options={"reset_mask": done} if isinstance(env, VectorEnv) else None))
     return out
+
+
+def one(env: BatchedEnv, obs: Any, i: int) -> Any:
+    """Instance i's of a batch of observations."""
+    return list(iterate(env.observation_space, obs))[i]
 
 
 def same(first: Any, second: Any) -> bool:
@@ -158,7 +166,7 @@ def test_snapshot(row: Row, mode: str) -> None:
             if mode == "Disabled" and env._done.any():
                 env.reset(options={"reset_mask": env._done.copy()})
             obs, reward, terminated, truncated, _ = env.step(action)
-            out.append((obs[rows], reward[rows], terminated[rows], truncated[rows]))
+            out.append((take_any(obs, rows), reward[rows], terminated[rows], truncated[rows]))
         return out
 
     every = np.arange(4)
@@ -191,7 +199,7 @@ def test_observation_law(row: Row) -> None:
         assert same(after, same_step.observation(same_step.snapshot()["state"]))
         done = terminated | truncated
         for i in np.flatnonzero(done):
-            assert same(np.asarray(infos["final_obs"][i]), np.asarray(obs[i]))
+            assert same(infos["final_obs"][i], one(env, obs, i))
         if done.any():
             break
     assert done.any()
@@ -223,7 +231,11 @@ def test_returned_arrays_are_the_callers(row: Row) -> None:
         own = action.copy()
         result = env.step(own)
         assert same(result, twin.step(action))
-        for array in (own, *result[:4]):  # whoever spoils what was returned or given spoils nothing inside
+        for array in (
+            own,
+            *leaves(result[0]),
+            *result[1:4],
+        ):  # whoever spoils what was returned or given spoils nothing inside
             array[:] = 1
         for value in result[4].values():
             if isinstance(value, np.ndarray):

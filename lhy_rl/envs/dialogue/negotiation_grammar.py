@@ -1,0 +1,114 @@
+"""The language of ``lhy_rl/negotiation_tokens_v0``: its words and its grammar, which one word ahead decides (LL(1)).
+
+    utterance  ->  accept <eos>  |  "no" after_no  |  offer <eos>
+    accept     ->  "deal"  |  "yes"  |  "ok"
+    after_no   ->  <eos>  |  offer <eos>
+    offer      ->  "i" verb items rest
+    verb       ->  "want"  |  "get"  |  "take"  |  "keep"  |  "need"
+    items      ->  number noun more  |  "nothing"
+    more       ->  "and" number noun more  |  (nothing)
+    number     ->  "0"  |  "1"  |  "2"  |  "3"  |  "4"  |  "a"  |  "all"
+    noun       ->  "book"  |  "books"  |  "hat"  |  "hats"  |  "ball"  |  "balls"
+    rest       ->  "you" "get" "the" "rest"  |  (nothing)
+
+As nothing nests, this is a finite automaton: a table from (state, word) to the next state, which steps a whole batch
+of speakers. What an utterance means beside its form (how many items of which type) is carried along.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lhy_rl.envs.dialogue.negotiation_contexts import AGREE, OFFERS, TYPES
+
+END = "<eos>"
+ACCEPTS = ("deal", "yes", "ok")
+VERBS = ("want", "get", "take", "keep", "need")
+NUMBERS = ("0", "1", "2", "3", "4", "a", "all")
+NOUNS = tuple(word for name in TYPES for word in (name, f"{name}s"))
+WORDS = (END, *ACCEPTS, "no", "i", *VERBS, *NUMBERS, *NOUNS, "nothing", "and", "you", "the", "rest")
+"""The vocabulary: a token is a place in it."""
+NUM_WORDS = len(WORDS)
+TOKEN = {word: i for i, word in enumerate(WORDS)}
+PAD = NUM_WORDS
+"""In observations and states: no word."""
+
+LONGEST = 12
+"""Words of an utterance at most, its end counted."""
+
+STATES = (
+    *("begin", "accepted", "refused", "i", "verb", "number", "noun", "nothing", "and"),
+    *("you", "get", "the", "rest", "end", "wrong"),
+)
+BEGIN, NUMBER, NOUN, FINISHED, WRONG = (STATES.index(name) for name in ("begin", "number", "noun", "end", "wrong"))
+
+_RULES: dict[str, dict[tuple[str, ...], str]] = {
+    "begin": {ACCEPTS: "accepted", ("no",): "refused", ("i",): "i"},
+    "accepted": {(END,): "end"},
+    "refused": {(END,): "end", ("i",): "i"},
+    "i": {VERBS: "verb"},
+    "verb": {NUMBERS: "number", ("nothing",): "nothing"},
+    "number": {NOUNS: "noun"},
+    "noun": {("and",): "and", ("you",): "you", (END,): "end"},
+    "nothing": {("you",): "you", (END,): "end"},
+    "and": {NUMBERS: "number"},
+    "you": {("get",): "get"},
+    "get": {("the",): "the"},
+    "the": {("rest",): "rest"},
+    "rest": {(END,): "end"},
+}
+
+
+def _table() -> np.ndarray:
+    table = np.full((len(STATES), NUM_WORDS), WRONG, np.int64)
+    for state, arrows in _RULES.items():
+        for words, to in arrows.items():
+            table[STATES.index(state), [TOKEN[word] for word in words]] = STATES.index(to)
+    return table
+
+
+def _distances() -> np.ndarray:
+    distance = np.full(len(STATES), LONGEST + 1, np.int64)
+    distance[FINISHED] = 0
+    for _ in STATES:
+        distance = np.minimum(distance, 1 + distance[NEXT].min(1))
+    return distance
+
+
+NEXT = _table()
+"""(states, words) the state that follows a word."""
+TO_END = _distances()
+"""(states,) how many words it takes to the end of an utterance at least."""
+
+AMOUNT = np.full(NUM_WORDS + 1, -1, np.int64)
+"""How many items a number word means; -1 for other words. ``all`` means what there is, :data:`ALL`."""
+ALL = 9
+AMOUNT[[TOKEN[word] for word in NUMBERS]] = [0, 1, 2, 3, 4, 1, ALL]
+KIND = np.full(NUM_WORDS + 1, -1, np.int64)
+"""Which type of item a noun means; -1 for other words."""
+KIND[[TOKEN[word] for word in NOUNS]] = np.repeat(np.arange(len(TYPES)), 2)
+ACCEPTING = np.isin(np.arange(NUM_WORDS + 1), [TOKEN[word] for word in ACCEPTS])
+
+
+def tokens_of(text: str) -> list[int]:
+    """Words as tokens; the end is added.
+
+    Raises:
+        KeyError: a word that is not in the vocabulary.
+    """
+    return [TOKEN[word] for word in text.split()] + [TOKEN[END]]
+
+
+def text_of(tokens: np.ndarray) -> str:
+    """Tokens as words, without the end and what is behind it."""
+    words = [WORDS[token] for token in np.asarray(tokens).tolist() if token != PAD]
+    return " ".join(words[: words.index(END)] if END in words else words)
+
+
+def utterance(action: int) -> list[int]:
+    """What says an action of ``negotiation_v0``: the offer in as few words as possible, or that one agrees."""
+    if action == AGREE:
+        return tokens_of("deal")
+    named = [(int(n), name) for n, name in zip(OFFERS[action], TYPES, strict=True) if n]
+    items = " and ".join(f"{n} {name}{'s' * (n > 1)}" for n, name in named)
+    return tokens_of(f"i want {items or 'nothing'}")

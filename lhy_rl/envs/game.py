@@ -1,0 +1,246 @@
+"""A game of two or more, its rules written once, batched, over an explicit state of arrays.
+
+A family gives these functions, all over a batch of B games; ``player`` is (B,) int, a player for each game:
+
+    initial(n, rng)                  -> state
+    to_move(state)                   -> (B,) whose move it is
+    action_mask(state, player)       -> (B, A) bool, what this player may do now
+    transition(state, action, rng)   -> state, after the move of the player whose turn it was
+    observation(state, player)       -> what this player sees
+    reward(state, action, next)      -> (B, P)
+    terminal(state)                  -> (B,) bool
+
+Everything else is a view of such rules: :class:`GameBatch` here, in which self-play trains;
+:mod:`lhy_rl.envs.game_versus`, Gymnasium's environment against a partner chosen by name; and
+:mod:`lhy_rl.envs.game_pettingzoo`, PettingZoo's AEC and parallel environments.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+from gymnasium.utils.seeding import np_random
+
+from lhy_rl.core import arguments
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.protocols import ACTION_MASK
+from lhy_rl.core.state_arrays import State, copied, put, take
+
+OBSERVATION = "observation"
+"""Key of what a player sees, beside the ``action_mask``, in the observations of every view."""
+
+
+class BatchedGame:
+    """The rules of a game whose players move one at a time.
+
+    Args:
+        observation_space: Of what one player sees, without the action mask.
+        num_actions: A; all players have the same actions, 0 to A - 1.
+
+    Attributes:
+        name: As PettingZoo's ``metadata["name"]`` has it, ``negotiation_v0`` say.
+        players: The players' names, ``<word>_<number>``.
+        seen_space: What one player gets in every view: a Dict of ``observation`` and ``action_mask``.
+    """
+
+    name: ClassVar[str]
+    players: ClassVar[tuple[str, ...]] = ("player_0", "player_1")
+
+    def __init__(self, observation_space: gymnasium.Space[Any], num_actions: int) -> None:
+        self.observation_space = observation_space
+        self.action_space = spaces.Discrete(num_actions)
+        self.num_actions = num_actions
+        mask = spaces.Box(0, 1, (num_actions,), np.int8)
+        self.seen_space = spaces.Dict({OBSERVATION: observation_space, ACTION_MASK: mask})
+
+    # ------------------------------------------------------------------ what a family gives
+    def initial(self, n: int, rng: np.random.Generator) -> State:
+        """States of n new games."""
+        raise NotImplementedError
+
+    def to_move(self, state: State) -> np.ndarray:
+        """(B,) int: whose move it is; anything where the game is over."""
+        raise NotImplementedError
+
+    def action_mask(self, state: State, player: np.ndarray) -> np.ndarray:
+        """(B, A) bool: what the player may do. All true where it is not the player's turn: nothing is done then."""
+        raise NotImplementedError
+
+    def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
+        """The states that follow; new arrays, the given ones stay as they are.
+
+        Any action of the action space is answered; the rules say what becomes of one that is not legal.
+        """
+        raise NotImplementedError
+
+    def observation(self, state: State, player: np.ndarray) -> np.ndarray:
+        """(B, ...) what the player sees, in ``observation_space``."""
+        raise NotImplementedError
+
+    def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
+        """(B, P) what each player gets for a move."""
+        raise NotImplementedError
+
+    def terminal(self, state: State) -> np.ndarray:
+        """(B,) bool: the game is over."""
+        raise NotImplementedError
+
+    def info(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
+        """Entries of ``info`` for this player after every move, (B, ...) each."""
+        return {}
+
+    def final_info(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
+        """Further entries of ``info`` for this player when the game is over, (B, ...) each."""
+        return {}
+
+    def transcript(self, state: State) -> list[str]:
+        """Each game as text, for ``render``."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ for the views
+    def seen(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
+        """What the player gets, in ``seen_space``."""
+        mask = self.action_mask(state, player)
+        return {OBSERVATION: self.observation(state, player), ACTION_MASK: mask.astype(np.int8)}
+
+    def checked(self, actions: Any, n: int) -> np.ndarray:
+        """(n,) int64 actions, if they are in the action space.
+
+        Raises:
+            UserError: they are not.
+        """
+        array = np.asarray(actions)
+        if array.shape != (n,) or array.dtype.kind not in "iu":
+            raise UserError(f"actions must be whole numbers of shape ({n},); given: {brief(actions)}")
+        wrong = (array < 0) | (array >= self.num_actions)
+        if wrong.any():
+            raise UserError(
+                f"action {array[wrong][0]} is not in the action space; allowed: 0 to {self.num_actions - 1}"
+            )
+        return array.astype(np.int64)
+
+
+class GameBatch:
+    """Many games at once, each seen by the player whose turn it is: what self-play trains in.
+
+    The same seed and number of games give the same games, bit for bit. A game that ends is followed by a new one in
+    the same step, unless ``autoreset`` is false.
+
+        batch = GameBatch(Negotiation(), num_games=1024)
+        obs = batch.reset(seed=0)                       # of batch.to_move
+        obs, rewards, terminal, infos = batch.step(actions)
+
+    Args:
+        game: The rules.
+        num_games: B.
+        autoreset: Begin a new game where one has ended.
+
+    Attributes:
+        to_move: (B,) whose move it is.
+    """
+
+    def __init__(self, game: BatchedGame, num_games: int = 1, autoreset: bool = True) -> None:
+        self.game = game
+        self.num_games = arguments.integer("num_games", num_games, 1)
+        self.autoreset = autoreset
+        self.to_move = np.zeros(self.num_games, np.int64)
+        self._rng: np.random.Generator | None = None
+        self._state: State | None = None
+        self._over = np.zeros(self.num_games, bool)
+
+    def reset(self, seed: int | None = None) -> dict[str, np.ndarray]:
+        """Begin new games; what the players to move see.
+
+        Args:
+            seed: None goes on with the generator as it is.
+        """
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
+            raise UserError(f"seed={brief(seed)} is not allowed; must be None or one whole number of at least 0")
+        if seed is not None or self._rng is None:
+            self._rng, _ = np_random(None if seed is None else int(seed))
+        self._state = self.game.initial(self.num_games, self._rng)
+        self._over = np.zeros(self.num_games, bool)
+        self.to_move = self.game.to_move(self._state)
+        return self.observe()
+
+    def step(self, actions: Any) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, dict[str, Any]]:
+        """One move in every game, by the player whose turn it is.
+
+        Returns:
+            What the players who move next see (of new games where one has ended), (B, P) rewards, (B,) bool whether
+            the game has ended, and the infos: where games have ended ``final_rows`` (E,) says which, and
+            ``final_info`` holds a dict of (E, ...) arrays for every player.
+
+        Raises:
+            UserError: an action outside the action space.
+            ResetNeeded: never reset, or (without autoreset) a game that is over.
+        """
+        rewards, terminal, infos = self.advance(self.game.checked(actions, self.num_games))
+        return self.observe(), rewards, terminal, infos
+
+    def advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """As :meth:`step` with (B,) int64 actions that are in the action space, and nobody looks."""
+        if self._state is None or self._rng is None:
+            raise ResetNeeded("call reset() before step()")
+        if self._over.any():
+            raise ResetNeeded(f"games {np.flatnonzero(self._over).tolist()} are over; call reset() first")
+        after = self.game.transition(self._state, action, self._rng)
+        rewards = self.game.reward(self._state, action, after)
+        terminal = self.game.terminal(after)
+        infos: dict[str, Any] = {}
+        rows = np.flatnonzero(terminal)
+        if rows.size:
+            last = take(after, rows)
+            whose = range(len(self.game.players))
+            finals = [self.game.final_info(last, np.full(rows.size, player)) for player in whose]
+            infos = {"final_rows": rows, "final_info": finals}
+            if self.autoreset:
+                after = put(after, rows, self.game.initial(rows.size, self._rng))
+            else:
+                self._over = terminal.copy()
+        self._state = after
+        self.to_move = self.game.to_move(after)
+        return rewards, terminal, infos
+
+    def observe(self, player: np.ndarray | int | None = None) -> dict[str, np.ndarray]:
+        """What a player sees of every game, by default the one whose turn it is."""
+        whose = self.to_move if player is None else np.broadcast_to(player, self.num_games)
+        seen: dict[str, np.ndarray] = copied(self.game.seen(self.state, whose))
+        return seen
+
+    @property
+    def state(self) -> State:
+        """The games' states, not to be written to."""
+        if self._state is None:
+            raise ResetNeeded("call reset() first")
+        return self._state
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The generator that games and their players draw from."""
+        if self._rng is None:
+            raise ResetNeeded("call reset() first")
+        return self._rng
+
+    def snapshot(self) -> dict[str, Any]:
+        """A copy of everything that the future depends on: arrays, names and whole numbers."""
+        return {"state": copied(self.state), "over": self._over.copy(), "rng": self.rng.bit_generator.state}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Put a snapshot back.
+
+        Raises:
+            UserError: it is of another number of games or of another game.
+        """
+        rng = np.random.default_rng(0)
+        mine = self.game.initial(self.num_games, rng)
+        given = {name: np.asarray(array) for name, array in snapshot["state"].items()}
+        if {k: (v.shape, v.dtype) for k, v in given.items()} != {k: (v.shape, v.dtype) for k, v in mine.items()}:
+            raise UserError("this snapshot is of another game, or of another number of games")
+        rng.bit_generator.state = snapshot["rng"]
+        self._rng, self._state, self._over = rng, copied(given), np.array(snapshot["over"])
+        self.to_move = self.game.to_move(self._state)

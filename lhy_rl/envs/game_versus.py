@@ -1,0 +1,94 @@
+"""A game against a partner, as Gymnasium's environment: one seat is the learner's, a partner plays the others."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.state_arrays import State, put, take
+from lhy_rl.envs.base import BatchedEnv
+from lhy_rl.envs.game import BatchedGame
+
+
+class Partner(Protocol):
+    """Somebody who plays: a function of what the player knows. It keeps no memory of its own."""
+
+    def __call__(self, game: Any, state: State, player: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(B,) legal actions.
+
+        Args:
+            game: The rules.
+            state: B games, in all of which it is this player's turn; of them only what the player knows may be used.
+            player: (B,) whom to play for.
+            rng: To draw from.
+        """
+        ...
+
+
+class VersusPartner(BatchedEnv):
+    """A step is the learner's move and all moves of the partner until it is the learner's turn again.
+
+    The state is the game's, with ``seat`` (B,), which player the learner is, drawn uniformly, and ``gained`` (B,),
+    what the learner got in the last step.
+
+    Args:
+        num_envs: B.
+        game: The rules.
+        partner: Plays all seats but the learner's.
+        **base: Arguments of :class:`BatchedEnv`.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 2}
+
+    def __init__(self, num_envs: int, game: BatchedGame, partner: Partner, **base: Any) -> None:
+        if not callable(partner):
+            raise UserError(f"partner={brief(partner)} is not allowed; give a name or a function")
+        super().__init__(num_envs, game.seen_space, game.action_space, **base)
+        self.game = game
+        self.plays = partner
+
+    def initial(self, n: int, rng: np.random.Generator) -> State:
+        state = self.game.initial(n, rng)
+        seat = rng.integers(len(self.game.players), size=n)
+        return self._answered(state, seat, np.zeros(n), rng)
+
+    def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
+        seat, rows = state["seat"], np.arange(len(action))
+        after = self.game.transition(state, action, rng)
+        gained = self.game.reward(state, action, after)[rows, seat].astype(float)
+        return self._answered(after, seat.copy(), gained, rng)
+
+    def _answered(self, state: State, seat: np.ndarray, gained: np.ndarray, rng: np.random.Generator) -> State:
+        """After the partner's moves: until it is the learner's turn, or the game is over."""
+        while True:
+            turn = self.game.to_move(state)
+            rows = np.flatnonzero((turn != seat) & ~self.game.terminal(state))
+            if not rows.size:
+                return {**state, "seat": seat, "gained": gained}
+            part = take(state, rows)
+            action = self.game.checked(self.plays(self.game, part, turn[rows], rng), rows.size)
+            after = self.game.transition(part, action, rng)
+            gained[rows] += self.game.reward(part, action, after)[np.arange(rows.size), seat[rows]]
+            state = put(state, rows, after)
+
+    def observation(self, state: State) -> dict[str, np.ndarray]:
+        return self.game.seen(state, state["seat"])
+
+    def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
+        return next_state["gained"].copy()
+
+    def terminal(self, state: State) -> np.ndarray:
+        return self.game.terminal(state)
+
+    def info(self, state: State) -> dict[str, Any]:
+        return self.game.info(state, state["seat"])
+
+    def final_info(self, state: State) -> dict[str, Any]:
+        return self.game.final_info(state, state["seat"])
+
+    def frame(self, state: State) -> list[str]:
+        names = self.game.players
+        texts = zip(self.game.transcript(state), state["seat"].tolist(), strict=True)
+        return [f"{text}\n(the learner is {names[seat]})" for text, seat in texts]
