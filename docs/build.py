@@ -17,14 +17,14 @@ sys.path.insert(0, str(FOLDER.parents[1]))
 
 from lhy_rl.cli.arguments import COMMANDS  # noqa: E402
 from lhy_rl.cli.listing import REGISTRIES, listing  # noqa: E402
-from lhy_rl.envs.registration import TABLE, WRAPPED, Row  # noqa: E402
+from lhy_rl.envs.registration import GAMES, TABLE, WRAPPED, GameRow, Row  # noqa: E402
 
 NOTE = "<!-- python docs/build.py writes this page from {source}; change it there. -->\n\n"
 
 
-def page(row: Row) -> str:
-    """An environment's docstring as a page."""
-    module, _, name = row.batched.partition(":")
+def page(row: Row | GameRow) -> str:
+    """An environment's or a game's docstring as a page."""
+    module, _, name = (row.rules if isinstance(row, GameRow) else row.batched).partition(":")
     text = inspect.cleandoc(getattr(importlib.import_module(module), name).__doc__ or "")
     source = f"{module.replace('.', '/')}.py"
     head = f"{NOTE.format(source=source)}# {row.id}\n\n{row.summary[0].upper()}{row.summary[1:]}."
@@ -33,13 +33,13 @@ def page(row: Row) -> str:
     return f"{head}{picture}\n\n{text}\n"
 
 
-def film_of(row: Row) -> str | None:
+def film_of(row: Row | GameRow) -> str | None:
     """Where docs/films.py put the environment's film, seen from its page; None where it has made none."""
     path = FOLDER / "films" / f"{row.id.partition('/')[2]}.gif"
     return path.relative_to(FOLDER).as_posix() if path.is_file() else None
 
 
-def file_name(row: Row) -> str:
+def file_name(row: Row | GameRow) -> str:
     """``lhy_rl/OracleText-v0`` to ``OracleText-v0.md``."""
     return row.id.partition("/")[2] + ".md"
 
@@ -47,7 +47,7 @@ def file_name(row: Row) -> str:
 def index() -> str:
     """The list of all environments."""
     lines = []
-    for row in TABLE + WRAPPED:
+    for row in TABLE + WRAPPED + GAMES:
         film = film_of(row)
         small = f'<img alt="{row.id}" src="{film}" width="150">' if film else ""
         lines.append(f"| {small} | [`{row.id}`]({file_name(row)}) | {row.summary} |")
@@ -58,7 +58,7 @@ def index() -> str:
 
 def pages() -> dict[str, str]:
     """File name to content."""
-    return {"index.md": index()} | {file_name(row): page(row) for row in TABLE + WRAPPED}
+    return {"index.md": index()} | {file_name(row): page(row) for row in TABLE + WRAPPED + GAMES}
 
 
 def what_is_there(readme: str) -> str:

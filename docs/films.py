@@ -91,6 +91,7 @@ PLANS: dict[str, FilmPlan] = {
     "Gridworld-v0": FilmPlan(options={"walls": 0.15, "max_episode_steps": 25}),
     "Objectworld-v0": FilmPlan(options={"max_episode_steps": 25}),
     "DriveCorridor-v0": FilmPlan(options={"horizon": 40}, stride=2, fps=5),
+    "NegotiationVsBot-v0": FilmPlan(expert, "bayesian", {"partner": "linear"}, episodes=2, fps=1),
     "FixedHorizon-v0": FilmPlan(balancer, "scripted", {"horizon": 84}, stride=2, fps=12),
 }
 

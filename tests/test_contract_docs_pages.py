@@ -15,7 +15,7 @@ from lhy_rl.benchmark import spec
 from lhy_rl.cli.arguments import COMMANDS
 from lhy_rl.cli.listing import REGISTRIES, listing
 from lhy_rl.cli.train import split_train
-from lhy_rl.envs.registration import TABLE, WRAPPED, Row
+from lhy_rl.envs.registration import GAMES, TABLE, WRAPPED, Row
 from lhy_rl.experiment import config
 from lhy_rl.experiment.run import train
 from lhy_rl.experiment.yaml_files import config_names
@@ -52,7 +52,7 @@ def test_the_table_of_what_is_there_is_the_registries() -> None:
         _, kind, names, _ = line.split("|")
         stated[kind.strip()] = re.findall(r"`([^`]+)`", names)
     assert stated == {
-        "environments": [row.id for row in TABLE + WRAPPED],
+        "environments": [row.id for row in TABLE + WRAPPED + GAMES],
         **{kind.replace("_", " "): [name for name, _ in listing(kind)] for kind in REGISTRIES},
         "configurations": config_names(),
         "benchmarks": spec.names(),

@@ -59,9 +59,9 @@ def _benchmarks() -> list[tuple[str, str]]:
 
 
 def _environments() -> list[tuple[str, str]]:
-    from lhy_rl.envs.registration import TABLE, WRAPPED
+    from lhy_rl.envs.registration import GAMES, TABLE, WRAPPED
 
-    return [(row.id, row.summary) for row in TABLE + WRAPPED]
+    return [(row.id, row.summary) for row in TABLE + WRAPPED + GAMES]
 
 
 def _demonstrations() -> list[tuple[str, str]]:

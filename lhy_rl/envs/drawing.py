@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -118,6 +119,44 @@ def label(picture: np.ndarray, text: str, top: int, middle: int, size: int = 16)
     image = Image.new("RGB", (width, round(1.4 * size)), BACKGROUND)
     ImageDraw.Draw(image).text((width / 2, 0.7 * size), text, (200, 205, 214), letters, anchor="mm")
     paste(picture, np.asarray(image), top, middle - width // 2)
+
+
+def conversation(facts: list[str], said: list[tuple[bool, str]]) -> np.ndarray:
+    """A conversation as a picture: what there is to know above, below it what was said, the newest at the bottom.
+
+    Args:
+        facts: Lines of text.
+        said: Of each utterance whether it stands on the right, and its text.
+    """
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", (SIDE, SIDE), BACKGROUND)
+    draw = ImageDraw.Draw(image)
+    size, pad = 13, 6
+    letters = font(size, "Sans")
+    top = SIDE - 4
+    for right, text in reversed(said):
+        words = shortened(text, letters.getlength, SIDE - 60) or "..."
+        width, height = math.ceil(letters.getlength(words)) + 2 * pad, size + 2 * pad
+        left = SIDE - 8 - width if right else 8
+        top -= height + 4
+        colour = (0, 96, 160) if right else EMPTY
+        draw.rounded_rectangle((left, top, left + width, top + height), pad, colour)
+        draw.text((left + pad, top + height / 2), words, WHITE, letters, anchor="lm")
+    bottom = 8 + len(facts) * round(1.5 * size)
+    draw.rectangle((0, 0, SIDE, bottom), BACKGROUND)  # older utterances go behind it
+    for i, fact in enumerate(facts):
+        words = shortened(fact, letters.getlength, SIDE - 16)
+        draw.text((8, 6 + round(1.5 * size * i)), words, (200, 205, 214), letters)
+    return np.asarray(image)
+
+
+def shortened(text: str, length: Callable[[str], float], most: float) -> str:
+    """The text on one line, cut where it is longer than ``most``."""
+    text = " ".join(text.split())
+    while length(text) > most:
+        text = text[: -2 - len(text) // 50].rstrip() + "…"
+    return text
 
 
 @functools.lru_cache(maxsize=64)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.state_arrays import State, put, take
+from lhy_rl.envs import drawing
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.game import BatchedGame
 
@@ -40,7 +41,7 @@ class VersusPartner(BatchedEnv):
         **base: Arguments of :class:`BatchedEnv`.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 2}
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}
 
     def __init__(self, num_envs: int, game: BatchedGame, partner: Partner, **base: Any) -> None:
         if not callable(partner):
@@ -88,7 +89,19 @@ class VersusPartner(BatchedEnv):
     def final_info(self, state: State) -> dict[str, Any]:
         return self.game.final_info(state, state["seat"])
 
-    def frame(self, state: State) -> list[str]:
-        names = self.game.players
+    def frame(self, state: State) -> list[Any]:
         texts = zip(self.game.transcript(state), state["seat"].tolist(), strict=True)
-        return [f"{text}\n(the learner is {names[seat]})" for text, seat in texts]
+        if self.render_mode == "rgb_array":
+            return [self._picture(text, self.game.players[seat]) for text, seat in texts]
+        return [f"{text}\n(the learner is {self.game.players[seat]})" for text, seat in texts]
+
+    def _picture(self, transcript: str, learner: str) -> np.ndarray:
+        """The learner speaks on the right."""
+        facts, said = [], []
+        for line in transcript.split("\n"):
+            name, colon, text = line.partition(": ")
+            if colon and name in self.game.players:
+                said.append((name == learner, text))
+            else:
+                facts.append(line.replace(learner, "the learner"))
+        return drawing.conversation(facts, said)

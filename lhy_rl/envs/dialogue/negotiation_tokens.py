@@ -197,7 +197,8 @@ class NegotiationTokens(BatchedGame):
         means = (state["form"] == grammar.FINISHED) & ~state["broken"]
         impossible = NUM_OFFERS - 1  # seven balls
         offer = np.where(means & state["offers"] & (number >= 0), number, impossible)
-        return np.where(means & state["accepts"], AGREE, offer)
+        action: np.ndarray = np.where(means & state["accepts"], AGREE, offer)
+        return action
 
     def action_mask(self, state: State, player: np.ndarray) -> np.ndarray:
         mask = np.ones((len(player), grammar.NUM_WORDS), bool)

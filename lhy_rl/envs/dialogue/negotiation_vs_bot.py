@@ -93,7 +93,7 @@ class NegotiationVsBot(VersusPartner):
     | `contexts` | `"all"` | `"all"` 28 pools, or `"lewis"`: the 20 that the released dialogues are about |
     | `split` | `"train"` | `"train"` (4,258 contexts), `"held_out"` (a fifth, chosen by a hash: 1,037) or `"all"` |
     | `max_moves` | `10` | moves of both together, 2 to 100 |
-    | `render_mode` | `None` | `"ansi"`, the transcript |
+    | `render_mode` | `None` | `"ansi"`, the transcript, or `"rgb_array"`, a 400 x 400 picture of it |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
     ```python
