@@ -66,7 +66,7 @@ def played(act: Act, partner: str, split: str, games: int) -> dict[str, float]:
 def bot(name: str) -> Act:
     """A bot in the learner's seat."""
     plays, rng = partners.get(name), np.random.default_rng(1)
-    return lambda env, state: plays(env.rules, state, state["seat"], rng)
+    return lambda env, state: plays(env.game, state, state["seat"], rng)
 
 
 def policy(agent: Any) -> Act:

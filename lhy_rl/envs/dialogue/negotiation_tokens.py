@@ -210,7 +210,7 @@ class NegotiationTokens(BatchedGame):
     def _legal(self, state: State, player: np.ndarray) -> np.ndarray:
         """(B, words) with which the utterance can still become a legal one."""
         form, left = grammar.NEXT[state["form"]], grammar.LONGEST - state["length"]
-        legal = grammar.TO_END[form] < left[:, None]
+        legal: np.ndarray = grammar.TO_END[form] < left[:, None]
         pool = self.contexts.pool[state["context"]]
         free = np.where(state["items"] < 0, pool, -1)  # of types not yet named
         offered = state["offer"][np.arange(len(player)), 1 - player] != NOTHING
@@ -244,7 +244,8 @@ class NegotiationTokens(BatchedGame):
         """(B, 12) the words of this utterance of each game; none of one that there is not."""
         there = (number >= 0) & (number < self.max_moves)
         words = state["said"][np.arange(len(number)), np.where(there, number, 0)]
-        return np.where(there[:, None], words, grammar.PAD)
+        said: np.ndarray = np.where(there[:, None], words, grammar.PAD)
+        return said
 
     # ------------------------------------------------------------------ what it is worth, and what is told of it
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:

@@ -128,7 +128,7 @@ def test_a_function_is_a_partner_and_a_wrong_name_is_one_line() -> None:
 
     env = NegotiationVsBot(64, partner=generous, autoreset_mode="Disabled")
     env.reset(seed=0)
-    everything = offer_number(env.rules.contexts.pool[env.snapshot()["state"]["context"]])
+    everything = offer_number(env.game.contexts.pool[env.snapshot()["state"]["context"]])
     _, rewards, terminated, _, infos = env.step(everything)
     assert (rewards == 1).all() and terminated.all() and (infos["own"] == 10).all()
     with pytest.raises(UserError, match="unknown partner 'liner'; did you mean 'linear'"):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
+
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 
+import lhy_rl  # noqa: F401  (registers)
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.state_arrays import take
 from lhy_rl.envs.dialogue import negotiation_grammar as grammar
 from lhy_rl.envs.dialogue.negotiation import NOTHING
+from lhy_rl.envs.dialogue.negotiation_bots import bayesian
 from lhy_rl.envs.dialogue.negotiation_contexts import AGREE, OFFERS, offer_number
+from lhy_rl.envs.dialogue.negotiation_spoken import Spoken
 from lhy_rl.envs.dialogue.negotiation_tokens import NegotiationTokens
+from lhy_rl.envs.dialogue.negotiation_vs_bot import NegotiationVsBot
 from lhy_rl.envs.game import GameBatch
 
 RULES = NegotiationTokens(split="all")
@@ -142,3 +152,44 @@ def test_observation_by_hand() -> None:
         assert seen.tolist() == [3, 2, 1, *values.tolist(), 2, *words]
     assert RULES.info(state, np.array([0]))["text"][0] == "i want"
     assert RULES.transcript(state)[0].splitlines()[-3:] == ["bot_0: i want 2 hats", "bot_1: no", "bot_0: i want"]
+
+
+def test_a_bot_speaks_what_it_decides() -> None:
+    """Each utterance means the move of the bot without words; both may choose among equal offers."""
+    env = NegotiationVsBot(40, partner="linear", level="words", split="all", autoreset_mode="Disabled")
+    env.reset(seed=0)
+    state, rng = env.snapshot()["state"], np.random.default_rng(0)
+    spoken, rules = Spoken(bayesian), RULES.rules
+    for _ in range(60):  # five utterances of up to twelve words
+        going = np.flatnonzero(~RULES.terminal(state))
+        if not going.size:
+            break
+        state = take(state, going)
+        action = bayesian(rules, state, state["seat"], rng)
+        word = spoken(RULES, state, state["seat"], rng)
+        legal = RULES.action_mask(state, state["seat"])
+        assert legal[np.arange(len(word)), word].all()
+        agrees = (word == grammar.TOKEN["deal"]) & (state["length"] == 0)
+        np.testing.assert_array_equal(agrees, (action == AGREE) & (state["length"] == 0))
+        state = env.transition(state, word, rng)
+    assert not going.size
+    with pytest.raises(UserError, match="unknown level 'word'; did you mean 'words'"):
+        NegotiationVsBot(level="word")
+
+
+def test_speaking_bots_reach_what_silent_ones_do() -> None:
+    own = []
+    env = NegotiationVsBot(600, partner="linear", level="words", split="all", autoreset_mode="SameStep")
+    env.reset(seed=1)
+    for _ in range(55):
+        _, rewards, _, _, infos = env.step(env.expert_action())
+        assert rewards.min() >= 0
+        if "final_info" in infos:
+            own.append(infos["final_info"]["own"][infos["_final_info"]])
+    assert np.concatenate(own).mean() == pytest.approx(7.1, abs=0.35)
+
+
+def test_the_word_by_word_environment_is_gymnasiums() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(gymnasium.make("lhy_rl/NegotiationVsBot-v0", level="words").unwrapped)
