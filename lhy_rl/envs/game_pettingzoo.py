@@ -5,6 +5,7 @@ Only who makes one needs PettingZoo, which is an extra of this package; a line n
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import gymnasium
@@ -41,8 +42,9 @@ class Table:
         self.render_mode = render_mode
         self.batch = GameBatch(game, 1, autoreset=False)
         self.names = list(game.players)
-        self.spaces = {name: _fresh(game.seen_space) for name in self.names}
-        self.actions = {name: _fresh(game.action_space) for name in self.names}
+        # each agent's own, so that they can be seeded apart
+        self.spaces = {name: deepcopy(game.seen_space) for name in self.names}
+        self.actions = {name: deepcopy(game.action_space) for name in self.names}
 
     def mover(self) -> str:
         """Whose turn it is."""
@@ -182,18 +184,6 @@ def wrapped(env: GameAEC) -> AECEnv:
     """With PettingZoo's wrappers: an illegal move loses 1 and ends the game, calls must come in their order."""
     safe = wrappers.TerminateIllegalWrapper(env, illegal_reward=-1)
     return wrappers.OrderEnforcingWrapper(wrappers.AssertOutOfBoundsWrapper(safe))
-
-
-def _fresh(space: gymnasium.Space[Any]) -> gymnasium.Space[Any]:
-    """An equal space with a generator of its own, so that each agent's can be seeded."""
-    if isinstance(space, gymnasium.spaces.Dict):
-        return gymnasium.spaces.Dict({key: _fresh(part) for key, part in space.spaces.items()})
-    if isinstance(space, gymnasium.spaces.Discrete):
-        return gymnasium.spaces.Discrete(space.n)
-    if isinstance(space, gymnasium.spaces.MultiDiscrete):
-        return gymnasium.spaces.MultiDiscrete(space.nvec)
-    assert isinstance(space, gymnasium.spaces.Box)
-    return gymnasium.spaces.Box(space.low, space.high, space.shape, space.dtype.type)
 
 
 def _plain(value: Any) -> Any:

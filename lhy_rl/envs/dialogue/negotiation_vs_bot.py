@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ class NegotiationVsBot(VersusPartner):
     def __init__(
         self,
         num_envs: int = 1,
-        partner: str | Partner = "linear",
+        partner: str | Callable[..., Any] = "linear",
         reward: str = "selfish",
         contexts: str = "all",
         split: str = "train",
