@@ -200,9 +200,11 @@ def picture(rows: list[harness.Row], path: Path) -> None:
         bars = [mine[task] for task in tasks if task in mine]
         spans = [[row.value - row.low for row in bars], [row.high - row.value for row in bars]]
         axis.bar(places, [row.value for row in bars], 0.25, yerr=spans, color=colour, label=label)
-    axis.set_xticks(range(len(tasks)), tasks)
+    axis.set_xticks(range(len(tasks)), [task.removeprefix("against ") for task in tasks])
+    axis.set_xlabel("partner")
+    axis.set_ylim(0, 10)
     axis.set_ylabel("own points of 10, held-out contexts")
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, ncols=3, loc="upper center")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
