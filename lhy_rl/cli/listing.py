@@ -16,6 +16,7 @@ REGISTRIES = {
     "wrappers": "lhy_rl.envs.wrappers:wrappers",
     "corpora": "lhy_rl.data.corpora:CORPORA",
     "experts": "lhy_rl.rollouts.scripted_controllers:EXPERTS",
+    "partners": "lhy_rl.envs.dialogue.negotiation_bots:partners",
     "backbones": "lhy_rl.nn.backbones.base:cores",
     "encoders": "lhy_rl.nn.encoders.select:encoders",
     "activations": "lhy_rl.nn.layers.activations:activations",

@@ -77,8 +77,8 @@ class NegotiationVsBot(VersusPartner):
 
     The exact optima over all 5,295 contexts: the best joint score is 15.06 points; an own score of 10 would be possible
     against somebody who agrees to everything. A random player (of legal moves) gets 2.6 points from the linear bot, the
-    Bayesian bot 7.1. On held-out contexts PPO (`configs/ppo/negotiation`, half a CPU-minute) gets 7.1 from the linear bot,
-    which itself gets 6.8 in its place.
+    Bayesian bot 7.1. On held-out contexts PPO (`configs/ppo/negotiation`, half a CPU-minute) gets 7.1 from the linear
+    bot, which itself gets 6.8 in its place.
 
     `info` holds `text`, what was said last, and at the end of an episode `agreement`, `own`, `partner` and `joint`
     (points), and `pareto`: the deal is Pareto-optimal.
