@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks import harness
-from lhy_rl.core.state_arrays import State, take
+from lhy_rl.core.trees import State, take
 from lhy_rl.envs.dialogue import negotiation_v0
 from lhy_rl.envs.dialogue.negotiation import Negotiation
 from lhy_rl.envs.dialogue.negotiation_bots import partners

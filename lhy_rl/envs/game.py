@@ -25,10 +25,10 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.seeding import np_random
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import ACTION_MASK
-from lhy_rl.core.state_arrays import State, copied, put, take
+from lhy_rl.core.trees import State, copied, put, take
 
 OBSERVATION = "observation"
 """Key of what a player sees, beside the ``action_mask``, in the observations of every view."""
@@ -145,7 +145,7 @@ class GameBatch:
 
     def __init__(self, game: BatchedGame, num_games: int = 1, autoreset: bool = True) -> None:
         self.game = game
-        self.num_games = arguments.integer("num_games", num_games, 1)
+        self.num_games = validation.integer("num_games", num_games, 1)
         self.autoreset = autoreset
         self.to_move = np.zeros(self.num_games, np.int64)
         self._rng: np.random.Generator | None = None

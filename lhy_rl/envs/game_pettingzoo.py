@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError, brief, install_extra
 from lhy_rl.envs.game import BatchedGame, GameBatch
 
@@ -37,7 +37,7 @@ class Table:
 
     def __init__(self, game: BatchedGame, render_mode: str | None) -> None:
         if render_mode is not None:
-            arguments.choice("render_mode", render_mode, RENDER_MODES)
+            validation.choice("render_mode", render_mode, RENDER_MODES)
         self.game = game
         self.render_mode = render_mode
         self.batch = GameBatch(game, 1, autoreset=False)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lhy_rl.core.errors import UserError, brief
-from lhy_rl.core.state_arrays import State, put, take
+from lhy_rl.core.trees import State, put, take
 from lhy_rl.envs import drawing
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.game import BatchedGame
@@ -78,7 +78,8 @@ class VersusPartner(BatchedEnv):
         return self.game.seen(state, state["seat"])
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
-        return next_state["gained"].copy()
+        gained: np.ndarray = next_state["gained"].copy()
+        return gained
 
     def terminal(self, state: State) -> np.ndarray:
         return self.game.terminal(state)

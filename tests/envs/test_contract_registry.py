@@ -19,8 +19,7 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import lhy_rl  # noqa: F401  (registers)
 from lhy_rl.core.protocols import Snapshot, TextTask
-from lhy_rl.core.state_arrays import take_any
-from lhy_rl.core.trees import leaves
+from lhy_rl.core.trees import leaves, take
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.registration import TABLE, Row
 from lhy_rl.envs.single import SingleEnv
@@ -166,7 +165,7 @@ def test_snapshot(row: Row, mode: str) -> None:
             if mode == "Disabled" and env._done.any():
                 env.reset(options={"reset_mask": env._done.copy()})
             obs, reward, terminated, truncated, _ = env.step(action)
-            out.append((take_any(obs, rows), reward[rows], terminated[rows], truncated[rows]))
+            out.append((take(obs, rows), reward[rows], terminated[rows], truncated[rows]))
         return out
 
     every = np.arange(4)

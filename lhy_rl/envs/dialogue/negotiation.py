@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from gymnasium.spaces import Box
 
-from lhy_rl.core import arguments
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core import validation
+from lhy_rl.core.trees import State
 from lhy_rl.envs.dialogue.negotiation_contexts import (
     AGREE,
     MOST_ITEMS,
@@ -163,9 +163,9 @@ class Negotiation(BatchedGame):
     def __init__(
         self, reward: str = "selfish", contexts: str = "all", split: str = "train", max_moves: int = 10
     ) -> None:
-        self.rewarded = arguments.choice("reward", reward, REWARDS)
+        self.rewarded = validation.choice("reward", reward, REWARDS)
         self.contexts: Contexts = enumerate_contexts(contexts, split)
-        self.max_moves = arguments.integer("max_moves", max_moves, 2, 100)
+        self.max_moves = validation.integer("max_moves", max_moves, 2, 100)
         self._pools = steps(MOST_ITEMS)[self.contexts.pool].reshape(len(self.contexts), -1)
         self._values = steps(WORTH)[self.contexts.values].reshape(len(self.contexts), 2, -1)
         self._offers = offers_seen()

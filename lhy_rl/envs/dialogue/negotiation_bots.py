@@ -22,7 +22,7 @@ from functools import lru_cache
 import numpy as np
 
 from lhy_rl.core.registry import Registry
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core.trees import State
 from lhy_rl.envs.dialogue.negotiation import NOTHING, Negotiation
 from lhy_rl.envs.dialogue.negotiation_contexts import (
     AGREE,

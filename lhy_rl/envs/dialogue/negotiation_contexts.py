@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 
 TYPES = ("book", "hat", "ball")
 WORTH = 10  # of the whole pool, to each player
@@ -115,7 +115,7 @@ class Contexts:
                 ``"egalitarian"`` (what the poorer gains, by the sum where it is equal).
         """
         measures = {"joint": lambda s: s.sum(-1), "nash": lambda s: s.prod(-1), "egalitarian": lambda s: s.min(-1)}
-        measure = measures[arguments.choice("criterion", criterion, measures)](self.scores)
+        measure = measures[validation.choice("criterion", criterion, measures)](self.scores)
         order = np.where(self.legal, measure * 2 * WORTH + self.scores.sum(-1), -1)
         order = np.where(self.legal, order * WORTH + self.scores.min(-1), -1)
         found: np.ndarray = self.scores[np.arange(len(self)), order.argmax(1)]
@@ -163,8 +163,8 @@ def enumerate_contexts(contexts: str = "all", split: str = "all") -> Contexts:
     Raises:
         UserError: an unknown name.
     """
-    arguments.choice("contexts", contexts, CONTEXTS)
-    arguments.choice("split", split, SPLITS)
+    validation.choice("contexts", contexts, CONTEXTS)
+    validation.choice("split", split, SPLITS)
     rows = []
     for pool in pools():
         if contexts == "lewis" and pool in NOT_RELEASED:

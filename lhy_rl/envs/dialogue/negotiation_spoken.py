@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core.trees import State
 from lhy_rl.envs.dialogue import negotiation_grammar as grammar
 from lhy_rl.envs.dialogue.negotiation import Negotiation
 from lhy_rl.envs.dialogue.negotiation_bots import random_partner

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from gymnasium.spaces import MultiDiscrete
 
-from lhy_rl.core import arguments
-from lhy_rl.core.state_arrays import State
+from lhy_rl.core import validation
+from lhy_rl.core.trees import State
 from lhy_rl.envs.dialogue import negotiation_grammar as grammar
 from lhy_rl.envs.dialogue.negotiation import NOTHING, Negotiation
 from lhy_rl.envs.dialogue.negotiation_contexts import AGREE, MOST_ITEMS, NUM_OFFERS, WORTH, offer_number
@@ -122,7 +122,7 @@ class NegotiationTokens(BatchedGame):
     ) -> None:
         self.rules = Negotiation(reward, contexts, split, max_moves)
         self.contexts, self.max_moves = self.rules.contexts, self.rules.max_moves
-        self.masked = arguments.choice("masks", masks, MASKS) == "legal"
+        self.masked = validation.choice("masks", masks, MASKS) == "legal"
         words = [grammar.NUM_WORDS + 1] * (3 * grammar.LONGEST)
         sizes = [MOST_ITEMS + 1] * 3 + [WORTH + 1] * 3 + [self.max_moves + 1, *words]
         super().__init__(MultiDiscrete(sizes), grammar.NUM_WORDS)

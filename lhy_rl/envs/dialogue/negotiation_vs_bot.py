@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from lhy_rl.core import arguments
+from lhy_rl.core import validation
 from lhy_rl.envs.dialogue.negotiation import Negotiation
 from lhy_rl.envs.dialogue.negotiation_bots import bayesian, partners
 from lhy_rl.envs.dialogue.negotiation_spoken import Spoken
@@ -158,7 +158,7 @@ class NegotiationVsBot(VersusPartner):
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
     ) -> None:
-        words = arguments.choice("level", level, LEVELS) == "words"
+        words = validation.choice("level", level, LEVELS) == "words"
         options = {"reward": reward, "contexts": contexts, "split": split, "max_moves": max_moves}
         game = NegotiationTokens(**options) if words else Negotiation(**options)  # type: ignore[arg-type]
         plays = partners.get(partner) if isinstance(partner, str) else partner

@@ -18,7 +18,7 @@ from gymnasium.error import ResetNeeded
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.registry import Registry
-from lhy_rl.core.state_arrays import take
+from lhy_rl.core.trees import take
 from lhy_rl.envs.game import BatchedGame, GameBatch
 from lhy_rl.envs.registration import GAMES, GameRow
 from tests.envs.dialogue.traces import legal, module, trace

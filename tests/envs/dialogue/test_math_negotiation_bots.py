@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.state_arrays import take
+from lhy_rl.core.trees import take
 from lhy_rl.envs.dialogue.negotiation import NOTHING, Negotiation
 from lhy_rl.envs.dialogue.negotiation_bots import boulware_target, elapsed, expected_values, linear_target, partners
 from lhy_rl.envs.dialogue.negotiation_contexts import AGREE, OFFERS, offer_number

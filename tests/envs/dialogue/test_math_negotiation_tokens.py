@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 
 import lhy_rl  # noqa: F401  (registers)
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.state_arrays import take
+from lhy_rl.core.trees import take
 from lhy_rl.envs.dialogue import negotiation_grammar as grammar
 from lhy_rl.envs.dialogue.negotiation import NOTHING
 from lhy_rl.envs.dialogue.negotiation_bots import bayesian
