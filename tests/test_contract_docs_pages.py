@@ -203,3 +203,11 @@ def test_the_glossarys_words_stand_where_it_says() -> None:
         text = (ROOT / "lhy_rl" / file).read_text("utf-8")
         defined = rf"^class {word.strip('`')}\b" if word.startswith("`") and word != "`start`" else r"."
         assert re.search(defined, text, flags=re.MULTILINE), f"{file} has no {word}"
+
+
+def test_the_picture_of_the_rooms_is_of_these_imports() -> None:
+    """The table beside it has the same rooms and arrows; numbers may have drifted by a quarter."""
+    architecture, page = script("architecture"), (ROOT / "docs/architecture.md").read_text("utf-8")
+    assert architecture.stale(page) == [], "run: python docs/architecture.py"
+    assert architecture.stale(page.replace("nn (", "envs (")) != []
+    assert (ROOT / "docs/images/architecture.svg").stat().st_size > 20_000
