@@ -36,7 +36,7 @@ FLOORS = (
 HEIGHT = {room: height for height, rooms in enumerate(reversed(FLOORS)) for room in rooms}
 """Room to floor, counted from the bottom; rooms of one floor do not import each other."""
 
-FORMER = {"lhy_rl.data.recording", "lhy_rl.nn.sequence", "lhy_rl.protocols"}
+FORMER = {"lhy_rl.agents.sb3_gail", "lhy_rl.data.recording", "lhy_rl.nn.sequence", "lhy_rl.protocols"}
 """Former names of modules that the documentation has shown; they hand on from wherever that is now."""
 
 
