@@ -92,6 +92,9 @@ PLANS: dict[str, FilmPlan] = {
     "Objectworld-v0": FilmPlan(options={"max_episode_steps": 25}),
     "DriveCorridor-v0": FilmPlan(options={"horizon": 40}, stride=2, fps=5),
     "NegotiationVsBot-v0": FilmPlan(expert, "bayesian", {"partner": "linear"}, episodes=2, fps=1),
+    "SlotFilling-v0": FilmPlan(fps=0.4),
+    "TwentyQuestions-v0": FilmPlan(fps=1.2),
+    "ChatBandit-v0": FilmPlan(episodes=4, fps=0.8),
     "FixedHorizon-v0": FilmPlan(balancer, "scripted", {"horizon": 84}, stride=2, fps=12),
 }
 

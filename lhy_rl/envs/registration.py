@@ -108,6 +108,27 @@ TABLE: tuple[Row, ...] = (
         "divide books, hats and balls with a bot that values them differently; exact optima known",
         small={"max_moves": 6},
     ),
+    Row(
+        "lhy_rl/SlotFilling-v0",
+        "lhy_rl.envs.dialogue.slot_filling:SlotFillingEnv",
+        "lhy_rl.envs.dialogue.slot_filling:SlotFilling",
+        "find a place to eat in a dialogue, though some of what the user says arrives wrongly",
+        small={"max_turns": 6},
+    ),
+    Row(
+        "lhy_rl/TwentyQuestions-v0",
+        "lhy_rl.envs.dialogue.twenty_questions:TwentyQuestionsEnv",
+        "lhy_rl.envs.dialogue.twenty_questions:TwentyQuestions",
+        "find out by yes and no which object somebody thinks of; only the last answer is seen",
+        small={"max_questions": 3},
+    ),
+    Row(
+        "lhy_rl/ChatBandit-v0",
+        "lhy_rl.envs.dialogue.chat_bandit:ChatBanditEnv",
+        "lhy_rl.envs.dialogue.chat_bandit:ChatBandit",
+        "a chat of one reply in which every reply is paid for: why a reward needs a baseline",
+        small={"num_prompts": 4, "num_replies": 3},
+    ),
 )
 
 WRAPPED: tuple[Row, ...] = (

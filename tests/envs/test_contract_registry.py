@@ -140,10 +140,14 @@ def test_batch_equals_singles(row: Row, mode: str, limit: int | None) -> None:
 def test_same_step_keeps_the_end(row: Row) -> None:
     env = batch(row, 4, "SameStep", max_episode_steps=3)
     env.reset(seed=0)
-    infos = [env.step(action)[4] for action in actions(env, 3)]
-    last = infos[-1]
-    assert last["_final_obs"].all() and last["_final_info"].all()
-    assert all(obs in env.single_observation_space for obs in last["final_obs"])
+    ended = np.zeros(4, bool)
+    for action in actions(env, 3):
+        *_, infos = env.step(action)
+        done = infos.get("_final_obs", np.zeros(4, bool))
+        assert not done.any() or (infos["_final_info"] == done).all()
+        assert all(obs in env.single_observation_space for obs in infos["final_obs"][done]) if done.any() else True
+        ended |= done
+    assert ended.all()
 
 
 @every_row

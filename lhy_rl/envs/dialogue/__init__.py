@@ -1,1 +1,1 @@
-"""Dialogue: two who talk to reach something, as games and as environments against a named partner."""
+"""Dialogue: games of two who talk to reach something, a user whose wish is found out, questions, and replies."""
