@@ -14,7 +14,7 @@ from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import State
 from lhy_rl.envs.base import BatchedEnv
-from lhy_rl.envs.dialogue.slots import belief, channel, domain, policies, sentences, user
+from lhy_rl.envs.dialogue.slots import belief, channel, domain, policies, sentences, system, user
 from lhy_rl.envs.dialogue.slots.user import SystemAct
 from lhy_rl.envs.single import SingleEnv
 
@@ -22,14 +22,6 @@ SIZES = (3, 6, 11)
 MASKS = ("info", "observation", "none")
 REWARDS = {"pydial": (20.0, 0.0), "tcbot": (80.0, -40.0)}
 """What success and failure pay at the end; every turn costs 1 as well."""
-PYDIAL = {
-    "env1": (0.0, "info", "friendly"),
-    "env2": (0.0, "none", "friendly"),
-    "env3": (0.15, "info", "friendly"),
-    "env4": (0.15, "none", "friendly"),
-    "env5": (0.15, "info", "unfriendly"),
-    "env6": (0.30, "info", "friendly"),
-}
 
 
 class SlotFilling(BatchedEnv):
@@ -40,7 +32,7 @@ class SlotFilling(BatchedEnv):
     a place of its database and tells what the user asks of it; it understands about one thing in seven wrongly. This is
     the task of the PyDial benchmark (Casanueva et al. 2017), written anew: the system's acts and masks, the reward, the
     channel's numbers and the hand-crafted policies are PyDial's, the database is drawn, and no language is parsed. The
-    six settings of the benchmark are `lhy_rl.envs.dialogue.slot_filling.PYDIAL`.
+    six settings of the benchmark are `lhy_rl.envs.dialogue.slots.domain.PYDIAL`.
 
     *The user* has a goal, a row of the database in which each slot does not matter with probability 0.1, and 1 to 3
     details to ask for; and an agenda (Schatzmann et al. 2007) from which the answers come. A friendly user adds the
@@ -241,10 +233,11 @@ class SlotFilling(BatchedEnv):
             "turn": zeros.copy(),
             "hung_up": np.zeros(n, bool),
         }
-        return state | self._hear(state, said, self._act(state, np.full(n, self.layout.num_actions - 1)), rng)
+        hello = system.act(state, np.full(n, self.layout.num_actions - 1), self.num_slots)
+        return state | self._hear(state, said, hello, rng)
 
     def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
-        act = self._act(state, action)
+        act = system.act(state, action, self.num_slots)
         same = (action == state["action"]) & (act.value == state["value"]) & (act.place == state["place"])
         repeats = np.where(same & (act.details == state["details"]).all(1), state["repeats"] + 1, 0)
         offering = act.kind == user.OFFER
@@ -271,21 +264,6 @@ class SlotFilling(BatchedEnv):
         said, after["pending"] = user.reply(after, act, self.places, self.manners, rng)
         return after | self._hear(after, said, act, rng)
 
-    def _act(self, state: State, action: np.ndarray) -> SystemAct:
-        """What the system says, given the beliefs."""
-        s = self.num_slots
-        kind = np.where(action < 2 * s, action // s, action - 2 * s + 2)
-        slot = np.where(action < 2 * s, action % s, 0)
-        every, seen = np.arange(len(action)), self._seen(state)
-        heard_of = np.maximum(seen.top, seen.dontcare)[every, slot] > 0
-        value = np.where((kind == user.CONFIRM) & heard_of, seen.best[every, slot], -1)
-        new = state["found"] & ~state["offered"]
-        pick = np.where(new.any(1), new.argmax(1), user.NO_MATCH)
-        place = np.where(kind == user.OFFER, pick, state["place"])
-        real = (place >= 0) & (place < domain.ROWS)
-        details = (state["asked"] > belief.ASKED) & ((kind == user.ANSWER) & real)[:, None]
-        return SystemAct(kind, slot, value, place, seen.constraints, details)
-
     def _hear(self, state: State, said: user.Utterance, act: SystemAct, rng: np.random.Generator) -> State:
         """The part of the state that is what the user said, what arrived, and what is believed then."""
         heard = channel.transmit(said, self._sizes, self.error_rate, rng)
@@ -306,23 +284,7 @@ class SlotFilling(BatchedEnv):
         }
 
     def observation(self, state: State) -> Any:
-        n = len(state["turn"])
-        seen, count = self._seen(state), state["found"].sum(1)
-        last = np.zeros((n, self.layout.num_actions + 1))
-        last[np.arange(n), state["action"]] = 1  # before the first act, -1, the column that is cut off
-        obs = self.layout.write(
-            top=seen.top,
-            second=seen.second,
-            none=seen.none,
-            dontcare=seen.dontcare,
-            asked=state["asked"],
-            found=belief.bucket(count),
-            heard=state["heard"],
-            last=last[:, :-1],
-            turn=np.minimum(state["turn"] / self.max_turns, 1.0),
-            offered=state["place"] != user.NO_PLACE,
-            agrees=belief.agrees(state["place"], seen.constraints, self.places) & (state["refused"] < 0.5),
-        )
+        obs = system.observed(state, self.layout, self.places, self.max_turns)
         return {"observation": obs, ACTION_MASK: self._mask(state)} if self.masks == "observation" else obs
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
@@ -350,14 +312,11 @@ class SlotFilling(BatchedEnv):
         """(B,) bool: a place that the user wants was offered, and all that was asked of it was told."""
         return user.fits(state["goal"], state["place"], self.places) & ~state["open"].any(1)
 
-    def _seen(self, state: State) -> belief.Hypotheses:
-        """What is believed of the slots."""
-        return belief.Hypotheses(*(state[name] for name in belief.Hypotheses._fields))
-
     def _mask(self, state: State) -> np.ndarray:
         """(B, A) int8, see :func:`lhy_rl.envs.dialogue.slots.belief.legal`."""
-        seen, count = self._seen(state), state["found"].sum(1)
-        return belief.legal(seen, count, state["place"], state["heard"][:, channel.GOODBYE], self.layout.num_actions)
+        goodbye = state["heard"][:, channel.GOODBYE]
+        seen, count = system.seen(state), state["found"].sum(1)
+        return belief.legal(seen, count, state["place"], goodbye, self.layout.num_actions)
 
     # ------------------------------------------------------------------ who plays by rules
     def expert_action(self) -> np.ndarray:

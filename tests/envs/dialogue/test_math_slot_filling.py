@@ -10,8 +10,9 @@ from gymnasium.utils.env_checker import check_env
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import ScriptedExpert
-from lhy_rl.envs.dialogue.slot_filling import PYDIAL, SlotFilling, SlotFillingEnv
+from lhy_rl.envs.dialogue.slot_filling import SlotFilling, SlotFillingEnv
 from lhy_rl.envs.dialogue.slots import belief, channel, domain, policies, user
+from lhy_rl.envs.dialogue.slots import system as speech
 
 ASK, CONFIRM, OFFER, ANSWER, BYE = 0, 3, 6, 7, 8  # with three slots, of the first one
 ANY = domain.DONTCARE
@@ -236,7 +237,7 @@ def test_places_are_offered_one_after_the_other() -> None:
     assert len(rows) > 1
     offered = []
     for _ in range(len(rows) + 2):
-        act = env._act(state, np.array([OFFER]))
+        act = speech.act(state, np.array([OFFER]), 3)
         offered.append(int(act.place[0]))
         kept = state["found"]
         state = env.transition(state, np.array([OFFER]), np.random.default_rng(0)) | {"found": kept}
@@ -307,7 +308,7 @@ def test_masks_in_the_observation_are_those_of_the_infos() -> None:
 
 
 def test_pydials_settings() -> None:
-    for rate, masks, manners in PYDIAL.values():
+    for rate, masks, manners in domain.PYDIAL.values():
         SlotFilling(1, error_rate=rate, action_masks=masks, user_model=manners)
 
 

@@ -25,6 +25,16 @@ DONTCARE = max(map(len, SLOTS.values()))
 """The value of whoever does not mind; in every slot the last of ``VALUES`` values, some of which a slot may lack."""
 VALUES = DONTCARE + 1
 
+PYDIAL = {
+    "env1": (0.0, "info", "friendly"),
+    "env2": (0.0, "none", "friendly"),
+    "env3": (0.15, "info", "friendly"),
+    "env4": (0.15, "none", "friendly"),
+    "env5": (0.15, "info", "unfriendly"),
+    "env6": (0.30, "info", "friendly"),
+}
+"""The benchmark's six settings: ``error_rate``, ``action_masks`` and ``user_model`` of each."""
+
 
 def sizes(num_slots: int) -> np.ndarray:
     """(S,) how many values each slot has, without the one of whoever does not mind."""

@@ -1,0 +1,50 @@
+"""The system's side of a dialogue: what its summary acts say, and what of the state it sees."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lhy_rl.core.trees import State
+from lhy_rl.envs.dialogue.slots.belief import ASKED, Hypotheses, Layout, agrees, bucket
+from lhy_rl.envs.dialogue.slots.domain import ROWS
+from lhy_rl.envs.dialogue.slots.user import ANSWER, CONFIRM, NO_MATCH, NO_PLACE, OFFER, SystemAct
+
+
+def seen(state: State) -> Hypotheses:
+    """What is believed of the slots."""
+    return Hypotheses(*(state[name] for name in Hypotheses._fields))
+
+
+def act(state: State, action: np.ndarray, num_slots: int) -> SystemAct:
+    """What (B,) summary acts say, given what is believed."""
+    kind = np.where(action < 2 * num_slots, action // num_slots, action - 2 * num_slots + 2)
+    slot = np.where(action < 2 * num_slots, action % num_slots, 0)
+    every, believed = np.arange(len(action)), seen(state)
+    heard_of = np.maximum(believed.top, believed.dontcare)[every, slot] > 0
+    value = np.where((kind == CONFIRM) & heard_of, believed.best[every, slot], -1)
+    new = state["found"] & ~state["offered"]
+    pick = np.where(new.any(1), new.argmax(1), NO_MATCH)
+    place = np.where(kind == OFFER, pick, state["place"])
+    real = (place >= 0) & (place < ROWS)
+    details = (state["asked"] > ASKED) & ((kind == ANSWER) & real)[:, None]
+    return SystemAct(kind, slot, value, place, believed.constraints, details)
+
+
+def observed(state: State, layout: Layout, places: np.ndarray, max_turns: int) -> np.ndarray:
+    """(B, size) float32 what a policy sees of the states."""
+    n, believed = len(state["turn"]), seen(state)
+    last = np.zeros((n, layout.num_actions + 1))
+    last[np.arange(n), state["action"]] = 1  # before the first act, -1, the column that is cut off
+    return layout.write(
+        top=believed.top,
+        second=believed.second,
+        none=believed.none,
+        dontcare=believed.dontcare,
+        asked=state["asked"],
+        found=bucket(state["found"].sum(1)),
+        heard=state["heard"],
+        last=last[:, :-1],
+        turn=np.minimum(state["turn"] / max_turns, 1.0),
+        offered=state["place"] != NO_PLACE,
+        agrees=agrees(state["place"], believed.constraints, places) & (state["refused"] < 0.5),
+    )
