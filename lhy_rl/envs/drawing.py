@@ -121,12 +121,12 @@ def label(picture: np.ndarray, text: str, top: int, middle: int, size: int = 16)
     paste(picture, np.asarray(image), top, middle - width // 2)
 
 
-def conversation(facts: list[str], said: list[tuple[bool, str]]) -> np.ndarray:
+def conversation(facts: list[str], utterances: list[tuple[bool, str]]) -> np.ndarray:
     """A conversation as a picture: what there is to know above, below it what was said, the newest at the bottom.
 
     Args:
         facts: Lines of text.
-        said: Of each utterance whether it stands on the right, and its text.
+        utterances: Of each utterance whether it stands on the right, and its text.
     """
     from PIL import Image, ImageDraw
 
@@ -135,7 +135,7 @@ def conversation(facts: list[str], said: list[tuple[bool, str]]) -> np.ndarray:
     size, pad = 13, 6
     letters = font(size, "Sans")
     top = SIDE - 4
-    for right, text in reversed(said):
+    for right, text in reversed(utterances):
         words = shortened(text, letters.getlength, SIDE - 60) or "..."
         width, height = math.ceil(letters.getlength(words)) + 2 * pad, size + 2 * pad
         left = SIDE - 8 - width if right else 8

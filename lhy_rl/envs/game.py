@@ -44,7 +44,7 @@ class BatchedGame:
     Attributes:
         name: As PettingZoo's ``metadata["name"]`` has it, ``negotiation_v0`` say.
         players: The players' names, ``<word>_<number>``.
-        seen_space: What one player gets in every view: a Dict of ``observation`` and ``action_mask``.
+        player_space: What one player gets in every view: a Dict of ``observation`` and ``action_mask``.
     """
 
     name: ClassVar[str]
@@ -55,7 +55,7 @@ class BatchedGame:
         self.action_space = spaces.Discrete(num_actions)
         self.num_actions = num_actions
         mask = spaces.Box(0, 1, (num_actions,), np.int8)
-        self.seen_space = spaces.Dict({OBSERVATION: observation_space, ACTION_MASK: mask})
+        self.player_space = spaces.Dict({OBSERVATION: observation_space, ACTION_MASK: mask})
 
     # ------------------------------------------------------------------ what a family gives
     def initial(self, n: int, rng: np.random.Generator) -> State:
@@ -102,8 +102,8 @@ class BatchedGame:
         raise NotImplementedError
 
     # ------------------------------------------------------------------ for the views
-    def seen(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
-        """What the player gets, in ``seen_space``."""
+    def player_observation(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
+        """What the player gets, in ``player_space``."""
         mask = self.action_mask(state, player)
         return {OBSERVATION: self.observation(state, player), ACTION_MASK: mask.astype(np.int8)}
 
@@ -209,8 +209,8 @@ class GameBatch:
     def observe(self, player: np.ndarray | int | None = None) -> dict[str, np.ndarray]:
         """What a player sees of every game, by default the one whose turn it is."""
         whose = self.to_move if player is None else np.broadcast_to(player, self.num_games)
-        seen: dict[str, np.ndarray] = copied(self.game.seen(self.state, whose))
-        return seen
+        observation: dict[str, np.ndarray] = copied(self.game.player_observation(self.state, whose))
+        return observation
 
     @property
     def state(self) -> State:

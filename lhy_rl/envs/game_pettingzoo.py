@@ -43,14 +43,14 @@ class Table:
         self.batch = GameBatch(game, 1, autoreset=False)
         self.names = list(game.players)
         # each agent's own, so that they can be seeded apart
-        self.spaces = {name: deepcopy(game.seen_space) for name in self.names}
+        self.spaces = {name: deepcopy(game.player_space) for name in self.names}
         self.actions = {name: deepcopy(game.action_space) for name in self.names}
 
     def mover(self) -> str:
         """Whose turn it is."""
         return self.names[int(self.batch.to_move[0])]
 
-    def seen(self, name: str) -> dict[str, np.ndarray]:
+    def observation_of(self, name: str) -> dict[str, np.ndarray]:
         """What this player sees."""
         batch = self.batch.observe(self.names.index(name))
         return {key: array[0] for key, array in batch.items()}
@@ -61,8 +61,8 @@ class Table:
         result = {}
         for i, name in enumerate(self.names):
             player = np.array([i])
-            told = {**self.game.info(state, player), **(self.game.final_info(state, player) if over else {})}
-            result[name] = {key: _plain(value[0]) for key, value in told.items()}
+            facts = {**self.game.info(state, player), **(self.game.final_info(state, player) if over else {})}
+            result[name] = {key: _plain(value[0]) for key, value in facts.items()}
         return result
 
     def move(self, action: Any) -> tuple[dict[str, float], bool]:
@@ -114,7 +114,7 @@ class GameAEC(AECEnv):  # type: ignore[misc]
         self._skip_agent_selection = None
 
     def observe(self, agent: str) -> dict[str, np.ndarray]:
-        return self.table.seen(agent)
+        return self.table.observation_of(agent)
 
     def step(self, action: Any) -> None:
         if self.terminations[self.agent_selection] or self.truncations[self.agent_selection]:
@@ -156,7 +156,7 @@ class GameParallel(ParallelEnv):  # type: ignore[misc]
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         self.table.batch.reset(seed)
         self.agents = list(self.possible_agents)
-        return {agent: self.table.seen(agent) for agent in self.agents}, self.table.infos()
+        return {agent: self.table.observation_of(agent) for agent in self.agents}, self.table.infos()
 
     def step(
         self, actions: dict[str, Any]
@@ -170,8 +170,8 @@ class GameParallel(ParallelEnv):  # type: ignore[misc]
         agents = self.agents
         if over:
             self.agents = []
-        seen = {agent: self.table.seen(agent) for agent in agents}
-        return seen, rewards, dict.fromkeys(agents, over), dict.fromkeys(agents, False), self.table.infos()
+        observations = {agent: self.table.observation_of(agent) for agent in agents}
+        return observations, rewards, dict.fromkeys(agents, over), dict.fromkeys(agents, False), self.table.infos()
 
     def render(self) -> str | None:
         return self.table.render()

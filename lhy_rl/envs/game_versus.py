@@ -46,7 +46,7 @@ class VersusPartner(BatchedEnv):
     def __init__(self, num_envs: int, game: BatchedGame, partner: Partner, **base: Any) -> None:
         if not callable(partner):
             raise UserError(f"partner={brief(partner)} is not allowed; give a name or a function")
-        super().__init__(num_envs, game.seen_space, game.action_space, **base)
+        super().__init__(num_envs, game.player_space, game.action_space, **base)
         self.game = game
         self.plays = partner
 
@@ -75,7 +75,7 @@ class VersusPartner(BatchedEnv):
             state = put(state, rows, after)
 
     def observation(self, state: State) -> dict[str, np.ndarray]:
-        return self.game.seen(state, state["seat"])
+        return self.game.player_observation(state, state["seat"])
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
         gained: np.ndarray = next_state["gained"].copy()
@@ -98,11 +98,11 @@ class VersusPartner(BatchedEnv):
 
     def _picture(self, transcript: str, learner: str) -> np.ndarray:
         """The learner speaks on the right."""
-        facts, said = [], []
+        facts, utterances = [], []
         for line in transcript.split("\n"):
             name, colon, text = line.partition(": ")
             if colon and name in self.game.players:
-                said.append((name == learner, text))
+                utterances.append((name == learner, text))
             else:
                 facts.append(line.replace(learner, "the learner"))
-        return drawing.conversation(facts, said)
+        return drawing.conversation(facts, utterances)

@@ -138,8 +138,8 @@ class ChatBandit(BatchedEnv):
         return state["prompt"]
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
-        paid: np.ndarray = self.reward_table[state["prompt"], action]
-        return paid
+        rewards: np.ndarray = self.reward_table[state["prompt"], action]
+        return rewards
 
     def terminal(self, state: State) -> np.ndarray:
         replied: np.ndarray = state["reply"] >= 0
@@ -149,8 +149,8 @@ class ChatBandit(BatchedEnv):
         return {"text": np.array(self.frame(state), object)} if self.text else {}
 
     def final_info(self, state: State) -> dict[str, Any]:
-        paid = self.reward_table[state["prompt"], state["reply"]]
-        return {"score": (paid - self.random_reward) / (self.best_reward - self.random_reward)}
+        reward = self.reward_table[state["prompt"], state["reply"]]
+        return {"score": (reward - self.random_reward) / (self.best_reward - self.random_reward)}
 
     def expert_action(self) -> np.ndarray:
         """(B,) the best replies."""

@@ -33,7 +33,7 @@ def steps(most: int) -> np.ndarray:
     return np.tri(most + 1, most, -1, dtype=np.float32)
 
 
-def offers_seen() -> np.ndarray:
+def offer_features() -> np.ndarray:
     """(122, 13) float32: an offer's items as thermometers behind a one; zeros where there is none."""
     table = np.zeros((NUM_ACTIONS + 1, 1 + 3 * MOST_ITEMS), np.float32)
     table[:NUM_OFFERS, 0] = 1
@@ -168,7 +168,7 @@ class Negotiation(BatchedGame):
         self.max_moves = validation.integer("max_moves", max_moves, 2, 100)
         self._pools = steps(MOST_ITEMS)[self.contexts.pool].reshape(len(self.contexts), -1)
         self._values = steps(WORTH)[self.contexts.values].reshape(len(self.contexts), 2, -1)
-        self._offers = offers_seen()
+        self._offers = offer_features()
         self._moves = np.eye(self.max_moves + 1, self.max_moves, dtype=np.float32)
         size = self._pools.shape[1] + self._values.shape[2] + 2 * self._offers.shape[1] + self.max_moves
         super().__init__(Box(0.0, 1.0, (size,), np.float32), NUM_ACTIONS)
@@ -287,18 +287,18 @@ class Negotiation(BatchedGame):
         games = zip(state["history"], state["moves"].tolist(), strict=True)
         return self.transcript_of(state, [list(SENTENCES[history[:n]]) for history, n in games])
 
-    def transcript_of(self, state: State, said: list[list[str]]) -> list[str]:
+    def transcript_of(self, state: State, utterances: list[list[str]]) -> list[str]:
         """Each game as text, given what was said in it."""
         points, over = self.points(state), self.terminal(state)
-        return ["\n".join(self._lines(state, i, texts, points[i], bool(over[i]))) for i, texts in enumerate(said)]
+        return ["\n".join(self._lines(state, i, texts, points[i], bool(over[i]))) for i, texts in enumerate(utterances)]
 
-    def _lines(self, state: State, i: int, said: list[str], points: np.ndarray, over: bool) -> list[str]:
+    def _lines(self, state: State, i: int, utterances: list[str], points: np.ndarray, over: bool) -> list[str]:
         context = state["context"][i]
         lines = [f"pool: {phrase(self.contexts.pool[context])}"]
         for name, values in zip(self.players, self.contexts.values[context].tolist(), strict=True):
             worth = ", ".join(f"{item} {value}" for item, value in zip(TYPES, values, strict=True))
             lines.append(f"{name} values: {worth}")
-        for k, text in enumerate(said):
+        for k, text in enumerate(utterances):
             lines.append(f"{self.players[(state['first'][i] + k) % 2]}: {text or '...'}")
         if over and state["agreed"][i]:
             lines.append(f"{self.players[0]} gets {points[0]}, {self.players[1]} gets {points[1]}")

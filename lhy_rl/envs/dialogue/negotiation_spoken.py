@@ -61,5 +61,5 @@ class Spoken:
             return word
         rules: Negotiation = game.rules
         action = self.bot(rules, state, player, _NoTies())
-        said: np.ndarray = UTTERANCES[action, state["length"]]
-        return said
+        token: np.ndarray = UTTERANCES[action, state["length"]]
+        return token

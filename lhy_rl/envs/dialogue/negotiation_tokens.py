@@ -131,7 +131,7 @@ class NegotiationTokens(BatchedGame):
     def initial(self, n: int, rng: np.random.Generator) -> State:
         return {
             **self.rules.initial(n, rng),
-            "said": np.full((n, self.max_moves, grammar.LONGEST), grammar.PAD, np.int8),
+            "utterances": np.full((n, self.max_moves, grammar.LONGEST), grammar.PAD, np.int8),
             **self._silence(n),
         }
 
@@ -152,8 +152,8 @@ class NegotiationTokens(BatchedGame):
 
     def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
         rows = np.arange(len(action))
-        said, items = state["said"].copy(), state["items"].copy()
-        said[rows, state["moves"], state["length"]] = action
+        utterances, items = state["utterances"].copy(), state["items"].copy()
+        utterances[rows, state["moves"], state["length"]] = action
         length = state["length"] + 1
         form = grammar.NEXT[state["form"], action]
         amount = np.where(grammar.AMOUNT[action] >= 0, grammar.AMOUNT[action], state["amount"])
@@ -166,7 +166,7 @@ class NegotiationTokens(BatchedGame):
         items[named, which] = np.where(amount[named] == grammar.ALL, pool, amount[named])
         after: State = {
             **{key: array.copy() for key, array in state.items()},
-            "said": said,
+            "utterances": utterances,
             "length": length,
             "form": form,
             "amount": amount,
@@ -243,9 +243,9 @@ class NegotiationTokens(BatchedGame):
     def _utterance(self, state: State, number: np.ndarray) -> np.ndarray:
         """(B, 12) the words of this utterance of each game; none of one that there is not."""
         there = (number >= 0) & (number < self.max_moves)
-        words = state["said"][np.arange(len(number)), np.where(there, number, 0)]
-        said: np.ndarray = np.where(there[:, None], words, grammar.PAD)
-        return said
+        words = state["utterances"][np.arange(len(number)), np.where(there, number, 0)]
+        utterance: np.ndarray = np.where(there[:, None], words, grammar.PAD)
+        return utterance
 
     # ------------------------------------------------------------------ what it is worth, and what is told of it
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
@@ -256,7 +256,7 @@ class NegotiationTokens(BatchedGame):
 
     def info(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
         which = np.where(state["length"] > 0, state["moves"], np.maximum(state["moves"] - 1, 0))
-        last = state["said"][np.arange(len(player)), which]
+        last = state["utterances"][np.arange(len(player)), which]
         return {"text": np.array([grammar.text_of(tokens) for tokens in last], object)}
 
     def final_info(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
@@ -264,5 +264,7 @@ class NegotiationTokens(BatchedGame):
 
     def transcript(self, state: State) -> list[str]:
         counts = (state["moves"] + (state["length"] > 0)).tolist()
-        games = zip(state["said"], counts, strict=True)
-        return self.rules.transcript_of(state, [[grammar.text_of(tokens) for tokens in said[:n]] for said, n in games])
+        games = zip(state["utterances"], counts, strict=True)
+        return self.rules.transcript_of(
+            state, [[grammar.text_of(tokens) for tokens in spoken[:n]] for spoken, n in games]
+        )

@@ -193,7 +193,7 @@ class SlotFilling(BatchedEnv):
         self.error_rate = validation.share("error_rate", error_rate, 0.45)
         self.manners = user.USERS[validation.choice("user_model", user_model, user.USERS)]
         self.masks = validation.choice("action_masks", action_masks, MASKS)
-        self.pay = REWARDS[validation.choice("reward", reward, REWARDS)]
+        self.end_rewards = REWARDS[validation.choice("reward", reward, REWARDS)]
         self.expert = validation.choice("expert", expert, policies.POLICIES)
         self.max_turns = validation.integer("max_turns", max_turns, 1)
         self.places = domain.database(self.num_slots, validation.integer("database_seed", database_seed, 0))
@@ -215,7 +215,7 @@ class SlotFilling(BatchedEnv):
     # ------------------------------------------------------------------ dynamics
     def initial(self, n: int, rng: np.random.Generator) -> State:
         state = user.new_users(n, self.places, rng)
-        said, state["pending"] = user.opening(state, self.manners, rng)
+        utterance, state["pending"] = user.opening(state, self.manners, rng)
         zeros = np.zeros(n, np.int64)
         state |= {
             "belief": (nothing := np.zeros((n, self.num_slots, domain.VALUES))),
@@ -234,7 +234,7 @@ class SlotFilling(BatchedEnv):
             "hung_up": np.zeros(n, bool),
         }
         hello = system.act(state, np.full(n, self.layout.num_actions - 1), self.num_slots)
-        return state | self._hear(state, said, hello, rng)
+        return state | self._hear(state, utterance, hello, rng)
 
     def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
         act = system.act(state, action, self.num_slots)
@@ -261,22 +261,22 @@ class SlotFilling(BatchedEnv):
             "turn": state["turn"] + 1,
             "hung_up": minds["gave_up"] | (repeats + 1 >= state["patience"]),
         }
-        said, after["pending"] = user.reply(after, act, self.places, self.manners, rng)
-        return after | self._hear(after, said, act, rng)
+        utterance, after["pending"] = user.reply(after, act, self.places, self.manners, rng)
+        return after | self._hear(after, utterance, act, rng)
 
-    def _hear(self, state: State, said: user.Utterance, act: SystemAct, rng: np.random.Generator) -> State:
+    def _hear(self, state: State, utterance: user.Utterance, act: SystemAct, rng: np.random.Generator) -> State:
         """The part of the state that is what the user said, what arrived, and what is believed then."""
-        heard = channel.transmit(said, self._sizes, self.error_rate, rng)
+        heard = channel.transmit(utterance, self._sizes, self.error_rate, rng)
         believed, asked = belief.update(state["belief"], state["asked"], heard, act)
         refused = np.maximum(state["refused"], np.where(user.speaks_of_place(act), heard.no, 0.0))
         return {
             "refused": refused,
-            "said": said.values,
-            "asks": said.asks,
-            "signs": np.stack([said.yes, said.no, said.bye], 1),
+            "utterance": utterance.values,
+            "asks": utterance.asks,
+            "signs": np.stack([utterance.yes, utterance.no, utterance.bye], 1),
             "belief": believed,
-            **(seen := belief.hypotheses(believed))._asdict(),
-            "found": belief.matches(seen.constraints, self.places),
+            **(believed_slots := belief.hypotheses(believed))._asdict(),
+            "found": belief.matches(believed_slots.constraints, self.places),
             "asked": asked,
             "heard": heard.acts,
             "heard_values": heard.values,
@@ -288,7 +288,7 @@ class SlotFilling(BatchedEnv):
         return {"observation": obs, ACTION_MASK: self._mask(state)} if self.masks == "observation" else obs
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
-        success, failure = self.pay
+        success, failure = self.end_rewards
         end = np.where(self._success(next_state), success, failure)
         return np.where(self.terminal(next_state), end, 0.0) - 1.0
 
@@ -315,8 +315,8 @@ class SlotFilling(BatchedEnv):
     def _mask(self, state: State) -> np.ndarray:
         """(B, A) int8, see :func:`lhy_rl.envs.dialogue.slots.belief.legal`."""
         goodbye = state["heard"][:, channel.GOODBYE]
-        seen, count = system.seen(state), state["found"].sum(1)
-        return belief.legal(seen, count, state["place"], goodbye, self.layout.num_actions)
+        believed, count = system.hypotheses_of(state), state["found"].sum(1)
+        return belief.legal(believed, count, state["place"], goodbye, self.layout.num_actions)
 
     # ------------------------------------------------------------------ who plays by rules
     def expert_action(self) -> np.ndarray:
@@ -326,8 +326,8 @@ class SlotFilling(BatchedEnv):
     def handcrafted_action(self, obs: Any, policy: str) -> np.ndarray:
         """(B,) what one of the hand-crafted policies does, given (B, ...) observations."""
         name = validation.choice("policy", policy, policies.POLICIES)
-        seen = obs["observation"] if isinstance(obs, dict) else obs
-        return policies.act(seen, self.layout, policies.POLICIES[name])
+        observation = obs["observation"] if isinstance(obs, dict) else obs
+        return policies.act(observation, self.layout, policies.POLICIES[name])
 
     # ------------------------------------------------------------------ words
     def frame(self, state: State) -> list[str]:

@@ -176,16 +176,16 @@ class TwentyQuestions(BatchedEnv):
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
         end = np.where(next_state["guess"] == next_state["object"], 20.0, -20.0)
-        paid = np.where(self.terminal(next_state), end, 0.0) - (next_state["guess"] < 0)
+        earned = np.where(self.terminal(next_state), end, 0.0) - (next_state["guess"] < 0)
         if self.pays_information:
-            paid = paid + self._potential(next_state) - self._potential(state)
-        rewards: np.ndarray = paid
+            earned = earned + self._potential(next_state) - self._potential(state)
+        rewards: np.ndarray = earned
         return rewards
 
     def _potential(self, state: State) -> np.ndarray:
         """(B,) 20 shares of the six bits that the answers have told so far; 0 when the game is over."""
-        told = 1 - np.log2(possible_values(state["answers"]).sum(2)).sum(1) / np.log2(OBJECTS)
-        potential: np.ndarray = np.where(self.terminal(state), 0.0, 20.0 * told)
+        known = 1 - np.log2(possible_values(state["answers"]).sum(2)).sum(1) / np.log2(OBJECTS)
+        potential: np.ndarray = np.where(self.terminal(state), 0.0, 20.0 * known)
         return potential
 
     def terminal(self, state: State) -> np.ndarray:

@@ -115,7 +115,7 @@ def test_what_the_mask_allows_is_never_misunderstood_and_something_always_is() -
     agreed = 0
     for _ in range(150):
         assert obs["action_mask"].any(1).all()
-        assert RULES.seen_space["observation"].contains(obs["observation"][0])
+        assert RULES.player_space["observation"].contains(obs["observation"][0])
         words = (draw.random(obs["action_mask"].shape) * obs["action_mask"]).argmax(1)
         obs, rewards, _, infos = batch.step(words)
         assert (rewards >= 0).all()

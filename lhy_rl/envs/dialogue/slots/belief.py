@@ -26,10 +26,10 @@ def update(belief: np.ndarray, asked: np.ndarray, heard: Heard, act: SystemAct) 
         heard: What the channel gave.
         act: Of the system, that was answered: yes is its value again, no takes from it.
     """
-    every = np.arange(len(belief))
+    rows = np.arange(len(belief))
     values = heard.values.copy()
     confirmed = (act.kind == CONFIRM) & (act.value >= 0)
-    place = every, act.slot, np.maximum(act.value, 0)
+    place = rows, act.slot, np.maximum(act.value, 0)
     values[place] = np.maximum(values[place], np.where(confirmed, heard.yes, 0.0))
     values /= np.maximum(values.sum(2, keepdims=True), 1.0)
     belief = belief.copy()
@@ -141,7 +141,9 @@ def bucket(count: np.ndarray) -> np.ndarray:
     return found
 
 
-def legal(seen: Hypotheses, count: np.ndarray, place: np.ndarray, goodbye: np.ndarray, num_actions: int) -> np.ndarray:
+def legal(
+    believed: Hypotheses, count: np.ndarray, place: np.ndarray, goodbye: np.ndarray, num_actions: int
+) -> np.ndarray:
     """(B, A) int8: the acts that make sense, as PyDial masks them.
 
     A slot can always be requested; confirmed, where a value has been heard; a place offered, where something has been
@@ -149,16 +151,16 @@ def legal(seen: Hypotheses, count: np.ndarray, place: np.ndarray, goodbye: np.nd
     dialogue closed, where the user has just been heard to say goodbye.
 
     Args:
-        seen: Of the slots.
+        believed: Of the slots.
         count: (B,) places that are as looked for.
         place: (B,) last offered.
         goodbye: (B,) confidence with which a goodbye was heard.
         num_actions: A.
     """
-    n, num_slots = seen.top.shape
+    n, num_slots = believed.top.shape
     mask = np.ones((n, num_actions), np.int8)
-    mask[:, num_slots : 2 * num_slots] = np.maximum(seen.top, seen.dontcare) > 0
-    mask[:, 2 * num_slots] = seen.accepted.all(1) | (count <= 1)
+    mask[:, num_slots : 2 * num_slots] = np.maximum(believed.top, believed.dontcare) > 0
+    mask[:, 2 * num_slots] = believed.accepted.all(1) | (count <= 1)
     mask[:, 2 * num_slots + 1] = place >= 0
     mask[:, 2 * num_slots + 1] &= place != NO_MATCH
     mask[:, 2 * num_slots + 2] = goodbye > 0

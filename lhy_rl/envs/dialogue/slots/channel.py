@@ -49,19 +49,21 @@ class Heard(NamedTuple):
         return np.stack([self.values.max((1, 2)), self.yes, self.no, self.asks.max(1), self.bye], 1)
 
 
-def transmit(said: Utterance, sizes: np.ndarray, error_rate: float, rng: np.random.Generator) -> Heard:
+def transmit(utterance: Utterance, sizes: np.ndarray, error_rate: float, rng: np.random.Generator) -> Heard:
     """What arrives.
 
     Args:
-        said: By the users.
+        utterance: By the users.
         sizes: (S,) number of values of each slot.
         error_rate: Probability that an item is heard wrongly.
         rng: Owner of the draws.
     """
-    n, num_slots = said.values.shape
+    n, num_slots = utterance.values.shape
     num_asks = len(DETAILS)
-    every = np.arange(n)[:, None]
-    items = np.concatenate([said.values >= 0, said.asks, np.stack([said.yes, said.no, said.bye], 1)], 1)
+    rows = np.arange(n)[:, None]
+    items = np.concatenate(
+        [utterance.values >= 0, utterance.asks, np.stack([utterance.yes, utterance.no, utterance.bye], 1)], 1
+    )
     wrong = items & (rng.random(items.shape) < error_rate)
     confidence = np.where(wrong, rng.beta(*WRONG, items.shape), rng.beta(*RIGHT, items.shape)) * items
     kind = rng.random(items.shape)
@@ -75,11 +77,11 @@ def transmit(said: Utterance, sizes: np.ndarray, error_rate: float, rng: np.rand
     slot %= num_slots
     drawn = (rng.random(moved.shape) * (sizes[slot] + 1)).astype(np.int64)  # the last one is that it does not matter
     drawn = np.where(drawn == sizes[slot], DONTCARE, drawn)
-    drawn = np.where(drawn == said.values, (drawn + 1) % sizes[slot], drawn)
-    value = np.where(wrong[:, part], drawn, said.values)
+    drawn = np.where(drawn == utterance.values, (drawn + 1) % sizes[slot], drawn)
+    value = np.where(wrong[:, part], drawn, utterance.values)
     kept = items[:, part] & ~other_act[:, part]
     values = np.zeros((n, num_slots, VALUES))
-    np.add.at(values, (every, slot, np.where(kept, value, 0)), confidence[:, part] * kept)
+    np.add.at(values, (rows, slot, np.where(kept, value, 0)), confidence[:, part] * kept)
     values /= np.maximum(values.sum(2, keepdims=True), 1.0)
 
     # details: right, or another one
@@ -87,7 +89,7 @@ def transmit(said: Utterance, sizes: np.ndarray, error_rate: float, rng: np.rand
     shift = np.where(wrong[:, part], rng.integers(1, num_asks, (n, num_asks)), 0)
     kept = items[:, part] & ~other_act[:, part]
     asks = np.zeros((n, num_asks))
-    np.maximum.at(asks, (every, (np.arange(num_asks) + shift) % num_asks), confidence[:, part] * kept)
+    np.maximum.at(asks, (rows, (np.arange(num_asks) + shift) % num_asks), confidence[:, part] * kept)
 
     # yes and no: right, or the other way round in half of the cases, or not at all; goodbye: right or not at all
     part = slice(num_slots + num_asks, None)

@@ -35,15 +35,15 @@ POLICIES = {
 
 def act(obs: np.ndarray, layout: Layout, thresholds: Thresholds) -> np.ndarray:
     """(B,) actions for (B, ...) observations; all of them are legal where the masks are on."""
-    seen = layout.read(obs)
+    parts = layout.read(obs)
     num_slots = layout.num_slots
-    best = np.maximum(seen["top"], seen["dontcare"])  # (B, S)
-    accepted = (best >= thresholds.accept) & (best > seen["none"])
+    best = np.maximum(parts["top"], parts["dontcare"])  # (B, S)
+    accepted = (best >= thresholds.accept) & (best > parts["none"])
     doubtful = ~accepted & (best >= thresholds.doubt) & (best > 0)
     unknown = ~accepted & ~doubtful
-    suits = seen["agrees"][:, 0] > 0  # the place last offered
-    asks = suits & (seen["asked"] > ASKED).any(1)
-    enough = ~unknown.any(1) | (seen["found"][:, :2] > 0).any(1)
+    suits = parts["agrees"][:, 0] > 0  # the place last offered
+    asks = suits & (parts["asked"] > ASKED).any(1)
+    enough = ~unknown.any(1) | (parts["found"][:, :2] > 0).any(1)
     offer, answer = 2 * num_slots, 2 * num_slots + 1
     when = [asks, doubtful.any(1), enough & suits, enough]
     then = [answer, num_slots + doubtful.argmax(1), answer, offer]

@@ -22,10 +22,10 @@ def of_system(kind: int, slot: int, value: int, place: int, constraints: np.ndar
     if kind == ANSWER:
         if place in (NO_PLACE, NO_MATCH):
             return "Here you are."
-        told = [DETAILS[k] for k in np.flatnonzero(details)]
-        if not told:
+        listed = [DETAILS[k] for k in np.flatnonzero(details)]
+        if not listed:
             return "What would you like to know?"
-        return f"The {place_name(place)}: here is its {joined(told)}."
+        return f"The {place_name(place)}: here is its {joined(listed)}."
     return "Goodbye."
 
 
@@ -70,7 +70,7 @@ def turn(action: int, state: dict[str, np.ndarray], i: int, num_slots: int) -> s
         kind, slot = divmod(action, num_slots) if action < 2 * num_slots else (action - 2 * num_slots + 2, 0)
         place, value = int(state["place"][i]), int(state["value"][i])
         system = of_system(kind, slot, value, place, state["constraints"][i], state["details"][i])
-    answer = of_user(state["said"][i], state["asks"][i], *state["signs"][i].tolist())
+    answer = of_user(state["utterance"][i], state["asks"][i], *state["signs"][i].tolist())
     if state["hung_up"][i]:
         answer = "(hangs up)"
     _, yes, no, _, bye = state["heard"][i].tolist()

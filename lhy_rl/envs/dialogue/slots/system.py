@@ -10,7 +10,7 @@ from lhy_rl.envs.dialogue.slots.domain import ROWS
 from lhy_rl.envs.dialogue.slots.user import ANSWER, CONFIRM, NO_MATCH, NO_PLACE, OFFER, SystemAct
 
 
-def seen(state: State) -> Hypotheses:
+def hypotheses_of(state: State) -> Hypotheses:
     """What is believed of the slots."""
     return Hypotheses(*(state[name] for name in Hypotheses._fields))
 
@@ -19,9 +19,9 @@ def act(state: State, action: np.ndarray, num_slots: int) -> SystemAct:
     """What (B,) summary acts say, given what is believed."""
     kind = np.where(action < 2 * num_slots, action // num_slots, action - 2 * num_slots + 2)
     slot = np.where(action < 2 * num_slots, action % num_slots, 0)
-    every, believed = np.arange(len(action)), seen(state)
-    heard_of = np.maximum(believed.top, believed.dontcare)[every, slot] > 0
-    value = np.where((kind == CONFIRM) & heard_of, believed.best[every, slot], -1)
+    rows, believed = np.arange(len(action)), hypotheses_of(state)
+    heard_of = np.maximum(believed.top, believed.dontcare)[rows, slot] > 0
+    value = np.where((kind == CONFIRM) & heard_of, believed.best[rows, slot], -1)
     new = state["found"] & ~state["offered"]
     pick = np.where(new.any(1), new.argmax(1), NO_MATCH)
     place = np.where(kind == OFFER, pick, state["place"])
@@ -32,7 +32,7 @@ def act(state: State, action: np.ndarray, num_slots: int) -> SystemAct:
 
 def observed(state: State, layout: Layout, places: np.ndarray, max_turns: int) -> np.ndarray:
     """(B, size) float32 what a policy sees of the states."""
-    n, believed = len(state["turn"]), seen(state)
+    n, believed = len(state["turn"]), hypotheses_of(state)
     last = np.zeros((n, layout.num_actions + 1))
     last[np.arange(n), state["action"]] = 1  # before the first act, -1, the column that is cut off
     return layout.write(

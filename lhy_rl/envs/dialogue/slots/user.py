@@ -107,14 +107,14 @@ def listen(state: State, act: SystemAct, places: np.ndarray, rng: np.random.Gene
         ``open`` (B, Q) bool, the details that are still to be asked for; ``slips`` (B,), misunderstandings so far;
         ``gave_up`` (B,) bool.
     """
-    told = act.details & (fits(state["goal"], act.place, places) & (act.kind == ANSWER))[:, None]
+    answered = act.details & (fits(state["goal"], act.place, places) & (act.kind == ANSWER))[:, None]
     same = (act.place == state["place"])[:, None]
     wrong_place = speaks_of_place(act) & ~fits(state["goal"], act.place, places)
     wrong_value = (act.kind == CONFIRM) & (act.value >= 0) & ~_right(state["goal"], act)
     slip = wrong_place | wrong_value
     chance = (state["slips"] / state["patience"]) ** 2
     return {
-        "open": np.where(same, state["open"] & ~told, state["wanted"]),
+        "open": np.where(same, state["open"] & ~answered, state["wanted"]),
         "slips": state["slips"] + slip,
         "gave_up": slip & (rng.random(len(slip)) < chance),
     }
