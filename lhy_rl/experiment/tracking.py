@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib
 import importlib.util
@@ -202,7 +203,9 @@ def wandb_mode() -> str:
     wandb, reason = require("wandb"), ""
     try:
         wandb.setup(settings=wandb.Settings(silent=True))
-        if wandb.login(prompt=False, verify=False):
+        with contextlib.redirect_stderr(io.StringIO()):  # it warns after any other run, also a disabled one
+            logged_in = wandb.login(prompt=False, verify=False)
+        if logged_in:
             _reach(wandb.setup().settings.base_url)
         elif asked:
             reason = "nobody is logged in (wandb login)"

@@ -20,7 +20,7 @@ pytest.importorskip("stable_baselines3", reason="the extra sb3 is not installed"
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
 from lhy_rl.interop.sb3 import from_sb3, to_sb3
 
@@ -43,10 +43,20 @@ def test_sb3_check_env(row: Row) -> None:
         check_env(gymnasium.make(row.id, **row.small).unwrapped)
 
 
+def policy_for(env: VecEnv) -> str:
+    """SB3's policy for these observations."""
+    return "MultiInputPolicy" if isinstance(env.observation_space, gymnasium.spaces.Dict) else "MlpPolicy"
+
+
+def dict_of(obs: Any) -> Any:
+    """SB3's observations; an ordered dict as the dict that it is."""
+    return dict(obs) if isinstance(obs, dict) else obs
+
+
 @every_row
 def test_ppo_trains(row: Row) -> None:
     env = VecMonitor(to_sb3(batch(row, 8)))
-    model = PPO("MlpPolicy", env, n_steps=50, batch_size=200, n_epochs=2, seed=0, device="cpu")
+    model = PPO(policy_for(env), env, n_steps=50, batch_size=200, n_epochs=2, seed=0, device="cpu")
     before = [p.detach().clone() for p in model.policy.parameters()]
     model.learn(2000)
     assert model.num_timesteps == 2000 and len(model.ep_info_buffer) > 0
@@ -61,7 +71,7 @@ def test_ppo_trains(row: Row) -> None:
 def test_ppo_steps_at_default_size(row: Row) -> None:
     env = to_sb3(gymnasium.make_vec(row.id, num_envs=4, autoreset_mode="SameStep"))
     small = {"net_arch": [8]}
-    model = PPO("MlpPolicy", env, n_steps=8, batch_size=32, n_epochs=1, seed=0, policy_kwargs=small, device="cpu")
+    model = PPO(policy_for(env), env, n_steps=8, batch_size=32, n_epochs=1, seed=0, policy_kwargs=small, device="cpu")
     assert model.learn(64).num_timesteps == 64
 
 
@@ -78,12 +88,13 @@ def test_equals_dummy_vec_env(row: Row, limit: int | None) -> None:
     theirs = DummyVecEnv([lambda: made(**row.small, max_episode_steps=limit) for _ in range(n)])
     ours.seed(5)
     theirs.seed(5)
-    np.testing.assert_array_equal(ours.reset(), theirs.reset())
+    assert data_equivalence(ours.reset(), dict_of(theirs.reset()), exact=True)
     ours.action_space.seed(0)
     for _ in range(25):
         action = np.array([ours.action_space.sample() for _ in range(n)])
         a, b = ours.step(action), theirs.step(action)
-        for x, y in zip(a[:3], b[:3], strict=True):
+        assert data_equivalence(a[0], dict_of(b[0]), exact=True)
+        for x, y in zip(a[1:3], b[1:3], strict=True):
             np.testing.assert_array_equal(x, y)
             assert x.dtype == y.dtype
         assert data_equivalence(a[3], b[3], exact=True)

@@ -24,7 +24,7 @@ from tests.agents.supervised import test_contract_dagger as labels
 
 SMALL: dict[str, Any] = {"num_envs": 2, "n_steps": 8, "embedding_size": 8, "hidden_size": 8}
 LSTM = {"core": "lstm", "normalize_rewards": True, "batch_size": 8, **SMALL}
-SHOWN = adversarial.shown(Parrot)
+SHOWN = adversarial.recorded(Parrot)
 CASES: dict[str, tuple[Callable[[], Any], int]] = {
     **{
         name: (lambda case=text.CASES[name]: text.make(case), text.CASES[name][2])
