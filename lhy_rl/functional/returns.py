@@ -23,10 +23,7 @@ def discounted_returns(rewards: Tensor, discounts: Tensor, bootstrap: Tensor) ->
     """
     _same_shape(rewards=rewards, discounts=discounts)
     _same_shape(**{"rewards[0]": rewards[0], "bootstrap": bootstrap})
-    returns, following = torch.empty_like(rewards), bootstrap
-    for reward, discount, out in reversed(list(zip(rewards, discounts, returns, strict=True))):
-        following = torch.addcmul(reward, discount, following, out=out)
-    return returns
+    return _sums(rewards, discounts, bootstrap)
 
 
 @torch.no_grad()
@@ -60,9 +57,17 @@ def generalized_advantages(
         ValueError: shapes that would broadcast silently.
     """
     _same_shape(rewards=rewards, values=values, next_values=next_values, terminated=terminated, truncated=truncated)
-    discounts = gamma * (~terminated).to(rewards.dtype)
+    discounts = torch.full_like(rewards, gamma).masked_fill_(terminated, 0.0)
     delta = rewards + discounts * next_values - values
-    return discounted_returns(delta, gae_lambda * discounts * ~truncated, torch.zeros_like(delta[0]))
+    return _sums(delta, discounts.mul_(gae_lambda).masked_fill_(truncated, 0.0), delta.new_zeros(delta.shape[1:]))
+
+
+def _sums(rewards: Tensor, discounts: Tensor, following: Tensor) -> Tensor:
+    returns = torch.empty_like(rewards)
+    rows = zip(rewards.unbind(), discounts.unbind(), returns.unbind(), strict=True)
+    for reward, discount, out in reversed(list(rows)):
+        following = torch.addcmul(reward, discount, following, out=out)
+    return returns
 
 
 def _same_shape(**tensors: Tensor) -> None:

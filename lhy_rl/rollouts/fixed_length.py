@@ -158,6 +158,9 @@ class RolloutCollector:
         self.begins_anew = False  # after a resume without the environment's state
         self.fast: FastActor | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"fast": None}  # a copy's weights are elsewhere
+
     @property
     def obs(self) -> Any:
         """(B, ...) what the environment gave last; None before the first reset."""
@@ -269,8 +272,10 @@ class RolloutCollector:
                     rows.final_obs.append((t, i, final))
 
     def _rollout(self, rows: RolloutBuffer, t: int, first_state: State) -> Rollout:
+        device = self.policy.device
+
         def tensor(x: np.ndarray) -> Tensor:
-            return torch.from_numpy(x).to(self.policy.device)
+            return torch.from_numpy(x).to(device)
 
         features = self.fast.features if self.fast is not None else []
         return Rollout(
@@ -293,7 +298,7 @@ class RolloutCollector:
     def _actor(self, noise: Tensor) -> Actor:
         """Who chooses the actions of a rollout with the randomness given: in numpy where that is faster."""
         actor, device = self.policy.actor, self.policy.device
-        self.fast = fast_actor(self.policy) if isinstance(self.obs, np.ndarray) else None
+        self.fast = fast_actor(self.policy, self.fast) if isinstance(self.obs, np.ndarray) else None
         if (fast := self.fast) is not None:
             fast.begin(self.policy.split_state(self.state)[0])
             numbers = noise.numpy()

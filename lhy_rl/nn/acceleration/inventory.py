@@ -40,12 +40,16 @@ class Inventory:
         held = [(m._modules, name, child) for m in modules for name, child in m._modules.items()]
         owned = [(m._parameters, name, p) for m in modules for name, p in m._parameters.items()]
         self._held: list[tuple[dict[str, Any], str, Any]] = [*held, *owned]
+        self._sizes = [(owner, len(owner)) for m in modules for owner in (m._modules, m._parameters)]
         self._hooks = [getattr(m, kind) for m in modules for kind in HOOKS]
 
     @property
     def complete(self) -> bool:
-        """Whether every module and parameter is still the same object in the same place."""
-        return all(owner.get(name) is thing for owner, name, thing in self._held)
+        """Whether every module and parameter is still the same object in the same place, and none was added."""
+        for owner, name, thing in self._held:  # hot: a generator costs twice as much
+            if owner.get(name) is not thing:
+                return False
+        return all(len(owner) == size for owner, size in self._sizes)
 
     @property
     def listened(self) -> bool:

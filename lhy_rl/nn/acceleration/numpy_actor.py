@@ -6,9 +6,7 @@ A policy of a few dozen units spends its time not in arithmetic but in calls.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -40,27 +38,30 @@ ACTIVATIONS: dict[type[nn.Module], Map] = {
 
 
 class FastActor:
-    """The actor of a policy, as it is now: made anew after its weights have changed.
+    """The actor of a policy; it follows its weights as long as they stay where they are in memory.
 
     Args:
+        policy: Whose actor.
         read: Observations (B, ...) to (B, E).
-        cells: Of the sequence backbone, one a layer.
-        output: To the head's numbers, (B, A).
-        choose: From these to actions.
-        space: Of the actions: what an environment is given lies within.
 
     Attributes:
+        parameters, places: The policy's parameters by name, and where in memory each of them was.
         features: With a backbone, (B, H) of each step since :meth:`begin`: what the head read.
     """
 
-    def __init__(self, read: Map, cells: list[Cell], output: Map, choose: Choice, space: gym.Space[Any]) -> None:
-        self.read, self.cells, self.output, self.choose, self.space = read, cells, output, choose, space
+    def __init__(self, policy: ActorCritic, read: Map) -> None:
+        self.policy, self.read, self.output = policy, read, linear(policy.actor.output)
+        self.parameters = policy.inventory.parameters
+        self.places = places(policy)
         self.states: list[tuple[Array, ...]] = []
         self.features: list[Array] = []
 
     def begin(self, state: State) -> None:
-        """Go on with the actor's part of a memory."""
-        self.states = [tuple(s[:, depth].numpy().copy() for s in state) for depth in range(len(self.cells))]
+        """Go on with the actor's part of a memory, and with what the weights are now."""
+        cells, choose = cells_of(self.policy.trunk.core), choice(self.policy.actor)
+        assert cells is not None and choose is not None
+        self.cells, self.choose, self.space = cells, choose, self.policy.actor.space
+        self.states = [tuple(s[:, depth].numpy().copy() for s in state) for depth in range(len(cells))]
         self.features = []
 
     @property
@@ -97,20 +98,24 @@ class FastActor:
         return in_space(actions, self.space)
 
 
-def fast_actor(policy: ActorCritic) -> FastActor | None:
+def fast_actor(policy: ActorCritic, last: FastActor | None = None) -> FastActor | None:
     """None where the policy is not small, on a CPU, of vectors or tokens, with one categorical or Gaussian head, or
-    where a hook waits for one of its modules to be called."""
-    if policy.inventory.listened:
+    where a hook waits for one of its modules to be called; ``last`` where that is still what would be made."""
+    if policy.inventory.listened or policy.trunk.dropout.p:
         return None
+    same = last is not None and last.policy is policy and last.parameters is policy.inventory.parameters
+    if last is not None and same and last.places == places(policy):
+        return last
     widths = [max(p.shape[1:], default=0) for p in policy.trunk.parameters()]  # of the inputs; tables may be long
-    if policy.device.type != "cpu" or policy.trunk.dropout.p or max(widths, default=0) > WIDEST:
+    if policy.device.type != "cpu" or max(widths, default=0) > WIDEST:
         return None
-    read, cells = reader(policy.trunk.encoder), cells_of(policy.trunk.core)
-    choose = choice(policy.actor)
-    if read is None or cells is None or choose is None:
-        return None
-    head = policy.actor
-    return FastActor(read, cells, linear(head.output), choose, head.space)
+    read, cells, choose = reader(policy.trunk.encoder), cells_of(policy.trunk.core), choice(policy.actor)
+    return None if read is None or cells is None or choose is None else FastActor(policy, read)
+
+
+def places(policy: ActorCritic) -> list[int]:
+    """Where in memory each parameter is."""
+    return [p.data_ptr() for p in policy.inventory.parameters.values()]
 
 
 def numbers(tensor: Tensor) -> Array:

@@ -33,10 +33,11 @@ def dense(input_size: int, widths: Sequence[int], activation: str, norm: str = "
 class Layers(nn.Sequential):
     """Layers one after the other; they are one operation where each is linear and followed by tanh."""
 
-    def __init__(self, *modules: nn.Module) -> None:
-        super().__init__(*modules)
-        kinds = [type(module) for module in modules]
-        self.fused = bool(modules) and kinds == [nn.Linear, nn.Tanh] * (len(modules) // 2)
+    @property
+    def fused(self) -> bool:
+        """Whether each layer is linear and followed by tanh, as they are now."""
+        kinds = [type(module) for module in self._modules.values()]
+        return bool(kinds) and kinds == [nn.Linear, nn.Tanh] * (len(kinds) // 2)
 
     def weights(self) -> list[Tensor]:
         """W and b of each layer, where all are linear and followed by tanh."""

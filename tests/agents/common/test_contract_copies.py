@@ -120,3 +120,28 @@ def test_an_exchanged_layer_learns() -> None:
     before = new.weight.detach().clone()
     agent.learn(32)
     assert not torch.equal(before, new.weight)
+
+
+def test_what_acts_is_kept_until_a_part_of_the_policy_is_exchanged() -> None:
+    agent = A2C("CartPole-v1", **PLAYED).learn(32)
+    fast = agent.collector.fast
+    agent.learn(32)
+    assert fast is not None and agent.collector.fast is fast
+    assert copy.deepcopy(agent).collector.fast is None
+    for exchange in (repoint, assign, there_and_back):
+        exchange(agent.policy)
+        agent.collector.collect(1)
+        assert agent.collector.fast is not fast
+        fast = agent.collector.fast
+    agent.policy.trunk.encoder.layers.append(torch.nn.Hardtanh())
+    agent.collector.collect(1)
+    assert agent.collector.fast is None
+
+
+def test_an_added_layer_acts_and_learns() -> None:
+    agent = PPO("CartPole-v1", **PLAYED).learn(32)
+    new = torch.nn.Linear(6, 6)
+    before = new.weight.detach().clone()
+    agent.policy.trunk.encoder.layers.append(new)
+    agent.learn(32)
+    assert agent.manual is None and not torch.equal(before, new.weight)

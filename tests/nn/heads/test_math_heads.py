@@ -97,9 +97,10 @@ def test_numpy_acts_as_torch_does(space, activation, core, layers, observed):
     flat = FlatParameters(policy)
     generator, rows = torch.Generator().manual_seed(3), 50
     state = policy.initial_state(rows)
+    act = None
     for _ in range(2):
-        act = fast_actor(policy)
-        assert act is not None
+        last, act = act, fast_actor(policy, act)
+        assert act is not None and last in (None, act)
         act.begin(policy.split_state(state)[0])
         for _ in range(3):
             obs = np.stack([observed.sample() for _ in range(rows)])
