@@ -1,4 +1,7 @@
-"""Losses of policies and critics. Every loss is a mean over the entries where ``mask`` is true, to be minimised."""
+"""Losses of policies and critics. Every loss is a mean over the entries where ``mask`` is true, to be minimised.
+
+Entries outside the mask may be anything, infinite too: loss and gradient do not depend on them.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,15 @@ from torch import Tensor
 
 
 def masked_mean(x: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean of the entries of ``x`` where ``mask`` (same shape, bool) is true; 0 where it is true nowhere.
-
-    Entries outside the mask may be anything, infinite too.
-    """
+    """Mean of the entries of ``x`` where ``mask`` (same shape, bool) is true; 0 where it is true nowhere."""
     if mask is None:
         return x.mean()
-    return x.masked_fill(~mask, 0.0).sum() / mask.sum().clamp(min=1)
+    return _only(x, mask).sum() / mask.sum().clamp(min=1)
+
+
+def _only(x: Tensor, mask: Tensor | None) -> Tensor:
+    """0 outside the mask; what is computed from that has finite derivatives there, and 0 times them is 0."""
+    return x if mask is None else x.masked_fill(~mask, 0.0)
 
 
 def reinforce_loss(log_prob: Tensor, advantage: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -24,12 +29,12 @@ def reinforce_loss(log_prob: Tensor, advantage: Tensor, mask: Tensor | None = No
         advantage: Same shape: return minus baseline; no gradient flows through it.
         mask: Same shape, bool.
     """
-    return -masked_mean(log_prob * advantage.detach(), mask)
+    return -masked_mean(_only(log_prob, mask) * _only(advantage.detach(), mask), mask)
 
 
 def value_loss(values: Tensor, returns: Tensor, mask: Tensor | None = None) -> Tensor:
     """L = E[(G - V(s))^2]; no gradient flows through the returns."""
-    return masked_mean((returns.detach() - values).square(), mask)
+    return masked_mean(_only(returns.detach() - values, mask).square(), mask)
 
 
 def actor_critic_loss(
@@ -59,7 +64,7 @@ def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_range: float, m
         clip_range: eps; the larger, the further one batch may move the policy. Usually 0.1 to 0.3.
         mask: Same shape, bool.
     """
-    ratio, advantage = log_ratio.exp(), advantage.detach()
+    ratio, advantage = _only(log_ratio, mask).exp(), _only(advantage.detach(), mask)
     clipped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
     return -masked_mean(torch.minimum(ratio * advantage, clipped * advantage), mask)
 
@@ -87,6 +92,7 @@ def approximate_kl(log_ratio: Tensor, mask: Tensor | None = None) -> Tensor:
 
     Unbiased and never negative; ``log_ratio`` is log new - log old.
     """
+    log_ratio = _only(log_ratio, mask)
     return masked_mean(log_ratio.expm1() - log_ratio, mask)
 
 

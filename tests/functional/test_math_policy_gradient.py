@@ -43,6 +43,26 @@ def test_masked_entries_get_no_gradient():
     assert slope[0].item() == 0.5
 
 
+LOSSES = {
+    "reinforce_loss": lambda x, y, mask: reinforce_loss(x, y, mask),
+    "value_loss": lambda x, y, mask: value_loss(x, y, mask),
+    "actor_critic_loss": lambda x, y, mask: actor_critic_loss(x, y, x, y, x, 0.5, 0.1, mask),
+    "clipped_surrogate": lambda x, y, mask: clipped_surrogate(x - y, y, 0.2, mask),
+    "approximate_kl": lambda x, y, mask: approximate_kl(x - y, mask),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("x", [float("inf"), -float("inf"), float("nan"), 1e200, 0.0])
+@pytest.mark.parametrize("y", [float("inf"), -float("inf"), float("nan"), 0.0])
+def test_what_the_mask_hides_may_be_anything(loss, x, y):
+    mask, inputs, others = torch.tensor([True, False]), tensor(0.5, x), tensor(0.3, y)
+    expected = loss(inputs[:1], others[:1], None)
+    assert_close(loss(inputs, others, mask), expected)
+    slope = gradient(lambda at: loss(at, others, mask), inputs)
+    assert_close(slope, torch.cat([gradient(lambda at: loss(at, others[:1], None), inputs[:1]), tensor(0.0)]))
+
+
 def test_reinforce_by_hand():
     # -(-1*2 + -3*(-1)) / 2 = -0.5;  with the second entry masked: 2
     log_prob, advantage = tensor(-1.0, -3.0), tensor(2.0, -1.0)
