@@ -94,9 +94,7 @@ LONGEST = 350
 
 LONG = {
     "lhy_rl.agents.common.agent",
-    "lhy_rl.agents.policy_gradient.reinforce",
     "lhy_rl.experiment.run",
-    "lhy_rl.rollouts.fixed_length",
 }
 """Those that are longer all the same."""
 

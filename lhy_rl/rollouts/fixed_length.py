@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,14 +15,13 @@ from torch import Tensor
 from lhy_rl.core.protocols import Phased
 from lhy_rl.core.saved_states import check_like, check_rows
 from lhy_rl.core.trees import leaves, map_tree
-from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.nn.acceleration.numpy_actor import FastActor, fast_actor
-from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.autoreset import EpisodeStepper
 from lhy_rl.rollouts.checks import not_a_number
 from lhy_rl.rollouts.environment_state import state_of
 from lhy_rl.rollouts.normalization import Normalizer
+from lhy_rl.rollouts.rollout import Rollout, RolloutBuffer, put, stored
 
 RECENT = 100  # episodes that the mean return is over, as in Stable-Baselines3
 
@@ -46,83 +44,6 @@ class PlayedStep(NamedTuple):
     start: np.ndarray
     """(B,) bool: an episode begins with ``obs``."""
     infos: dict[str, Any]
-
-
-@dataclass
-class Rollout:
-    """T steps of B instances.
-
-    Attributes:
-        obs: (T + 1, B, ...), the last row after the last step; normalised where the agent does so.
-        actions: (T, B, ...).
-        rewards: (T, B).
-        start: (T + 1, B) bool: an episode begins with this observation.
-        terminated, truncated: (T, B) bool.
-        valid: (T, B) bool: false where the step only reset the environment (``AutoresetMode.NEXT_STEP``).
-        action_mask: (T, B, A) bool, all true at the steps without masks; None where no step had any.
-        state: The policy's memory before the first step.
-        features: (T, B, H) that the actor's head read, where that costs nothing to know; they need no second reading.
-        truncated_final_obs: (step, instance, observation) of truncated episodes whose last observation is not in
-            ``obs``.
-        raw_obs: (T + 1, B, ...) numpy arrays, the observations as the environment gave them; where asked for.
-        final_obs: (step, instance, observation) of all episodes whose last observation is not in ``raw_obs``; where
-            asked for.
-        env_actions: (T, B, ...) numpy array, the actions as the environment took them; where asked for.
-    """
-
-    obs: Any
-    actions: Tensor
-    rewards: Tensor
-    start: Tensor
-    terminated: Tensor
-    truncated: Tensor
-    valid: Tensor
-    action_mask: Tensor | None
-    state: State
-    features: Tensor | None = None
-    truncated_final_obs: list[tuple[int, int, Any]] = field(default_factory=list)
-    raw_obs: Any = None
-    final_obs: list[tuple[int, int, Any]] = field(default_factory=list)
-    env_actions: np.ndarray | None = None
-
-    def transitions(self) -> Transitions:
-        """The valid steps in rows, as the environment gave and took them; where ``raw_obs`` were kept."""
-        assert self.env_actions is not None
-        valid = self.valid.cpu().numpy()
-        next_obs = map_tree(lambda x: x[1:].copy(), self.raw_obs)
-        for t, i, final in self.final_obs:
-            map_tree(lambda x, one, t=t, i=i: x.__setitem__((t, i), one), next_obs, final)
-        return Transitions(
-            map_tree(lambda x: x[:-1][valid], self.raw_obs),
-            self.env_actions[valid],
-            map_tree(lambda x: x[valid], next_obs),
-            *(x.cpu().numpy()[valid] for x in (self.rewards, self.terminated, self.start[:-1])),
-        )
-
-    def normalize_rewards(self, normalizer: Normalizer) -> None:
-        """Scale the rewards with the statistics of a normaliser, which learns from them."""
-        if normalizer.rewarded is not None:
-            done = self.terminated | self.truncated
-            arrays = (x.cpu().numpy() for x in (self.rewards, done, self.valid))
-            self.rewards = torch.from_numpy(normalizer.rewards(*arrays)).to(self.rewards.device)
-
-
-@dataclass
-class RolloutBuffer:
-    """What is written down of a rollout while it is played; names as in :class:`Rollout`, arrays in numpy."""
-
-    obs: Any
-    raw_obs: Any
-    rewards: np.ndarray
-    start: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-    valid: np.ndarray
-    action_mask: np.ndarray | None = None
-    actions: list[np.ndarray] = field(default_factory=list)
-    env_actions: list[np.ndarray] = field(default_factory=list)
-    truncated_final_obs: list[tuple[int, int, Any]] = field(default_factory=list)
-    final_obs: list[tuple[int, int, Any]] = field(default_factory=list)
 
 
 class RolloutCollector:
@@ -226,7 +147,8 @@ class RolloutCollector:
         self._check("reward", rows.rewards[:t], self.steps_done - t + 1)
         map_tree(lambda x: self._check("observation", x[: t + 1], self.steps_done - t), rows.obs)
         self._count(rows.rewards[:t], rows.terminated[:t] | rows.truncated[:t], rows.valid[:t])
-        return self._rollout(rows, t, first_state)
+        features = self.fast.features if self.fast is not None else []
+        return rows.rollout(t, first_state, features, self.policy.device)
 
     def _empty_rows(self, n_steps: int) -> RolloutBuffer:
         def empty(x: Any) -> np.ndarray:
@@ -270,30 +192,6 @@ class RolloutCollector:
                     rows.truncated_final_obs.append((t, i, self.normalizer.observations(final)))
                 if self.keep_raw_obs:
                     rows.final_obs.append((t, i, final))
-
-    def _rollout(self, rows: RolloutBuffer, t: int, first_state: State) -> Rollout:
-        device = self.policy.device
-
-        def tensor(x: np.ndarray) -> Tensor:
-            return torch.from_numpy(x).to(device)
-
-        features = self.fast.features if self.fast is not None else []
-        return Rollout(
-            map_tree(lambda x: tensor(x[: t + 1]), rows.obs),
-            tensor(np.stack(rows.actions)),
-            tensor(rows.rewards[:t]),
-            tensor(rows.start[: t + 1]),
-            tensor(rows.terminated[:t]),
-            tensor(rows.truncated[:t]),
-            tensor(rows.valid[:t]),
-            None if rows.action_mask is None else tensor(rows.action_mask[:t]),
-            first_state,
-            tensor(np.stack(features)) if features else None,
-            rows.truncated_final_obs,
-            map_tree(lambda x: x[: t + 1], rows.raw_obs) if self.keep_raw_obs else None,
-            rows.final_obs,
-            np.stack(rows.env_actions) if self.keep_raw_obs else None,
-        )
 
     def _actor(self, noise: Tensor) -> Actor:
         """Who chooses the actions of a rollout with the randomness given: in numpy where that is faster."""
@@ -395,16 +293,3 @@ class RolloutCollector:
         self.state = tuple(s.to(self.policy.device) for s in state["state"])
         self.stepper.load_state_dict(state, obs)
         self.returns, self.lengths = np.array(state["returns"]), np.array(state["lengths"])
-
-
-def stored(x: Any) -> Any:
-    """The type in which observations are kept: numbers as torch's own float, images and tokens as they are."""
-    return np.float32 if np.issubdtype(np.asarray(x).dtype, np.floating) else np.asarray(x).dtype
-
-
-def put(rows: Any, t: int, obs: Any) -> None:
-    """Enter an observation into row t."""
-    if isinstance(rows, np.ndarray):
-        rows[t] = obs
-    else:
-        map_tree(lambda x, y: x.__setitem__(t, y), rows, obs)

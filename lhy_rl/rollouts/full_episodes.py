@@ -20,7 +20,7 @@ from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.autoreset import EpisodeStepper
 from lhy_rl.rollouts.checks import check_numbers, not_a_number
 from lhy_rl.rollouts.final_values import final_values
-from lhy_rl.rollouts.fixed_length import stored
+from lhy_rl.rollouts.rollout import stored
 
 LONGEST = 100_000  # steps of an episode; whoever plays on without an end needs a time limit
 

@@ -19,7 +19,7 @@ from lhy_rl.agents.common.on_policy import OnPolicy
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import map_tree
 from lhy_rl.data.demonstrations import Transitions
-from lhy_rl.rollouts.fixed_length import Rollout
+from lhy_rl.rollouts.rollout import Rollout
 from lhy_rl.rollouts.vector_envs import Environment
 
 

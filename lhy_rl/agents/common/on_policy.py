@@ -33,8 +33,9 @@ from lhy_rl.nn.backbones.base import CoreChoice, State
 from lhy_rl.nn.heads.gaussian import GaussianHead
 from lhy_rl.nn.policies.actor_critic import Evaluation
 from lhy_rl.rollouts.final_values import final_values
-from lhy_rl.rollouts.fixed_length import PlayedStep, Rollout, RolloutCollector
+from lhy_rl.rollouts.fixed_length import PlayedStep, RolloutCollector
 from lhy_rl.rollouts.normalization import Normalizer
+from lhy_rl.rollouts.rollout import Rollout
 from lhy_rl.rollouts.vector_envs import Environment
 
 SCHEDULES = ("constant", "linear")

@@ -25,7 +25,7 @@ class RewardModel:
     """Rewards in place of the environment's: of transitions (:meth:`rewards`), or of whole rollouts (:meth:`relabel`).
 
     A subclass gives one of the two. One that learns, or counts, brings its own state. A rollout is a
-    :class:`~lhy_rl.rollouts.fixed_length.Rollout` of ``ppo`` and ``a2c``, or the
+    :class:`~lhy_rl.rollouts.rollout.Rollout` of ``ppo`` and ``a2c``, or the
     :class:`~lhy_rl.rollouts.full_episodes.Episodes` of ``reinforce``.
     """
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from lhy_rl.core.trees import map_tree
 from lhy_rl.functional.policy_gradient import masked_mean
 from lhy_rl.nn.backbones.base import State
-from lhy_rl.rollouts.fixed_length import Rollout
+from lhy_rl.rollouts.rollout import Rollout
 
 
 @dataclass

@@ -48,14 +48,9 @@ class A2C(OnPolicy):
         **on_policy: Any,
     ) -> None:
         super().__init__(
-            env,
-            n_steps=n_steps,
-            learning_rate=learning_rate,
-            gae_lambda=gae_lambda,
-            normalize_advantage=normalize_advantage,
-            num_envs=num_envs,
-            **on_policy,
-        )
+            env, n_steps=n_steps, learning_rate=learning_rate, gae_lambda=gae_lambda,
+            normalize_advantage=normalize_advantage, num_envs=num_envs, **on_policy,
+        )  # fmt: skip
 
     reuses_steps = False
     usual_log_interval = 100  # as in Stable-Baselines3: its updates are short

@@ -43,14 +43,6 @@ from lhy_rl.rollouts.vector_envs import Environment
 BASELINES = ("none", "mean", "critic", "self_critical")
 
 
-def mean_and_std(returns: Tensor) -> Metrics:
-    """Episode returns (B,) as metrics."""
-    return {
-        "rollout/ep_rew_mean": float(returns.mean()),
-        "rollout/ep_rew_std": float(returns.std(correction=0)),
-    }
-
-
 class Reinforce(Agent):
     """Policy gradient over whole episodes. A timestep is an environment step.
 
@@ -136,13 +128,9 @@ class Reinforce(Agent):
         self.pretrain_steps = 0
         if pretrain_epochs or likelihood_coef:
             self.likelihood = MaximumLikelihood(
-                self.policy,
-                self.task,
-                self.generator,
-                learning_rate=pretrain_learning_rate,
-                batch_size=pretrain_batch_size,
-                max_grad_norm=max_grad_norm,
-            )
+                self.policy, self.task, self.generator, learning_rate=pretrain_learning_rate,
+                batch_size=pretrain_batch_size, max_grad_norm=max_grad_norm,
+            )  # fmt: skip
             self.pretrain_steps = math.ceil(pretrain_epochs * self.likelihood.steps_per_epoch)
         self.reward_model = as_reward_model(reward_model)
         if self.reward_model is not None:
@@ -181,7 +169,8 @@ class Reinforce(Agent):
         Args:
             values: The critic's opinion of each state, (T, B), without gradient.
         """
-        metrics = mean_and_std(episodes.rewards.sum(0))
+        earned = episodes.rewards.sum(0)
+        metrics = {"rollout/ep_rew_mean": float(earned.mean()), "rollout/ep_rew_std": float(earned.std(correction=0))}
         if self.reward_model is not None:
             metrics |= self.reward_model.relabel(episodes)
             if (action_values := self.reward_model.action_values(episodes, values)) is not None:
@@ -210,13 +199,10 @@ class Reinforce(Agent):
         values = torch.zeros_like(episodes.rewards) if new.value is None else new.value
         returns, metrics = self.credit(episodes, values.detach())
         advantage = returns - self._baseline(returns, mask, values.detach())
-        scale = (advantage - masked_mean(advantage, mask)).square()
-        deviation = masked_mean(scale, mask).sqrt()
+        deviation = masked_mean((advantage - masked_mean(advantage, mask)).square(), mask).sqrt()
         if self.normalize_advantage:
             advantage = advantage / (deviation + 1e-8)
-
-        policy_loss = reinforce_loss(new.log_prob, advantage, mask)
-        loss = policy_loss
+        loss = policy_loss = reinforce_loss(new.log_prob, advantage, mask)
         entropy = -masked_mean(new.log_prob.detach(), mask)
         if self.baseline == "critic":
             critic_loss = value_loss(values, returns, mask)
@@ -230,11 +216,9 @@ class Reinforce(Agent):
             loss = loss + self.kl_coef * kl
             metrics["train/kl"] = float(kl.detach())
         if entropies is not None:
-            entropy_now = masked_mean(entropies, mask)
-            loss = loss - self.entropy_coef * entropy_now
-            entropy = entropy_now.detach()
-        if self.likelihood_coef:
-            assert self.likelihood is not None
+            entropy = masked_mean(entropies, mask)
+            loss = loss - self.entropy_coef * entropy
+        if self.likelihood is not None and self.likelihood_coef:
             nll, _ = self.likelihood.loss()
             loss = loss + self.likelihood_coef * nll
             metrics["train/nll"] = float(nll.detach())
@@ -243,15 +227,14 @@ class Reinforce(Agent):
             "rollout/ep_len_mean": float(episodes.lengths.float().mean()),
             **metrics,
             "train/policy_loss": float(policy_loss.detach()),
-            "train/entropy": float(entropy),
+            "train/entropy": float(entropy.detach()),
             "train/advantage_std": float(deviation),
             "train/grad_norm": float(norm),
         }
 
     def _evaluate(self, episodes: Episodes) -> Evaluation:
-        """What the policy says of the episodes now, (T, B); a policy without memory reads their steps only."""
-        mask, action_mask = episodes.valid, episodes.action_mask
-        full = self.kl_coef > 0
+        """The policy's evaluation of the episodes now, (T, B); a policy without memory reads their steps only."""
+        mask, action_mask, full = episodes.valid, episodes.action_mask, self.kl_coef > 0
         entropy = self.entropy_coef > 0 and not full
         if self.policy.recurrent or full or bool(mask.all()):
             state = tuple(s[0] for s in episodes.states)
@@ -262,15 +245,14 @@ class Reinforce(Agent):
         def played(x: Tensor) -> Tensor:
             return x[mask][None]  # (1, N)
 
-        def placed(x: Tensor) -> Tensor:
-            return x.new_zeros(mask.shape).masked_scatter(mask, x)
+        def placed(x: Any) -> Any:
+            return None if x is None else x.new_zeros(mask.shape).masked_scatter(mask, x)
 
         new = self.policy.evaluate(
             map_tree(played, episodes.obs), played(episodes.actions), (), played(episodes.start),
             entropy=entropy, action_mask=None if action_mask is None else played(action_mask),
         )  # fmt: skip
-        value, entropies = (None if x is None else placed(x) for x in (new.value, new.entropy))
-        return Evaluation(placed(new.log_prob), value, entropies)
+        return Evaluation(*map(placed, (new.log_prob, new.value, new.entropy)))
 
     def _baseline(self, returns: Tensor, mask: Tensor, values: Tensor) -> Tensor:
         if self.baseline == "mean":
@@ -310,8 +292,9 @@ class Reinforce(Agent):
             self._keep_pretrained()
         return metrics
 
-    def _keep_pretrained(self) -> None:
+    def _keep_pretrained(self) -> ActorCritic:
         self.pretrained = copy.deepcopy(self.policy).eval().requires_grad_(False)
+        return self.pretrained
 
     @property
     def unfinished(self) -> bool:
@@ -361,8 +344,6 @@ class Reinforce(Agent):
             self.likelihood.load_state_dict(state["likelihood"])
         self.pretrained = None
         if state["pretrained"] is not None:
-            self._keep_pretrained()
-            assert self.pretrained is not None
-            self.pretrained.load_state_dict(state["pretrained"])
+            self._keep_pretrained().load_state_dict(state["pretrained"])
         elif self.likelihood is not None and self.likelihood.num_steps >= self.pretrain_steps > 0:
             raise ValueError(f"it has no pretrained policy after {self.likelihood.num_steps} steps of pretraining")

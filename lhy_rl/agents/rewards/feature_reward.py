@@ -13,7 +13,7 @@ from lhy_rl.agents.common.reward_model import RewardModel
 from lhy_rl.core.trees import map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Transitions
 from lhy_rl.nn.rewards.feature_reward import RewardNet, StepFeatures, TableFeatures
-from lhy_rl.rollouts.fixed_length import Rollout
+from lhy_rl.rollouts.rollout import Rollout
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from lhy_rl.functional.discriminator_rewards import FORMS, absorbing_value
 from lhy_rl.interop.demonstrations import load_demonstrations
 from lhy_rl.nn.discriminators.transition import NetworkOptions, TransitionDiscriminator, make_discriminator
 from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet, RewardTransform
-from lhy_rl.rollouts.fixed_length import Rollout
+from lhy_rl.rollouts.rollout import Rollout
 
 
 @dataclass(frozen=True, kw_only=True)
