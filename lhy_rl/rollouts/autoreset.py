@@ -13,8 +13,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.trees import map_tree
-from lhy_rl.rollouts.checks import ActionMasks
+from lhy_rl.core.trees import leaves, map_tree
+from lhy_rl.rollouts.checks import ActionMasks, not_a_number
 
 
 class EpisodeStepper:
@@ -77,10 +77,18 @@ class EpisodeStepper:
             self._mask = begun
         self.infos = {**infos, **obs, "final_obs": map_tree(np.array, before)}
 
-    def final_obs(self, i: int) -> Any:
-        """A copy of what instance i observed last in the episode that the last step ended."""
+    def final_obs(self, i: int, step: int | str | None = None) -> Any:
+        """A copy of what instance i observed last in the episode that the last step ended.
+
+        Raises:
+            UserError: a ``step`` is given, for the message, and an entry is infinite or not a number.
+        """
         infos = self.infos
-        return _row(infos["final_obs"] if "final_obs" in infos and infos["_final_obs"][i] else self.obs, i)
+        final = _row(infos["final_obs"] if "final_obs" in infos and infos["_final_obs"][i] else self.obs, i)
+        for array in leaves(final):
+            if step is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise not_a_number("observation", i, step, array)
+        return final
 
     def action_mask(self, counted: np.ndarray, step: int, of: str = "") -> np.ndarray | None:
         """(B, A) bool: the legal actions; None where no instance said anything: all are.

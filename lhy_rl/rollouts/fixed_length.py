@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lhy_rl.core.protocols import Phased
 from lhy_rl.core.saved_states import check_like, check_rows
-from lhy_rl.core.trees import leaves, map_tree
+from lhy_rl.core.trees import map_tree
 from lhy_rl.nn.acceleration.numpy_actor import FastActor, fast_actor
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.autoreset import EpisodeStepper
@@ -187,7 +187,7 @@ class RolloutCollector:
         terminated = rows.terminated[t]
         for i in np.flatnonzero(stepper.ended).tolist():
             if self.keep_raw_obs or not terminated[i]:
-                final = self._final(t, i)
+                final = stepper.final_obs(i, self.steps_done + t + 1)
                 if not terminated[i]:
                     rows.truncated_final_obs.append((t, i, self.normalizer.observations(final)))
                 if self.keep_raw_obs:
@@ -222,14 +222,6 @@ class RolloutCollector:
             return action.cpu().numpy(), actor.for_environment(action)
 
         return in_torch
-
-    def _final(self, t: int, i: int) -> Any:
-        """A copy of instance i's last observation, to which step t led; every number of it is one."""
-        final = self.stepper.final_obs(i)
-        for array in leaves(final):
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise not_a_number("observation", i, self.steps_done + t + 1, array)
-        return final
 
     def _count(self, rewards: np.ndarray, done: np.ndarray, valid: np.ndarray) -> None:
         """Returns and lengths of the episodes that ended, and so far of those that go on."""

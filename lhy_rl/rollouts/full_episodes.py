@@ -13,12 +13,12 @@ from torch import Tensor
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import TextTask
-from lhy_rl.core.trees import leaves, map_tree
+from lhy_rl.core.trees import map_tree
 from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.autoreset import EpisodeStepper
-from lhy_rl.rollouts.checks import check_numbers, not_a_number
+from lhy_rl.rollouts.checks import check_numbers
 from lhy_rl.rollouts.final_values import final_values
 from lhy_rl.rollouts.rollout import stored
 
@@ -157,10 +157,7 @@ def collect_episodes(
         steps.append((obs_t, action, reward_t, torch.as_tensor(alive), before))
         ended = terminated | truncated
         for i in np.flatnonzero(truncated & ~terminated & alive).tolist():
-            last = stepper.final_obs(i)
-            for leaf in leaves(last):
-                if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
-                    raise not_a_number("observation", i, f"{len(steps)}{of}", leaf)
+            last = stepper.final_obs(i, f"{len(steps)}{of}")
             truncated_final_obs.append((i, map_tree(lambda x: np.asarray(x, stored(x)), observe(last, None))))
         if keep_raw_obs:
             for i in np.flatnonzero(ended & alive).tolist():

@@ -103,15 +103,9 @@ class OnPolicy(Agent):
         self.sees_normalized = normalize_observations
         self.reward_model: RewardModel | None = None
         super().__init__(
-            env,
-            num_envs=num_envs,
-            core=core,
-            embedding_size=embedding_size,
-            hidden_size=hidden_size,
-            critic=critic,
-            orthogonal=orthogonal,
-            **shared,
-        )
+            env, num_envs=num_envs, core=core, embedding_size=embedding_size, hidden_size=hidden_size, critic=critic,
+            orthogonal=orthogonal, **shared,
+        )  # fmt: skip
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
         self.n_steps = n_steps
