@@ -15,7 +15,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -137,15 +137,6 @@ class Tokenizer:
             if index not in (self.start_token, self.pad_token):
                 strings.append(self.token(index))
         return join(strings, self.kind)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {"kind": self.kind, "words": list(self.words)}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Tokenizer:
-        """The tokenizer that :meth:`to_dict` described."""
-        return cls(data["words"], data["kind"])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tokenizer) and (self.kind, self.words) == (other.kind, other.words)

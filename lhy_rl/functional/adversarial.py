@@ -275,10 +275,6 @@ class BEGAN(Objective):
         step = self.lambda_k * (self.gamma * real.mean() - fake.mean())
         return min(max(_given(balance) + float(step), 0.0), 1.0)
 
-    def convergence(self, real: Tensor, fake: Tensor) -> Tensor:
-        """M_global = E[e(x)] + |gamma E[e(x)] - E[e(g)]|, falls as both improve   (section 3.4.1)."""
-        return real.mean() + (self.gamma * real.mean() - fake.mean()).abs()
-
 
 def _given(balance: float | None) -> float:
     if balance is None:

@@ -56,8 +56,6 @@ FORMS = Registry(
 )
 """The forms by name; (...) logits to (...) rewards."""
 
-SIGNS = {"gail": ">= 0", "log_d": "<= 0", "logit": "either", "probability": ">= 0", "fairl": "either"}
-
 
 def absorbing_value(reward: float, gamma: float) -> float:
     """V = r / (1 - gamma), the return of the absorbing state, which pays r at every step for ever.

@@ -1,7 +1,5 @@
 """Cutting text, numbering words, joining them again."""
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -84,13 +82,6 @@ def test_every_training_token_is_known(kind: str, texts: list[str]) -> None:
         ids = tokenizer.encode(text)
         assert [tokenizer.token(index) for index in ids] == split(text, kind)
         assert all(2 <= index < tokenizer.vocabulary_size for index in ids)
-
-
-def test_through_json() -> None:
-    tokenizer = Tokenizer.build(["你好", "好"], "character")
-    again = Tokenizer.from_dict(json.loads(json.dumps(tokenizer.to_dict())))
-    assert again == tokenizer
-    assert again.encode("好你") == tokenizer.encode("好你") == [2, 3]
 
 
 @pytest.mark.parametrize(

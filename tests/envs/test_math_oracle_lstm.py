@@ -122,16 +122,6 @@ def test_enumeration_is_exact() -> None:
     )
 
 
-def test_optimal_values_are_the_best_sentence() -> None:
-    everything = OracleLSTM.from_seed(4, 3, 5, seed=2).enumerate(4)
-    values = everything.optimal_values()
-    assert [len(v) for v in values] == [1, 4, 16, 64, 256]
-    np.testing.assert_allclose(values[0][0], everything.log_probs.max(), atol=1e-12)
-    best = int(everything.log_probs.argmax())  # along the best sentence the optimal return stays what it is
-    first = everything.step_log_probs[0][0, best // 64]
-    np.testing.assert_allclose(first + values[1][best // 64], values[0][0], atol=1e-12)
-
-
 def test_values_by_hand() -> None:
     half = np.log(0.5)
     everything = Enumeration([np.array([[half, half]]), np.log(np.array([[0.25, 0.75], [0.5, 0.5]]))])
@@ -139,8 +129,6 @@ def test_values_by_hand() -> None:
     expected = everything.expected_values(np.array([1.0, 2.0, 3.0, 5.0]))
     np.testing.assert_allclose(expected[1], [1.75, 4.0])
     np.testing.assert_allclose(expected[0], [2.875])
-    np.testing.assert_allclose(everything.optimal_values()[1], np.log([0.75, 0.5]))
-    np.testing.assert_allclose(everything.optimal_values()[0], [np.log(0.375)])
 
 
 def test_entropy_estimate_meets_the_exact_entropy() -> None:

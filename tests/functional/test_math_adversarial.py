@@ -117,7 +117,6 @@ def test_began_balance_by_hand_and_its_bounds():
     assert began.next_balance(0.3, tensor(4.0), tensor(1.0)) == pytest.approx(0.4)
     assert began.next_balance(0.0, tensor(0.0), tensor(9.0)) == 0.0
     assert began.next_balance(0.95, tensor(9.0), tensor(0.0)) == 1.0
-    assert began.convergence(tensor(4.0), tensor(1.0)).item() == 5.0  # 4 + |2 - 1|
     with pytest.raises(ValueError, match="initial_balance"):
         began.discriminator_loss(tensor(1.0), tensor(1.0))
 

@@ -7,7 +7,9 @@ import math
 import pytest
 import torch
 
-from lhy_rl.functional.discriminator_rewards import FORMS, SIGNS, absorbing_value
+from lhy_rl.functional.discriminator_rewards import FORMS, absorbing_value
+
+SIGNS = {"gail": ">= 0", "log_d": "<= 0", "logit": "either", "probability": ">= 0", "fairl": "either"}
 
 LOG3 = math.log(3.0)  # D = 3/4
 

@@ -259,19 +259,6 @@ class Enumeration:
             values.append((np.exp(step) * values[-1].reshape(step.shape)).sum(-1))
         return values[::-1]
 
-    def optimal_values(self) -> list[np.ndarray]:
-        """The most that log p of the rest of the sentence can sum to, for every prefix.
-
-        These are the optimal values of ``OracleText`` with ``reward="likelihood"`` and no discount.
-
-        Returns:
-            T + 1 arrays; the t-th, (V ** t,), is over prefixes of t tokens; the last is all zeros.
-        """
-        values = [np.zeros(self.step_log_probs[-1].size)]
-        for step in reversed(self.step_log_probs):
-            values.append((step + values[-1].reshape(step.shape)).max(-1))
-        return values[::-1]
-
 
 def _read_weights(path: Path) -> dict[str, np.ndarray]:
     """The 15 arrays of a file, checked."""
