@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from gymnasium.vector import AutoresetMode
-
 from lhy_rl.envs.memory.strings import StringRecall
 from lhy_rl.envs.single import SingleEnv
 
@@ -96,28 +94,6 @@ class Copy(StringRecall):
     """
 
     backward = False
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        difficulty: str = "easy",
-        min_length: int = 1,
-        max_length: int | None = None,
-        num_symbols: int | None = None,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        render_mode: str | None = None,
-        max_episode_steps: int | None = None,
-    ) -> None:
-        super().__init__(
-            num_envs,
-            difficulty=difficulty,
-            min_length=min_length,
-            max_length=max_length,
-            num_symbols=num_symbols,
-            autoreset_mode=autoreset_mode,
-            render_mode=render_mode,
-            max_episode_steps=max_episode_steps,
-        )
 
 
 class CopyEnv(SingleEnv):

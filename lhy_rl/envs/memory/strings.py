@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core import validation
 from lhy_rl.core.trees import State
@@ -25,9 +26,7 @@ class StringRecall(Recall):
 
     The symbols are 0 to V - 1, the delimiter is V, the blank V + 1. The number of questions is n.
 
-    Args:
-        difficulty, min_length, max_length, num_symbols: See the environments.
-        **base: Arguments of :class:`BatchedEnv`.
+    The arguments are described by the environments.
     """
 
     backward: ClassVar[bool]
@@ -35,20 +34,28 @@ class StringRecall(Recall):
 
     def __init__(
         self,
-        num_envs: int,
-        *,
-        difficulty: str,
-        min_length: int,
-        max_length: int | None,
-        num_symbols: int | None,
-        **base: Any,
+        num_envs: int = 1,
+        difficulty: str = "easy",
+        min_length: int = 1,
+        max_length: int | None = None,
+        num_symbols: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
     ) -> None:
         size = sizes(LEVELS, difficulty, max_length=max_length, num_symbols=num_symbols)
         self.num_symbols = validation.integer("num_symbols", size["num_symbols"], 2, len(LETTERS))
         self.max_length = validation.integer("max_length", size["max_length"], 1)
         self.min_length = validation.integer("min_length", min_length, 1, self.max_length)
         names = LETTERS[: self.num_symbols] + "|."
-        super().__init__(num_envs, num_actions=self.num_symbols, names=names, **base)
+        super().__init__(
+            num_envs,
+            num_actions=self.num_symbols,
+            names=names,
+            autoreset_mode=autoreset_mode,
+            render_mode=render_mode,
+            max_episode_steps=max_episode_steps,
+        )
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         length = rng.integers(self.min_length, self.max_length, size=n, endpoint=True)
