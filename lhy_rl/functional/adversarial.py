@@ -1,9 +1,9 @@
-"""Adversarial objectives: what the discriminator minimises, and what an action is worth.
+"""Adversarial objectives: what the discriminator minimises, what the generator minimises, what an action is worth.
 
 A discriminator gives a score for each sample (or for each prefix of it: any shape). What the score is depends on
 the objective's ``kind``: the logit of "real", a critic's unbounded rating, or an energy, which is low for real.
 Losses are means over all scores given. A generator that is a policy cannot be differentiated through its samples;
-it maximises ``reward``, which but for ``gan`` is minus the papers' generator loss, entry by entry.
+it maximises ``reward``, which but for ``gan`` is minus the generator's loss, entry by entry.
 
     objective         discriminator loss                       generator loss      reward
     gan               -E log D(x) - E log(1 - D(g))            -E log D(g)         D(g)
@@ -64,7 +64,7 @@ def objective(name: str, **options: Any) -> Objective:
 
 @dataclass(frozen=True)
 class Objective(ABC):
-    """The discriminator's loss and the policy's reward, both functions of the discriminator's scores.
+    """Two losses and a reward, all functions of the discriminator's scores.
 
     Attributes:
         kind: What a score is: "logit", "critic" or "energy" (never negative; low is real).
@@ -92,6 +92,10 @@ class Objective(ABC):
         """Scores of real and generated samples, of any two shapes, to a scalar."""
 
     @abstractmethod
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Scores of generated samples to a scalar, for generators that can be differentiated through."""
+
+    @abstractmethod
     def reward(self, fake: Tensor) -> Tensor:
         """What each score is worth to a policy; higher is better, same shape."""
 
@@ -110,6 +114,10 @@ class GAN(Objective):
         """L_D = -E[log D(x)] - E[log(1 - D(g))]."""
         return F.softplus(-real).mean() + F.softplus(fake).mean()
 
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """L_G = -E[log D(g)]."""
+        return F.softplus(-fake).mean()
+
     def reward(self, fake: Tensor) -> Tensor:
         """D(g), between 0 and 1."""
         return torch.sigmoid(fake)
@@ -121,6 +129,10 @@ class SaturatingGAN(GAN):
 
     There D is 1 for the generator's samples, so that the cost log D is our log(1 - D).
     """
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """L_G = E[log(1 - D(g))]."""
+        return -F.softplus(fake).mean()
 
     def reward(self, fake: Tensor) -> Tensor:
         """-log(1 - D(g)), never negative."""
@@ -146,6 +158,10 @@ class LSGAN(Objective):
         """L_D = E[(s(x) - b)^2] / 2 + E[(s(g) - a)^2] / 2."""
         return ((real - self.real_target).square().mean() + (fake - self.fake_target).square().mean()) / 2
 
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """L_G = E[(s(g) - c)^2] / 2."""
+        return (fake - self.wanted).square().mean() / 2
+
     def reward(self, fake: Tensor) -> Tensor:
         """-(s(g) - c)^2 / 2, never positive."""
         return -(fake - self.wanted).square() / 2
@@ -160,6 +176,10 @@ class WassersteinObjective(Objective):
     def discriminator_loss(self, real: Tensor, fake: Tensor, balance: float | None = None) -> Tensor:
         """L_D = E[s(g)] - E[s(x)], minus the estimated distance."""
         return fake.mean() - real.mean()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """L_G = -E[s(g)]."""
+        return -fake.mean()
 
     def reward(self, fake: Tensor) -> Tensor:
         """s(g)."""
@@ -212,6 +232,10 @@ class EBGAN(Objective):
         """L_D = E[e(x)] + E[max(0, m - e(g))]."""
         return real.mean() + F.relu(self.margin - fake).mean()
 
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """L_G = E[e(g)]."""
+        return fake.mean()
+
     def reward(self, fake: Tensor) -> Tensor:
         """-e(g)."""
         return -fake
@@ -237,6 +261,10 @@ class BEGAN(Objective):
     def discriminator_loss(self, real: Tensor, fake: Tensor, balance: float | None = None) -> Tensor:
         """L_D = E[e(x)] - k_t E[e(g)]."""
         return real.mean() - _given(balance) * fake.mean()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """L_G = E[e(g)]."""
+        return fake.mean()
 
     def reward(self, fake: Tensor) -> Tensor:
         """-e(g)."""

@@ -4,6 +4,8 @@ from math import log
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lhy_rl.core.errors import UserError
@@ -17,32 +19,33 @@ def tensor(*numbers):
 
 
 @pytest.mark.parametrize(
-    ("name", "real", "fake", "discriminator", "rewards"),
+    ("name", "real", "fake", "discriminator", "generator", "rewards"),
     [
-        # D(x) = 3/4, 1/2; D(g) = 1/4: L_D = (log 4/3 + log 2) / 2 + log 4/3
-        ("gan", [LOG3, 0.0], [-LOG3], (log(4 / 3) + log(2)) / 2 + log(4 / 3), [0.25]),
-        # reward = -log(1 - 1/4)
-        ("gan_saturating", [LOG3, 0.0], [-LOG3], (log(4 / 3) + log(2)) / 2 + log(4 / 3), [log(4 / 3)]),
-        # L_D = ((2-1)^2 + 0^2) / 2 / 2 + 0.5^2 / 2 = 0.25 + 0.125
-        ("lsgan", [2.0, 1.0], [0.5], 0.375, [-0.125]),
+        # D(x) = 3/4, 1/2; D(g) = 1/4: L_D = (log 4/3 + log 2) / 2 + log 4/3, L_G = log 4
+        ("gan", [LOG3, 0.0], [-LOG3], (log(4 / 3) + log(2)) / 2 + log(4 / 3), log(4), [0.25]),
+        # L_G = log(1 - 1/4), reward = -log(1 - 1/4)
+        ("gan_saturating", [LOG3, 0.0], [-LOG3], (log(4 / 3) + log(2)) / 2 + log(4 / 3), log(3 / 4), [log(4 / 3)]),
+        # L_D = ((2-1)^2 + 0^2) / 2 / 2 + 0.5^2 / 2 = 0.25 + 0.125, L_G = (0.5 - 1)^2 / 2
+        ("lsgan", [2.0, 1.0], [0.5], 0.375, 0.125, [-0.125]),
         # L_D = 0.5 - 1.5
-        ("wgan", [2.0, 1.0], [0.25, 0.75], -1.0, [0.25, 0.75]),
-        ("wgan_gp", [2.0, 1.0], [0.25, 0.75], -1.0, [0.25, 0.75]),
+        ("wgan", [2.0, 1.0], [0.25, 0.75], -1.0, -0.5, [0.25, 0.75]),
+        ("wgan_gp", [2.0, 1.0], [0.25, 0.75], -1.0, -0.5, [0.25, 0.75]),
         # margin 10: L_D = 1.5 + ((10 - 4) + 0) / 2
-        ("ebgan", [2.0, 1.0], [4.0, 12.0], 4.5, [-4.0, -12.0]),
+        ("ebgan", [2.0, 1.0], [4.0, 12.0], 4.5, 8.0, [-4.0, -12.0]),
         # k = 0.5: L_D = 1.5 - 0.5 * 8
-        ("began", [2.0, 1.0], [4.0, 12.0], -2.5, [-4.0, -12.0]),
+        ("began", [2.0, 1.0], [4.0, 12.0], -2.5, 8.0, [-4.0, -12.0]),
     ],
 )
-def test_loss_and_reward_by_hand(name, real, fake, discriminator, rewards):
+def test_losses_and_reward_by_hand(name, real, fake, discriminator, generator, rewards):
     chosen = objective(name)
     balance = 0.5 if name == "began" else None
     assert_close(chosen.discriminator_loss(tensor(*real), tensor(*fake), balance).item(), discriminator)
+    assert_close(chosen.generator_loss(tensor(*fake)).item(), generator)
     assert_close(chosen.reward(tensor(*fake)), tensor(*rewards))
 
 
 def test_every_objective_is_tested_above():
-    names = {row[0] for row in test_loss_and_reward_by_hand.pytestmark[0].args[1]}
+    names = {row[0] for row in test_losses_and_reward_by_hand.pytestmark[0].args[1]}
     assert names == set(objectives.names())
 
 
@@ -60,6 +63,14 @@ def test_kinds_and_what_the_training_loop_must_add():
         "ebgan": ("energy", None, 0.0, None),
         "began": ("energy", None, 0.0, 0.0),
     }
+
+
+@pytest.mark.parametrize("name", [n for n in objectives.names() if n != "gan"])
+@settings(max_examples=20, deadline=None)
+@given(scores=st.lists(st.floats(-20, 20), min_size=1, max_size=6))
+def test_the_mean_reward_is_minus_the_generator_loss(name, scores):
+    chosen, fake = objective(name), tensor(*scores)
+    assert_close(chosen.reward(fake).mean(), -chosen.generator_loss(fake))
 
 
 @pytest.mark.parametrize("name", objectives.names())
@@ -89,8 +100,15 @@ def test_reward_rises_with_realness_entry_by_entry(name):
 @pytest.mark.parametrize("name", ["gan", "gan_saturating"])
 def test_huge_logits_stay_finite(name):
     chosen, extreme = objective(name), tensor(-1e4, 1e4)
-    losses = [chosen.discriminator_loss(extreme, extreme), chosen.reward(extreme).sum()]
+    losses = [chosen.discriminator_loss(extreme, extreme), chosen.generator_loss(extreme), chosen.reward(extreme).sum()]
     assert all(torch.isfinite(loss) for loss in losses)
+
+
+def test_the_two_gan_generators_differ_in_slope_where_the_discriminator_wins():
+    logit = tensor(-LOG3).requires_grad_()  # D(g) = 1/4
+    saturating = torch.autograd.grad(objective("gan_saturating").generator_loss(logit), logit)[0]
+    other = torch.autograd.grad(objective("gan").generator_loss(logit), logit)[0]
+    assert_close((saturating.item(), other.item()), (-0.25, -0.75))  # -D and -(1 - D)
 
 
 def test_began_balance_by_hand_and_its_bounds():
