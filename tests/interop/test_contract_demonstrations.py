@@ -266,11 +266,12 @@ def test_an_expert_worse_than_chance_is_warned_of(kind, tmp_path):
         return write_npz(one, tmp_path / f"{version}.npz") if kind == "npz" else write_minari(one, f"x-v{version}")
 
     with pytest.warns(UserWarning, match="as bad"):
-        load_demonstrations(source("PPO", 50.0, 0))
+        bad = load_demonstrations(source("PPO", 50.0, 0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        load_demonstrations(source("PPO", 1.0, 1))
-        load_demonstrations(source("random", 50.0, 2))  # a control on purpose
+        good = load_demonstrations(source("PPO", 1.0, 1))
+        control = load_demonstrations(source("random", 50.0, 2))  # a control on purpose
+    assert len(bad) == len(good) == len(control) > 0, "they are read all the same"
 
 
 # ---------------------------------------------------------------------- what is shipped

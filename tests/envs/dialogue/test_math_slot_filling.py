@@ -308,8 +308,14 @@ def test_masks_in_the_observation_are_those_of_the_infos() -> None:
 
 
 def test_pydials_settings() -> None:
-    for rate, masks, manners in domain.PYDIAL.values():
-        SlotFilling(1, error_rate=rate, action_masks=masks, user_model=manners)
+    """Semantic error rate, masks and user of the benchmark's environments 1 to 6 (Casanueva et al. 2017, table 1)."""
+    rates = [0.0, 0.0, 0.15, 0.15, 0.15, 0.30]
+    assert list(domain.PYDIAL) == [f"env{number}" for number in range(1, 7)]
+    assert [rate for rate, _, _ in domain.PYDIAL.values()] == rates
+    for name, (rate, masks, manners) in domain.PYDIAL.items():
+        _, infos = SlotFilling(1, error_rate=rate, action_masks=masks, user_model=manners).reset(seed=0)
+        assert ("action_mask" in infos) == (name not in ("env2", "env4"))
+        assert (manners == "unfriendly") == (name == "env5")
 
 
 def test_turns_in_words() -> None:
