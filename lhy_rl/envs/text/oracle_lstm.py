@@ -9,7 +9,7 @@ Arrays are those of the paper's own parameter file, in its row-vector convention
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,18 +138,25 @@ class OracleLSTM:
         return chosen - logits.exp_().sum(-1).log_()
 
     # ------------------------------------------------------------------ whole sentences
+    def _features(self, tokens: Tensor) -> Iterator[tuple[slice, int, Tensor]]:
+        """Read sentences (N, T), some at a time: which rows, the step t, and the hidden states (B, H) before token t.
+
+        Token t is read when the next step is asked for, so that whoever samples enters it first.
+        """
+        for first in range(0, len(tokens), ROWS):
+            rows = slice(first, first + ROWS)
+            last = torch.full((len(tokens[rows]),), self.start_token)
+            h, c = self.initial_state(len(last))
+            for t in range(tokens.shape[1]):
+                h, c = self.advance(last, h, c)
+                yield rows, t, h
+                last = tokens[rows, t]
+
     def token_log_probs(self, tokens: Tensor) -> Tensor:
         """(N, T) int64 to (N, T): log p of every token given those before it, in nats."""
-        n, length = tokens.shape
-        result = self._recurrent.new_empty(n, length)
-        for k in range(0, n, ROWS):
-            rows = tokens[k : k + ROWS]
-            h, c = self.initial_state(len(rows))
-            last = torch.full((len(rows),), self.start_token)
-            for t in range(length):
-                h, c = self.advance(last, h, c)
-                last = rows[:, t]
-                result[k : k + ROWS, t] = self._log_prob(h, last)
+        result = self._recurrent.new_empty(tokens.shape)
+        for rows, t, h in self._features(tokens):
+            result[rows, t] = self._log_prob(h, tokens[rows, t])
         return result
 
     def log_prob(self, tokens: Tensor) -> Tensor:
@@ -159,18 +166,12 @@ class OracleLSTM:
     def sample(self, n: int, length: int, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
         """Sentences of the language, (N, T) int64; temperature 0 follows the likeliest token."""
         tokens = torch.empty(n, length, dtype=torch.int64)
-        for k in range(0, n, ROWS):
-            rows = tokens[k : k + ROWS]
-            h, c = self.initial_state(len(rows))
-            last = torch.full((len(rows),), self.start_token)
-            for t in range(length):
-                h, c = self.advance(last, h, c)
-                logits = self.logits(h)
-                if self._bounded and temperature == 1.0:
-                    last = invert_cumulative(logits.exp_(), generator)
-                else:
-                    last = sample_categorical(logits, generator, temperature)
-                rows[:, t] = last
+        for rows, t, h in self._features(tokens):
+            logits = self.logits(h)
+            if self._bounded and temperature == 1.0:
+                tokens[rows, t] = invert_cumulative(logits.exp_(), generator)
+            else:
+                tokens[rows, t] = sample_categorical(logits, generator, temperature)
         return tokens
 
     def entropy(self, n: int, length: int, generator: torch.Generator | None = None) -> tuple[float, float]:
@@ -181,15 +182,9 @@ class OracleLSTM:
         """
         tokens = self.sample(n, length, generator)
         sums = torch.zeros(n, dtype=torch.float64)
-        for k in range(0, n, ROWS):
-            rows = tokens[k : k + ROWS]
-            h, c = self.initial_state(len(rows))
-            last = torch.full((len(rows),), self.start_token)
-            for t in range(length):
-                h, c = self.advance(last, h, c)
-                last = rows[:, t]
-                log_p = self.logits(h).log_softmax(-1)
-                sums[k : k + ROWS] -= torch.linalg.vecdot(log_p.exp(), log_p).double()
+        for rows, _, h in self._features(tokens):
+            log_p = self.logits(h).log_softmax(-1)
+            sums[rows] -= torch.linalg.vecdot(log_p.exp(), log_p).double()
         per_token = sums / length
         return float(per_token.mean()), float(per_token.std() / n**0.5) if n > 1 else float("nan")
 
