@@ -1,44 +1,15 @@
-"""``lhy_rl/negotiation_v0``, PettingZoo's way: ``env()``, ``raw_env()`` and ``parallel_env()``."""
+"""``lhy_rl/negotiation_v0``, PettingZoo's way: ``env()``, ``raw_env()`` and ``parallel_env()``.
+
+An illegal move ends the game of ``env()`` with -1; in ``raw_env()`` it passes the turn on and costs 0.01.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from lhy_rl.envs.dialogue.negotiation import Negotiation
+from lhy_rl.envs.game_module import pettingzoo_views
 from lhy_rl.envs.registration import register_games
-
-if TYPE_CHECKING:
-    from pettingzoo.utils.env import AECEnv
-
-    from lhy_rl.envs.game_pettingzoo import GameAEC, GameParallel
 
 __all__ = ["env", "parallel_env", "raw_env"]
 
-
-def env(render_mode: str | None = None, **options: Any) -> AECEnv:
-    """The AEC environment with PettingZoo's wrappers; an illegal move ends the game with -1.
-
-    Args:
-        render_mode: None, ``"ansi"`` or ``"human"``.
-        **options: Of :class:`Negotiation`.
-    """
-    from lhy_rl.envs.game_pettingzoo import wrapped
-
-    return wrapped(raw_env(render_mode, **options))
-
-
-def raw_env(render_mode: str | None = None, **options: Any) -> GameAEC:
-    """The AEC environment without wrappers; an illegal move passes the turn on and costs 0.01."""
-    from lhy_rl.envs.game_pettingzoo import GameAEC
-
-    return GameAEC(Negotiation(**options), render_mode)
-
-
-def parallel_env(render_mode: str | None = None, **options: Any) -> GameParallel:
-    """The parallel environment: only the action of the player whose turn it is counts."""
-    from lhy_rl.envs.game_pettingzoo import GameParallel
-
-    return GameParallel(Negotiation(**options), render_mode)
-
-
+env, raw_env, parallel_env = pettingzoo_views(Negotiation)
 register_games()
