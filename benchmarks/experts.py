@@ -84,23 +84,23 @@ def expert(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> tuple
 
 
 def _ppo(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> tuple[Any, str, int]:
-    from lhy_rl.experiment import config, run
+    from lhy_rl.experiment import config, start_run
 
     folder = runs / name
     stopped = (folder / "config.yaml").is_file() and not (folder / "result.json").is_file()
     if stopped and as_is:
-        newest = run.load(folder)
-        agent = run.load(folder, task.checkpoint).agent
+        newest = start_run.load(folder)
+        agent = start_run.load(folder, task.checkpoint).agent
         return agent, "PPO, stopped early", newest.agent.num_timesteps
     if stopped:
-        run.resume(folder)
+        start_run.resume(folder)
     elif not (folder / "result.json").is_file():
         overrides = {"seed": SEED, "run.folder": str(folder), "run.tracker": "none", "run.plots": False}
         if quick:
             overrides |= {"total_timesteps": 6_000, "run.evaluation_interval": 4, "run.evaluation_episodes": 5}
-        run.train(config.load(f"ppo/{name}", overrides))
+        start_run.train(config.load(f"ppo/{name}", overrides))
     score = json.loads((folder / "result.json").read_text("utf-8"))
-    agent = run.load(folder, task.checkpoint).agent
+    agent = start_run.load(folder, task.checkpoint).agent
     return agent, "PPO", int(score["timesteps"])
 
 

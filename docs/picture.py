@@ -18,8 +18,9 @@ PLACE = Path(__file__).parent / "images" / "report.png"
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lhy_rl.cli.main import main as lhy_rl_main  # noqa: E402
-from lhy_rl.experiment.run import Run, load  # noqa: E402
+from lhy_rl.experiment.run import Run  # noqa: E402
 from lhy_rl.experiment.run_folder import RunFolder  # noqa: E402
+from lhy_rl.experiment.start_run import load  # noqa: E402
 from lhy_rl.experiment.tracking import read_metrics  # noqa: E402
 from lhy_rl.recording import rendering  # noqa: E402
 from lhy_rl.reporting import plots  # noqa: E402

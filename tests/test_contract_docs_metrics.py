@@ -11,7 +11,7 @@ import yaml
 
 from lhy_rl.experiment import config
 from lhy_rl.experiment.evaluation import AS_TEXT, GLOSSARY
-from lhy_rl.experiment.run import train
+from lhy_rl.experiment.start_run import train
 from lhy_rl.experiment.tracking import read_metrics
 
 TEXT = (Path(__file__).parent.parent / "docs/metrics.md").read_text("utf-8")

@@ -17,7 +17,7 @@ from lhy_rl.cli.listing import REGISTRIES, listing
 from lhy_rl.cli.train import split_train
 from lhy_rl.envs.registration import GAMES, TABLE, WRAPPED, Row
 from lhy_rl.experiment import config
-from lhy_rl.experiment.run import train
+from lhy_rl.experiment.start_run import train
 from lhy_rl.experiment.yaml_files import config_names
 from lhy_rl.nn.discriminators.transition import transition_discriminators
 from tests.scripts import script

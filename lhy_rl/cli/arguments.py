@@ -119,7 +119,7 @@ def starting(name: str) -> Iterator[None]:
 def loaded(place: Path, checkpoint: str = "newest") -> Run:
     """A run as a checkpoint has it."""
     with starting(str(place)):
-        from lhy_rl.experiment.run import load
+        from lhy_rl.experiment.start_run import load
 
         return load(place, checkpoint, error_console())
 

@@ -50,10 +50,10 @@ def command_train(arguments: list[str]) -> int:
         return 0
     with starting(config):
         checked = configuration.load(config, overrides)
-        from lhy_rl.experiment import run as runs
+        from lhy_rl.experiment import start_run
 
-        run = runs.prepare(checked, error_console())
-    run.train(runs.make_folder(run, checked), write_report)
+        run = start_run.prepare(checked, error_console())
+    run.train(start_run.make_folder(run, checked), write_report)
     show_result(run)
     return 0
 
@@ -92,8 +92,8 @@ def command_resume(arguments: list[str]) -> int:
     options = made.parse_args(arguments)
     place = options.run
     with starting(str(place)):
-        from lhy_rl.experiment.run import reopen
         from lhy_rl.experiment.run_folder import RunFolder
+        from lhy_rl.experiment.start_run import reopen
 
         run = reopen(place, error_console(), options.total_timesteps)
     if run is None:

@@ -89,14 +89,14 @@ def open_recording_source(options: RecordOptions, say: Callable[[str], None]) ->
 
 
 def _of_run(path: Path, options: RecordOptions) -> Demonstrator:
-    from lhy_rl.experiment import build, run
+    from lhy_rl.experiment import build, start_run
     from lhy_rl.experiment.run_folder import RunFolder
 
     _refuse(options, "a run", "has an environment")
     which = options.checkpoint
     if which == "best" and not any((RunFolder(path).checkpoints).glob("best*")):
         which = "newest"
-    loaded = run.load(path, which)
+    loaded = start_run.load(path, which)
     loaded.agent.predict_generator.manual_seed(options.seed)
     env = build.make_environment(loaded.config, min(MOST_INSTANCES, options.episodes))
     values = loaded.config.values

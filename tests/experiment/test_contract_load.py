@@ -18,7 +18,7 @@ from lhy_rl.agents import A2C, BC, PPO, MaxEntIRL, SeqGAN
 from lhy_rl.core import archive
 from lhy_rl.core.errors import LONGEST, UserError, brief
 from lhy_rl.experiment import config
-from lhy_rl.experiment.run import train
+from lhy_rl.experiment.start_run import train
 
 SHORT = 400  # characters of a message that names paths
 

@@ -18,9 +18,10 @@ import yaml
 from lhy_rl.cli.main import main
 from lhy_rl.core.errors import UserError
 from lhy_rl.experiment import config, tracking
-from lhy_rl.experiment.run import Run, load, train
+from lhy_rl.experiment.run import Run
 from lhy_rl.experiment.run_folder import Checkpoints
 from lhy_rl.experiment.schema import RunOptions
+from lhy_rl.experiment.start_run import load, train
 from lhy_rl.experiment.text_evaluation import REAL, overlap
 from lhy_rl.functional.text_metrics import BleuScorer
 from lhy_rl.nn.decoding import sample

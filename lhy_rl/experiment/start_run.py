@@ -1,0 +1,121 @@
+"""How a run begins: a new one, one that goes on from its newest checkpoint, or one that is only looked at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.experiment import run_folder, tracking
+from lhy_rl.experiment.config import Config
+from lhy_rl.experiment.run import Report, Run
+from lhy_rl.experiment.run_folder import Checkpoints, RunFolder
+from lhy_rl.experiment.schema import RunOptions
+
+
+def train(config: Config, console: Console | None = None, report: Report | None = None) -> Run:
+    """Make a new run and train it to its end.
+
+    Args:
+        console: For progress and notes; standard error where left out.
+        report: Writes the report, where the configuration wants one; ``lhy-rl report`` writes it afterwards, too.
+
+    Raises:
+        UserError: bad input; then no folder was made.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    run = prepare(config, console)
+    run.train(make_folder(run, config), report)
+    return run
+
+
+def prepare(config: Config, console: Console | None = None) -> Run:
+    """A new run, checked and built, of which nothing is on the disk yet."""
+    options = RunOptions(**config.section("run"))
+    tracking.check(options.tracker)
+    run_folder.choose_path(str(options.name), options.folder)  # says what is wrong with it before anything is built
+    run = Run(Config(config.name, config.values | {"run": config.values["run"] | {"folder": None}}), console)
+    run.check()
+    return run
+
+
+def make_folder(run: Run, config: Config) -> RunFolder:
+    """The folder of a new run, with its configuration and its first checkpoint."""
+
+    def fill(temporary: Path) -> None:
+        run.begin()
+        checkpoints = Checkpoints(temporary / "checkpoints")
+        checkpoints.save(run.state_dict(), 0)
+        size = checkpoints.newest()[0].stat().st_size
+        run_folder.check_space(temporary, size * (run.options.keep_checkpoints + 2))  # the best, and a new one
+
+    return run_folder.create(str(run.options.name), config.values["run"]["folder"], run.config, fill)
+
+
+def resume(
+    path: Path, console: Console | None = None, total_timesteps: int | None = None, report: Report | None = None
+) -> Run | None:
+    """Continue a run from its newest readable checkpoint; None where it had already finished.
+
+    Args:
+        console, total_timesteps: As for :func:`reopen`.
+        report: As for :func:`train`.
+
+    Raises:
+        UserError: no such run, another process is at it, or it has as many timesteps already.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    run = reopen(path, console, total_timesteps)
+    if run is not None:
+        run.train(RunFolder(path), report)
+    return run
+
+
+def reopen(path: Path, console: Console | None = None, total_timesteps: int | None = None) -> Run | None:
+    """A run as its newest readable checkpoint has it, to train on; None where it had already finished.
+
+    Args:
+        console: For progress and notes; standard error where left out.
+        total_timesteps: Train until there are so many in all, a finished run, too, and write it into its configuration.
+            What falls with the share of the training that is left (a linear schedule) is stretched over the new total:
+            a learning rate that had come to 0 begins again at (new - old) / new of what it was at first.
+
+    Raises:
+        UserError: no such run, another process is at it, or it has as many timesteps already.
+    """
+    place = RunFolder(path)
+    if place.result() is not None and total_timesteps is None:
+        return None
+    config = place.config()
+    if total_timesteps is not None:
+        config = replace(config, values=config.values | {"total_timesteps": total_timesteps})
+    run = Run(config, console)
+    run.check()
+    run.load(place)
+    if total_timesteps is not None:
+        if total_timesteps <= run.agent.num_timesteps:
+            raise UserError(
+                f"--total_timesteps is {total_timesteps:,}, and {str(path)!r} has {run.agent.num_timesteps:,} already; "
+                "give a larger number, of all its timesteps"
+            )
+        place.prolong(config)
+    return run
+
+
+def load(path: Path, which: str = "newest", console: Console | None = None) -> Run:
+    """A run with its agent as a checkpoint has it, to look at.
+
+    Args:
+        which: ``newest`` or ``best``.
+
+    Raises:
+        UserError: no such run, or no such checkpoint.
+    """
+    place = RunFolder(path)
+    if which == "newest" and not Checkpoints(place.checkpoints).newest():
+        raise UserError(f"{str(place.checkpoints)!r} has no checkpoints; lhy-rl resume {path} trains the run anew")
+    run = Run(place.config(), console)
+    run.load(place, which, to_train=False)
+    return run
