@@ -94,35 +94,41 @@ def our_rows(quick: bool, seeds: int, tasks: Sequence[str]) -> list[BenchmarkRow
 
 
 def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str]) -> list[Row]:
-    """Train what is not kept; rows, and of all tasks the picture."""
+    """Train what is not kept; rows, and the picture of these tasks and of the others whose seeds are kept."""
     warnings.filterwarnings("ignore", "'mission' of the observations is text")
     cache = ResultCache(folder / "defaults.trials.json")
     found = our_rows(quick, seeds, tasks)
-    rows, drawn = [], []
+    rows = []
     with progress(2 * seeds * len(found), "defaults") as advance:
         for row in found:
-            ours, theirs = [], []
             for seed_run in row.seed_runs:
                 peer = partial(sb3_curve, row.agent, row.task, seed_run, seed_run.config.values["total_timesteps"])
-                for key, way, curves in (
-                    (seed_run.key, partial(our_curve, seed_run), ours),
-                    (peer_key(row, seed_run), peer, theirs),
-                ):
+                for key, way in ((seed_run.key, partial(our_curve, seed_run)), (peer_key(row, seed_run), peer)):
                     if key not in cache.curves:
                         cache.add(key, way())
-                    curves.append(cache.curves[key])
                     advance(f"{row.agent} on {row.task}: {cache.curves[key].final:.4g}")
-            for who, curves in ((row.variant, ours), (PEER, theirs)):
+            (_, ours), (_, theirs) = sides = kept(row, cache)
+            for who, curves in sides:
                 compared = replace(row, variant=who, threshold=None)
                 rows.append(compared.row(RETURN, [curve.final for curve in curves], curves))
                 rows.append(compared.row(COST, [curve.cpu_seconds for curve in curves], curves))
-                drawn.append((replace(compared, variant=f"{row.agent}, {who}"), curves))
             times = ratio([curve.cpu_seconds for curve in theirs], [curve.cpu_seconds for curve in ours])
             variant = f"{PEER} over {row.variant}"
             rows.append(Row(row.task, row.agent, variant, f"times the {COST}", *times, len(ours)))
-    if len(tasks) == len(STEPS) or quick:
-        draw(drawn, folder / "defaults.png")
+    everything = found if quick else our_rows(quick, seeds, list(STEPS))
+    drawn = []
+    for row in everything:
+        sides = kept(row, cache)
+        if all(len(curves) == seeds for _, curves in sides):
+            drawn += [(replace(row, variant=f"{row.agent}, {who}", threshold=None), curves) for who, curves in sides]
+    draw(drawn, folder / "defaults.png")
     return rows
+
+
+def kept(row: BenchmarkRow, cache: ResultCache) -> list[tuple[str, list[Curve]]]:
+    """The finished seeds of ours and of SB3's."""
+    keys = {row.variant: [run.key for run in row.seed_runs], PEER: [peer_key(row, run) for run in row.seed_runs]}
+    return [(who, [cache.curves[key] for key in keys[who] if key in cache.curves]) for who in keys]
 
 
 def peer_key(row: BenchmarkRow, our_run: SeedRun) -> str:
