@@ -205,10 +205,10 @@ def picture(rows: list[harness.Row], path: Path) -> None:
     figure, (slots, questions, chat) = plt.subplots(1, 3, figsize=(11, 3.8), width_ratios=(3.8, 2.6, 1.4))
     colours = {"handcrafted": "#e69f00", "lenient": "#009e73", "cautious": "#cc79a7", "hasty": "0.5"}
     colours |= {"ppo": "#0072b2"}
-    shown = {(row.agent, row.variant): row for row in rows if row.task == SLOTS and row.metric == "return"}
-    settings = [name for name in LEARNED if ("ppo", name) in shown]
+    selected = {(row.agent, row.variant): row for row in rows if row.task == SLOTS and row.metric == "return"}
+    settings = [name for name in LEARNED if ("ppo", name) in selected]
     for k, (name, colour) in enumerate(colours.items()):
-        points = [shown[name, setting] for setting in settings]
+        points = [selected[name, setting] for setting in settings]
         places = [i + 0.12 * (k - 2) for i in range(len(points))]
         spans = [[row.value - row.low for row in points], [row.high - row.value for row in points]]
         style: dict[str, Any] = {"fmt": "D" if name == "ppo" else "o", "color": colour, "markersize": 7, "capsize": 3}

@@ -99,9 +99,9 @@ def against(partner: str, seeds: int, quick: bool, advance: Callable[[str], None
             values = [run[metric] for run in runs]
             found.append(harness.summarize(task, "ppo", variant, metric, values, steps, seconds, wanted))
         for name in dict.fromkeys(("random", partner)):
-            shown = name if name == "random" else f"{name} itself"
+            player = name if name == "random" else f"{name} itself"
             for metric, value in played(bot(name), partner, split, games).items():
-                found.append(harness.summarize(task, shown, variant, metric, [value]))
+                found.append(harness.summarize(task, player, variant, metric, [value]))
     return found
 
 
@@ -189,13 +189,13 @@ def picture(rows: list[harness.Row], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    shown = [row for row in rows if row.metric == OWN and row.variant == SPLITS["held_out"]]
-    tasks = list(dict.fromkeys(row.task for row in shown))
+    selected = [row for row in rows if row.metric == OWN and row.variant == SPLITS["held_out"]]
+    tasks = list(dict.fromkeys(row.task for row in selected))
     figure, axis = plt.subplots(figsize=(7, 3.4))
     kinds = {"random": ("random legal moves", "0.7"), "itself": ("the bot itself", "#e69f00")}
     kinds["ppo"] = ("PPO", "#0072b2")
     for k, (kind, (label, colour)) in enumerate(kinds.items()):
-        mine = {row.task: row for row in shown if row.agent.endswith(kind)}
+        mine = {row.task: row for row in selected if row.agent.endswith(kind)}
         places = [i + 0.27 * (k - 1) for i, task in enumerate(tasks) if task in mine]
         bars = [mine[task] for task in tasks if task in mine]
         spans = [[row.value - row.low for row in bars], [row.high - row.value for row in bars]]

@@ -142,7 +142,7 @@ def rows_of(definition: Definition, seeds: int, quick: bool = False, stop: bool 
         interval = max(1, total // parts) if quick or entry.evaluation_interval is None else entry.evaluation_interval
         episodes = 4 if quick else entry.episodes or EPISODES
         until = threshold if stop or entry.stop else None
-        SeedRun(train, test, interval, episodes, until).check()  # whoever can be shown the most can be shown less
+        SeedRun(train, test, interval, episodes, until).check()  # if the most demonstrations fit, fewer do
         for count in counts:
             seed_runs = [
                 SeedRun(_changed(train, seed, count), _changed(test, seed, count), interval, episodes, until)

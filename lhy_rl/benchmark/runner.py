@@ -116,7 +116,7 @@ def _leave_interrupts_to_the_parent() -> None:
 
 
 def default_folder(definition: Definition, quick: bool) -> Path:
-    """Where results go unless told: a shipped benchmark's to the repository's own, all others to runs/."""
+    """Where results go by default: a shipped benchmark's to the repository's own, all others to runs/."""
     checkout = find_checkout()
     if checkout is not None and definition.shipped and not quick:
         return checkout / "benchmarks" / "results"

@@ -98,7 +98,7 @@ def table(rows: list[tuple[str, str]]) -> str:
 
 @contextmanager
 def starting(name: str) -> Iterator[None]:
-    """A line on the terminal while torch is imported and a run is built, a few seconds in which nothing else is seen.
+    """A line on the terminal while torch is imported and a run is built, a few seconds in which nothing else appears.
 
     It is gone afterwards, also where an error's line follows; elsewhere than on a terminal there is none.
 

@@ -68,7 +68,7 @@ class Tabular(Protocol):
         features: (S, F) what can be seen of the states.
         state_rewards: (S,) the true rewards of being led to a state.
         starts: (S,) probability of the first state.
-        max_episode_steps: T, after which an episode is cut; None where it goes on.
+        max_episode_steps: T, after which an episode is truncated; None where it goes on.
     """
 
     transitions: np.ndarray

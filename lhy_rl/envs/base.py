@@ -87,7 +87,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         raise NotImplementedError
 
     def observation(self, state: State) -> Any:
-        """What is seen of the states: an array, or a dict or tuple of them, batch first."""
+        """The observations of the states: an array, or a dict or tuple of them, batch first."""
         raise NotImplementedError
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:

@@ -119,14 +119,14 @@ TABLE: tuple[Row, ...] = (
         "lhy_rl/TwentyQuestions-v0",
         "lhy_rl.envs.dialogue.twenty_questions:TwentyQuestionsEnv",
         "lhy_rl.envs.dialogue.twenty_questions:TwentyQuestions",
-        "find out by yes and no which object somebody thinks of; only the last answer is seen",
+        "find out by yes and no which object somebody thinks of; only the last answer is observed",
         small={"max_questions": 3},
     ),
     Row(
         "lhy_rl/ChatBandit-v0",
         "lhy_rl.envs.dialogue.chat_bandit:ChatBanditEnv",
         "lhy_rl.envs.dialogue.chat_bandit:ChatBandit",
-        "a chat of one reply in which every reply is paid for: why a reward needs a baseline",
+        "a chat of one reply in which every reply is rewarded: why a reward needs a baseline",
         small={"num_prompts": 4, "num_replies": 3},
     ),
 )

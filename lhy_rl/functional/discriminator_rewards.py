@@ -58,7 +58,7 @@ FORMS = Registry(
 
 
 def absorbing_value(reward: float, gamma: float) -> float:
-    """V = r / (1 - gamma), the return of the absorbing state, which pays r at every step for ever.
+    """V = r / (1 - gamma), the return of the absorbing state, whose reward is r at every step for ever.
 
     Kostrikov et al. 2019 (DAC, section 4.2): an episode that terminates goes on there, the expert's and the policy's
     alike; without it, the return after an end is 0, better than anything if rewards are negative and worse than

@@ -27,7 +27,7 @@ def choose_device(name: str, large: bool = True) -> torch.device:
 
 
 def is_large(network: nn.Module) -> bool:
-    """Whether a GPU pays for a network: it has convolutions, or a layer that is wider than numpy is fast with."""
+    """Whether a GPU is worth it: the network has convolutions, or a layer that is wider than numpy is fast with."""
     widths = [size for p in network.parameters() for size in p.shape]
     tables = [m.num_embeddings for m in network.modules() if isinstance(m, nn.Embedding)]  # long, but only read
     return any(p.dim() == 4 for p in network.parameters()) or max(set(widths) - set(tables), default=0) > WIDEST

@@ -4,7 +4,7 @@
     reward          what the discriminator's score is worth, under a form chosen by name
     generator       PPO or A2C, which maximises the sum of the learned rewards; the task's are never looked at
 
-A reward of one sign pays for living on (all positive) or for ending soon (all negative) whatever the expert did.
+A reward of one sign favours long episodes (all positive) or short ones (all negative) whatever the expert did.
 So an episode that the task ended goes on in an absorbing state (Kostrikov et al. 2019), the expert's and the policy's:
 the discriminator sees it, with a mark, and the return behind an end is the learned r_abs / (1 - gamma) instead of 0.
 Time limits absorb nothing; there the critic's value stands, as everywhere.

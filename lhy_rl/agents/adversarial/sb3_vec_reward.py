@@ -1,9 +1,9 @@
 """Any algorithm of Stable-Baselines3, rewarded by a reward model instead of the task.
 
-:class:`RewardVecEnv` pays the rewards of any reward model. :class:`AdversarialReward` learns the model meanwhile: the
+:class:`RewardVecEnv` gives the rewards of any reward model. :class:`AdversarialReward` learns the model meanwhile: the
 discriminator, its objectives and absorbing states are those of :class:`lhy_rl.agents.adversarial.gail.GAIL`, and every
 ``n_steps`` steps it is trained on what was played since and on the expert's steps. An algorithm with a replay buffer
-would learn from what steps were worth when they were played; with :class:`FreshRewards` as its buffer it is told what
+would learn from what steps were worth when they were played; with :class:`FreshRewards` as its buffer it gets what
 they are worth now (Kostrikov et al. 2019, who so need a tenth of the steps). Try both: on Pendulum the rewards as they
 were when played did better (``benchmarks/sb3_gail.py``).
 
@@ -45,7 +45,7 @@ except ImportError as error:
 
 
 class RewardVecEnv(VecEnvWrapper):
-    """An SB3 vector environment that pays a reward model's rewards; the task's own are ``info["task_reward"]``.
+    """An SB3 vector environment with a reward model's rewards; the task's own are ``info["task_reward"]``.
 
     Args:
         venv: Of SB3; ``to_sb3`` makes one of any Gymnasium vector environment. A ``VecMonitor`` inside records the
@@ -88,7 +88,7 @@ class RewardVecEnv(VecEnvWrapper):
         return obs, self.rewards(steps), done, infos
 
     def played(self, steps: Transitions) -> None:
-        """Called with each step before it is paid."""
+        """Called with each step before its reward is computed."""
 
     def rewards(self, steps: Transitions) -> np.ndarray:
         """(N,) what transitions are worth now."""
@@ -134,7 +134,7 @@ class AdversarialReward(RewardVecEnv):
         chosen = DiscriminatorOptions(**options)
         check(n_steps=(n_steps, 1))
         if chosen.discriminator == "shaped":
-            raise UserError("discriminator 'shaped' must be told the policy's probabilities; use lhy_rl.agents.AIRL")
+            raise UserError("discriminator 'shaped' needs the policy's log-probabilities; use lhy_rl.agents.AIRL")
         if demonstrations is None:
             raise UserError("AdversarialReward has nothing to imitate; give it demonstrations")
         if not isinstance(venv, VecEnv):
@@ -177,7 +177,7 @@ class FreshRewards(ReplayBuffer):
     """SB3's replay buffer, whose steps have the rewards that the reward model gives when they are learned from.
 
     Args:
-        venv: The environment that pays; give it as ``replay_buffer_kwargs={"venv": rewarded}``.
+        venv: The environment with the reward model; give it as ``replay_buffer_kwargs={"venv": rewarded}``.
         *args, **kwargs: Of SB3's ``ReplayBuffer``. Observations are arrays, not dicts.
     """
 

@@ -193,7 +193,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
         """Forget how long was learned; the policy stays."""
         self.num_timesteps = 0
         if self._collector is not None and self.others_played:
-            self._collector.forget()  # what was seen last is not where the environment is
+            self._collector.forget()  # the last observation is not the environment's any more
 
     @property
     def unfinished(self) -> bool:

@@ -4,7 +4,7 @@ Two ways, chosen by the environment. On tables (:class:`lhy_rl.core.protocols.Ta
 visits are computed (:class:`~lhy_rl.agents.inverse_rl.planned_actor.PlannedActor`): nothing is played, and a timestep
 is a plan. Elsewhere the actor is PPO, to which the reward is given as its reward model: it plays on under the present
 reward from where it stood, and its visits are the steps that it has just played. Where the task ends an episode before
-the longest demonstration's length, the rest is spent where nothing is seen and nothing is paid, by the expert as by the
+the longest demonstration's length, the rest is spent where features and reward are 0, by the expert as by the
 actor: so neither living nor dying is preferred unless the expert did.
 """
 

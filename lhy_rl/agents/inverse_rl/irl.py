@@ -8,7 +8,7 @@ The expert's behaviour is the right structure, and every other one should score 
 which is the structured perceptron, w <- w + mu_E - mu_i for a linear R = w . phi, or the structured SVM, whose margin
 is the greatest possible (Abbeel and Ng 2004, eq. 10). If some reward of length 1 prefers the expert by delta to every
 other policy, the perceptron moves at most (max |mu_E - mu_i| / delta)^2 times (Novikoff 1962). If the actor cannot be
-told from the expert any more, it is as good, whatever the true reward is.
+distinguished from the expert any more, it is as good, whatever the true reward is.
 
 Where one must play, the two chase each other and the last actor may be a poor one; the policy that is kept is the actor
 whose features came nearest to the expert's, which needs no true reward (Abbeel and Ng 2004, section 3). Simple, and the

@@ -41,7 +41,7 @@ class FeatureReward(RewardModel):
 
     Attributes:
         longest: Steps of the longest demonstration. Where the task ends an episode before, the rest is absent: spent
-            where nothing is seen and no reward is.
+            where features and reward are 0.
         newest: What was played in the newest rollout.
     """
 

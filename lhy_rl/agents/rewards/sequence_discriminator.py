@@ -1,4 +1,4 @@
-"""A discriminator of sentences as a reward model: it tells a task's sentences from a generator's, and pays every token.
+"""A discriminator of sentences as a reward model: it distinguishes a task's sentences from a generator's.
 
 What token x_t is worth, Q_t, is chosen by the name of its credit:
 

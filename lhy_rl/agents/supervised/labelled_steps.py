@@ -26,7 +26,7 @@ class LabelledSteps:
         obs: (N, ...) as the environment gives them.
         actions: (N, ...) what to do there.
         start: (N,) bool: an episode begins with this observation.
-        labelled: (N,) bool: the action is known; the other steps are only what a memory has seen.
+        labelled: (N,) bool: the action is known; the other steps are only read by the recurrent state.
     """
 
     obs: Any

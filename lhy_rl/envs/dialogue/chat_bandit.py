@@ -1,4 +1,4 @@
-"""``lhy_rl/ChatBandit-v0``: a chat of one reply, in which every reply is paid for."""
+"""``lhy_rl/ChatBandit-v0``: a chat of one reply, in which every reply is rewarded."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class ChatBandit(BatchedEnv):
     """
     ## Description
 
-    A prompt comes, one of 20 replies is given, and the pair is paid for with R(x, y): the smallest world in which the
-    lecture's remark on policy gradients is seen (Hung-yi Lee 2017, lecture 17). All rewards are positive, between 5
+    A prompt comes, one of 20 replies is given, and the pair is rewarded with R(x, y): the smallest world in which the
+    lecture's remark on policy gradients shows (Hung-yi Lee 2017, lecture 17). All rewards are positive, between 5
     and 10, so every reply that is tried becomes likelier, and the others less likely, whether it was good or bad. On
-    average that does no harm; in a sample it does, for a bad reply that happened to be drawn is pushed up too. With
-    R(x, y) - b, a reply that is worse than the average is pushed down: the same mean, and a variance that is 28 times
-    less at the uniform policy.
+    average that does no harm; in a sample it does, for a bad reply that happened to be drawn becomes likelier, too.
+    With R(x, y) - b, a reply that is worse than the average becomes less likely: the same mean, and a variance that is
+    28 times less at the uniform policy.
 
     ## Action Space
 

@@ -267,7 +267,7 @@ class Negotiation(BatchedGame):
         over: np.ndarray = state["agreed"] | (state["moves"] >= self.max_moves)
         return over
 
-    # ------------------------------------------------------------------ what is told of it
+    # ------------------------------------------------------------------ infos and transcripts
     def info(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
         last = state["history"][np.arange(len(player)), np.maximum(state["moves"] - 1, 0)]
         return {"text": SENTENCES[last]}

@@ -247,7 +247,7 @@ class NegotiationTokens(BatchedGame):
         utterance: np.ndarray = np.where(there[:, None], words, grammar.PAD)
         return utterance
 
-    # ------------------------------------------------------------------ what it is worth, and what is told of it
+    # ------------------------------------------------------------------ rewards, infos and transcripts
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
         return self.rules.reward(state, action, next_state)
 

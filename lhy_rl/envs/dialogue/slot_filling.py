@@ -21,7 +21,7 @@ from lhy_rl.envs.single import SingleEnv
 SIZES = (3, 6, 11)
 MASKS = ("info", "observation", "none")
 REWARDS = {"pydial": (20.0, 0.0), "tcbot": (80.0, -40.0)}
-"""What success and failure pay at the end; every turn costs 1 as well."""
+"""The rewards of success and failure at the end; every turn costs 1 as well."""
 
 
 class SlotFilling(BatchedEnv):
@@ -80,7 +80,7 @@ class SlotFilling(BatchedEnv):
     |-----|-------------|-----|-----|
     | 0   | all of the following | 0 | 1 |
 
-    | Part | Numbers | What is seen |
+    | Part | Numbers | Observation |
     |------|---------|--------------|
     | `top`, `second` | S each | probabilities of a slot's two likeliest values |
     | `none`, `dontcare` | S each | that nothing was heard of it, that it does not matter |

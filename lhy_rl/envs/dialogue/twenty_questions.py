@@ -66,9 +66,9 @@ class TwentyQuestions(BatchedEnv):
     Its return is 20 - 6.75 = 13.25; a test finds the same number by dynamic programming. Its actions are
     `expert_action()`. Uniformly random actions get -19.6: most are guesses, and one in 64 is right.
 
-    With `reward="information"` the same return is paid as it is earned: a step gets the difference of a potential as
-    well, 20/6 for every bit that the answers have told, 0 at the start and at the end (Ng et al. 1999). An informative
-    question is then worth its price at once, and naming a known object 0.
+    With `reward="information"` the same return is given step by step: a step gets the difference of a potential as
+    well, 20/6 for every bit that the answers have revealed, 0 at the start and at the end (Ng et al. 1999). An
+    informative question is then worth its price at once, and naming a known object 0.
 
     At the end `info["right"]` says whether the object was found, `info["questions"]` how many were asked.
 
@@ -87,7 +87,7 @@ class TwentyQuestions(BatchedEnv):
     | Argument | Default | Meaning |
     |----------|---------|---------|
     | `observation` | `"last"` | `"last"` or `"full"`: what is observed, see above |
-    | `reward` | `"outcome"` | `"outcome"` or `"information"`: when it is paid, see above |
+    | `reward` | `"outcome"` | `"outcome"` or `"information"`: when it is given, see above |
     | `action_masks` | `False` | whether `info["action_mask"]` allows only objects that fit all answers so far |
     | `max_questions` | `12` | questions that are answered, at least 1 |
     | `text` | `False` | whether `info["text"]` holds the last turn in words |
@@ -131,7 +131,7 @@ class TwentyQuestions(BatchedEnv):
         max_episode_steps: int | None = None,
     ) -> None:
         self.sees_all = validation.choice("observation", observation, ("last", "full")) == "full"
-        self.pays_information = validation.choice("reward", reward, ("outcome", "information")) == "information"
+        self.rewards_information = validation.choice("reward", reward, ("outcome", "information")) == "information"
         self.masked = bool(action_masks)
         self.max_questions = validation.integer("max_questions", max_questions, 1)
         self.text = bool(text)
@@ -177,13 +177,13 @@ class TwentyQuestions(BatchedEnv):
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
         end = np.where(next_state["guess"] == next_state["object"], 20.0, -20.0)
         earned = np.where(self.terminal(next_state), end, 0.0) - (next_state["guess"] < 0)
-        if self.pays_information:
+        if self.rewards_information:
             earned = earned + self._potential(next_state) - self._potential(state)
         rewards: np.ndarray = earned
         return rewards
 
     def _potential(self, state: State) -> np.ndarray:
-        """(B,) 20 shares of the six bits that the answers have told so far; 0 when the game is over."""
+        """(B,) 20 shares of the six bits that the answers have revealed so far; 0 when the game is over."""
         known = 1 - np.log2(possible_values(state["answers"]).sum(2)).sum(1) / np.log2(OBJECTS)
         potential: np.ndarray = np.where(self.terminal(state), 0.0, 20.0 * known)
         return potential

@@ -1,9 +1,9 @@
 """Episodes that always last H steps, so that how long one lives tells nothing.
 
-Where an episode's length depends on how well it goes, a learned reward of one sign pays for living (or dying) whatever
+Where an episode's length depends on how well it goes, a learned reward of one sign favours living (or dying) whatever
 the demonstrations were: GAIL can reach 500 on CartPole-v1 from demonstrations of a random policy. Here an episode that
 the task ended goes on until step H, for no reward. In CartPole the return is then how long the pole stood, as before,
-and the length tells nothing. What is seen behind the end (both ways are those of ``seals``, Gleave et al. 2020):
+and the length tells nothing. The observations behind the end (both ways are those of ``seals``, Gleave et al. 2020):
 
     freeze    the observation that the episode ended with, whatever the action; any environment can
     evolve    what the dynamics make of it, inside the observation space: the pole swings on; of Gymnasium's
@@ -38,14 +38,14 @@ def _too_early(limit: int, horizon: int) -> UserError:
 
 
 class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
-    """Of a single environment: an episode is cut (``truncated``) after ``horizon`` steps and never terminated.
+    """Of a single environment: an episode is truncated after ``horizon`` steps and never terminated.
 
     ``info["over"]`` says that the task had ended its episode before the step.
 
     Args:
         env: Its own time limit must not come before.
         horizon: H, steps of every episode.
-        after: What is seen behind the task's end: ``freeze`` or ``evolve``.
+        after: The observations behind the task's end: ``freeze`` or ``evolve``.
 
     Raises:
         UserError: a horizon below 1, another ``after``, or a time limit that comes first.
@@ -251,7 +251,7 @@ def make_vector(
     ## Description
 
     Any environment of Gymnasium's, played for `horizon` steps whatever happens. Where the length of an episode depends
-    on how well it goes, a learned reward of one sign pays for living (or for dying) whatever the demonstrations were:
+    on how well it goes, a learned reward of one sign favours living (or dying) whatever the demonstrations were:
     adversarial imitation can reach 500 on CartPole-v1 from demonstrations of a random policy. Here an episode that the
     task ended goes on for no reward, so that its length tells nothing (as in `seals`, Gleave et al. 2020).
 

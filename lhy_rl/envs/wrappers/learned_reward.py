@@ -1,4 +1,4 @@
-"""An environment that pays a learned reward instead of its own.
+"""An environment with a learned reward instead of its own.
 
 ``gail`` and ``airl`` write theirs to a file with ``save_reward``; an agent of inverse reinforcement learning (``irl``,
 ``maxent_irl``) is itself given as the reward, also one that was saved and loaded again.
@@ -18,7 +18,7 @@ from lhy_rl.nn.rewards.learned_reward import load_reward as load_reward
 
 
 class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
-    """A single environment that pays a learned reward; the task's own is ``info["task_reward"]``.
+    """A single environment with a learned reward; the task's own is ``info["task_reward"]``.
 
     Args:
         env: An environment with the spaces that the reward was learned in.
