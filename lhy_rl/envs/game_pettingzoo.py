@@ -1,6 +1,6 @@
 """A game as PettingZoo's environments, AEC and parallel: one game of the batch.
 
-Only who makes one needs PettingZoo, which is an extra of this package; a line names what installs it.
+PettingZoo is imported when one is made. Where an installation lacks it, a line names what installs it.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ def register() -> None:
 
 
 def register_games() -> None:
-    """Make the games known to PettingZoo's registry, if it is installed; once is enough, more does no harm.
+    """Make the games known to PettingZoo's registry; once is enough, more does no harm.
 
     ``import lhy_rl`` does so where PettingZoo has been imported before, and so does every game's module.
     """

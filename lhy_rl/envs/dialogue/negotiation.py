@@ -88,7 +88,6 @@ class Negotiation(BatchedGame):
     `negotiation_v0.raw_env` is the same without PettingZoo's wrappers, `negotiation_v0.parallel_env` the parallel
     environment, in which only the action of the player whose turn it is counts. `lhy_rl/NegotiationVsBot-v0` is the
     Gymnasium environment against a bot, and `GameBatch(Negotiation(), num_games=1024)` the batch for self-play.
-    PettingZoo is an extra of this package: `pip install 'pettingzoo>=1.27'`.
 
     The contexts (a pool, and the values of both) are all 5,295 that obey the rules of the released dialogues: 1 to 4
     items of a type and 5 to 7 in all; whole values of at least 0 with which the pool is worth 10; every type is worth

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pettingzoo
 import pytest
 from gymnasium.error import ResetNeeded
 
@@ -23,7 +24,6 @@ from lhy_rl.envs.game import BatchedGame, GameBatch
 from lhy_rl.envs.registration import GAMES, GameRow
 from tests.envs.dialogue.traces import legal, module, trace
 
-pettingzoo = pytest.importorskip("pettingzoo")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, seed_test
