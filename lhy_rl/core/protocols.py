@@ -10,6 +10,13 @@ import numpy as np
 Split = Literal["train", "validation", "test"]
 ACTION_MASK = "action_mask"
 """Key of a Dict observation or of an info that tells the policy which actions are legal; no encoder reads it."""
+TOKEN = "token"
+"""Key of a Dict observation of a text task: the token before."""
+SOURCE = "source"
+"""Key of a Dict observation: what the episode is about (L, ...), the same at every step. A policy reads it once, at
+the start."""
+SOURCE_MASK = "source_mask"
+"""Key of a Dict observation: (L,), 1 where the source is real and 0 where it is filled up."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +26,15 @@ class TokenSequences:
     Attributes:
         tokens: (N, T) int64, filled up behind each sentence's end with the task's pad token.
         lengths: (N,) int64, tokens per sentence; the end token counts where the task has one.
+        sources: (N, L) int64, the tokens that each sentence answers to, filled up with the pad token; None where there
+            is nothing to answer. Of several turns, each is closed by the end token.
+        source_lengths: (N,) int64, tokens per source.
     """
 
     tokens: np.ndarray
     lengths: np.ndarray
+    sources: np.ndarray | None = None
+    source_lengths: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -31,12 +43,21 @@ class TokenSequences:
         return f"<TokenSequences: {len(self):,} sentences, {int(self.lengths.sum()):,} tokens>"
 
     def __getitem__(self, index: Any) -> TokenSequences:
-        return TokenSequences(self.tokens[index], self.lengths[index])
+        if self.sources is None or self.source_lengths is None:
+            return TokenSequences(self.tokens[index], self.lengths[index])
+        return TokenSequences(self.tokens[index], self.lengths[index], self.sources[index], self.source_lengths[index])
 
     @property
     def mask(self) -> np.ndarray:
         """(N, T) bool: true where a token belongs to its sentence."""
         return np.arange(self.tokens.shape[1]) < self.lengths[:, None]
+
+    @property
+    def source_mask(self) -> np.ndarray | None:
+        """(N, L) bool: true where a token belongs to its source; None without sources."""
+        if self.sources is None or self.source_lengths is None:
+            return None
+        return np.arange(self.sources.shape[1]) < self.source_lengths[:, None]
 
 
 @runtime_checkable
@@ -81,6 +102,9 @@ class Tabular(Protocol):
 @runtime_checkable
 class TextTask(Protocol):
     """An environment in which a sentence is written token by token: actions are tokens, an episode is a sentence.
+
+    A step observes the token before. Where a sentence answers to something, the observation is a Dict: ``token``, and
+    under :data:`SOURCE` and :data:`SOURCE_MASK` what it answers to, the same at every step.
 
     Attributes:
         vocabulary_size: Number of actions: the words, and the end and unknown tokens where the task has them.
