@@ -176,6 +176,13 @@ GAMES: tuple[GameRow, ...] = (
         "the negotiation word by word, in a language with a grammar",
         small={"max_moves": 4},
     ),
+    GameRow(
+        "lhy_rl/referential_v0",
+        "lhy_rl.envs.dialogue.referential_v0",
+        "lhy_rl.envs.dialogue.referential:Referential",
+        "a speaker invents words for an object, and a listener finds it among others",
+        small={"message_length": 2},
+    ),
 )
 
 

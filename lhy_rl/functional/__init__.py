@@ -17,6 +17,7 @@ from lhy_rl.functional.policy_gradient import (
 )
 from lhy_rl.functional.returns import discounted_returns, generalized_advantages
 from lhy_rl.functional.sampling import sample_categorical
+from lhy_rl.functional.topographic_similarity import topographic_similarity
 
 __all__ = [
     "Objective",
@@ -35,5 +36,6 @@ __all__ = [
     "objectives",
     "reinforce_loss",
     "sample_categorical",
+    "topographic_similarity",
     "value_loss",
 ]

@@ -13,17 +13,10 @@ from lhy_rl.core import validation
 from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import State
 from lhy_rl.envs.base import BatchedEnv
+from lhy_rl.envs.dialogue.objects import ATTRIBUTES, OBJECTS, PLACES, VALUES, digits, object_name
 from lhy_rl.envs.single import SingleEnv
 
-ATTRIBUTES = {
-    "size": ("tiny", "small", "large", "huge"),
-    "colour": ("red", "green", "blue", "yellow"),
-    "shape": ("ball", "cube", "ring", "star"),
-}
-VALUES = 4
 QUESTIONS = VALUES * len(ATTRIBUTES)
-OBJECTS: int = VALUES ** len(ATTRIBUTES)
-PLACES = np.array([VALUES**2, VALUES, 1])  # an object's number is its attributes' values, read as digits
 
 
 class TwentyQuestions(BatchedEnv):
@@ -235,23 +228,11 @@ class TwentyQuestions(BatchedEnv):
         return f"{questions}. Is its {name} {values[value]}? {('Yes', 'No')[last % 2]}."
 
 
-def digits(thing: np.ndarray) -> np.ndarray:
-    """(B,) objects to (B, 3) values of their attributes."""
-    values: np.ndarray = thing[:, None] // PLACES % VALUES
-    return values
-
-
 def possible_values(answers: np.ndarray) -> np.ndarray:
     """(B, 12) answers to (B, 3, 4) bool: the values of each attribute that they leave."""
     given = answers.reshape(len(answers), len(ATTRIBUTES), VALUES)
     left: np.ndarray = (given >= 0) & ((given == 1) | ~(given == 1).any(2, keepdims=True))
     return left
-
-
-def object_name(thing: int) -> str:
-    """An object in words, ``large red cube`` say."""
-    values = digits(np.array([thing]))[0]
-    return " ".join(names[value] for names, value in zip(ATTRIBUTES.values(), values, strict=True))
 
 
 class TwentyQuestionsEnv(SingleEnv):

@@ -90,7 +90,7 @@ def test_the_views_play_the_same_game(row: GameRow) -> None:
             assert aec.rewards == rewards == dict(zip(batch.game.players, gained[0].tolist(), strict=True))
             assert set(terminated.values()) == {bool(over[0])} and aec.terminations == terminated
             assert aec.infos == infos
-        assert "agreement" in infos[mover] and aec.terminations[mover] is not None
+        assert infos[mover].keys() > {"text"} and aec.terminations[mover] is not None
 
 
 @every_game
@@ -176,19 +176,21 @@ def test_an_illegal_action_ends_the_wrapped_environment(row: GameRow) -> None:
     obs, *_ = env.last()
     mover = env.agent_selection
     env.step(int(np.flatnonzero(obs["action_mask"] == 0)[0]))
-    assert env.terminations == {"bot_0": True, "bot_1": True} and env.rewards[mover] == -1
+    assert set(env.terminations.values()) == {True} and env.rewards[mover] == -1
 
 
 @every_game
 def test_render(row: GameRow, capsys: pytest.CaptureFixture[str]) -> None:
     env = module(row).env(render_mode="ansi", **row.small)
     env.reset(seed=0)
-    assert env.render().startswith("pool: ") and "values" in env.render()
+    begun = env.render().splitlines()
+    assert len(begun) > 1 and all(": " in line for line in begun)
     human = module(row).env(render_mode="human", **row.small)
     human.reset(seed=0)
     obs, *_ = human.last()
     human.step(int(np.flatnonzero(obs["action_mask"])[0]))
-    assert capsys.readouterr().out.startswith("pool: ")
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == begun[0] and shown != begun
 
 
 @every_game

@@ -10,7 +10,8 @@ import pytest
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import ScriptedExpert
-from lhy_rl.envs.dialogue.twenty_questions import OBJECTS, QUESTIONS, TwentyQuestions, TwentyQuestionsEnv, digits
+from lhy_rl.envs.dialogue.objects import OBJECTS, digits
+from lhy_rl.envs.dialogue.twenty_questions import QUESTIONS, TwentyQuestions, TwentyQuestionsEnv
 
 
 def thinking_of(*objects: int, **options: object) -> TwentyQuestions:
