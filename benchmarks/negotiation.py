@@ -5,15 +5,18 @@ with the same bot on all training contexts and on the held-out ones, which no tr
 a player of random legal moves, and the bot. The exact optima of the same contexts come from enumeration.
 
 Speed is in moves a CPU-second of one thread, players of random legal moves not counted: 1,024 games at once in the
-batch for self-play, in moves and word by word, and one game in PettingZoo's loop.
+batch for self-play, in moves and word by word, one game in PettingZoo's loop, and one game of OpenSpiel's bargaining,
+written in C++ and asked from Python (where open_spiel is installed). Each move's time includes what the next player is
+given: the observation and which actions are legal.
 
-    python -m benchmarks.negotiation [--quick] [--seeds 3]
+    python -m benchmarks.negotiation [--quick] [--seeds 3] [--only speed]
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks import harness
+from lhy_rl.core.errors import pip_install
 from lhy_rl.core.trees import State, take
 from lhy_rl.envs.dialogue import negotiation_v0
 from lhy_rl.envs.dialogue.negotiation import Negotiation
@@ -36,6 +40,7 @@ SPLITS = {"held_out": "held-out contexts", "train": "training contexts"}
 OWN, PARTNER, JOINT = "own points", "partner's points", "joint points"
 AGREED, OF_DEALS, PARETO = "agreements", "own points of a deal", "Pareto-optimal deals"
 WANTED = {"linear": "wanted: 6.9"}
+OPENSPIEL = "one game of OpenSpiel's bargaining, in C++"
 NAMES = {"joint": "joint", "nash": "nash", "egalitarian": "egalitarian", "random_joint": "random division"}
 Act = Callable[[NegotiationVsBot, State], np.ndarray]
 """(environment, states in which it is the learner's turn) to actions."""
@@ -146,40 +151,85 @@ def pettingzoo_moves_a_second(steps: int) -> float:
     return made / spent
 
 
+def openspiel_moves_a_second(steps: int) -> float:
+    """Of one game of OpenSpiel's bargaining, whose actions are numbered as ours."""
+    import pyspiel
+
+    game, rng = pyspiel.load_game("bargaining"), np.random.default_rng(0)
+    made, spent = 0, 0.0
+    while made < steps:
+        begun = time.process_time()
+        state = game.new_initial_state()
+        state.apply_action(int(rng.integers(1000)))
+        while not state.is_terminal():
+            mask, _ = np.array(state.legal_actions_mask()), np.array(state.observation_tensor(), np.float32)
+            spent += time.process_time() - begun
+            action = int((rng.random(121) * mask).argmax())
+            made += 1
+            begun = time.process_time()
+            state.apply_action(action)
+        state.returns()
+        spent += time.process_time() - begun
+    return made / spent
+
+
 def speed(quick: bool) -> list[harness.Row]:
     """The rows of the speeds."""
     repeats, steps = (2, 30) if quick else (5, 300)
-    ways = {
+    ways: dict[str, Callable[[], float]] = {
         "1,024 games": lambda: moves_a_second(Negotiation(), 1024, steps),
         "1,024 games, words": lambda: moves_a_second(NegotiationTokens(), 1024, steps),
         "one game in PettingZoo's loop": lambda: pettingzoo_moves_a_second(10 * steps),
     }
     wanted = {"1,024 games": "wanted: 200,000"}
+    if util.find_spec("pyspiel"):
+        ways[OPENSPIEL] = lambda: openspiel_moves_a_second(100 * steps)
+    else:
+        print(f"no row of OpenSpiel's bargaining, which is not installed: {pip_install('open_spiel')}")
     values: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, measure in ways.items():
             values[name].append(measure())
     metric = "moves a CPU-second"
     return [
-        harness.Row("speed", "lhy_rl", name, metric, max(v), min(v), max(v), repeats, reference=wanted.get(name, ""))
+        harness.Row("speed", whose(name), name, metric, max(v), min(v), max(v), repeats, reference=wanted.get(name, ""))
         for name, v in values.items()
     ]
 
 
+def whose(way: str) -> str:
+    """The package that a speed is of."""
+    return f"open_spiel {metadata.version('open_spiel')}" if way == OPENSPIEL else "lhy_rl"
+
+
 def main() -> None:
     """Measure, save, draw."""
-    common = harness.arguments(__doc__, seeds=3)
+    made = harness.parser(__doc__, seeds=3)
+    made.add_argument("--only", choices=["speed"], help="measure this; all other rows stay")
+    common = made.parse_args()
     torch.set_num_threads(1)
+    if common.only:
+        others = [row for row in harness.load("negotiation", common.output) if row.task != "speed"]
+        place = sum(row.task == "optimum" for row in others)
+        rows = others[:place] + speed(common.quick) + others[place:]
+        harness.save("negotiation", rows, common.output)
+        show([row for row in rows if row.task == "speed"])
+        return
     bots, seeds = (("random",), 1) if common.quick else (BOTS, common.seeds)
     rows = optima() + speed(common.quick)
     with harness.progress(len(bots) * seeds, "negotiation") as advance:
         for partner in bots:
             rows += against(partner, seeds, common.quick, advance)
             harness.save("negotiation", rows, common.output)  # what has finished is kept
+    show(rows)
+    picture(rows, common.output / "negotiation.png")
+
+
+def show(rows: list[harness.Row]) -> None:
+    """Print what matters most."""
     for row in rows:
         if row.metric in (OWN, JOINT, "moves a CPU-second"):
-            print(f"{row.task:18s} {row.agent:16s} {row.variant:30s} {row.metric:14s} {row.value:12,.2f}")
-    picture(rows, common.output / "negotiation.png")
+            print(f"{row.task:18s} {row.agent:16s} {row.variant:44s} {row.metric:18s} {row.value:12,.2f}")
 
 
 def picture(rows: list[harness.Row], path: Path) -> None:

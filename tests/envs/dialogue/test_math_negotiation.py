@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,15 @@ def test_offers_are_numbered_as_in_openspiel() -> None:
     assert OFFERS[:9].tolist() == [*([n, 0, 0] for n in range(8)), [0, 1, 0]]
     assert (keep(0, 0, 1), OFFERS[-1].tolist()) == (36, [0, 0, 7])
     assert (offer_number(OFFERS) == np.arange(120)).all()
+
+
+def test_all_actions_are_openspiels() -> None:
+    pyspiel = pytest.importorskip("pyspiel")
+    state = pyspiel.load_game("bargaining").new_initial_state()
+    state.apply_action(0)  # a pool is drawn
+    names = [state.action_to_string(0, action) for action in range(state.get_game().num_distinct_actions())]
+    theirs = [tuple(map(int, re.findall(r": (\d+)", name))) for name in names[:-1]]  # books, hats, basketballs
+    assert theirs == [tuple(offer) for offer in OFFERS.tolist()] and names[AGREE:] == ["Agree"]
 
 
 @pytest.mark.parametrize(
