@@ -11,12 +11,15 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from lhy_rl.core.errors import UserError, install_extra, suggest
 from lhy_rl.data.tokenizer import TokenizerKind, is_cjk
 
 Conversations = list[list[str]]
+Ratings = dict[str, float]
+"""From what was rated to a number of 1 to 10; what nobody rated is left out."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Corpus:
         language: ISO 639 code; "" where not known (a text file).
         licence: The licence the text is under; "" where not known.
         source: Whom to cite.
+        ratings: Of each conversation, where people rated them and turns were asked for; see :class:`CorpusRow`.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Corpus:
     language: str = ""
     licence: str = ""
     source: str = ""
+    ratings: tuple[Ratings, ...] = ()
 
     @property
     def utterances(self) -> int:
@@ -53,6 +58,7 @@ class CorpusRow:
         name: What it is called in a configuration.
         package: The importable name of the package that holds it.
         read: From the package's folder to conversations.
+        read_turns: The same as turns, what one says until another does, and ratings of the conversations, or none.
         tokenizer: The tokenizer that suits the language.
         language: ISO 639 code.
         licence: The licence of package and text.
@@ -63,6 +69,7 @@ class CorpusRow:
     name: str
     package: str
     read: Callable[[Path], Conversations]
+    read_turns: Callable[[Path], tuple[Conversations, tuple[Ratings, ...]]]
     tokenizer: TokenizerKind
     language: str
     licence: str
@@ -70,32 +77,63 @@ class CorpusRow:
     about: str
 
 
-def _chitchat(folder: Path) -> Conversations:
-    """Two-party conversations; a message is an utterance.
+def _chitchat_turns(folder: Path) -> tuple[list[list[list[str]]], tuple[Ratings, ...]]:
+    """Two-party conversations, turns of messages, and their ratings.
 
-    3,150 of the 7,168 conversations hold the messages of one person who waited alone; they are left out.
+    3,150 of the 7,168 conversations hold the messages of one person who waited alone; they are left out. A rating of 5
+    is where the slider stood that nobody moved; it is left out, too.
     """
     data = json.loads((folder / "dataset.json").read_bytes())
-    conversations = []
+    conversations, ratings = [], []
     for conversation in data.values():
-        messages = [message for turn in conversation["messages"] for message in turn]
-        if len({message["sender"] for message in messages}) == 2:
-            conversations.append([message["text"] for message in messages])
+        turns = conversation["messages"]
+        if len({message["sender"] for turn in turns for message in turn}) == 2:
+            conversations.append([[message["text"] for message in turn] for turn in turns])
+            rated = conversation.get("ratings", {}).items()
+            ratings.append({aspect: float(value) for aspect, value in rated if value != UNMOVED})
+    return conversations, tuple(ratings)
+
+
+UNMOVED = 5
+"""The rating that chitchat's form began with."""
+
+
+def _chitchat(folder: Path) -> Conversations:
+    """A message is an utterance."""
+    return [[text for turn in conversation for text in turn] for conversation in _chitchat_turns(folder)[0]]
+
+
+def _chitchat_joined(folder: Path) -> tuple[Conversations, tuple[Ratings, ...]]:
+    conversations, ratings = _chitchat_turns(folder)
+    return [[" ".join(turn) for turn in conversation] for conversation in conversations], ratings
+
+
+def _chatterbot_entries(folder: Path, language: str) -> list[list[object]]:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # safe_load, 8 times faster where libyaml is compiled in
+    conversations: list[list[object]] = []
+    for path in sorted((folder / "data" / language).glob("*.yml")):
+        with path.open("rb") as stream:
+            conversations += loader(stream).get_single_data()["conversations"]
     return conversations
 
 
 def _chatterbot(language: str) -> Callable[[Path], Conversations]:
-    def read(folder: Path) -> Conversations:
-        import yaml
+    """YAML reads an unquoted `yes` or `1945` as a truth value or a number; those are no text and are left out."""
+    return lambda folder: [
+        [line for line in entry if isinstance(line, str)] for entry in _chatterbot_entries(folder, language)
+    ]
 
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # safe_load, 8 times faster where libyaml is compiled in
-        conversations: Conversations = []
-        for path in sorted((folder / "data" / language).glob("*.yml")):
-            with path.open("rb") as stream:
-                entries = loader(stream).get_single_data()["conversations"]
-            # YAML reads an unquoted `yes` or `1945` as a truth value or a number; those are no text and are left out.
-            conversations += [[line for line in entry if isinstance(line, str)] for entry in entries]
-        return conversations
+
+def _chatterbot_joined(language: str) -> Callable[[Path], tuple[Conversations, tuple[Ratings, ...]]]:
+    """A line that is no text ends its conversation: what follows answers to it."""
+
+    def read(folder: Path) -> tuple[Conversations, tuple[Ratings, ...]]:
+        texts = (
+            takewhile(lambda line: isinstance(line, str), entry) for entry in _chatterbot_entries(folder, language)
+        )
+        return [[str(line) for line in entry] for entry in texts], ()
 
     return read
 
@@ -109,6 +147,7 @@ CORPORA: dict[str, CorpusRow] = {
             name="chitchat",
             package="chitchat_dataset",
             read=_chitchat,
+            read_turns=_chitchat_joined,
             tokenizer="word",
             language="en",
             licence="MIT",
@@ -119,6 +158,7 @@ CORPORA: dict[str, CorpusRow] = {
             name="chatterbot-english",
             package="chatterbot_corpus",
             read=_chatterbot("english"),
+            read_turns=_chatterbot_joined("english"),
             tokenizer="word",
             language="en",
             licence="BSD",
@@ -129,6 +169,7 @@ CORPORA: dict[str, CorpusRow] = {
             name="chatterbot-chinese",
             package="chatterbot_corpus",
             read=_chatterbot("chinese"),
+            read_turns=_chatterbot_joined("chinese"),
             tokenizer="character",
             language="zh",
             licence="BSD",
@@ -139,10 +180,14 @@ CORPORA: dict[str, CorpusRow] = {
 }
 
 
-def load_corpus(name_or_path: str | os.PathLike[str]) -> Corpus:
+def load_corpus(name_or_path: str | os.PathLike[str], turns: bool = False) -> Corpus:
     """A corpus by its name in :data:`CORPORA`, or the user's own text file by its path.
 
-    A text file is UTF-8 with one sentence a line; each line is a conversation of its own.
+    A text file is UTF-8 with one sentence a line; each line is a conversation of its own. For turns, a line is a turn,
+    an empty line lies between two conversations, and a line with tabs in it is a conversation of its own.
+
+    Args:
+        turns: Utterances are turns: what one person says until another does is one.
 
     Raises:
         UserError: unknown name, missing package, or a file that is missing, a folder, empty or not UTF-8.
@@ -150,15 +195,31 @@ def load_corpus(name_or_path: str | os.PathLike[str]) -> Corpus:
     name = os.fspath(name_or_path)
     if name in CORPORA:
         row = CORPORA[name]
-        conversations = _clean(_read_packaged(row))
-        return Corpus(name, conversations, row.tokenizer, row.language, row.licence, row.source)
+        conversations, ratings = _read_packaged(row, turns)
+        if ratings:
+            return Corpus(name, conversations, row.tokenizer, row.language, row.licence, row.source, ratings)
+        return Corpus(name, _clean(conversations), row.tokenizer, row.language, row.licence, row.source)
     path = Path(os.path.expanduser(name))
     if not path.exists() and not path.suffix and len(path.parts) < 2:
         raise UserError(f"{suggest(name, CORPORA, 'corpus')}, or the path of a UTF-8 text file")
-    conversations = _clean([[line] for line in read_text(path).split("\n")])
+    lines = read_text(path).split("\n")
+    conversations = _clean(_conversations(lines) if turns else [[line] for line in lines])
     if not conversations:
         raise UserError(f"corpus {name!r} is empty; give a UTF-8 text file with one sentence a line")
     return Corpus(name, conversations, _guess_tokenizer(conversations))
+
+
+def _conversations(lines: list[str]) -> Conversations:
+    """Turns of a text file: a line each, or between the tabs of a line."""
+    conversations: Conversations = [[]]
+    for line in lines:
+        if "\t" in line.strip():
+            conversations += [line.split("\t"), []]
+        elif line.strip():
+            conversations[-1].append(line)
+        else:
+            conversations.append([])
+    return conversations
 
 
 def read_text(path: Path) -> str:
@@ -215,21 +276,22 @@ def _guess_tokenizer(conversations: Conversations) -> TokenizerKind:
     return "space" if sum(map(len, tokens)) < 2.5 * len(tokens) else "character"
 
 
-def _read_packaged(row: CorpusRow) -> Conversations:
+def _read_packaged(row: CorpusRow, turns: bool) -> tuple[Conversations, tuple[Ratings, ...]]:
     spec = importlib.util.find_spec(row.package)  # finds the folder without running the package's code
     if spec is None or spec.origin is None:
         raise UserError(f"corpus {row.name!r} needs a package that is not installed; {install_extra('text')}")
     try:
-        conversations = row.read(Path(spec.origin).parent)
+        folder = Path(spec.origin).parent
+        conversations, ratings = row.read_turns(folder) if turns else (row.read(folder), ())
     except Exception as error:  # whatever a damaged file makes the readers raise
-        conversations, reason = [], f" ({type(error).__name__})"
+        conversations, ratings, reason = [], (), f" ({type(error).__name__})"
     else:
         reason = ""
     if not conversations:
         raise UserError(
             f"the data of corpus {row.name!r} is missing or damaged{reason}; {install_extra('text')} --force-reinstall"
         )
-    return conversations
+    return conversations, ratings
 
 
 def _clean(conversations: Conversations) -> Conversations:

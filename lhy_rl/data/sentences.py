@@ -137,7 +137,7 @@ class SentenceData:
         name = os.fspath(corpus)
         options = _Options(
             corpus=name,
-            stamp=_stamp(name),
+            stamp=file_stamp(name),
             tokenizer=tokenizer,
             max_length=max_length,
             min_length=min_length,
@@ -181,7 +181,7 @@ class SentenceData:
 Sentence = tuple[int, ...]
 
 
-def _stamp(name: str) -> tuple[int, int]:
+def file_stamp(name: str) -> tuple[int, int]:
     path = Path(os.path.expanduser(name))
     if name in CORPORA or not path.is_file():
         return 0, 0
@@ -189,7 +189,7 @@ def _stamp(name: str) -> tuple[int, int]:
 
 
 @contextmanager
-def _collection_paused() -> Iterator[None]:
+def collection_paused() -> Iterator[None]:
     """Without garbage collection: a corpus is a million small lists, none of them garbage (40% of the loading time)."""
     enabled = gc.isenabled()
     gc.disable()
@@ -218,12 +218,12 @@ class _Options:
 
 
 @lru_cache(maxsize=2)
-@_collection_paused()
+@collection_paused()
 def _load(options: _Options) -> SentenceData:
     corpus = load_corpus(options.corpus)
     kind = options.tokenizer or corpus.tokenizer
     least, most = options.min_length, options.max_length - 1
-    dealt = _deal(corpus, options.conversations, options.split_seed)
+    dealt = deal(corpus, options.conversations, options.split_seed)
     tokenized = {key: _tokenize([corpus.conversations[i] for i in dealt[key]], kind, least, most) for key in SPLITS}
 
     training = tokenized["train"].sentences
@@ -233,7 +233,7 @@ def _load(options: _Options) -> SentenceData:
         known = set(tokenizer.words)
         tokenizer = Tokenizer.from_counts(Counter(chain.from_iterable(filter(known.issuperset, training))), kind)
 
-    bare = _bare(tokenizer)
+    bare = bare_words(tokenizer)
     earlier: set[tuple[str, ...]] = set()  # the sentences of the earlier splits, bare
     splits, statistics = {}, {}
     for key in SPLITS:
@@ -261,7 +261,7 @@ def _load(options: _Options) -> SentenceData:
     return SentenceData(corpus.name, corpus.licence, corpus.source, tokenizer, splits, statistics, options.max_length)
 
 
-def _bare(tokenizer: Tokenizer) -> Callable[[Sentence], tuple[str, ...]]:
+def bare_words(tokenizer: Tokenizer) -> Callable[[Sentence], tuple[str, ...]]:
     """From a sentence to its letters and digits, token by token; a sentence of marks alone stays as it is."""
     words = [tokenizer.token(index) for index in range(tokenizer.pad_token + 1)]
     plain = ["".join(filter(str.isalnum, word.casefold())) for word in words]
@@ -281,7 +281,7 @@ def pack(sentences: Iterable[Sentence], tokenizer: Tokenizer, max_length: int) -
     return TokenSequences(tokens, lengths)
 
 
-def _deal(corpus: Corpus, limit: int | None, seed: int) -> dict[Split, list[int]]:
+def deal(corpus: Corpus, limit: int | None, seed: int) -> dict[Split, list[int]]:
     """Indices of the conversations of each split; at least one for validation and for test."""
     order = np.random.default_rng(seed).permutation(len(corpus.conversations))[:limit].tolist()
     if len(order) < 3:
