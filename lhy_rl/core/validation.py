@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Any
 
+import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core.errors import UserError, brief, suggest
@@ -56,12 +58,34 @@ def share(name: str, value: object, most: float = 1.0) -> float:
     return float(value)
 
 
+def flag(name: str, value: object) -> bool:
+    """The value, if it is true or false."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise UserError(f"{name}={brief(value)} is not allowed; must be true or false")
+    return bool(value)
+
+
 def choice(name: str, value: object, allowed: Iterable[str]) -> str:
     """The value, if it is one of the allowed names."""
     allowed = list(allowed)
     if not isinstance(value, str) or value not in allowed:
         raise suggest(str(value), allowed, name)
     return value
+
+
+def discrete_actions(given: Any, n: int, start: int, count: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """(n,) int64 actions, if they are whole numbers and those of the rows are in ``Discrete(count, start=start)``."""
+    try:
+        array = np.asarray(given)
+    except ValueError:  # rows of several lengths
+        array = np.empty(0)
+    if array.shape != (n,) or array.dtype.kind not in "iu":
+        raise UserError(f"actions must be whole numbers of shape ({n},); given: {brief(given)}")
+    chosen = array[rows]
+    wrong = chosen[(chosen < start) | (chosen >= start + count)]
+    if wrong.size:
+        raise UserError(f"action {wrong[0]} is not in the action space; allowed: {start} to {start + count - 1}")
+    return array.astype(np.int64)
 
 
 def autoreset(value: AutoresetMode | str) -> AutoresetMode:

@@ -278,18 +278,8 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             if actions not in self.action_space:
                 raise UserError(f"actions are not in the action space {brief(self.action_space)}")
             return actions
-        array = np.asarray(actions)
-        if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
-            raise UserError(
-                f"actions have shape {array.shape} and type {array.dtype}; must be whole numbers, ({self.num_envs},)"
-            )
-        array = array.astype(np.int64)
-        chosen = array if live.size == self.num_envs else array[live]
-        low, high = int(space.start), int(space.start + space.n)
-        if chosen.size and (chosen.min() < low or chosen.max() >= high):
-            wrong = chosen[(chosen < low) | (chosen >= high)][0]
-            raise UserError(f"action {wrong} is not in the action space; allowed: {low} to {high - 1}")
-        return array
+        rows = slice(None) if live.size == self.num_envs else live
+        return validation.discrete_actions(actions, self.num_envs, int(space.start), int(space.n), rows)
 
     def _add(self, infos: dict[str, Any], values: dict[str, Any], rows: np.ndarray) -> None:
         """Enter values of some instances, Gymnasium's way: whole arrays, and a mask of who has a value."""

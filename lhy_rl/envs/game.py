@@ -113,15 +113,7 @@ class BatchedGame:
         Raises:
             UserError: they are not.
         """
-        array = np.asarray(actions)
-        if array.shape != (n,) or array.dtype.kind not in "iu":
-            raise UserError(f"actions must be whole numbers of shape ({n},); given: {brief(actions)}")
-        wrong = (array < 0) | (array >= self.num_actions)
-        if wrong.any():
-            raise UserError(
-                f"action {array[wrong][0]} is not in the action space; allowed: 0 to {self.num_actions - 1}"
-            )
-        return array.astype(np.int64)
+        return validation.discrete_actions(actions, n, 0, self.num_actions)
 
 
 class GameBatch:

@@ -6,6 +6,7 @@ PettingZoo is imported when one is made. Where an installation lacks it, a line 
 from __future__ import annotations
 
 from copy import deepcopy
+from numbers import Integral
 from typing import Any
 
 import gymnasium
@@ -52,7 +53,7 @@ class Table:
 
     def observation_of(self, name: str) -> dict[str, np.ndarray]:
         """What this player sees."""
-        batch = self.batch.observe(self.names.index(name))
+        batch = self.batch.observe(self.names.index(validation.choice("agent", name, self.names)))
         return {key: array[0] for key, array in batch.items()}
 
     def infos(self) -> dict[str, dict[str, Any]]:
@@ -67,12 +68,20 @@ class Table:
 
     def move(self, action: Any) -> tuple[dict[str, float], bool]:
         """The move of the player whose turn it is: rewards by name, and whether the game is over."""
-        if np.ndim(action):
-            raise UserError(f"{self.mover()} is to move; its action {brief(action)} is no whole number")
-        rewards, over, _ = self.batch.advance(self.game.checked([action], 1))
+        rewards, over, _ = self.batch.advance(np.array([self.checked(action)]))
         if self.render_mode == "human":
             self.render()
         return dict(zip(self.names, rewards[0].tolist(), strict=True)), bool(over[0])
+
+    def checked(self, action: Any) -> int:
+        """The action of the player whose turn it is, if it is in the action space."""
+        whole = isinstance(action, Integral) and not isinstance(action, bool)
+        if not whole and not (isinstance(action, np.ndarray) and action.shape == () and action.dtype.kind in "iu"):
+            raise UserError(f"{self.mover()} is to move; its action must be a whole number; given: {brief(action)}")
+        if not 0 <= action < self.game.num_actions:
+            allowed = f"0 to {self.game.num_actions - 1}"
+            raise UserError(f"{self.mover()} is to move; action {brief(action)} is not allowed; allowed: {allowed}")
+        return int(action)
 
     def render(self) -> str | None:
         """The transcript; printed for people."""
@@ -117,6 +126,8 @@ class GameAEC(AECEnv):  # type: ignore[misc]
         return self.table.observation_of(agent)
 
     def step(self, action: Any) -> None:
+        if not hasattr(self, "terminations"):
+            raise ResetNeeded("call reset() before step()")
         if self.terminations[self.agent_selection] or self.truncations[self.agent_selection]:
             self._was_dead_step(action)
             return
@@ -164,8 +175,8 @@ class GameParallel(ParallelEnv):  # type: ignore[misc]
         if not self.agents:
             raise ResetNeeded("the game is over; call reset() first")
         mover = self.table.mover()
-        if mover not in actions:
-            raise UserError(f"{mover} is to move and gave no action; given: {', '.join(map(str, actions)) or 'none'}")
+        if not isinstance(actions, dict) or mover not in actions:
+            raise UserError(f"{mover} is to move and gave no action; given: {brief(actions)}")
         rewards, over = self.table.move(actions[mover])
         agents = self.agents
         if over:
@@ -180,10 +191,18 @@ class GameParallel(ParallelEnv):  # type: ignore[misc]
         """Nothing is held."""
 
 
+class ActionChecks(wrappers.BaseWrapper):  # type: ignore[misc]
+    """As PettingZoo's ``AssertOutOfBoundsWrapper``: what is no action at all is not played, and a line says so."""
+
+    def step(self, action: Any) -> None:
+        if not (self.terminations[self.agent_selection] or self.truncations[self.agent_selection]):
+            action = self.unwrapped.table.checked(action)
+        super().step(action)
+
+
 def wrapped(env: GameAEC) -> AECEnv:
     """With PettingZoo's wrappers: an illegal move loses 1 and ends the game, calls must come in their order."""
-    safe = wrappers.TerminateIllegalWrapper(env, illegal_reward=-1)
-    return wrappers.OrderEnforcingWrapper(wrappers.AssertOutOfBoundsWrapper(safe))
+    return wrappers.OrderEnforcingWrapper(ActionChecks(wrappers.TerminateIllegalWrapper(env, illegal_reward=-1)))
 
 
 def _plain(value: Any) -> Any:

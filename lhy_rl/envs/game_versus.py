@@ -69,10 +69,17 @@ class VersusPartner(BatchedEnv):
             if not rows.size:
                 return {**state, "seat": seat, "gained": gained}
             part = take(state, rows)
-            action = self.game.checked(self.plays(self.game, part, turn[rows], rng), rows.size)
+            action = self._of_partner(part, turn[rows], rng)
             after = self.game.transition(part, action, rng)
             gained[rows] += self.game.reward(part, action, after)[np.arange(rows.size), seat[rows]]
             state = put(state, rows, after)
+
+    def _of_partner(self, state: State, player: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(B,) the partner's actions."""
+        try:
+            return self.game.checked(self.plays(self.game, state, player, rng), len(player))
+        except UserError as error:
+            raise UserError(f"of the partner: {error}") from error
 
     def observation(self, state: State) -> dict[str, np.ndarray]:
         return self.game.player_observation(state, state["seat"])

@@ -50,7 +50,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         """One step; see :meth:`BatchedEnv.step`."""
         space = self.action_space
         if isinstance(space, Discrete):
-            actions: Any = np.array([action])
+            actions: Any = [action]
         else:
             empty: Any = create_empty_array(space, n=1)
             actions = concatenate(space, [action], empty)

@@ -118,7 +118,7 @@ class ChatBandit(BatchedEnv):
         self.reward_table = drawn.uniform(LOW, HIGH, (self.num_prompts, self.num_replies))
         self.best_reward = float(self.reward_table.max(1).mean())
         self.random_reward = float(self.reward_table.mean())
-        self.text = bool(text)
+        self.text = validation.flag("text", text)
         super().__init__(
             num_envs,
             Discrete(self.num_prompts),

@@ -152,7 +152,6 @@ def held_out(pool: tuple[int, ...], first: tuple[int, ...], second: tuple[int, .
     return zlib.crc32(" ".join(map(str, numbers)).encode()) % 5 == 0
 
 
-@lru_cache
 def enumerate_contexts(contexts: str = "all", split: str = "all") -> Contexts:
     """All contexts that obey the rules, always in the same order.
 
@@ -163,8 +162,14 @@ def enumerate_contexts(contexts: str = "all", split: str = "all") -> Contexts:
     Raises:
         UserError: an unknown name.
     """
-    validation.choice("contexts", contexts, CONTEXTS)
-    validation.choice("split", split, SPLITS)
+    return _enumerated(
+        validation.choice("contexts", contexts, CONTEXTS),
+        validation.choice("split", split, SPLITS),
+    )
+
+
+@lru_cache
+def _enumerated(contexts: str, split: str) -> Contexts:
     rows = []
     for pool in pools():
         if contexts == "lewis" and pool in NOT_RELEASED:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lhy_rl.core.errors import suggest
 from lhy_rl.envs.dialogue.negotiation_contexts import AGREE, OFFERS, TYPES
 
 END = "<eos>"
@@ -91,12 +92,16 @@ ACCEPTING = np.isin(np.arange(NUM_WORDS + 1), [TOKEN[word] for word in ACCEPTS])
 
 
 def tokens_of(text: str) -> list[int]:
-    """Words as tokens; the end is added.
+    """Words as tokens; the end is added. Whether they obey the grammar the game says.
 
     Raises:
-        KeyError: a word that is not in the vocabulary.
+        UserError: a word that is not in the vocabulary.
     """
-    return [TOKEN[word] for word in text.split()] + [TOKEN[END]]
+    words = text.split()
+    for word in words:
+        if word not in TOKEN:
+            raise suggest(word, WORDS, "word")
+    return [TOKEN[word] for word in words] + [TOKEN[END]]
 
 
 def text_of(tokens: np.ndarray) -> str:

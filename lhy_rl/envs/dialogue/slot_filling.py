@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core import validation
-from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import State
 from lhy_rl.envs.base import BatchedEnv
@@ -188,9 +188,9 @@ class SlotFilling(BatchedEnv):
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
     ) -> None:
-        if num_slots not in SIZES:
-            raise UserError(f"num_slots={brief(num_slots)} is not allowed; must be 3, 6 or 11")
-        self.num_slots = int(num_slots)
+        self.num_slots = validation.integer("num_slots", num_slots, min(SIZES), max(SIZES))
+        if self.num_slots not in SIZES:
+            raise UserError(f"num_slots={self.num_slots} is not allowed; must be 3, 6 or 11")
         self.error_rate = validation.share("error_rate", error_rate, 0.45)
         self.manners = user.USERS[validation.choice("user_model", user_model, user.USERS)]
         self.masks = validation.choice("action_masks", action_masks, MASKS)
@@ -198,7 +198,7 @@ class SlotFilling(BatchedEnv):
         self.expert = validation.choice("expert", expert, policies.POLICIES)
         self.max_turns = validation.integer("max_turns", max_turns, 1)
         self.places = domain.database(self.num_slots, validation.integer("database_seed", database_seed, 0))
-        self.text = bool(text)
+        self.text = validation.flag("text", text)
         self.layout = belief.Layout(self.num_slots)
         self._sizes = domain.sizes(self.num_slots)
         space: Space[Any] = Box(0.0, 1.0, (self.layout.size,), np.float32)

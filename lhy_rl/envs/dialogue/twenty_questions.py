@@ -125,9 +125,9 @@ class TwentyQuestions(BatchedEnv):
     ) -> None:
         self.sees_all = validation.choice("observation", observation, ("last", "full")) == "full"
         self.rewards_information = validation.choice("reward", reward, ("outcome", "information")) == "information"
-        self.masked = bool(action_masks)
+        self.masked = validation.flag("action_masks", action_masks)
         self.max_questions = validation.integer("max_questions", max_questions, 1)
-        self.text = bool(text)
+        self.text = validation.flag("text", text)
         space: Space[Any] = Box(-1, 1, (QUESTIONS,), np.int8) if self.sees_all else Discrete(1 + 2 * QUESTIONS)
         super().__init__(
             num_envs,
