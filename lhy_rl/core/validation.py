@@ -78,9 +78,10 @@ def discrete_actions(given: Any, n: int, start: int, count: int, rows: np.ndarra
     try:
         array = np.asarray(given)
     except ValueError:  # rows of several lengths
-        array = np.empty(0)
+        raise UserError(f"actions must be whole numbers of shape ({n},); given: {brief(given)}") from None
     if array.shape != (n,) or array.dtype.kind not in "iu":
-        raise UserError(f"actions must be whole numbers of shape ({n},); given: {brief(given)}")
+        kind = f"{brief(given)}, {array.dtype} of shape {array.shape}"
+        raise UserError(f"actions must be whole numbers of shape ({n},); given: {kind}")
     chosen = array[rows]
     wrong = chosen[(chosen < start) | (chosen >= start + count)]
     if wrong.size:
