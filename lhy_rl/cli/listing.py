@@ -19,6 +19,8 @@ REGISTRIES = {
     "partners": "lhy_rl.envs.dialogue.negotiation_bots:partners",
     "backbones": "lhy_rl.nn.backbones.base:cores",
     "encoders": "lhy_rl.nn.encoders.select:encoders",
+    "source_encoders": "lhy_rl.nn.sources.base:source_encoders",
+    "attentions": "lhy_rl.nn.sources.attention:attentions",
     "activations": "lhy_rl.nn.layers.activations:activations",
     "discriminators": "lhy_rl.nn.discriminators.sequence:discriminators",
     "transition_discriminators": "lhy_rl.nn.discriminators.transition:transition_discriminators",

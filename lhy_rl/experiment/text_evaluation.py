@@ -56,6 +56,7 @@ def compare(
     test = task.sequences("test")
     held_out = first(test, REFERENCES)
     references = BleuScorer(unpadded(held_out.tokens, task.end_token, held_out.lengths))
+    answered = None if test.sources is None else test
     real = first(task.sequences("validation"), sentences)
 
     def add(name: str, written: TokenSequences, likelihood: dict[str, float]) -> None:
@@ -65,7 +66,7 @@ def compare(
 
     for name, policy in policies.items():
         with evaluating(policy) as generator:
-            written = sample(policy, task, sentences, generator)
+            written = sample(policy, task, sentences, generator, answered=answered)
             likelihood = {"nll_test": nll_per_token(policy, test, task)}
         add(name, written, likelihood)
     add(REAL, real, {})
@@ -76,10 +77,12 @@ def validation_metrics(policy: ActorCritic, task: Any, sentences: int) -> dict[s
     """The likelihood of validation sentences and, where the density is known, of the policy's own."""
     from lhy_rl.nn.decoding import nll_per_token, sample
 
+    validation = first(task.sequences("validation"), sentences)
     with evaluating(policy) as generator:
-        row = {"nll_validation": nll_per_token(policy, first(task.sequences("validation"), sentences), task)}
+        row = {"nll_validation": nll_per_token(policy, validation, task)}
         if known_density(task):
-            row["nll_oracle"] = true_nll(task, sample(policy, task, sentences, generator))
+            answered = None if validation.sources is None else validation
+            row["nll_oracle"] = true_nll(task, sample(policy, task, sentences, generator, answered=answered))
     return row
 
 
@@ -93,11 +96,12 @@ def write_sentences(
     top_k: int | None = None,
     seed: int = SEED,
 ) -> list[str]:
-    """Sentences of one policy as text.
+    """Sentences of one policy as text; where they answer to sources, to those of the test split in their order.
 
     Args:
         policy: A name in ``agent.policies``; None takes the newest.
-        method: ``sample``, ``greedy`` (one sentence) or ``beam`` (the n best of a beam of width n, best first).
+        method: ``sample``, ``greedy`` (one sentence, or one for each of n sources) or ``beam`` (the n best of a beam of
+            width n, best first; to the first source).
 
     Raises:
         UserError: not a text task, unknown policy, an option out of range.
@@ -116,13 +120,15 @@ def write_sentences(
     if top_k is not None and top_k < 1:
         raise UserError(f"top-k is {top_k}; it must be at least 1")
     chosen = agent.policy if policy is None else agent.policies[policy]
+    test = task.sequences("test")
+    answered = None if test.sources is None else test
     with evaluating(chosen, seed) as generator:
         if method == "beam":
-            written, _ = beam_search(chosen, task, n)
+            written, _ = beam_search(chosen, task, n, None if answered is None else first(answered, 1))
         elif method == "greedy":
-            written = sample(chosen, task, 1, generator, temperature=0.0)
+            written = sample(chosen, task, 1 if answered is None else n, generator, 0.0, answered=answered)
         else:
-            written = sample(chosen, task, n, generator, temperature, top_k)
+            written = sample(chosen, task, n, generator, temperature, top_k, answered)
     return decode(task, written, len(written))
 
 
@@ -172,6 +178,17 @@ def first(sequences: TokenSequences, n: int) -> TokenSequences:
 
 
 def decode(task: Any, sequences: TokenSequences, n: int) -> list[str]:
-    """The first n sentences as text."""
+    """The first n sentences as text, with what they answer to before them."""
     chosen = first(sequences, n)
-    return [str(task.decode(row[:length])) for row, length in zip(chosen.tokens, chosen.lengths, strict=True)]
+    texts = [str(task.decode(row[:length])) for row, length in zip(chosen.tokens, chosen.lengths, strict=True)]
+    if chosen.sources is None or chosen.source_lengths is None:
+        return texts
+    sources = [row[:length] for row, length in zip(chosen.sources, chosen.source_lengths, strict=True)]
+    return [f"{decode_turns(task, source)} -> {text}" for source, text in zip(sources, texts, strict=True)]
+
+
+def decode_turns(task: Any, source: np.ndarray) -> str:
+    """The turns of a source, (L,) tokens, each closed by the end token, as text with strokes between."""
+    ends = np.flatnonzero(source == task.end_token) + 1
+    turns = [turn for turn in np.split(source, ends) if len(turn)]
+    return " / ".join(str(task.decode(turn)) for turn in turns)

@@ -1,16 +1,54 @@
-"""Writing sentences with a policy: sampling, greedy, beam search; continuing prefixes; scoring sentences."""
+"""Writing sentences with a policy: sampling, greedy, beam search; continuing prefixes; scoring sentences.
+
+Where a sentence answers to a source, its tokens stand beside it (:class:`~lhy_rl.core.protocols.TokenSequences`), and a
+batch is observed with them.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
 
-from lhy_rl.core.protocols import TextTask, TokenSequences
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import SOURCE, SOURCE_MASK, TOKEN, TextTask, TokenSequences
 from lhy_rl.nn.backbones.base import State, index_state
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 BATCH = 1024  # sentences written or scored at a time
+
+Context = dict[str, Tensor]
+"""What a batch of sentences answers to: what is observed beside the token, (N, ...); nothing without a source."""
+
+
+def context_of(policy: ActorCritic, sequences: TokenSequences | None) -> Context:
+    """The sources of sentences as a policy observes them, up to the longest one's end.
+
+    Raises:
+        UserError: the policy answers to sources, and there are none; or the other way round.
+    """
+    answers = isinstance(policy.observation_space, gym.spaces.Dict)
+    sources, mask = (None, None) if sequences is None else (sequences.sources, sequences.source_mask)
+    if answers != (sources is not None):
+        what = "writes in answer to sources; give sentences that have them" if answers else "reads no sources"
+        raise UserError(f"this policy {what}")
+    if sources is None or mask is None:
+        return {}
+    longest = max(1, int(mask.any(0).sum()))
+    both = {SOURCE: sources[:, :longest], SOURCE_MASK: mask[:, :longest]}
+    return {key: torch.as_tensor(array, device=policy.device) for key, array in both.items()}
+
+
+def observed(token: Tensor, context: Context) -> Any:
+    """What a policy observes of the token before, (N,), or of those of a block, (T, N)."""
+    if not context:
+        return token
+    return {TOKEN: token} | {
+        key: x if token.dim() == 1 else x.expand(len(token), *x.shape) for key, x in context.items()
+    }
 
 
 @torch.no_grad()
@@ -23,6 +61,7 @@ def complete(
     generator: torch.Generator | None = None,
     temperature: float = 1.0,
     top_k: int | None = None,
+    context: Context | None = None,
 ) -> Tensor:
     """Write the rest of sentences, in place, from a stored state: the prefix is never read again.
 
@@ -30,23 +69,27 @@ def complete(
         tokens: (N, T) int64; the first ``position`` tokens of each row are given, and no row has ended.
         position: Tokens already there; 0 begins new sentences.
         state: The policy's memory before it observes token ``position - 1`` (or the start token).
+        context: What the sentences answer to.
 
     Returns:
         Lengths (N,) int64; ``tokens`` is filled, with pad behind the ends.
     """
     n, steps = tokens.shape
+    context = {} if context is None else context
     lengths = torch.full((n,), steps, device=tokens.device)
     alive = torch.arange(n, device=tokens.device)
-    obs = tokens[:, position - 1] if position else torch.full_like(alive, task.start_token)
+    token = tokens[:, position - 1] if position else torch.full_like(alive, task.start_token)
     tokens[:, position:] = task.pad_token
     for t in range(position, steps):
-        obs, state = policy.act(obs, state, generator=generator, temperature=temperature, top_k=top_k)
-        tokens[alive, t] = obs
+        obs = observed(token, context)
+        token, state = policy.act(obs, state, generator=generator, temperature=temperature, top_k=top_k)
+        tokens[alive, t] = token
         if task.end_token is not None:
-            going = obs != task.end_token
+            going = token != task.end_token
             if not bool(going.all()):
                 lengths[alive[~going]] = t + 1
-                alive, obs, state = alive[going], obs[going], index_state(state, going)
+                alive, token, state = alive[going], token[going], index_state(state, going)
+                context = {key: x[going] for key, x in context.items()}
                 if not len(alive):
                     break
     return lengths
@@ -60,21 +103,37 @@ def sample(
     generator: torch.Generator | None = None,
     temperature: float = 1.0,
     top_k: int | None = None,
+    answered: TokenSequences | None = None,
 ) -> TokenSequences:
-    """Draw n sentences; temperature 0 is greedy (and gives the same sentence n times)."""
+    """Draw n sentences; temperature 0 is greedy (and gives the same sentence n times).
+
+    Args:
+        answered: Sentences whose sources are answered, over and over if they are fewer than n.
+    """
     parts = []
+    if answered is not None and answered.sources is not None:
+        answered = answered[np.arange(n) % len(answered)]
     for first in range(0, n, BATCH):
         size = min(BATCH, n - first)
-        tokens = torch.empty(size, task.max_length, dtype=torch.int64, device=policy.device)
+        written = torch.empty(size, task.max_length, dtype=torch.int64, device=policy.device)
         state = policy.initial_state(size)
-        lengths = complete(policy, task, tokens, 0, state, generator, temperature, top_k)
-        parts.append((tokens.cpu().numpy(), lengths.cpu().numpy()))
-    return TokenSequences(np.concatenate([t for t, _ in parts]), np.concatenate([k for _, k in parts]))
+        context = context_of(policy, None if answered is None else answered[first : first + size])
+        ends = complete(policy, task, written, 0, state, generator, temperature, top_k, context)
+        parts.append((written.cpu().numpy(), ends.cpu().numpy()))
+    tokens, lengths = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    if answered is None:
+        return TokenSequences(tokens, lengths)
+    return TokenSequences(tokens, lengths, answered.sources, answered.source_lengths)
 
 
 @torch.no_grad()
-def beam_search(policy: ActorCritic, task: TextTask, width: int) -> tuple[TokenSequences, np.ndarray]:
+def beam_search(
+    policy: ActorCritic, task: TextTask, width: int, answered: TokenSequences | None = None
+) -> tuple[TokenSequences, np.ndarray]:
     """The most probable sentences that a beam of the given width finds.
+
+    Args:
+        answered: A sentence whose source is answered, where the policy answers to one.
 
     Returns:
         Up to ``width`` sentences, best first, and their log-probabilities in nats.
@@ -83,11 +142,12 @@ def beam_search(policy: ActorCritic, task: TextTask, width: int) -> tuple[TokenS
     score = torch.zeros(1, device=policy.device)
     lengths = torch.zeros(1, dtype=torch.int64, device=policy.device)
     open_ = torch.ones(1, dtype=torch.bool, device=policy.device)
-    state = policy.initial_state(1)
+    state, source = policy.initial_state(1), context_of(policy, answered)
     for t in range(task.max_length):
-        obs = tokens[:, t - 1] if t else torch.full((1,), task.start_token, device=policy.device)
+        last = tokens[:, t - 1] if t else torch.full((1,), task.start_token, device=policy.device)
+        context = {key: x.expand(len(last), *x.shape[1:]) for key, x in source.items()}
         # a finished row observes something valid; its features are not used
-        h, state = policy.step(torch.where(open_, obs, task.start_token), state)
+        h, state = policy.step(observed(torch.where(open_, last, task.start_token), context), state)
         log_probs = policy.categorical.log_probs(h)  # (W, A)
         actions = log_probs.shape[1]
         finished = torch.full_like(log_probs, -torch.inf)
@@ -102,21 +162,26 @@ def beam_search(policy: ActorCritic, task: TextTask, width: int) -> tuple[TokenS
             open_ = open_ & (action != task.end_token)
         if not bool(open_.any()):
             break
-    return TokenSequences(tokens.cpu().numpy(), lengths.cpu().numpy()), score.cpu().numpy()
+    written = TokenSequences(tokens.cpu().numpy(), lengths.cpu().numpy())
+    if answered is not None and answered.sources is not None and answered.source_lengths is not None:
+        sources = np.repeat(answered.sources, len(written), 0), np.repeat(answered.source_lengths, len(written))
+        written = TokenSequences(written.tokens, written.lengths, *sources)
+    return written, score.cpu().numpy()
 
 
-def teacher_forcing(sequences: TokenSequences, task: TextTask, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def teacher_forcing(sequences: TokenSequences, task: TextTask, policy: ActorCritic) -> tuple[Any, Tensor, Tensor]:
     """Sentences as a policy meets them: observations, actions (pads as 0) and mask, (T, B) up to the longest one."""
     longest = int(sequences.lengths.max())
-    tokens = torch.as_tensor(sequences.tokens[:, :longest], device=device).T
-    mask = torch.as_tensor(sequences.mask[:, :longest], device=device).T
+    tokens = torch.as_tensor(sequences.tokens[:, :longest], device=policy.device).T
+    mask = torch.as_tensor(sequences.mask[:, :longest], device=policy.device).T
     first = torch.full_like(tokens[:1], task.start_token)
-    return torch.cat([first, tokens[:-1]]), torch.where(mask, tokens, 0), mask
+    obs = observed(torch.cat([first, tokens[:-1]]), context_of(policy, sequences))
+    return obs, torch.where(mask, tokens, 0), mask
 
 
-def starts(obs: Tensor) -> Tensor:
-    """(T, B) bool: one episode a column, begun at step 0."""
-    start = torch.zeros(obs.shape[:2], dtype=torch.bool, device=obs.device)
+def starts(mask: Tensor) -> Tensor:
+    """(T, B) bool: one episode a column, begun at step 0; of the shape of a mask."""
+    start = torch.zeros(mask.shape[:2], dtype=torch.bool, device=mask.device)
     start[0] = True
     return start
 
@@ -128,11 +193,11 @@ def token_log_probs(
     """Log-probability in nats of each token, (N, T) float32, 0 behind the ends; dropout as the policy's mode says."""
     parts = []
     for first in range(0, len(sequences), BATCH):
-        obs, actions, mask = teacher_forcing(sequences[first : first + BATCH], task, policy.device)
-        state = policy.initial_state(obs.shape[1])
-        log_prob = policy.evaluate(obs, actions, state, starts(obs), mask, temperature).log_prob
-        whole = np.zeros((obs.shape[1], sequences.tokens.shape[1]), np.float32)
-        whole[:, : len(obs)] = log_prob.T.cpu().numpy()
+        obs, actions, mask = teacher_forcing(sequences[first : first + BATCH], task, policy)
+        state = policy.initial_state(mask.shape[1])
+        log_prob = policy.evaluate(obs, actions, state, starts(mask), mask, temperature).log_prob
+        whole = np.zeros((mask.shape[1], sequences.tokens.shape[1]), np.float32)
+        whole[:, : len(mask)] = log_prob.T.cpu().numpy()
         parts.append(whole)
     return np.concatenate(parts)
 

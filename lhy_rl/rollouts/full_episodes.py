@@ -34,7 +34,7 @@ class Episodes:
         actions: (T, B, ...).
         rewards: (T, B), 0 behind the ends.
         valid: (T, B) bool: true until the end.
-        states: The policy's memory before each step, (T, B, ...) tensors.
+        states: The policy's memory before each step, (T, B, ...) tensors; what does not change is stored once.
         action_mask: (T, B, A) bool, all true at the steps without masks; None where no step had any.
         truncated_final_obs: (instance, last observation) of the episodes that a time limit ended.
         raw_obs: (T, B, ...) numpy arrays, the observations as the environment gave them; where asked for.
@@ -145,6 +145,8 @@ def collect_episodes(
         action_mask = None if mask is None else torch.as_tensor(mask, device=device)
         action_masks.append(action_mask)
         obs_t = map_tree(enter, observe(stepper.obs, alive))
+        if not steps:
+            state = policy.read_sources(obs_t, state)
         before = state
         action, state = policy.act(obs_t, state, None, generator, deterministic, action_mask=action_mask)
         env_action = policy.actor.for_environment(action)
@@ -169,7 +171,7 @@ def collect_episodes(
         torch.stack(actions),
         torch.stack(rewards).to(device),
         torch.stack(mask_tb).to(device),
-        tuple(torch.stack(tensors) for tensors in zip(*states, strict=True)),
+        tuple(map(_over_time, zip(*states, strict=True))),
         _stacked(action_masks),
         tuple(truncated_final_obs),
         map_tree(lambda *x: np.stack(x), *raw_obs) if keep_raw_obs else None,
@@ -192,6 +194,12 @@ def truncated_final_values(policy: ActorCritic, episodes: Episodes) -> Tensor:
         policy, map_tree(longer, episodes.obs), longer(episodes.start), state, rows, who, final_obs
     )
     return result
+
+
+def _over_time(tensors: tuple[Tensor, ...]) -> Tensor:
+    """(T, B, ...) of T tensors; where they are one and the same, a source that was read, it is not copied."""
+    one = tensors[0]
+    return one.expand(len(tensors), *one.shape) if all(x is one for x in tensors) else torch.stack(tensors)
 
 
 def _stacked(action_masks: list[Tensor | None]) -> Tensor | None:

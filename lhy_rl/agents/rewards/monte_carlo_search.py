@@ -12,7 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lhy_rl.core.protocols import TextTask
+from lhy_rl.core.protocols import TOKEN, TextTask
+from lhy_rl.core.trees import map_tree
 from lhy_rl.nn.backbones.base import index_state, repeat_state
 from lhy_rl.nn.decoding import complete
 from lhy_rl.nn.policies.actor_critic import ActorCritic
@@ -46,13 +47,16 @@ def monte_carlo_credit(
         (T, B), 0 behind the ends.
     """
     tokens, lengths = episodes.sentences(task), episodes.lengths  # (B, max_length)
+    first_obs = map_tree(lambda x: x[0], episodes.obs)
+    context = {key: x for key, x in first_obs.items() if key != TOKEN} if isinstance(first_obs, dict) else {}
     prefixes: list[tuple[int, Tensor]] = []  # tokens in the prefix, and whose prefix
     written, ends = [tokens], [lengths]
     for position in range(1, int(lengths.max())):
         going = (lengths > position).nonzero()[:, 0]
         finished = tokens[going].repeat_interleave(rollouts, 0)
-        memory = index_state(tuple(s[position] for s in episodes.states), going)
-        ends.append(complete(policy, task, finished, position, repeat_state(memory, rollouts), generator))
+        memory = repeat_state(index_state(tuple(s[position] for s in episodes.states), going), rollouts)
+        given = {key: x[going].repeat_interleave(rollouts, 0) for key, x in context.items()}
+        ends.append(complete(policy, task, finished, position, memory, generator, context=given))
         written.append(finished)
         prefixes.append((position, going))
     # All sentences are scored at once, because many are faster.

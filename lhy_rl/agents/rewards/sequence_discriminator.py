@@ -33,6 +33,8 @@ CREDITS = ("monte_carlo", "prefix", "critic")
 class SequenceDiscriminatorReward(DiscriminatorTrainer):
     """Learns to tell a task's sentences from a policy's, and rewards the policy for what passes as real.
 
+    Of sentences that answer to a source it sees the sentences alone: whether they sound real, not whether they fit.
+
     Args:
         policy: The generator.
         task: Whose training sentences are the real ones; its validation sentences are never trained on.
@@ -104,7 +106,9 @@ class SequenceDiscriminatorReward(DiscriminatorTrainer):
     def train_on_samples(self, steps: int) -> Metrics:
         """Gradient steps on freshly written sentences."""
         self.policy.eval()
-        return self.train_on(sample(self.policy, self.task, steps * self.batch_size, self.generator))
+        n = steps * self.batch_size
+        answered = None if self.real.sources is None else self._draw(self.real, n)
+        return self.train_on(sample(self.policy, self.task, n, self.generator, answered=answered))
 
     def train_on(self, fake: TokenSequences) -> Metrics:
         """Gradient steps on written sentences, each batch beside as many real ones drawn at random.

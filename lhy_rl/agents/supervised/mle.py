@@ -1,8 +1,10 @@
 """Maximum likelihood, with scheduled sampling.
 
 L = -E[log pi(x_t | x_<t)] over the training sentences of a text task. It is the baseline of everything that
-trains text by reward, and where they all begin. With scheduled sampling (Bengio et al. 2015) the inputs are
-more and more the model's own tokens, as they will be when it writes; the targets stay the true ones.
+trains text by reward, and where they all begin. Sentences that answer to a source are learned given it: seq2seq
+(Sutskever et al. 2014), with attention and with copying where the policy has them. With scheduled sampling (Bengio et
+al. 2015) the inputs are more and more the model's own tokens, as they will be when it writes; the targets stay the true
+ones.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from torch import Tensor
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.gradient_step import gradient_step
 from lhy_rl.core.errors import UserError, suggest
-from lhy_rl.core.protocols import TextTask
+from lhy_rl.core.protocols import TOKEN, TextTask
 from lhy_rl.core.saved_states import load_optimizer
+from lhy_rl.core.trees import map_tree
 from lhy_rl.core.validation import check, positive
 from lhy_rl.functional.policy_gradient import masked_mean
 from lhy_rl.functional.schedules import true_token_probability
@@ -156,11 +159,11 @@ class MaximumLikelihood:
     def loss(self) -> tuple[Tensor, int]:
         """Mean negative log-likelihood of the next batch's tokens, with gradient, and how many they are."""
         batch = self.sentences[self._next_batch().numpy()]
-        obs, actions, mask = teacher_forcing(batch, self.task, self.policy.device)
+        obs, actions, mask = teacher_forcing(batch, self.task, self.policy)
         if self.scheduled_sampling != "none":
             obs = self._mix_in_own_tokens(obs)
-        state = self.policy.initial_state(obs.shape[1])
-        log_prob = self.policy.evaluate(obs, actions, state, starts(obs), mask).log_prob
+        state = self.policy.initial_state(mask.shape[1])
+        log_prob = self.policy.evaluate(obs, actions, state, starts(mask), mask).log_prob
         return -masked_mean(log_prob, mask), int(batch.lengths.sum())
 
     def _next_batch(self) -> Tensor:
@@ -173,17 +176,19 @@ class MaximumLikelihood:
         return true_token_probability(self.scheduled_sampling, self.num_steps, self.half_life)
 
     @torch.no_grad()
-    def _mix_in_own_tokens(self, obs: Tensor) -> Tensor:
+    def _mix_in_own_tokens(self, obs: Any) -> Any:
         """Inputs replaced by what the policy draws, having read the mixed ones before (Bengio et al. 2015, fig. 1)."""
-        mixed = obs.clone()
-        true = torch.rand(obs.shape, generator=self.generator).to(obs.device) < self._epsilon()
-        state = self.policy.initial_state(obs.shape[1])
+        tokens = obs[TOKEN] if isinstance(obs, dict) else obs
+        mixed = tokens.clone()
+        inputs = {**obs, TOKEN: mixed} if isinstance(obs, dict) else mixed
+        true = torch.rand(tokens.shape, generator=self.generator).to(tokens.device) < self._epsilon()
+        state = self.policy.initial_state(tokens.shape[1])
         self.policy.eval()
-        for t in range(len(obs) - 1):
-            own, state = self.policy.act(mixed[t], state, generator=self.generator)
-            mixed[t + 1] = torch.where(true[t + 1], obs[t + 1], own)
+        for t in range(len(tokens) - 1):
+            own, state = self.policy.act(map_tree(lambda x, t=t: x[t], inputs), state, generator=self.generator)
+            mixed[t + 1] = torch.where(true[t + 1], tokens[t + 1], own)
         self.policy.train()
-        return mixed
+        return inputs
 
     def state_dict(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer.state_dict(), "order": self.order, "num_steps": self.num_steps}

@@ -45,10 +45,10 @@ class ManualNetwork:
 
     @classmethod
     def of(cls, trunk: Trunk, output: nn.Linear, parameters: FlatParameters) -> ManualNetwork | None:
-        """None where the trunk is another: on a GPU, of images or tokens, with a backbone or other layers."""
+        """None where the trunk is another: on a GPU, of images or tokens, with a memory or other layers."""
         encoder = trunk.encoder
         known = type(encoder) is MLPEncoder and encoder.layers.fused  # a subclass may read otherwise
-        fits = known and trunk.core is None and not trunk.dropout.p
+        fits = known and not trunk.has_memory and not trunk.dropout.p
         where = {(p.device.type, p.dtype) for p in (*trunk.parameters(), output.weight)}
         return cls(trunk, output, parameters) if fits and where == {("cpu", torch.float32)} else None
 

@@ -10,18 +10,28 @@ import numpy as np
 from lhy_rl.core.errors import UserError
 from lhy_rl.nn.heads.base import Head
 from lhy_rl.nn.heads.categorical import CategoricalHead, MultiCategoricalHead
+from lhy_rl.nn.heads.copying import CopyHead
 from lhy_rl.nn.heads.gaussian import GaussianHead
 
 
-def head_for(space: gym.Space[Any], input_size: int, log_std: float = 0.0) -> Head:
+def head_for(space: gym.Space[Any], input_size: int, log_std: float = 0.0, copies: bool = False) -> Head:
     """The head that fits an action space; ``log_std`` is that of a Gaussian at the beginning.
+
+    Args:
+        copies: Whether features hold what can be copied from a source.
 
     Raises:
         UserError: none does.
     """
-    head = _head_for(space, input_size, log_std)
+    head = _copy_head(space, input_size) if copies else _head_for(space, input_size, log_std)
     head.space = space
     return head
+
+
+def _copy_head(space: gym.Space[Any], input_size: int) -> Head:
+    if not isinstance(space, gym.spaces.Discrete):
+        raise UserError(f"copy needs actions that are words, Discrete, not {space}")
+    return CopyHead(input_size, int(space.n), int(space.start))
 
 
 def _head_for(space: gym.Space[Any], input_size: int, log_std: float) -> Head:

@@ -20,6 +20,7 @@ from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
 from lhy_rl.nn.heads.categorical import CategoricalHead
 from lhy_rl.nn.heads.select import head_for
 from lhy_rl.nn.policies.trunk import Trunk
+from lhy_rl.nn.sources.base import SourceEncoderChoice, SourceOptions
 
 CRITICS = ("shared", "separate", "none")
 
@@ -41,7 +42,7 @@ class ActorCritic(nn.Module):
     """An actor and a critic, on shared features or on their own.
 
     Observations are tensors, or dicts and tuples of tensors, as the space is. A dict's key ``action_mask`` is not
-    observed but says which actions are legal.
+    observed but says which actions are legal; its key ``source``, with ``source_mask``, is read once an episode.
 
     Args:
         observation_space: ``Box`` (numbers or an image), ``Discrete``, ``MultiDiscrete`` or ``MultiBinary`` (tokens),
@@ -59,9 +60,18 @@ class ActorCritic(nn.Module):
         core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, null for none, or a class of your own, as
             ``module:Class`` (a subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).
         hidden_size: Width of the backbone. More fits more and overfits sooner.
-        num_layers: Layers of the backbone.
+        num_layers: Layers of the backbone, and of a recurrent source encoder.
         dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it (to 0.5) when the
             validation loss turns up.
+        source_encoder: What reads the ``source`` of an episode, once, at its start: ``gru``, ``lstm``, ``mean``;
+            ``hred`` or ``hred_tokens`` for one of several turns; null treats it as any other observation, at every
+            step; or a class of your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.sources.SourceEncoder``).
+        source_size: Width of what is made of a source; null takes ``hidden_size``.
+        source_bidirectional: Read a source in both directions, with half of the width for each.
+        attention: How a step looks at the places of a source: ``dot``, ``additive``, or ``none``: the encoder's final
+            output, which is fed to every step, is all it has (seq2seq).
+        copy: Let an action also be a word that the attention is on (pointer-generator). It reaches words that were
+            never written in training.
         critic: ``shared`` (on the actor's features), ``separate`` (an encoder and a backbone of its own) or ``none``.
         init_std: Draw all weights from N(0, init_std), as SeqGAN's code does with 0.1; null keeps torch's way.
         log_std_init: Logarithm of the noise on continuous actions at the beginning. Lower it (-2) where full noise only
@@ -90,6 +100,11 @@ class ActorCritic(nn.Module):
         hidden_size: int = 32,
         num_layers: int = 1,
         dropout: float = 0.0,
+        source_encoder: SourceEncoderChoice | None = "gru",
+        source_size: int | None = None,
+        source_bidirectional: bool = False,
+        attention: str = "dot",
+        copy: bool = False,
         critic: str = "shared",
         init_std: float | None = None,
         log_std_init: float = 0.0,
@@ -101,13 +116,17 @@ class ActorCritic(nn.Module):
         if critic not in CRITICS:
             raise suggest(critic, CRITICS, "critic")
         options = EncoderOptions(embedding_size, encoder_layers, activation, norm, pooling, hidden_sizes=hidden_sizes)
-        parts = (observation_space, encoder, options, core, hidden_size, num_layers, dropout)
+        source = None
+        if source_encoder is not None:
+            width = hidden_size if source_size is None else source_size
+            source = SourceOptions(source_encoder, width, source_bidirectional, num_layers, attention, copy)
+        parts = (observation_space, encoder, options, core, hidden_size, num_layers, dropout, source)
         self.observation_space = observation_space
         self.trunk = Trunk(*parts)
-        self.actor = head_for(action_space, self.trunk.output_size, log_std_init)
+        self.actor = head_for(action_space, self.trunk.output_size, log_std_init, self.trunk.copies)
         self.critic_trunk = Trunk(*parts) if critic == "separate" else None
         self.critic = nn.Linear(self.trunk.output_size, 1) if critic != "none" else None
-        self.recurrent = core is not None
+        self.recurrent, self.reads_source = self.trunk.has_memory, self.trunk.source is not None
         if init_std is not None:
             for parameter in self.parameters():
                 nn.init.normal_(parameter, std=init_std)
@@ -151,6 +170,15 @@ class ActorCritic(nn.Module):
         """The actor's part of a memory and the critic's."""
         k = len(state) if self.critic_trunk is None else len(state) // 2
         return state[:k], state[k:]
+
+    @torch.no_grad()
+    def read_sources(self, obs: Any, state: State) -> State:
+        """The memory with the sources read that are observed, (B, ...), where the actor has not read them yet."""
+        if not self.reads_source:
+            return state
+        actor_state, critic_state = self.split_state(state)
+        core, _, source = self.trunk.read(map_tree(lambda x: x[None], obs), actor_state, None, 1)
+        return (*core, *source, *critic_state)
 
     # ------------------------------------------------------------------ acting
     def step(self, obs: Any, state: State, start: Tensor | None = None) -> tuple[Tensor, State]:
@@ -242,7 +270,7 @@ class ActorCritic(nn.Module):
             features = h
             if self.critic_trunk is not None:
                 features, critic_state = self.critic_trunk(obs, critic_state, start)
-            value = self.critic(features)[..., 0]
+            value = self._value_of(features)
         state = (*actor_state, *critic_state)
         action_mask = mask_of(obs) if action_mask is None else action_mask
         if all_actions:
@@ -269,8 +297,13 @@ class ActorCritic(nn.Module):
         actor_state, critic_state = self.split_state(state)
         trunk, memory = (self.trunk, actor_state) if self.critic_trunk is None else (self.critic_trunk, critic_state)
         h, memory = trunk(obs, memory, start)
+        return self._value_of(h), memory
+
+    def _value_of(self, h: Tensor) -> Tensor:
+        """(T, B, H) features to (T, B); what can be copied, behind them, is not looked at."""
         assert self.critic is not None, "this policy was made with critic='none'"
-        return self.critic(h)[..., 0], memory
+        features = h[..., : self.trunk.output_size] if self.trunk.copies else h
+        return self.critic(features)[..., 0]  # type: ignore[no-any-return]
 
 
 def mask_of(obs: Any) -> Tensor | None:

@@ -12,10 +12,16 @@ from torch import Tensor, nn
 from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, State, cores
 from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
 from lhy_rl.nn.encoders.select import make_encoder
+from lhy_rl.nn.sources.base import SourceOptions
+from lhy_rl.nn.sources.reader import BlockSources, SourceReader, has_source, steps_of, without_source
 
 
 class Trunk(nn.Module):
-    """An encoder and, where wanted, a sequence backbone: the actor and the critic share one or have one each."""
+    """An encoder and, where wanted, a sequence backbone: the actor and the critic share one or have one each.
+
+    Where the observation has a source (:data:`lhy_rl.core.protocols.SOURCE`), that is read once an episode, and the
+    encoder observes the rest.
+    """
 
     def __init__(
         self,
@@ -26,32 +32,65 @@ class Trunk(nn.Module):
         hidden_size: int,
         num_layers: int,
         dropout: float,
+        source: SourceOptions | None = None,
     ) -> None:
         super().__init__()
-        self.encoder = make_encoder(encoder, space, options)
+        reads = source is not None and has_source(space)
+        self.encoder = make_encoder(encoder, without_source(space) if reads else space, options)
         self.core: SequenceBackbone | None = None
+        self.source: SourceReader | None = None
         self.output_size = self.encoder.output_size
+        if source is not None and reads:
+            self.output_size += source.size
         if core is not None:
             self.core = cores.choose(core, SequenceBackbone)(self.output_size, hidden_size, num_layers)
             self.output_size = self.core.output_size
+        if source is not None and reads:
+            self.source = SourceReader(space, self.output_size, source)
         self.dropout = nn.Dropout(dropout)
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether it carries a state: of a backbone, or of a source that was read."""
+        return self.core is not None or self.source is not None
+
+    @property
+    def copies(self) -> bool:
+        """Whether features hold, behind the first ``output_size``, what can be copied."""
+        return self.source is not None and self.source.copies
+
     def initial_state(self, batch_size: int) -> State:
-        """The memory at the start of an episode; empty without a backbone."""
-        return self.core.initial_state(batch_size) if self.core is not None else ()
+        """The memory at the start of an episode, the backbone's and the source's; empty without either."""
+        core = self.core.initial_state(batch_size) if self.core is not None else ()
+        return (*core, *self.source.initial_state(batch_size)) if self.source is not None else core
+
+    def read(
+        self, obs: Any, state: State, start: Tensor | None, steps: int
+    ) -> tuple[State, BlockSources | None, State]:
+        """The backbone's part of a memory; what was read of the sources; the sources' part of the memory after that."""
+        if self.source is None:
+            return state, None, ()
+        k = len(state) - self.source.state_tensors
+        sources, after = self.source.read(obs, state[k:], start, steps)
+        return state[:k], sources, after
 
     def forward(self, obs: Any, state: State, start: Tensor | None) -> tuple[Tensor, State]:
         """(T, B, ...) observations to (T, B, H) features and the state after the last step."""
-        h: Tensor = self.encoder(obs)
+        h: Tensor = self.encoder(obs if self.source is None else steps_of(obs))
         if self.dropout.p:
             h = self.dropout(h)
+        state, sources, after = self.read(obs, state, start, len(h))
+        if self.source is not None and sources is not None:
+            h = torch.cat([h, self.source.summaries(sources, len(h))], -1)
         if self.core is not None:
             if start is None:
                 start = torch.zeros(h.shape[:2], dtype=torch.bool, device=h.device)
             h, state = self.core(h, state, start)
             if self.dropout.p:
                 h = self.dropout(h)
-        return h, state
+        if self.source is not None and sources is not None:
+            h = self.source.attend(h, sources)
+        return h, (*state, *after)
 
     def make_orthogonal(self) -> None:
         """Draw the weights orthogonal, scaled by sqrt(2) in the encoder; biases are 0, an LSTM's forget gate's 1."""
@@ -60,7 +99,13 @@ class Trunk(nn.Module):
                 nn.init.orthogonal_(module.weight, math.sqrt(2))
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        for module in self.core.modules() if self.core is not None else ():
+        for module in self.source.modules() if self.source is not None else ():
+            if isinstance(module, nn.Linear):
+                nn.init.orthogonal_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        parts = [part for part in (self.core, self.source) if part is not None]
+        for module in (module for part in parts for module in part.modules()):
             if isinstance(module, nn.RNNBase):
                 for parameter, values in module.named_parameters():
                     (nn.init.zeros_ if "bias" in parameter else nn.init.orthogonal_)(values)

@@ -50,7 +50,7 @@ def test_policy_gradient_points_along_the_exact_one():
     sentences = all_sentences()
 
     def log_probs(obs, actions):
-        return policy.evaluate(obs, actions, policy.initial_state(obs.shape[1]), starts(obs)).log_prob
+        return policy.evaluate(obs, actions, policy.initial_state(obs.shape[1]), starts(actions)).log_prob
 
     def gradient(scalar):
         parts = torch.autograd.grad(scalar, list(policy.parameters()), allow_unused=True, materialize_grads=True)

@@ -1,0 +1,82 @@
+"""The actor head that can copy: a word of the vocabulary, or a word of the source (pointer-generator).
+
+    p(w) = g softmax(W h + b)_w + (1 - g) sum_{l: x_l = w} a_l,   g = sigmoid(v . h + c)
+
+(See et al. 2017, eq. 9; Gu et al. 2016) with a the attention on the source x. The vocabulary stays what the action
+space has. A place whose token is no action gives its weight to the generator.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.functional.fused.categorical import linear_log_prob
+from lhy_rl.functional.sampling import sample_categorical
+from lhy_rl.nn.acceleration.inventory import hooked
+from lhy_rl.nn.heads.base import mask_logits
+from lhy_rl.nn.heads.categorical import ROWS, CategoricalHead
+
+
+class CopyHead(CategoricalHead):
+    """A mixture of a softmax over A actions and of the tokens of a source.
+
+    Features are (..., H + 2L): those of the softmax, the weights a of the L places, and their tokens.
+
+    Args:
+        input_size: H.
+        num_actions: A.
+        start: The first action's number.
+    """
+
+    def __init__(self, input_size: int, num_actions: int, start: int = 0) -> None:
+        super().__init__(input_size, num_actions, start)
+        self.gate = nn.Linear(input_size, 1)
+
+    def _parts(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Features (..., H), the generator's share (...), (1 - g) a of the places (..., L), and their actions."""
+        width = self.output.in_features
+        places = (h.shape[-1] - width) // 2
+        features, weights, tokens = h[..., :width], h[..., width:-places], h[..., -places:]
+        actions = tokens.long() - self.start
+        is_action = (actions >= 0) & (actions < self.output.out_features)
+        gate = self.gate(features)
+        copied = torch.sigmoid(-gate) * weights * is_action
+        elsewhere = (1 - (weights * is_action).sum(-1)).clamp(min=0.0)  # on places that are no action, or none
+        generated = torch.sigmoid(gate[..., 0]) + torch.sigmoid(-gate[..., 0]) * elsewhere
+        return features, generated, copied, actions.clamp(0, self.output.out_features - 1)
+
+    def logits(self, h: Tensor, action_mask: Tensor | None = None) -> Tensor:
+        """log p, (..., A); -inf where not legal."""
+        features, generated, copied, actions = self._parts(h)
+        p = generated[..., None] * torch.softmax(self.output(features), -1)
+        p = p.scatter_add(-1, actions, copied)
+        return mask_logits(p.clamp(min=torch.finfo(p.dtype).tiny).log(), action_mask)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        h: Tensor,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        action_mask: Tensor | None = None,
+    ) -> Tensor:
+        actions = torch.empty(len(h), dtype=torch.int64, device=h.device)
+        for first in range(0, len(h), ROWS):
+            rows = slice(first, first + ROWS)
+            logits = self.logits(h[rows], None if action_mask is None else action_mask[rows])
+            actions[rows] = sample_categorical(logits, generator, temperature, top_k)
+        return actions + self.start
+
+    def log_prob(
+        self, h: Tensor, actions: Tensor, temperature: float = 1.0, action_mask: Tensor | None = None
+    ) -> Tensor:
+        if action_mask is not None or temperature != 1.0 or hooked(self.output):
+            return super().log_prob(h, actions, temperature, action_mask)
+        index = actions - self.start
+        features, generated, copied, places = self._parts(h)
+        by_softmax = linear_log_prob(features, self.output.weight, self.output.bias, index)
+        mass = (copied * (places == index[:, None])).sum(-1)
+        smallest = torch.finfo(mass.dtype).tiny
+        return torch.logaddexp(generated.log() + by_softmax, mass.clamp(min=smallest).log())

@@ -1,0 +1,92 @@
+"""Attention over what was read: where in the source to look, asked by the decoder's state.
+
+    dot        a_l = softmax_l( q_l . m_l / sqrt(E) ),  q = W h          (Luong et al. 2015, "general")
+    additive   a_l = softmax_l( v . tanh(W h + m_l) )                    (Bahdanau et al. 2015)
+
+    c = sum_l a_l m_l
+
+with h the decoder's state and m_l the annotations. For ``additive`` they are mapped once, when they are read, and what
+is summed are the mapped ones; so the memory holds one vector a place.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lhy_rl.core.registry import Registry
+
+attentions = Registry(
+    "attention",
+    {
+        "dot": "lhy_rl.nn.sources.attention:DotAttention",
+        "additive": "lhy_rl.nn.sources.attention:AdditiveAttention",
+    },
+)
+
+
+class Attention(nn.Module, ABC):
+    """The contract: ``X(hidden_size, source_size)``.
+
+    Args:
+        hidden_size: H, of the decoder.
+        source_size: E, of the annotations.
+    """
+
+    def annotate(self, annotations: Tensor) -> Tensor:
+        """Once a source: (N, L, E) to what is kept and attended to; 0 stays 0."""
+        return annotations
+
+    @abstractmethod
+    def scores(self, h: Tensor, annotations: Tensor) -> Tensor:
+        """(N, T, H) and (N, L, E) to (N, T, L): how much each step looks at each place, before the softmax."""
+
+    def weights(self, h: Tensor, annotations: Tensor, mask: Tensor) -> Tensor:
+        """(N, T, L), with the mask (N, L) of the places that there are; rows sum to 1, or to 0 of an empty source."""
+        scores = self.scores(h, annotations).masked_fill(~attended(mask)[:, None], -torch.inf)
+        return torch.softmax(scores, -1) * mask[:, None]
+
+    def forward(self, h: Tensor, annotations: Tensor, mask: Tensor) -> Tensor:
+        """The context, (N, T, E)."""
+        return self.weights(h, annotations, mask) @ annotations
+
+
+def attended(mask: Tensor) -> Tensor:
+    """The mask (N, L), true all along where a source is empty: its annotations are 0, and so is their mean."""
+    return mask | ~mask.any(1, keepdim=True)
+
+
+class DotAttention(Attention):
+    """a = softmax((W h) . m / sqrt(E)), by torch's fused attention."""
+
+    def __init__(self, hidden_size: int, source_size: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(hidden_size, source_size, bias=False)
+
+    def scores(self, h: Tensor, annotations: Tensor) -> Tensor:
+        return self.query(h) @ annotations.transpose(1, 2) * annotations.shape[-1] ** -0.5  # type: ignore[no-any-return]
+
+    def forward(self, h: Tensor, annotations: Tensor, mask: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(
+            self.query(h), annotations, annotations, attn_mask=attended(mask)[:, None].expand(-1, h.shape[1], -1)
+        )
+
+
+class AdditiveAttention(Attention):
+    """a = softmax(v . tanh(W h + U m))."""
+
+    def __init__(self, hidden_size: int, source_size: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(hidden_size, source_size)
+        self.key = nn.Linear(source_size, source_size, bias=False)
+        self.score = nn.Linear(source_size, 1, bias=False)
+
+    def annotate(self, annotations: Tensor) -> Tensor:
+        return self.key(annotations)  # type: ignore[no-any-return]
+
+    def scores(self, h: Tensor, annotations: Tensor) -> Tensor:
+        together = self.query(h)[:, :, None] + annotations[:, None]  # (N, T, L, E)
+        return self.score(together.tanh())[..., 0]  # type: ignore[no-any-return]

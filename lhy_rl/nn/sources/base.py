@@ -1,0 +1,151 @@
+"""The contract of source encoders, which read what an episode is about: a text to answer, a set of points.
+
+An environment whose episode has such a thing gives it under the key ``source`` of its Dict observation, the same at
+every step, with ``source_mask`` where lengths differ. A policy reads it once an episode
+(:mod:`lhy_rl.nn.sources.reader`), with an encoder from the table here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.core.registry import Registry
+from lhy_rl.core.validation import check
+from lhy_rl.nn.sources.attention import Attention, attentions
+
+source_encoders = Registry(
+    "source_encoder",
+    {
+        "gru": "lhy_rl.nn.sources.recurrent:GRUEncoder",
+        "lstm": "lhy_rl.nn.sources.recurrent:LSTMEncoder",
+        "mean": "lhy_rl.nn.sources.mean:MeanEncoder",
+        "hred": "lhy_rl.nn.sources.hred:TurnEncoder",
+        "hred_tokens": "lhy_rl.nn.sources.hred:TokenInTurnEncoder",
+    },
+)
+
+
+class Reading(NamedTuple):
+    """What an encoder makes of N sources.
+
+    Attributes:
+        summary: (N, E) the final output: the whole source in one vector; 0 of an empty source.
+        annotations: (N, L, E) a vector for each place of the source; 0 where the mask is false.
+        mask: (N, L) bool: the places that can be attended to.
+    """
+
+    summary: Tensor
+    annotations: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How a source is read; the meaning of each is told by :class:`lhy_rl.nn.policies.actor_critic.ActorCritic`."""
+
+    encoder: str | type[SourceEncoder] = "gru"
+    size: int = 64
+    bidirectional: bool = False
+    num_layers: int = 1
+    attention: str | type[Attention] = "dot"
+    copy: bool = False
+
+    def __post_init__(self) -> None:
+        check(source_size=(self.size, 1))
+        if isinstance(self.attention, str) and ":" not in self.attention:
+            names = ["none", *attentions]
+            if self.attention not in names:
+                raise suggest(self.attention, names, "attention")
+        if self.bidirectional and self.size % 2:
+            raise UserError(f"source_size is {self.size}; with source_bidirectional it must be even, half a direction")
+        if self.copy and self.attention == "none":
+            raise UserError("copy takes the words that the attention is on; attention must be dot or additive")
+
+
+class SourceEncoder(nn.Module, ABC):
+    """The contract: ``X(space, options)``; then sources (N, L, ...) and their mask to a reading, ``options.size`` wide.
+
+    What it reads are tokens, ``MultiDiscrete([n] * L)``, or vectors, ``Box`` of shape (L, F);
+    :class:`SourceEmbedding` makes vectors of both.
+    """
+
+    annotates_tokens = True
+    """Whether an annotation stands for the token at its place, which can then be copied."""
+
+    @abstractmethod
+    def forward(self, source: Tensor, mask: Tensor) -> Reading:
+        """Read.
+
+        Args:
+            source: (N, L, ...).
+            mask: (N, L) bool; places where it is false have no influence. A source may be empty.
+        """
+
+
+SourceEncoderChoice = str | type[SourceEncoder]
+"""A name of :data:`source_encoders`, a place ``"module:Class"``, or a class of one's own."""
+
+
+class SourceEmbedding(nn.Module):
+    """A vector for each place of a source: a learned one for each token, or a linear map of vectors.
+
+    Args:
+        space: ``MultiDiscrete([n] * L)``, or ``Box`` of shape (L, F).
+        size: Width of the vectors.
+
+    Raises:
+        UserError: another space.
+    """
+
+    def __init__(self, space: gym.Space[Any], size: int) -> None:
+        super().__init__()
+        self.first, self.table, self.linear = 0, None, None
+        match space:
+            case gym.spaces.MultiDiscrete() if len(space.shape) == 1 and len(set(space.nvec)) == 1:
+                self.first, self.table = int(np.min(space.start)), nn.Embedding(int(space.nvec[0]), size)
+            case gym.spaces.Box() if len(space.shape) == 2:
+                self.linear = nn.Linear(space.shape[1], size)
+            case _:
+                raise UserError(
+                    f"a source of {brief(space)} cannot be read once; allowed: MultiDiscrete([n] * L), tokens, and Box "
+                    "of shape (L, F), vectors; source_encoder=None reads the key 'source' at every step as any other"
+                )
+
+    def forward(self, places: Tensor) -> Tensor:
+        """(R,) tokens or (R, F) vectors to (R, size)."""
+        if self.table is not None:
+            return self.table(places.long() - self.first)  # type: ignore[no-any-return]
+        assert self.linear is not None
+        return self.linear(places.to(self.linear.weight.dtype))  # type: ignore[no-any-return]
+
+
+class RealPlaces(NamedTuple):
+    """The real places of N sources, one after the other.
+
+    Attributes:
+        source: (R,) the source that each place is of.
+        place: (R,) which place of it.
+        first: (R,) bool: a source begins here.
+    """
+
+    source: Tensor
+    place: Tensor
+    first: Tensor
+
+    @classmethod
+    def of(cls, mask: Tensor) -> RealPlaces:
+        """Those of a mask (N, L) bool."""
+        source, place = mask.nonzero(as_tuple=True)
+        return cls(source, place, torch.diff(source, prepend=source.new_full((1,), -1)) > 0)
+
+    def scatter(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """(R, E) back to (N, L, E), 0 elsewhere."""
+        return vectors.new_zeros(*mask.shape, vectors.shape[1]).index_put((self.source, self.place), vectors)

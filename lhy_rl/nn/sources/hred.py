@@ -1,0 +1,86 @@
+"""The hierarchical network of several turns: words make turns, turns make a dialogue.
+
+    u_n = last state of a token-level RNN over turn n, which begins anew at each turn
+    z_n = turn-level RNN(u_n, z_{n-1})
+
+(Sordoni et al. 2015, HRED; Serban et al. 2016, for dialogues). What is attended to are the turns z_n
+(:class:`TurnEncoder`), or the tokens, each of which knows the turn that it stands in (:class:`TokenInTurnEncoder`). No
+Python loop runs over turns: all turns of all sources are one packed run of the token-level RNN, and all sources one of
+the turn-level RNN.
+
+This is for a source that holds the whole dialogue so far and is answered in an episode. Where an episode is the
+dialogue itself, a turn each step, as in ``lhy_rl/TwentyQuestions-v0``, the same hierarchy is an encoder of the step's
+observation (of its tokens, where a turn has several) and a recurrent core over the steps: ``core="gru"`` is the
+turn-level RNN there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import torch
+from torch import Tensor
+
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.nn.sources.base import Reading, RealPlaces, SourceEmbedding, SourceEncoder, SourceOptions
+from lhy_rl.nn.sources.recurrent import BothWays
+
+
+class TurnEncoder(SourceEncoder):
+    """Annotations of the turns, at the places where they end; the summary is the turn-level RNN's last state.
+
+    The turn-level RNN runs forward only, as the dialogue does; ``bidirectional`` is the token-level one.
+    """
+
+    core = "gru"
+    end_token = 0
+    """Closes a turn; 0 in the suite's tasks. What stands behind the last one is a turn, too."""
+    annotates_tokens = False
+
+    def __init__(self, space: gym.Space[Any], options: SourceOptions) -> None:
+        super().__init__()
+        if not isinstance(space, gym.spaces.MultiDiscrete):
+            raise UserError(f"source_encoder 'hred' reads turns of tokens, MultiDiscrete([n] * L), not {brief(space)}")
+        size = options.size
+        self.embedding = SourceEmbedding(space, size)
+        self.tokens = BothWays(self.core, size, size, options.bidirectional, options.num_layers)
+        self.turns = BothWays(self.core, size, size, False, options.num_layers)
+
+    def forward(self, source: Tensor, mask: Tensor) -> Reading:
+        rows, tokens = RealPlaces.of(mask), source[mask]
+        last = (tokens == self.end_token) | rows.first.roll(-1)  # (R,) of a turn
+        first = last.roll(1)
+        states, turns = self.tokens(self.embedding(tokens), first)  # (R, E), and (M, E) of the turns
+        owner = rows.source[last]
+        begins = torch.diff(owner, prepend=owner.new_full((1,), -1)) > 0
+        turns, dialogues = self.turns(turns, begins)
+        summary = states.new_zeros(len(mask), states.shape[1]).index_put((owner[begins],), dialogues)
+        return self.reading(summary, states, turns, last, rows, mask)
+
+    def reading(
+        self, summary: Tensor, states: Tensor, turns: Tensor, last: Tensor, rows: RealPlaces, mask: Tensor
+    ) -> Reading:
+        """What can be attended to.
+
+        Args:
+            summary: (N, E).
+            states: (R, E) of the tokens.
+            turns: (M, E) of the turns.
+            last: (R,) bool: a turn ends with this token.
+        """
+        ends = RealPlaces(rows.source[last], rows.place[last], rows.first[last])
+        attended = torch.zeros_like(mask).index_put((ends.source, ends.place), torch.ones_like(ends.first))
+        return Reading(summary, ends.scatter(turns, mask), attended)
+
+
+class TokenInTurnEncoder(TurnEncoder):
+    """Annotations of the tokens: each token's state and, added to it, that of its turn."""
+
+    annotates_tokens = True
+
+    def reading(
+        self, summary: Tensor, states: Tensor, turns: Tensor, last: Tensor, rows: RealPlaces, mask: Tensor
+    ) -> Reading:
+        turn = last.cumsum(0) - last.long()  # (R,) the turn that each token stands in
+        return Reading(summary, rows.scatter(states + turns[turn], mask), mask)

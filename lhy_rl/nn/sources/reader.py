@@ -1,0 +1,203 @@
+"""A policy's source: read once an episode, carried in its state, looked at by every step.
+
+    s     = summary of the source            fed to the core at every step (Cho et al. 2014)
+    h_t   = core([x_t; s], h_{t-1})
+    c_t   = attention(h_t, annotations)
+    o_t   = tanh(W [c_t; h_t])               (Luong et al. 2015, eq. 5)
+
+The attention comes after the recurrence, so the core still runs over all steps of a block in one call. The memory of an
+instance is, with the batch first as every state: whether it has read (B,), the summary (B, E) and, with an attention,
+the annotations (B, L, E) and their mask (B, L); to copy also the tokens (B, L). A memory that has not read (the initial
+one) reads with the next observation, whether or not that is marked as a start.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import ACTION_MASK, SOURCE, SOURCE_MASK
+from lhy_rl.nn.backbones.base import State
+from lhy_rl.nn.sources.attention import Attention, attentions
+from lhy_rl.nn.sources.base import SourceEncoder, SourceOptions, source_encoders
+
+
+class BlockSources(NamedTuple):
+    """The sources that the steps of a (T, B) block are about.
+
+    Attributes:
+        memory: Of S episodes: the tensors of a state behind the first, each (S, ...).
+        episode: (T, B) which of them a step is of; None where S is B and each instance has its own all along.
+        step: (T, B) how many steps of the block its episode has had before; None likewise.
+    """
+
+    memory: State
+    episode: Tensor | None
+    step: Tensor | None
+
+
+class SourceReader(nn.Module):
+    """Reads the sources of a Dict observation.
+
+    Args:
+        space: With the key ``source``, and ``source_mask`` where lengths differ.
+        hidden_size: H, of the features that ask: the core's output.
+        options: What reads, how wide, and how it is attended to.
+
+    Raises:
+        UserError: an unknown name, a space that cannot be read, or words to copy where places are no words.
+    """
+
+    def __init__(self, space: gym.Space[Any], hidden_size: int, options: SourceOptions) -> None:
+        super().__init__()
+        assert isinstance(space, gym.spaces.Dict)
+        source = space[SOURCE]
+        self.size, self.length = options.size, (source.shape or (0,))[0]
+        self.encoder: SourceEncoder = source_encoders.choose(options.encoder, SourceEncoder)(source, options)
+        self.attention: Attention | None = None
+        if options.attention != "none":
+            self.attention = attentions.choose(options.attention, Attention)(hidden_size, self.size)
+            self.joint = nn.Linear(self.size + hidden_size, hidden_size)
+        self.copies = options.copy
+        if self.copies and not (self.encoder.annotates_tokens and isinstance(source, gym.spaces.MultiDiscrete)):
+            raise UserError(
+                f"copy takes tokens of the source, and source_encoder {options.encoder!r} of {source} annotates other "
+                "things; allowed: a source of tokens, read by gru, lstm, mean or hred_tokens"
+            )
+
+    @property
+    def state_tensors(self) -> int:
+        """How many tensors a memory has."""
+        return 2 + 2 * (self.attention is not None) + self.copies
+
+    def initial_state(self, batch_size: int) -> State:
+        """Nothing read."""
+        weight = next(self.parameters())
+        state: State = (weight.new_zeros(batch_size, dtype=torch.bool), weight.new_zeros(batch_size, self.size))
+        if self.attention is not None:
+            annotations = weight.new_zeros(batch_size, self.length, self.size)
+            state = (*state, annotations, weight.new_zeros(batch_size, self.length, dtype=torch.bool))
+        if self.copies:
+            state = (*state, weight.new_zeros(batch_size, self.length, dtype=torch.int64))
+        return state
+
+    # ------------------------------------------------------------------ reading
+    def encode(self, source: Tensor, mask: Tensor | None) -> State:
+        """(N, L, ...) sources to what is remembered of each."""
+        mask = source.new_ones(source.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
+        summary, annotations, attended = self.encoder(source, mask)
+        if self.attention is None:
+            return (summary,)
+        kept = summary, self.attention.annotate(annotations), attended
+        return (*kept, source.long()) if self.copies else kept
+
+    def read(self, obs: Any, state: State, start: Tensor | None, steps: int) -> tuple[BlockSources, State]:
+        """Read the sources with which episodes begin, all in one call.
+
+        Args:
+            obs: (T, B, ...); its source is looked at only where an episode begins.
+            state: Of the reader.
+            start: (T, B) bool; None where no episode begins but in a memory that has not read.
+
+        Returns:
+            What the block is about, and the state after it.
+        """
+        known, *remembered = state
+        memory = tuple(remembered)
+        begins = ~known if start is None else start[0] | ~known  # (B,)
+        inside = start is not None and steps > 1 and bool(start[1:].any())
+        if not inside:
+            if not bool(begins.any()):
+                return BlockSources(memory, None, None), state
+            if bool(begins.all()):
+                memory = self._encode_at(obs, (0, slice(None)))
+            else:
+                columns = begins.nonzero()[:, 0]
+                pairs = zip(self._as_long(memory), self._as_long(self._encode_at(obs, (0, columns))), strict=True)
+                memory = tuple(kept.index_put((columns,), new) for kept, new in pairs)
+            return BlockSources(memory, None, None), (torch.ones_like(known), *memory)
+        assert start is not None
+        first = torch.cat([begins[None], start[1:]])  # (T, B)
+        new = self._encode_at(obs, first.nonzero(as_tuple=True))
+        memory = tuple(torch.cat(pair) for pair in zip(self._as_long(memory), self._as_long(new), strict=True))
+        instances, time = len(known), torch.arange(steps, device=first.device)[:, None]
+        number = torch.zeros_like(first, dtype=torch.int64)  # numbered row by row: those that begin later are higher
+        number[0] = torch.arange(instances, device=first.device)
+        number[first] = torch.arange(instances, len(memory[0]), device=first.device)
+        episode, since = number.cummax(0).values, torch.where(first, time, 0).cummax(0).values
+        after = (torch.ones_like(known), *(tensor[episode[-1]] for tensor in memory))
+        return BlockSources(memory, episode, time - since), after
+
+    def _encode_at(self, obs: Any, where: Any) -> State:
+        """What is remembered of the sources that are observed at these places of a (T, B) block."""
+        return self.encode(obs[SOURCE][where], obs[SOURCE_MASK][where] if SOURCE_MASK in obs else None)
+
+    def _as_long(self, memory: State) -> State:
+        """What is remembered of shorter sources, filled up to the space's length."""
+        summary, *places = memory
+        return (summary, *(_longer(x, self.length) for x in places))
+
+    # ------------------------------------------------------------------ what the steps have of it
+    def summaries(self, sources: BlockSources, steps: int) -> Tensor:
+        """(T, B, E) the summary of each step's source."""
+        summary = sources.memory[0]
+        return summary.expand(steps, -1, -1) if sources.episode is None else summary[sources.episode]
+
+    def attend(self, h: Tensor, sources: BlockSources) -> Tensor:
+        """Join features with what the attention finds.
+
+        Args:
+            h: (T, B, H).
+
+        Returns:
+            Features (T, B, H); to copy, with the weights and the tokens of the places behind them, (T, B, H + 2L).
+        """
+        if self.attention is None:
+            return h
+        _, annotations, mask, *tokens = sources.memory
+        where = (sources.episode, sources.step)
+        if sources.step is None:
+            queries = h.transpose(0, 1)  # (B, T, H)
+        else:  # the steps of each episode side by side
+            queries = h.new_zeros(len(mask), int(sources.step.max()) + 1, h.shape[-1]).index_put(where, h)
+
+        def by_step(x: Tensor) -> Tensor:  # back to (T, B, ...)
+            return x.transpose(0, 1) if sources.step is None else x[where]
+
+        if not self.copies:
+            return self.joint(torch.cat([by_step(self.attention(queries, annotations, mask)), h], -1)).tanh()  # type: ignore[no-any-return]
+        weights = self.attention.weights(queries, annotations, mask)  # (S, T, L)
+        joint = self.joint(torch.cat([by_step(weights @ annotations), h], -1)).tanh()
+        places = tokens[0].to(h.dtype)
+        places = places.expand(len(h), -1, -1) if sources.episode is None else places[sources.episode]
+        return torch.cat([joint, by_step(weights), places], -1)
+
+
+def _longer(x: Tensor, length: int) -> Tensor:
+    """(N, l, ...) with zeros up to (N, L, ...)."""
+    return F.pad(x, (0, 0) * (x.dim() - 2) + (0, length - x.shape[1])) if x.shape[1] < length else x
+
+
+def has_source(space: gym.Space[Any]) -> bool:
+    """Whether an episode's observations hold what it is about."""
+    return isinstance(space, gym.spaces.Dict) and SOURCE in space.spaces
+
+
+def without_source(space: gym.Space[Any]) -> gym.Space[Any]:
+    """What an encoder of steps observes: the rest of a Dict, or the one thing that is left of it."""
+    assert isinstance(space, gym.spaces.Dict)
+    rest = {key: part for key, part in space.spaces.items() if key not in (SOURCE, SOURCE_MASK)}
+    left = [key for key in rest if key != ACTION_MASK]
+    return rest[left[0]] if len(left) == 1 else gym.spaces.Dict(rest)
+
+
+def steps_of(obs: Any) -> Any:
+    """The observations of :func:`without_source`."""
+    rest = {key: part for key, part in obs.items() if key not in (SOURCE, SOURCE_MASK)}
+    left = [key for key in rest if key != ACTION_MASK]
+    return rest[left[0]] if len(left) == 1 else rest

@@ -1,0 +1,36 @@
+"""What attention and copying are for: sources that one vector does not hold, and words that were never written."""
+
+import numpy as np
+
+from lhy_rl.agents import MLE
+from lhy_rl.nn.decoding import sample
+from tests.agents.echo import Echo
+
+SMALL = {"core": "gru", "hidden_size": 48, "embedding_size": 24, "critic": "none", "seed": 0}
+
+
+def answers(task, steps, **options):
+    """Greedy answers to test sources after so many gradient steps, and what is right, (N, T) tokens."""
+    agent = MLE(task, learning_rate=0.007, gradient_steps=steps, **SMALL, **options).learn(1)
+    test = task.sequences("test")
+    return sample(agent.policy.eval(), task, len(test), temperature=0.0, answered=test).tokens, test.tokens
+
+
+def test_attention_reverses_what_is_too_long_for_one_vector():
+    task, right = Echo(4, words=6, longest=12, shortest=11), {}
+    for attention in ("dot", "none"):
+        written, target = answers(task, 140, attention=attention)
+        right[attention] = (written == target)[target != task.pad_token].mean()
+    assert right["dot"] > 0.75
+    assert right["none"] < 0.6
+
+
+def test_copying_writes_words_that_were_never_written_in_training():
+    task, right = Echo(4, words=20, longest=4, shortest=4, backwards=False, new_words=8), {}
+    for copy in (True, False):
+        written, target = answers(task, 180, copy=copy)
+        new = (target > 12) & (target <= 20)
+        assert (new.sum(1) == 1).all() and not np.isin(np.arange(13, 21), task.sequences("train").tokens).any()
+        right[copy] = (written == target)[new].mean()
+    assert right[True] > 0.5
+    assert right[False] < 0.05
