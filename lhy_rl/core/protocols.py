@@ -132,6 +132,23 @@ class TextTask(Protocol):
 
 
 @runtime_checkable
+class ReplyScorer(Protocol):
+    """Frozen models of a dialogue's language: how probable a reply is. An agent gives them to an environment."""
+
+    def forward(self, pairs: TokenSequences) -> np.ndarray:
+        """(N,) log p(reply | source) in nats, the end token's with it."""
+        ...
+
+    def backward(self, pairs: TokenSequences) -> np.ndarray:
+        """(N,) log p(last turn of the source | reply) in nats, the end token's with it."""
+        ...
+
+    def similarity(self, first: TokenSequences, second: TokenSequences) -> np.ndarray:
+        """(N,) cosine of two utterances' representations, -1 to 1."""
+        ...
+
+
+@runtime_checkable
 class KnownDensity(Protocol):
     """A text task whose true distribution is known."""
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from lhy_rl.core.errors import UserError, how_to_find, suggest
+from lhy_rl.core.errors import UserError, brief, how_to_find, suggest
 
 if TYPE_CHECKING:
     from gymnasium.envs.registration import EnvSpec
@@ -99,6 +99,20 @@ class Registry:
             missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ()))) if inspect.isabstract(found) else ""
             reason = f"does not define {missing}" if missing else f"is no {base.__module__}.{base.__name__}"
             raise UserError(f"{self.what} {name} {reason}; give a class that inherits it, or a name: {self._known}")
+        return found
+
+    def choose_callable(self, given: Any) -> Any:
+        """What can be called: itself, what stands at a place ``"module:name"``, or the thing of a name.
+
+        Raises:
+            UserError: an unknown name, a place where nothing is or that stands in a file of others, or what cannot be
+                called.
+        """
+        if isinstance(given, str) and ":" not in given:
+            return self.get(given)
+        found = self._import(given) if isinstance(given, str) else given
+        if not callable(found):
+            raise UserError(f"{self.what} {brief(given)} cannot be called; give a callable, or a name: {self._known}")
         return found
 
     def _import(self, place: str) -> Any:

@@ -61,6 +61,7 @@ class ConversationData:
             (N, context_turns * turn_length) what they answer to, the oldest turn first, each turn closed by the end
             token.
         statistics: Per split what was kept and what was left out.
+        dealt: Per split the indices of its conversations in the corpus.
         max_length: T, most tokens of a reply, the end token among them.
         turn_length: Most tokens of a turn of the context, the end token among them.
         context_turns: Most turns of a context.
@@ -72,6 +73,7 @@ class ConversationData:
     tokenizer: Tokenizer
     pairs: Mapping[Split, TokenSequences]
     statistics: Mapping[Split, PairStatistics]
+    dealt: Mapping[Split, list[int]]
     max_length: int
     turn_length: int
     context_turns: int
@@ -245,7 +247,7 @@ def _load(options: _Options) -> ConversationData:
         pairs[key] = _packed(fresh, tokenizer, options)
         earlier.update(barely)
     return ConversationData(
-        corpus.name, corpus.licence, corpus.source, tokenizer, pairs, statistics,
+        corpus.name, corpus.licence, corpus.source, tokenizer, pairs, statistics, dealt,
         options.max_length, options.turn_length, options.context_turns,
     )  # fmt: skip
 

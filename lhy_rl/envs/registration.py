@@ -129,6 +129,13 @@ TABLE: tuple[Row, ...] = (
         "a chat of one reply in which every reply is rewarded: why a reward needs a baseline",
         small={"num_prompts": 4, "num_replies": 3},
     ),
+    Row(
+        "lhy_rl/ChatReply-v0",
+        "lhy_rl.envs.dialogue.chat_reply:ChatReplyEnv",
+        "lhy_rl.envs.dialogue.chat_reply:ChatReply",
+        "reply to the last turns of a conversation, token by token; what a reply is worth is chosen by name",
+        small={"corpus": "chatterbot-english", "max_length": 8},
+    ),
 )
 
 WRAPPED: tuple[Row, ...] = (

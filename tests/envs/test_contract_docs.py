@@ -55,7 +55,8 @@ def test_headings(row: Row) -> None:
 def test_spaces_agree_with_the_page(row: Row) -> None:
     env, page = class_of(row)(num_envs=1), sections(row)  # type: ignore[call-arg]
     seen = env.single_observation_space
-    seen = seen["observation"] if isinstance(seen, Dict) else seen  # and an action mask
+    if isinstance(seen, Dict):  # and an action mask, or a source
+        seen = seen["observation"] if "observation" in seen.spaces else seen["token"]
     for heading, space in [("Action Space", env.single_action_space), ("Observation Space", seen)]:
         stated = re.search(r"`((?:Discrete|Box)\(.*?\))`", page[heading])
         assert stated, f"{heading} states no space"

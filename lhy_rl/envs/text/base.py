@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
-from lhy_rl.core.protocols import Split, TokenSequences
+from lhy_rl.core.protocols import SOURCE, SOURCE_MASK, TOKEN, Split, TokenSequences
 from lhy_rl.core.trees import State
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.single import SingleEnv
 
 
 class TextEnv(BatchedEnv):
-    """A sentence is an episode, a token an action; the last token is what is observed.
+    """A sentence is an episode, a token an action; the last token is what is observed, and what there is to answer to.
 
     The state holds ``token`` (B,), the last token; ``tokens`` (B, T), all so far; ``length`` (B,), how many.
     A family adds the reward and its own part of the state.
@@ -26,6 +26,8 @@ class TextEnv(BatchedEnv):
         start_token: Observed before the first token.
         end_token: The action that ends a sentence, or None.
         pad_token: Stands behind the end in ``tokens``.
+        source_length: L, where a sentence answers to a source: the observation is a Dict then, of the last token and of
+            the tokens that :meth:`source` gives. None: there is none.
         **base: Arguments of :class:`BatchedEnv`.
     """
 
@@ -41,9 +43,14 @@ class TextEnv(BatchedEnv):
         start_token: int,
         end_token: int | None,
         pad_token: int,
+        source_length: int | None = None,
         **base: Any,
     ) -> None:
-        super().__init__(num_envs, Discrete(observation_size), Discrete(vocabulary_size), **base)
+        space: Any = Discrete(observation_size)
+        if source_length is not None:
+            space = source_space(observation_size, source_length)
+        super().__init__(num_envs, space, Discrete(vocabulary_size), **base)
+        self.source_length = source_length
         self.vocabulary_size = vocabulary_size
         self.observation_size = observation_size
         self.max_length = max_length
@@ -63,8 +70,14 @@ class TextEnv(BatchedEnv):
         tokens[np.arange(len(action)), state["length"]] = action
         return {"token": action.copy(), "tokens": tokens, "length": state["length"] + 1}
 
-    def observation(self, state: State) -> np.ndarray:
-        return state["token"]
+    def observation(self, state: State) -> Any:
+        if self.source_length is None:
+            return state["token"]
+        return source_observation(state["token"], self.source(state), self.pad_token)
+
+    def source(self, state: State) -> np.ndarray:
+        """(B, L) the tokens that each sentence answers to, padded behind; the same at every step of an episode."""
+        raise NotImplementedError
 
     def terminal(self, state: State) -> np.ndarray:
         full = state["length"] >= self.max_length
@@ -80,6 +93,22 @@ class TextEnv(BatchedEnv):
     def decode(self, tokens: np.ndarray) -> str:
         """One sentence, (T,) token ids, as readable text, up to its end."""
         raise NotImplementedError
+
+
+def source_space(observation_size: int, source_length: int) -> Dict:
+    """What is observed where a sentence answers to a source of so many tokens at most."""
+    return Dict(
+        {
+            TOKEN: Discrete(observation_size),
+            SOURCE: MultiDiscrete([observation_size] * source_length),
+            SOURCE_MASK: Box(0, 1, (source_length,), np.int8),
+        }
+    )
+
+
+def source_observation(token: np.ndarray, source: np.ndarray, pad_token: int) -> dict[str, np.ndarray]:
+    """The last tokens (B,) and the sources (B, L) as they are observed."""
+    return {TOKEN: token, SOURCE: source, SOURCE_MASK: (source != pad_token).astype(np.int8)}
 
 
 class SingleTextEnv(SingleEnv):

@@ -1,0 +1,103 @@
+"""Rewards ``li`` and ``pmi``: a reply as two frozen dialogue models see it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import ReplyScorer, TokenSequences
+from lhy_rl.data.conversations import ConversationData
+from lhy_rl.envs.dialogue.chat.rewards import closed
+from lhy_rl.envs.dialogue.chat.turns import DullReplies, turn_from_the_end
+
+
+class LiReward:
+    """r = .25 r1 + .25 r2 + .5 r3, literally as in Li et al. (2016), section 4.3.
+
+        r1 = - (1/S) sum_s (1/N_s) log p(s | a)              ease of answering, over the dull replies s
+        r2 = - log cos(h(p), h(a))                           information flow, p the same speaker's turn before
+        r3 = (1/N_a) log p(a | q, p) + (1/N_q) log p_back(q | a)
+
+    a is the reply, q the turn that it answers. The cosine is kept within [1e-3, 1], for a log needs it above 0; r2 is 0
+    where there is no turn before. Maximised, it makes dialogues longer and all replies one (docs/benchmarks.md).
+
+    Args:
+        data: Whose tokens.
+        scorer: The forward and backward models.
+    """
+
+    WEIGHTS = (0.25, 0.25, 0.5)
+    COSINES = (1e-3, 1.0)
+
+    def __init__(self, data: ConversationData, scorer: ReplyScorer) -> None:
+        self.tokenizer, self.scorer = data.tokenizer, scorer
+        self.dull = DullReplies(data.tokenizer).asked
+        if not len(self.dull):
+            raise UserError("reward 'li' asks for dull replies, and the vocabulary holds none; enlarge the vocabulary")
+
+    def terms(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """(3, N) r1, r2, r3."""
+        end, pad = self.tokenizer.end_token, self.tokenizer.pad_token
+        said = closed(replies, lengths, self.tokenizer)
+        asked, own = (turn_from_the_end(contexts, back, end, pad) for back in (1, 2))
+        pairs = TokenSequences(said.tokens, said.lengths, contexts, (contexts != pad).sum(1))
+        cosine = np.clip(self.scorer.similarity(own, said), *self.COSINES)
+        flow = np.where(own.lengths > 0, -np.log(cosine), 0.0)
+        forward = self.scorer.forward(pairs) / said.lengths
+        backward = self.scorer.backward(pairs) / np.maximum(asked.lengths, 1)
+        return np.stack([self._ease(said, contexts.shape[1]), flow, forward + backward])
+
+    def _ease(self, said: TokenSequences, width: int) -> np.ndarray:
+        """(N,) r1: each reply becomes a context, and each dull reply an answer to it."""
+        n, s = len(said), len(self.dull)
+        room = max(width, said.tokens.shape[1])
+        sources = np.pad(
+            said.tokens, ((0, 0), (0, room - said.tokens.shape[1])), constant_values=self.tokenizer.pad_token
+        )
+        pairs = TokenSequences(
+            np.tile(self.dull.tokens, (n, 1)), np.tile(self.dull.lengths, n),
+            np.repeat(sources, s, 0), np.repeat(said.lengths, s),
+        )  # fmt: skip
+        each = self.scorer.forward(pairs) / pairs.lengths  # (N S,)
+        ease: np.ndarray = -each.reshape(n, s).mean(1)
+        return ease
+
+    def __call__(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        terms = self.terms(contexts, replies, lengths)
+        worth: np.ndarray = sum(w * term for w, term in zip(self.WEIGHTS, terms, strict=True))
+        return worth
+
+
+class MutualInformation:
+    """2 (log p(a | q, p) - log p(a | q', p')) / N_a: how much likelier a reply is in its own context than elsewhere.
+
+    The other context (q', p') is one of 997 training contexts; which one, the context's own tokens say, so that the
+    same reply to the same context is always worth the same. What can be said to anybody is worth nothing.
+
+    Args:
+        data: Whose training contexts.
+        scorer: The forward model.
+    """
+
+    OTHERS = 997
+
+    def __init__(self, data: ConversationData, scorer: ReplyScorer) -> None:
+        self.tokenizer, self.scorer = data.tokenizer, scorer
+        sources = data.pairs["train"].sources
+        assert sources is not None
+        rows = np.random.default_rng(0).permutation(len(sources))[: self.OTHERS]
+        self.others = sources[rows]
+        self.factors = np.arange(1, 2 * sources.shape[1], 2)
+
+    def __call__(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        said = closed(replies, lengths, self.tokenizer)
+        number = (contexts * self.factors[: contexts.shape[1]]).sum(1)
+        other = self.others[number % len(self.others)]
+        own, elsewhere = (
+            self.scorer.forward(
+                TokenSequences(said.tokens, said.lengths, given, (given != self.tokenizer.pad_token).sum(1))
+            )
+            for given in (contexts, other)
+        )
+        information: np.ndarray = 2 * (own - elsewhere) / said.lengths
+        return information

@@ -1,0 +1,144 @@
+"""What a reply is worth: rewards R(context, reply) by name, or a callable of one's own.
+
+A reward is called with contexts (N, L), replies (N, T) and their lengths (N,), token ids padded behind, and gives (N,)
+numbers. In a context each turn is closed by the end token, and so is a reply that is finished. A class is made once,
+with the data (:class:`~lhy_rl.data.conversations.ConversationData`) and the scorer of the environment.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.protocols import ReplyScorer, TokenSequences
+from lhy_rl.core.registry import Registry
+from lhy_rl.data.conversations import ConversationData
+from lhy_rl.data.tokenizer import Tokenizer
+from lhy_rl.envs.dialogue.chat.turns import WordReader
+
+Reward = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+NONE = "none"
+
+rewards = Registry(
+    "reward",
+    {
+        NONE: "lhy_rl.envs.dialogue.chat.rewards:Nothing",
+        "bleu": "lhy_rl.envs.dialogue.chat.bleu:Bleu",
+        "length": "lhy_rl.envs.dialogue.chat.rewards:Length",
+        "li": "lhy_rl.envs.dialogue.chat.li:LiReward",
+        "pmi": "lhy_rl.envs.dialogue.chat.li:MutualInformation",
+        "rating": "lhy_rl.envs.dialogue.chat.rating:Rating",
+        "rules": "lhy_rl.envs.dialogue.chat.rules:Rules",
+    },
+)
+scorers = Registry("scorer", {"counts": "lhy_rl.envs.dialogue.chat.counts:CountScorer"})
+
+
+def choose_reward(given: Any, data: ConversationData, scorer: Any = None) -> Reward | None:
+    """The reward of a name, a place ``"module:name"``, or a callable; None for ``"none"``.
+
+    Raises:
+        UserError: an unknown name, nothing at the place, or nothing that can be called.
+    """
+    if given == NONE:
+        return None
+    found = rewards.choose_callable(given)
+    if inspect.isclass(found):
+        make: Any = found
+        scored = len(inspect.signature(make).parameters) > 1
+        found = make(data, choose_scorer(scorer, data)) if scored else make(data)
+    return Checked(found, _name(given))
+
+
+def choose_scorer(given: Any, data: ConversationData) -> ReplyScorer:
+    """The scorer itself, or of a name or a place ``"module:Class"``; None is ``"counts"``.
+
+    Raises:
+        UserError: it does not keep the contract.
+    """
+    scorer = given
+    if given is None or isinstance(given, str) or inspect.isclass(given):
+        scorer = scorers.choose_callable("counts" if given is None else given)(data)
+    if not isinstance(scorer, ReplyScorer):
+        raise UserError(f"scorer is {brief(given)}; allowed: 'counts', module:Class, or forward, backward, similarity")
+    return scorer
+
+
+def _name(given: Any) -> str:
+    return given if isinstance(given, str) else str(getattr(given, "__name__", type(given).__name__))
+
+
+class Checked:
+    """A reward whose answers are looked at: a mistake in it is one line, not a trace or a silent NaN.
+
+    Args:
+        reward: Called as the module's head says.
+        name: For messages.
+    """
+
+    def __init__(self, reward: Reward, name: str) -> None:
+        self.reward, self.name = reward, name
+
+    def __call__(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """(N,) finite float64.
+
+        Raises:
+            UserError: the reward raised, or gave something else.
+        """
+        try:
+            given = self.reward(contexts, replies, lengths)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"reward {self.name!r} raised {type(error).__name__}: {brief(str(error))}") from error
+        try:
+            values = np.asarray(given, np.float64)
+        except (TypeError, ValueError):
+            raise UserError(f"reward {self.name!r} gave {brief(given)}; must be ({len(replies)},) numbers") from None
+        if values.shape != (len(replies),):
+            raise UserError(f"reward {self.name!r} gave the shape {values.shape}; must be ({len(replies)},)")
+        if not np.isfinite(values).all():
+            wrong = values[~np.isfinite(values)][0]
+            raise UserError(f"reward {self.name!r} gave {wrong}; must be finite numbers")
+        return values
+
+
+class Nothing:
+    """0 for everything: the agent brings its own reward."""
+
+    def __init__(self, data: ConversationData) -> None: ...
+
+    def __call__(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        return np.zeros(len(replies))
+
+
+class Length:
+    """min(1, words / 6): what a length term is made of.
+
+    Args:
+        data: Whose tokens.
+    """
+
+    ENOUGH = 6
+
+    def __init__(self, data: ConversationData) -> None:
+        self.reader = WordReader(data.tokenizer)
+
+    def __call__(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        enough: np.ndarray = np.minimum(self.reader.words(replies, lengths).counts / self.ENOUGH, 1.0)
+        return enough
+
+
+def closed(replies: np.ndarray, lengths: np.ndarray, tokenizer: Tokenizer) -> TokenSequences:
+    """Replies (N, T) that end with the end token, (N, T + 1), also those that were broken off."""
+    tokens = np.pad(replies, ((0, 0), (0, 1)), constant_values=tokenizer.pad_token)
+    rows = np.arange(len(tokens))
+    unfinished = (lengths == 0) | (tokens[rows, np.maximum(lengths - 1, 0)] != tokenizer.end_token)
+    tokens[rows[unfinished], lengths[unfinished]] = tokenizer.end_token
+    lengths = lengths + unfinished
+    filled = np.arange(tokens.shape[1]) < lengths[:, None]
+    return TokenSequences(np.where(filled, tokens, tokenizer.pad_token), lengths)

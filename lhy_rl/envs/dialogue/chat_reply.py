@@ -1,0 +1,261 @@
+"""``lhy_rl/ChatReply-v0``: a turn of a conversation comes, and a reply is written to it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+
+from lhy_rl.core import validation
+from lhy_rl.core.protocols import Split, TokenSequences
+from lhy_rl.core.trees import State
+from lhy_rl.data.conversations import ConversationData, turns_of
+from lhy_rl.data.sentences import SPLITS
+from lhy_rl.envs.dialogue.chat.rewards import choose_reward
+from lhy_rl.envs.text.base import SingleTextEnv, TextEnv
+
+REWARD_AT = ("end", "token")
+
+
+class ChatReply(TextEnv):
+    """
+    ## Description
+
+    The last turns of a conversation between two people come, and a reply is written, token by token (Hung-yi Lee 2017,
+    lecture 17). What the reply is worth is chosen by name: how close it is to what the people replied, rules made by
+    hand, the ratings that people gave, two frozen dialogue models, or a function of one's own.
+
+    | Corpus | What it is |
+    |--------|------------|
+    | `"chitchat"` | 4,018 conversations between two people (chitchat-dataset, MIT) |
+    | `"chatterbot-english"` | 2,026 short dialogues (chatterbot-corpus, BSD) |
+    | `"chatterbot-chinese"` | 467 of the same kind in Chinese, by character |
+    | a path | the user's own UTF-8 text file |
+
+    What a person says until the other does is one turn. In a text file a turn is a line, with an empty line between two
+    conversations, or a conversation is a line with tabs between its turns.
+
+    The conversations are dealt to a training, a validation and a test split. No pair of a turn and its reply is in two
+    of them, also not with other capitals or punctuation. The vocabulary is that of the training turns.
+    `env.unwrapped.data.describe()` says how many pairs there are and what was left out.
+
+    ## Action Space
+
+    `Discrete(2000)`: the next token. 0 ends the reply, 1 is the unknown word, 2 and above are words, the frequent ones
+    first. The number is `vocabulary_size`, or less where the training turns have fewer words.
+
+    ## Observation Space
+
+    A Dict:
+
+    - `token`: `Discrete(2002)`, the last token; before the first it is the start token (2000).
+    - `source`: `MultiDiscrete` of 40 tokens (`context_turns` times `turn_length`), the turns that are answered, the
+      oldest first, each closed by the end token; the same at every step. Behind them stands the pad token (2001).
+    - `source_mask`: `Box` of 0 and 1, where the source is a token and no pad.
+
+    | Num | Token      | Min | Max |
+    |-----|------------|-----|-----|
+    | 0   | last token | 0   | 2001 |
+
+    ## Rewards
+
+    R(context, reply), by name (`reward`):
+
+    - `"rules"`: fluency (.2 ease + .2 flow + .4 coherence + .2 length), each of 0 to 1 and counted, without a network:
+      not dull (a list that is shipped, in both languages), not what one said before, words that belong to those of the
+      turn before, 6 words, and neighbours that have been neighbours in training. At most 1. The people's own replies
+      get .59 in training contexts and .48 in held-out ones, uniformly random ones .03, "i don't know" .33.
+    - `"bleu"`: BLEU, 0 to 1, of n-grams up to 2, smoothed, against the people's replies to this very context.
+    - `"rating"`: which words the conversations have that people rated as witty, interesting and upbeat (chitchat only).
+    - `"li"`: ease of answering, information flow and semantic coherence, literally as in Li et al. (2016), from a
+      scorer. Its maximum is a reply that fits everything: see docs/benchmarks.md.
+    - `"pmi"`: 2 (log p(a; context) - log p(a; another context)) / N, from a scorer.
+    - `"length"`: min(1, words / 6).
+    - `"none"`: 0, for agents that bring their own reward, such as a discriminator.
+    - `"module:function"`, or in Python a callable: `(contexts (N, L), replies (N, T), lengths (N,)) -> (N,)`, token ids
+      padded behind; a class is made with the data first.
+
+    With `reward_at="end"` it is given with the last token. With `"token"` every token gets R(prefix) - R(prefix before
+    it), where nothing written is worth 0: the same sum, so the same best policy, and every token is told apart.
+    Monte-Carlo estimates of what a token is worth are the agent's: `credit="monte_carlo"` of SeqGAN, of
+    `lhy_rl.agents.rewards.monte_carlo_search`.
+
+    `info`, at the end, holds `score`, R of the reply, and `text`, context and reply in words.
+
+    ## Starting State
+
+    A pair of the split is drawn uniformly; no token is written.
+
+    ## Episode End
+
+    1. Termination: the end token (0) is written.
+    2. Termination: 12 tokens (`max_length`) are written; the end token counts as one.
+    3. Truncation: `max_episode_steps` steps, if given.
+
+    ## Arguments
+
+    | Argument | Default | Meaning |
+    |----------|---------|---------|
+    | `corpus` | `"chitchat"` | a name of the table above, or a path |
+    | `tokenizer` | `None` | `"word"`, `"character"` or `"space"`; None takes what suits the corpus |
+    | `max_length` | `12` | most tokens of a reply, the end token among them; longer ones are left out |
+    | `turn_length` | `20` | most tokens of a turn of the context, its end token among them |
+    | `context_turns` | `2` | most turns of a context |
+    | `vocabulary_size` | `2000` | at most so many actions: end, unknown and words; None takes all words |
+    | `drop_unknown` | `True` | leave out the people's replies with unknown words |
+    | `conversations` | `None` | use only so many, drawn with `split_seed` |
+    | `split_seed` | `0` | deals the conversations to the splits |
+    | `split` | `"train"` | whose contexts come: `"train"`, `"validation"` or `"test"` |
+    | `reward` | `"rules"` | see above |
+    | `reward_at` | `"end"` | `"end"` or `"token"` |
+    | `scorer` | `None` | the models of `"li"` and `"pmi"`: a `ReplyScorer`, `module:Class`, or None for counts |
+    | `render_mode` | `None` | `"ansi"` gives context and reply as text |
+    | `max_episode_steps` | `None` | truncates longer episodes |
+
+    ```python
+    >>> import gymnasium, lhy_rl
+    >>> env = gymnasium.make("lhy_rl/ChatReply-v0", corpus="chatterbot-english", render_mode="ansi")
+    >>> obs, info = env.reset(seed=1)
+    >>> terminated = False
+    >>> while not terminated:  # say what people said
+    ...     obs, reward, terminated, truncated, info = env.step(int(env.unwrapped.expert_action()[0]))
+    >>> print(env.render())
+    - my system is overheating.
+    - ensure air vents aren't blocked and clean any dust.
+
+    ```
+
+    ## Vectorized environment
+
+    `gymnasium.make_vec("lhy_rl/ChatReply-v0", num_envs=64)` steps all replies at once. Further argument:
+    `autoreset_mode`, `"NextStep"` (default), `"SameStep"` or `"Disabled"`.
+
+    ## Version History
+
+    - v0: first version.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        corpus: str | os.PathLike[str] = "chitchat",
+        tokenizer: str | None = None,
+        max_length: int = 12,
+        turn_length: int = 20,
+        context_turns: int = 2,
+        vocabulary_size: int | None = 2000,
+        drop_unknown: bool = True,
+        conversations: int | None = None,
+        split_seed: int = 0,
+        split: str = "train",
+        reward: Any = "rules",
+        reward_at: str = "end",
+        scorer: Any = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+    ) -> None:
+        self.reward_at = validation.choice("reward_at", reward_at, REWARD_AT)
+        validation.choice("split", split, SPLITS)
+        self.data = ConversationData.load(
+            corpus,
+            tokenizer=tokenizer,  # type: ignore[arg-type]
+            max_length=max_length,
+            turn_length=turn_length,
+            context_turns=context_turns,
+            vocabulary_size=vocabulary_size,
+            drop_unknown=drop_unknown,
+            conversations=conversations,
+            split_seed=split_seed,
+        )
+        self.tokenizer = self.data.tokenizer
+        self.score = choose_reward(reward, self.data, scorer)
+        pairs = self.data.pairs[split]  # type: ignore[index]
+        assert pairs.sources is not None
+        self.pairs, self.contexts = pairs, pairs.sources
+        super().__init__(
+            num_envs,
+            vocabulary_size=self.tokenizer.vocabulary_size,
+            observation_size=self.tokenizer.observation_size,
+            max_length=max_length,
+            start_token=self.tokenizer.start_token,
+            end_token=self.tokenizer.end_token,
+            pad_token=self.tokenizer.pad_token,
+            source_length=self.contexts.shape[1],
+            autoreset_mode=autoreset_mode,
+            render_mode=render_mode,
+            max_episode_steps=max_episode_steps,
+        )
+
+    # ------------------------------------------------------------------ dynamics
+    def initial(self, n: int, rng: np.random.Generator) -> State:
+        return {
+            **super().initial(n, rng),
+            "pair": rng.integers(len(self.pairs), size=n),
+            "worth": np.zeros(n),  # R of the reply so far, as far as it was rewarded
+            "gained": np.zeros(n),
+        }
+
+    def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
+        after = {**super().transition(state, action, rng), "pair": state["pair"].copy(), "worth": state["worth"].copy()}
+        rows = np.flatnonzero(self.terminal(after)) if self.reward_at == "end" else np.arange(len(action))
+        if self.score is not None and rows.size:
+            after["worth"][rows] = self._worth(after, rows)
+        after["gained"] = after["worth"] - state["worth"]
+        return after
+
+    def source(self, state: State) -> np.ndarray:
+        return self.contexts[state["pair"]]
+
+    def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
+        return next_state["gained"]
+
+    def _worth(self, state: State, rows: np.ndarray) -> np.ndarray:
+        """R of the replies so far in these rows of a state."""
+        assert self.score is not None
+        return self.score(self.contexts[state["pair"][rows]], state["tokens"][rows], state["length"][rows])
+
+    def final_info(self, state: State) -> dict[str, Any]:
+        score = state["worth"].copy()
+        truncated = np.flatnonzero(~self.terminal(state))
+        if self.score is not None and truncated.size:  # scored as far as it goes
+            score[truncated] = self._worth(state, truncated)
+        return {"score": score, "text": np.array(self.frame(state), object)}
+
+    def frame(self, state: State) -> list[str]:
+        pads = (self.contexts[state["pair"]] != self.pad_token).sum(1)
+        lines = []
+        for pair, length, reply in zip(state["pair"], pads, super().frame(state), strict=True):
+            turns = turns_of(self.contexts[pair, :length].tolist(), self.tokenizer.end_token)
+            lines.append("\n".join(f"- {text}" for text in (*map(self.tokenizer.decode, turns), reply)))
+        return lines
+
+    # ------------------------------------------------------------------ the text task
+    def sequences(self, split: Split) -> TokenSequences:
+        """The people's replies in this split, each closed by the end token, and what they answer to as sources.
+
+        Raises:
+            UserError: unknown split.
+        """
+        validation.choice("split", split, SPLITS)
+        return self.data.pairs[split]
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """One reply, (T,) token ids, as readable text, up to its end."""
+        return self.tokenizer.decode(tokens)
+
+    def expert_action(self) -> np.ndarray:
+        """(B,) the tokens that the people wrote at this place of their reply; their last one behind it."""
+        if self._state is None:
+            self.observe()  # says that a reset is missing
+        assert self._state is not None
+        pair = self._state["pair"]
+        tokens: np.ndarray = self.pairs.tokens[pair, np.minimum(self._state["length"], self.pairs.lengths[pair] - 1)]
+        return tokens
+
+
+class ChatReplyEnv(SingleTextEnv):
+    __doc__ = ChatReply.__doc__
+    batched = ChatReply
