@@ -24,6 +24,7 @@ REGISTRIES = {
     "activations": "lhy_rl.nn.layers.activations:activations",
     "discriminators": "lhy_rl.nn.discriminators.sequence:discriminators",
     "transition_discriminators": "lhy_rl.nn.discriminators.transition:transition_discriminators",
+    "language_models": "lhy_rl.nn.language_models.base:language_models",
     "objectives": "lhy_rl.functional.adversarial:objectives",
     "rewards": "lhy_rl.functional.discriminator_rewards:FORMS",
 }
