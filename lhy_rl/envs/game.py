@@ -31,7 +31,7 @@ from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import State, copied, put, take
 
 OBSERVATION = "observation"
-"""Key of what a player sees, beside the ``action_mask``, in the observations of every view."""
+"""Key of what a player sees, beside the ``action_mask``, in the observations of every view, where it is no Dict."""
 
 
 class BatchedGame:
@@ -44,7 +44,8 @@ class BatchedGame:
     Attributes:
         name: As PettingZoo's ``metadata["name"]`` has it, ``negotiation_v0`` say.
         players: The players' names, ``<word>_<number>``.
-        player_space: What one player gets in every view: a Dict of ``observation`` and ``action_mask``.
+        player_space: What one player gets in every view: a Dict of ``observation`` and ``action_mask``. An observation
+            that is a Dict itself stands beside the mask with its own keys.
     """
 
     name: ClassVar[str]
@@ -55,7 +56,8 @@ class BatchedGame:
         self.action_space = spaces.Discrete(num_actions)
         self.num_actions = num_actions
         mask = spaces.Box(0, 1, (num_actions,), np.int8)
-        self.player_space = spaces.Dict({OBSERVATION: observation_space, ACTION_MASK: mask})
+        parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else None
+        self.player_space = spaces.Dict({**(parts or {OBSERVATION: observation_space}), ACTION_MASK: mask})
 
     # ------------------------------------------------------------------ what a family gives
     def initial(self, n: int, rng: np.random.Generator) -> State:
@@ -77,8 +79,8 @@ class BatchedGame:
         """
         raise NotImplementedError
 
-    def observation(self, state: State, player: np.ndarray) -> np.ndarray:
-        """(B, ...) what the player sees, in ``observation_space``."""
+    def observation(self, state: State, player: np.ndarray) -> Any:
+        """(B, ...) what the player sees, in ``observation_space``: an array, or a dict of them."""
         raise NotImplementedError
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
@@ -104,8 +106,9 @@ class BatchedGame:
     # ------------------------------------------------------------------ for the views
     def player_observation(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
         """What the player gets, in ``player_space``."""
-        mask = self.action_mask(state, player)
-        return {OBSERVATION: self.observation(state, player), ACTION_MASK: mask.astype(np.int8)}
+        mask, observed = self.action_mask(state, player), self.observation(state, player)
+        parts = observed if isinstance(observed, dict) else {OBSERVATION: observed}
+        return {**parts, ACTION_MASK: mask.astype(np.int8)}
 
     def checked(self, actions: Any, n: int) -> np.ndarray:
         """(n,) int64 actions, if they are in the action space.

@@ -190,6 +190,13 @@ GAMES: tuple[GameRow, ...] = (
         "a speaker invents words for an object, and a listener finds it among others",
         small={"message_length": 2},
     ),
+    GameRow(
+        "lhy_rl/chat_selfplay_v0",
+        "lhy_rl.envs.dialogue.chat_selfplay_v0",
+        "lhy_rl.envs.dialogue.chat_selfplay:ChatSelfplay",
+        "two bots talk from an opening that a person wrote, until one is dull or repeats itself",
+        small={"corpus": "chatterbot-english", "max_length": 6, "vocabulary_size": 200, "max_turns": 4},
+    ),
 )
 
 

@@ -109,7 +109,9 @@ def test_batch_equals_games_one_by_one(row: GameRow) -> None:
         for i, one in enumerate(singles):
             action, player = actions[i : i + 1], mover[i : i + 1]
             singles[i] = game.transition(one, action, draw)
-            np.testing.assert_array_equal(game.observation(one, player)[0], game.observation(state, mover)[i])
+            seen = game.player_observation(state, mover)
+            for key, array in game.player_observation(one, player).items():
+                np.testing.assert_array_equal(array[0], seen[key][i])
             np.testing.assert_array_equal(
                 game.reward(one, action, singles[i])[0], game.reward(state, actions, after)[i]
             )

@@ -29,8 +29,8 @@ def trace(row: GameRow, seed: int, steps: int = 500) -> str:
         if not env.agents:
             env.reset()
         obs, reward, terminated, truncated, info = env.last()
-        for part in (obs["observation"], obs["action_mask"]):
-            found.update(part.tobytes())
+        for key in sorted(obs):
+            found.update(np.asarray(obs[key]).tobytes())
         found.update(repr((env.agent_selection, reward, terminated, truncated, info)).encode())
         over = terminated or truncated
         env.step(None if over else int(legal(obs["action_mask"], draw)))

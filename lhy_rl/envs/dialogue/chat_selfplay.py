@@ -1,0 +1,309 @@
+"""The rules of ``lhy_rl/chat_selfplay_v0``: two bots talk with each other."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from lhy_rl.core import validation
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.trees import State
+from lhy_rl.data.conversations import ConversationData
+from lhy_rl.data.sentences import SPLITS
+from lhy_rl.envs.dialogue.chat.rewards import Length, choose_reward, closed
+from lhy_rl.envs.dialogue.chat.turns import OVERLAP, DullReplies, overlap
+from lhy_rl.envs.game import BatchedGame
+from lhy_rl.envs.text.base import source_observation, source_space
+
+MOST_TURNS = 8
+
+
+class ChatSelfplay(BatchedGame):
+    """
+    ## Description
+
+    Two bots talk, from an opening that a person wrote, as in Li et al. (2016). A step is one token; an utterance ends
+    with the end token, or with its 12th token, and then it is the other's turn. The dialogue is over as soon as one of
+    them says something dull, repeats itself, or after 8 utterances. What an utterance is worth, its speaker gets at its
+    end, by the same names as in `lhy_rl/ChatReply-v0`, which has the same observations: a policy that learned there
+    from people plays here.
+
+    ```python
+    >>> from lhy_rl.envs.dialogue import chat_selfplay_v0
+    >>> env = chat_selfplay_v0.env(corpus="chatterbot-english", render_mode="ansi")
+    >>> env.reset(seed=3)
+    >>> for text in ("check the cable", "i don't know"):
+    ...     for token in env.unwrapped.table.game.tokenizer.encode(text) + [0]:
+    ...         env.step(token)
+    >>> print(env.render())
+    opening: you mumble
+    bot_0: check the cable
+    bot_1: i don't know
+    over: dull, turns 1
+
+    ```
+
+    ## Action Space
+
+    `Discrete(2000)`: the next token. 0 ends the utterance, 1 is the unknown word, 2 and above are words, the frequent
+    ones first. The number is `vocabulary_size`, or less where the training turns have fewer words.
+
+    ## Observation Space
+
+    A Dict, the same for both bots, for everything is said aloud:
+
+    - `token`: `Discrete(2002)`, the last token of the present utterance; before its first one the start token (2000).
+    - `source`: `MultiDiscrete` of 40 tokens (`context_turns` times `turn_length`), the last utterances, the oldest
+      first, each closed by the end token; the same until the utterance ends. Behind them stands the pad token (2001).
+    - `source_mask`: `Box` of 0 and 1, where the source is a token and no pad.
+    - `action_mask`: `Box` of 0 and 1: the unknown word is never legal, and the end token not before a first token. An
+      utterance without a word is dull.
+
+    ## Rewards
+
+    At the end of an utterance, to its speaker, 0 else: R(the last utterances, the new one) by name (`reward`), as
+    `lhy_rl/ChatReply-v0` describes them, plus `length_weight` times min(1, words / 6). With `shared=True` both get it.
+    `reward="li"` is the reward of Li et al. (2016), literally, and `"pmi"` the one whose replies do not become one.
+    Both ask a `scorer`, which an agent gives (`game.scorer = ...`), or counts where none is given.
+
+    `info` holds `text`, what is being said or was said last, and when the dialogue is over `turns`, the utterances
+    before the one that ended it, `dull` and `repeated`, and `text`, all of it. Random tokens are repeated by nobody, so
+    two random bots talk until the last turn, with rewards near 0.
+
+    ## Starting State
+
+    An opening of the split, drawn uniformly from the turns that people answered, and who answers it first.
+
+    ## Episode End
+
+    1. Termination: an utterance is dull: more than half of its words are one of the shipped dull replies
+       (`lhy_rl/data/dull_replies.yaml`, English and Chinese), or it has none.
+    2. Termination: a bot repeats itself: more than 80 % of the words are those of its last utterance, in both.
+    3. Termination: `max_turns` utterances, 8. It may be set between games (`game.max_turns = 5`), as in a curriculum.
+    4. Truncation: never.
+
+    ## Arguments
+
+    | Argument | Default | Meaning |
+    |----------|---------|---------|
+    | `reward` | `"rules"` | a name, `module:name` or a callable, as in `lhy_rl/ChatReply-v0` |
+    | `length_weight` | `0.0` | of the length term |
+    | `scorer` | `None` | the models of `"li"` and `"pmi"`: a `ReplyScorer`, `module:Class`, or None for counts |
+    | `shared` | `False` | whether both get what an utterance is worth |
+    | `max_turns` | `8` | utterances of both together, 1 to 8 |
+    | `split` | `"train"` | whose openings: `"train"`, `"validation"` or `"test"` |
+    | `corpus` | `"chitchat"` | a name as in `lhy_rl/ChatReply-v0`, or a path |
+    | `tokenizer` | `None` | `"word"`, `"character"` or `"space"`; None takes what suits the corpus |
+    | `max_length` | `12` | most tokens of an utterance, the end token among them |
+    | `turn_length` | `20` | most tokens of a turn of the context, its end token among them; above `max_length` |
+    | `context_turns` | `2` | most turns of a context |
+    | `vocabulary_size` | `2000` | at most so many actions: end, unknown and words; None takes all words |
+    | `conversations` | `None` | use only so many, drawn with `split_seed` |
+    | `split_seed` | `0` | deals the conversations to the splits |
+
+    `render_mode` is `None`, `"ansi"` (the dialogue) or `"human"` (printed).
+
+    ## Vectorized environment
+
+    `GameBatch(ChatSelfplay(), num_games=1024)` steps all dialogues at once.
+
+    ## Version History
+
+    - v0: first version.
+    """
+
+    name = "chat_selfplay_v0"
+    players = ("bot_0", "bot_1")
+
+    def __init__(
+        self,
+        reward: Any = "rules",
+        length_weight: float = 0.0,
+        scorer: Any = None,
+        shared: bool = False,
+        max_turns: int = MOST_TURNS,
+        split: str = "train",
+        corpus: str | os.PathLike[str] = "chitchat",
+        tokenizer: str | None = None,
+        max_length: int = 12,
+        turn_length: int = 20,
+        context_turns: int = 2,
+        vocabulary_size: int | None = 2000,
+        conversations: int | None = None,
+        split_seed: int = 0,
+    ) -> None:
+        self.length_weight = validation.share("length_weight", length_weight, 1e6)
+        self.shared = bool(shared)
+        self.max_turns = max_turns
+        validation.choice("split", split, SPLITS)
+        self.data = ConversationData.load(
+            corpus,
+            tokenizer=tokenizer,  # type: ignore[arg-type]
+            max_length=max_length,
+            turn_length=turn_length,
+            context_turns=context_turns,
+            vocabulary_size=vocabulary_size,
+            drop_unknown=True,
+            conversations=conversations,
+            split_seed=split_seed,
+        )
+        if turn_length <= max_length:
+            raise UserError(f"turn_length={turn_length} is not allowed; must be above max_length={max_length}")
+        self.tokenizer, self.max_length, self.turn_length = self.data.tokenizer, max_length, turn_length
+        self.context_turns = context_turns
+        self._reward = reward
+        self.scorer = scorer
+        self.length, self.dull = Length(self.data), DullReplies(self.tokenizer)
+        self.openings = self.data.openings(split)  # type: ignore[arg-type]
+        if not len(self.openings):
+            raise UserError(f"corpus {self.data.name!r} has no {split} opening that is not in training, too")
+        self.end_token, self.pad_token = self.tokenizer.end_token, self.tokenizer.pad_token
+        super().__init__(
+            source_space(self.tokenizer.observation_size, context_turns * turn_length), self.tokenizer.vocabulary_size
+        )
+
+    @property
+    def max_turns(self) -> int:
+        """Utterances after which a dialogue is over; a curriculum raises it between games."""
+        return self._max_turns
+
+    @max_turns.setter
+    def max_turns(self, value: int) -> None:
+        self._max_turns = validation.integer("max_turns", value, 1, MOST_TURNS)
+
+    @property
+    def scorer(self) -> Any:
+        """The frozen models that ``li`` and ``pmi`` ask; an agent sets its own."""
+        return self._scorer
+
+    @scorer.setter
+    def scorer(self, value: Any) -> None:
+        self._scorer = value
+        self.score = choose_reward(self._reward, self.data, value)
+
+    # ------------------------------------------------------------------ dynamics
+    def initial(self, n: int, rng: np.random.Generator) -> State:
+        opening = rng.integers(len(self.openings), size=n)
+        spoken = np.full((n, MOST_TURNS + 1, self.turn_length), self.pad_token, np.int32)
+        spoken[:, 0] = self.openings.tokens[opening]
+        lengths = np.zeros((n, MOST_TURNS + 1), np.int64)
+        lengths[:, 0] = self.openings.lengths[opening]
+        state: State = {
+            "first": rng.integers(2, size=n),  # who answers the opening
+            "utterances": spoken,  # the opening, then the bots'
+            "lengths": lengths,
+            "turns": np.zeros(n, np.int64),  # finished utterances of the bots
+            "dull": np.zeros(n, bool),
+            "repeated": np.zeros(n, bool),
+            "over": np.zeros(n, bool),
+            "gained": np.zeros((n, 2)),
+            **self._silence(n),
+        }
+        state["source"] = self._source(state)
+        return state
+
+    def _silence(self, n: int) -> State:
+        """An utterance before its first token."""
+        return {
+            "token": np.full(n, self.tokenizer.start_token, np.int64),
+            "tokens": np.full((n, self.max_length), self.pad_token, np.int64),
+            "length": np.zeros(n, np.int64),
+        }
+
+    def to_move(self, state: State) -> np.ndarray:
+        mover: np.ndarray = (state["first"] + state["turns"]) % 2
+        return mover
+
+    def action_mask(self, state: State, player: np.ndarray) -> np.ndarray:
+        mask = np.ones((len(player), self.num_actions), bool)
+        speaks = (self.to_move(state) == player) & ~state["over"]
+        mask[speaks, self.tokenizer.unknown_token] = False
+        mask[speaks & (state["length"] == 0), self.end_token] = False
+        return mask
+
+    def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
+        after = {key: array.copy() for key, array in state.items()}
+        after["tokens"][np.arange(len(action)), state["length"]] = action
+        after["token"], after["length"] = action.astype(np.int64), state["length"] + 1
+        after["gained"] = np.zeros((len(action), 2))
+        ended = np.flatnonzero((action == self.end_token) | (after["length"] == self.max_length))
+        if ended.size:
+            self._finish(after, ended)
+        return after
+
+    def _finish(self, state: State, rows: np.ndarray) -> None:
+        """The utterances of these dialogues have ended, in place: what they are worth, and whether it goes on."""
+        tokens, length, turn = state["tokens"][rows], state["length"][rows], state["turns"][rows]
+        speaker = self.to_move(state)[rows]
+        said = self.dull.reader.words(tokens, length)
+        before = np.maximum(turn - 1, 0)  # the speaker's last utterance; of its first one there is none
+        own = self.dull.reader.words(
+            state["utterances"][rows, before], np.where(turn > 0, state["lengths"][rows, before], 0)
+        )
+        worth = self.length_weight * self.length(tokens, tokens, length)
+        if self.score is not None:
+            worth = worth + self.score(state["source"][rows], tokens, length)
+        state["gained"][rows, speaker] = worth
+        if self.shared:
+            state["gained"][rows, 1 - speaker] = worth
+        full = closed(tokens, length, self.tokenizer)
+        state["utterances"][rows, turn + 1, : full.tokens.shape[1]] = full.tokens
+        state["lengths"][rows, turn + 1] = full.lengths
+        state["turns"][rows] = turn + 1
+        state["dull"][rows] = self.dull.is_dull(said)
+        state["repeated"][rows] = overlap(said, own) > OVERLAP
+        state["over"][rows] = state["dull"][rows] | state["repeated"][rows] | (turn + 1 >= self.max_turns)
+        for key, array in self._silence(rows.size).items():
+            state[key][rows] = array
+        state["source"][rows] = self._source({key: array[rows] for key, array in state.items()})
+
+    def _source(self, state: State) -> np.ndarray:
+        """(B, L) the last utterances."""
+        numbers = state["turns"][:, None] + np.arange(1 - self.context_turns, 1)  # (B, K), the oldest first
+        there = (numbers >= 0)[:, :, None]
+        rows, numbers = np.arange(len(numbers))[:, None], np.maximum(numbers, 0)
+        tokens = np.where(there, state["utterances"][rows, numbers], self.pad_token).reshape(len(rows), -1)
+        order = np.argsort(tokens == self.pad_token, axis=1, kind="stable")
+        return np.take_along_axis(tokens, order, 1).astype(np.int64)
+
+    def observation(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
+        return source_observation(state["token"], state["source"], self.pad_token)
+
+    # ------------------------------------------------------------------ rewards, infos and transcripts
+    def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
+        return next_state["gained"]
+
+    def terminal(self, state: State) -> np.ndarray:
+        return state["over"]
+
+    def info(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
+        last = state["utterances"][np.arange(len(player)), state["turns"]]
+        begun = state["length"] > 0
+        pairs = zip(begun, state["tokens"], last, strict=True)
+        return {"text": np.array([self.tokenizer.decode(new if now else old) for now, new, old in pairs], object)}
+
+    def final_info(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
+        ended_by_itself = state["dull"] | state["repeated"]
+        return {
+            "turns": state["turns"] - ended_by_itself,
+            "dull": state["dull"].copy(),
+            "repeated": state["repeated"].copy(),
+            "text": np.array(self.transcript(state), object),
+        }
+
+    def transcript(self, state: State) -> list[str]:
+        return [self._text(state, i) for i in range(len(state["turns"]))]
+
+    def _text(self, state: State, i: int) -> str:
+        turns, first = int(state["turns"][i]), int(state["first"][i])
+        texts = [self.tokenizer.decode(tokens) for tokens in state["utterances"][i, : turns + 1]]
+        if not state["over"][i]:
+            texts.append(self.tokenizer.decode(state["tokens"][i, : state["length"][i]]))
+        names = ("opening", *(self.players[(first + turn) % 2] for turn in range(len(texts) - 1)))
+        lines = [f"{name}: {text}" for name, text in zip(names, texts, strict=True)]
+        if state["over"][i]:
+            reason = "dull" if state["dull"][i] else "repeated" if state["repeated"][i] else "the last turn"
+            lines.append(f"over: {reason}, turns {turns - int(reason != 'the last turn')}")
+        return "\n".join(lines)
