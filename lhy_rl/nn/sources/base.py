@@ -73,10 +73,12 @@ class SourceOptions:
 class SourceEncoder(nn.Module, ABC):
     """The contract: ``X(space, options)``; then sources (N, L, ...) and their mask to a reading, ``options.size`` wide.
 
-    What it reads are tokens, ``MultiDiscrete([n] * L)``, or vectors, ``Box`` of shape (L, F);
-    :class:`SourceEmbedding` makes vectors of both.
+    What it reads are tokens, ``MultiDiscrete([n] * L)``, or vectors, ``Box`` of shape (L, F), of which
+    :class:`SourceEmbedding` makes vectors; or what a class of one's own reads, a picture say.
     """
 
+    places: int | None = None
+    """L, where it annotates other places than the source's first dimension: the regions of a picture."""
     annotates_tokens = True
     """Whether an annotation stands for the token at its place, which can then be copied."""
 

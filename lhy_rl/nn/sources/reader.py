@@ -57,8 +57,9 @@ class SourceReader(nn.Module):
         super().__init__()
         assert isinstance(space, gym.spaces.Dict)
         source = space[SOURCE]
-        self.size, self.length = options.size, (source.shape or (0,))[0]
+        self.size = options.size
         self.encoder: SourceEncoder = source_encoders.choose(options.encoder, SourceEncoder)(source, options)
+        self.places = self.encoder.places or (source.shape or (1,))[0]
         self.attention: Attention | None = None
         if options.attention != "none":
             self.attention = attentions.choose(options.attention, Attention)(hidden_size, self.size)
@@ -80,10 +81,10 @@ class SourceReader(nn.Module):
         weight = next(self.parameters())
         state: State = (weight.new_zeros(batch_size, dtype=torch.bool), weight.new_zeros(batch_size, self.size))
         if self.attention is not None:
-            annotations = weight.new_zeros(batch_size, self.length, self.size)
-            state = (*state, annotations, weight.new_zeros(batch_size, self.length, dtype=torch.bool))
+            annotations = weight.new_zeros(batch_size, self.places, self.size)
+            state = (*state, annotations, weight.new_zeros(batch_size, self.places, dtype=torch.bool))
         if self.copies:
-            state = (*state, weight.new_zeros(batch_size, self.length, dtype=torch.int64))
+            state = (*state, weight.new_zeros(batch_size, self.places, dtype=torch.int64))
         return state
 
     # ------------------------------------------------------------------ reading
@@ -140,7 +141,7 @@ class SourceReader(nn.Module):
     def _as_long(self, memory: State) -> State:
         """What is remembered of shorter sources, filled up to the space's length."""
         summary, *places = memory
-        return (summary, *(_longer(x, self.length) for x in places))
+        return (summary, *(_longer(x, self.places) for x in places))
 
     # ------------------------------------------------------------------ what the steps have of it
     def summaries(self, sources: BlockSources, steps: int) -> Tensor:

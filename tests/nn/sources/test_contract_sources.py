@@ -146,6 +146,31 @@ class First(SourceEncoder):
         return Reading(annotations[:, 0], annotations, mask)
 
 
+class Regions(SourceEncoder):
+    """A class of one's own: the four quarters of a picture."""
+
+    places = 4
+
+    def __init__(self, space, options):
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(space.shape[0], options.size, 4, 4)
+
+    def forward(self, source, mask):
+        annotations = self.convolution(source.float() / 255).flatten(2).transpose(1, 2)  # (N, 4, E)
+        return Reading(annotations.mean(1), annotations, annotations.new_ones(len(source), 4, dtype=torch.bool))
+
+
+def test_pictures_are_read_into_regions():
+    spaces = {TOKEN: gymnasium.spaces.Discrete(4), SOURCE: gymnasium.spaces.Box(0, 255, (3, 8, 8), np.uint8)}
+    policy = ActorCritic(gymnasium.spaces.Dict(spaces), gymnasium.spaces.Discrete(4), source_encoder=Regions)
+    obs = {TOKEN: torch.zeros(3, 2, dtype=torch.int64), SOURCE: torch.randint(256, (3, 2, 3, 8, 8), dtype=torch.uint8)}
+    start = torch.tensor([[True, True], [False, True], [False, False]])
+    new = policy.evaluate(obs, torch.zeros(3, 2, dtype=torch.int64), policy.initial_state(2), start)
+    assert [tensor.shape for tensor in new.state] == [tensor.shape for tensor in policy.initial_state(2)]
+    new.log_prob.sum().backward()
+    assert policy.trunk.source.encoder.convolution.weight.grad.any()
+
+
 @pytest.mark.parametrize("encoder", ["gru", "mean", First])
 def test_a_source_of_vectors_and_an_encoder_of_ones_own(encoder):
     spaces = {"place": gymnasium.spaces.Discrete(4), SOURCE: gymnasium.spaces.Box(0, 1, (L, 2))}  # a set of points
