@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.echo import Echo
 from lhy_rl.agents import A2C, MLE, PPO, Reinforce, SeqGAN
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import TokenSequences
 from lhy_rl.experiment.text_evaluation import compare, decode, validation_metrics, write_sentences
 from lhy_rl.nn.decoding import beam_search, nll_per_token, sample, token_log_probs
 from lhy_rl.rollouts.full_episodes import collect_episodes
-from tests.agents.echo import Echo
 
 SMALL = {"hidden_size": 8, "embedding_size": 8, "copy": True, "seed": 0, "core": "gru"}
 KINDS = {

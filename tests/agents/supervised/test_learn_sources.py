@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from benchmarks.echo import Echo
 from lhy_rl.agents import MLE
 from lhy_rl.nn.decoding import sample
-from tests.agents.echo import Echo
 
 SMALL = {"core": "gru", "hidden_size": 48, "embedding_size": 24, "critic": "none", "seed": 0}
 

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
+from benchmarks.echo import Echo
 from lhy_rl.core.protocols import SOURCE, SOURCE_MASK, TOKEN
 from lhy_rl.nn.policies.actor_critic import ActorCritic
-from tests.agents.echo import Echo
 
 TASK = Echo()
 L, ACTIONS = TASK.longest, TASK.vocabulary_size

@@ -1,0 +1,125 @@
+"""What attention and copying are for, on tasks made so that nothing else helps (benchmarks/echo.py).
+
+Reversing: the source's 16 to 20 words of 20 are written backwards; one vector of the source does not hold them.
+New words: 4 to 6 words are written again, one of them a word that occurs in no training sentence; a generator alone
+never writes it. Maximum likelihood, equally many gradient steps; the numbers are shares of greedy answers to test
+sources.
+
+    python -m benchmarks.sources [--quick] [--seeds 3]
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from benchmarks import harness
+from benchmarks.echo import Echo
+from lhy_rl.agents import MLE
+from lhy_rl.nn.decoding import sample
+
+REVERSING, NEW = "reversing 20 words", "new words"
+TASKS: dict[str, dict[str, Any]] = {
+    REVERSING: {"words": 20, "longest": 20, "shortest": 16},
+    NEW: {"words": 30, "longest": 6, "shortest": 4, "backwards": False, "new_words": 10},
+}
+VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
+    (REVERSING, "no attention", {"attention": "none"}),
+    (REVERSING, "dot", {}),
+    (REVERSING, "additive", {"attention": "additive"}),
+    (REVERSING, "dot, copying", {"copy": True}),
+    (NEW, "dot", {}),
+    (NEW, "dot, copying", {"copy": True}),
+    (NEW, "dot, copying, both directions", {"copy": True, "source_bidirectional": True}),
+]
+COLOURS = {"no attention": "0.7", "dot": "#0072b2", "additive": "#56b4e9", "dot, copying": "#e69f00"}
+
+
+class Reached(NamedTuple):
+    """Shares of right tokens, and of right new words or (where there are none) right answers; parameters."""
+
+    tokens: float
+    found: float
+    parameters: int
+    seconds: float
+
+
+def trained(task: Echo, options: dict[str, Any], steps: int, seed: int) -> Reached:
+    """Train, and answer the test sources."""
+    begun = time.process_time()
+    agent = MLE(
+        task,
+        learning_rate=0.005,
+        gradient_steps=steps,
+        core="gru",
+        embedding_size=32,
+        hidden_size=64,
+        critic="none",
+        seed=seed,
+        **options,
+    ).learn(1)
+    seconds = time.process_time() - begun
+    test = task.sequences("test")
+    answers = sample(agent.policy.eval(), task, len(test), temperature=0.0, answered=test)
+    right = answers.tokens == test.tokens
+    new = (test.tokens > task.words - task.new_words) & (test.tokens <= task.words)
+    found = right[new].mean() if task.new_words else right.all(1).mean()
+    count = sum(parameter.numel() for parameter in agent.policy.parameters())
+    return Reached(float(right[test.mask].mean()), float(found), count, seconds)
+
+
+def main() -> None:
+    """Measure, save, draw."""
+    common = harness.arguments(__doc__, seeds=3)
+    torch.set_num_threads(1)
+    seeds, steps = (1, 20) if common.quick else (common.seeds, 800)
+    rows: list[harness.Row] = []
+    with harness.progress(len(VARIANTS) * seeds, "sources") as advance:
+        for name, variant, options in VARIANTS:
+            runs = []
+            for seed in range(seeds):
+                runs.append(trained(Echo(4, **TASKS[name]), options, steps, seed))
+                advance(f"{name}, {variant}")
+            seconds = float(np.mean([run.seconds for run in runs]))
+            metric = "right new words" if name == NEW else "right answers"
+            for key, values in (
+                ("right tokens", [run.tokens for run in runs]),
+                (metric, [run.found for run in runs]),
+                ("parameters", [float(run.parameters) for run in runs]),
+            ):
+                rows.append(harness.summarize(name, "mle", variant, key, values, steps, seconds))
+            harness.save("sources", rows, common.output)
+    for row in rows:
+        print(f"{row.task:20s} {row.variant:30s} {row.metric:16s} {row.value:10.3f} [{row.low:.3f}, {row.high:.3f}]")
+    picture(rows, common.output / "sources.png")
+
+
+def picture(rows: list[harness.Row], path: Path) -> None:
+    """The shares of each variant."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+    for axis, (name, metric) in zip(axes, ((REVERSING, "right answers"), (NEW, "right new words")), strict=True):
+        bars = [row for row in rows if row.task == name and row.metric == metric]
+        spans = [[row.value - row.low for row in bars], [row.high - row.value for row in bars]]
+        colours = [COLOURS.get(row.variant, "#d55e00") for row in bars]
+        labels = [row.variant.replace(", ", "\n") for row in bars]
+        axis.bar(labels, [row.value for row in bars], yerr=spans, color=colours, capsize=3)
+        axis.set_ylim(0, 1.05)
+        axis.set_ylabel(metric)
+        axis.set_title(name, fontsize=10)
+        axis.tick_params(axis="x", labelsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
