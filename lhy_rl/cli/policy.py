@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lhy_rl.cli.arguments import check_least, loaded, output_console, run_parser, whole
 from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import Conversational
 
 
 def command_evaluate(arguments: list[str]) -> int:
@@ -85,6 +86,11 @@ def command_play(arguments: list[str]) -> int:
     if options.output is not None:
         film.check(options.output)
     run = loaded(options.run, options.checkpoint)
+    if options.output is None and isinstance(run.env.unwrapped, Conversational):
+        from lhy_rl.recording.talk import talk
+
+        talk(run.agent, run.env.unwrapped, options.seed, options.stochastic)
+        return 0
     from lhy_rl.recording.play import play
 
     play(run.agent, run.config, options.episodes, options.output, options.seed, options.stochastic)

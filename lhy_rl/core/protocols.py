@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -128,6 +129,19 @@ class TextTask(Protocol):
 
     def decode(self, tokens: np.ndarray) -> str:
         """One sentence, (T,) token ids, as readable text."""
+        ...
+
+
+@runtime_checkable
+class Conversational(TextTask, Protocol):
+    """A text task whose sentences reply to what somebody says, so that a person can talk with a policy of it."""
+
+    def answered(self, turns: Sequence[str]) -> TokenSequences:
+        """The last turns of a conversation, the newest last, as the source (1, L) of a sentence not yet written."""
+        ...
+
+    def known_words(self, text: str) -> tuple[list[str], list[str]]:
+        """The words of a text, marks left out: those in the vocabulary, and those outside it."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -245,6 +246,20 @@ class ChatReply(TextEnv):
     def decode(self, tokens: np.ndarray) -> str:
         """One reply, (T,) token ids, as readable text, up to its end."""
         return self.tokenizer.decode(tokens)
+
+    def answered(self, turns: Sequence[str]) -> TokenSequences:
+        """The last turns of a conversation in words, the newest last, as the source (1, L) of a reply to write."""
+        source, length = self.data.context(map(self.tokenizer.encode, turns))
+        nothing = np.full((1, self.max_length), self.pad_token)
+        return TokenSequences(nothing, np.zeros(1, np.int64), source[None], np.array([length]))
+
+    def known_words(self, text: str) -> tuple[list[str], list[str]]:
+        """The words of a text, marks left out: those in the vocabulary, and those outside it."""
+        words = [word for word in self.tokenizer.split(text) if any(map(str.isalnum, word))]
+        known = [i != self.tokenizer.unknown_token for i in self.tokenizer.ids(words)]
+        return [w for w, k in zip(words, known, strict=True) if k], [
+            w for w, k in zip(words, known, strict=True) if not k
+        ]
 
     def expert_action(self) -> np.ndarray:
         """(B,) the tokens that the people wrote at this place of their reply; their last one behind it."""
