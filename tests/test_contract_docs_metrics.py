@@ -43,6 +43,10 @@ RUNS: list[tuple[dict[str, Any], dict[str, Any]]] = [
             **PRETRAIN,
         },
     ),
+    (
+        {"id": "lhy_rl/CorpusText-v0", "corpus": "chatterbot-english", "conversations": 60, "reward": "none"},
+        {"name": "reinforce", "reward_model": "fluency"},
+    ),
     ({"id": "CartPole-v1"}, {"name": "reinforce", "core": None}),
     ({"id": "Pendulum-v1"}, {"name": "a2c"}),
     ({"id": "CartPole-v1"}, {"name": "bc", "demonstrations": "cartpole-expert", "gradient_steps": 2}),

@@ -26,6 +26,7 @@ REGISTRIES = {
     "transition_discriminators": "lhy_rl.nn.discriminators.transition:transition_discriminators",
     "language_models": "lhy_rl.nn.language_models.base:language_models",
     "objectives": "lhy_rl.functional.adversarial:objectives",
+    "reward_models": "lhy_rl.agents.common.reward_model:reward_models",
     "rewards": "lhy_rl.functional.discriminator_rewards:FORMS",
 }
 """Kind of thing to its :class:`lhy_rl.core.registry.Registry`; of corpora and experts, to a dict."""

@@ -35,6 +35,10 @@ GLOSSARY = {  # metric: (direction, meaning)
         "lower",
         "true negative log-likelihood of own sentences, nats a token; below the real text's: too cautious",
     ),
+    "ppl_ngram": (
+        AS_TEXT,
+        "perplexity of own sentences under a trigram model of the training text; below the real text's: too cautious",
+    ),
     "nll_test": ("lower", "negative log-likelihood that the policy gives to held-out sentences, nats a token"),
     "bleu2": ("higher", "n-grams of the policy's sentences that occur in held-out sentences (BLEU-2, 0 to 1)"),
     "bleu3": ("higher", "BLEU-3 against held-out sentences"),

@@ -41,6 +41,9 @@ def compare(
 ) -> tuple[dict[str, dict[str, float]], dict[str, list[str]]]:
     """The metrics of every policy and of real sentences; ``nll_test`` is over the whole test split.
 
+    Where the true likelihood of a sentence is not known, ``ppl_ngram`` stands in: the perplexity of what is written
+    under a trigram model of the training split.
+
     Args:
         sentences: How many are drawn from each policy and taken from the held-out split.
         samples: How many of them are given as text.
@@ -50,6 +53,7 @@ def compare(
     """
     from lhy_rl.functional.text_metrics import BleuScorer, unpadded
     from lhy_rl.nn.decoding import nll_per_token, sample
+    from lhy_rl.nn.language_models.ngram import NGramModel
 
     table: dict[str, dict[str, float]] = {}
     texts: dict[str, list[str]] = {}
@@ -58,9 +62,10 @@ def compare(
     references = BleuScorer(unpadded(held_out.tokens, task.end_token, held_out.lengths))
     answered = None if test.sources is None else test
     real = first(task.sequences("validation"), sentences)
+    ngram = None if known_density(task) else NGramModel(task.vocabulary_size).fit(task.sequences("train"))
 
     def add(name: str, written: TokenSequences, likelihood: dict[str, float]) -> None:
-        true = {"nll_oracle": true_nll(task, written)} if known_density(task) else {}
+        true = {"nll_oracle": true_nll(task, written)} if ngram is None else {"ppl_ngram": ngram.perplexity(written)}
         table[name] = true | likelihood | overlap(written, references, task, len(real))
         texts[name] = decode(task, written, samples)
 

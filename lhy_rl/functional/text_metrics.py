@@ -1,5 +1,10 @@
 """How good and how varied generated sentences are: BLEU against a shared reference set, self-BLEU, distinct n-grams.
 
+Of the distinct n-grams there are three conventions, and they are not to be compared with each other. Li et al. (2016)
+divide by the tokens written (:func:`distinct_per_token`), ParlAI's ``interdistinct`` divides by the n-grams
+(:func:`distinct_n`), and its ``intradistinct`` looks at each sentence alone (:func:`intra_distinct`). The first two
+fall with the amount of text, so take as many tokens on both sides.
+
 A sentence is a sequence of token ids or of words without white space inside, or a string whose tokens are separated by
 white space. All scores are between 0 and 1. N-grams are counted and BLEU is computed by sacrebleu's public functions.
 
@@ -129,9 +134,61 @@ def unique_ngrams(sentences: Iterable[Sentence], order: int) -> int:
 
 
 def distinct_n(sentences: Iterable[Sentence], order: int) -> float:
-    """Different n-grams over all n-grams of the order (Li et al. 2016, "distinct-1, distinct-2"); 0 without any."""
+    """Different n-grams over all n-grams of the order, sentences together (ParlAI's interdistinct); 0 without any."""
     counts = _grams(sentences, order)
     return len(counts) / max(counts.total(), 1)
+
+
+def distinct_per_token(sentences: Sequence[Sentence], order: int, tokens: int | None = None) -> float:
+    """Different n-grams over all tokens written (Li et al. 2016, "distinct-1" and "distinct-2"); 0 without any.
+
+    Args:
+        tokens: Count only so many tokens from the beginning, the last sentence cut short. The more there are, the more
+            repeat: who is compared must have as many.
+
+    Raises:
+        UserError: ``order`` or ``tokens`` below 1.
+    """
+    if tokens is not None:
+        sentences = _first_tokens(sentences, tokens)
+    return len(_grams(sentences, order)) / max(count_tokens(sentences), 1)
+
+
+def intra_distinct(sentences: Iterable[Sentence], order: int) -> float:
+    """Different n-grams over all n-grams of a sentence, mean over the sentences (ParlAI's intradistinct).
+
+    A sentence that is too short to have one counts 0, as there.
+
+    Raises:
+        UserError: no sentence.
+    """
+    shares = [distinct_n([sentence], order) for sentence in sentences]
+    if not shares:
+        raise UserError("the mean over no sentence is not defined; give at least one")
+    return float(np.mean(shares))
+
+
+def count_tokens(sentences: Iterable[Sentence]) -> int:
+    """How many tokens the sentences have together."""
+    return sum(len(_words(sentence)) for sentence in sentences)
+
+
+def kl_per_token(log_probs: np.ndarray, other_log_probs: np.ndarray, lengths: np.ndarray) -> float:
+    """KL(p || q) in nats a token, from sentences that p wrote: the mean of log p(x_t | x_<t) - log q(x_t | x_<t).
+
+    Unbiased for the KL of whole sentences over their mean length; with few sentences it may be below 0.
+
+    Args:
+        log_probs, other_log_probs: (N, T) of the tokens, of the one who wrote them and of the other.
+        lengths: (N,) tokens of each sentence.
+
+    Raises:
+        UserError: no token.
+    """
+    mask = np.arange(log_probs.shape[1]) < np.asarray(lengths)[:, None]
+    if not mask.any():
+        raise UserError("the KL of no token is not defined; give at least one sentence")
+    return float((log_probs.astype(np.float64) - other_log_probs)[mask].mean())
 
 
 def unpadded(tokens: np.ndarray, end_token: int | None = None, lengths: np.ndarray | None = None) -> list[list[int]]:
@@ -148,6 +205,24 @@ def unpadded(tokens: np.ndarray, end_token: int | None = None, lengths: np.ndarr
     if end_token is not None:
         rows = [row[: row.index(end_token)] if end_token in row else row for row in rows]
     return rows
+
+
+def _words(sentence: Sentence) -> Sequence[int] | Sequence[str] | np.ndarray:
+    """A sentence as a sequence of tokens."""
+    return sentence.split() if isinstance(sentence, str) else sentence
+
+
+def _first_tokens(sentences: Iterable[Sentence], tokens: int) -> list[Sentence]:
+    """The first so many tokens, the last sentence cut short."""
+    if tokens < 1:
+        raise UserError(f"tokens={tokens} is not allowed; must be at least 1")
+    kept: list[Sentence] = []
+    for sentence in map(_words, sentences):
+        kept.append(sentence[:tokens])
+        tokens -= len(kept[-1])
+        if tokens == 0:
+            break
+    return kept
 
 
 def _count(sentence: Sentence, max_order: int, min_order: int = 1) -> tuple[Counter[Gram], int]:

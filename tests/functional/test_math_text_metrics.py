@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.functional.text_metrics import BleuScorer, distinct_n, self_bleu, unique_ngrams, unpadded
+from lhy_rl.functional.text_metrics import (
+    BleuScorer,
+    count_tokens,
+    distinct_n,
+    distinct_per_token,
+    intra_distinct,
+    kl_per_token,
+    self_bleu,
+    unique_ngrams,
+    unpadded,
+)
 
 SENTENCE = st.lists(st.integers(0, 5), min_size=1, max_size=9)
 LONG = st.lists(st.integers(0, 5), min_size=4, max_size=9)
@@ -115,6 +125,39 @@ def test_distinct() -> None:
     assert distinct_n(sentences, 5) == 0
 
 
+def test_the_three_conventions_of_distinct() -> None:
+    """Bigrams 12, 21, 12 | 12 | none: 2 different, 4 in all, and 7 tokens; alone 2 of 3, 1 of 1, and none."""
+    sentences = [[1, 2, 1, 2], [1, 2], [3]]
+    assert count_tokens(sentences) == count_tokens(["a b a b", "a b", "c"]) == 7
+    assert distinct_per_token(sentences, 2) == pytest.approx(2 / 7)  # Li et al. 2016
+    assert distinct_n(sentences, 2) == pytest.approx(2 / 4)  # ParlAI's interdistinct
+    assert intra_distinct(sentences, 2) == pytest.approx((2 / 3 + 1 + 0) / 3)  # its intradistinct
+    assert distinct_per_token(sentences, 1) == distinct_n(sentences, 1) == pytest.approx(3 / 7)
+    assert intra_distinct(sentences, 1) == pytest.approx((2 / 4 + 1 + 1) / 3)
+    assert distinct_per_token([[]], 1) == 0 and intra_distinct([[]], 1) == 0
+
+
+def test_distinct_at_an_equal_count_of_tokens() -> None:
+    sentences = [[1, 2, 3], [4, 5, 6]]
+    assert distinct_per_token(sentences, 2, tokens=5) == pytest.approx(3 / 5)  # 12, 23 | 45
+    assert distinct_per_token(sentences, 2, tokens=3) == pytest.approx(2 / 3)
+    assert distinct_per_token(["a b c", "d e f"], 2, tokens=5) == pytest.approx(3 / 5)
+    assert distinct_per_token(sentences, 2, tokens=100) == distinct_per_token(sentences, 2)
+    few, many = [[1, 2], [3, 4]], [[1, 2], [3, 4]] * 50  # who writes more repeats more
+    assert distinct_per_token(many, 1) == pytest.approx(0.02)
+    assert distinct_per_token(many, 1, tokens=count_tokens(few)) == distinct_per_token(few, 1) == 1
+
+
+def test_kl_per_token() -> None:
+    """By hand, and against the exact KL of two distributions over one token."""
+    own, other = np.log([[0.5, 0.25], [0.5, 9]]), np.log([[0.25, 0.5], [0.125, 7]])
+    assert kl_per_token(own, other, np.array([2, 1])) == pytest.approx((np.log(2) - np.log(2) + np.log(4)) / 3)
+    p, q = np.array([0.7, 0.2, 0.1]), np.array([0.2, 0.3, 0.5])
+    drawn = np.random.default_rng(0).choice(3, size=(40_000, 1), p=p)
+    found = kl_per_token(np.log(p[drawn]), np.log(q[drawn]), np.ones(40_000, int))
+    assert found == pytest.approx(float((p * np.log(p / q)).sum()), abs=0.02)
+
+
 def test_unpadded() -> None:
     tokens = np.array([[5, 0, 9, 9], [5, 6, 7, 8], [0, 0, 0, 0]])
     assert unpadded(tokens, end_token=0) == [[5], [5, 6, 7, 8], []]
@@ -132,6 +175,10 @@ def test_unpadded() -> None:
         lambda: self_bleu([[1]]),
         lambda: self_bleu([[1], [1]], max_order=0),
         lambda: distinct_n([[1]], 0),
+        lambda: distinct_per_token([[1]], 0),
+        lambda: distinct_per_token([[1]], 1, tokens=0),
+        lambda: intra_distinct([], 1),
+        lambda: kl_per_token(np.zeros((2, 3)), np.zeros((2, 3)), np.zeros(2, int)),
     ],
 )
 def test_bad_arguments(call) -> None:

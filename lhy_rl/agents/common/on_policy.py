@@ -60,8 +60,8 @@ class OnPolicy(Agent):
             flow further back; shorter pieces are faster.
         normalize_observations: Bring observations to mean 0 and variance 1; the statistics are saved with the agent.
         normalize_rewards: Divide rewards by the standard deviation of the discounted return.
-        reward_model: Rewards in place of the environment's: the file of a learned reward, ``module:Class`` of a
-            ``lhy_rl.agents.common.reward_model.RewardModel``, or (in Python) a reward model itself.
+        reward_model: Rewards in place of the environment's: ``fluency``, the file of a learned reward, ``module:Class``
+            of a ``lhy_rl.agents.common.reward_model.RewardModel``, or (in Python) a reward model itself.
         **shared: Options of every agent.
     """
 

@@ -20,6 +20,9 @@ from lhy_rl.data.demonstrations import Transitions
 from lhy_rl.nn.rewards.learned_reward import LearnedRewardNet, reward_function
 from lhy_rl.rollouts.full_episodes import Episodes
 
+reward_models = Registry("reward_model", {"fluency": "lhy_rl.agents.rewards.fluency:FluencyReward"})
+"""Reward models that need no argument, by name."""
+
 
 class RewardModel:
     """Rewards in place of the environment's: of transitions (:meth:`rewards`), or of whole rollouts (:meth:`relabel`).
@@ -117,19 +120,23 @@ class MissingRewardModel(RewardModel):
 
 
 def as_reward_model(given: Any) -> RewardModel | None:
-    """What an agent is given as ``reward_model``: one, its class, or a reward that was learned before.
+    """What an agent is given as ``reward_model``: one, its name or class, or a reward that was learned before.
 
     Raises:
         UserError: something else.
     """
     if given is None or isinstance(given, RewardModel):
         return given
-    if isinstance(given, type) or (isinstance(given, str) and ":" in given and not given.endswith(".zip")):
-        model: RewardModel = Registry("reward_model", {}).choose(given, RewardModel)()
+    named = isinstance(given, str) and (":" in given or given in reward_models) and not given.endswith(".zip")
+    if isinstance(given, type) or named:
+        model: RewardModel = reward_models.choose(given, RewardModel)()
         return model
     if isinstance(given, LearnedRewardNet | os.PathLike) or hasattr(given, "rewards") or str(given).endswith(".zip"):
         return LearnedRewardModel(given)
-    raise UserError(f"reward_model is {brief(given)}; allowed: a RewardModel, its module:Class, or a reward's .zip")
+    raise UserError(
+        f"reward_model is {brief(given)}; allowed: a RewardModel, its module:Class, a reward's .zip, or a name: "
+        f"{', '.join(reward_models.names())}"
+    )
 
 
 def resumed_reward_model(model: RewardModel | None, state: dict[str, Any]) -> RewardModel | None:

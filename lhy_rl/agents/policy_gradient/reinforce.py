@@ -62,8 +62,8 @@ class Reinforce(Agent):
             does, is the same with this and ``max_grad_norm`` divided by their number. It matters: the smaller it is,
             the more actions that are hardly ever taken still move.
         normalize_observations: Bring observations to mean 0 and variance 1; the statistics are saved with the agent.
-        reward_model: Rewards in place of the environment's: the file of a learned reward, ``module:Class`` of a
-            ``lhy_rl.agents.common.reward_model.RewardModel``, or (in Python) a reward model itself.
+        reward_model: Rewards in place of the environment's: ``fluency``, the file of a learned reward, ``module:Class``
+            of a ``lhy_rl.agents.common.reward_model.RewardModel``, or (in Python) a reward model itself.
         pretrain_epochs: Passes over a text task's sentences by maximum likelihood before the policy gradient
             begins; 0 for other environments.
         pretrain_learning_rate: Adam's, of the pretraining.
