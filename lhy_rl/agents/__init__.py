@@ -20,6 +20,7 @@ agents = Registry(
         "mle": "lhy_rl.agents.supervised.mle:MLE",
         "ppo": "lhy_rl.agents.policy_gradient.ppo:PPO",
         "reinforce": "lhy_rl.agents.policy_gradient.reinforce:Reinforce",
+        "selfplay": "lhy_rl.agents.dialogue.self_play:SelfPlay",
         "seqgan": "lhy_rl.agents.adversarial.seqgan:SeqGAN",
     },
 )
@@ -36,6 +37,7 @@ __all__ = [
     "DAgger",
     "MaxEntIRL",
     "Reinforce",
+    "SelfPlay",
     "SeqGAN",
     "agents",
 ]

@@ -201,6 +201,15 @@ class GameBatch:
         self.to_move = self.game.to_move(after)
         return rewards, terminal, infos
 
+    def adopt(self, rng: np.random.Generator) -> None:
+        """Draw from somebody's generator from now on."""
+        self._rng = rng
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with these games only, (K,) their numbers: without autoreset, those that are not over, say."""
+        self._state, self._over = take(self.state, rows), self._over[rows]
+        self.num_games, self.to_move = len(rows), self.to_move[rows]
+
     def observe(self, player: np.ndarray | int | None = None) -> dict[str, np.ndarray]:
         """What a player sees of every game, by default the one whose turn it is."""
         whose = self.to_move if player is None else np.broadcast_to(player, self.num_games)

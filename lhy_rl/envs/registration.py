@@ -159,6 +159,8 @@ class GameRow:
         rules: ``"module:class"`` of the rules, whose docstring is the documentation page.
         summary: One line for lists.
         small: Arguments for a size that runs in milliseconds.
+        held_out: Arguments with which no game is like one of the training; none where nothing is held out.
+        partner: ``"module:function"`` that gives a scripted player by its name; empty where there is none.
     """
 
     id: str
@@ -166,6 +168,8 @@ class GameRow:
     rules: str
     summary: str
     small: dict[str, Any] = field(default_factory=dict)
+    held_out: dict[str, Any] = field(default_factory=dict)
+    partner: str = ""
 
 
 GAMES: tuple[GameRow, ...] = (
@@ -175,6 +179,8 @@ GAMES: tuple[GameRow, ...] = (
         "lhy_rl.envs.dialogue.negotiation:Negotiation",
         "two divide books, hats and balls that they value differently; exact optima known",
         small={"max_moves": 4},
+        held_out={"split": "held_out"},
+        partner="lhy_rl.envs.dialogue.negotiation_bots:partner",
     ),
     GameRow(
         "lhy_rl/negotiation_tokens_v0",
@@ -182,6 +188,8 @@ GAMES: tuple[GameRow, ...] = (
         "lhy_rl.envs.dialogue.negotiation_tokens:NegotiationTokens",
         "the negotiation word by word, in a language with a grammar",
         small={"max_moves": 4},
+        held_out={"split": "held_out"},
+        partner="lhy_rl.envs.dialogue.negotiation_spoken:spoken_partner",
     ),
     GameRow(
         "lhy_rl/referential_v0",

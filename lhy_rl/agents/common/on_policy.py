@@ -156,9 +156,13 @@ class OnPolicy(Agent):
         else:
             rollout = self.collector.collect(self.n_steps)
             self.count(len(rollout.rewards))
+        self.tie_parameters()
+        return rollout
+
+    def tie_parameters(self) -> None:
+        """Before learning: the optimizer moves what the policy computes with, whatever was done to it meanwhile."""
         if self.parameters.tie(self.optimizer):
             self.manual = ManualActorCritic.of(self.policy, self.parameters)
-        return rollout
 
     def train(self, rollout: Rollout) -> Metrics:
         """Learn from a rollout and its rewards."""

@@ -34,6 +34,7 @@ from lhy_rl.envs.dialogue.negotiation_contexts import (
     pools,
     value_vectors,
 )
+from lhy_rl.envs.game_versus import Partner
 
 partners = Registry(
     "partner",
@@ -45,6 +46,13 @@ partners = Registry(
         "bayesian": "lhy_rl.envs.dialogue.negotiation_bots:bayesian",
     },
 )
+
+
+def partner(name: str) -> Partner:
+    """The partner of that name."""
+    found: Partner = partners.get(name)
+    return found
+
 
 LAST_RESORT = 4
 """Points for which linear and boulware, with the last move of the game, and hard, with its own last, agree."""

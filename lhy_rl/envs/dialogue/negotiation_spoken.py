@@ -10,7 +10,7 @@ import numpy as np
 from lhy_rl.core.trees import State
 from lhy_rl.envs.dialogue import negotiation_grammar as grammar
 from lhy_rl.envs.dialogue.negotiation import Negotiation
-from lhy_rl.envs.dialogue.negotiation_bots import random_partner
+from lhy_rl.envs.dialogue.negotiation_bots import partner, random_partner
 from lhy_rl.envs.dialogue.negotiation_contexts import AGREE, MOST_ITEMS, NUM_ACTIONS, OFFERS
 from lhy_rl.envs.dialogue.negotiation_tokens import NegotiationTokens
 from lhy_rl.envs.game_versus import Partner
@@ -63,3 +63,8 @@ class Spoken:
         action = self.bot(rules, state, player, _NoTies())
         token: np.ndarray = UTTERANCES[action, state["length"]]
         return token
+
+
+def spoken_partner(name: str) -> Spoken:
+    """The partner of that name, speaking."""
+    return Spoken(partner(name))

@@ -39,6 +39,7 @@ CASES: dict[str, tuple[str, Any, dict[str, Any], int]] = {
     "maxent_irl tables": ("maxent_irl", lambda: gymnasium.make_vec("lhy_rl/Gridworld-v0", **GRID), {}, 3),
     "mle": ("mle", lambda: make_env(4, train_size=64, validation_size=16), {**TINY, "gradient_steps": 2}, 600),
     "reinforce": ("reinforce", "CartPole-v1", {"num_envs": 2, **TINY, "core": None}, 48),
+    "selfplay": ("selfplay", "lhy_rl/negotiation_v0", {**TINY, "n_games": 4, "dropout": 0.2}, 48),
     "seqgan": (
         "seqgan",
         lambda: make_env(4, train_size=64, validation_size=16),
@@ -97,7 +98,9 @@ def test_global_generators_stay_as_they_are(case: Any, tmp_path: Any) -> None:
     agent.predict(obs), agent.predict(obs, deterministic=True)
     agent.save(tmp_path / "agent.zip")
     type(agent).load(tmp_path / "agent.zip", agent.env)
-    if not hasattr(agent.env.unwrapped, "sequences"):
+    if hasattr(agent, "evaluate"):
+        agent.evaluate(2)
+    elif not hasattr(agent.env.unwrapped, "sequences"):
         play(lambda obs, state, start, masks: agent.predict(obs, state, start), agent.env, 2, seed=0)
     agent.set_env(agent.env)
     assert global_states() == before

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import lhy_rl  # noqa: F401
-from lhy_rl.agents import A2C, AIRL, BC, GAIL, MLE, PPO, DAgger, Reinforce, SeqGAN, agents
+from lhy_rl.agents import A2C, AIRL, BC, GAIL, MLE, PPO, DAgger, Reinforce, SelfPlay, SeqGAN, agents
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.saved_states import check_like, fitting
@@ -20,6 +20,7 @@ from tests.agents.adversarial import test_contract_gail as adversarial
 from tests.agents.common import test_contract_agents as text
 from tests.agents.inverse_rl import test_contract_inverse as inverse
 from tests.agents.small_envs import Parrot
+from tests.agents.small_games import Nim
 from tests.agents.supervised import test_contract_dagger as labels
 
 SMALL: dict[str, Any] = {"num_envs": 2, "n_steps": 8, "embedding_size": 8, "hidden_size": 8}
@@ -39,6 +40,7 @@ CASES: dict[str, tuple[Callable[[], Any], int]] = {
     "gail": (lambda: GAIL(Parrot, demonstrations=SHOWN, core="gru", **adversarial.SMALL), 40),
     "airl": (lambda: AIRL(Parrot, demonstrations=SHOWN, **adversarial.SMALL), 40),
     "bc": (lambda: BC(Parrot, demonstrations=SHOWN, embedding_size=8), 50),
+    "selfplay": (lambda: SelfPlay(Nim(), core="gru", n_games=4, opponents="pool", embedding_size=8), 20),
     "dagger": (lambda: DAgger(Parrot, expert=lambda obs: np.full(3, 3), **labels.SMALL), 30),
 }
 DROPPED = object()
@@ -79,7 +81,7 @@ def test_contract_a_state_that_does_not_fit_is_refused_in_one_line(name: str) ->
         try:
             agent.load_state_dict(odd)
             agent.learn(1, callback=lambda *_: False, reset_num_timesteps=False)
-            agent.predict(agent.env.reset(seed=0)[0])
+            agent.predict(agent.env.observation_space.sample() if name == "selfplay" else agent.env.reset(seed=0)[0])
         except UserError as error:
             refused += "\n" not in str(error)
             agent = make()

@@ -1,0 +1,93 @@
+"""The games that an agent plays in, from whatever the user gave, and scripted players by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.envs.game import BatchedGame
+from lhy_rl.envs.registration import GAMES, GameRow
+from lhy_rl.rollouts.games import BatchedGames, Games
+from lhy_rl.rollouts.pettingzoo_games import PettingZooGames
+from lhy_rl.rollouts.self_play import Player, RandomPlayer, ScriptedPlayer
+
+
+def is_game(env_id: str) -> bool:
+    """Whether this is the id of one of our games."""
+    return any(row.id == env_id for row in GAMES)
+
+
+def imported(place: str) -> Any:
+    """What stands at ``"module:attribute"``."""
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def row_of(env_id: str) -> GameRow:
+    """The row of a game.
+
+    Raises:
+        UserError: there is no such game.
+    """
+    for row in GAMES:
+        if row.id == env_id:
+            return row
+    raise suggest(env_id, [row.id for row in GAMES], "game")
+
+
+def make_games(env: Any, num_envs: int = 1, **options: Any) -> Games:
+    """Games from an id, rules of ours, an environment of PettingZoo, or a callable that makes one of these.
+
+    Args:
+        num_envs: How many a callable makes, of PettingZoo's; ours need no more than one.
+        options: Of the rules, where an id is given.
+
+    Raises:
+        UserError: nothing of this kind.
+    """
+    if isinstance(env, Games):
+        return env
+    if isinstance(env, str) and not is_game(env) and (made := from_pettingzoo(env, num_envs, options)):
+        return made
+    if isinstance(env, str):
+        row = row_of(env)
+        rules = imported(row.rules)
+        evaluated = rules(**{**options, **row.held_out}) if row.held_out else None
+        return BatchedGames(rules(**options), num_envs, evaluated)
+    if isinstance(env, BatchedGame):
+        return BatchedGames(env, num_envs)
+    if callable(env) and not hasattr(env, "possible_agents"):
+        first = env()
+        if isinstance(first, BatchedGame):
+            return BatchedGames(first, num_envs)
+        return PettingZooGames([first, *(env() for _ in range(num_envs - 1))])
+    return PettingZooGames([env])
+
+
+def from_pettingzoo(env_id: str, num_envs: int, options: dict[str, Any]) -> Games | None:
+    """Games of PettingZoo's own registry, ``classic/tictactoe-v3`` say; None where it has no such."""
+    import pettingzoo
+
+    for kind, known in (("aec", pettingzoo.aec_registry), ("parallel", pettingzoo.parallel_registry)):
+        if env_id in known:
+            return PettingZooGames([pettingzoo.make(kind, env_id, **options) for _ in range(num_envs)])
+    return None
+
+
+def make_player(games: Games, player: Any) -> Player:
+    """A scripted player: ``random``, the name of one that the game has, or a function of the game's state.
+
+    Raises:
+        UserError: the game has no such player.
+    """
+    if player == "random":
+        return RandomPlayer()
+    if games.batched is None:
+        raise UserError(f"{games.name} has no scripted player {brief(player)}; allowed: random")
+    if callable(player):
+        return ScriptedPlayer(player)
+    row = next((row for row in GAMES if row.id == f"lhy_rl/{games.name}" and row.partner), None)
+    if row is None:
+        raise UserError(f"{games.name} has no scripted player {brief(player)}; allowed: random, or a function")
+    return ScriptedPlayer(imported(row.partner)(str(player)))

@@ -1,0 +1,160 @@
+"""Self-play keeps an agent's contract: any game, resuming and saving bit for bit, one line for bad options."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from pettingzoo.classic import tictactoe_v3
+
+import lhy_rl
+from lhy_rl.agents import PPO, SelfPlay
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError
+from lhy_rl.envs.dialogue.negotiation import Negotiation
+from lhy_rl.envs.dialogue.negotiation_tokens import NegotiationTokens
+from lhy_rl.rollouts.game_sources import make_games
+from tests.agents.common.test_contract_agents import tensors
+from tests.agents.small_games import Nim, Pennies
+
+SMALL = {"n_games": 8, "hidden_sizes": [8], "batch_size": 64, "n_epochs": 2}
+GRU = {"core": "gru", "hidden_size": 5, "embedding_size": 4, "hidden_sizes": None}
+NEGOTIATION = "lhy_rl/negotiation_v0"
+CASES = {
+    "shared": (lambda: Nim(5), {}),
+    "independent": (lambda: Nim(5), {"policies": "independent"}),
+    "pool": (lambda: Nim(5), {"opponents": "pool", "pool_interval": 2, "pool_size": 2}),
+    "recurrent pool": (lambda: Nim(5), {"opponents": "pool", "policies": "independent", **GRU}),
+    "alternation": (lambda: Nim(5), {"alternation": 2}),
+    "imitation": (
+        lambda: Negotiation("joint"),
+        {"demonstrations": "linear", "imitation_updates": 2, "imitation_interval": 2, "imitation_games": 4}
+        | {"kl_coef": 0.1},
+    ),
+    "words": (lambda: NegotiationTokens("joint"), {"demonstrations": "linear", "imitation_updates": 1, **GRU}),
+    "pettingzoo": (lambda: [tictactoe_v3.env() for _ in range(2)], {"num_envs": 2}),
+    "parallel": (Pennies, {"policies": "independent"}),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    return CASES[request.param]
+
+
+def make(case, seed=0):
+    game = case[0]()
+    if isinstance(game, list):
+        copies = iter(game)
+        return SelfPlay(lambda: next(copies), seed=seed, **{**SMALL, **case[1]})
+    return SelfPlay(game, seed=seed, **{**SMALL, **case[1]})
+
+
+def assert_same(a, b):
+    first, second = tensors(a.state_dict()), tensors(b.state_dict())
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+    assert a.state_dict()["games"] == b.state_dict()["games"]
+
+
+def test_resuming_is_bit_for_bit(case, tmp_path):
+    def stop_after(updates):
+        return lambda agent, metrics: agent.num_updates < updates
+
+    whole = make(case).learn(10**6, callback=stop_after(7))
+    begun = make(case).learn(10**6, callback=stop_after(3))
+    begun.save(tmp_path / "agent.zip")
+    archive.write(tmp_path / "state.zip", begun.state_dict())
+    resumed = make(case, seed=9)
+    resumed.load_state_dict(archive.read(tmp_path / "state.zip"))
+    left = 10**6 - resumed.num_timesteps
+    resumed.learn(left, callback=stop_after(7), reset_num_timesteps=False)
+    assert_same(whole, resumed)
+    again = SelfPlay.load(tmp_path / "agent.zip", case[0]() if not isinstance(case[0](), list) else case[0]()[0])
+    assert_same(begun, again)
+
+
+def test_metrics_are_numbers_and_the_global_randomness_is_left_alone(case):
+    torch.manual_seed(1)
+    rows = []
+    make(case).learn(60, callback=lambda agent, metrics: rows.append(metrics))
+    after = torch.rand(3)
+    torch.manual_seed(1)
+    assert torch.equal(after, torch.rand(3))
+    for row in rows:
+        assert all(isinstance(value, int | float) and np.isfinite(value) for value in row.values()), row
+    assert {"rollout/ep_rew_mean", "rollout/ep_len_mean", "train/policy_gradient_loss"} <= rows[-1].keys()
+
+
+def test_evaluation_leaves_the_training_alone_and_knows_held_out_contexts():
+    agent = SelfPlay(NEGOTIATION, partners=["linear"], **SMALL)
+    agent.learn(100)
+    before = agent.state_dict()
+    first, second = agent.evaluate(50), agent.evaluate(50)
+    assert first == second
+    assert agent.evaluate(50, "linear")["partner"] > 0
+    after = agent.state_dict()
+    assert before["games"] == after["games"]
+    assert agent.games.held_out().batched.contexts.pool.shape[0] == 1037
+    assert agent.evaluate(10, "random", Negotiation(split="all"))["mean_episode_length"] > 0
+
+
+def test_predict_takes_pettingzoos_observations():
+    agent = SelfPlay(lambda: tictactoe_v3.env(), **SMALL)
+    env = tictactoe_v3.env()
+    env.reset(seed=0)
+    for name in env.agent_iter():
+        obs, _, terminated, truncated, _ = env.last()
+        if terminated or truncated:
+            break
+        action, _ = agent.predict(obs, deterministic=True)
+        assert obs["action_mask"][action], name
+        env.step(int(action))
+    assert env.terminations[env.agent_selection]
+
+
+def test_an_id_goes_by_its_name_and_by_pettingzoos():
+    assert SelfPlay("classic/tictactoe-v3", num_envs=1, **SMALL).learn(1).num_timesteps > 1
+    games = make_games(NEGOTIATION, reward="fair", max_moves=4)
+    assert games.batched.rewarded == "fair"
+    assert games.held_out().batched.max_moves == 4
+
+
+def test_a_saved_agent_names_its_game(tmp_path):
+    agent = SelfPlay(NEGOTIATION, **SMALL).learn(50)
+    agent.save(tmp_path / "agent.zip")
+    again = lhy_rl.load(tmp_path / "agent.zip")
+    assert again.evaluate(20) == agent.evaluate(20)
+
+
+@pytest.mark.parametrize(
+    ("env", "options", "message"),
+    [
+        ("lhy_rl/negotation_v0", {}, "did you mean 'lhy_rl/negotiation_v0'"),
+        ("CartPole-v1", {}, "unknown game 'CartPole-v1'"),
+        (3, {}, "3 is no game; allowed: an id, a BatchedGame, an environment of PettingZoo"),
+        (Nim(), {"policies": "sharde"}, "did you mean 'shared'"),
+        (Nim(), {"opponents": "pol"}, "did you mean 'pool'"),
+        (Nim(), {"pool_share": 1.5}, "pool_share is 1.5; allowed: 0 to 1"),
+        (Nim(), {"n_games": 0}, "n_games is 0"),
+        (Nim(), {"alternation": 0}, "alternation is 0"),
+        (Nim(), {"opponents": "pool", "alternation": 3}, "exclude each other"),
+        (Nim(), {"kl_coef": 0.1}, "nobody is there to imitate"),
+        (Nim(), {"demonstrations": "linear"}, "nim_v0 has no scripted player 'linear'"),
+        (Negotiation(), {"demonstrations": "linaer"}, "did you mean 'linear'"),
+        (Negotiation(), {"partners": ["haard"]}, "did you mean 'hard'"),
+        (Nim(), {"normalize_rewards": True}, "normalize_rewards is True"),
+    ],
+)
+def test_bad_options_are_one_line(env, options, message):
+    with pytest.raises(UserError, match=message) as error:
+        SelfPlay(env, **{**SMALL, **options})
+    assert "\n" not in str(error.value)
+
+
+def test_other_agents_say_what_a_game_is_for():
+    with pytest.raises(UserError, match="a game of several players; train in it with selfplay"):
+        PPO(make_games(Nim()), n_steps=4).learn(8)
+    with pytest.raises(UserError, match=r"the new game.s players is"):
+        SelfPlay(Nim(), **SMALL).set_env(Negotiation())
