@@ -19,7 +19,7 @@ from lhy_rl.data.tokenizer import Tokenizer
 from lhy_rl.envs.dialogue.chat.counts import CountScorer, Table
 from lhy_rl.envs.dialogue.chat.li import LiReward, MutualInformation
 from lhy_rl.envs.dialogue.chat.rewards import Checked, Length, choose_reward, choose_scorer, closed
-from lhy_rl.envs.dialogue.chat.rules import Rules
+from lhy_rl.envs.dialogue.chat.rules import Relevance, Rules
 from lhy_rl.envs.dialogue.chat.turns import DULL_FILE, DullReplies, WordReader, overlap, repetition, turn_from_the_end
 
 TEXT = "\n".join(
@@ -152,6 +152,14 @@ def test_rules_term_by_term(data: ConversationData) -> None:
     worth = rules(asked, *rows)
     assert worth == pytest.approx(fluency * (0.2 * ease + 0.2 * flow + 0.4 * coherence + 0.2 * length))
     assert worth[3] == 0
+
+
+def test_relevance_is_a_sum_over_words(data: ConversationData) -> None:
+    """Each word adds its own share, whatever stands around it; the second time it adds nothing."""
+    relevance = Relevance(data)
+    asked = contexts(data, *[["what is blue?"]] * 4)
+    one, two, both, again = relevance(asked, *batch(data, "river", "green", "river? green", "river river green"))
+    assert one > 0 and both == pytest.approx(one + two) and again == pytest.approx(both)
 
 
 class Fixed:

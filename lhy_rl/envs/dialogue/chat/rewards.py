@@ -32,6 +32,7 @@ rewards = Registry(
         "li": "lhy_rl.envs.dialogue.chat.li:LiReward",
         "pmi": "lhy_rl.envs.dialogue.chat.li:MutualInformation",
         "rating": "lhy_rl.envs.dialogue.chat.rating:Rating",
+        "relevance": "lhy_rl.envs.dialogue.chat.rules:Relevance",
         "rules": "lhy_rl.envs.dialogue.chat.rules:Rules",
     },
 )

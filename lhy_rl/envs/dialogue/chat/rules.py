@@ -52,12 +52,16 @@ class Rules:
 
     def coherence(self, asked: Words, said: Words) -> np.ndarray:
         """(N,) how much a reply's words belong to those of the turn that it answers, 0 to 1."""
+        mean: np.ndarray = self.related(asked, said).sum(1) / np.maximum(said.counts, 1)
+        return mean
+
+    def related(self, asked: Words, said: Words) -> np.ndarray:
+        """(N, T) how much each word of a reply belongs to the turn that it answers, 0 to 1; 0 behind the words."""
         there = (asked.tokens >= 0)[:, :, None] & (said.tokens >= 0)[:, None]
         first, second = np.maximum(asked.tokens, 0)[:, :, None], np.maximum(said.tokens, 0)[:, None]
-        related = self.answers.mutual_information(first, second) * there  # (N, L, T)
-        total = np.minimum(related.max(1) / self.RELATED, 1.0).sum(1)
-        mean: np.ndarray = total / np.maximum(said.counts, 1)
-        return mean
+        information = self.answers.mutual_information(first, second) * there  # (N, L, T)
+        share: np.ndarray = np.minimum(information.max(1) / self.RELATED, 1.0)
+        return share
 
     def fluency(self, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """(N,) share of a reply's pairs of neighbours, the beginning with it, that people have written."""
@@ -73,4 +77,20 @@ class Rules:
     def __call__(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         *terms, fluency = self.terms(contexts, replies, lengths)
         worth: np.ndarray = fluency * sum(w * term for w, term in zip(self.WEIGHTS, terms, strict=True))
+        return worth
+
+
+class Relevance(Rules):
+    """How much a reply's different words belong to those of the turn that it answers, summed and divided by 6.
+
+    Every word adds its own share: the reward of which a reward for every token is the exact account.
+
+    Args:
+        data: Whose training pairs are counted.
+    """
+
+    def __call__(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        said = self.reader.words(replies, lengths)
+        again = np.tril(said.tokens[:, :, None] == said.tokens[:, None], -1).any(2)
+        worth: np.ndarray = (self.related(self._turn(contexts, 1), said) * ~again).sum(1) / Length.ENOUGH
         return worth
