@@ -10,7 +10,7 @@ chosen on the seeds 101 to 104 of CartPole and Minigrid; the table has 0 to 4.
 In Minigrid both see the direction and the image, not the mission. Stable-Baselines3 takes any image for a picture and
 refuses one of 7 x 7, so that its image is a flat vector; its MultiInputPolicy reads it beside the direction.
 
-    python -m benchmarks.defaults [--quick] [--seeds 5 --only CartPole-v1]
+    python -m benchmarks.defaults [--quick] [--seeds 5 --only CartPole-v1 --agent ppo]
 """
 
 from __future__ import annotations
@@ -81,23 +81,23 @@ def our_curve(our_run: SeedRun) -> Curve:
     return our_run.run(SameStepVectorEnv([lambda: gymnasium.make(values["env"]["id"])] * values["agent"]["num_envs"]))
 
 
-def our_rows(quick: bool, seeds: int, tasks: Sequence[str]) -> list[BenchmarkRow]:
+def our_rows(quick: bool, seeds: int, tasks: Sequence[str], agents: Sequence[str] = AGENTS) -> list[BenchmarkRow]:
     """Our row of each agent on each task that is asked for."""
     entries = []
     for task in tasks:
         env = f"minigrid:{task}" if task == MINIGRID else task
-        for agent in AGENTS:
+        for agent in agents:
             overrides = {"env.id": env, "total_timesteps": STEPS[task]}
             interval = STEPS[task] // PARTS
             entries.append(Entry(agent, variant="lhy_rl", overrides=overrides, evaluation_interval=interval, task=task))
     return rows_of(Definition("defaults", entries), seeds, quick)
 
 
-def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str]) -> list[Row]:
+def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], agents: Sequence[str]) -> list[Row]:
     """Train what is not kept; rows, and the picture of these tasks and of the others whose seeds are kept."""
     warnings.filterwarnings("ignore", "'mission' of the observations is text")
     cache = ResultCache(folder / "defaults.trials.json")
-    found = our_rows(quick, seeds, tasks)
+    found = our_rows(quick, seeds, tasks, agents)
     rows = []
     with progress(2 * seeds * len(found), "defaults") as advance:
         for row in found:
@@ -144,13 +144,17 @@ def main() -> None:
     """Measure, save, draw."""
     command = parser(__doc__)
     command.add_argument("--only", choices=list(STEPS), action="append", help="a task; all else stays")
+    command.add_argument("--agent", choices=AGENTS, action="append", help="an agent; all else stays")
     options = command.parse_args()
     torch.set_num_threads(1)
     tasks = ["CartPole-v1", "Pendulum-v1"] if options.quick else options.only or list(STEPS)
-    rows = measure(options.output, options.quick, min(options.seeds, 1) if options.quick else options.seeds, tasks)
-    if options.only:
-        rows += [row for row in load("defaults", options.output) if row.task not in tasks]
-        rows.sort(key=lambda row: list(STEPS).index(row.task))
+    agents = options.agent or list(AGENTS)
+    seeds = min(options.seeds, 1) if options.quick else options.seeds
+    rows = measure(options.output, options.quick, seeds, tasks, agents)
+    if options.only or options.agent:
+        kept_rows = load("defaults", options.output)
+        rows += [row for row in kept_rows if row.task not in tasks or row.agent not in agents]
+        rows.sort(key=lambda row: (list(STEPS).index(row.task), AGENTS.index(row.agent)))
     save("defaults", rows, options.output)
     for row in rows:
         print(f"{row.agent:4s} {row.task:22s} {row.variant:32s} {row.value:10.2f} {row.metric}")
