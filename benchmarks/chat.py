@@ -14,6 +14,7 @@ language model of the same sizes that reads none.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -151,13 +152,13 @@ def main() -> None:
     rows = speed(options, *((128, 2) if common.quick else (2048, 5)))
     runs: dict[str, list[Reached]] = {name: [] for name in names}
     jobs = [Job(name, seed, budget, options) for seed in range(seeds) for name in names]
-    with (
-        ProcessPoolExecutor(common.jobs, mp_context=get_context("spawn")) as pool,
-        harness.progress(len(jobs), "chat") as advance,
-    ):
-        waiting = [(job, pool.submit(trained, job)) for job in jobs]
-        for job, future in waiting:
-            runs[job.variant].append(future.result())
+    with contextlib.ExitStack() as stack:
+        advance = stack.enter_context(harness.progress(len(jobs), "chat"))
+        each: Any = map
+        if common.jobs > 1:
+            each = stack.enter_context(ProcessPoolExecutor(common.jobs, mp_context=get_context("spawn"))).map
+        for job, reached in zip(jobs, each(trained, jobs), strict=True):
+            runs[job.variant].append(reached)
             harness.save("chat", [*summarized(runs, budget, common.quick), *rows], common.output)
             advance(f"{job.variant}, seed {job.seed}")
     found = [*summarized(runs, budget, common.quick), *rows]
