@@ -25,7 +25,7 @@ Context = dict[str, Tensor]
 
 
 def context_of(policy: ActorCritic, sequences: TokenSequences | None) -> Context:
-    """The sources of sentences as a policy observes them, up to the longest one's end.
+    """The sources of sentences as a policy observes them; for one that reads them once, up to the longest one's end.
 
     Raises:
         UserError: the policy answers to sources, and there are none; or the other way round.
@@ -37,7 +37,7 @@ def context_of(policy: ActorCritic, sequences: TokenSequences | None) -> Context
         raise UserError(f"this policy {what}")
     if sources is None or mask is None:
         return {}
-    longest = max(1, int(mask.any(0).sum()))
+    longest = max(1, int(mask.any(0).sum())) if policy.reads_source else mask.shape[1]
     both = {SOURCE: sources[:, :longest], SOURCE_MASK: mask[:, :longest]}
     return {key: torch.as_tensor(array, device=policy.device) for key, array in both.items()}
 

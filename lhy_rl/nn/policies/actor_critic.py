@@ -10,7 +10,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from lhy_rl.core.errors import suggest
+from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import map_tree
 from lhy_rl.core.validation import check
@@ -123,6 +123,8 @@ class ActorCritic(nn.Module):
         parts = (observation_space, encoder, options, core, hidden_size, num_layers, dropout, source)
         self.observation_space = observation_space
         self.trunk = Trunk(*parts)
+        if copy and not self.trunk.copies:
+            raise UserError("copy takes words of a source: there is no key 'source', or source_encoder is None")
         self.actor = head_for(action_space, self.trunk.output_size, log_std_init, self.trunk.copies)
         self.critic_trunk = Trunk(*parts) if critic == "separate" else None
         self.critic = nn.Linear(self.trunk.output_size, 1) if critic != "none" else None

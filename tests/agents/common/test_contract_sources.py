@@ -20,6 +20,7 @@ KINDS = {
     "reinforce": (Reinforce, {"pretrain_epochs": 0.1, "kl_coef": 0.1, "baseline": "critic", "critic": "shared"}),
     "self-critical": (Reinforce, {"baseline": "self_critical"}),
     "mle": (MLE, {"gradient_steps": 2}),
+    "read at every step": (MLE, {"gradient_steps": 2, "copy": False, "source_encoder": None}),
     "scheduled sampling": (MLE, {"gradient_steps": 2, "scheduled_sampling": "linear"}),
     "seqgan": (
         SeqGAN,
@@ -33,13 +34,17 @@ KINDS = {
 )
 def test_agents_learn_and_go_on_from_a_file(name, mode, tmp_path):
     kind, options = KINDS[name]
-    agent = kind(Echo(4, autoreset_mode=mode), **SMALL, **options)
+    agent = kind(Echo(4, autoreset_mode=mode), **{**SMALL, **options})
     before = {key: value.clone() for key, value in agent.policy.state_dict().items()}
     agent.learn(100)
     after = agent.policy.state_dict()
     moved = {key for key in after if not torch.equal(before[key], after[key])}
-    assert any("trunk.source.encoder" in key for key in moved) and any("attention" in key for key in moved)
+    if agent.policy.reads_source:
+        assert any("trunk.source.encoder" in key for key in moved) and any("attention" in key for key in moved)
     agent.save(tmp_path / "agent.zip")
+    if isinstance(agent, MLE):
+        test = agent.task.sequences("test")
+        assert len(sample(agent.policy, agent.task, 3, agent.generator, answered=test)) == 3
     again = kind.load(tmp_path / "agent.zip", Echo(4, autoreset_mode=mode))
     for one in (agent, again):
         one.learn(100, reset_num_timesteps=False)
