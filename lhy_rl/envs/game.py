@@ -91,6 +91,11 @@ class BatchedGame:
         """(B,) bool: the game is over."""
         raise NotImplementedError
 
+    def renewed(self, state: State) -> np.ndarray | None:
+        """(B,) bool: the player to move begins anew here and needs no memory of before, as in an utterance that answers
+        to another source than its last one; None where nobody does within a game."""
+        return None
+
     def info(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
         """Entries of ``info`` for this player after every move, (B, ...) each."""
         return {}

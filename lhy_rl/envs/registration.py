@@ -204,6 +204,7 @@ GAMES: tuple[GameRow, ...] = (
         "lhy_rl.envs.dialogue.chat_selfplay:ChatSelfplay",
         "two bots talk from an opening that a person wrote, until one is dull or repeats itself",
         small={"corpus": "chatterbot-english", "max_length": 6, "vocabulary_size": 200, "max_turns": 4},
+        held_out={"split": "test"},
     ),
 )
 

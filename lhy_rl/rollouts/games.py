@@ -87,6 +87,10 @@ class Games(VectorEnv[Any, Any, np.ndarray]):
         """What those see whose turn it is, (K, ...), and (K, A) bool which actions are legal; None where all are."""
         raise NotImplementedError
 
+    def renewed(self) -> np.ndarray | None:
+        """(K,) bool: those whose turn it is begin anew, and their memory with them; None where nobody does."""
+        return None
+
     def advance(self, actions: np.ndarray) -> Outcome:
         """The moves of those whose turn it is, (K,)."""
         raise NotImplementedError
@@ -152,7 +156,11 @@ class BatchedGames(Games):
 
     def observe(self) -> tuple[Any, np.ndarray | None]:
         obs = self.batch.observe()
-        return obs[OBSERVATION], obs[ACTION_MASK].view(bool)
+        mask = obs.pop(ACTION_MASK).view(bool)
+        return obs[OBSERVATION] if set(obs) == {OBSERVATION} else obs, mask
+
+    def renewed(self) -> np.ndarray | None:
+        return self.rules.renewed(self.state)
 
     def advance(self, actions: np.ndarray) -> Outcome:
         shape = self.count, len(self.players)

@@ -63,10 +63,11 @@ class PolicyPlayer:
     def act(self, games: Games, rows: np.ndarray, obs: Any, mask: np.ndarray | None) -> np.ndarray:
         device = self.policy.device
         seats = torch.from_numpy(games.turn.game[rows] * self.players + games.turn.player[rows]).to(device)
-        memory = tuple(part[seats] for part in self.memory)
+        memory, renewed = tuple(part[seats] for part in self.memory), games.renewed()
         actions, memory = self.policy.act(
             map_tree(lambda x: torch.from_numpy(x.astype(stored(x), copy=False)).to(device), obs),
             memory,
+            None if renewed is None else torch.from_numpy(renewed[rows]).to(device),
             generator=self.generator,
             deterministic=self.deterministic,
             action_mask=None if mask is None else torch.from_numpy(mask).to(device),
@@ -120,6 +121,7 @@ class PlayedGames:
         rewards: (M,) what the mover got from this move on until its next one, or the end.
         game, player: (M,) numbers.
         first: (M,) bool: the first own move in the game.
+        renewed: (M,) bool: the mover began anew, and its memory with it; always at its first move.
         truncated: (M,) bool: after this move the game ended, and not by the rules.
         final_obs: Move to what was observed last, where it was truncated.
         scores: (N, P) all that the players got; what came before an own move belongs to no move.
@@ -134,6 +136,7 @@ class PlayedGames:
     game: np.ndarray
     player: np.ndarray
     first: np.ndarray
+    renewed: np.ndarray
     truncated: np.ndarray
     scores: np.ndarray
     first_mover: np.ndarray
@@ -171,7 +174,7 @@ class PlayedGames:
             obs=map_tree(lambda x: torch.from_numpy(laid(x, 0, 1)).to(device), self.obs),
             actions=torch.from_numpy(laid(self.actions, int(self.actions[0]))).to(device),
             rewards=torch.from_numpy(laid(self.rewards)).to(device),
-            start=torch.from_numpy(laid(self.first, True, 1)).to(device),
+            start=torch.from_numpy(laid(self.renewed, True, 1)).to(device),
             terminated=torch.from_numpy(laid(ends & ~self.truncated, True)).to(device),
             truncated=torch.from_numpy(laid(ends & self.truncated, False)).to(device),
             valid=torch.from_numpy(laid(np.ones(len(self.actions), bool), False)).to(device),
@@ -222,6 +225,7 @@ def play_games(games: Games, count: int, players: Sequence[Player], seats: np.nd
     rewards = np.zeros(16 * count)
     kept: list[tuple[Any, ...]] = []
     firsts: list[np.ndarray] = []
+    begun: list[np.ndarray] = []
     truncated: list[np.ndarray] = []
     finals: dict[int, Any] = {}
     total = 0
@@ -238,6 +242,8 @@ def play_games(games: Games, count: int, players: Sequence[Player], seats: np.nd
                 actions[rows] = one.act(games, rows, take(obs, rows), None if mask is None else mask[rows])
         kept.append((obs, mask, actions, game, player))
         firsts.append(last[game, player] < 0)
+        renewed = games.renewed()
+        begun.append(firsts[-1] if renewed is None else firsts[-1] | renewed)
         first_mover[game] = np.where(first_mover[game] < 0, player, first_mover[game])
         last[game, player] = total + np.arange(len(game))
         total += len(game)
@@ -265,6 +271,7 @@ def play_games(games: Games, count: int, players: Sequence[Player], seats: np.nd
         game=game[order],
         player=player[order],
         first=np.concatenate(firsts)[order],
+        renewed=np.concatenate(begun)[order],
         truncated=unfinished[order],
         scores=scores,
         first_mover=first_mover,

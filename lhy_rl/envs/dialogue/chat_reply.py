@@ -82,7 +82,7 @@ class ChatReply(TextEnv):
 
     With `reward_at="end"` it is given with the last token. With `"token"` every token gets R(prefix) - R(prefix before
     it), where nothing written is worth 0: the same sum, so the same best policy, and less noise in what is left to come
-    (`benchmarks.chat_rewards`: of `"relevance"` .2 is reached in a third of the steps).
+    (`benchmarks.chat_rewards`: `"relevance"` reaches .54 in 240,000 steps, with the reward at the end .39).
     Monte-Carlo estimates of what a token is worth are the agent's: `credit="monte_carlo"` of SeqGAN, of
     `lhy_rl.agents.rewards.monte_carlo_search`.
 

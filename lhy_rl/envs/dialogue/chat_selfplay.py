@@ -185,7 +185,7 @@ class ChatSelfplay(BatchedGame):
 
     # ------------------------------------------------------------------ dynamics
     def initial(self, n: int, rng: np.random.Generator) -> State:
-        opening = rng.integers(len(self.openings), size=n)
+        opening = self.draw(n, rng)
         spoken = np.full((n, MOST_TURNS + 1, self.turn_length), self.pad_token, np.int32)
         spoken[:, 0] = self.openings.tokens[opening]
         lengths = np.zeros((n, MOST_TURNS + 1), np.int64)
@@ -203,6 +203,10 @@ class ChatSelfplay(BatchedGame):
         }
         state["source"] = self._source(state)
         return state
+
+    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """(n,) numbers of the openings."""
+        return rng.integers(len(self.openings), size=n)
 
     def _silence(self, n: int) -> State:
         """An utterance before its first token."""
@@ -271,6 +275,10 @@ class ChatSelfplay(BatchedGame):
     def observation(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
         return source_observation(state["token"], state["source"], self.pad_token)
 
+    def renewed(self, state: State) -> np.ndarray:
+        begins: np.ndarray = state["length"] == 0  # an utterance, for which what was said is read again
+        return begins
+
     # ------------------------------------------------------------------ rewards, infos and transcripts
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
         return next_state["gained"]
@@ -287,7 +295,7 @@ class ChatSelfplay(BatchedGame):
     def final_info(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
         ended_by_itself = state["dull"] | state["repeated"]
         return {
-            "turns": state["turns"] - ended_by_itself,
+            "turns": (state["turns"] - ended_by_itself).astype(float),
             "dull": state["dull"].copy(),
             "repeated": state["repeated"].copy(),
             "text": np.array(self.transcript(state), object),

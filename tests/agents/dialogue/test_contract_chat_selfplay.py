@@ -1,0 +1,75 @@
+"""Self-play in dialogues: a bot reads what was said anew for each of its utterances, in play and in learning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from lhy_rl.agents.dialogue.self_play import SelfPlay
+from lhy_rl.core.protocols import SOURCE, TOKEN
+from lhy_rl.envs.dialogue.chat_selfplay import ChatSelfplay
+from lhy_rl.rollouts.self_play import play_games
+
+SIZES: dict[str, Any] = {"core": "gru", "hidden_size": 16, "embedding_size": 16, "critic": "shared"}
+
+
+def made(**options: Any) -> SelfPlay:
+    game = ChatSelfplay(corpus="chatterbot-english", vocabulary_size=200, max_length=5, max_turns=4, **options)
+    return SelfPlay(game, n_games=8, seed=0, n_epochs=1, **SIZES)
+
+
+def test_what_was_played_is_what_is_learned_from() -> None:
+    """The log-probabilities of a rollout's actions, read in one block, are those with which they were drawn."""
+    agent = made(reward="none")
+    agent.learner.policy.eval()
+    played = play_games(agent.games, 8, agent.players(), np.zeros((8, 2), np.int64))
+    start = agent.learner.env.single_observation_space[TOKEN].n - 2
+    np.testing.assert_array_equal(played.renewed, played.obs[TOKEN] == start)
+    assert played.renewed.sum() > 2 * played.first.sum() * 0.8 and played.renewed[played.first].all()
+    policy = agent.learner.policy
+    rollout = played.rollout(np.ones(len(played.actions), bool), policy)
+    obs = {key: x[:-1] for key, x in rollout.obs.items()}
+    block = policy.evaluate(
+        obs, rollout.actions, rollout.state, rollout.start[:-1], rollout.valid, action_mask=rollout.action_mask
+    ).log_prob
+    valid, begins = rollout.valid, rollout.start[:-1]
+    for column in range(valid.shape[1]):
+        state: Any = ()
+        for t in range(int(valid[:, column].sum())):
+            one = {key: x[t : t + 1, column : column + 1] for key, x in obs.items()}
+            if begins[t, column]:  # an utterance alone, with nothing before it
+                state = policy.initial_state(1)
+            mask = None if rollout.action_mask is None else rollout.action_mask[t : t + 1, column : column + 1]
+            alone = policy.evaluate(
+                one, rollout.actions[t : t + 1, column : column + 1], state, begins[t : t + 1, column : column + 1],
+                action_mask=mask,
+            )  # fmt: skip
+            state = alone.state
+            torch.testing.assert_close(alone.log_prob[0, 0], block[t, column], rtol=1e-4, atol=1e-5)
+        if column > 2:
+            break
+
+
+def test_it_learns_and_later_utterances_count() -> None:
+    agent = made(reward="length")
+    for _ in range(2):
+        metrics = agent.update()
+    assert metrics["rollout/turns"] > 1 and metrics["rollout/dull"] <= 1
+    evaluated = agent.evaluate(20)
+    assert {"turns", "dull", "repeated"} <= evaluated.keys()
+
+
+def test_sources_change_between_utterances() -> None:
+    agent = made(reward="none")
+    played = play_games(agent.games, 4, agent.players(), np.zeros((4, 2), np.int64))
+    for game in range(4):
+        mine = (played.game == game) & (played.player == 0)
+        utterance = np.cumsum(played.renewed[mine])
+        sources = played.obs[SOURCE][mine]
+        for number in range(1, utterance.max() + 1):
+            rows = sources[utterance == number]
+            assert (rows == rows[0]).all()
+        if utterance.max() > 1:
+            assert (sources[utterance == 1][0] != sources[utterance == 2][0]).any()
