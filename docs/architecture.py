@@ -27,6 +27,7 @@ FLOORS = (
     ("agents",),
     ("rollouts",),
     ("envs", "interop"),
+    ("search",),
     ("nn",),
     ("functional", "data"),
     ("core",),

@@ -1,0 +1,212 @@
+"""A recurrent controller that writes configurations and learns by policy gradient from what they score.
+
+The configuration is a sentence: choice by choice an LSTM gives the distribution of the next value, reads the one that
+was drawn, and goes on (Zoph and Le 2017). The score of the finished configuration is the reward of an episode whose
+steps are the choices. As it stands in that paper, this loses to random search where a budget is a few hundred trials.
+Three changes make it a match for model-based optimizers there, and each can be switched off:
+
+* ``advantage="rank"``: the advantage of a trial is its rank among all trials so far, not its score minus a mean, so
+  that neither the scores' scale nor a few failures decide how large a step is;
+* ``elite``: the best trials so far are imitated in every update (as self-imitation, Oh et al. 2018), because a good
+  configuration that was drawn once is otherwise forgotten;
+* ``unique``: no configuration is proposed twice, since a repeated trial costs as much as a new one and tells nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Discrete
+
+from lhy_rl.agents.common.gradient_step import gradient_step
+from lhy_rl.core import validation
+from lhy_rl.core.validation import check, positive
+from lhy_rl.functional.policy_gradient import clipped_surrogate, reinforce_loss
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.nn.randomness import OwnRandomness
+from lhy_rl.search.searcher import Searcher
+from lhy_rl.search.seen import TRIES, Seen
+from lhy_rl.search.space import Space
+from lhy_rl.search.trial import Trial
+
+ADVANTAGES = ("rank", "baseline")
+
+
+class Controller(Searcher):
+    """Policy gradient over the choices of a configuration.
+
+    Args:
+        space: What can be chosen.
+        seed: Same seed and scores, same search.
+        advantage: ``rank``, from -1 to 1, among all trials; or ``baseline``, the score minus a running mean of the
+            scores, divided by nothing, as in the paper.
+        elite: So many of the best trials are imitated in every update; 0: none.
+        elite_coef: How much that counts beside the policy's gradient.
+        unique: Propose no configuration twice.
+        batch_size: Trials behind an update; as many are drawn at once.
+        epochs: Updates a batch; more than one with ``clip_range``.
+        clip_range: PPO's, of the ratio of a choice's probabilities; null: the plain gradient.
+        learning_rate: Of Adam.
+        entropy_coef: Keeps the distributions wide; raise it where the search ends too early.
+        baseline_decay: Of the running mean.
+        hidden_size: Of the LSTM.
+        embedding_size: Of a value that was drawn.
+
+    Raises:
+        UserError: a number out of range or an unknown name.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        seed: int = 0,
+        advantage: str = "rank",
+        elite: int = 10,
+        elite_coef: float = 1.0,
+        unique: bool = True,
+        batch_size: int = 10,
+        epochs: int = 1,
+        clip_range: float | None = None,
+        learning_rate: float = 0.01,
+        entropy_coef: float = 0.01,
+        baseline_decay: float = 0.9,
+        hidden_size: int = 64,
+        embedding_size: int = 32,
+    ) -> None:
+        super().__init__(space, seed)
+        check(elite=(elite, 0), elite_coef=(elite_coef, 0), batch_size=(batch_size, 1), epochs=(epochs, 1))
+        check(entropy_coef=(entropy_coef, 0), baseline_decay=(baseline_decay, 0, 1))
+        positive(learning_rate=learning_rate, **({} if clip_range is None else {"clip_range": clip_range}))
+        self.advantage = validation.choice("advantage", advantage, ADVANTAGES)
+        self.elite, self.elite_coef, self.unique = elite, elite_coef, unique
+        self.batch_size, self.epochs, self.clip_range = batch_size, epochs, clip_range
+        self.entropy_coef, self.baseline_decay = entropy_coef, baseline_decay
+        self.generator = torch.Generator().manual_seed(self.seed)
+        begins = int(space.sizes.sum())  # what is read before the first choice
+        with OwnRandomness(self.seed, torch.device("cpu")):
+            self.policy = ActorCritic(
+                Discrete(begins + 1),
+                Discrete(int(space.sizes.max())),
+                core="lstm",
+                critic="none",
+                hidden_size=hidden_size,
+                embedding_size=embedding_size,
+            )
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), learning_rate)
+        self._first_of = np.append(begins, np.cumsum(space.sizes) - space.sizes)  # token 0 of the choice before
+        self._allowed = torch.from_numpy(np.arange(space.sizes.max()) < space.sizes[:, None])  # (D, A)
+        self._seen = Seen(space)
+        self._waiting: deque[np.ndarray] = deque()
+        self._batch: list[Trial] = []
+        self._history: list[tuple[float, np.ndarray]] = []
+        self._baseline: float | None = None
+        self._updates = 0
+
+    # ------------------------------------------------------------------ ask
+    def ask(self) -> np.ndarray:
+        for _ in range(TRIES):
+            if self._waiting:
+                break
+            drawn = self.draw(self.batch_size)
+            if self.unique:
+                drawn = drawn[np.sort(np.unique(self.space.keys(drawn), return_index=True)[1])]
+                drawn = drawn[self._seen.new(drawn)]
+            self._waiting.extend(drawn)
+        if not self._waiting:  # the policy knows only what was tried: something random, or nothing is left
+            return self._seen.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
+        return self._seen.add(self._waiting.popleft())
+
+    @torch.no_grad()
+    def draw(self, n: int) -> np.ndarray:
+        """(n, D) configurations from the present policy."""
+        state = self.policy.initial_state(n)
+        tokens = np.zeros((n, len(self.space)), np.int64)
+        for position in range(len(self.space)):
+            obs = torch.from_numpy(self._read(tokens, position))
+            mask = torch.from_numpy(self._mask(tokens)[:, position])
+            actions, state = self.policy.act(obs, state, None, self.generator, action_mask=mask)
+            tokens[:, position] = actions.numpy()
+        return tokens
+
+    def _read(self, tokens: np.ndarray, position: int) -> np.ndarray:
+        """(N,) what the policy reads before a choice: the value that was drawn last, of the choice before."""
+        before = tokens[:, position - 1] if position else np.zeros(len(tokens), np.int64)
+        read: np.ndarray = self._first_of[position] + before
+        return read
+
+    def _mask(self, tokens: np.ndarray) -> np.ndarray:
+        """(N, D, A) bool: the values that a choice has; where it does not count, its first one alone."""
+        allowed = np.broadcast_to(self._allowed.numpy(), (len(tokens), *self._allowed.shape)).copy()
+        allowed[..., 1:] &= self.space.active(tokens)[..., None]
+        return allowed
+
+    # ------------------------------------------------------------------ tell
+    def tell(self, trial: Trial) -> None:
+        self._batch.append(trial)
+        if trial.score is not None:
+            self._history.append((trial.score, trial.array))
+        if len(self._batch) >= self.batch_size:
+            self.update()
+            self._batch = []
+            self._waiting.clear()  # drawn from the policy before
+
+    def update(self) -> None:
+        """One batch of trials: policy gradient, and the imitation of the best ones so far."""
+        tokens = np.stack([trial.array for trial in self._batch])
+        advantage = torch.from_numpy(self._advantages()).float()
+        best = sorted(self._history, key=lambda entry: -entry[0])[: self.elite]
+        imitated = np.stack([found for _, found in best]) if best else np.empty((0, len(self.space)), np.int64)
+        joint = np.concatenate([tokens, imitated])
+        obs = torch.from_numpy(np.stack([self._read(joint, position) for position in range(len(self.space))]))
+        actions = torch.from_numpy(joint.T.copy())
+        mask = torch.from_numpy(self._mask(joint)).transpose(0, 1)  # (D, N, A)
+        starts = torch.zeros(actions.shape, dtype=torch.bool)
+        state, old = self.policy.initial_state(len(joint)), None
+        counts = torch.from_numpy(self.space.active(joint).T)
+        for _ in range(self.epochs):
+            found = self.policy.evaluate(obs, actions, state, starts, entropy=True, action_mask=mask)
+            assert found.entropy is not None
+            log_prob, mine = found.log_prob, slice(0, len(tokens))
+            old = log_prob.detach() if old is None else old
+            spread = advantage.expand(len(self.space), -1)
+            if self.clip_range is None:
+                loss = reinforce_loss(log_prob[:, mine], spread, counts[:, mine])
+            else:
+                ratio = log_prob[:, mine] - old[:, mine]
+                loss = clipped_surrogate(ratio, spread, self.clip_range, counts[:, mine])
+            loss = loss - self.entropy_coef * found.entropy[:, mine].mean()
+            if len(imitated):
+                loss = loss - self.elite_coef * log_prob[:, len(tokens) :].mean()
+            self._updates += 1
+            gradient_step(self.policy, self.optimizer, loss, 1.0, self._updates)
+
+    def _advantages(self) -> np.ndarray:
+        """(N,) of the trials of the batch; a failed one is below all."""
+        scores = np.array([-math.inf if trial.score is None else trial.score for trial in self._batch])
+        known = np.array([score for score, _ in self._history])
+        if self.advantage == "rank":
+            below = (known < scores[:, None]).mean(1) if len(known) else np.zeros(len(scores))
+            equal = (known == scores[:, None]).mean(1) if len(known) else np.zeros(len(scores))
+            ranks: np.ndarray = 2 * (below + equal / 2) - 1
+            return ranks
+        scores = np.where(np.isfinite(scores), scores, known.min() if len(known) else 0.0)
+        if self._baseline is None:
+            self._baseline = float(scores.mean())
+        advantage: np.ndarray = scores - self._baseline
+        for score in scores:
+            self._baseline = self.baseline_decay * self._baseline + (1 - self.baseline_decay) * float(score)
+        return advantage
+
+
+def paper(space: Space, seed: int = 0, **options: Any) -> Controller:
+    """The controller as in Zoph and Le (2017): a running mean as the baseline, no elite, repeats allowed."""
+    return Controller(space, seed, **{"advantage": "baseline", "elite": 0, "unique": False, **options})
+
+
+def ppo(space: Space, seed: int = 0, **options: Any) -> Controller:
+    """The controller by PPO's clipped surrogate (Schulman et al. 2017), with the three changes."""
+    return Controller(space, seed, **{"clip_range": 0.2, "epochs": 4, **options})

@@ -1,0 +1,124 @@
+"""Trials in processes of this machine, each of which may die or hang without taking others with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+import numpy as np
+
+from lhy_rl.core.validation import check, positive
+from lhy_rl.search.executors.base import Executor, failed
+from lhy_rl.search.objective import Objective
+from lhy_rl.search.trial import Trial
+
+_objective: Objective | None = None  # of a worker's process, which is sent it once
+
+
+@dataclass
+class _Running:
+    number: int
+    tokens: np.ndarray
+    begin: float
+    future: Future[Trial]
+
+
+class Processes(Executor):
+    """Workers that stay for the whole search, each a pool of one process.
+
+    A process that is killed, or killed here because its trial took too long, costs its own trial only; another process
+    takes its place.
+
+    Args:
+        objective: It is sent to each process once, and so must be picklable: functions of a module, no lambdas.
+        workers: Processes; None: as many as there are cores.
+        time_limit: Seconds that a trial may take; None: for ever.
+    """
+
+    def __init__(self, objective: Objective, workers: int | None = None, time_limit: float | None = None) -> None:
+        workers = workers or os.cpu_count() or 1
+        check(workers=(workers, 1))
+        positive(**({} if time_limit is None else {"time_limit": time_limit}))
+        super().__init__(objective, workers)
+        self.time_limit = time_limit
+        self._pools = [self._pool() for _ in range(workers)]
+        self._running: dict[int, _Running] = {}  # by worker
+
+    def _pool(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, _begin, (self.objective,))
+
+    def submit(self, number: int, tokens: np.ndarray, seed: int) -> None:
+        worker = next(worker for worker in range(self.workers) if worker not in self._running)
+        try:
+            future = self._pools[worker].submit(_evaluate, tokens, seed)
+        except BrokenProcessPool:  # it died while it had nothing to do
+            self._replace(worker)
+            future = self._pools[worker].submit(_evaluate, tokens, seed)
+        self._running[worker] = _Running(number, tokens, time.monotonic(), future)
+
+    def wait(self) -> list[tuple[int, Trial]]:
+        while True:
+            limit = None
+            if self.time_limit is not None:
+                first = min(running.begin for running in self._running.values())
+                limit = max(0.0, first + self.time_limit - time.monotonic())
+            wait([running.future for running in self._running.values()], limit, FIRST_COMPLETED)
+            ended = {worker: self._outcome(running) for worker, running in self._running.items()}
+            over = []
+            for worker, trial in ended.items():
+                if trial is not None:
+                    running = self._running.pop(worker)
+                    over.append((running.number, trial))
+                    if not running.future.done() or trial.failure == DIED:
+                        self._replace(worker)
+            if over:
+                return over
+
+    def _outcome(self, running: _Running) -> Trial | None:
+        """The trial, if it has ended or must end now."""
+        seconds = time.monotonic() - running.begin
+        if running.future.done():
+            error = running.future.exception()
+            if error is None:
+                return running.future.result()
+            why = DIED if isinstance(error, BrokenProcessPool) else f"{type(error).__name__}: {error}"
+            return failed(running.tokens, why, seconds)
+        if self.time_limit is not None and seconds >= self.time_limit:
+            return failed(running.tokens, f"it took longer than {self.time_limit:g} seconds", seconds)
+        return None
+
+    def _replace(self, worker: int) -> None:
+        self._kill(worker)
+        self._pools[worker] = self._pool()
+
+    def _kill(self, worker: int) -> None:
+        pool = self._pools[worker]
+        processes = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.kill()
+
+    def close(self) -> None:
+        for worker in range(self.workers):
+            self._kill(worker)
+
+
+DIED = "its process died"
+
+
+def _begin(objective: Objective) -> None:
+    """In a new worker: what it tries; Ctrl-C is the parent's to handle."""
+    global _objective
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _objective = objective
+
+
+def _evaluate(tokens: np.ndarray, seed: int) -> Trial:
+    assert _objective is not None
+    return _objective.evaluate(tokens, seed)

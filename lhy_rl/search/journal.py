@@ -1,0 +1,86 @@
+"""What a search has asked and learned, line by line in a file, from which an interrupted search goes on.
+
+Every line is one event as JSON with a checksum, appended and flushed before anything follows from it:
+
+    {"event": "search", ...}           what is searched, by whom, with which seed: the first line
+    {"event": "ask", "tokens": [...]}  a configuration was proposed
+    {"event": "tell", "number": 3, "trial": {...}}   the trial of the ask number 3
+
+A search that goes on asks and tells its searcher the same again, so that the searcher is where it was. A line that was
+cut off by a crash, or changed, is reported and skipped: its trial is done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.search.trial import Trial
+
+DIGITS = 8  # of a line's checksum
+
+
+class Journal:
+    """The file of one search.
+
+    Args:
+        path: Made where it is missing, with its folder.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """The events that are whole, in order; a warning names each line that is not."""
+        if not self.path.exists():
+            return
+        for number, line in enumerate(self.path.read_bytes().splitlines(), 1):
+            event = _event(line)
+            if event is None:
+                warnings.warn(f"{self.path}, line {number} is damaged and skipped", RuntimeWarning, stacklevel=2)
+            else:
+                yield event
+
+    def append(self, event: dict[str, Any]) -> None:
+        """Add an event; it is on the disk when this returns."""
+        text = json.dumps(event, sort_keys=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = f"{_checksum(text)} {text}\n".encode()
+        with self.path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    line = b"\n" + line  # behind a line that a crash cut off
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def trial_of(plain: dict[str, Any]) -> Trial:
+    """A trial from what JSON holds.
+
+    Raises:
+        UserError: something is missing or of another kind.
+    """
+    try:
+        return Trial(**{**plain, "tokens": tuple(int(token) for token in plain["tokens"])})
+    except (TypeError, KeyError, ValueError) as error:
+        raise UserError(f"no trial: {error}") from error
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    checksum, _, text = line.partition(b" ")
+    if checksum.decode("ascii", "replace") != _checksum(text.decode("utf-8", "replace")):
+        return None
+    event = json.loads(text)
+    return event if isinstance(event, dict) else None
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]

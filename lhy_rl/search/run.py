@@ -1,0 +1,164 @@
+"""The loop of every search: ask, try, tell, until the budget is spent; written down so that it can go on."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.validation import check
+from lhy_rl.search.cache import CachedObjective
+from lhy_rl.search.executors.base import Executor
+from lhy_rl.search.journal import Journal, trial_of
+from lhy_rl.search.searcher import Exhausted, Searcher
+from lhy_rl.search.trial import Trial
+
+
+@dataclass
+class History:
+    """The trials of a search, in the order in which they ended."""
+
+    trials: list[Trial] = field(default_factory=list)
+
+    @property
+    def incumbent(self) -> Trial | None:
+        """The best trial so far; the first of equals."""
+        scored = [trial for trial in self.trials if trial.score is not None]
+        return max(scored, key=lambda trial: trial.score or 0.0, default=None)
+
+    def incumbents(self, unique: bool = False) -> list[np.ndarray | None]:
+        """The (D,) tokens of the best configuration after each trial; None before the first score.
+
+        Args:
+            unique: Count only the trials that were not repeated, as where a cache answers for nothing.
+        """
+        best: Trial | None = None
+        found = []
+        for trial in self.trials:
+            if trial.score is not None and (best is None or best.score is None or trial.score > best.score):
+                best = trial
+            if not (unique and trial.repeated):
+                found.append(None if best is None else best.array)
+        return found
+
+
+class Search:
+    """A searcher at work on an objective.
+
+    Args:
+        searcher: What proposes the configurations.
+        executor: Where they are tried.
+        seed: Of every training, so that a repeated configuration has the same score; None: the trial's number, as
+            where noise is drawn anew each time.
+        journal: Where the search is written down. One that holds a search is gone on with: its trials are not tried
+            again, and those that were running when it ended are.
+        cache: Trials that were done before, here or in other searches; they are not tried again.
+        about: JSON values by which a journal knows its search.
+
+    Attributes:
+        history: What has been tried.
+
+    Raises:
+        UserError: the journal is of another search.
+    """
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        executor: Executor,
+        seed: int | None = None,
+        journal: Journal | None = None,
+        cache: CachedObjective | None = None,
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        self.searcher, self.executor, self.seed = searcher, executor, seed
+        self.journal, self.cache = journal, cache
+        self.history = History()
+        self._asked = 0
+        self._pending: dict[int, np.ndarray] = {}  # proposals that have no trial yet
+        self._tried: set[tuple[int, ...]] = set()
+        if journal is not None:
+            self._go_on(journal, {"event": "search", "about": about or {}, "seed": seed})
+
+    def run(self, num_trials: int, on_trial: Callable[[Trial], object] | None = None) -> History:
+        """Go on until ``num_trials`` have been tried, those of the journal included.
+
+        Args:
+            num_trials: The budget. Repeated configurations count.
+            on_trial: Called with each trial as it ends; False ends the search.
+        """
+        check(num_trials=(num_trials, 1))
+        for number in self._pending:  # what was being tried when the search was interrupted
+            self.executor.submit(number, self._pending[number], self._seed_of(number))
+        more = True
+        while self._pending or (more and self._asked < num_trials):
+            while more and self._asked < num_trials and len(self._pending) < self.executor.workers:
+                try:
+                    number, tokens = self._ask()
+                except Exhausted:
+                    more = False
+                    break
+                self._write({"event": "ask", "number": number, "tokens": tokens.tolist()})
+                known = self.cache.known(tokens, self._seed_of(number)) if self.cache is not None else None
+                if known is not None:
+                    more &= self._ended(number, known, on_trial)
+                else:
+                    self.executor.submit(number, tokens, self._seed_of(number))
+            for number, trial in self.executor.wait() if self._pending else ():
+                if self.cache is not None:
+                    self.cache.keep(self._pending[number], self._seed_of(number), trial)
+                more &= self._ended(number, trial, on_trial)
+        return self.history
+
+    def _seed_of(self, number: int) -> int:
+        return number if self.seed is None else self.seed
+
+    def _ask(self) -> tuple[int, np.ndarray]:
+        number = self._asked
+        self._pending[number] = self.searcher.ask()
+        self._asked += 1
+        return number, self._pending[number]
+
+    def _tell(self, number: int, trial: Trial) -> None:
+        del self._pending[number]
+        trial = replace(trial, repeated=trial.tokens in self._tried)
+        self._tried.add(trial.tokens)
+        self.searcher.tell(trial)
+        self.history.trials.append(trial)
+
+    def _ended(self, number: int, trial: Trial, on_trial: Callable[[Trial], object] | None) -> bool:
+        """Write a trial down and tell the searcher; whether to go on."""
+        self._write({"event": "tell", "number": number, "trial": trial.plain()})
+        self._tell(number, trial)
+        return on_trial is None or on_trial(self.history.trials[-1]) is not False
+
+    def _write(self, event: dict[str, Any]) -> None:
+        if self.journal is not None:
+            self.journal.append(event)
+
+    def _go_on(self, journal: Journal, header: dict[str, Any]) -> None:
+        """Ask and tell the searcher again what the journal holds."""
+        events = list(journal.read())
+        if not events:
+            journal.append(header)
+            return
+        if events[0] != header:
+            raise UserError(f"{journal.path} is of another search; give another folder, or the same options")
+        for event in events[1:]:
+            while self._asked <= event["number"]:  # a line in between may be damaged
+                self._ask()
+            number = event["number"]
+            if event["event"] == "tell" and number in self._pending:
+                self._tell(number, trial_of(event["trial"]))
+            elif event["event"] == "ask" and self._pending[number].tolist() != event["tokens"]:
+                self._pending[number] = np.array(event["tokens"], np.int64)
+                warnings.warn(
+                    f"{journal.path}: the searcher proposes other configurations than before at trial {number}; "
+                    "its trials are kept, and it learns from them",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )

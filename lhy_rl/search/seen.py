@@ -1,0 +1,52 @@
+"""Which configurations a search has proposed, for searchers that propose none twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lhy_rl.search.searcher import Exhausted
+from lhy_rl.search.space import Space
+
+TRIES = 64  # draws of which all were known, before the rest of the space is listed
+
+
+class Seen:
+    """The configurations that have been proposed."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._keys: set[int] = set()
+        self._total = space.num_configurations
+
+    def __contains__(self, tokens: np.ndarray) -> bool:
+        return int(self.space.keys(tokens)) in self._keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, tokens: np.ndarray) -> np.ndarray:
+        """Remember a proposal, which is handed back."""
+        self._keys.add(int(self.space.keys(tokens)))
+        return tokens
+
+    def new(self, tokens: np.ndarray) -> np.ndarray:
+        """(N,) bool: which of (N, D) have not been proposed."""
+        return np.array([int(key) not in self._keys for key in self.space.keys(tokens)], bool)
+
+    def draw(self, propose: Callable[[], np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        """A proposal that is new, by drawing again where it is not; at last one drawn from what is left of the space.
+
+        Raises:
+            Exhausted: everything has been proposed.
+        """
+        if len(self) >= self._total:
+            raise Exhausted
+        for _ in range(TRIES):
+            tokens = propose()
+            if tokens not in self:
+                return self.add(tokens)
+        left = np.concatenate([block[self.new(block)] for block in self.space.every()])
+        chosen: np.ndarray = left[rng.integers(len(left))]
+        return self.add(chosen)

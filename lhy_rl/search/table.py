@@ -1,0 +1,216 @@
+"""A table of results: what every configuration of a space was found to score, read instead of trained again.
+
+A table is an npz file of plain arrays (nothing is pickled), made by a script in ``benchmarks/``:
+
+    space     JSON text: [{"name", "values", "ordinal", "condition"}, ...]
+    about     JSON text: {"source", "licence", "score", "unit", ...}
+    keys      (C,) int64: the configurations, in order; missing where the table holds all of a space without conditions
+    scores    (E, S, C) validation scores after each recorded epoch, of S seeds; higher is better
+    epochs    (E,) the epochs behind them
+    runs      (C,) how many of the S seeds a configuration was trained with; missing where that is S for all
+    seconds   (C,): how long the whole training took, mean of the seeds
+    test      (S, C) test scores at the end; may be missing
+
+Several seeds make a search as noisy as it is in life: an evaluation is one seed's score, and a search is judged by the
+mean over the seeds, which it never sees. Test scores are read by :meth:`Table.test_scores` only, which nothing that
+searches calls.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.search.space import Choice, Space
+
+FOLDER = Path(__file__).parents[1] / "data" / "search_tables"
+
+
+class Table:
+    """The known results of a space.
+
+    Args:
+        space: What was tried.
+        scores: (E, S, C) after the recorded epochs.
+        epochs: (E,) rising.
+        seconds: (C,); None: 0.
+        keys: (C,) rising keys of the configurations; None: all of them.
+        runs: (C,) from 1 to S; None: S. Scores behind them are not read.
+        test: (S, C); None where there is none.
+        about: What it is and where it is from.
+
+    Attributes:
+        mean: (C,) mean score over the seeds at the end, NaN where all seeds failed.
+        optimum: The best of them.
+
+    Raises:
+        UserError: the arrays do not fit each other.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        scores: np.ndarray,
+        epochs: np.ndarray,
+        seconds: np.ndarray | None = None,
+        keys: np.ndarray | None = None,
+        runs: np.ndarray | None = None,
+        test: np.ndarray | None = None,
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        count = space.num_configurations if keys is None else len(keys)
+        if scores.ndim != 3 or scores.shape[2] != count or len(epochs) != len(scores):
+            raise UserError(
+                f"a table of {count} configurations and {len(epochs)} recorded epochs needs scores (E, S, C); "
+                f"given: {scores.shape}"
+            )
+        if keys is None and count != int(np.prod(space.sizes)):
+            raise UserError("a table of a space with conditions needs keys")
+        self.space = space
+        self.about = about or {}
+        self.epochs = np.asarray(epochs, float)
+        self._scores, self._keys, self._test = scores, keys, test
+        self._seconds = np.zeros(count) if seconds is None else seconds
+        self._runs = np.full(count, scores.shape[1]) if runs is None else runs.astype(np.int64)
+        self.mean = self._mean(np.asarray(scores[-1], float))
+        if np.isnan(self.mean).all():
+            raise UserError("no configuration of the table has a score")
+        self.optimum = float(np.nanmax(self.mean))
+
+    def _mean(self, scores: np.ndarray) -> np.ndarray:
+        """(S, C) to (C,) mean over the seeds that were trained and did not fail; NaN where there is none."""
+        known = np.isfinite(scores) & (np.arange(len(scores))[:, None] < self._runs)
+        mean: np.ndarray = np.where(known, scores, 0.0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
+        return mean
+
+    @property
+    def num_seeds(self) -> int:
+        """S, trainings of each configuration."""
+        return int(self._scores.shape[1])
+
+    def __repr__(self) -> str:
+        return f"<Table {self.about.get('name', '')}: {len(self.mean):,} configurations, {self.num_seeds} seeds>"
+
+    def rows(self, tokens: np.ndarray) -> np.ndarray:
+        """(N, D) configurations to (N,) places in the table.
+
+        Raises:
+            UserError: one is not in it.
+        """
+        keys = self.space.keys(tokens)
+        if self._keys is None:
+            return keys
+        rows = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        if (self._keys[rows] != keys).any():
+            missing = tokens[np.flatnonzero(self._keys[rows] != keys)[0]]
+            raise UserError(f"the table lacks {brief(self.space.configuration(missing))}")
+        return rows
+
+    def scores(self, tokens: np.ndarray, seeds: np.ndarray, epoch: int = -1) -> np.ndarray:
+        """(N,) validation scores of one seed each, NaN where that training failed.
+
+        Args:
+            tokens: (N, D) canonical.
+            seeds: (N,) whole numbers; each configuration has them modulo the seeds that it was trained with.
+            epoch: Which of the recorded epochs; the last by default.
+        """
+        rows = self.rows(tokens)
+        found: np.ndarray = self._scores[epoch, seeds % self._runs[rows], rows].astype(float)
+        return found
+
+    def seconds(self, tokens: np.ndarray) -> np.ndarray:
+        """(N,) how long these trainings took when the table was made."""
+        return np.asarray(self._seconds[self.rows(tokens)], float)
+
+    def regret(self, tokens: np.ndarray) -> np.ndarray:
+        """(N,) how far the seeds' mean is below the table's best; the worst mean where all seeds failed."""
+        means = self.mean[self.rows(tokens)]
+        regret: np.ndarray = self.optimum - np.where(np.isnan(means), np.nanmin(self.mean), means)
+        return regret
+
+    def test_scores(self, tokens: np.ndarray) -> np.ndarray:
+        """(N,) mean test scores over the seeds: for reports, after a search.
+
+        Raises:
+            UserError: the table has none.
+        """
+        if self._test is None:
+            raise UserError(f"the table {self.about.get('name', '')} has no test scores")
+        means: np.ndarray = self._mean(np.asarray(self._test, float))[self.rows(tokens)]
+        return means
+
+    # ------------------------------------------------------------------ files
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as a compressed npz."""
+        choices = [
+            {"name": c.name, "values": list(c.values), "ordinal": c.ordinal, "condition": c.condition}
+            for c in self.space.choices
+        ]
+        members: dict[str, Any] = {
+            "space": np.array(json.dumps(choices)),
+            "about": np.array(json.dumps(self.about)),
+            "scores": self._scores,
+            "epochs": self.epochs,
+            "seconds": self._seconds,
+            **({} if (self._runs == self.num_seeds).all() else {"runs": self._runs.astype(np.uint8)}),
+            **({} if self._keys is None else {"keys": self._keys}),
+            **({} if self._test is None else {"test": self._test}),
+        }
+        np.savez_compressed(path, **members)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Table:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            UserError: no such file, or no table.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                members = {name: file[name] for name in file.files}
+            choices = [
+                Choice(
+                    entry["name"],
+                    tuple(entry["values"]),
+                    entry["ordinal"],
+                    entry["condition"] and (entry["condition"][0], tuple(entry["condition"][1])),
+                )
+                for entry in json.loads(str(members["space"]))
+            ]
+            return cls(
+                Space(choices),
+                members["scores"],
+                members["epochs"],
+                members["seconds"],
+                members.get("keys"),
+                members.get("runs"),
+                members.get("test"),
+                json.loads(str(members["about"])),
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{str(path)!r} is no table of results ({' '.join(str(error).split())})") from error
+
+
+def table_names() -> list[str]:
+    """The tables that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.npz"))
+
+
+def load_table(name: str | os.PathLike[str]) -> Table:
+    """A shipped table by its name, or one of the user's own by its path.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    path = Path(name)
+    if path.suffix == ".npz":
+        return Table.load(path)
+    if str(name) not in table_names():
+        raise suggest(str(name), table_names(), "table")
+    return Table.load(FOLDER / f"{name}.npz")

@@ -1,0 +1,140 @@
+"""Trials that fail in any way cost themselves only; what was tried is not tried again."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.search.cache import CachedObjective
+from lhy_rl.search.executors.base import InProcess
+from lhy_rl.search.executors.processes import Processes
+from lhy_rl.search.journal import Journal
+from lhy_rl.search.objective import FunctionObjective
+from lhy_rl.search.run import Search
+from lhy_rl.search.searchers.simple import Grid, Random
+from tests.search.objectives import SPACE, faulty, hill, objective
+
+
+def test_processes_survive_what_their_trials_do():
+    on = objective(faulty)
+    with Processes(on, workers=2, time_limit=2.0) as executor:
+        trials = Search(Random(SPACE, seed=0), executor).run(24).trials
+    assert len(trials) == 24
+    failures = {trial.tokens[0]: trial.failure for trial in trials if trial.score is None}
+    assert failures == {
+        1: "its score is nan",
+        2: "ValueError: no such network",
+        3: "its process died",
+        4: "it took longer than 2 seconds",
+    }
+    assert {trial.tokens[0] for trial in trials if trial.score is not None} == {0, 5, 6, 7}
+
+
+def test_two_processes_find_what_one_finds():
+    on = objective(hill)
+    alone = Search(Grid(SPACE, num_trials=48), InProcess(on)).run(48)
+    with Processes(on, workers=2) as executor:
+        both = Search(Grid(SPACE, num_trials=48), executor).run(48)
+    assert {(t.tokens, t.score) for t in both.trials} == {(t.tokens, t.score) for t in alone.trials}
+
+
+@pytest.mark.parametrize("returns", [None, "good", [1.0, 2.0]])
+def test_a_function_that_gives_no_number(returns):
+    trial = FunctionObjective(SPACE, lambda configuration, seed: returns, {}).evaluate(np.array([0, 0]), 0)
+    assert trial.score is None and "gives a number" in trial.failure
+
+
+# ---------------------------------------------------------------------- the journal
+def searched(path, n, on=hill, about=None):
+    return Search(Random(SPACE, seed=0), InProcess(objective(on)), journal=Journal(path), about=about).run(n)
+
+
+def test_a_line_that_was_cut_off_is_tried_again(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    whole = searched(path, 10)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.warns(RuntimeWarning, match="line 21 is damaged and skipped"):
+        again = searched(path, 12)
+    assert [t.tokens for t in again.trials[:10]] == [t.tokens for t in whole.trials]
+    assert len(again.trials) == 12
+
+
+def test_a_line_that_was_changed_is_reported_and_its_trial_is_done_again(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    whole = searched(path, 10)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[8] = lines[8].replace(b'"score": ', b'"score": 9')  # of the fourth trial
+    path.write_bytes(b"".join(lines))
+    with pytest.warns(RuntimeWarning, match="line 9 is damaged"):
+        again = searched(path, 10)
+    assert {(t.tokens, t.score) for t in again.trials} == {(t.tokens, t.score) for t in whole.trials}
+
+
+def test_a_journal_of_another_search(tmp_path):
+    searched(tmp_path / "journal.jsonl", 3, about={"searcher": "random"})
+    with pytest.raises(UserError, match="is of another search"):
+        searched(tmp_path / "journal.jsonl", 3, about={"searcher": "grid"})
+
+
+def test_binary_garbage(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(bytes(range(256)) * 3)
+    with pytest.warns(RuntimeWarning, match="is damaged and skipped"):
+        assert list(Journal(path).read()) == []
+
+
+# ---------------------------------------------------------------------- the cache
+def test_what_the_cache_knows_is_not_tried_again(tmp_path):
+    tries = []
+
+    def count(configuration, seed):
+        tries.append(configuration)
+        return hill(configuration, seed)
+
+    def run(about, n=20):
+        on = FunctionObjective(SPACE, count, about)
+        cache = CachedObjective(on, tmp_path / "cache.jsonl")
+        return Search(Random(SPACE, seed=0), InProcess(on), seed=0, cache=cache).run(n)
+
+    first = run({"data": "one"})
+    assert len(tries) == 20
+    assert [t.score for t in run({"data": "one"}).trials] == [t.score for t in first.trials]
+    assert len(tries) == 20
+    run({"data": "two"})  # another objective: nothing is known
+    assert len(tries) == 40
+
+
+def test_a_damaged_entry_of_the_cache_is_trained_for_again(tmp_path):
+    path = tmp_path / "cache.jsonl"
+    cache = CachedObjective(objective(hill), path)
+    for token in range(3):
+        cache.evaluate(np.array([token, 0]), 0)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1][:30] + b"\n" + lines[2])
+    with pytest.warns(RuntimeWarning, match="line 2 is damaged"):
+        again = CachedObjective(objective(hill), path)
+    assert [again.known(np.array([token, 0]), 0) is None for token in range(3)] == [False, True, False]
+
+
+def test_failures_are_kept_as_well(tmp_path):
+    cache = CachedObjective(objective(faulty), tmp_path / "cache.jsonl")
+    cache.evaluate(np.array([1, 0]), 0)
+    known = CachedObjective(objective(faulty), tmp_path / "cache.jsonl").known(np.array([1, 0]), 0)
+    assert known is not None and known.failure == "its score is nan"
+
+
+def test_a_journal_is_read_by_people(tmp_path):
+    searched(tmp_path / "journal.jsonl", 1)
+    events = [json.loads(line.partition(b" ")[2]) for line in (tmp_path / "journal.jsonl").read_bytes().splitlines()]
+    assert [event["event"] for event in events] == ["search", "ask", "tell"]
+
+
+def test_a_time_limit_above_zero():
+    with pytest.raises(UserError, match="time_limit is 0"):
+        Processes(objective(hill), workers=1, time_limit=0)
+    begin = time.monotonic()
+    with pytest.raises(UserError, match="workers is -1"):
+        Processes(objective(hill), workers=-1)
+    assert time.monotonic() - begin < 1
