@@ -136,6 +136,12 @@ TABLE: tuple[Row, ...] = (
         "reply to the last turns of a conversation, token by token; what a reply is worth is chosen by name",
         small={"corpus": "chatterbot-english", "max_length": 8},
     ),
+    Row(
+        "lhy_rl/HPOToken-v0",
+        "lhy_rl.envs.search.hpo_token:HPOTokenEnv",
+        "lhy_rl.envs.search.hpo_token:HPOToken",
+        "write a configuration choice by choice; tables hold what its training would have scored",
+    ),
 )
 
 WRAPPED: tuple[Row, ...] = (

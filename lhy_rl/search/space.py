@@ -127,6 +127,11 @@ class Space:
     def __repr__(self) -> str:
         return f"<Space: {len(self)} choices, {self.num_configurations:,} configurations>"
 
+    @property
+    def conditional(self) -> bool:
+        """Whether there are choices that do not always count."""
+        return any(condition is not None for condition in self._conditions)
+
     # ------------------------------------------------------------------ tokens
     def checked(self, tokens: Any) -> np.ndarray:
         """(N, D) int64 tokens, or (D,) for one configuration, if they are in the space; made canonical.
@@ -155,7 +160,7 @@ class Space:
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
         """The same configurations with 0 wherever a choice does not count."""
-        if all(condition is None for condition in self._conditions):
+        if not self.conditional:
             return tokens
         return np.where(self.active(tokens), tokens, 0)
 
@@ -203,7 +208,7 @@ class Space:
     @property
     def num_configurations(self) -> int:
         """How many different configurations there are."""
-        if all(condition is None for condition in self._conditions):
+        if not self.conditional:
             return math.prod(int(size) for size in self.sizes)
         return self._count(0, np.zeros(len(self), np.int64))
 

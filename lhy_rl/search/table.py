@@ -94,6 +94,11 @@ class Table:
         """S, trainings of each configuration."""
         return int(self._scores.shape[1])
 
+    @property
+    def first_scores(self) -> np.ndarray:
+        """(C,) the scores of the first seed at the end, NaN where that training failed."""
+        return np.asarray(self._scores[-1, 0], float)
+
     def __repr__(self) -> str:
         return f"<Table {self.about.get('name', '')}: {len(self.mean):,} configurations, {self.num_seeds} seeds>"
 
