@@ -28,6 +28,7 @@ COMMANDS = {
     "record": "write down demonstrations: of a run, an expert, a person at the keyboard or a random policy",
     "report": "draw a run's plots and write its report.html",
     "benchmark": "train configurations over several seeds and compare them",
+    "search": "look for the best hyperparameters, in a table of results or with a function of your own",
 }
 
 

@@ -26,6 +26,7 @@ commands = Registry(
         "record": "lhy_rl.cli.record:command_record",
         "report": "lhy_rl.cli.train:command_report",
         "benchmark": "lhy_rl.cli.benchmark:command_benchmark",
+        "search": "lhy_rl.cli.search:command_search",
     },
 )
 

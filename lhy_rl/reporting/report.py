@@ -8,7 +8,6 @@ written wherever one trains.
 from __future__ import annotations
 
 import base64
-import importlib.resources
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,19 +82,15 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
     Returns:
         The page's path.
     """
-    import jinja2
-
     folder = place.path / "plots"
     drawn = plots.draw_all(place.metrics_file, result, folder)
     curve = drawn.pop(plots.RETURN_TITLE, None)
     kept = {title: folder / name for name, title in TITLES.items() if (folder / name).is_file()}
     film = folder / FILM
-    template = importlib.resources.files("lhy_rl.reporting").joinpath("report.html.j2").read_text(encoding="utf-8")
-    page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(template)
     table = result["table"]
     references = result.get("references", {})
     names = [name for name in GLOSSARY if any(name in row for row in table.values())]
-    text = page.render(
+    text = template("report.html.j2").render(
         result=result,
         name=place.path.resolve().name,
         folder=str(place.path),
@@ -114,6 +109,14 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
     )
     archive.write_bytes(place.report_file, text.encode())
     return place.report_file
+
+
+def template(name: str) -> Any:
+    """A page's template, of this folder."""
+    import jinja2
+
+    loader = jinja2.PackageLoader("lhy_rl", "reporting")
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(name)
 
 
 def picture(path: Path) -> tuple[str, int]:

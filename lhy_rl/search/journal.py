@@ -1,6 +1,6 @@
 """What a search has asked and learned, line by line in a file, from which an interrupted search goes on.
 
-Every line is one event as JSON with a checksum, appended and flushed before anything follows from it:
+Every line is one event as JSON with a checksum, appended before anything follows from it:
 
     {"event": "search", ...}           what is searched, by whom, with which seed: the first line
     {"event": "ask", "tokens": [...]}  a configuration was proposed
@@ -48,7 +48,7 @@ class Journal:
                 yield event
 
     def append(self, event: dict[str, Any]) -> None:
-        """Add an event; it is on the disk when this returns."""
+        """Add an event; the system has it when this returns, so that a process that is killed then loses nothing."""
         text = json.dumps(event, sort_keys=True)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line = f"{_checksum(text)} {text}\n".encode()
@@ -58,8 +58,6 @@ class Journal:
                 if file.read(1) != b"\n":
                     line = b"\n" + line  # behind a line that a crash cut off
             file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def trial_of(plain: dict[str, Any]) -> Trial:

@@ -202,11 +202,25 @@ class Controller(Searcher):
         return advantage
 
 
-def paper(space: Space, seed: int = 0, **options: Any) -> Controller:
+class PaperController(Controller):
     """The controller as in Zoph and Le (2017): a running mean as the baseline, no elite, repeats allowed."""
-    return Controller(space, seed, **{"advantage": "baseline", "elite": 0, "unique": False, **options})
+
+    def __init__(
+        self,
+        space: Space,
+        seed: int = 0,
+        advantage: str = "baseline",
+        elite: int = 0,
+        unique: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(space, seed, advantage=advantage, elite=elite, unique=unique, **options)
 
 
-def ppo(space: Space, seed: int = 0, **options: Any) -> Controller:
+class PPOController(Controller):
     """The controller by PPO's clipped surrogate (Schulman et al. 2017), with the three changes."""
-    return Controller(space, seed, **{"clip_range": 0.2, "epochs": 4, **options})
+
+    def __init__(
+        self, space: Space, seed: int = 0, epochs: int = 4, clip_range: float | None = 0.2, **options: Any
+    ) -> None:
+        super().__init__(space, seed, epochs=epochs, clip_range=clip_range, **options)

@@ -52,10 +52,10 @@ class HPOToken(BatchedEnv):
 
     `Dict`: `observation`, `Box(0.0, 1.0, (36,), float32)`, and `action_mask`, `Box(0, 1, (5,), int8)`.
 
-    | Part | Size | What it is |
-    |------|------|------------|
-    | values so far | 30, all values of all choices | one-hot for each choice that was made, else zeros |
-    | which choice comes | 6, the number of choices | one-hot |
+    | Num | Observation | Min | Max |
+    |-----|-------------|-----|-----|
+    | 0 to 29 | the values of the choices so far, one-hot each; zeros for those that are not made | 0 | 1 |
+    | 30 to 35 | which choice comes, one-hot | 0 | 1 |
 
     ## Rewards
 

@@ -1,0 +1,194 @@
+"""``lhy-rl search``: a searcher looks for the best configuration, of a table or of a function of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lhy_rl.cli.arguments import check_least, error_console, output_console, parser, starting, table, whole
+from lhy_rl.core.errors import UserError
+
+if TYPE_CHECKING:
+    from lhy_rl.search.objective import Objective
+    from lhy_rl.search.trial import Trial
+
+COMPARED = {"random": 20, "tpe": 5}  # searchers that the report shows beside it, and their seeds
+
+
+def command_search(arguments: list[str]) -> int:
+    made = parser("search", "lhy-rl search controller/nb201 --trials 200 --elite 5")
+    from lhy_rl.experiment.search_run import EXECUTORS
+    from lhy_rl.experiment.searchers import searchers
+    from lhy_rl.search.table import table_names
+
+    made.epilog = (
+        f"searchers:\n{table([(name, '') for name in searchers.names()])}\n\n"
+        f"tables (the beginning of a name is enough):\n{table([(name, '') for name in table_names()])}\n\n"
+        f"A searcher's own options are given as --OPTION VALUE.\n\n{made.epilog}"
+    )
+    made.add_argument("what", metavar="SEARCHER/TABLE", help="or SEARCHER alone, with --space and --function")
+    made.add_argument("--trials", type=whole, metavar="N", help="the budget (default: 200, or the space's run_cap)")
+    made.add_argument("--seed", type=whole, default=0, metavar="N", help="of the search (default: 0)")
+    made.add_argument("--space", type=Path, metavar="YAML", help="what is searched, as a wandb sweep writes it")
+    made.add_argument(
+        "--function", metavar="MODULE:FUNCTION", help="gives the score of a configuration: function(values, seed)"
+    )
+    made.add_argument(
+        "--folder", type=Path, help="a new one, or one whose search is gone on with (default: below runs/)"
+    )
+    add_executor(made, EXECUTORS)
+    options, own = split_options(made, arguments)
+    check_least(options, trials=1, seed=0)
+    with starting(options.what):
+        from lhy_rl.experiment.search_run import SearchRun
+
+        name, objective, trials, unit = objective_of(options)
+        folder = options.folder or free_folder(f"search-{options.what}")
+        run = SearchRun(folder, name, objective, options.trials or trials, options.seed, own)
+    result = run_search(run, options, f"{name} on {unit}")
+    others = compared(objective, run.num_trials, name)
+    from lhy_rl.reporting.search_report import write_search_report
+
+    report = write_search_report(folder, objective.space, result, others, unit)
+    print_found(result, others, unit, folder, report)
+    return 0
+
+
+def add_executor(made: argparse.ArgumentParser, executors: tuple[str, ...]) -> None:
+    """The options of where trials run."""
+    made.add_argument("--executor", choices=executors, default="in_process", help="where trials run (default: here)")
+    made.add_argument("--workers", type=whole, metavar="N", help="trials at once (default: one a core)")
+    made.add_argument("--time_limit", type=float, metavar="SECONDS", help="of a trial; a longer one has failed")
+    made.add_argument(
+        "--address", metavar="ADDRESS", help="Ray's: auto, or ray://HOST:10001 (default: its own cluster)"
+    )
+
+
+def split_options(made: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """The command's options, and those of the searcher with values as YAML reads them."""
+    import yaml
+
+    from lhy_rl.experiment.yaml_files import Loader
+
+    options, rest = made.parse_known_args(arguments)
+    own: dict[str, Any] = {}
+    words = iter(rest)
+    for word in words:
+        key, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--"):
+            raise UserError(f"what is {word!r}? expected: lhy-rl search SEARCHER/TABLE --OPTION VALUE ...")
+        if not equals:
+            following = next(words, None)
+            if following is None:
+                raise UserError(f"option --{key} needs a value: --{key} VALUE")
+            value = following
+        try:
+            own[key] = yaml.load(value, Loader)
+        except yaml.YAMLError as error:
+            raise UserError(f"--{key} {value!r} cannot be read: {' '.join(str(error).split())[:100]}") from error
+    return options, own
+
+
+def objective_of(options: argparse.Namespace) -> tuple[str, Objective, int, str]:
+    """The searcher's name, what it maximises, the usual budget, and what a score is."""
+    from lhy_rl.experiment.search_run import find_table
+    from lhy_rl.search.objective import FunctionObjective, TableObjective
+    from lhy_rl.search.sweep_yaml import read_sweep
+    from lhy_rl.search.table import load_table
+
+    name, slash, rest = options.what.partition("/")
+    if slash and (options.space or options.function):
+        raise UserError("a table needs no --space and no --function; give SEARCHER/TABLE, or SEARCHER with both")
+    if slash:
+        found = load_table(find_table(rest))
+        return name, TableObjective(found), 200, str(found.about.get("score", "score"))
+    if not options.space or not options.function:
+        raise UserError(
+            f"search needs a table: lhy-rl search {name}/nb201, or --space YAML and --function MODULE:FUNCTION"
+        )
+    from lhy_rl.experiment.yaml_files import read_yaml
+
+    sweep = read_sweep(read_yaml(options.space))
+    module, _, attribute = options.function.partition(":")
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+    except (ModuleNotFoundError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"no function {options.function!r} ({error}); its folder must be the working directory"
+        ) from None
+    if sweep.goal == "minimize":
+        raise UserError("a searcher maximises; let the function give the negative, and goal: maximize")
+    return name, FunctionObjective(sweep.space, function, {"function": options.function}), sweep.run_cap or 200, "score"
+
+
+def free_folder(name: str) -> Path:
+    """The first folder of that name below runs/ that is not there yet."""
+    from lhy_rl.experiment.run_folder import choose_path
+
+    return choose_path(name.replace("/", "-").removesuffix(".npz"), None)
+
+
+def run_search(run: Any, options: argparse.Namespace, title: str) -> dict[str, Any]:
+    """Run a search with a progress bar."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from lhy_rl.experiment.search_run import make_executor
+
+    columns = [TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+    executor = make_executor(options.executor, run.objective, options.workers, options.time_limit, options.address)
+    best: list[float] = []
+    with (
+        executor,
+        Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[now]}"), console=error_console()) as bar,
+    ):
+        task = bar.add_task(title, total=run.num_trials, now="")
+
+        def on_trial(trial: Trial) -> None:
+            best[:] = [max([trial.score, *best])] if trial.score is not None else best
+            bar.update(task, advance=1, now=f"best {best[0]:.4f}" if best else "")
+
+        found: dict[str, Any] = run.run(executor, on_trial)
+    return found
+
+
+def compared(objective: Objective, num_trials: int, name: str) -> dict[str, Any]:
+    """Regrets of other searchers on a table; a library that is missing is left out."""
+    from lhy_rl.experiment.search_run import regret_curves
+    from lhy_rl.search.objective import TableObjective
+
+    if not isinstance(objective, TableObjective):
+        return {}
+    found = {}
+    for other, seeds in COMPARED.items():
+        if other != name:
+            try:
+                found[other] = regret_curves(objective.table.about["name"], other, num_trials, seeds)
+            except UserError:  # Optuna is not installed
+                continue
+    return found
+
+
+def print_found(result: dict[str, Any], others: dict[str, Any], unit: str, folder: Path, report: Path) -> None:
+    """What follows a finished search."""
+    console = output_console()
+    if result["best"] is None:
+        console.print(f"all {len(result['trials'])} trials failed; the first: {result['trials'][0]['failure']}")
+    else:
+        values = ", ".join(f"{name}={value}" for name, value in result["best"].items())
+        console.print(f"best      {values}", highlight=False, soft_wrap=True)
+        console.print(f"score     {result['score']:.4f} ({unit})", highlight=False)
+    if "regret" in result:
+        beside = "".join(
+            f", {name} {curves[:, -1].mean():.4g} (mean of {len(curves)})" for name, curves in others.items()
+        )
+        console.print(f"regret    {result['regret'][-1]:.4g}{beside}", highlight=False, soft_wrap=True)
+    console.print(f"report    {report}", highlight=False, soft_wrap=True)

@@ -1,0 +1,178 @@
+"""A search in a folder: its journal, from which it goes on, and what it found.
+
+journal.jsonl   what was asked and told (:mod:`lhy_rl.search.journal`)
+result.json     the trials' scores, the best configuration, and on a table its regret
+best.yaml       the best configuration
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lhy_rl.core import archive, validation
+from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.experiment import yaml_files
+from lhy_rl.experiment.schema import options_of
+from lhy_rl.experiment.searchers import searchers
+from lhy_rl.search.executors.base import Executor, InProcess
+from lhy_rl.search.journal import Journal
+from lhy_rl.search.objective import Objective, TableObjective
+from lhy_rl.search.run import History, Search
+from lhy_rl.search.searcher import Searcher
+from lhy_rl.search.space import Space
+from lhy_rl.search.table import load_table, table_names
+from lhy_rl.search.trial import Trial
+
+EXECUTORS = ("in_process", "processes", "ray")
+JOURNAL, RESULT, BEST, REPORT = "journal.jsonl", "result.json", "best.yaml", "report.html"
+
+
+def find_table(name: str) -> str:
+    """The name of a shipped table, from its beginning: ``nb201`` is ``nb201-cifar10``, the first of its kind.
+
+    Raises:
+        UserError: none begins so.
+    """
+    found = [table for table in table_names() if table.startswith(name)]
+    if not found and not name.endswith(".npz"):
+        raise suggest(name, table_names(), "table")
+    return found[0] if found else name
+
+
+def make_searcher(name: str, space: Space, seed: int, num_trials: int, options: dict[str, Any]) -> Searcher:
+    """A searcher by name, with options of its constructor.
+
+    Raises:
+        UserError: an unknown name or option.
+    """
+    maker = searchers.get(name)
+    if name == "grid":
+        options = {"num_trials": num_trials, **options}
+    known = [option.name for option in options_of(maker) if option.name != "space"]
+    for option in options:
+        if option not in known:
+            raise suggest(option, known, f"option of searcher {name!r}:")
+    try:
+        made: Searcher = maker(space, seed=seed, **options)
+    except TypeError as error:  # a text where a number is due
+        raise UserError(f"searcher {name!r}: {brief(options)} does not fit its options ({error})") from error
+    return made
+
+
+def make_executor(
+    name: str, objective: Objective, workers: int | None, time_limit: float | None, address: str | None
+) -> Executor:
+    """An executor by name: ``in_process``, ``processes`` or ``ray``.
+
+    Raises:
+        UserError: an unknown name, or what it cannot do.
+    """
+    validation.choice("executor", name, EXECUTORS)
+    if name == "in_process":
+        if workers not in (None, 1) or time_limit is not None:
+            raise UserError("the executor in_process has one worker and no time limit; allowed: processes, ray")
+        return InProcess(objective)
+    if name == "processes":
+        from lhy_rl.search.executors.processes import Processes
+
+        return Processes(objective, workers, time_limit)
+    from lhy_rl.search.executors.on_ray import OnRay
+
+    return OnRay(objective, address, workers, time_limit)
+
+
+class SearchRun:
+    """A search, new or gone on with.
+
+    Args:
+        folder: Made where it is missing. One that holds a search of the same kind is gone on with.
+        name: The searcher's.
+        objective: What is maximised.
+        num_trials: The budget.
+        seed: Of the searcher; and, where ``trial_seed`` is None, the trials' numbers are their seeds.
+        options: Of the searcher.
+        trial_seed: Of every training; None: each has another.
+
+    Raises:
+        UserError: an unknown name, or a folder of another search.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        objective: Objective,
+        num_trials: int = 200,
+        seed: int = 0,
+        options: dict[str, Any] | None = None,
+        trial_seed: int | None = None,
+    ) -> None:
+        self.folder, self.name, self.objective = folder, name, objective
+        self.num_trials, self.seed, self.trial_seed = num_trials, seed, trial_seed
+        self.options = options or {}
+        self.searcher = make_searcher(name, objective.space, seed, num_trials, self.options)
+        self.journal = Journal(folder / JOURNAL)
+
+    def run(self, executor: Executor, on_trial: Callable[[Trial], object] | None = None) -> dict[str, Any]:
+        """Search; what ``result.json`` holds."""
+        about = {"searcher": self.name, "seed": self.seed, "options": self.options, **self.objective.about}
+        about |= {"num_trials": self.num_trials} if self.name == "grid" else {}
+        search = Search(self.searcher, executor, self.trial_seed, self.journal, about=about)
+        for trial in search.history.trials:
+            if on_trial is not None:
+                on_trial(trial)
+        result = self.result(search.run(self.num_trials, on_trial))
+        archive.write_bytes(self.folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
+        if result["best"] is not None:
+            archive.write_bytes(self.folder / BEST, yaml_files.dump(result["best"]).encode())
+        return result
+
+    def result(self, history: History) -> dict[str, Any]:
+        """What was found, as JSON holds it."""
+        space, best = self.objective.space, history.incumbent
+        result: dict[str, Any] = {
+            "searcher": self.name,
+            "options": self.options,
+            "seed": self.seed,
+            "objective": self.objective.about,
+            "trials": [
+                {"configuration": space.configuration(trial.array), **trial.plain()} for trial in history.trials
+            ],
+            "best": None if best is None else space.configuration(best.array),
+            "score": None if best is None else best.score,
+            "failed": sum(trial.score is None for trial in history.trials),
+            "repeated": sum(trial.repeated for trial in history.trials),
+        }
+        if isinstance(self.objective, TableObjective):
+            result["regret"] = regrets(self.objective, history)
+            result["optimum"] = self.objective.table.optimum
+        return result
+
+
+def regrets(objective: TableObjective, history: History, unique: bool = False) -> list[float]:
+    """How far the best configuration so far is below the table's best, by the means over the seeds, after each trial.
+
+    Args:
+        unique: Count only trials that were not repeated.
+    """
+    found = history.incumbents(unique)
+    worst = float(objective.table.optimum - np.nanmin(objective.table.mean))
+    known = [tokens for tokens in found if tokens is not None]
+    values = objective.table.regret(np.array(known)) if known else np.empty(0)
+    return [worst] * (len(found) - len(known)) + [float(value) for value in values]
+
+
+def regret_curves(table: str, name: str, num_trials: int, seeds: int) -> np.ndarray:
+    """(S, T) regrets of a searcher on a table, for a comparison. Where a searcher ends early, its last one stays."""
+    objective = TableObjective(load_table(table))
+    curves = []
+    for seed in range(seeds):
+        searcher = make_searcher(name, objective.space, seed, num_trials, {})
+        curve = regrets(objective, Search(searcher, InProcess(objective)).run(num_trials))
+        curves.append(curve + curve[-1:] * (num_trials - len(curve)))
+    return np.array(curves)

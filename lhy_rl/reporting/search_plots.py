@@ -1,0 +1,127 @@
+"""The plots of a search: regret over trials, what each hyperparameter explains, the configurations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lhy_rl.reporting.plots import COLOURS, GREY
+from lhy_rl.search.space import Space
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 400  # lines of parallel coordinates; more are one dark patch
+
+
+def regret_plot(mine: list[float], others: dict[str, np.ndarray], ylabel: str) -> Figure:
+    """The regret of this search over its trials, beside others' means and quartiles.
+
+    Args:
+        mine: After each trial.
+        others: Name to (S, T) regrets of S seeds.
+        ylabel: With the unit.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.6, 4.0))
+    axes = figure.subplots()
+    for (name, curves), colour in zip(others.items(), [GREY, *COLOURS[1:]], strict=False):
+        trials = np.arange(1, curves.shape[1] + 1)
+        axes.plot(trials, curves.mean(0), color=colour, label=f"{name}, mean of {len(curves)} seeds")
+        axes.fill_between(trials, *np.quantile(curves, (0.25, 0.75), axis=0), color=colour, alpha=0.15, linewidth=0)
+    axes.plot(np.arange(1, len(mine) + 1), mine, color=COLOURS[0], linewidth=2.2, label="this search")
+    axes.set(xlabel="trials", ylabel=ylabel, title="Regret: how far the best so far is from the table's best")
+    floor = min([value for value in mine if value > 0], default=1e-3)
+    axes.set_yscale("symlog", linthresh=max(floor / 2, 1e-6))
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    return figure
+
+
+def score_plot(trials: list[dict[str, Any]], ylabel: str) -> Figure:
+    """The score of every trial, and the best so far."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.6, 3.6))
+    axes = figure.subplots()
+    scores = np.array([np.nan if trial["score"] is None else trial["score"] for trial in trials], float)
+    numbers = np.arange(1, len(scores) + 1)
+    axes.scatter(numbers, scores, s=12, color=COLOURS[0], alpha=0.5, linewidth=0, label="a trial")
+    if np.isfinite(scores).any():
+        best = np.fmax.accumulate(scores)
+        axes.plot(numbers, best, color=COLOURS[1], label="best so far")
+        failed = numbers[np.isnan(scores)]
+        axes.scatter(
+            failed, np.full(len(failed), np.nanmin(scores)), marker="x", s=18, color=COLOURS[4], label="failed"
+        )
+    axes.set(xlabel="trials", ylabel=ylabel, title="What the trials scored")
+    axes.legend()
+    return figure
+
+
+def main_effects(space: Space, trials: list[dict[str, Any]]) -> dict[str, float]:
+    """Each choice's share of the variance of the scores, by its main effect alone (a one-way analysis of variance).
+
+    The trials are those of a search, which are not drawn evenly: a hint, no measurement.
+    """
+    scored = [trial for trial in trials if trial["score"] is not None]
+    scores = np.array([trial["score"] for trial in scored], float)
+    tokens = np.array([trial["tokens"] for trial in scored]).reshape(-1, len(space))
+    total = float(((scores - scores.mean()) ** 2).sum()) if len(scores) else 0.0
+    shares = {}
+    for position, choice in enumerate(space.choices):
+        between = 0.0
+        for token in np.unique(tokens[:, position]):
+            group = scores[tokens[:, position] == token]
+            between += len(group) * float((group.mean() - scores.mean()) ** 2)
+        shares[choice.name] = between / total if total > 0 else 0.0
+    return shares
+
+
+def effects_plot(shares: dict[str, float]) -> Figure:
+    """The shares as bars, the largest on top."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.6, 0.6 + 0.32 * len(shares)))
+    axes = figure.subplots()
+    ordered = sorted(shares.items(), key=lambda entry: entry[1])
+    axes.barh([name for name, _ in ordered], [share for _, share in ordered], color=COLOURS[0], height=0.62)
+    axes.set(xlabel="share of the scores' variance", title="What matters: main effects over the trials")
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+def parallel_plot(space: Space, trials: list[dict[str, Any]]) -> Figure | None:
+    """Every configuration as a line through its values, the better ones darker and on top."""
+    from matplotlib.figure import Figure
+
+    scored = sorted((trial for trial in trials if trial["score"] is not None), key=lambda trial: trial["score"])
+    scored = scored[-SHOWN:]
+    if len(scored) < 2:
+        return None
+    figure = Figure(figsize=(max(7.6, 1.25 * len(space)), 4.4))
+    axes = figure.subplots()
+    jitter = np.random.default_rng(0)
+    for rank, trial in enumerate(scored):
+        good = rank / (len(scored) - 1)
+        heights = [
+            (token + jitter.uniform(-0.18, 0.18)) / max(1, len(choice.values) - 1)
+            for token, choice in zip(trial["tokens"], space.choices, strict=True)
+        ]
+        colour = COLOURS[0] if rank < len(scored) - 1 else COLOURS[1]
+        width = 0.6 + good if rank < len(scored) - 1 else 2.6
+        axes.plot(heights, color=colour, alpha=0.04 + 0.5 * good**3, linewidth=width)
+    for position, choice in enumerate(space.choices):
+        axes.axvline(position, color="#a0aec0", linewidth=0.8, zorder=0)
+        shown = range(0, len(choice.values), max(1, -(-len(choice.values) // 10)))
+        for token in shown:
+            text = str(choice.values[token])
+            height = token / max(1, len(choice.values) - 1)
+            axes.text(position + 0.04, height, text[:14], fontsize=7.5, va="center", color="#1a202c")
+    axes.set_xticks(range(len(space)), [choice.name for choice in space.choices], rotation=20, ha="right")
+    axes.set(yticks=[], xlim=(-0.2, len(space) - 0.4), title="The configurations: better ones darker, the best orange")
+    axes.grid(visible=False)
+    axes.spines["left"].set_visible(False)
+    return figure

@@ -1,0 +1,84 @@
+"""A wandb sweep's YAML becomes the space that it means."""
+
+import numpy as np
+import pytest
+import yaml
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.search.sweep_yaml import Sweep, read_sweep, write_sweep
+
+TEXT = """
+method: bayes
+metric: {name: eval/mean_return, goal: maximize}
+run_cap: 20
+parameters:
+  agent.learning_rate: {distribution: log_uniform_values, min: 0.0001, max: 0.01}
+  agent.n_steps: {values: [32, 64, 128]}
+  agent.core: {values: [lstm, null]}
+  agent.gamma: {min: 0.9, max: 0.98}
+  agent.n_epochs: {min: 1, max: 5}
+  agent.batch_size: {distribution: q_log_uniform_values, q: 8, min: 8, max: 256}
+  net: {parameters: {width: {value: 64}}}
+"""
+
+
+def choices():
+    return {choice.name: choice for choice in read_sweep(yaml.safe_load(TEXT)).space.choices}
+
+
+def test_everything_else_of_the_file():
+    sweep = read_sweep(yaml.safe_load(TEXT))
+    assert (sweep.searcher, sweep.metric, sweep.goal, sweep.run_cap) == (
+        "surrogate",
+        "eval/mean_return",
+        "maximize",
+        20,
+    )
+
+
+def test_ranges_become_levels():
+    rates = choices()["agent.learning_rate"]
+    assert rates.ordinal and len(rates.values) == 17
+    np.testing.assert_allclose(np.diff(np.log(rates.values)), np.log(100) / 16, rtol=1e-4)
+    assert choices()["agent.n_epochs"].values == (1, 2, 3, 4, 5)
+    sizes = choices()["agent.batch_size"]
+    assert sizes.ordinal and all(size % 8 == 0 for size in sizes.values)
+    assert sizes.values[0] == 8 and sizes.values[-1] == 256
+    gammas = choices()["agent.gamma"].values
+    assert gammas[0] == 0.9 and gammas[-1] == 0.98
+
+
+def test_lists_are_ordinal_where_they_rise():
+    assert choices()["agent.n_steps"].ordinal
+    assert not choices()["agent.core"].ordinal and choices()["agent.core"].values == ("lstm", None)
+    assert choices()["net.width"].values == (64,)
+
+
+def test_written_and_read_again():
+    sweep = read_sweep(yaml.safe_load(TEXT))
+    again = read_sweep(yaml.safe_load(yaml.safe_dump(write_sweep(sweep), sort_keys=False)))
+    assert [(c.name, c.values) for c in again.space.choices] == [(c.name, c.values) for c in sweep.space.choices]
+    assert isinstance(again, Sweep) and again.run_cap == 20 and again.searcher == "surrogate"
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"method": "bayse"}, "did you mean 'bayes'"),
+        ({"metric": {"goal": "maximise"}}, "maximize or minimize"),
+        ({"run_cap": 0}, "run_cap is 0"),
+        ({"parameters": {}}, "parameters is"),
+        ({"parameters": {"x": 3}}, "parameter x is 3"),
+        ({"parameters": {"x": {"values": []}}}, "a list with something in it"),
+        ({"parameters": {"x": {"min": 1}}}, "numbers min and max"),
+        ({"parameters": {"x": {"min": 2.0, "max": 1.0}}}, "min below max"),
+        ({"parameters": {"x": {"min": 0.0, "max": 1.0, "distribution": "log_uniform_values"}}}, "above 0"),
+        ({"parameters": {"x": {"min": 0.0, "max": 1.0, "distribution": "normal"}}}, "unknown distribution of x"),
+        ({"parameters": {"x": {"values": [[1]]}}}, "a number, a text"),
+        ({"early_terminate": {"type": "hyperband"}}, "early_terminate is not done"),
+        ({"paramters": {}}, "did you mean 'parameters'"),
+    ],
+)
+def test_bad_sweeps_get_one_line(changes, line):
+    with pytest.raises(UserError, match=line):
+        read_sweep({"parameters": {"x": {"values": [1, 2]}}, **changes})
