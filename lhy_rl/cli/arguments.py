@@ -29,6 +29,7 @@ COMMANDS = {
     "report": "draw a run's plots and write its report.html",
     "benchmark": "train configurations over several seeds and compare them",
     "search": "look for the best hyperparameters, in a table of results or with a function of your own",
+    "sweep": "tune a configuration's agent, and write the best configuration",
 }
 
 

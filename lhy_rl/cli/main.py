@@ -27,6 +27,7 @@ commands = Registry(
         "report": "lhy_rl.cli.train:command_report",
         "benchmark": "lhy_rl.cli.benchmark:command_benchmark",
         "search": "lhy_rl.cli.search:command_search",
+        "sweep": "lhy_rl.cli.search:command_sweep",
     },
 )
 

@@ -1,4 +1,4 @@
-"""``lhy-rl search``: a searcher looks for the best configuration, of a table or of a function of one's own."""
+"""``lhy-rl search`` and ``sweep``: the best configuration of a table, of a function of one's own, of an agent."""
 
 from __future__ import annotations
 
@@ -53,6 +53,59 @@ def command_search(arguments: list[str]) -> int:
 
     report = write_search_report(folder, objective.space, result, others, unit)
     print_found(result, others, unit, folder, report)
+    return 0
+
+
+def command_sweep(arguments: list[str]) -> int:
+    from lhy_rl.cli.train import split_train
+    from lhy_rl.experiment.search_run import EXECUTORS
+    from lhy_rl.experiment.searchers import searchers
+
+    made = parser("sweep", "lhy-rl sweep ppo/cartpole --trials 20 --total_timesteps 20_000")
+    made.epilog = f"Every value can be replaced for all trials, as in lhy-rl train: --key VALUE.\n\n{made.epilog}"
+    made.add_argument("config", metavar="CONFIG", help="whose agent is tuned, as lhy-rl train takes it")
+    made.add_argument("--space", type=Path, metavar="YAML", help="a wandb sweep (default: the agent's usual options)")
+    made.add_argument("--trials", type=whole, metavar="N", help="the budget (default: the sweep's run_cap, or 20)")
+    made.add_argument("--searcher", choices=searchers.names(), help="default: the sweep's method, or evolution")
+    made.add_argument("--search_seed", type=whole, default=0, metavar="N", help="of the search (default: 0)")
+    made.add_argument("--again", type=whole, default=3, metavar="N", help="fresh seeds at the end (default: 3)")
+    made.add_argument(
+        "--folder", type=Path, help="a new one, or one whose sweep is gone on with (default: below runs/)"
+    )
+    add_executor(made, EXECUTORS)
+    options, rest = made.parse_known_args(arguments)
+    _, overrides, _ = split_train(rest)
+    check_least(options, trials=1, again=0, search_seed=0)
+    with starting(options.config):
+        from lhy_rl.benchmark import sweep as tuning
+        from lhy_rl.core import archive
+        from lhy_rl.experiment.config import load
+        from lhy_rl.experiment.search_run import BEST, SearchRun
+        from lhy_rl.experiment.yaml_files import read_yaml
+        from lhy_rl.search.sweep_yaml import Sweep, read_sweep
+
+        config = load(options.config, overrides)
+        if options.space is None:
+            asked = Sweep(tuning.usual_space(config), "evolution", run_cap=20)
+        else:
+            asked = read_sweep(read_yaml(options.space))
+            check_goal(asked.goal)
+        objective = tuning.training_objective(options.config, overrides, asked.space)
+        folder = options.folder or free_folder(f"sweep-{config.values['run']['name']}")
+        trials = options.trials or asked.run_cap or 20
+        run = SearchRun(folder, options.searcher or asked.searcher, objective, trials, options.search_seed)
+    result = run_search(run, options, options.config)
+    if result["best"] is not None:
+        archive.write_bytes(folder / BEST, tuning.best_config(options.config, overrides, result["best"]).encode())
+        if options.again:
+            result["again"] = tuning.trained_again(options.config, overrides, result["best"], options.again)
+            run.save(result)
+    from lhy_rl.reporting.search_report import write_search_report
+
+    report = write_search_report(folder, objective.space, result, {}, "mean return")
+    print_found(result, {}, "mean return", folder, report)
+    if result["best"] is not None:
+        print(f"try next  lhy-rl train {folder / BEST}")
     return 0
 
 
@@ -118,9 +171,14 @@ def objective_of(options: argparse.Namespace) -> tuple[str, Objective, int, str]
         raise UserError(
             f"no function {options.function!r} ({error}); its folder must be the working directory"
         ) from None
-    if sweep.goal == "minimize":
-        raise UserError("a searcher maximises; let the function give the negative, and goal: maximize")
+    check_goal(sweep.goal)
     return name, FunctionObjective(sweep.space, function, {"function": options.function}), sweep.run_cap or 200, "score"
+
+
+def check_goal(goal: str) -> None:
+    """Refuse a sweep that minimises."""
+    if goal == "minimize":
+        raise UserError("the goal of the sweep is minimize; scores are maximised here: mean returns, or a function's")
 
 
 def free_folder(name: str) -> Path:
@@ -191,4 +249,7 @@ def print_found(result: dict[str, Any], others: dict[str, Any], unit: str, folde
             f", {name} {curves[:, -1].mean():.4g} (mean of {len(curves)})" for name, curves in others.items()
         )
         console.print(f"regret    {result['regret'][-1]:.4g}{beside}", highlight=False, soft_wrap=True)
+    if "again" in result:
+        means = ", ".join(f"{who} {sum(scores) / len(scores):.4g}" for who, scores in result["again"].items())
+        console.print(f"again     {means} (means of {len(result['again']['found'])} fresh seeds)", highlight=False)
     console.print(f"report    {report}", highlight=False, soft_wrap=True)

@@ -127,10 +127,14 @@ class SearchRun:
             if on_trial is not None:
                 on_trial(trial)
         result = self.result(search.run(self.num_trials, on_trial))
-        archive.write_bytes(self.folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
+        self.save(result)
         if result["best"] is not None:
             archive.write_bytes(self.folder / BEST, yaml_files.dump(result["best"]).encode())
         return result
+
+    def save(self, result: dict[str, Any]) -> None:
+        """Write ``result.json``."""
+        archive.write_bytes(self.folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
 
     def result(self, history: History) -> dict[str, Any]:
         """What was found, as JSON holds it."""

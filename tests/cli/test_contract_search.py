@@ -1,0 +1,107 @@
+"""``lhy-rl search`` and ``sweep`` as they are used, and what they say to bad input."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from lhy_rl.cli.main import main
+
+SPACE = """
+run_cap: 8
+parameters:
+  x: {values: [1, 2, 3, 4]}
+  y: {values: [a, b]}
+"""
+
+
+FUNCTION = """
+def score(values, seed):
+    if values["y"] == "b":
+        raise RuntimeError("no b")
+    return values["x"]
+"""
+
+
+@pytest.fixture
+def there(tmp_path, monkeypatch):
+    """A working directory of its own, with a function to search."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "space.yaml").write_text(SPACE)
+    (tmp_path / "searched_here.py").write_text(FUNCTION)
+    return tmp_path
+
+
+def test_a_table_is_searched_and_reported(there, capsys):
+    assert main(["search", "evolution/nb201", "--trials", "40", "--population", "10", "--folder", "found"]) == 0
+    out = capsys.readouterr().out
+    assert "regret" in out and "found/report.html" in out
+    result = json.loads((there / "found/result.json").read_text())
+    assert len(result["trials"]) == len(result["regret"]) == 40 and result["repeated"] == 0
+    assert (np.diff([trial["score"] for trial in result["trials"]]) != 0).any()
+    assert set(yaml.safe_load((there / "found/best.yaml").read_text())) == {f"Op{k}" for k in range(6)}
+    page = (there / "found/report.html").read_text()
+    assert page.count("data:image/png") == 4 and "nor_conv" in page
+
+
+def test_a_search_goes_on_in_its_folder(there, capsys):
+    whole = ["search", "controller/nb201", "--folder", "whole", "--trials", "30"]
+    assert main(whole) == main(["search", "controller/nb201", "--folder", "part", "--trials", "17"]) == 0
+    assert main(["search", "controller/nb201", "--folder", "part", "--trials", "30"]) == 0
+    one, two = (json.loads((there / name / "result.json").read_text())["trials"] for name in ("whole", "part"))
+    assert one == two
+    capsys.readouterr()
+    assert main(["search", "local/nb201", "--folder", "part"]) == 2
+    assert "is of another search" in capsys.readouterr().err
+
+
+def test_a_function_of_ones_own(there, capsys):
+    command = ["search", "random", "--space", "space.yaml", "--function", "searched_here:score", "--folder", "own"]
+    assert main(command) == 0
+    result = json.loads((there / "own/result.json").read_text())
+    assert result["best"] == {"x": 4, "y": "a"} and result["failed"] == 4 and len(result["trials"]) == 8
+    assert "4 times RuntimeError: no b" in (there / "own/report.html").read_text()
+
+
+def test_sweep_tunes_an_agent_and_writes_a_configuration(there, capsys):
+    (there / "sweep.yaml").write_text("parameters:\n  agent.learning_rate: {values: [0.0001, 0.003]}\nrun_cap: 2\n")
+    command = ["sweep", "ppo/cartpole", "--space", "sweep.yaml", "--folder", "tuned", "--again", "1"]
+    assert main([*command, "--total_timesteps", "1000", "--agent.n_epochs", "2"]) == 0
+    result = json.loads((there / "tuned/result.json").read_text())
+    assert [trial["failure"] for trial in result["trials"]] == ["", ""]
+    assert set(result["again"]) == {"found", "before"}
+    found = yaml.safe_load((there / "tuned/best.yaml").read_text())
+    assert found["agent"]["learning_rate"] == result["best"]["agent.learning_rate"]
+    assert found["agent"]["n_epochs"] == 2 and found["total_timesteps"] == 1000
+    assert main(["train", "tuned/best.yaml", "--total_timesteps", "300", "--run.folder", "again"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (["search", "evolutoin/nb201"], "did you mean 'evolution'"),
+        (["search", "evolution/nb301"], "unknown table 'nb301'"),
+        (["search", "evolution/nb201", "--populatoin", "3"], "did you mean 'population'"),
+        (["search", "evolution/nb201", "--population", "1"], "population is 1"),
+        (["search", "evolution/nb201", "--population", "many"], "does not fit its options"),
+        (["search", "evolution/nb201", "--trials", "0"], "--trials is 0"),
+        (["search", "evolution/nb201", "--time_limit", "3"], "allowed: processes, ray"),
+        (["search", "evolution/nb201", "--space", "space.yaml"], "a table needs no --space"),
+        (["search", "evolution"], "search needs a table"),
+        (
+            ["search", "evolution", "--space", "space.yaml", "--function", "nowhere:score"],
+            "no function 'nowhere:score'",
+        ),
+        (["search", "evolution", "--space", "missing.yaml", "--function", "searched_here:score"], "missing.yaml"),
+        (["sweep", "ppo/cartpol"], "did you mean"),
+        (["sweep", "ppo/cartpole", "--agent.gama", "1"], "did you mean 'gamma'"),
+        (["sweep", "ppo/cartpole", "--space", "space.yaml"], "unknown"),
+    ],
+)
+def test_bad_input_gets_one_line(there, capsys, command, line):
+    assert main(command) == 2
+    error = capsys.readouterr().err.strip()
+    assert line in error and "Traceback" not in error
+    assert not (there / "runs").exists()
