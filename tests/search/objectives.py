@@ -37,5 +37,11 @@ def slow(configuration, seed):
     return hill(configuration, seed)
 
 
+def unhurried(configuration, seed):
+    """Sleeps for half a second."""
+    time.sleep(0.5)
+    return hill(configuration, seed)
+
+
 def objective(function):
     return FunctionObjective(SPACE, function, {"function": function.__name__})

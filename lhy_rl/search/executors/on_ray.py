@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from typing import Any
 
@@ -13,6 +14,8 @@ from lhy_rl.core.validation import check, positive
 from lhy_rl.search.executors.base import Executor, failed
 from lhy_rl.search.objective import Objective
 from lhy_rl.search.trial import Trial
+
+REACHED_WITHIN = 5.0  # seconds
 
 
 class OnRay(Executor):
@@ -48,8 +51,9 @@ class OnRay(Executor):
         self._own = not ray.is_initialized()
         try:
             if self._own:
+                _reach(address)
                 ray.init(address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"no Ray cluster at {address!r} ({' '.join(str(error).split())[:200]}); start one: ray start --head"
             ) from error
@@ -97,6 +101,13 @@ class OnRay(Executor):
             self._ray.cancel(reference, force=True)
         if self._own:
             self._ray.shutdown()
+
+
+def _reach(address: str | None) -> None:
+    """Open a connection to the cluster's address, for the error alone: Ray itself tries for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), REACHED_WITHIN).close()
 
 
 def _evaluate(objective: Objective, tokens: np.ndarray, seed: int) -> Trial:
