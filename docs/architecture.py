@@ -122,6 +122,7 @@ ABOUT = {
     "rollouts": "steps the environments",
     "envs": "the tasks",
     "interop": "adapters to libraries",
+    "search": "spaces, searchers",
     "nn": "networks and policies",
     "functional": "pure maths",
     "data": "demonstrations, corpora",

@@ -121,9 +121,7 @@ def add_executor(made: argparse.ArgumentParser, executors: tuple[str, ...]) -> N
 
 def split_options(made: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
     """The command's options, and those of the searcher with values as YAML reads them."""
-    import yaml
-
-    from lhy_rl.experiment.yaml_files import Loader
+    from lhy_rl.experiment.yaml_files import parse_option
 
     options, rest = made.parse_known_args(arguments)
     own: dict[str, Any] = {}
@@ -137,10 +135,7 @@ def split_options(made: argparse.ArgumentParser, arguments: list[str]) -> tuple[
             if following is None:
                 raise UserError(f"option --{key} needs a value: --{key} VALUE")
             value = following
-        try:
-            own[key] = yaml.load(value, Loader)
-        except yaml.YAMLError as error:
-            raise UserError(f"--{key} {value!r} cannot be read: {' '.join(str(error).split())[:100]}") from error
+        own[key] = parse_option(key, value)
     return options, own
 
 

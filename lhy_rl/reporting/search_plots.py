@@ -12,7 +12,8 @@ from lhy_rl.search.space import Space
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN = 400  # lines of parallel coordinates; more are one dark patch
+LABEL = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.8}
+LINES = 400  # lines of parallel coordinates; more are one dark patch
 
 
 def regret_plot(mine: list[float], others: dict[str, np.ndarray], ylabel: str) -> Figure:
@@ -98,7 +99,7 @@ def parallel_plot(space: Space, trials: list[dict[str, Any]]) -> Figure | None:
     from matplotlib.figure import Figure
 
     scored = sorted((trial for trial in trials if trial["score"] is not None), key=lambda trial: trial["score"])
-    scored = scored[-SHOWN:]
+    scored = scored[-LINES:]
     if len(scored) < 2:
         return None
     figure = Figure(figsize=(max(7.6, 1.25 * len(space)), 4.4))
@@ -115,11 +116,11 @@ def parallel_plot(space: Space, trials: list[dict[str, Any]]) -> Figure | None:
         axes.plot(heights, color=colour, alpha=0.04 + 0.5 * good**3, linewidth=width)
     for position, choice in enumerate(space.choices):
         axes.axvline(position, color="#a0aec0", linewidth=0.8, zorder=0)
-        shown = range(0, len(choice.values), max(1, -(-len(choice.values) // 10)))
-        for token in shown:
+        stride = max(1, -(-len(choice.values) // 10))
+        for token in range(0, len(choice.values), stride):
             text = str(choice.values[token])
             height = token / max(1, len(choice.values) - 1)
-            axes.text(position + 0.04, height, text[:14], fontsize=7.5, va="center", color="#1a202c")
+            axes.text(position + 0.04, height, text[:14], fontsize=7.5, va="center", bbox=LABEL)
     axes.set_xticks(range(len(space)), [choice.name for choice in space.choices], rotation=20, ha="right")
     axes.set(yticks=[], xlim=(-0.2, len(space) - 0.4), title="The configurations: better ones darker, the best orange")
     axes.grid(visible=False)

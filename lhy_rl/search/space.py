@@ -232,7 +232,7 @@ class Space:
         """(n, D) configurations whose choices that count are drawn uniformly, one after the other."""
         return self.canonical(rng.integers(0, self.sizes, (n, len(self))))
 
-    def every(self, block: int = 65_536) -> Iterator[np.ndarray]:
+    def blocks(self, block: int = 65_536) -> Iterator[np.ndarray]:
         """All configurations in order, in blocks of (N, D)."""
         total = math.prod(int(size) for size in self.sizes)
         for begin in range(0, total, block):

@@ -26,7 +26,7 @@ def test_configurations_are_counted():
 
 
 def test_every_configuration_comes_once_and_is_canonical():
-    tokens = np.concatenate(list(CONDITIONAL.every(block=7)))
+    tokens = np.concatenate(list(CONDITIONAL.blocks(block=7)))
     assert len(tokens) == 26
     assert len(np.unique(CONDITIONAL.keys(tokens))) == 26
     np.testing.assert_array_equal(CONDITIONAL.canonical(tokens), tokens)
@@ -41,7 +41,7 @@ def test_what_does_not_count_is_left_out():
 
 
 def test_configuration_and_tokens_are_each_others_inverse():
-    for tokens in np.concatenate(list(CONDITIONAL.every())):
+    for tokens in np.concatenate(list(CONDITIONAL.blocks())):
         np.testing.assert_array_equal(CONDITIONAL.encode(CONDITIONAL.configuration(tokens)), tokens)
 
 
@@ -60,7 +60,7 @@ def test_neighbours_by_hand():
 
 
 def test_features_tell_configurations_apart():
-    tokens = np.concatenate(list(CONDITIONAL.every()))
+    tokens = np.concatenate(list(CONDITIONAL.blocks()))
     features = CONDITIONAL.features(tokens)
     assert features.shape == (26, 1 + 2 + 3 + 2 + 2) and features.dtype == np.float32
     assert len(np.unique(features, axis=0)) == 26

@@ -3,13 +3,15 @@
 The configuration is a sentence: choice by choice an LSTM gives the distribution of the next value, reads the one that
 was drawn, and goes on (Zoph and Le 2017). The score of the finished configuration is the reward of an episode whose
 steps are the choices. As it stands in that paper, this loses to random search where a budget is a few hundred trials.
-Three changes make it a match for model-based optimizers there, and each can be switched off:
+Four changes make it a match for model-based optimizers there, and each can be switched off:
 
 * ``advantage="rank"``: the advantage of a trial is its rank among all trials so far, not its score minus a mean, so
   that neither the scores' scale nor a few failures decide how large a step is;
 * ``elite``: the best trials so far are imitated in every update (as self-imitation, Oh et al. 2018), because a good
   configuration that was drawn once is otherwise forgotten;
-* ``unique``: no configuration is proposed twice, since a repeated trial costs as much as a new one and tells nothing.
+* ``unique``: no configuration is proposed twice, since a repeated trial costs as much as a new one and tells nothing;
+* ``smoothing``: a learning rate that was good makes its neighbours likelier, too. The logits of an ordinal choice are
+  the network's outputs smoothed over neighbouring values, so that their gradient is spread likewise.
 """
 
 from __future__ import annotations
@@ -20,16 +22,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Discrete
 
 from lhy_rl.agents.common.gradient_step import gradient_step
+from lhy_rl.agents.search.choice_policy import ChoicePolicy
 from lhy_rl.core import validation
 from lhy_rl.core.validation import check, positive
 from lhy_rl.functional.policy_gradient import clipped_surrogate, reinforce_loss
-from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.nn.randomness import OwnRandomness
+from lhy_rl.search.proposed import TRIES, Proposed
 from lhy_rl.search.searcher import Searcher
-from lhy_rl.search.seen import TRIES, Seen
 from lhy_rl.search.space import Space
 from lhy_rl.search.trial import Trial
 
@@ -53,6 +54,7 @@ class Controller(Searcher):
         learning_rate: Of Adam.
         entropy_coef: Keeps the distributions wide; raise it where the search ends too early.
         baseline_decay: Of the running mean.
+        smoothing: Standard deviation of the smoothing, in values; 0: every value for itself.
         hidden_size: Of the LSTM.
         embedding_size: Of a value that was drawn.
 
@@ -68,38 +70,29 @@ class Controller(Searcher):
         elite: int = 10,
         elite_coef: float = 1.0,
         unique: bool = True,
-        batch_size: int = 10,
+        batch_size: int = 5,
         epochs: int = 1,
         clip_range: float | None = None,
         learning_rate: float = 0.01,
         entropy_coef: float = 0.01,
         baseline_decay: float = 0.9,
+        smoothing: float = 1.0,
         hidden_size: int = 64,
         embedding_size: int = 32,
     ) -> None:
         super().__init__(space, seed)
         check(elite=(elite, 0), elite_coef=(elite_coef, 0), batch_size=(batch_size, 1), epochs=(epochs, 1))
-        check(entropy_coef=(entropy_coef, 0), baseline_decay=(baseline_decay, 0, 1))
+        check(entropy_coef=(entropy_coef, 0), baseline_decay=(baseline_decay, 0, 1), smoothing=(smoothing, 0))
         positive(learning_rate=learning_rate, **({} if clip_range is None else {"clip_range": clip_range}))
         self.advantage = validation.choice("advantage", advantage, ADVANTAGES)
         self.elite, self.elite_coef, self.unique = elite, elite_coef, unique
         self.batch_size, self.epochs, self.clip_range = batch_size, epochs, clip_range
         self.entropy_coef, self.baseline_decay = entropy_coef, baseline_decay
         self.generator = torch.Generator().manual_seed(self.seed)
-        begins = int(space.sizes.sum())  # what is read before the first choice
         with OwnRandomness(self.seed, torch.device("cpu")):
-            self.policy = ActorCritic(
-                Discrete(begins + 1),
-                Discrete(int(space.sizes.max())),
-                core="lstm",
-                critic="none",
-                hidden_size=hidden_size,
-                embedding_size=embedding_size,
-            )
+            self.policy = ChoicePolicy(space, hidden_size, embedding_size, smoothing)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), learning_rate)
-        self._first_of = np.append(begins, np.cumsum(space.sizes) - space.sizes)  # token 0 of the choice before
-        self._allowed = torch.from_numpy(np.arange(space.sizes.max()) < space.sizes[:, None])  # (D, A)
-        self._seen = Seen(space)
+        self._proposed = Proposed(space)
         self._waiting: deque[np.ndarray] = deque()
         self._batch: list[Trial] = []
         self._history: list[tuple[float, np.ndarray]] = []
@@ -114,35 +107,15 @@ class Controller(Searcher):
             drawn = self.draw(self.batch_size)
             if self.unique:
                 drawn = drawn[np.sort(np.unique(self.space.keys(drawn), return_index=True)[1])]
-                drawn = drawn[self._seen.new(drawn)]
+                drawn = drawn[self._proposed.new(drawn)]
             self._waiting.extend(drawn)
         if not self._waiting:  # the policy knows only what was tried: something random, or nothing is left
-            return self._seen.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
-        return self._seen.add(self._waiting.popleft())
+            return self._proposed.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
+        return self._proposed.add(self._waiting.popleft())
 
-    @torch.no_grad()
     def draw(self, n: int) -> np.ndarray:
         """(n, D) configurations from the present policy."""
-        state = self.policy.initial_state(n)
-        tokens = np.zeros((n, len(self.space)), np.int64)
-        for position in range(len(self.space)):
-            obs = torch.from_numpy(self._read(tokens, position))
-            mask = torch.from_numpy(self._mask(tokens)[:, position])
-            actions, state = self.policy.act(obs, state, None, self.generator, action_mask=mask)
-            tokens[:, position] = actions.numpy()
-        return tokens
-
-    def _read(self, tokens: np.ndarray, position: int) -> np.ndarray:
-        """(N,) what the policy reads before a choice: the value that was drawn last, of the choice before."""
-        before = tokens[:, position - 1] if position else np.zeros(len(tokens), np.int64)
-        read: np.ndarray = self._first_of[position] + before
-        return read
-
-    def _mask(self, tokens: np.ndarray) -> np.ndarray:
-        """(N, D, A) bool: the values that a choice has; where it does not count, its first one alone."""
-        allowed = np.broadcast_to(self._allowed.numpy(), (len(tokens), *self._allowed.shape)).copy()
-        allowed[..., 1:] &= self.space.active(tokens)[..., None]
-        return allowed
+        return self.policy.draw(n, self.generator)
 
     # ------------------------------------------------------------------ tell
     def tell(self, trial: Trial) -> None:
@@ -160,27 +133,19 @@ class Controller(Searcher):
         advantage = torch.from_numpy(self._advantages()).float()
         best = sorted(self._history, key=lambda entry: -entry[0])[: self.elite]
         imitated = np.stack([found for _, found in best]) if best else np.empty((0, len(self.space)), np.int64)
-        joint = np.concatenate([tokens, imitated])
-        obs = torch.from_numpy(np.stack([self._read(joint, position) for position in range(len(self.space))]))
-        actions = torch.from_numpy(joint.T.copy())
-        mask = torch.from_numpy(self._mask(joint)).transpose(0, 1)  # (D, N, A)
-        starts = torch.zeros(actions.shape, dtype=torch.bool)
-        state, old = self.policy.initial_state(len(joint)), None
-        counts = torch.from_numpy(self.space.active(joint).T)
+        joint = torch.from_numpy(np.concatenate([tokens, imitated]))
+        mine, old = slice(0, len(tokens)), None
         for _ in range(self.epochs):
-            found = self.policy.evaluate(obs, actions, state, starts, entropy=True, action_mask=mask)
-            assert found.entropy is not None
-            log_prob, mine = found.log_prob, slice(0, len(tokens))
+            log_prob, entropy = self.policy.evaluate(joint)  # (N, D) each
             old = log_prob.detach() if old is None else old
-            spread = advantage.expand(len(self.space), -1)
+            spread = advantage[:, None].expand(-1, len(self.space))
             if self.clip_range is None:
-                loss = reinforce_loss(log_prob[:, mine], spread, counts[:, mine])
+                loss = reinforce_loss(log_prob[mine], spread)
             else:
-                ratio = log_prob[:, mine] - old[:, mine]
-                loss = clipped_surrogate(ratio, spread, self.clip_range, counts[:, mine])
-            loss = loss - self.entropy_coef * found.entropy[:, mine].mean()
+                loss = clipped_surrogate(log_prob[mine] - old[mine], spread, self.clip_range)
+            loss = loss - self.entropy_coef * entropy[mine].mean()
             if len(imitated):
-                loss = loss - self.elite_coef * log_prob[:, len(tokens) :].mean()
+                loss = loss - self.elite_coef * log_prob[len(tokens) :].mean()
             self._updates += 1
             gradient_step(self.policy, self.optimizer, loss, 1.0, self._updates)
 
@@ -203,7 +168,7 @@ class Controller(Searcher):
 
 
 class PaperController(Controller):
-    """The controller as in Zoph and Le (2017): a running mean as the baseline, no elite, repeats allowed."""
+    """The controller as in Zoph and Le (2017): a running mean as the baseline, none of the changes."""
 
     def __init__(
         self,
@@ -212,13 +177,14 @@ class PaperController(Controller):
         advantage: str = "baseline",
         elite: int = 0,
         unique: bool = False,
+        smoothing: float = 0.0,
         **options: Any,
     ) -> None:
-        super().__init__(space, seed, advantage=advantage, elite=elite, unique=unique, **options)
+        super().__init__(space, seed, advantage, elite, unique=unique, smoothing=smoothing, **options)
 
 
 class PPOController(Controller):
-    """The controller by PPO's clipped surrogate (Schulman et al. 2017), with the three changes."""
+    """The controller by PPO's clipped surrogate (Schulman et al. 2017), with the changes."""
 
     def __init__(
         self, space: Space, seed: int = 0, epochs: int = 4, clip_range: float | None = 0.2, **options: Any

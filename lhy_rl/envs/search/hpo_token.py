@@ -157,12 +157,12 @@ class HPOToken(BatchedEnv):
 
     def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
         position, rows = state["position"], np.arange(len(action))
-        legal = self._legal(state)
+        allowed = self._action_mask(state)
         if self.invalid == "remap":
-            action = action % legal.sum(1)  # the legal actions are the first ones
+            action = action % allowed.sum(1)  # these are the first ones
             wrong = np.zeros(len(action), bool)
         else:
-            wrong = ~legal[rows, action]
+            wrong = ~allowed[rows, action]
         tokens = state["tokens"].copy()
         tokens[rows, position] = np.where(wrong, 0, action)
         after = {
@@ -178,14 +178,14 @@ class HPOToken(BatchedEnv):
             after["score"][finished] = np.where(np.isnan(scores), self._lowest, scores)
         return after
 
-    def _legal(self, state: State) -> np.ndarray:
+    def _action_mask(self, state: State) -> np.ndarray:
         """(B, A) bool: the values of the present choice; of one that does not count the first."""
         position = np.minimum(state["position"], len(self.space) - 1)
-        legal = self._allowed[position]
+        mask = self._allowed[position]
         if self.space.conditional:
             counts = self.space.active(state["tokens"])[np.arange(len(position)), position]
-            legal[:, 1:] &= counts[:, None]
-        return legal
+            mask[:, 1:] &= counts[:, None]
+        return mask
 
     def observation(self, state: State) -> dict[str, np.ndarray]:
         position = state["position"]
@@ -194,7 +194,7 @@ class HPOToken(BatchedEnv):
         values = np.zeros((len(position), self._width + 1), np.float32)
         values[np.arange(len(position))[:, None], places] = 1.0
         observed = np.concatenate([values[:, :-1], self._which[position]], 1)
-        return {"observation": observed, ACTION_MASK: self._legal(state).astype(np.int8)}
+        return {"observation": observed, ACTION_MASK: self._action_mask(state).astype(np.int8)}
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
         score, finished = next_state["score"], next_state["position"] == len(self.space)

@@ -7,8 +7,8 @@ from collections import deque
 import numpy as np
 
 from lhy_rl.core.validation import check
+from lhy_rl.search.proposed import Proposed
 from lhy_rl.search.searcher import Searcher
-from lhy_rl.search.seen import Seen
 from lhy_rl.search.space import Space
 from lhy_rl.search.trial import Trial
 
@@ -31,14 +31,14 @@ class Evolution(Searcher):
         check(population=(population, 2), sample=(sample, 1, population))
         self.sample = sample
         self._members: deque[tuple[float, np.ndarray]] = deque(maxlen=population)
-        self._seen = Seen(space)
+        self._proposed = Proposed(space)
         self._begun = 0
 
     def ask(self) -> np.ndarray:
         size = self._members.maxlen or 0
         if self._begun < size or len(self._members) < 2:
             self._begun += 1
-            return self._seen.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
+            return self._proposed.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
         drawn = self.rng.choice(len(self._members), min(self.sample, len(self._members)), replace=False)
         tokens = max((self._members[i] for i in drawn), key=lambda member: member[0])[1]
 
@@ -47,7 +47,7 @@ class Evolution(Searcher):
             tokens = mutate(self.space, tokens, self.rng)
             return tokens
 
-        return self._seen.draw(mutated, self.rng)
+        return self._proposed.draw(mutated, self.rng)
 
     def tell(self, trial: Trial) -> None:
         if trial.score is not None:
@@ -65,7 +65,7 @@ class Local(Searcher):
 
     def __init__(self, space: Space, seed: int = 0) -> None:
         super().__init__(space, seed)
-        self._seen = Seen(space)
+        self._proposed = Proposed(space)
         self._best: tuple[float, np.ndarray] | None = None
         self._waiting: list[np.ndarray] = []
         self._since_start: set[int] = set()
@@ -73,11 +73,11 @@ class Local(Searcher):
     def ask(self) -> np.ndarray:
         while self._waiting:
             tokens = self._waiting.pop()
-            if tokens not in self._seen:
+            if tokens not in self._proposed:
                 self._since_start.add(int(self.space.keys(tokens)))
-                return self._seen.add(tokens)
+                return self._proposed.add(tokens)
         self._best, self._since_start = None, set()
-        tokens = self._seen.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
+        tokens = self._proposed.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
         self._since_start.add(int(self.space.keys(tokens)))
         return tokens
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lhy_rl.core import validation
+from lhy_rl.search.proposed import Proposed
 from lhy_rl.search.searcher import Exhausted, Searcher
-from lhy_rl.search.seen import Seen
 from lhy_rl.search.space import Space
 
 
@@ -45,13 +45,13 @@ class Grid(Searcher):
             for size, count in zip(space.sizes, counts, strict=True)
         ]
         self._left = iter(itertools.product(*values))
-        self._seen = Seen(space)
+        self._proposed = Proposed(space)
 
     def ask(self) -> np.ndarray:
         for tokens in self._left:
             canonical = self.space.canonical(np.array(tokens, np.int64))
-            if canonical not in self._seen:  # choices that do not count make one configuration of several
-                return self._seen.add(canonical)
+            if canonical not in self._proposed:  # choices that do not count make one configuration of several
+                return self._proposed.add(canonical)
         raise Exhausted
 
 
@@ -65,10 +65,10 @@ class Random(Searcher):
     def __init__(self, space: Space, seed: int = 0, unique: bool = True) -> None:
         super().__init__(space, seed)
         self.unique = unique
-        self._seen = Seen(space)
+        self._proposed = Proposed(space)
 
     def ask(self) -> np.ndarray:
         def draw() -> Any:
             return self.space.sample(1, self.rng)[0]
 
-        return self._seen.draw(draw, self.rng) if self.unique else draw()
+        return self._proposed.draw(draw, self.rng) if self.unique else draw()

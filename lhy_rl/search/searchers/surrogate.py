@@ -10,8 +10,8 @@ import numpy as np
 from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError, install_extra
 from lhy_rl.core.validation import check
+from lhy_rl.search.proposed import Proposed
 from lhy_rl.search.searcher import Searcher
-from lhy_rl.search.seen import Seen
 from lhy_rl.search.space import Space
 from lhy_rl.search.trial import Trial
 
@@ -47,7 +47,7 @@ class Surrogate(Searcher):
         check(initial=(initial, 2), candidates=(candidates, 1), refit=(refit, 1))
         self.model = validation.choice("model", model, MODELS)
         self.initial, self.candidates, self.refit = initial, candidates, refit
-        self._seen = Seen(space)
+        self._proposed = Proposed(space)
         self._tokens: list[np.ndarray] = []
         self._scores: list[float] = []  # NaN where a trial failed
         self._fitted: Any = None
@@ -56,8 +56,8 @@ class Surrogate(Searcher):
 
     def ask(self) -> np.ndarray:
         known = np.array(self._scores)
-        if len(self._seen) < self.initial or np.isfinite(known).sum() < 2:
-            return self._seen.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
+        if len(self._proposed) < self.initial or np.isfinite(known).sum() < 2:
+            return self._proposed.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
         scores = np.where(np.isfinite(known), known, np.nanmin(known))
         if self._fitted is None or len(scores) - self._fitted_at >= self.refit:
             self._fitted = _regressor(self.model, int(self.rng.integers(2**31)))
@@ -67,12 +67,12 @@ class Surrogate(Searcher):
         candidates = [self.space.sample(self.candidates, self.rng)]
         candidates += [self.space.neighbours(self._tokens[row]) for row in best]
         pool = np.unique(np.concatenate(candidates), axis=0)
-        pool = pool[self._seen.new(pool)]
+        pool = pool[self._proposed.new(pool)]
         if not len(pool):
-            return self._seen.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
+            return self._proposed.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
         mean, std = _predict(self._fitted, self.space.features(pool))
         gain = expected_improvement(mean, std, float(scores.max()))
-        return self._seen.add(pool[self.rng.choice(np.flatnonzero(gain == gain.max()))])
+        return self._proposed.add(pool[self.rng.choice(np.flatnonzero(gain == gain.max()))])
 
     def tell(self, trial: Trial) -> None:
         self._tokens.append(trial.array)

@@ -21,7 +21,7 @@ SPACE = Space(
 
 @pytest.fixture
 def table(tmp_path):
-    tokens = np.concatenate(list(SPACE.every()))  # 3 + 9
+    tokens = np.concatenate(list(SPACE.blocks()))  # 3 + 9
     scores = np.arange(1.0, 13.0).reshape(1, 1, 12) / 10
     scores[0, 0, 11] = NAN
     Table(SPACE, scores, np.array([1]), keys=SPACE.keys(tokens), about={"name": "tiny"}).save(tmp_path / "tiny.npz")

@@ -12,7 +12,7 @@ from lhy_rl.search.space import Space
 TRIES = 64  # draws of which all were known, before the rest of the space is listed
 
 
-class Seen:
+class Proposed:
     """The configurations that have been proposed."""
 
     def __init__(self, space: Space) -> None:
@@ -47,6 +47,6 @@ class Seen:
             tokens = propose()
             if tokens not in self:
                 return self.add(tokens)
-        left = np.concatenate([block[self.new(block)] for block in self.space.every()])
+        left = np.concatenate([block[self.new(block)] for block in self.space.blocks()])
         chosen: np.ndarray = left[rng.integers(len(left))]
         return self.add(chosen)

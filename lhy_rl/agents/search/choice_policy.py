@@ -1,0 +1,89 @@
+"""A recurrent policy that makes the choices of a configuration, one after the other (Zoph and Le 2017, section 3.1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.functional.policy_gradient import categorical_entropy
+from lhy_rl.functional.sampling import sample_categorical
+from lhy_rl.nn.backbones.recurrent import LSTM
+from lhy_rl.search.space import Space
+
+
+class ChoicePolicy(nn.Module):
+    """An LSTM that reads the value it chose last and gives the distribution of the next choice's.
+
+    Args:
+        space: D choices, the largest with A values. Values that a choice does not have, and all but the first of a
+            choice that does not count, have no probability.
+        hidden_size: H, of the LSTM.
+        embedding_size: E, of a value.
+        smoothing: Standard deviation, in values, with which an ordinal choice's logits are smoothed over neighbours; 0:
+            not at all.
+    """
+
+    first_of: Tensor
+    smoother: Tensor
+    has_value: Tensor
+
+    def __init__(self, space: Space, hidden_size: int, embedding_size: int, smoothing: float) -> None:
+        super().__init__()
+        self.space = space
+        sizes = space.sizes
+        begins = int(sizes.sum())  # what is read before the first choice
+        self.embedding = nn.Embedding(begins + 1, embedding_size)
+        self.core = LSTM(embedding_size, hidden_size, 1)
+        self.output = nn.Linear(hidden_size, int(sizes.max()))
+        first_of = np.append(begins, (np.cumsum(sizes) - sizes)[:-1])  # what value 0 of the choice before is read as
+        self.register_buffer("first_of", torch.from_numpy(first_of), persistent=False)
+        self.register_buffer("has_value", torch.arange(int(sizes.max())) < torch.from_numpy(sizes)[:, None], False)
+        self.register_buffer("smoother", smoother(space, smoothing), persistent=False)
+
+    @torch.no_grad()
+    def draw(self, n: int, generator: torch.Generator) -> np.ndarray:
+        """(n, D) canonical configurations."""
+        tokens = np.zeros((n, len(self.space)), np.int64)
+        state, start = self.core.initial_state(n), torch.zeros(1, n, dtype=torch.bool)
+        before = torch.zeros(n, dtype=torch.int64)
+        for position in range(len(self.space)):
+            h, state = self.core(self.embedding(self.first_of[position] + before)[None], state, start)
+            mask = self.mask(tokens)[:, position]
+            logits = (self.output(h[0]) @ self.smoother[position]).masked_fill(~mask, -torch.inf)
+            before = sample_categorical(logits, generator)
+            tokens[:, position] = before.numpy()
+        return tokens
+
+    def evaluate(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, D) configurations to the log-probability and the entropy of each choice, (N, D); 0 of a forced one."""
+        before = torch.cat([torch.zeros_like(tokens[:, :1]), tokens[:, :-1]], 1)
+        x = self.embedding(self.first_of + before).transpose(0, 1)  # (D, N, E)
+        h, _ = self.core(x, self.core.initial_state(len(tokens)), torch.zeros(x.shape[:2], dtype=torch.bool))
+        logits = torch.einsum("dna,dab->ndb", self.output(h), self.smoother)  # (N, D, A)
+        logits = logits.masked_fill(~self.mask(tokens.numpy()), -torch.inf)
+        log_prob = logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
+        return log_prob, categorical_entropy(logits)
+
+    def mask(self, tokens: np.ndarray) -> Tensor:
+        """(N, D, A) bool: the values that can be chosen."""
+        if not self.space.conditional:
+            return self.has_value.expand(len(tokens), -1, -1)
+        mask = self.has_value.repeat(len(tokens), 1, 1)
+        mask[..., 1:] &= torch.from_numpy(self.space.active(tokens))[..., None]
+        return mask
+
+
+def smoother(space: Space, deviation: float) -> Tensor:
+    """(D, A, A): outputs times this are logits: sums over neighbours, weighted by a Gaussian, for ordinal choices.
+
+    Each value's own weight is 1, so that smoothing changes how far a gradient reaches and not how large it is.
+    """
+    size = int(space.sizes.max())
+    matrices = torch.eye(size).repeat(len(space), 1, 1)
+    if deviation > 0:
+        distance = (torch.arange(size)[:, None] - torch.arange(size)) / deviation
+        for position, choice in enumerate(space.choices):
+            if choice.ordinal:
+                matrices[position] = torch.exp(-0.5 * distance**2)
+    return matrices
