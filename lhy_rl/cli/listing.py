@@ -26,11 +26,8 @@ REGISTRIES = {
     "transition_discriminators": "lhy_rl.nn.discriminators.transition:transition_discriminators",
     "language_models": "lhy_rl.nn.language_models.base:language_models",
     "objectives": "lhy_rl.functional.adversarial:objectives",
-<<<<<<< HEAD
     "reward_models": "lhy_rl.agents.common.reward_model:reward_models",
-=======
     "searchers": "lhy_rl.experiment.searchers:searchers",
->>>>>>> 27e79c9 (The controller's logits are smooth over ordinal values, and it learns after every five trials; search has its section in the README, its page and its room)
     "rewards": "lhy_rl.functional.discriminator_rewards:FORMS",
 }
 """Kind of thing to its :class:`lhy_rl.core.registry.Registry`; of corpora and experts, to a dict."""
