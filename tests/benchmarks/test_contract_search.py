@@ -1,0 +1,19 @@
+"""The benchmark of the searchers runs in small and says something."""
+
+import subprocess
+import sys
+
+from benchmarks.harness import load
+
+
+def test_search(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.search", "--quick", "--only", "evolution", "--output", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    rows = {(row.agent, row.variant, row.metric): row.value for row in load("search", tmp_path)}
+    assert {agent for agent, *_ in rows} == {"random", "evolution", "tpe (Optuna)"}
+    for agent in ("random", "evolution", "tpe (Optuna)"):
+        assert 0 <= rows[agent, "25 trials", "regret, best tried"] <= rows[agent, "10 trials", "regret, best tried"]
+        best, incumbent = (rows[agent, "25 trials", f"regret, {kind}"] for kind in ("best tried", "incumbent"))
+        assert best <= incumbent
+    assert rows["random", "25 trials", "repeated"] == rows["evolution", "25 trials", "repeated"] == 0
+    assert rows["tpe (Optuna)", "25 trials", "regret by TPE's"] == 1
