@@ -184,7 +184,7 @@ def main() -> None:
     names = [name for name in SEARCHERS if fnmatch(name, options.only) or name in (RANDOM, TPE)]
     tables, trials, seeds = (TABLES[:1], 25, 2) if options.quick else (TABLES, BUDGETS[-1], options.seeds)
     rows = rows_of(measured(names, seeds, tables, trials), trials)
-    if options.only != "*":
+    if options.only != "*" and (options.output / "search.json").exists():
         rows += [row for row in load("search", options.output) if row.agent not in names]
     save("search", rows, options.output)
     for row in rows:
