@@ -20,6 +20,7 @@ import torch
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.reward_model import RewardModel
 from lhy_rl.core.validation import choice
+from lhy_rl.functional.text_metrics import distinct_per_token, unpadded
 from lhy_rl.nn.language_models.base import LanguageModel, make_language_model
 from lhy_rl.rollouts.full_episodes import Episodes
 from lhy_rl.rollouts.rollout import Rollout
@@ -36,7 +37,8 @@ class FluencyReward(RewardModel):
         form: ``token``, ``end`` or ``potential``, as in this module's head.
         **options: Of the language model, where a name is given.
 
-    Logs ``rollout/learned_reward_mean`` (of a token) and ``rollout/perplexity``, that of what is written.
+    Logs ``rollout/learned_reward_mean`` (of a token), ``rollout/perplexity``, that of what is written, and
+    ``rollout/distinct2``, its different bigrams a token.
     """
 
     needs_raw_obs = False
@@ -49,6 +51,7 @@ class FluencyReward(RewardModel):
 
     def attach(self, agent: Agent) -> None:
         task = agent.task
+        self.end_token = task.end_token
         self.model = make_language_model(self.given, task.vocabulary_size, **self.options)
         if isinstance(self.given, type) or (isinstance(self.given, str) and not self.given.endswith(".zip")):
             self.model.fit(task.sequences("train"), task.sequences("validation"))
@@ -72,7 +75,12 @@ class FluencyReward(RewardModel):
             rewards = np.where(done, rewards, 0.0)
         rollout.rewards = torch.as_tensor(rewards).to(rollout.rewards)
         nll = -float(log_probs[sentences.row, sentences.place][valid].mean())
-        return {"rollout/learned_reward_mean": float(rewards[valid].mean()), "rollout/perplexity": float(np.exp(nll))}
+        words = unpadded(sentences.tokens, self.end_token, sentences.lengths)
+        return {
+            "rollout/learned_reward_mean": float(rewards[valid].mean()),
+            "rollout/perplexity": float(np.exp(nll)),
+            "rollout/distinct2": distinct_per_token(words, 2),
+        }
 
     def _rewards(self, log_probs: np.ndarray) -> np.ndarray:
         """(S, L) log-probabilities to rewards; with ``end`` what each token gets if it is the last."""

@@ -1,5 +1,7 @@
 """Fluency as a reward: the three forms by hand, whole episodes and cut ones, and the training that it drives."""
 
+from itertools import pairwise
+
 import gymnasium
 import numpy as np
 import pytest
@@ -115,6 +117,18 @@ def test_it_goes_on_from_a_file_in_the_middle_of_a_sentence(tmp_path):
     assert all(a[:n].tolist() == b[:n].tolist() for a, b, n in zip(begun, wanted, lengths, strict=True))
     text = whole.task.sequences("test")
     assert resumed.reward_model.model.perplexity(text) == whole.reward_model.model.perplexity(text)
+
+
+def test_metrics_by_hand():
+    found, reward = [], Recorded(form="token")
+    agent = Reinforce(make_envs(), reward_model=reward, **SMALL)
+    agent.learn(1, callback=lambda _, metrics: found.append(metrics))
+    ((episodes, rewards),) = reward.rollouts
+    rows = [row[:n] for row, n in zip(episodes.actions.T.tolist(), episodes.lengths.tolist(), strict=True)]
+    assert found[0]["rollout/perplexity"] == pytest.approx(float((-rewards[episodes.valid].mean()).exp()), rel=1e-5)
+    words = [row[: row.index(0)] if 0 in row else row for row in rows]
+    pairs = {pair for row in words for pair in pairwise(row)}
+    assert found[0]["rollout/distinct2"] == pytest.approx(len(pairs) / sum(map(len, words)))
 
 
 def test_by_name_it_counts_the_training_sentences():
