@@ -55,6 +55,11 @@ RUNS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"id": "lhy_rl/Objectworld-v0"}, {"name": "maxent_irl"}),
     ({"id": "CartPole-v1"}, {"name": "maxent_irl", "demonstrations": "cartpole-expert", "ppo": {"n_steps": 5}}),
     (
+        {"id": "lhy_rl/negotiation_v0"},
+        {"name": "selfplay", "policies": "independent", "n_games": 4, "demonstrations": "linear"}
+        | {"imitation_updates": 1, "imitation_games": 2},
+    ),
+    (
         {"id": "lhy_rl/FixedHorizon-v0", "horizon": 10},
         {"name": "gail", "demonstrations": "cartpole-expert", "n_steps": 10, "discriminator_steps": 1},
     ),

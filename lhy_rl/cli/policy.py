@@ -91,6 +91,13 @@ def command_play(arguments: list[str]) -> int:
 
         talk(run.agent, run.env.unwrapped, options.seed, options.stochastic)
         return 0
+    if run.evaluator.is_game:
+        if options.output is not None:
+            raise UserError("--output makes films, and a game of several is text; leave it out")
+        from lhy_rl.recording.game_with_person import play_with_person
+
+        play_with_person(run.agent, options.episodes, options.seed, options.stochastic)
+        return 0
     from lhy_rl.recording.play import play
 
     play(run.agent, run.config, options.episodes, options.output, options.seed, options.stochastic)

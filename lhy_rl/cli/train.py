@@ -145,4 +145,4 @@ def show_result(run: Run) -> None:
     place = RunFolder(run.folder)
     result = place.result() or {}
     print_result(output_console(), result)
-    print_next(output_console(), place, bool(result.get("samples")))
+    print_next(output_console(), place, bool(result.get("samples")), bool(result.get("is_game")))

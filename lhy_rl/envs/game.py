@@ -108,6 +108,30 @@ class BatchedGame:
         """Each game as text, for ``render``."""
         raise NotImplementedError
 
+    # ------------------------------------------------------------------ for a person who plays
+    def view(self, state: State, player: int) -> str:
+        """One game, a batch of one, as its player knows it: the transcript without the facts of the others."""
+        lines = self.transcript(state)[0].split("\n")
+        if not self.terminal(state)[0]:
+            others = tuple(f"{name} " for i, name in enumerate(self.players) if i != player)
+            lines = [line for line in lines if not line.startswith(others)]
+        return "\n".join(lines)
+
+    def move_names(self) -> list[str]:
+        """What each action is called where moves are listed."""
+        return [str(action) for action in range(self.num_actions)]
+
+    def read_move(self, state: State, text: str) -> list[int]:
+        """The actions, one after the other, that a person's words mean in one game.
+
+        Raises:
+            UserError: they mean none.
+        """
+        try:
+            return [int(self.checked([int(text)], 1)[0])]
+        except ValueError as error:
+            raise UserError(f"{brief(text)} is no move; write its number, 0 to {self.num_actions - 1}") from error
+
     # ------------------------------------------------------------------ for the views
     def player_observation(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
         """What the player gets, in ``player_space``."""

@@ -23,6 +23,7 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
     Args:
         num_envs: Copies; None takes the agent's ``num_envs``.
     """
+    from lhy_rl.rollouts.game_sources import is_game, make_games
     from lhy_rl.rollouts.vector_envs import make_vec
 
     env_id = config.values["env"]["id"]
@@ -33,7 +34,7 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
     n = num_envs if num_envs is not None else int(config.values["agent"].get("num_envs", 1))
     if n < 1:
         raise UserError(f"agent.num_envs is {n}; it must be at least 1")
-    return make_vec(env_id, n, **options)
+    return make_games(env_id, n, **options) if is_game(env_id) else make_vec(env_id, n, **options)
 
 
 def make_agent(config: Config, env: VectorEnv[Any, Any, Any], demonstrations: Demonstrations | None = None) -> Any:

@@ -19,16 +19,18 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import TextTask
 from lhy_rl.core.registry import registered
 from lhy_rl.data import shipped
-from lhy_rl.experiment import text_evaluation
+from lhy_rl.experiment import game_evaluation, text_evaluation
 from lhy_rl.experiment.config import Config, environment_options
 from lhy_rl.experiment.demonstrations import RECORDED
 from lhy_rl.rollouts import evaluate_policy
 from lhy_rl.rollouts.evaluate_policy import SEED, Predict
+from lhy_rl.rollouts.games import Games
 from lhy_rl.rollouts.record_episodes import random_policy
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
 
+DIALOGUES = 4  # that a report shows of each kind
 AS_TEXT = "as the text"  # best where it is nearest to the row of real sentences
 GLOSSARY = {  # metric: (direction, meaning)
     "nll_oracle": (
@@ -52,7 +54,14 @@ GLOSSARY = {  # metric: (direction, meaning)
     "mean_length": (AS_TEXT, "tokens a sentence"),
     "mean_return": ("higher", "sum of an episode's rewards, mean over the evaluation's episodes"),
     "std_return": ("", "standard deviation of that sum"),
-    "mean_episode_length": ("", "steps an episode"),
+    "mean_episode_length": ("", "steps an episode; moves a game"),
+    "first_mover_return": ("", "games: what whoever moves first gets, mean"),
+    "other_return": ("", "games: what the others get, mean"),
+    "agreement": ("higher", "negotiation: share of the games that end in a deal"),
+    "own": ("higher", "negotiation: own points, mean; 0 without a deal"),
+    "partner": ("", "negotiation: the other's points"),
+    "joint": ("higher", "negotiation: both players' points"),
+    "pareto": ("higher", "negotiation: share of the deals that leave nothing that both would rather have"),
 }
 RANDOM, EXPERT, THRESHOLD = "random", "expert", "threshold"
 MEANINGS = {
@@ -101,6 +110,11 @@ class Evaluator:
         return isinstance(self.env.unwrapped, TextTask)
 
     @property
+    def is_game(self) -> bool:
+        """Whether several play."""
+        return isinstance(self.env, Games)
+
+    @property
     def newest(self) -> str:
         """The name of the policy in training."""
         return str(list(self.agent.policies)[-1])
@@ -116,6 +130,8 @@ class Evaluator:
 
     def full(self) -> Evaluation:
         """Every policy and, for text, the row of real sentences; ``nll_test`` is over the whole test split."""
+        if self.is_game:
+            return Evaluation(*game_evaluation.compare(self.agent, self.episodes, min(self.samples, DIALOGUES)))
         if not self.is_text:
             return Evaluation({self.newest: self.mean_return()})
         task = self.env.unwrapped
@@ -130,13 +146,16 @@ class Evaluator:
             the mean return.
         """
         if not self.is_text:
-            returns = self.mean_return()
+            returns = self.agent.evaluate(self.episodes) if self.is_game else self.mean_return()
             return {f"eval/{name}": value for name, value in returns.items()}, -returns["mean_return"]
         row = text_evaluation.validation_metrics(self.agent.policy, self.env.unwrapped, self.sentences)
         return {f"eval/{name}": value for name, value in row.items()}, sum(row.values())
 
     def sentences_now(self) -> list[str]:
-        """Some sentences of the policy in training; none where the task is not text."""
+        """Some sentences, or dialogues, of the policy in training; none where the task has none."""
+        if self.is_game and self.samples:
+            dialogues: list[str] = self.agent.play_evaluation(min(self.samples, DIALOGUES), deterministic=False)[1]
+            return dialogues
         if not self.is_text or not self.samples:
             return []
         return text_evaluation.write_sentences(self.agent, self.env, self.samples)

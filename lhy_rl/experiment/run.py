@@ -24,7 +24,7 @@ import lhy_rl
 from lhy_rl.agents.common.progress import ProgressDisplay
 from lhy_rl.core.errors import UserError, brief, pip_install
 from lhy_rl.core.saved_states import check_like, fitting
-from lhy_rl.experiment import build, tracking
+from lhy_rl.experiment import build, game_evaluation, tracking
 from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.evaluation import Evaluator, references
 from lhy_rl.experiment.run_folder import Checkpoints, RunFolder
@@ -279,7 +279,8 @@ class Run:
         result = self.result()
         for name, sentences in result["samples"].items():
             (place.path / "samples").mkdir(exist_ok=True)
-            (place.path / "samples" / f"{name.replace(' ', '_')}.txt").write_text("\n".join(sentences) + "\n", "utf-8")
+            text = ("\n\n" if result["is_game"] else "\n").join(sentences)
+            (place.path / "samples" / f"{name.replace(' ', '_')}.txt").write_text(text + "\n", "utf-8")
         if self.options.plots and report is not None:
             report(self, result)
         self.tracker.finish(result["table"] | result["references"], place.path / "plots")
@@ -288,7 +289,9 @@ class Run:
     def result(self) -> dict[str, Any]:
         """The evaluation of the agent as it is, with what is needed to read it."""
         evaluation, known = self.evaluator.full(), {}
-        if not self.evaluator.is_text:
+        if self.evaluator.is_game:
+            known = game_evaluation.references(self.agent, self.evaluator.episodes)
+        elif not self.evaluator.is_text:
             known = references(self.config, self.evaluator.make_env, self.evaluator.episodes)
         samples = {"before training": self.before} if self.before else {}
         return {
@@ -301,6 +304,7 @@ class Run:
             "labels": getattr(self.agent, "labels", None),
             "updates": self.agent.num_updates,
             "seconds": round(self.trained, 1),
+            "is_game": self.evaluator.is_game,
             "table": evaluation.table,
             "references": known,
             "samples": samples | evaluation.samples,

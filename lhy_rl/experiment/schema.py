@@ -171,9 +171,15 @@ def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
     """
     import gymnasium
 
+    from lhy_rl.envs.registration import GAMES
+
+    for row in GAMES:
+        if row.id == env_id:
+            module, _, attribute = row.rules.partition(":")
+            return getattr(importlib.import_module(module), attribute), {}
     spec = gymnasium.registry.get(registered(env_id))
     if spec is None:
-        ours = [known for known in gymnasium.registry if known.startswith("lhy_rl/")]
+        ours = [known for known in gymnasium.registry if known.startswith("lhy_rl/")] + [row.id for row in GAMES]
         known = sorted(gymnasium.registry) if not env_id.startswith("lhy_rl/") else ours
         error = suggest(env_id, known, "environment")
         message = str(error).split(" allowed:")[0].rstrip(";")

@@ -43,7 +43,7 @@ def draw_pictures(run: Run, folder: Path, film: Callable[[], bytes]) -> list[str
     folder.mkdir(exist_ok=True)
     for name in (FILM, *TITLES):
         (folder / name).unlink(missing_ok=True)
-    if run.evaluator.is_text:
+    if run.evaluator.is_text or run.evaluator.is_game:
         return []
     with matplotlib.rc_context(plots.STYLE):
         if hasattr(run.agent, "state_rewards"):
@@ -100,6 +100,8 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
         best={name: best_row(table, name) for name in names},
         aside=(REAL, *references),
         samples=result["samples"],
+        samples_title="Dialogues" if result.get("is_game") else "Sentences",
+        look=look_command(result).format(place.path),
         film=base64.b64encode(film.read_bytes()).decode() if film.is_file() else None,
         curve=picture(curve) if curve else None,
         plots={title: picture(path) for title, path in {**kept, **drawn}.items()},
@@ -117,6 +119,15 @@ def template(name: str) -> Any:
 
     loader = jinja2.PackageLoader("lhy_rl", "reporting")
     return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(name)
+
+
+def look_command(result: dict[str, Any]) -> str:
+    """How one looks at a run's policy; ``{}`` stands for its folder."""
+    if result.get("is_game"):
+        return "lhy-rl play {}"
+    if result["samples"]:
+        return "lhy-rl sample {}"
+    return "lhy-rl play {} --output film.gif"
 
 
 def picture(path: Path) -> tuple[str, int]:

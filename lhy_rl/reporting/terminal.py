@@ -68,12 +68,13 @@ def sentences_text(sentences: list[str]) -> Table:
     return grid
 
 
-def print_next(console: Console, place: RunFolder, text: bool) -> None:
+def print_next(console: Console, place: RunFolder, text: bool, game: bool = False) -> None:
     """Print where everything is and what to try next."""
     if place.report_file.is_file():
         console.print(f"report    {place.report_file}", highlight=False, soft_wrap=True)
     film = (place.path / "plots" / "film.gif").is_file()  # not every environment draws pictures
     look = "sample {} -n 5 --temperature 0.7" if text else "play {} --output film.gif" if film else None
+    look = "play {}" if game else look
     best = " --checkpoint best" if (place.checkpoints / "best.zip").is_file() else ""
     lines = [f"lhy-rl {look.format(place.path)}"] if look else []
     lines += [f"lhy-rl evaluate {place.path}{best}", f"lhy-rl train {place.config_file} --seed 1"]

@@ -211,3 +211,14 @@ def test_contract_yaml_numbers_are_numbers(tiny: Callable[..., Path]) -> None:
     path = tiny()
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text())).replace("dropout: 0.2", "dropout: 2e-1"))
     assert config.load(str(path)).values["agent"]["dropout"] == 0.2
+
+
+def test_a_game_is_an_environment_with_the_options_of_its_rules():
+    values = config.load("selfplay/negotiation", {"env.reward": "fair", "env.max_moves": "6"}).values
+    assert values["env"] == {
+        "id": "lhy_rl/negotiation_v0", "reward": "fair", "contexts": "all", "split": "train", "max_moves": 6,
+    }  # fmt: skip
+    with pytest.raises(UserError, match="option 'rewrd' of env 'lhy_rl/negotiation_v0'; did you mean 'reward'"):
+        config.load("selfplay/negotiation", {"env.rewrd": "fair"})
+    with pytest.raises(UserError, match="did you mean 'lhy_rl/negotiation_v0'"):
+        config.load("selfplay/negotiation", {"env.id": "lhy_rl/negotation_v0"})

@@ -72,9 +72,9 @@ class SelfPlay(HeldLearner, Agent):
         **ppo: Options of ``ppo`` and of every agent.
 
     Logs what ``ppo`` logs (``rollout/ep_rew_mean`` is the mean score of the seats that learn, ``rollout/ep_len_mean``
-    the moves of a game), ``rollout/first_mover_return``, ``rollout/other_return``, the mean of each number that the
-    games end with (``rollout/agreement``), with independent policies ``rollout/return_<player>``, and
-    ``train/imitation_loss`` and ``train/reference_kl`` (nats a move) where there are such.
+    the moves of a game), ``game/first_mover_return``, ``game/other_return``, the mean of each number that the games
+    end with (``game/agreement``), with independent policies ``game/return_<player>``, and ``train/imitation_loss``
+    and ``train/reference_kl`` (nats a move) where there are such.
     """
 
     takes_options_of = (PPO,)
@@ -238,11 +238,11 @@ class SelfPlay(HeldLearner, Agent):
     def summary(self, played: PlayedGames, seats: np.ndarray) -> Metrics:
         """What the games of an update brought."""
         found = summarize_games(played, seats < len(self.learners))
-        named = {"mean_return": "ep_rew_mean", "mean_episode_length": "ep_len_mean"}
-        metrics = {f"rollout/{named.get(key, key)}": value for key, value in found.items() if key != "std_return"}
+        named = {"mean_return": "rollout/ep_rew_mean", "mean_episode_length": "rollout/ep_len_mean"}
+        metrics = {named.get(key, f"game/{key}"): value for key, value in found.items() if key != "std_return"}
         if len(self.learners) > 1:
             each = zip(self.games.players, played.scores.mean(0).tolist(), strict=True)
-            metrics |= {f"rollout/return_{name}": score for name, score in each}
+            metrics |= {f"game/return_{name}": score for name, score in each}
         return metrics
 
     # ------------------------------------------------------------------ evaluation

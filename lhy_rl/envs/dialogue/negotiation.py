@@ -19,6 +19,7 @@ from lhy_rl.envs.dialogue.negotiation_contexts import (
     enumerate_contexts,
     offer_number,
 )
+from lhy_rl.envs.dialogue.negotiation_grammar import spoken_action
 from lhy_rl.envs.game import BatchedGame
 
 REWARDS = ("selfish", "joint", "fair")
@@ -281,6 +282,12 @@ class Negotiation(BatchedGame):
             "joint": points.sum(1),
             "pareto": optimal,
         }
+
+    def move_names(self) -> list[str]:
+        return [str(sentence) for sentence in SENTENCES[:NUM_ACTIONS]]
+
+    def read_move(self, state: State, text: str) -> list[int]:
+        return [spoken_action(text, self.contexts.pool[state["context"][0]])]
 
     def transcript(self, state: State) -> list[str]:
         games = zip(state["history"], state["moves"].tolist(), strict=True)

@@ -17,10 +17,12 @@ of speakers. What an utterance means beside its form (how many items of which ty
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
-from lhy_rl.core.errors import suggest
-from lhy_rl.envs.dialogue.negotiation_contexts import AGREE, OFFERS, TYPES
+from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.envs.dialogue.negotiation_contexts import AGREE, OFFERS, TYPES, offer_number
 
 END = "<eos>"
 ACCEPTS = ("deal", "yes", "ok")
@@ -117,3 +119,35 @@ def utterance(action: int) -> list[int]:
     named = [(int(n), name) for n, name in zip(OFFERS[action], TYPES, strict=True) if n]
     items = " and ".join(f"{n} {name}{'s' * (n > 1)}" for n, name in named)
     return tokens_of(f"i want {items or 'nothing'}")
+
+
+def words_of(text: str) -> list[str]:
+    """A person's words: small letters, no punctuation; an offer may begin with what it asks for."""
+    words = re.findall(r"\w+", text.lower())
+    return ["i", "want", *words] if words and (words[0] in NUMBERS or words[0] == "nothing") else words
+
+
+def spoken_action(text: str, pool: np.ndarray) -> int:
+    """The action of ``negotiation_v0`` that an utterance means, where this pool (3,) is divided.
+
+    Raises:
+        UserError: it is no utterance of the language, or asks for a type twice or for more than there is.
+    """
+    state, amount, items = BEGIN, 0, np.full(len(TYPES), -1)
+    tokens = tokens_of(" ".join(words_of(text)))
+    for token in tokens:
+        state = NEXT[state, token]
+        amount = AMOUNT[token] if AMOUNT[token] >= 0 else amount
+        if (kind := KIND[token]) >= 0 and state == NOUN:
+            if items[kind] >= 0:
+                raise UserError(f"{brief(text)} asks for {TYPES[kind]}s twice; name each type once")
+            items[kind] = pool[kind] if amount == ALL else amount
+    if state != FINISHED or (TOKEN["no"] in tokens and TOKEN["i"] not in tokens):
+        raise UserError(f"{brief(text)} is no move; write an offer, '2 books and 1 ball', or 'deal'")
+    if ACCEPTING[tokens[0]]:
+        return AGREE
+    wanted = np.maximum(items, 0)
+    if (wanted > pool).any():
+        there = ", ".join(f"{n} {name}s" for n, name in zip(pool.tolist(), TYPES, strict=True))
+        raise UserError(f"{brief(text)} asks for more than there is; allowed: up to {there}")
+    return int(offer_number(wanted[None])[0])

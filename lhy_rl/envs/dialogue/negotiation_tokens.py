@@ -262,6 +262,12 @@ class NegotiationTokens(BatchedGame):
     def final_info(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
         return self.rules.final_info(state, player)
 
+    def move_names(self) -> list[str]:
+        return list(grammar.WORDS)
+
+    def read_move(self, state: State, text: str) -> list[int]:
+        return grammar.tokens_of(" ".join(grammar.words_of(text)))
+
     def transcript(self, state: State) -> list[str]:
         counts = (state["moves"] + (state["length"] > 0)).tolist()
         games = zip(state["utterances"], counts, strict=True)
