@@ -52,7 +52,7 @@ def main() -> None:
     """Measure, save, draw."""
     common = harness.arguments(__doc__, seeds=3)
     torch.set_num_threads(1)
-    seeds, steps = (1, 6_000) if common.quick else (common.seeds, 240_000)
+    seeds, steps = (1, 3_000) if common.quick else (common.seeds, 240_000)
     curves = {
         (place, rate): [curve(place, rate, seed, steps) for seed in range(seeds)] for rate in RATES for place in PLACES
     }

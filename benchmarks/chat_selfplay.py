@@ -166,7 +166,7 @@ def main() -> None:
     common = given.parse_args()
     torch.set_num_threads(1)
     data, sizes = QUICK if common.quick else (DATA, SIZES)
-    seeds, budget, likelihood = (1, 2.0, 3.0) if common.quick else (common.seeds, common.budget, common.mle)
+    seeds, budget, likelihood = (1, 0.5, 1.0) if common.quick else (common.seeds, common.budget, common.mle)
     game, found, texts = EachOpening("none", split="test", **data), dict[str, list[dict[str, float]]](), list[str]()
     steps: dict[str, int] = {"maximum likelihood": 0}
     for seed in range(seeds):
