@@ -19,7 +19,7 @@ import numpy as np
 from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import Split, TokenSequences
-from lhy_rl.data.corpora import load_corpus
+from lhy_rl.data.corpora import corpus_name, load_corpus
 from lhy_rl.data.sentences import SPLITS, bare_words, collection_paused, deal, file_stamp, pack
 from lhy_rl.data.tokenizer import KINDS, Tokenizer, TokenizerKind, split
 
@@ -115,7 +115,7 @@ class ConversationData:
         """
         if tokenizer is not None:
             validation.choice("tokenizer", tokenizer, KINDS)
-        name = os.fspath(corpus)
+        name = corpus_name(corpus)
         kept = _load(
             _Options(
                 name,
@@ -126,7 +126,7 @@ class ConversationData:
                 validation.integer("context_turns", context_turns, 1, 100),
                 None if vocabulary_size is None else validation.integer("vocabulary_size", vocabulary_size, 3),
                 validation.integer("min_count", min_count, 1),
-                bool(drop_unknown),
+                validation.flag("drop_unknown", drop_unknown),
                 None if conversations is None else validation.integer("conversations", conversations, 3),
                 validation.integer("split_seed", split_seed, 0),
             )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from lhy_rl.core.errors import UserError, install_extra, suggest
+from lhy_rl.core.errors import UserError, brief, install_extra, suggest
 from lhy_rl.data.tokenizer import TokenizerKind, is_cjk
 
 Conversations = list[list[str]]
@@ -192,7 +192,7 @@ def load_corpus(name_or_path: str | os.PathLike[str], turns: bool = False) -> Co
     Raises:
         UserError: unknown name, missing package, or a file that is missing, a folder, empty or not UTF-8.
     """
-    name = os.fspath(name_or_path)
+    name = corpus_name(name_or_path)
     if name in CORPORA:
         row = CORPORA[name]
         conversations, ratings = _read_packaged(row, turns)
@@ -200,13 +200,31 @@ def load_corpus(name_or_path: str | os.PathLike[str], turns: bool = False) -> Co
             return Corpus(name, conversations, row.tokenizer, row.language, row.licence, row.source, ratings)
         return Corpus(name, _clean(conversations), row.tokenizer, row.language, row.licence, row.source)
     path = Path(os.path.expanduser(name))
-    if not path.exists() and not path.suffix and len(path.parts) < 2:
+    if not _is_there(path) and not path.suffix and len(path.parts) < 2:
         raise UserError(f"{suggest(name, CORPORA, 'corpus')}, or the path of a UTF-8 text file")
     lines = read_text(path).split("\n")
     conversations = _clean(_conversations(lines) if turns else [[line] for line in lines])
     if not conversations:
         raise UserError(f"corpus {name!r} is empty; give a UTF-8 text file with one sentence a line")
     return Corpus(name, conversations, _guess_tokenizer(conversations))
+
+
+def corpus_name(given: object) -> str:
+    """A corpus's name, or a path, as a text.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if not isinstance(given, (str, os.PathLike)):
+        raise UserError(f"corpus={brief(given)} is not allowed; must be a name or the path of a UTF-8 text file")
+    return os.fspath(given)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long for a name
+        return False
 
 
 def _conversations(lines: list[str]) -> Conversations:

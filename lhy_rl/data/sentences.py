@@ -22,7 +22,7 @@ import numpy as np
 
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.protocols import Split, TokenSequences
-from lhy_rl.data.corpora import CORPORA, Corpus, load_corpus
+from lhy_rl.data.corpora import CORPORA, Corpus, corpus_name, load_corpus
 from lhy_rl.data.tokenizer import KINDS, Tokenizer, TokenizerKind, split
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -134,7 +134,7 @@ class SentenceData:
                 f"min_length={min_length} does not fit into max_length={max_length}; "
                 "max_length counts the end token too, so it must be larger"
             )
-        name = os.fspath(corpus)
+        name = corpus_name(corpus)
         options = _Options(
             corpus=name,
             stamp=file_stamp(name),
@@ -182,10 +182,13 @@ Sentence = tuple[int, ...]
 
 
 def file_stamp(name: str) -> tuple[int, int]:
-    path = Path(os.path.expanduser(name))
-    if name in CORPORA or not path.is_file():
+    if name in CORPORA:
         return 0, 0
-    return path.stat().st_mtime_ns, path.stat().st_size
+    try:
+        found = Path(os.path.expanduser(name)).stat()
+    except (OSError, ValueError):  # no such file; a name that no file can have
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 @contextmanager

@@ -135,7 +135,7 @@ class ChatSelfplay(BatchedGame):
         split_seed: int = 0,
     ) -> None:
         self.length_weight = validation.share("length_weight", length_weight, 1e6)
-        self.shared = bool(shared)
+        self.shared = validation.flag("shared", shared)
         self.max_turns = max_turns
         validation.choice("split", split, SPLITS)
         self.data = ConversationData.load(

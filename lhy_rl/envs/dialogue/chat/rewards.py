@@ -45,7 +45,7 @@ def choose_reward(given: Any, data: ConversationData, scorer: Any = None) -> Rew
     Raises:
         UserError: an unknown name, nothing at the place, or nothing that can be called.
     """
-    if given == NONE:
+    if isinstance(given, str) and given == NONE:
         return None
     found = rewards.choose_callable(given)
     if inspect.isclass(found):
