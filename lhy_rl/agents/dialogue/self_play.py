@@ -37,6 +37,7 @@ from lhy_rl.rollouts.evaluate_policy import SEED
 from lhy_rl.rollouts.game_sources import make_games, make_player
 from lhy_rl.rollouts.games import Games
 from lhy_rl.rollouts.pettingzoo_games import mask_in, without_mask
+from lhy_rl.rollouts.recorded_games import are_recorded, recorded_games
 from lhy_rl.rollouts.rollout import Rollout
 from lhy_rl.rollouts.self_play import PlayedGames, PolicyPlayer, play_games
 
@@ -61,12 +62,14 @@ class SelfPlay(HeldLearner, Agent):
         pool_share: Share of the games that are played with them.
         alternation: Updates for which one side stays frozen, then the other (independent policies), or after which
             the frozen copy is renewed that sits opposite in every game (a shared one); null lets all learn.
-        demonstrations: A player to imitate: ``random``, the name of a scripted one of the game (``linear``), or in
-            Python a function of the game's state.
+        demonstrations: Whom to imitate: the name of a scripted player of the game (``linear``), or in Python a function
+            of the game's state; or recorded moves, an .npz or ``Demonstrations``, each episode one player's of a game.
         imitation_updates: Supervised gradient steps before the first game is played.
         imitation_interval: One more after so many updates; null never.
         imitation_games: Games of the demonstrator with itself in such a step.
-        kl_coef: Weight of the penalty on leaving the policy that imitation led to; 0 only measures it.
+        reference: The file of a saved ``selfplay`` agent, which the penalty keeps near; null takes the policy that
+            imitation led to, where somebody was imitated.
+        kl_coef: Weight of the penalty on leaving the reference, usually 0.001 to 0.1; 0 only measures it.
         partners: Scripted players that an evaluation plays with, too.
         num_envs: Copies of an environment of PettingZoo's that play side by side; our own games need none.
         **ppo: Options of ``ppo`` and of every agent.
@@ -96,6 +99,7 @@ class SelfPlay(HeldLearner, Agent):
         imitation_updates: int = 0,
         imitation_interval: int | None = None,
         imitation_games: int = 128,
+        reference: str | None = None,
         kl_coef: float = 0.0,
         partners: Sequence[str] = (),
         num_envs: int = 8,
@@ -112,8 +116,6 @@ class SelfPlay(HeldLearner, Agent):
         for name, given, allowed in (("policies", policies, POLICIES), ("opponents", opponents, OPPONENTS)):
             if given not in allowed:
                 raise suggest(given, allowed, name)
-        if demonstrations is None and (imitation_updates or imitation_interval or kl_coef):
-            raise UserError("nobody is there to imitate; give demonstrations, the name of a scripted player")
         if alternation and opponents == "pool":
             raise UserError('opponents="pool" and alternation exclude each other; alternation must be None')
         for name in OF_VECTOR_ENVIRONMENTS:
@@ -131,19 +133,19 @@ class SelfPlay(HeldLearner, Agent):
         self.env_id = env if isinstance(env, str) else None
         self.n_games = n_games
         self.opponents = opponents
-        self.pool_interval = pool_interval
-        self.pool_share = pool_share
+        self.pool_interval, self.pool_share = pool_interval, pool_share
         self.alternation = alternation
-        self.imitation_updates = imitation_updates
-        self.imitation_interval = imitation_interval
+        self.imitation_updates, self.imitation_interval = imitation_updates, imitation_interval
         self.imitation_games = imitation_games
         self.kl_coef = kl_coef
         self.partners = tuple(partners)
         for name in self.partners:
             make_player(games, name)
-        self.demonstrator = None if demonstrations is None else make_player(games, demonstrations)
+        recorded = are_recorded(demonstrations)
+        self.recorded = recorded_games(demonstrations, games) if recorded else None
+        self.demonstrator = None if recorded or demonstrations is None else make_player(games, demonstrations)
         self.imitated = 0  # supervised steps so far
-        self.reference: list[ActorCritic] | None = None
+        self.reference = None if reference is None else self.policies_of(reference)
         self.pool = OpponentPool(self.all_policies, 1 if alternation else pool_size)
         games.seed(seed)
 
@@ -159,7 +161,7 @@ class SelfPlay(HeldLearner, Agent):
             learner.tie_parameters()
         if self.imitated < self.imitation_updates:
             return self.imitate()
-        if self.reference is None and self.demonstrator is not None:
+        if self.reference is None and (self.imitated or self.kl_coef):
             self.reference = [frozen(policy) for policy in self.all_policies]
         seats = self.take_seats()
         played = play_games(self.games, self.n_games, self.players(), seats)
@@ -208,15 +210,33 @@ class SelfPlay(HeldLearner, Agent):
     # ------------------------------------------------------------------ the language
     def imitate(self) -> Metrics:
         """One supervised step: L = -E[log pi(a|s)] over the moves of the player that is imitated."""
-        assert self.demonstrator is not None
-        games, count = self.games, self.imitation_games
-        played = play_games(games, count, [self.demonstrator], np.zeros((count, len(games.players)), np.int64))
+        games, count, recorded = self.games, self.imitation_games, self.recorded
+        if recorded is not None:
+            chosen = games.rng.permutation(len(recorded.scores))[:count]
+            played, moves = recorded, np.isin(recorded.game, chosen)
+        elif self.demonstrator is not None:
+            played = play_games(games, count, [self.demonstrator], np.zeros((count, len(games.players)), np.int64))
+            moves = np.ones(len(played.actions), bool)
+        else:
+            raise UserError("nobody is there to imitate; give demonstrations, the name of a scripted player")
         losses = []
+        everybodys = len(self.learners) == 1 or recorded is not None  # of a recording nobody knows who played
         for number, learner in enumerate(self.learners):
-            mine = np.ones(len(played.actions), bool) if len(self.learners) == 1 else played.player == number
+            mine = moves if everybodys else moves & (played.player == number)
             losses.append(supervised_step(learner, played.rollout(mine, learner.policy)))
         self.imitated += 1
         return {"train/imitation_loss": float(np.mean(losses))}
+
+    def policies_of(self, path: str) -> list[ActorCritic]:
+        """The policies of a saved agent, frozen, to stay near to.
+
+        Raises:
+            UserError: there is none, or it has other spaces or another number of policies.
+        """
+        other = type(self).load(path, self.games.held_out(), self.device.type)
+        if len(other.learners) != len(self.learners):
+            raise UserError(f"reference {path!r} has {len(other.learners)} policies, not {len(self.learners)}")
+        return [frozen(policy) for policy in other.all_policies]
 
     # ------------------------------------------------------------------ who plays
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -11,8 +12,10 @@ import lhy_rl
 from lhy_rl.agents import PPO, SelfPlay
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
+from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.envs.dialogue.negotiation import Negotiation
 from lhy_rl.envs.dialogue.negotiation_tokens import NegotiationTokens
+from lhy_rl.interop.sb3 import to_sb3
 from lhy_rl.rollouts.game_sources import make_games
 from tests.agents.common.test_contract_agents import tensors
 from tests.agents.small_games import Nim, Pennies
@@ -140,7 +143,7 @@ def test_a_saved_agent_names_its_game(tmp_path):
         (Nim(), {"n_games": 0}, "n_games is 0"),
         (Nim(), {"alternation": 0}, "alternation is 0"),
         (Nim(), {"opponents": "pool", "alternation": 3}, "exclude each other"),
-        (Nim(), {"kl_coef": 0.1}, "nobody is there to imitate"),
+        (Nim(), {"reference": "nowhere.zip"}, "nowhere.zip"),
         (Nim(), {"demonstrations": "linear"}, "nim_v0 has no scripted player 'linear'"),
         (Negotiation(), {"demonstrations": "linaer"}, "did you mean 'linear'"),
         (Negotiation(), {"partners": ["haard"]}, "did you mean 'hard'"),
@@ -151,6 +154,61 @@ def test_bad_options_are_one_line(env, options, message):
     with pytest.raises(UserError, match=message) as error:
         SelfPlay(env, **{**SMALL, **options})
     assert "\n" not in str(error.value)
+
+
+def test_an_agent_without_its_demonstrator_predicts_and_says_what_it_needs_to_learn(tmp_path):
+    def first(game, state, player, rng):
+        return np.zeros(len(player), int)
+
+    agent = SelfPlay(Nim(), demonstrations=first, imitation_updates=2, **SMALL)
+    agent.learn(1, callback=lambda *_: False)
+    agent.save(tmp_path / "agent.zip")
+    again = SelfPlay.load(tmp_path / "agent.zip", Nim())
+    assert again.evaluate(10) == agent.evaluate(10)
+    with pytest.raises(UserError, match="nobody is there to imitate; give demonstrations"):
+        again.learn(1)
+    assert SelfPlay.load(tmp_path / "agent.zip", Nim(), demonstrations=first).learn(10).imitated == 2
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_recorded_moves_are_imitated(masked, tmp_path):
+    """An episode is one player's moves: here of somebody who takes as few as may be."""
+    space = Nim(5).player_space if masked else Nim(5).observation_space
+    heaps = np.eye(6, dtype=np.float32)
+    episodes = []
+    for heap in (5, 4):
+        own = heaps[list(range(heap, -1, -2))]
+        length = len(own) - 1
+        obs = {"observation": own, "action_mask": np.ones((length + 1, 3), np.int8)} if masked else own
+        episodes.append(Episode(obs, np.zeros(length, np.int64), np.zeros(length), True, False))
+    recorded = Demonstrations(episodes, space, Nim(5).action_space, {})
+    agent = SelfPlay(Nim(5), demonstrations=recorded, imitation_updates=80, learning_rate=0.05, **SMALL)
+    losses = []
+    agent.learn(1, callback=lambda agent, metrics: losses.append(metrics.get("train/imitation_loss", 0)))
+    assert losses[0] > 0.8 > 0.1 > losses[79]
+    with pytest.raises(UserError, match="the demonstrations are of"):
+        SelfPlay(Nim(7), demonstrations=recorded, **SMALL)
+
+
+def test_the_reference_may_be_a_saved_agent(tmp_path):
+    SelfPlay(Nim(), seed=5, **SMALL).learn(20).save(tmp_path / "reference.zip")
+    rows = []
+    agent = SelfPlay(Nim(), reference=str(tmp_path / "reference.zip"), kl_coef=0.1, **SMALL)
+    agent.learn(20, callback=lambda agent, metrics: rows.append(metrics["train/reference_kl"]))
+    assert rows[0] > 0
+    with pytest.raises(UserError, match="has 1 policies, not 2"):
+        SelfPlay(Nim(), policies="independent", reference=str(tmp_path / "reference.zip"), **SMALL)
+
+
+def test_callbacks_of_stable_baselines3_watch_it_against_a_bot(tmp_path):
+    from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
+
+    versus = gymnasium.make_vec("lhy_rl/NegotiationVsBot-v0", num_envs=2, autoreset_mode="SameStep", partner="random")
+    watch = EvalCallback(to_sb3(versus), eval_freq=1, n_eval_episodes=4, verbose=0, log_path=str(tmp_path), warn=False)
+    keep = CheckpointCallback(save_freq=1, save_path=str(tmp_path))
+    SelfPlay(NEGOTIATION, **SMALL).learn(100, callback=[watch, keep])
+    assert len(watch.evaluations_results) >= 2
+    assert list(tmp_path.glob("rl_model_*.zip"))
 
 
 def test_other_agents_say_what_a_game_is_for():
