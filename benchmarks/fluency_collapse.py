@@ -4,7 +4,7 @@ A GRU learns the sentences of chitchat by maximum likelihood, then REINFORCE max
 token under a trigram model of the same text (lhy_rl/agents/rewards/fluency.py), without and with a penalty on
 KL(policy || MLE policy). Of 300 sentences of each: perplexity under the trigram model, distinct-2 (different bigrams a
 token, at the same number of tokens in every row of a seed), different sentences, mean length, KL to the MLE policy in
-nats a token, and after how many updates the collapse alarm went off.
+nats a token, and whether the collapse alarm went off.
 
     python -m benchmarks.fluency_collapse [--quick] [--seeds 3]
 """

@@ -106,7 +106,8 @@ def picture(rows: list[harness.Row], path: Path) -> None:
             row = found[name, variant, PERPLEXITY]
             spans = [[row.value - row.low], [row.high - row.value]]
             axis.errorbar([seconds], [row.value], yerr=spans, fmt="o", color=colours[name], capsize=3)
-            axis.annotate(variant, (seconds, row.value), (5, 5), textcoords="offset points", fontsize=8)
+            label = variant.replace("order ", "n=")
+            axis.annotate(label, (seconds, row.value), (5, 5), textcoords="offset points", fontsize=8)
         axis.set_xscale("log")
         axis.set_xlabel(FIT)
         axis.set_ylabel("held-out perplexity")
