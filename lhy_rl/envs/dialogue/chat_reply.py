@@ -71,7 +71,7 @@ class ChatReply(TextEnv):
     - `"bleu"`: BLEU, 0 to 1, of n-grams up to 2, smoothed, against the people's replies to this very context.
     - `"rating"`: which words the conversations have that people rated as witty, interesting and upbeat (chitchat only).
     - `"li"`: ease of answering, information flow and semantic coherence, literally as in Li et al. (2016), from a
-      scorer. Its maximum is a reply that fits everything: see docs/benchmarks.md.
+      scorer. Nothing in it asks for variety.
     - `"pmi"`: 2 (log p(a; context) - log p(a; another context)) / N, from a scorer.
     - `"relevance"`: how much the reply's different words belong to those of the turn before, summed and divided by 6.
     - `"length"`: min(1, words / 6).

@@ -65,8 +65,8 @@ class ChatSelfplay(BatchedGame):
 
     At the end of an utterance, to its speaker, 0 else: R(the last utterances, the new one) by name (`reward`), as
     `lhy_rl/ChatReply-v0` describes them, plus `length_weight` times min(1, words / 6). With `shared=True` both get it.
-    `reward="li"` is the reward of Li et al. (2016), literally, and `"pmi"` the one whose replies do not become one.
-    Both ask a `scorer`, which an agent gives (`game.scorer = ...`), or counts where none is given.
+    `reward="li"` is the reward of Li et al. (2016), literally, and `"pmi"` one to which what can be said to anybody is
+    worth nothing. Both ask a `scorer`, which an agent gives (`game.scorer = ...`), or counts where none is given.
 
     `info` holds `text`, what is being said or was said last, and when the dialogue is over `turns`, the utterances
     before the one that ended it, `dull` and `repeated`, and `text`, all of it. Random tokens are repeated by nobody, so
