@@ -1,13 +1,13 @@
 """Dialogue: rules, random play and our agents in SlotFilling, TwentyQuestions and ChatBandit.
 
 SlotFilling is played in settings of PyDial's benchmark, and with 6 and 11 slots, by the hand-crafted policies, by
-random legal acts, and by PPO (configs/ppo/slotfilling; not with 11 slots, and not without masks). TwentyQuestions is
-played by its best policy, at random, by DAgger (configs/dagger/twentyquestions) with a GRU and without a memory, and by
-PPO, which sees all answers (configs/ppo/twentyquestions); ChatBandit at random and by REINFORCE with and without a
+random legal acts, and by PPO (configs/ppo/slotfilling). TwentyQuestions is played by its best policy, at random, by
+DAgger (configs/dagger/twentyquestions) with a GRU and without a memory, and by PPO, which sees all answers, with masks
+(configs/ppo/twentyquestions) and without; ChatBandit at random and by REINFORCE with and without a
 baseline (configs/reinforce/chatbandit*, five seeds). Agents play their most probable actions. Every number is the mean
 of 10,000 episodes, of each seed where something learns.
 
-    python -m benchmarks.dialogue [--quick] [--seeds 3] [--jobs 1]
+    python -m benchmarks.dialogue [--quick] [--seeds 3] [--jobs 1] [--only 'SlotFilling, ppo, 15 %, 11 slots']
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from fnmatch import fnmatch
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,7 +42,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     }
     for name in WORDS
 } | {f"15 %, {slots} slots": {"env.num_slots": slots} for slots in (6, 11)}
-LEARNED = [name for name in SETTINGS if not name.startswith("env2") and name != "15 %, 11 slots"]
 NAMES = {"success": "success", "turns": "turns", "right": "success", "questions": "questions", "score": "score"}
 SHORTENED = {"ppo/slotfilling": 20_000, "dagger/twentyquestions": 4_000}
 Act = Callable[[Any, Any, dict[str, Any], np.ndarray], np.ndarray]
@@ -58,6 +58,11 @@ class Training(NamedTuple):
     seed: int
     steps: int | None
     episodes: int
+
+    @property
+    def row(self) -> tuple[str, str, str]:
+        """Task, agent and variant."""
+        return self.task, self.configuration.partition("/")[0], self.variant
 
 
 def played(env: Any, act: Act) -> dict[str, float]:
@@ -152,26 +157,41 @@ def trainings(quick: bool, seeds: int, episodes: int) -> list[list[Training]]:
         jobs = [Training(task, variant, configuration, options, seed, steps, episodes) for seed in range(runs)]
         groups.append(jobs)
 
-    for variant in LEARNED[1:2] if quick else LEARNED:
+    for variant in ["env3, 15 % errors"] if quick else SETTINGS:
         plan(SLOTS, variant, "ppo/slotfilling", SETTINGS[variant], seeds)
     for core in ("gru", None):
         plan(QUESTIONS, core or "no memory", "dagger/twentyquestions", {"agent.core": core}, seeds)
     if not quick:
         plan(QUESTIONS, "sees all answers", "ppo/twentyquestions", {}, seeds)
+        options = {"env.action_masks": False, "agent.gamma": 1.0}
+        plan(QUESTIONS, "sees all answers, no masks", "ppo/twentyquestions", options, seeds)
     for suffix, variant in (("", "mean as baseline"), ("_no_baseline", "no baseline")):
         plan(CHAT, variant, f"reinforce/chatbandit{suffix}", {}, 1 if quick else 5)
     return groups
+
+
+def place(row: harness.Row) -> int:
+    """Where a row stands: by setting, and the other tasks in their order behind."""
+    if row.task == SLOTS:
+        return list(SETTINGS).index(row.variant)
+    return len(SETTINGS) + (row.task == CHAT)
 
 
 def main() -> None:
     """Measure, save, draw."""
     made = harness.parser(__doc__, seeds=3)
     made.add_argument("--jobs", type=int, default=1, metavar="N", help="agents that learn at the same time (1)")
+    made.add_argument("--only", metavar="PATTERN", help="learn 'TASK, AGENT, VARIANT' like this; all other rows stay")
     common = made.parse_args()
     torch.set_num_threads(1)
     episodes = 500 if common.quick else 10_000
-    rows = untrained(common.quick, episodes)
     groups = trainings(common.quick, 1 if common.quick else common.seeds, episodes)
+    if common.only:
+        groups = [group for group in groups if fnmatch(", ".join(group[0].row), common.only)]
+        again = {group[0].row for group in groups}
+        rows = [r for r in harness.load("dialogue", common.output) if (r.task, r.agent, r.variant) not in again]
+    else:
+        rows = untrained(common.quick, episodes)
     with (
         ProcessPoolExecutor(common.jobs, mp_context=get_context("spawn")) as pool,
         harness.progress(sum(map(len, groups)), "dialogue") as advance,
@@ -182,13 +202,11 @@ def main() -> None:
             for future in futures:
                 runs.append(future.result())
                 advance(f"{group[0].task}, {group[0].variant}")
-            name, seconds = group[0].configuration.partition("/")[0], float(np.mean([run[2] for run in runs]))
+            seconds = float(np.mean([run[2] for run in runs]))
             for metric in runs[0][0]:
                 values = [run[0][metric] for run in runs]
-                rows.append(
-                    harness.summarize(group[0].task, name, group[0].variant, metric, values, runs[0][1], seconds)
-                )
-            rows.sort(key=lambda row: list(SETTINGS).index(row.variant) if row.task == SLOTS else len(SETTINGS))
+                rows.append(harness.summarize(*group[0].row, metric, values, runs[0][1], seconds))
+            rows.sort(key=place)
             harness.save("dialogue", rows, common.output)  # what has finished is kept
     for row in rows:
         print(f"{row.task:16s} {row.agent:12s} {row.variant:26s} {row.metric:10s} {row.value:8.3f}")
@@ -206,7 +224,7 @@ def picture(rows: list[harness.Row], path: Path) -> None:
     colours = {"handcrafted": "#e69f00", "lenient": "#009e73", "cautious": "#cc79a7", "hasty": "0.5"}
     colours |= {"ppo": "#0072b2"}
     selected = {(row.agent, row.variant): row for row in rows if row.task == SLOTS and row.metric == "return"}
-    settings = [name for name in LEARNED if ("ppo", name) in selected]
+    settings = [name for name in SETTINGS if {("ppo", name), ("hasty", name)} <= selected.keys()]
     for k, (name, colour) in enumerate(colours.items()):
         points = [selected[name, setting] for setting in settings]
         places = [i + 0.12 * (k - 2) for i in range(len(points))]
@@ -219,7 +237,7 @@ def picture(rows: list[harness.Row], path: Path) -> None:
     slots.grid(axis="y", alpha=0.3)
     slots.legend(fontsize=8, loc="lower left")
     titles = {"gru": "DAgger\nGRU", "no memory": "DAgger\nno mem.", "sees all answers": "PPO\nsees all"}
-    bars = [row for row in rows if row.task == QUESTIONS and row.metric == "return"]
+    bars = [row for row in rows if row.task == QUESTIONS and row.metric == "return" and "masks" not in row.variant]
     draw(questions, bars, ["#009e73", "0.7", *["#0072b2"] * (len(bars) - 2)])
     questions.set_xticks(range(len(bars)), [titles.get(row.variant, row.agent) for row in bars], fontsize=8)
     questions.axhline(0, color="0.3", linewidth=0.8)

@@ -203,6 +203,7 @@ GAMES: tuple[GameRow, ...] = (
         "lhy_rl.envs.dialogue.referential:Referential",
         "a speaker invents words for an object, and a listener finds it among others",
         small={"message_length": 2},
+        held_out={"split": "held_out"},
     ),
     GameRow(
         "lhy_rl/chat_selfplay_v0",
