@@ -123,7 +123,7 @@ def rows_of(task: str, seeds: list[Trained]) -> list[harness.Row]:
         for k, metric in enumerate(names):
             values = [level[k] for level in levels if level is not None]
             wanted = "prototype: 150 s, 202,000 games" if not k and task == "joint" else ""
-            found.append(harness.summarize(task, "self-play", "held-out contexts", metric, values, steps, 0, wanted))
+            found.append(harness.summarize(task, "self-play", "held-out contexts", metric, values, reference=wanted))
     return found
 
 

@@ -59,6 +59,10 @@ def make_agent(config: Config, env: VectorEnv[Any, Any, Any], demonstrations: De
     if values["seed"] < 0:
         raise UserError(f"seed is {values['seed']}; it must be 0 or more")
     agent = agent_class(values["agent"]["name"])
+    from lhy_rl.rollouts.games import Games
+
+    if isinstance(env, Games) and not hasattr(agent, "play_evaluation"):
+        raise UserError(f"{values['env']['id']} is a game of several players; agent.name must be selfplay")
     options = config.section("agent")
     if demonstrations is None and options.get("demonstrations") in RECORDED:
         demonstrations = resolve_demonstrations(config, env)

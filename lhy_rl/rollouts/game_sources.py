@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from gymnasium.vector import VectorEnv
+
 from lhy_rl.core.errors import UserError, brief, suggest
 from lhy_rl.envs.game import BatchedGame
 from lhy_rl.envs.registration import GAMES, GameRow
@@ -48,6 +50,8 @@ def make_games(env: Any, num_envs: int = 1, **options: Any) -> Games:
     """
     if isinstance(env, Games):
         return env
+    if isinstance(env, VectorEnv) and hasattr(env, "is_absent"):
+        return AbsentGames(PAIR, env.single_observation_space, env.single_action_space, env.num_envs)
     if isinstance(env, str) and not is_game(env) and (made := from_pettingzoo(env, num_envs, options)):
         return made
     if isinstance(env, str):
@@ -73,6 +77,18 @@ def from_pettingzoo(env_id: str, num_envs: int, options: dict[str, Any]) -> Game
         if env_id in known:
             return PettingZooGames([pettingzoo.make(kind, env_id, **options) for _ in range(num_envs)])
     return None
+
+
+PAIR = ("player_0", "player_1")
+
+
+class AbsentGames(Games):
+    """In place of a game that is not there: an agent in it predicts and cannot learn."""
+
+    name = "none (the agent was loaded without its game)"
+
+    def begin(self, count: int) -> None:
+        raise UserError("this agent was loaded without its game; give it one: load(path, env), or set_env(env)")
 
 
 def make_player(games: Games, player: Any) -> Player:

@@ -113,9 +113,7 @@ class Games(VectorEnv[Any, Any, np.ndarray]):
         self.rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> Any:
-        raise UserError(
-            f"{self.name} is a game of several players; train in it with selfplay, evaluate with agent.evaluate()"
-        )
+        raise UserError(f"{self.name} is a game of several players; train in it with selfplay, which evaluates itself")
 
     def step(self, actions: Any) -> Any:
         return self.reset()

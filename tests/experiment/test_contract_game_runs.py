@@ -43,6 +43,12 @@ def test_a_run_is_reported_and_resumed(tmp_path: Path, capsys: pytest.CaptureFix
     assert "with random" in capsys.readouterr().out
 
 
+def test_other_agents_are_refused_at_once() -> None:
+    chosen = config.load("ppo", {"env.id": "lhy_rl/negotiation_v0"})
+    with pytest.raises(UserError, match=r"negotiation_v0 is a game of several players; agent\.name must be selfplay"):
+        start_run.prepare(chosen)
+
+
 @pytest.mark.parametrize("name", ["negotiation", "negotiation_selfish", "negotiation_tokens"])
 def test_the_configurations_make_agents(name: str) -> None:
     run = start_run.prepare(config.load(f"selfplay/{name}", {"agent.n_games": 2}))

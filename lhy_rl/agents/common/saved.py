@@ -172,6 +172,7 @@ class SpacesOnly(VectorEnv[Any, Any, Any]):
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    is_absent = True
 
     def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], num_envs: int) -> None:
         self.num_envs = num_envs

@@ -228,11 +228,7 @@ class SelfPlay(HeldLearner, Agent):
         return {"train/imitation_loss": float(np.mean(losses))}
 
     def policies_of(self, path: str) -> list[ActorCritic]:
-        """The policies of a saved agent, frozen, to stay near to.
-
-        Raises:
-            UserError: there is none, or it has other spaces or another number of policies.
-        """
+        """The policies of a saved agent of the same kind, frozen, to stay near to."""
         other = type(self).load(path, self.games.held_out(), self.device.type)
         if len(other.learners) != len(self.learners):
             raise UserError(f"reference {path!r} has {len(other.learners)} policies, not {len(self.learners)}")
@@ -317,7 +313,9 @@ class SelfPlay(HeldLearner, Agent):
 
     def set_env(self, env: Any) -> None:
         games = make_games(env, self.env.num_envs)
-        for name in ("players", "single_observation_space", "single_action_space"):
+        if len(games.players) != len(self.games.players):
+            raise UserError(f"the new game has {len(games.players)} players, not {len(self.games.players)}")
+        for name in ("single_observation_space", "single_action_space"):
             if getattr(games, name) != getattr(self.env, name):
                 raise UserError(f"the new game's {name} is {getattr(games, name)}, not {getattr(self.env, name)}")
         games.rng = self.games.rng
