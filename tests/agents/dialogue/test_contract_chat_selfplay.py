@@ -56,7 +56,7 @@ def test_it_learns_and_later_utterances_count() -> None:
     agent = made(reward="length")
     for _ in range(2):
         metrics = agent.update()
-    assert metrics["rollout/turns"] > 1 and metrics["rollout/dull"] <= 1
+    assert metrics["game/turns"] > 1 and metrics["game/dull"] <= 1
     evaluated = agent.evaluate(20)
     assert {"turns", "dull", "repeated"} <= evaluated.keys()
 
