@@ -9,6 +9,9 @@ The attention comes after the recurrence, so the core still runs over all steps 
 instance is, with the batch first as every state: whether it has read (B,), the summary (B, E) and, with an attention,
 the annotations (B, L, E) and their mask (B, L); to copy also the tokens (B, L). A memory that has not read (the initial
 one) reads with the next observation, whether or not that is marked as a start.
+
+As with a backbone's memory, a block that begins in the middle of an episode goes on with what was read before, through
+which no gradient flows: who learns from pieces (``bptt_steps``) takes pieces in which episodes begin.
 """
 
 from __future__ import annotations
