@@ -43,7 +43,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
 BLIND = "context not read"
 LOOKS = 4  # at the validation perplexity, on the way
 SMALL = {"env.corpus": "chatterbot-english", "agent.hidden_size": 32, "agent.source_size": 32}
-PROTOTYPE = "48 in 226 CPU-s: a first prototype, 30,804 pairs, 1,500 words, one turn as context"
 
 
 class Job(NamedTuple):
@@ -159,29 +158,27 @@ def main() -> None:
             each = stack.enter_context(ProcessPoolExecutor(common.jobs, mp_context=get_context("spawn"))).map
         for job, reached in zip(jobs, each(trained, jobs), strict=True):
             runs[job.variant].append(reached)
-            harness.save("chat", [*summarized(runs, budget, common.quick), *rows], common.output)
+            harness.save("chat", [*summarized(runs, budget), *rows], common.output)
             advance(f"{job.variant}, seed {job.seed}")
-    found = [*summarized(runs, budget, common.quick), *rows]
+    found = [*summarized(runs, budget), *rows]
     for row in found:
         print(f"{row.task:12s} {row.agent:10s} {row.variant:18s} {row.metric:30s} {row.value:12.2f}")
     picture(found, common.output / "chat.png")
 
 
-def summarized(runs: dict[str, list[Reached]], budget: float, quick: bool) -> list[harness.Row]:
+def summarized(runs: dict[str, list[Reached]], budget: float) -> list[harness.Row]:
     """The rows of what has been trained so far."""
     rows = []
     for variant, found in runs.items():
         if not found:
             continue
         steps = int(np.mean([run.steps for run in found]))
-        reference = "" if quick else PROTOTYPE
         for metric, values in (
             ("test perplexity", [run.test for run in found]),
             ("validation perplexity", [run.validation for run in found]),
             ("parameters", [float(run.parameters) for run in found]),
         ):
-            known = reference if metric == "test perplexity" else ""
-            rows.append(harness.summarize("ChatReply", "mle", variant, metric, values, steps, budget, known))
+            rows.append(harness.summarize("ChatReply", "mle", variant, metric, values, steps, budget))
     return rows
 
 
