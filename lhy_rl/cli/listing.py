@@ -27,6 +27,8 @@ REGISTRIES = {
     "language_models": "lhy_rl.nn.language_models.base:language_models",
     "objectives": "lhy_rl.functional.adversarial:objectives",
     "reward_models": "lhy_rl.agents.common.reward_model:reward_models",
+    "reply_rewards": "lhy_rl.envs.dialogue.chat.rewards:rewards",
+    "reply_scorers": "lhy_rl.envs.dialogue.chat.rewards:scorers",
     "searchers": "lhy_rl.experiment.searchers:searchers",
     "rewards": "lhy_rl.functional.discriminator_rewards:FORMS",
 }

@@ -41,10 +41,10 @@ class Person:
         self.show(games, player, obs)
         space = games.single_action_space
         assert isinstance(space, Discrete)
-        legal = np.ones(int(space.n), np.bool_) if mask is None else mask[0]
+        action_mask = np.ones(int(space.n), np.bool_) if mask is None else mask[0]
         while True:
             try:
-                self.planned = self.understand(games, self.ask().strip(), legal)
+                self.planned = self.understand(games, self.ask().strip(), action_mask)
             except UserError as error:
                 self.say(f"({error})")
                 continue
@@ -60,7 +60,7 @@ class Person:
         self.say(text.removeprefix(self.printed).strip("\n"))
         self.printed = text
 
-    def understand(self, games: Games, text: str, legal: np.ndarray) -> list[int]:
+    def understand(self, games: Games, text: str, action_mask: np.ndarray) -> list[int]:
         """The actions that a line means; none where it only asked what is allowed.
 
         Raises:
@@ -74,8 +74,8 @@ class Person:
         space = games.single_action_space
         assert isinstance(space, Discrete)
         start = int(space.start)
-        names = rules.move_names() if rules is not None else [str(start + i) for i in range(len(legal))]
-        moves = [names[i] for i in np.flatnonzero(legal)]
+        names = rules.move_names() if rules is not None else [str(start + i) for i in range(len(action_mask))]
+        moves = [names[i] for i in np.flatnonzero(action_mask)]
         if text in ("?", "help"):
             self.say("\n".join(f"  {move}" for move in moves))
             return []
@@ -87,7 +87,7 @@ class Person:
             actions = rules.read_move(games.state, text)
             check_moves(rules, games.state, actions, text)
             return actions
-        if not text.isdecimal() or not 0 <= int(text) - start < len(legal) or not legal[int(text) - start]:
+        if not text.isdecimal() or not 0 <= int(text) - start < len(action_mask) or not action_mask[int(text) - start]:
             raise UserError(f"{brief(text)} is not allowed; allowed: {', '.join(moves[:LISTED])} (? lists all)")
         return [int(text)]
 

@@ -241,7 +241,7 @@ class ChatSelfplay(BatchedGame):
         """The utterances of these dialogues have ended, in place: what they are worth, and whether it goes on."""
         tokens, length, turn = state["tokens"][rows], state["length"][rows], state["turns"][rows]
         speaker = self.to_move(state)[rows]
-        said = self.dull.reader.words(tokens, length)
+        utterance = self.dull.reader.words(tokens, length)
         before = np.maximum(turn - 1, 0)  # the speaker's last utterance; of its first one there is none
         own = self.dull.reader.words(
             state["utterances"][rows, before], np.where(turn > 0, state["lengths"][rows, before], 0)
@@ -256,8 +256,8 @@ class ChatSelfplay(BatchedGame):
         state["utterances"][rows, turn + 1, : full.tokens.shape[1]] = full.tokens
         state["lengths"][rows, turn + 1] = full.lengths
         state["turns"][rows] = turn + 1
-        state["dull"][rows] = self.dull.is_dull(said)
-        state["repeated"][rows] = overlap(said, own) > OVERLAP
+        state["dull"][rows] = self.dull.is_dull(utterance)
+        state["repeated"][rows] = overlap(utterance, own) > OVERLAP
         state["over"][rows] = state["dull"][rows] | state["repeated"][rows] | (turn + 1 >= self.max_turns)
         for key, array in self._silence(rows.size).items():
             state[key][rows] = array

@@ -113,5 +113,6 @@ def _predict(model: Any, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if hasattr(model, "estimators_"):
         each = np.stack([tree.predict(features) for tree in model.estimators_])
         return each.mean(0), each.std(0)
-    mean, std = model.predict(features, return_std=True)
-    return mean, std
+    with np.errstate(invalid="ignore"):  # of a variance that rounding has made negative
+        mean, std = model.predict(features, return_std=True)
+    return mean, np.nan_to_num(std)

@@ -101,12 +101,12 @@ class CountScorer:
         return np.where(scale > 0, product(first, second) / np.where(scale > 0, scale, 1.0), 0.0)
 
     def _log_prob(
-        self, answers: Table, order: Table, given: np.ndarray, given_mask: np.ndarray, said: TokenSequences
+        self, answers: Table, order: Table, given: np.ndarray, given_mask: np.ndarray, reply: TokenSequences
     ) -> np.ndarray:
         """(N,) log-probability of utterances (N, T), given the words (N, L)."""
         longest = max(int(given_mask.sum(1).max(initial=0)), 1)  # sources are filled from the left
         given, given_mask = given[:, :longest], given_mask[:, :longest]
-        tokens, mask = said.tokens, said.mask
+        tokens, mask = reply.tokens, reply.mask
         before = np.concatenate([np.full_like(tokens[:, :1], self.tokenizer.start_token), tokens[:, :-1]], 1)
         shares = answers.given(given[:, :, None], tokens[:, None]) * given_mask[:, :, None]  # (N, L, T)
         answer = shares.sum(1) / np.maximum(given_mask.sum(1), 1)[:, None]
@@ -117,6 +117,6 @@ class CountScorer:
         return total
 
 
-def _bigrams(said: TokenSequences, start_token: int, size: int) -> Table:
-    before = np.concatenate([np.full_like(said.tokens[:, :1], start_token), said.tokens[:, :-1]], 1)
-    return Table(before[said.mask], said.tokens[said.mask], size)
+def _bigrams(reply: TokenSequences, start_token: int, size: int) -> Table:
+    before = np.concatenate([np.full_like(reply.tokens[:, :1], start_token), reply.tokens[:, :-1]], 1)
+    return Table(before[reply.mask], reply.tokens[reply.mask], size)

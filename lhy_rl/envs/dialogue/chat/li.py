@@ -38,25 +38,25 @@ class LiReward:
     def terms(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """(3, N) r1, r2, r3."""
         end, pad = self.tokenizer.end_token, self.tokenizer.pad_token
-        said = closed(replies, lengths, self.tokenizer)
+        reply = closed(replies, lengths, self.tokenizer)
         asked, own = (turn_from_the_end(contexts, back, end, pad) for back in (1, 2))
-        pairs = TokenSequences(said.tokens, said.lengths, contexts, (contexts != pad).sum(1))
-        cosine = np.clip(self.scorer.similarity(own, said), *self.COSINES)
+        pairs = TokenSequences(reply.tokens, reply.lengths, contexts, (contexts != pad).sum(1))
+        cosine = np.clip(self.scorer.similarity(own, reply), *self.COSINES)
         flow = np.where(own.lengths > 0, -np.log(cosine), 0.0)
-        forward = self.scorer.forward(pairs) / said.lengths
+        forward = self.scorer.forward(pairs) / reply.lengths
         backward = self.scorer.backward(pairs) / np.maximum(asked.lengths, 1)
-        return np.stack([self._ease(said, contexts.shape[1]), flow, forward + backward])
+        return np.stack([self._ease(reply, contexts.shape[1]), flow, forward + backward])
 
-    def _ease(self, said: TokenSequences, width: int) -> np.ndarray:
+    def _ease(self, reply: TokenSequences, width: int) -> np.ndarray:
         """(N,) r1: each reply becomes a context, and each dull reply an answer to it."""
-        n, s = len(said), len(self.dull)
-        room = max(width, said.tokens.shape[1])
+        n, s = len(reply), len(self.dull)
+        room = max(width, reply.tokens.shape[1])
         sources = np.pad(
-            said.tokens, ((0, 0), (0, room - said.tokens.shape[1])), constant_values=self.tokenizer.pad_token
+            reply.tokens, ((0, 0), (0, room - reply.tokens.shape[1])), constant_values=self.tokenizer.pad_token
         )
         pairs = TokenSequences(
             np.tile(self.dull.tokens, (n, 1)), np.tile(self.dull.lengths, n),
-            np.repeat(sources, s, 0), np.repeat(said.lengths, s),
+            np.repeat(sources, s, 0), np.repeat(reply.lengths, s),
         )  # fmt: skip
         each = self.scorer.forward(pairs) / pairs.lengths  # (N S,)
         ease: np.ndarray = -each.reshape(n, s).mean(1)
@@ -90,14 +90,14 @@ class MutualInformation:
         self.factors = np.arange(1, 2 * sources.shape[1], 2)
 
     def __call__(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        said = closed(replies, lengths, self.tokenizer)
+        reply = closed(replies, lengths, self.tokenizer)
         number = (contexts * self.factors[: contexts.shape[1]]).sum(1)
         other = self.others[number % len(self.others)]
         own, elsewhere = (
             self.scorer.forward(
-                TokenSequences(said.tokens, said.lengths, given, (given != self.tokenizer.pad_token).sum(1))
+                TokenSequences(reply.tokens, reply.lengths, given, (given != self.tokenizer.pad_token).sum(1))
             )
             for given in (contexts, other)
         )
-        information: np.ndarray = 2 * (own - elsewhere) / said.lengths
+        information: np.ndarray = 2 * (own - elsewhere) / reply.lengths
         return information

@@ -41,24 +41,24 @@ class Rules:
 
     def terms(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """(5, N) ease, flow, coherence, length and fluency."""
-        said = self.reader.words(replies, lengths)
+        reply = self.reader.words(replies, lengths)
         asked, own = (self._turn(contexts, back) for back in (1, 2))
-        ease = 1 - self.dull.share(said)
-        flow = 1 - np.maximum(overlap(said, own), repetition(said))
-        coherence, length = self.coherence(asked, said), self.length(contexts, replies, lengths)
+        ease = 1 - self.dull.share(reply)
+        flow = 1 - np.maximum(overlap(reply, own), repetition(reply))
+        coherence, length = self.coherence(asked, reply), self.length(contexts, replies, lengths)
         terms = np.stack([ease, flow, coherence, length, self.fluency(replies, lengths)])
-        result: np.ndarray = terms * (said.counts > 0)
+        result: np.ndarray = terms * (reply.counts > 0)
         return result
 
-    def coherence(self, asked: Words, said: Words) -> np.ndarray:
+    def coherence(self, asked: Words, reply: Words) -> np.ndarray:
         """(N,) how much a reply's words belong to those of the turn that it answers, 0 to 1."""
-        mean: np.ndarray = self.related(asked, said).sum(1) / np.maximum(said.counts, 1)
+        mean: np.ndarray = self.related(asked, reply).sum(1) / np.maximum(reply.counts, 1)
         return mean
 
-    def related(self, asked: Words, said: Words) -> np.ndarray:
+    def related(self, asked: Words, reply: Words) -> np.ndarray:
         """(N, T) how much each word of a reply belongs to the turn that it answers, 0 to 1; 0 behind the words."""
-        there = (asked.tokens >= 0)[:, :, None] & (said.tokens >= 0)[:, None]
-        first, second = np.maximum(asked.tokens, 0)[:, :, None], np.maximum(said.tokens, 0)[:, None]
+        there = (asked.tokens >= 0)[:, :, None] & (reply.tokens >= 0)[:, None]
+        first, second = np.maximum(asked.tokens, 0)[:, :, None], np.maximum(reply.tokens, 0)[:, None]
         information = self.answers.mutual_information(first, second) * there  # (N, L, T)
         share: np.ndarray = np.minimum(information.max(1) / self.RELATED, 1.0)
         return share
@@ -90,7 +90,7 @@ class Relevance(Rules):
     """
 
     def __call__(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        said = self.reader.words(replies, lengths)
-        again = np.tril(said.tokens[:, :, None] == said.tokens[:, None], -1).any(2)
-        worth: np.ndarray = (self.related(self._turn(contexts, 1), said) * ~again).sum(1) / Length.ENOUGH
+        reply = self.reader.words(replies, lengths)
+        again = np.tril(reply.tokens[:, :, None] == reply.tokens[:, None], -1).any(2)
+        worth: np.ndarray = (self.related(self._turn(contexts, 1), reply) * ~again).sum(1) / Length.ENOUGH
         return worth
