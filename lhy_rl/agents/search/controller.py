@@ -187,6 +187,12 @@ class PPOController(Controller):
     """The controller by PPO's clipped surrogate (Schulman et al. 2017), with the changes."""
 
     def __init__(
-        self, space: Space, seed: int = 0, epochs: int = 4, clip_range: float | None = 0.2, **options: Any
+        self,
+        space: Space,
+        seed: int = 0,
+        batch_size: int = 10,
+        epochs: int = 4,
+        clip_range: float | None = 0.2,
+        **options: Any,
     ) -> None:
-        super().__init__(space, seed, epochs=epochs, clip_range=clip_range, **options)
+        super().__init__(space, seed, batch_size=batch_size, epochs=epochs, clip_range=clip_range, **options)
