@@ -21,6 +21,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from pathlib import Path
 
 import numpy as np
 
@@ -51,6 +52,7 @@ SEARCHERS: dict[str, tuple[str, dict[str, object]]] = {
     "controller, not smooth": ("controller", {"smoothing": 0.0}),
 }
 TPE, RANDOM = "tpe (Optuna)", "random"
+DRAWN = ("random", "tpe (Optuna)", "evolution", "local", "controller", "controller_paper")
 KINDS = ("incumbent", "best tried")
 
 
@@ -154,7 +156,7 @@ def ratios(found: dict[tuple[str, str], list[Regrets]], trials: int) -> list[Row
     tables = list(dict.fromkeys(table for table, _ in found))
     names = list(dict.fromkeys(name for _, name in found))
     rows, drawn = [], np.random.default_rng(0)
-    for name in names if TPE in names else ():
+    for name in [name for name in names if name != TPE] if TPE in names else ():
         for accounting in ("charged", "free"):
             pairs = [
                 [
@@ -178,6 +180,35 @@ def ratios(found: dict[tuple[str, str], list[Regrets]], trials: int) -> list[Row
     return rows
 
 
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """The regret of the best that was tried over the trials, a panel for each table."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from lhy_rl.reporting.plots import COLOURS, DPI, GREY, STYLE
+
+    chosen = [row for row in rows if row.metric == "regret, best tried" and row.agent in DRAWN]
+    tables = list(dict.fromkeys(row.task for row in chosen))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10, 6.4 if len(tables) > 2 else 3.4))
+        panels = figure.subplots(-(-len(tables) // 2), 2, squeeze=False).ravel()
+        for axes, table in zip(panels, tables, strict=False):
+            for name, colour in zip(DRAWN, [GREY, *COLOURS], strict=False):
+                points = [row for row in chosen if row.task == table and row.agent == name]
+                budgets = [row.steps for row in points]
+                axes.plot(budgets, [max(row.value, 1e-4) for row in points], marker="o", ms=3, color=colour, label=name)
+                axes.fill_between(
+                    budgets,
+                    [max(row.low, 1e-4) for row in points],
+                    [row.high for row in points],
+                    color=colour,
+                    alpha=0.1,
+                )
+            axes.set(title=table, xscale="log", yscale="log", xlabel="trials", ylabel="regret, best tried")
+        panels[0].legend(fontsize=8)
+        figure.savefig(path, dpi=DPI)
+
+
 def main() -> None:
     """Measure and save."""
     command = parser(__doc__, seeds=20)
@@ -189,6 +220,7 @@ def main() -> None:
     if options.only != "*" and (options.output / "search.json").exists():
         rows += [row for row in load("search", options.output) if row.agent not in names]
     save("search", rows, options.output)
+    draw(rows, options.output / "search.png")
     for row in rows:
         if row.variant == f"{trials} trials" and row.metric in ("regret, best tried", "regret by TPE's"):
             print(f"{row.task:26} {row.agent:22} {row.metric:20} {row.value:8.4f} [{row.low:.4f}, {row.high:.4f}]")

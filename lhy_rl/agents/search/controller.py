@@ -2,16 +2,17 @@
 
 The configuration is a sentence: choice by choice an LSTM gives the distribution of the next value, reads the one that
 was drawn, and goes on (Zoph and Le 2017). The score of the finished configuration is the reward of an episode whose
-steps are the choices. As it stands in that paper, this loses to random search where a budget is a few hundred trials.
-Four changes make it a match for model-based optimizers there, and each can be switched off:
+steps are the choices. As it stands in that paper it is hardly better than random search where a budget is a few hundred
+trials. What makes it a match for model-based optimizers there, each of which can be switched off (docs/benchmarks.md
+says what each is worth):
 
-* ``advantage="rank"``: the advantage of a trial is its rank among all trials so far, not its score minus a mean, so
-  that neither the scores' scale nor a few failures decide how large a step is;
+* ``unique``: no configuration is proposed twice, since a repeated trial costs as much as a new one and tells little;
 * ``elite``: the best trials so far are imitated in every update (as self-imitation, Oh et al. 2018), because a good
   configuration that was drawn once is otherwise forgotten;
-* ``unique``: no configuration is proposed twice, since a repeated trial costs as much as a new one and tells nothing;
 * ``smoothing``: a learning rate that was good makes its neighbours likelier, too. The logits of an ordinal choice are
-  the network's outputs smoothed over neighbouring values, so that their gradient is spread likewise.
+  the network's outputs smoothed over neighbouring values, so that their gradient is spread likewise;
+* ``advantage="rank"``: the advantage of a trial is its rank among all trials so far, not its score minus a mean, so
+  that neither the scores' scale nor a few failures decide how large a step is.
 """
 
 from __future__ import annotations
