@@ -21,6 +21,7 @@ import importlib
 import importlib.util
 import io
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,7 @@ from benchmarks.harness import Row, save
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGE = Path(lhy_rl.__file__ or "").resolve().parent
+OURS = re.compile(re.escape(f"{PACKAGE}/") + r".*\.py")  # a page's template is run as code, too, and is none of them
 MOVED = "3d66b52"  # the commit that only moved files: by it the files of older checkouts stand on today's floors
 
 
@@ -71,7 +73,7 @@ def traced(run: Callable[[], object], floor: Callable[[str], int]) -> Walk:
         code = frame.f_code
         if code.co_filename == "<frozen importlib._bootstrap>" and code.co_name == "_find_and_load":
             importing += (event == "call") - (event == "return")
-        elif event == "call" and not importing and code.co_filename.startswith(f"{PACKAGE}/"):
+        elif event == "call" and not importing and OURS.fullmatch(code.co_filename):
             first.setdefault(code.co_filename[len(f"{PACKAGE}/") :], code.co_qualname)
 
     sys.setprofile(note)
