@@ -14,7 +14,7 @@ Measured on 300 held-out openings, greedily: turns until one is dull or repeats 
 in as many tokens for all, words of a reply, different first replies (below 30 the alarm goes off), perplexity of
 people's held-out replies, and KL to the maximum-likelihood bot, nats a token. The dialogues are printed.
 
-    python -m benchmarks.chat_selfplay [--quick] [--seeds 3] [--budget 60] [--mle 120]
+    python -m benchmarks.chat_selfplay [--quick] [--seeds 3] [--budget 45] [--mle 60] [--jobs 1]
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -48,9 +51,9 @@ TASK, OPENINGS = "chat_selfplay", 300
 VARIANTS: dict[str, dict[str, Any]] = {
     "li": {"reward": "li"},
     "li, large steps": {"reward": "li", "learning_rate": 1.5e-3, "n_epochs": 2},
-    "li, KL": {"reward": "li", "kl": 0.2},
-    "pmi, KL": {"reward": "pmi", "kl": 0.2},
-    "pmi, KL, length": {"reward": "pmi", "kl": 0.2, "length_weight": 1.0},
+    "li, KL": {"reward": "li", "kl": 0.5},
+    "pmi, KL": {"reward": "pmi", "kl": 0.5},
+    "pmi, KL, length": {"reward": "pmi", "kl": 0.5, "length_weight": 1.0},
 }
 DATA: dict[str, Any] = {"vocabulary_size": 1500}
 SIZES: dict[str, Any] = {
@@ -66,6 +69,7 @@ QUICK: tuple[dict[str, Any], dict[str, Any]] = (
     {"core": "gru", "hidden_size": 24, "embedding_size": 24, "source_size": 24, "critic": "shared"},
 )
 CURRICULUM = (2, 5, 8)
+LOOKS = 8  # at the validation replies, while maximum likelihood learns
 
 
 class EachOpening(ChatSelfplay):
@@ -87,6 +91,25 @@ def imitator(data: dict[str, Any], sizes: dict[str, Any], seed: int) -> MLE:
     """A network that will learn from people."""
     env = gymnasium.make_vec("lhy_rl/ChatReply-v0", num_envs=1, reward="none", **data)
     return MLE(env, seed=seed, learning_rate=0.003, gradient_steps=5, **sizes)
+
+
+def learn_from_people(network: MLE, seconds: float) -> None:
+    """Maximum likelihood for so many CPU-seconds; of the weights on the way the best by validation replies stay."""
+    validation = network.task.sequences("validation")[:1000]
+    best, looks = (math.inf, network.policy.state_dict()), 0
+
+    def step(share: float) -> None:
+        nonlocal best, looks
+        network.learn(1, reset_num_timesteps=False)
+        if share * LOOKS >= looks:
+            looks += 1
+            network.policy.eval()
+            loss = nll_per_token(network.policy, validation, network.task)
+            if loss < best[0]:
+                best = loss, {name: tensor.clone() for name, tensor in network.policy.state_dict().items()}
+
+    spend(seconds, step)
+    network.policy.load_state_dict(best[1])
 
 
 def dialogues(policy: ActorCritic, game: ChatSelfplay, seed: int = 0) -> dict[str, Any]:
@@ -161,34 +184,50 @@ def measured(
     return found, talk["texts"]
 
 
+class SeedResult(NamedTuple):
+    """What one seed gives: the metrics of each variant, its dialogues, and the tokens that self-play learned from."""
+
+    found: dict[str, dict[str, float]]
+    texts: list[str]
+    steps: dict[str, int]
+
+
+def one_seed(seed: int, quick: bool, likelihood: float, budget: float) -> SeedResult:
+    """Learn from people, then play with each reward."""
+    torch.set_num_threads(1)
+    data, sizes = QUICK if quick else (DATA, SIZES)
+    game = EachOpening("none", split="test", **data)
+    bot, guesser = imitator(data, sizes, seed), imitator(data, sizes, seed)
+    guesser.likelihood.sentences = backward_pairs(guesser.likelihood.sentences, guesser.task)
+    learn_from_people(bot, likelihood)
+    spend(likelihood / 2, lambda share: guesser.learn(1, reset_num_timesteps=False))
+    scorer = PolicyScorer(frozen(bot.policy), frozen(guesser.policy), bot.task)
+    policies, steps = {"maximum likelihood": bot.policy}, {"maximum likelihood": 0}
+    for name in ["pmi, KL"] if quick else VARIANTS:
+        policies[name], steps[name] = self_play(bot, scorer, VARIANTS[name], data, sizes, seed, budget)
+    counts = [measured(policy, bot, game, None)[0]["tokens"] for policy in policies.values()]
+    found, texts = {}, []
+    for name, policy in policies.items():
+        found[name], talk = measured(policy, bot, game, int(min(counts)))
+        dialogues_of_it = "\n\n".join(talk[:4])
+        texts.append(f"=== {name}, seed {seed}: {found[name]}\n{dialogues_of_it}")
+    return SeedResult(found, texts, steps)
+
+
 def main() -> None:
     """Train, measure, save, draw, print."""
     given = harness.parser(__doc__, seeds=3)
-    given.add_argument("--budget", type=float, default=60.0, metavar="S", help="CPU-seconds of self-play (60)")
-    given.add_argument("--mle", type=float, default=120.0, metavar="S", help="CPU-seconds of maximum likelihood (120)")
+    given.add_argument("--budget", type=float, default=45.0, metavar="S", help="CPU-seconds of self-play (45)")
+    given.add_argument("--mle", type=float, default=60.0, metavar="S", help="CPU-seconds of maximum likelihood (60)")
+    given.add_argument("--jobs", type=int, default=1, metavar="N", help="seeds at the same time (1)")
     common = given.parse_args()
-    torch.set_num_threads(1)
-    data, sizes = QUICK if common.quick else (DATA, SIZES)
     seeds, budget, likelihood = (1, 0.5, 1.0) if common.quick else (common.seeds, common.budget, common.mle)
-    game, found, texts = EachOpening("none", split="test", **data), dict[str, list[dict[str, float]]](), list[str]()
-    steps: dict[str, int] = {"maximum likelihood": 0}
-    for seed in range(seeds):
-        bot, guesser = imitator(data, sizes, seed), imitator(data, sizes, seed)
-        guesser.likelihood.sentences = backward_pairs(guesser.likelihood.sentences, guesser.task)
-        spend(likelihood, lambda share, bot=bot: bot.learn(1, reset_num_timesteps=False))
-        spend(likelihood / 2, lambda share, guesser=guesser: guesser.learn(1, reset_num_timesteps=False))
-        scorer = PolicyScorer(frozen(bot.policy), frozen(guesser.policy), bot.task)
-        policies = {"maximum likelihood": bot.policy}
-        for name in ["pmi, KL"] if common.quick else VARIANTS:
-            policies[name], steps[name] = self_play(bot, scorer, VARIANTS[name], data, sizes, seed, budget)
-        counts = [measured(policy, bot, game, None)[0]["tokens"] for policy in policies.values()]
-        for name, policy in policies.items():
-            metrics, talk = measured(policy, bot, game, int(min(counts)))
-            found.setdefault(name, []).append(metrics)
-            shown = "\n\n".join(talk[:4])
-            texts.append(f"=== {name}, seed {seed}: {metrics}\n{shown}")
-            print(texts[-1], flush=True)
-        harness.save("chat_selfplay", rows_of(found, steps, budget), common.output)
+    with ProcessPoolExecutor(common.jobs, get_context("spawn")) as pool:
+        runs = list(pool.map(partial(one_seed, quick=common.quick, likelihood=likelihood, budget=budget), range(seeds)))
+    found = {name: [run.found[name] for run in runs] for name in runs[0].found}
+    texts = [text for run in runs for text in run.texts]
+    print("\n\n".join(texts))
+    harness.save("chat_selfplay", rows_of(found, runs[0].steps, budget), common.output)
     (common.output / "chat_selfplay.txt").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
     picture(found, common.output / "chat_selfplay.png")
 
