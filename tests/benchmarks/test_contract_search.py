@@ -16,4 +16,4 @@ def test_search(tmp_path):
         best, incumbent = (rows[agent, "25 trials", f"regret, {kind}"] for kind in ("best tried", "incumbent"))
         assert best <= incumbent
     assert rows["random", "25 trials", "repeated"] == rows["evolution", "25 trials", "repeated"] == 0
-    assert rows["tpe (Optuna)", "25 trials", "regret by TPE's"] == 1
+    assert rows["evolution", "25 trials", "regret by TPE's"] > 0

@@ -67,7 +67,8 @@ class ReplyDiscriminator(DiscriminatorTrainer):
         if self.real.sources is None:
             raise UserError("a discriminator of replies needs a task whose sentences reply to a context, ChatReply say")
         width = self.real.sources.shape[1] + self.task.max_length
-        network = RecurrentDiscriminator(self.task.observation_size, width, **self.sizes)  # type: ignore[arg-type]
+        with agent.randomness():
+            network = RecurrentDiscriminator(self.task.observation_size, width, **self.sizes)  # type: ignore[arg-type]
         super().__init__(
             network.to(agent.device), "recurrent", self.objective_name, agent.generator, agent.device,
             learning_rate=self.learning_rate, weight_decay=self.weight_decay,

@@ -24,16 +24,33 @@ def made(model: Any, n: int = 32) -> Reinforce:
     return Reinforce(env, seed=0, critic="none", reward_model=model, attention="none", learning_rate=0.01, **SIZES)
 
 
+def updated(agent: Reinforce) -> dict[str, float]:
+    """One update as ``learn`` makes it, with the agent's own random numbers."""
+    with agent.randomness():
+        return agent.update()
+
+
 def test_it_tells_people_from_a_policy_that_knows_nothing() -> None:
     model = ReplyDiscriminator(steps=3, learning_rate=0.003)
     agent = made(model)
-    accuracies = [agent.update()["train/discriminator_accuracy"] for _ in range(8)]
+    accuracies = [updated(agent)["train/discriminator_accuracy"] for _ in range(8)]
     assert accuracies[0] < 0.75 and accuracies[-1] > 0.85
     people = model._people(*[model._draw(200)] * 2)
     strays = model._people(model._draw(200), model._draw(200))
     with torch.no_grad():
         model.network.eval()
         assert model._final(*people).mean() > model._final(*strays).mean()
+
+
+def test_it_draws_nothing_from_torchs_own_generator() -> None:
+    found = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        agent = made(ReplyDiscriminator(steps=1), 8)
+        found.append(updated(agent)["train/discriminator_loss"])
+        assert torch.equal(torch.get_rng_state(), before)
+    assert found[0] == found[1]
 
 
 def test_token_rewards_are_the_end_reward_less_what_the_context_is_worth() -> None:
