@@ -29,7 +29,7 @@ from lhy_rl.rollouts.self_play import Player, PolicyPlayer, RandomPlayer, play_g
 CONFIG = "selfplay/referential"
 TASK, RIGHT = "referential", "right"
 SIMILARITY, MESSAGES = "topographic similarity", "different messages"
-JUDGED: dict[str, dict[str, str]] = {
+CONDITIONS: dict[str, dict[str, str]] = {
     "training objects": {"split": "train"},
     "held-out objects": {"split": "held_out"},
     "training objects, channel shuffled": {"split": "train", "channel": "shuffled"},
@@ -91,7 +91,7 @@ def main() -> None:
     def add(agent: str, variant: str, metric: str, values: list[float], **facts: Any) -> None:
         rows.append(harness.summarize(TASK, agent, variant, metric, values, **facts))
 
-    for variant, options in JUDGED.items():
+    for variant, options in CONDITIONS.items():
         add("random", variant, RIGHT, [float(ends([RandomPlayer()], games, **options)["right"].mean())])
     with harness.progress(2 * seeds, "referential") as advance:
         pairs, seconds, used = [], [], 0
@@ -102,7 +102,7 @@ def main() -> None:
             seconds.append(spent)
             advance("clear channel")
         facts = {"steps": used, "cpu_seconds": float(np.mean(seconds))}
-        for variant, options in JUDGED.items():
+        for variant, options in CONDITIONS.items():
             values = [float(ends(players, games, **options)["right"].mean()) for players in pairs]
             add("selfplay", variant, RIGHT, values, reference=WANTED[variant], **facts)
         spoken = [language(players) for players in pairs]
@@ -112,7 +112,7 @@ def main() -> None:
         for seed in range(seeds):
             agent, _ = learned(seed, steps // 4, channel="shuffled")
             values.append(
-                float(ends(pair(agent), games, **JUDGED["training objects, channel shuffled"])["right"].mean())
+                float(ends(pair(agent), games, **CONDITIONS["training objects, channel shuffled"])["right"].mean())
             )
             advance("shuffled channel")
         add("selfplay", LEARNED_WITH_IT, RIGHT, values, reference=WANTED["learned with it"], steps=steps // 4)

@@ -119,6 +119,12 @@ class Tokenizer:
         """A text to ids, without an end token."""
         return self.ids(self.split(text))
 
+    @property
+    def task_tokens(self) -> dict[str, int]:
+        """The numbers of a text task whose tokens these are (:class:`lhy_rl.core.protocols.TextTask`), by name."""
+        names = ("vocabulary_size", "observation_size", "start_token", "end_token", "pad_token")
+        return {name: getattr(self, name) for name in names}
+
     def token(self, index: int) -> str:
         """The string of one id; special ones in angle brackets."""
         if 2 <= index < self.vocabulary_size:

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Self, cast
 
-import gymnasium as gym
-import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -21,16 +19,12 @@ from lhy_rl.agents.common.sb3_arguments import translate_load
 from lhy_rl.agents.common.sb3_interface import Metrics as Metrics
 from lhy_rl.agents.common.sb3_interface import SB3Interface
 from lhy_rl.core.errors import UserError, brief
-from lhy_rl.core.protocols import ACTION_MASK, TextTask
+from lhy_rl.core.protocols import TextTask
 from lhy_rl.core.saved_states import check_whole, guarded
-from lhy_rl.core.trees import leading, leaves, map_tree, native
 from lhy_rl.core.validation import check
-from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.device import choose_device, is_large
-from lhy_rl.nn.layers.eval_mode import evaluating
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.nn.randomness import OwnRandomness
-from lhy_rl.rollouts.checks import ActionMasks
 from lhy_rl.rollouts.fixed_length import PlayedStep
 from lhy_rl.rollouts.normalization import normalized_space
 from lhy_rl.rollouts.vector_envs import Environment, make_vector_env
@@ -199,57 +193,6 @@ class Agent(SB3Interface, metaclass=AgentClass):
     def unfinished(self) -> bool:
         """Whether there is something left to learn."""
         return self.num_timesteps < self.total_timesteps
-
-    @torch.no_grad()
-    def predict(
-        self,
-        observation: Any,
-        state: State | None = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = False,
-        action_masks: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, State | None]:
-        """Actions for observations, as Stable-Baselines3 gives them.
-
-        Args:
-            observation: One observation, or a batch (B, ...), as the environment gives it; an ``action_mask`` in a
-                dict is heeded.
-            state: What the last call returned; None at the beginning.
-            episode_start: (B,) bool: the memory is forgotten first.
-            deterministic: The most probable actions instead of drawn ones.
-            action_masks: (B, A) bool, or (A,) for one observation, as in ``info["action_mask"]``: the legal actions.
-                All are where a row is None or says that none is, as Gymnasium fills up for an instance without a mask.
-
-        Returns:
-            Actions (B,), or one action for one observation, and the memory.
-        """
-        check_whole(self)
-        space = self.env.single_observation_space
-        if isinstance(space, gym.spaces.Dict) and isinstance(observation, dict):
-            observation = {key: observation[key] for key in space.spaces}  # without what it does not see
-        single = leading(map_tree(np.asarray, observation), space) == 0
-        obs = self.observe(map_tree(lambda x: np.asarray(x)[None], observation) if single else observation)
-        count = len(leaves(obs)[0])
-        state = self.policy.initial_state(count) if state is None else state
-        start = None
-        if episode_start is not None:
-            start = torch.as_tensor(np.atleast_1d(native(episode_start)), dtype=torch.bool, device=self.device)
-        masks = ActionMasks(self.env.single_action_space, count)
-        rows = [action_masks] if count == 1 and np.size(action_masks) > 1 else action_masks  # type: ignore[arg-type]
-        known = masks.of(observation, {ACTION_MASK: rows})
-        action_mask = None
-        if known is not None:
-            action_mask = torch.as_tensor(masks.checked(known, np.zeros(count, bool), 0), device=self.device)
-        with evaluating(self.policy):
-            actions, state = self.policy.act(
-                obs, state, start, self.predict_generator, deterministic, action_mask=action_mask
-            )
-        array = self.policy.actor.for_environment(actions)
-        return (array[0] if single else array), state
-
-    def observe(self, observation: Any) -> Any:
-        """A batch of observations, (B, ...) arrays, as the policy takes them."""
-        return map_tree(lambda x: torch.as_tensor(native(x), device=self.device), observation)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the future depends on: tensors, arrays and plain values."""

@@ -1,4 +1,4 @@
-"""What Stable-Baselines3's tools ask a model for: its environment, its logger, its parameters, its episodes."""
+"""What Stable-Baselines3's tools ask a model for: environment, predictions, logger, parameters, episodes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 from gymnasium.vector import VectorEnv
 
 from lhy_rl.agents.common import saved
 from lhy_rl.core.errors import UserError, brief, install_extra
+from lhy_rl.core.protocols import ACTION_MASK
+from lhy_rl.core.saved_states import check_whole
+from lhy_rl.core.trees import leading, leaves, map_tree, native
+from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.device import choose_device
+from lhy_rl.nn.layers.eval_mode import evaluating
 from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.rollouts.checks import ActionMasks
 from lhy_rl.rollouts.fixed_length import RECENT, RolloutCollector
 from lhy_rl.rollouts.vector_envs import one_by_one
 
@@ -38,6 +45,8 @@ class SB3Interface:
 
     env: VectorEnv[Any, Any, Any]
     policy: ActorCritic
+    device: torch.device
+    predict_generator: torch.Generator
     hyperparameters: dict[str, Any]
     num_timesteps: int
     num_updates: int
@@ -100,6 +109,58 @@ class SB3Interface:
     def action_space(self) -> gym.Space[Any]:
         """Of one instance."""
         return self.env.single_action_space
+
+    # ------------------------------------------------------------------ predictions
+    @torch.no_grad()
+    def predict(
+        self,
+        observation: Any,
+        state: State | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+        action_masks: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, State | None]:
+        """Actions for observations, as Stable-Baselines3 gives them.
+
+        Args:
+            observation: One observation, or a batch (B, ...), as the environment gives it; an ``action_mask`` in a
+                dict is heeded.
+            state: What the last call returned; None at the beginning.
+            episode_start: (B,) bool: the memory is forgotten first.
+            deterministic: The most probable actions instead of drawn ones.
+            action_masks: (B, A) bool, or (A,) for one observation, as in ``info["action_mask"]``: the legal actions.
+                All are where a row is None or says that none is, as Gymnasium fills up for an instance without a mask.
+
+        Returns:
+            Actions (B,), or one action for one observation, and the memory.
+        """
+        check_whole(self)
+        space = self.env.single_observation_space
+        if isinstance(space, gym.spaces.Dict) and isinstance(observation, dict):
+            observation = {key: observation[key] for key in space.spaces}  # without what it does not see
+        single = leading(map_tree(np.asarray, observation), space) == 0
+        obs = self.observe(map_tree(lambda x: np.asarray(x)[None], observation) if single else observation)
+        count = len(leaves(obs)[0])
+        state = self.policy.initial_state(count) if state is None else state
+        start = None
+        if episode_start is not None:
+            start = torch.as_tensor(np.atleast_1d(native(episode_start)), dtype=torch.bool, device=self.device)
+        masks = ActionMasks(self.env.single_action_space, count)
+        rows = [action_masks] if count == 1 and np.size(action_masks) > 1 else action_masks  # type: ignore[arg-type]
+        known = masks.of(observation, {ACTION_MASK: rows})
+        action_mask = None
+        if known is not None:
+            action_mask = torch.as_tensor(masks.checked(known, np.zeros(count, bool), 0), device=self.device)
+        with evaluating(self.policy):
+            actions, state = self.policy.act(
+                obs, state, start, self.predict_generator, deterministic, action_mask=action_mask
+            )
+        array = self.policy.actor.for_environment(actions)
+        return (array[0] if single else array), state
+
+    def observe(self, observation: Any) -> Any:
+        """A batch of observations, (B, ...) arrays, as the policy takes them."""
+        return map_tree(lambda x: torch.as_tensor(native(x), device=self.device), observation)
 
     # ------------------------------------------------------------------ episodes and counters
     @property

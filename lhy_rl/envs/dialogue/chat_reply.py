@@ -181,12 +181,8 @@ class ChatReply(TextEnv):
         self.pairs, self.contexts = pairs, pairs.sources
         super().__init__(
             num_envs,
-            vocabulary_size=self.tokenizer.vocabulary_size,
-            observation_size=self.tokenizer.observation_size,
             max_length=max_length,
-            start_token=self.tokenizer.start_token,
-            end_token=self.tokenizer.end_token,
-            pad_token=self.tokenizer.pad_token,
+            **self.tokenizer.task_tokens,
             source_length=self.contexts.shape[1],
             autoreset_mode=autoreset_mode,
             render_mode=render_mode,

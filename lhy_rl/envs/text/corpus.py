@@ -151,12 +151,8 @@ class CorpusText(TextEnv):
         self.tokenizer = self.data.tokenizer
         super().__init__(
             num_envs,
-            vocabulary_size=self.tokenizer.vocabulary_size,
-            observation_size=self.tokenizer.observation_size,
             max_length=max_length,
-            start_token=self.tokenizer.start_token,
-            end_token=self.tokenizer.end_token,
-            pad_token=self.tokenizer.pad_token,
+            **self.tokenizer.task_tokens,
             autoreset_mode=autoreset_mode,
             render_mode=render_mode,
             max_episode_steps=max_episode_steps,

@@ -47,12 +47,15 @@ class CategoricalHead(Head):
         actions = torch.empty(len(h), dtype=torch.int64, device=h.device)
         memory, probabilities = self._scratch(h)
         for first in range(0, len(h), ROWS):
-            part = h[first : first + ROWS]
-            logits = torch.addmm(self.output.bias, part, self.output.weight.T, out=memory[: len(part)])
-            if action_mask is not None:
-                logits.masked_fill_(~action_mask[first : first + ROWS], -torch.inf)
+            rows = slice(first, first + ROWS)
+            logits = self._logits_of_rows(h[rows], None if action_mask is None else action_mask[rows], memory)
             actions[first : first + ROWS] = sample_categorical(logits, generator, temperature, top_k, probabilities)
         return actions + self.start
+
+    def _logits_of_rows(self, h: Tensor, action_mask: Tensor | None, memory: Tensor) -> Tensor:
+        """:meth:`logits` of at most ROWS rows, written into a part of ``memory``."""
+        logits = torch.addmm(self.output.bias, h, self.output.weight.T, out=memory[: len(h)])
+        return logits if action_mask is None else logits.masked_fill_(~action_mask, -torch.inf)
 
     def draw(self, h: Tensor, noise: Tensor, action_mask: Tensor | None = None) -> Tensor:
         return (self.logits(h, action_mask) + noise).argmax(-1) + self.start

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from lhy_rl.functional.fused.categorical import linear_log_prob
-from lhy_rl.functional.sampling import sample_categorical
 from lhy_rl.nn.acceleration.inventory import hooked
 from lhy_rl.nn.heads.base import mask_logits
-from lhy_rl.nn.heads.categorical import ROWS, CategoricalHead
+from lhy_rl.nn.heads.categorical import CategoricalHead
 
 
 class CopyHead(CategoricalHead):
@@ -53,21 +52,8 @@ class CopyHead(CategoricalHead):
         p = p.scatter_add(-1, actions, copied)
         return mask_logits(p.clamp(min=torch.finfo(p.dtype).tiny).log(), action_mask)
 
-    @torch.no_grad()
-    def sample(
-        self,
-        h: Tensor,
-        generator: torch.Generator | None = None,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        action_mask: Tensor | None = None,
-    ) -> Tensor:
-        actions = torch.empty(len(h), dtype=torch.int64, device=h.device)
-        for first in range(0, len(h), ROWS):
-            rows = slice(first, first + ROWS)
-            logits = self.logits(h[rows], None if action_mask is None else action_mask[rows])
-            actions[rows] = sample_categorical(logits, generator, temperature, top_k)
-        return actions + self.start
+    def _logits_of_rows(self, h: Tensor, action_mask: Tensor | None, memory: Tensor) -> Tensor:
+        return self.logits(h, action_mask)
 
     def log_prob(
         self, h: Tensor, actions: Tensor, temperature: float = 1.0, action_mask: Tensor | None = None

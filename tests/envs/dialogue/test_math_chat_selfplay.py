@@ -156,7 +156,7 @@ def test_a_scorer_that_an_agent_gives() -> None:
     game = ChatSelfplay("li", **SMALL)
     game.scorer = Flat()
     _, gained, _ = talk(game, "check the cable")  # four tokens: r1 = mean 3 / N_s, r2 = 0, r3 = -3 / 4 - 3 / N_q
-    asked = game.dull.asked.lengths
+    asked = game.dull.probes.lengths
     opening = GameBatch(game, 1)
     opening.reset(seed=0)
     length = opening.state["lengths"][0, 0]

@@ -31,7 +31,7 @@ class LiReward:
 
     def __init__(self, data: ConversationData, scorer: ReplyScorer) -> None:
         self.tokenizer, self.scorer = data.tokenizer, scorer
-        self.dull = DullReplies(data.tokenizer).asked
+        self.dull = DullReplies(data.tokenizer).probes
         if not len(self.dull):
             raise UserError("reward 'li' asks for dull replies, and the vocabulary holds none; enlarge the vocabulary")
 

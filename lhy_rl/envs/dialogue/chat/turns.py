@@ -98,15 +98,15 @@ class DullReplies:
         self.reader = WordReader(tokenizer)
         listed: dict[str, list[str]] = yaml.safe_load(DULL_FILE.read_text(encoding="utf-8"))
         known: list[tuple[int, ...]] = []
-        asked: list[tuple[int, ...]] = []
+        probes: list[tuple[int, ...]] = []
         for texts in listed.values():
             ids = [tuple(tokenizer.encode(text)) for text in texts]
             mine = [row for row in ids if row and self.reader.is_word[list(row)].all()]
-            asked += mine[:8]
+            probes += mine[:8]
             known += mine
         self.replies = [np.array(row) for row in known]
-        longest = max(map(len, asked), default=0) + 1
-        self.asked = pack(asked, tokenizer, longest)
+        longest = max(map(len, probes), default=0) + 1
+        self.probes = pack(probes, tokenizer, longest)
         """Those that ease of answering asks about, eight a language, each closed by the end token."""
 
     def share(self, words: Words) -> np.ndarray:
