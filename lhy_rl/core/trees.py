@@ -10,6 +10,8 @@ import numpy as np
 
 State = dict[str, np.ndarray]
 """An environment's whole state: arrays by name, the batch first."""
+Rows = np.ndarray | slice
+"""Some instances of a batch: their numbers, or ``slice(None)`` for all, which is faster."""
 
 
 def map_tree(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
@@ -44,14 +46,14 @@ def leading(tree: Any, space: gym.Space[Any]) -> int:
     return int(tree.ndim) - len(space.shape or ())
 
 
-def take(tree: Any, rows: np.ndarray) -> Any:
+def take(tree: Any, rows: Rows) -> Any:
     """A tree with these rows of every array, copied."""
     if isinstance(tree, dict):  # the states of environments, at every step
         return {key: x[rows] if type(x) is np.ndarray else take(x, rows) for key, x in tree.items()}
     return map_tree(lambda array: np.asarray(array)[rows], tree)
 
 
-def put(state: State, rows: np.ndarray, new: State) -> State:
+def put(state: State, rows: Rows, new: State) -> State:
     """A state with these rows replaced; the given one stays as it is."""
     result = {name: array.copy() for name, array in state.items()}
     for name, array in new.items():
@@ -61,4 +63,8 @@ def put(state: State, rows: np.ndarray, new: State) -> State:
 
 def copied(tree: Any) -> Any:
     """A tree that shares no memory with the given one."""
+    if type(tree) is np.ndarray:  # the observations of environments, at every step
+        return tree.copy()
+    if isinstance(tree, dict):
+        return {key: x.copy() if type(x) is np.ndarray else copied(x) for key, x in tree.items()}
     return map_tree(np.array, tree)

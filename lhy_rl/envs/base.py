@@ -25,7 +25,7 @@ from gymnasium.vector.utils import batch_space, iterate
 
 from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError, brief
-from lhy_rl.core.trees import State, copied, put, take
+from lhy_rl.core.trees import Rows, State, copied, put, take
 
 
 class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
@@ -142,17 +142,17 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         rewards = np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, bool), np.zeros(self.num_envs, bool)
         infos: dict[str, Any] = {}
-        ended = np.flatnonzero(self._done)
-        if ended.size and self.autoreset_mode is AutoresetMode.DISABLED:
+        whole = not np.count_nonzero(self._done)  # every instance takes a step
+        live: Rows = slice(None) if whole else np.flatnonzero(~self._done)
+        if not whole and self.autoreset_mode is AutoresetMode.DISABLED:
+            ended = np.flatnonzero(self._done)
             raise ResetNeeded(
                 f"instances {ended.tolist()} have ended; call reset(options={{'reset_mask': mask}}) for them first"
             )
-        live = np.flatnonzero(~self._done)
         actions = self._checked(actions, live)
-        if ended.size:
-            self._begin(ended, infos)  # NEXT_STEP: this step only begins the new episode
-        if live.size:
-            whole = live.size == self.num_envs
+        if not whole:
+            self._begin(np.flatnonzero(self._done), infos)  # NEXT_STEP: this step only begins the new episode
+        if isinstance(live, slice) or live.size:
             state = self._state if whole else take(self._state, live)
             action = actions if whole else take(actions, live)
             after = self.transition(state, action, self.np_random)
@@ -162,14 +162,17 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             if self.max_episode_steps is not None:
                 truncated[live] = self._steps[live] >= self.max_episode_steps
             self._state = after if whole else put(self._state, live, after)
-            done = terminated | truncated
-            self._done = done.copy()
-            self._report(live, np.flatnonzero(done), infos)
+            self._done = terminated | truncated
+            self._report(live, infos)
         return self.observe(), rewards, terminated, truncated, infos
 
-    def _report(self, live: np.ndarray, ended: np.ndarray, infos: dict[str, Any]) -> None:
+    def _report(self, live: Rows, infos: dict[str, Any]) -> None:
         """Fill in the infos of a step, and in SAME_STEP begin the next episodes."""
         assert self._state is not None
+        if isinstance(live, slice) and not np.count_nonzero(self._done):
+            self._add(infos, self.info(self._state), live)
+            return
+        live, ended = np.arange(self.num_envs)[live], np.flatnonzero(self._done)
         same_step = self.autoreset_mode is AutoresetMode.SAME_STEP and ended.size > 0
         if ended.size:
             last = take(self._state, ended)
@@ -271,17 +274,16 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             raise ResetNeeded("call reset() without a mask first")
         return np.flatnonzero(mask)
 
-    def _checked(self, actions: Any, live: np.ndarray) -> Any:
+    def _checked(self, actions: Any, live: Rows) -> Any:
         """The actions as arrays, if those of the live instances are in the action space."""
         space = self.single_action_space
         if not isinstance(space, Discrete):
             if actions not in self.action_space:
                 raise UserError(f"actions are not in the action space {brief(self.action_space)}")
             return actions
-        rows = slice(None) if live.size == self.num_envs else live
-        return validation.discrete_actions(actions, self.num_envs, int(space.start), int(space.n), rows)
+        return validation.discrete_actions(actions, self.num_envs, int(space.start), int(space.n), live)
 
-    def _add(self, infos: dict[str, Any], values: dict[str, Any], rows: np.ndarray) -> None:
+    def _add(self, infos: dict[str, Any], values: dict[str, Any], rows: Rows) -> None:
         """Enter values of some instances, Gymnasium's way: whole arrays, and a mask of who has a value."""
         for key, value in values.items():
             mask = infos.setdefault(f"_{key}", np.zeros(self.num_envs, bool))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import concatenate, create_empty_array, iterate
+from gymnasium.vector.utils import concatenate, create_empty_array
 
 from lhy_rl.core.errors import UserError
+from lhy_rl.core.trees import map_tree
 from lhy_rl.envs.base import BatchedEnv
 
 
@@ -80,7 +82,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         self.batched_env.restore(snapshot, indices)
 
     def _one(self, obs: Any) -> Any:
-        return next(iter(iterate(self.batched_env.observation_space, obs)))
+        return map_tree(itemgetter(0), obs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "batched_env":

@@ -86,6 +86,7 @@ class Space:
     Attributes:
         choices: D of them.
         sizes: (D,) how many values each has.
+        conditional: Whether there are choices that do not always count.
 
     Raises:
         UserError: no choices, two of one name, a condition on what comes later or on a value that is not there, or
@@ -107,6 +108,7 @@ class Space:
                 raise UserError(f"two choices are called {brief(choice.name)}")
             self._conditions.append(self._condition(choice))
             self._index[choice.name] = position
+        self.conditional = any(condition is not None for condition in self._conditions)
         self._radix = np.append(np.cumprod(self.sizes[:0:-1].astype(np.int64))[::-1], 1)
 
     def _condition(self, choice: Choice) -> tuple[int, np.ndarray] | None:
@@ -126,11 +128,6 @@ class Space:
 
     def __repr__(self) -> str:
         return f"<Space: {len(self)} choices, {self.num_configurations:,} configurations>"
-
-    @property
-    def conditional(self) -> bool:
-        """Whether there are choices that do not always count."""
-        return any(condition is not None for condition in self._conditions)
 
     # ------------------------------------------------------------------ tokens
     def checked(self, tokens: Any) -> np.ndarray:

@@ -129,9 +129,10 @@ class HPOToken(BatchedEnv):
         self.space = self.table.space
         sizes = self.space.sizes
         self._first_of = np.cumsum(sizes) - sizes  # of a choice's values in the observation
+        self._num_choices = len(sizes)
         self._order, self._width = np.arange(len(sizes)), int(sizes.sum())
-        self._which = np.eye(len(sizes) + 1, len(sizes), dtype=np.float32)  # all zeros behind the last choice
-        self._allowed = np.arange(sizes.max()) < sizes[:, None]  # (D, A)
+        self._sizes = np.append(sizes, 0)  # behind the last choice nothing can be chosen
+        self._masks = np.tri(sizes.max() + 1, sizes.max(), -1, np.int8)  # row n: the first n values
         first = self.table.first_scores
         self._lowest = float(np.nanmin(first))
         self._sorted = np.sort(np.where(np.isnan(first), self._lowest, first))
@@ -156,57 +157,52 @@ class HPOToken(BatchedEnv):
         }
 
     def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
-        position, rows = state["position"], np.arange(len(action))
-        allowed = self._action_mask(state)
+        position, rows, count = state["position"], np.arange(len(action)), self._num_values(state)
+        wrong = np.zeros(len(action), bool)
         if self.invalid == "remap":
-            action = action % allowed.sum(1)  # these are the first ones
-            wrong = np.zeros(len(action), bool)
+            action = action % count
         else:
-            wrong = ~allowed[rows, action]
+            wrong = action >= count
         tokens = state["tokens"].copy()
-        tokens[rows, position] = np.where(wrong, 0, action)
-        after = {
-            "tokens": tokens,
-            "position": position + ~wrong,
-            "mistakes": state["mistakes"] + wrong,
-            "score": np.zeros(len(action)),
-        }
-        finished = np.flatnonzero(after["position"] == len(self.space))
+        tokens[rows, position] = action * ~wrong
+        position = position + ~wrong
+        score = np.zeros(len(action))
+        finished = (position == self._num_choices).nonzero()[0]
         if finished.size:
             seeds = rng.integers(0, 2**31, finished.size)
             scores = self.table.scores(tokens[finished], seeds)
-            after["score"][finished] = np.where(np.isnan(scores), self._lowest, scores)
-        return after
+            score[finished] = np.where(np.isnan(scores), self._lowest, scores)
+        return {"tokens": tokens, "position": position, "mistakes": state["mistakes"] + wrong, "score": score}
 
-    def _action_mask(self, state: State) -> np.ndarray:
-        """(B, A) bool: the values of the present choice; of one that does not count the first."""
-        position = np.minimum(state["position"], len(self.space) - 1)
-        mask = self._allowed[position]
+    def _num_values(self, state: State) -> np.ndarray:
+        """(B,) how many values the present choice has: one if it does not count, none behind the last choice."""
+        position = state["position"]
+        count: np.ndarray = self._sizes[position]
         if self.space.conditional:
-            counts = self.space.active(state["tokens"])[np.arange(len(position)), position]
-            mask[:, 1:] &= counts[:, None]
-        return mask
+            counts = np.append(self.space.active(state["tokens"]), np.ones((len(position), 1), bool), 1)
+            count = np.where(counts[np.arange(len(position)), position], count, 1)
+        return count
 
     def observation(self, state: State) -> dict[str, np.ndarray]:
-        position = state["position"]
-        made = position[:, None] > self._order
-        places = np.where(made, state["tokens"] + self._first_of, self._width)  # (B, D); the last column is cut off
-        values = np.zeros((len(position), self._width + 1), np.float32)
-        values[np.arange(len(position))[:, None], places] = 1.0
-        observed = np.concatenate([values[:, :-1], self._which[position]], 1)
-        return {"observation": observed, ACTION_MASK: self._action_mask(state).astype(np.int8)}
+        position = state["position"][:, None]
+        places = np.empty((len(position), self._num_choices + 1), np.int64)
+        places[:, 1:] = np.where(position > self._order, state["tokens"] + self._first_of, -1)  # the last is cut off
+        places[:, :1] = self._width + position
+        observed = np.zeros((len(position), self._width + self._num_choices + 1), np.float32)
+        observed[np.arange(len(position))[:, None], places] = 1.0
+        return {"observation": observed[:, :-1], ACTION_MASK: self._masks[self._num_values(state)]}
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
-        score, finished = next_state["score"], next_state["position"] == len(self.space)
+        score = next_state["score"]  # 0 before the last choice
         if self.reward_name == "cubed":
             score = score**3
         elif self.reward_name == "quantile":
-            score = np.searchsorted(self._sorted, score) / len(self._sorted)
-        rewards: np.ndarray = np.where(finished, score, 0.0)
-        return rewards
+            finished = next_state["position"] == self._num_choices
+            score = finished * (np.searchsorted(self._sorted, score) / len(self._sorted))
+        return score
 
     def terminal(self, state: State) -> np.ndarray:
-        ended: np.ndarray = (state["position"] == len(self.space)) | (state["mistakes"] >= MISTAKES)
+        ended: np.ndarray = (state["position"] == self._num_choices) | (state["mistakes"] >= MISTAKES)
         return ended
 
     def final_info(self, state: State) -> dict[str, Any]:
