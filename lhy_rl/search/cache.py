@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lhy_rl.search.early_stopping import Thresholds
 from lhy_rl.search.journal import Journal, trial_of
 from lhy_rl.search.objective import Objective
 from lhy_rl.search.trial import Trial
@@ -20,7 +21,7 @@ class CachedObjective(Objective):
 
     An entry is found by the content of what was trained: the objective's ``about``, the configuration and the seed. It
     is on the disk before anybody learns of it, so that a crash loses only what was being trained. Failures are kept as
-    well: what diverged would diverge again.
+    well: what diverged would diverge again. Trials that were stopped early are not: another search may let them go on.
 
     Args:
         objective: What is asked where the file knows nothing.
@@ -30,7 +31,7 @@ class CachedObjective(Objective):
     def __init__(self, objective: Objective, path: str | os.PathLike[str]) -> None:
         self.objective = objective
         self.space = objective.space
-        self.about = objective.about
+        self.about, self.reports = objective.about, objective.reports
         self._journal = Journal(path)
         self._trials = {event["key"]: trial_of(event["trial"]) for event in self._journal.read()}
 
@@ -49,14 +50,16 @@ class CachedObjective(Objective):
 
     def keep(self, tokens: np.ndarray, seed: int, trial: Trial) -> None:
         """Write a trial that somebody else has done."""
+        if trial.stopped:
+            return
         key = self.key(tokens, seed)
         self._journal.append({"key": key, "trial": trial.plain()})
         self._trials[key] = trial
 
-    def evaluate(self, tokens: np.ndarray, seed: int) -> Trial:
+    def evaluate(self, tokens: np.ndarray, seed: int, thresholds: Thresholds | None = None) -> Trial:
         known = self.known(tokens, seed)
         if known is not None:
             return known
-        trial = self.objective.evaluate(tokens, seed)
+        trial = self.objective.evaluate(tokens, seed, thresholds)
         self.keep(tokens, seed, trial)
         return trial

@@ -67,7 +67,9 @@ def trial_of(plain: dict[str, Any]) -> Trial:
         UserError: something is missing or of another kind.
     """
     try:
-        return Trial(**{**plain, "tokens": tuple(int(token) for token in plain["tokens"])})
+        tokens = tuple(int(token) for token in plain["tokens"])
+        curve = tuple((float(step), float(score)) for step, score in plain.get("curve", ()))
+        return Trial(**{**plain, "tokens": tokens, "curve": curve})
     except (TypeError, KeyError, ValueError) as error:
         raise UserError(f"no trial: {error}") from error
 

@@ -12,10 +12,11 @@ import numpy as np
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.validation import check
 from lhy_rl.search.cache import CachedObjective
+from lhy_rl.search.early_stopping import Hyperband, Thresholds
 from lhy_rl.search.executors.base import Executor
 from lhy_rl.search.journal import Journal, trial_of
 from lhy_rl.search.searcher import Exhausted, Searcher
-from lhy_rl.search.trial import Trial
+from lhy_rl.search.trial import COMPLETE, Trial
 
 
 @dataclass
@@ -26,8 +27,8 @@ class History:
 
     @property
     def incumbent(self) -> Trial | None:
-        """The best trial so far; the first of equals."""
-        scored = [trial for trial in self.trials if trial.score is not None]
+        """The best trial so far that was not stopped early; the first of equals."""
+        scored = [trial for trial in self.trials if trial.status == COMPLETE]
         return max(scored, key=lambda trial: trial.score or 0.0, default=None)
 
     def incumbents(self, unique: bool = False) -> list[np.ndarray | None]:
@@ -39,7 +40,7 @@ class History:
         best: Trial | None = None
         found = []
         for trial in self.trials:
-            if trial.score is not None and (best is None or best.score is None or trial.score > best.score):
+            if trial.status == COMPLETE and (best is None or (trial.score or 0.0) > (best.score or 0.0)):
                 best = trial
             if not (unique and trial.repeated):
                 found.append(None if best is None else best.array)
@@ -58,12 +59,13 @@ class Search:
             again, and those that were running when it ended are.
         cache: Trials that were done before, here or in other searches; they are not tried again.
         about: JSON values by which a journal knows its search.
+        early_terminate: When trials are stopped early; None: never.
 
     Attributes:
         history: What has been tried.
 
     Raises:
-        UserError: the journal is of another search.
+        UserError: the journal is of another search, or trials shall be stopped that report nothing on the way.
     """
 
     def __init__(
@@ -74,15 +76,23 @@ class Search:
         journal: Journal | None = None,
         cache: CachedObjective | None = None,
         about: dict[str, Any] | None = None,
+        early_terminate: Hyperband | None = None,
     ) -> None:
+        if early_terminate is not None and not executor.objective.reports:
+            raise UserError(
+                "early_terminate needs scores on the way: a function with the argument report, as in "
+                "function(values, seed, report), or a table of several epochs"
+            )
         self.searcher, self.executor, self.seed = searcher, executor, seed
         self.journal, self.cache = journal, cache
+        self.early_terminate = early_terminate
         self.history = History()
         self._asked = 0
         self._pending: dict[int, np.ndarray] = {}  # proposals that have no trial yet
         self._tried: set[tuple[int, ...]] = set()
+        about = {**(about or {}), **({} if early_terminate is None else {"early_terminate": early_terminate.about})}
         if journal is not None:
-            self._go_on(journal, {"event": "search", "about": about or {}, "seed": seed})
+            self._go_on(journal, {"event": "search", "about": about, "seed": seed})
 
     def run(self, num_trials: int, on_trial: Callable[[Trial], object] | None = None) -> History:
         """Go on until ``num_trials`` have been tried, those of the journal included.
@@ -93,7 +103,7 @@ class Search:
         """
         check(num_trials=(num_trials, 1))
         for number in self._pending:  # what was being tried when the search was interrupted
-            self.executor.submit(number, self._pending[number], self._seed_of(number))
+            self._submit(number)
         more = True
         while self._pending or (more and self._asked < num_trials):
             while more and self._asked < num_trials and len(self._pending) < self.executor.workers:
@@ -107,12 +117,18 @@ class Search:
                 if known is not None:
                     more &= self._ended(number, known, on_trial)
                 else:
-                    self.executor.submit(number, tokens, self._seed_of(number))
+                    self._submit(number)
             for number, trial in self.executor.wait() if self._pending else ():
                 if self.cache is not None:
                     self.cache.keep(self._pending[number], self._seed_of(number), trial)
                 more &= self._ended(number, trial, on_trial)
         return self.history
+
+    def _submit(self, number: int) -> None:
+        thresholds: Thresholds | None = None
+        if self.early_terminate is not None:
+            thresholds = self.early_terminate.thresholds(self.history.trials)
+        self.executor.submit(number, self._pending[number], self._seed_of(number), thresholds)
 
     def _seed_of(self, number: int) -> int:
         return number if self.seed is None else self.seed

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-COMPLETE, FAILED = "complete", "failed"
+COMPLETE, STOPPED, FAILED = "complete", "stopped", "failed"
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,14 @@ class Trial:
 
     Attributes:
         tokens: (D,) its tokens.
-        score: On validation data, higher is better; None where it failed. Never a test score.
-        epochs: What it cost, in epochs of training.
+        score: On validation data, higher is better; None where it failed, and where it was stopped early what it had
+            reached by then. Never a test score.
+        epochs: What it cost, in epochs of training, or in whatever steps its training reports.
         seconds: What it cost, in seconds; of a table those that its training took when the table was made.
         repeated: It was known before: a cache or a table answered, and nothing was trained.
         failure: Why it failed, in one line; "" where it did not.
+        stopped: It was stopped early (:mod:`lhy_rl.search.early_stopping`).
+        curve: The (step, score) pairs that it reported on the way.
     """
 
     tokens: tuple[int, ...]
@@ -29,11 +32,13 @@ class Trial:
     seconds: float = 0.0
     repeated: bool = False
     failure: str = ""
+    stopped: bool = False
+    curve: tuple[tuple[float, float], ...] = ()
 
     @property
     def status(self) -> str:
-        """``complete`` or ``failed``."""
-        return FAILED if self.score is None else COMPLETE
+        """``complete``, ``stopped`` or ``failed``."""
+        return FAILED if self.score is None else STOPPED if self.stopped else COMPLETE
 
     @property
     def array(self) -> np.ndarray:
@@ -42,4 +47,4 @@ class Trial:
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
-        return {**asdict(self), "tokens": list(self.tokens)}
+        return {**asdict(self), "tokens": list(self.tokens), "curve": [list(point) for point in self.curve]}

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 
+from lhy_rl.search.early_stopping import Thresholds
 from lhy_rl.search.objective import Objective
 from lhy_rl.search.trial import Trial
 
@@ -26,11 +27,14 @@ class Executor(ABC):
         self.workers = workers
 
     @abstractmethod
-    def submit(self, number: int, tokens: np.ndarray, seed: int) -> None:
+    def submit(self, number: int, tokens: np.ndarray, seed: int, thresholds: Thresholds | None = None) -> None:
         """Begin a trial; at most ``workers`` are begun and not waited for.
 
         Args:
             number: By which :meth:`wait` names it.
+            tokens: (D,) canonical.
+            seed: Of the training.
+            thresholds: What it must score on the way to go on; None: it goes on.
         """
 
     @abstractmethod
@@ -54,8 +58,8 @@ class InProcess(Executor):
         super().__init__(objective)
         self._ended: deque[tuple[int, Trial]] = deque()
 
-    def submit(self, number: int, tokens: np.ndarray, seed: int) -> None:
-        self._ended.append((number, self.objective.evaluate(tokens, seed)))
+    def submit(self, number: int, tokens: np.ndarray, seed: int, thresholds: Thresholds | None = None) -> None:
+        self._ended.append((number, self.objective.evaluate(tokens, seed, thresholds)))
 
     def wait(self) -> list[tuple[int, Trial]]:
         return [self._ended.popleft()]

@@ -11,6 +11,7 @@ import numpy as np
 
 from lhy_rl.core.errors import UserError, install_extra
 from lhy_rl.core.validation import check, positive
+from lhy_rl.search.early_stopping import Thresholds
 from lhy_rl.search.executors.base import Executor, failed
 from lhy_rl.search.objective import Objective
 from lhy_rl.search.trial import Trial
@@ -63,8 +64,8 @@ class OnRay(Executor):
         self._task = ray.remote(num_cpus=1, max_retries=retries)(_evaluate)
         self._running: dict[Any, tuple[int, np.ndarray, float]] = {}  # by Ray's reference
 
-    def submit(self, number: int, tokens: np.ndarray, seed: int) -> None:
-        reference = self._task.remote(self._objective, tokens, seed)
+    def submit(self, number: int, tokens: np.ndarray, seed: int, thresholds: Thresholds | None = None) -> None:
+        reference = self._task.remote(self._objective, tokens, seed, thresholds)
         self._running[reference] = (number, tokens, time.monotonic())
 
     def wait(self) -> list[tuple[int, Trial]]:
@@ -110,5 +111,5 @@ def _reach(address: str | None) -> None:
         socket.create_connection((host, int(port)), REACHED_WITHIN).close()
 
 
-def _evaluate(objective: Objective, tokens: np.ndarray, seed: int) -> Trial:
-    return objective.evaluate(tokens, seed)
+def _evaluate(objective: Objective, tokens: np.ndarray, seed: int, thresholds: Thresholds | None) -> Trial:
+    return objective.evaluate(tokens, seed, thresholds)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lhy_rl.core.validation import check, positive
+from lhy_rl.search.early_stopping import Thresholds
 from lhy_rl.search.executors.base import Executor, failed
 from lhy_rl.search.objective import Objective
 from lhy_rl.search.trial import Trial
@@ -53,13 +54,13 @@ class Processes(Executor):
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(1, context, _begin, (self.objective,))
 
-    def submit(self, number: int, tokens: np.ndarray, seed: int) -> None:
+    def submit(self, number: int, tokens: np.ndarray, seed: int, thresholds: Thresholds | None = None) -> None:
         worker = next(worker for worker in range(self.workers) if worker not in self._running)
         try:
-            future = self._pools[worker].submit(_evaluate, tokens, seed)
+            future = self._pools[worker].submit(_evaluate, tokens, seed, thresholds)
         except BrokenProcessPool:  # it died while it had nothing to do
             self._replace(worker)
-            future = self._pools[worker].submit(_evaluate, tokens, seed)
+            future = self._pools[worker].submit(_evaluate, tokens, seed, thresholds)
         self._running[worker] = _Running(number, tokens, time.monotonic(), future)
 
     def wait(self) -> list[tuple[int, Trial]]:
@@ -119,6 +120,6 @@ def _begin(objective: Objective) -> None:
     _objective = objective
 
 
-def _evaluate(tokens: np.ndarray, seed: int) -> Trial:
+def _evaluate(tokens: np.ndarray, seed: int, thresholds: Thresholds | None) -> Trial:
     assert _objective is not None
-    return _objective.evaluate(tokens, seed)
+    return _objective.evaluate(tokens, seed, thresholds)
