@@ -10,7 +10,7 @@ import numpy as np
 
 State = dict[str, np.ndarray]
 """An environment's whole state: arrays by name, the batch first."""
-Rows = np.ndarray | slice
+Indices = np.ndarray | slice
 """Some instances of a batch: their numbers, or ``slice(None)`` for all, which is faster."""
 
 
@@ -46,14 +46,14 @@ def leading(tree: Any, space: gym.Space[Any]) -> int:
     return int(tree.ndim) - len(space.shape or ())
 
 
-def take(tree: Any, rows: Rows) -> Any:
+def take(tree: Any, rows: Indices) -> Any:
     """A tree with these rows of every array, copied."""
     if isinstance(tree, dict):  # the states of environments, at every step
         return {key: x[rows] if type(x) is np.ndarray else take(x, rows) for key, x in tree.items()}
     return map_tree(lambda array: np.asarray(array)[rows], tree)
 
 
-def put(state: State, rows: Rows, new: State) -> State:
+def put(state: State, rows: Indices, new: State) -> State:
     """A state with these rows replaced; the given one stays as it is."""
     result = {name: array.copy() for name, array in state.items()}
     for name, array in new.items():

@@ -25,7 +25,7 @@ from gymnasium.vector.utils import batch_space, iterate
 
 from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError, brief
-from lhy_rl.core.trees import Rows, State, copied, put, take
+from lhy_rl.core.trees import Indices, State, copied, put, take
 
 
 class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
@@ -143,7 +143,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         terminated, truncated = np.zeros(self.num_envs, bool), np.zeros(self.num_envs, bool)
         infos: dict[str, Any] = {}
         whole = not np.count_nonzero(self._done)  # every instance takes a step
-        live: Rows = slice(None) if whole else np.flatnonzero(~self._done)
+        live: Indices = slice(None) if whole else np.flatnonzero(~self._done)
         if not whole and self.autoreset_mode is AutoresetMode.DISABLED:
             ended = np.flatnonzero(self._done)
             raise ResetNeeded(
@@ -166,7 +166,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             self._report(live, infos)
         return self.observe(), rewards, terminated, truncated, infos
 
-    def _report(self, live: Rows, infos: dict[str, Any]) -> None:
+    def _report(self, live: Indices, infos: dict[str, Any]) -> None:
         """Fill in the infos of a step, and in SAME_STEP begin the next episodes."""
         assert self._state is not None
         if isinstance(live, slice) and not np.count_nonzero(self._done):
@@ -274,7 +274,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             raise ResetNeeded("call reset() without a mask first")
         return np.flatnonzero(mask)
 
-    def _checked(self, actions: Any, live: Rows) -> Any:
+    def _checked(self, actions: Any, live: Indices) -> Any:
         """The actions as arrays, if those of the live instances are in the action space."""
         space = self.single_action_space
         if not isinstance(space, Discrete):
@@ -283,7 +283,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             return actions
         return validation.discrete_actions(actions, self.num_envs, int(space.start), int(space.n), live)
 
-    def _add(self, infos: dict[str, Any], values: dict[str, Any], rows: Rows) -> None:
+    def _add(self, infos: dict[str, Any], values: dict[str, Any], rows: Indices) -> None:
         """Enter values of some instances, Gymnasium's way: whole arrays, and a mask of who has a value."""
         for key, value in values.items():
             mask = infos.setdefault(f"_{key}", np.zeros(self.num_envs, bool))
