@@ -142,6 +142,13 @@ TABLE: tuple[Row, ...] = (
         "lhy_rl.envs.search.hpo_token:HPOToken",
         "write a configuration choice by choice; tables hold what its training would have scored",
     ),
+    Row(
+        "lhy_rl/HPOTrial-v0",
+        "lhy_rl.envs.search.hpo_trial:HPOTrialEnv",
+        "lhy_rl.envs.search.hpo_trial:HPOTrial",
+        "search: every action is a configuration to try; to be learned on some tables and tested on others",
+        small={"tables": ["hpobench-car", "hpobench-kc1"], "num_trials": 6},
+    ),
 )
 
 WRAPPED: tuple[Row, ...] = (

@@ -99,6 +99,22 @@ class Table:
         """(C,) the scores of the first seed at the end, NaN where that training failed."""
         return np.asarray(self._scores[-1, 0], float)
 
+    @property
+    def last_scores(self) -> np.ndarray:
+        """(S, C) all scores at the end, NaN where a training failed or was not made."""
+        made = np.arange(self.num_seeds)[:, None] < self._runs
+        return np.where(made, np.asarray(self._scores[-1], float), np.nan)
+
+    @property
+    def runs(self) -> np.ndarray:
+        """(C,) how many seeds each configuration was trained with, 1 to S."""
+        return self._runs
+
+    @property
+    def keys(self) -> np.ndarray:
+        """(C,) the configurations, as ``space.tokens_of`` reads them."""
+        return np.arange(len(self.mean)) if self._keys is None else self._keys
+
     def __repr__(self) -> str:
         return f"<Table {self.about.get('name', '')}: {len(self.mean):,} configurations, {self.num_seeds} seeds>"
 

@@ -58,7 +58,7 @@ def test_spaces_agree_with_the_page(row: Row) -> None:
     if isinstance(seen, Dict):  # and an action mask, or a source
         seen = seen["observation"] if "observation" in seen.spaces else seen["token"]
     for heading, space in [("Action Space", env.single_action_space), ("Observation Space", seen)]:
-        stated = re.search(r"`((?:Discrete|Box)\(.*?\))`", page[heading])
+        stated = re.search(r"`((?:Discrete|MultiDiscrete|Box)\(.*?\))`", page[heading])
         assert stated, f"{heading} states no space"
         assert stated[1] == str(space), heading
     rows = re.findall(r"^\| *\d+(?: to \d+)? *\|[^|]*\| *(\d+) *\| *(\d+) *\|", page["Observation Space"], flags=re.M)

@@ -1,0 +1,89 @@
+"""Several tables of one space as one array: what is searched on many data sets, or learned on some for others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.search.table import load_table
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "hpobench-train": (
+        "hpobench-australian",
+        "hpobench-blood_transfusion",
+        "hpobench-car",
+        "hpobench-credit_g",
+        "hpobench-kc1",
+    ),
+    "hpobench-test": ("hpobench-segment", "hpobench-vehicle", "hpobench-phoneme"),
+    "nb201-train": ("nb201-cifar100", "nb201-imagenet"),
+    "nb201-test": ("nb201-cifar10",),
+    "fcnet-train": ("fcnet-naval_propulsion", "fcnet-parkinsons_telemonitoring", "fcnet-protein_structure"),
+    "fcnet-test": ("fcnet-slice_localization",),
+}
+"""Shipped tables of one space, those to learn from and those to test on."""
+
+Names = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""One table or several, by their names or paths; or a group of :data:`GROUPS`."""
+
+
+class StackedTables:
+    """The last validation scores of M tables of one space, with S seeds or fewer of each of C configurations.
+
+    Args:
+        names: Of shipped tables, or paths, or a group's.
+
+    Attributes:
+        tables: M of them.
+        space: Theirs.
+        scores: (M, S, C) float32; -inf where a training failed, and behind a configuration's last seed.
+        runs: (M, C) how many seeds a configuration was trained with.
+        lowest: (M,) the lowest score of each.
+
+    Raises:
+        UserError: no table, one that is not there, or two that do not have the same configurations.
+    """
+
+    def __init__(self, names: Names) -> None:
+        names = GROUPS.get(str(names), [names]) if isinstance(names, (str, os.PathLike)) else list(names)
+        if not names:
+            raise UserError("no tables are named; allowed: the names of tables of one space, at least one")
+        self.tables = [load_table(name) for name in names]
+        first = self.tables[0]
+        for name, table in zip(names, self.tables, strict=True):
+            if table.space.choices != first.space.choices or not np.array_equal(table.keys, first.keys):
+                raise UserError(f"the tables {brief(str(names[0]))} and {brief(str(name))} are not of one space")
+        self.space = first.space
+        most = max(table.num_seeds for table in self.tables)
+        self.scores = np.full((len(names), most, len(first.mean)), -np.inf, np.float32)
+        for scores, table in zip(self.scores, self.tables, strict=True):
+            scores[: table.num_seeds] = np.where(np.isfinite(table.last_scores), table.last_scores, -np.inf)
+        self.runs = np.stack([table.runs for table in self.tables])
+        self.lowest = np.where(np.isfinite(self.scores), self.scores, np.inf).min((1, 2))
+
+    def __len__(self) -> int:
+        return len(self.tables)
+
+    def rows(self, tokens: np.ndarray) -> np.ndarray:
+        """(N, D) configurations to their (N,) places, the same in all tables."""
+        return self.tables[0].rows(tokens)
+
+    def mean_ranks(self) -> np.ndarray:
+        """(C,) the mean over the tables of a configuration's rank, 0 the worst and 1 the best; ties share theirs.
+
+        Ranks are by the means over the seeds: a table that is learned from may be seen whole.
+        """
+        ranks = np.stack([share_below(np.nan_to_num(table.mean, nan=-np.inf)) for table in self.tables])
+        mean: np.ndarray = ranks.mean(0)
+        return mean
+
+
+def share_below(scores: np.ndarray) -> np.ndarray:
+    """(C,) each score's rank among all, from 0 to 1; equal scores share the middle of theirs."""
+    ordered = np.sort(scores)
+    lower, upper = (np.searchsorted(ordered, scores, side) for side in ("left", "right"))
+    ranks: np.ndarray = (lower + upper - 1) / 2 / max(1, len(scores) - 1)
+    return ranks
