@@ -21,16 +21,19 @@ def command_search(arguments: list[str]) -> int:
     made = parser("search", "lhy-rl search controller/nb201 --trials 200 --elite 5")
     from lhy_rl.experiment.search_run import EXECUTORS
     from lhy_rl.experiment.searchers import searchers
+    from lhy_rl.search.children import children
     from lhy_rl.search.table import table_names
 
     made.epilog = (
         f"searchers:\n{table([(name, '') for name in searchers.names()])}\n\n"
         f"tables (the beginning of a name is enough):\n{table([(name, '') for name in table_names()])}\n\n"
+        f"--live trains:\n{table([(name, '') for name in children.names()])}\n\n"
         f"A searcher's own options are given as --OPTION VALUE.\n\n{made.epilog}"
     )
     made.add_argument("what", metavar="SEARCHER/TABLE", help="or SEARCHER alone, with --space and --function")
     made.add_argument("--trials", type=whole, metavar="N", help="the budget (default: 200, or the space's run_cap)")
     made.add_argument("--seed", type=whole, default=0, metavar="N", help="of the search (default: 0)")
+    made.add_argument("--live", action="store_true", help="train what a table was made of, and read no table")
     made.add_argument("--space", type=Path, metavar="YAML", help="what is searched, as a wandb sweep writes it")
     made.add_argument(
         "--function", metavar="MODULE:FUNCTION", help="gives the score of a configuration: function(values, seed)"
@@ -141,7 +144,7 @@ def split_options(made: argparse.ArgumentParser, arguments: list[str]) -> tuple[
 
 def objective_of(options: argparse.Namespace) -> tuple[str, Objective, int, str]:
     """The searcher's name, what it maximises, the usual budget, and what a score is."""
-    from lhy_rl.experiment.search_run import find_table
+    from lhy_rl.experiment.search_run import find_table, live_objective
     from lhy_rl.search.objective import FunctionObjective, TableObjective
     from lhy_rl.search.sweep_yaml import read_sweep
     from lhy_rl.search.table import load_table
@@ -149,6 +152,11 @@ def objective_of(options: argparse.Namespace) -> tuple[str, Objective, int, str]
     name, slash, rest = options.what.partition("/")
     if slash and (options.space or options.function):
         raise UserError("a table needs no --space and no --function; give SEARCHER/TABLE, or SEARCHER with both")
+    if options.live and not slash:
+        raise UserError(f"--live needs what to train: lhy-rl search {name}/digits-cnn --live")
+    if options.live:
+        live = live_objective(rest)
+        return name, live, 200, str(live.about["score"])
     if slash:
         found = load_table(find_table(rest))
         return name, TableObjective(found), 200, str(found.about.get("score", "score"))

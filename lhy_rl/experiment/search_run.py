@@ -19,6 +19,7 @@ from lhy_rl.core.errors import UserError, brief, suggest
 from lhy_rl.experiment import yaml_files
 from lhy_rl.experiment.schema import options_of
 from lhy_rl.experiment.searchers import searchers
+from lhy_rl.search.children import children
 from lhy_rl.search.executors.base import Executor, InProcess
 from lhy_rl.search.journal import Journal
 from lhy_rl.search.objective import Objective, TableObjective
@@ -42,6 +43,17 @@ def find_table(name: str) -> str:
     if not found and not name.endswith(".npz"):
         raise suggest(name, table_names(), "table")
     return found[0] if found else name
+
+
+def live_objective(name: str) -> Objective:
+    """The training behind a table, by the table's name or its beginning.
+
+    Raises:
+        UserError: none begins so.
+    """
+    found = [child for child in children.names() if child.startswith(name)]
+    objective: Objective = children.get(found[0] if found else name)()
+    return objective
 
 
 def make_searcher(name: str, space: Space, seed: int, num_trials: int, options: dict[str, Any]) -> Searcher:

@@ -46,6 +46,14 @@ def test_a_table_is_searched_and_reported(there, capsys):
     assert page.count("data:image/png") == 4 and "nor_conv" in page
 
 
+def test_what_a_table_was_made_of_is_trained_live(there, capsys):
+    assert main(["search", "evolution/digits", "--live", "--trials", "2", "--folder", "live"]) == 0
+    assert "validation accuracy" in capsys.readouterr().out
+    result = json.loads((there / "live" / "result.json").read_text())
+    assert result["objective"] == {"live": "digits-cnn", "score": "validation accuracy", "epochs": 9}
+    assert all(trial["seconds"] > 0 and len(trial["curve"]) == 9 for trial in result["trials"])
+
+
 def test_a_search_goes_on_in_its_folder(there, capsys):
     whole = ["search", "controller/nb201", "--folder", "whole", "--trials", "30"]
     assert main(whole) == main(["search", "controller/nb201", "--folder", "part", "--trials", "17"]) == 0
@@ -83,6 +91,8 @@ def test_sweep_tunes_an_agent_and_writes_a_configuration(there, capsys):
     [
         (["search", "evolutoin/nb201"], "did you mean 'evolution'"),
         (["search", "evolution/nb301"], "unknown table 'nb301'"),
+        (["search", "evolution/nb201", "--live"], "unknown search that trains live 'nb201'"),
+        (["search", "evolution", "--live"], "--live needs what to train"),
         (["search", "evolution/nb201", "--populatoin", "3"], "did you mean 'population'"),
         (["search", "evolution/nb201", "--population", "1"], "population is 1"),
         (["search", "evolution/nb201", "--population", "many"], "does not fit its options"),

@@ -1,0 +1,5 @@
+"""The networks that a search trains, by the name of the table that holds their results."""
+
+from lhy_rl.core.registry import Registry
+
+children = Registry("search that trains live", {"digits-cnn": "lhy_rl.search.children.digits_cnn:digits_cnn"})

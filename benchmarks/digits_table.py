@@ -1,0 +1,102 @@
+"""Train every CNN of ``lhy_rl.search.children.digits_cnn`` on the digits and ship what came of it as ``digits-cnn``.
+
+5,376 configurations with two seeds, nine epochs each: the validation accuracy after every epoch, the test accuracy at
+the end and the processor's seconds. A training that diverged has no scores. It takes about half an hour of one core; an
+interrupted run goes on where it was.
+
+    python -m benchmarks.digits_table [--quick] [--workers 2] [--folder runs/digits-cnn]
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.harness import progress
+from lhy_rl.search.children.digits_cnn import EPOCHS, cnn_space, train
+from lhy_rl.search.table import FOLDER, Table
+
+NAME, SEEDS, BLOCK = "digits-cnn", 2, 96  # configurations of a block, which is lost where a run is interrupted
+ABOUT = {
+    "name": NAME,
+    "score": "validation accuracy",
+    "source": "lhy_rl, benchmarks/digits_table.py",
+    "trained": "a CNN on scikit-learn's digits",
+}
+
+
+def block_path(folder: Path, seed: int, block: int) -> Path:
+    """Where a block's results are kept until all are there."""
+    return folder / f"seed-{seed}-block-{block:03}.npz"
+
+
+def train_block(tokens: np.ndarray, seed: int, path: Path) -> Path:
+    """Train (N, D) configurations with one seed and keep (N, E) validation, (N,) test and seconds."""
+    space = cnn_space()
+    curves = [train(space.configuration(row), seed) for row in tokens]
+    unfinished = path.with_suffix(f".{os.getpid()}.npz")
+    np.savez(
+        unfinished,
+        validation=np.array([curve.validation for curve in curves], np.float32),
+        test=np.array([curve.test for curve in curves], np.float32),
+        seconds=np.array([curve.seconds for curve in curves], np.float32),
+    )
+    unfinished.replace(path)
+    return path
+
+
+def make_table(folder: Path, tokens: np.ndarray, seeds: int, workers: int) -> Table:
+    """Train what the folder lacks, and put everything together.
+
+    Args:
+        tokens: (C, D) configurations in the order of their keys.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    blocks = np.split(tokens, range(BLOCK, len(tokens), BLOCK))
+    paths = {(seed, block): block_path(folder, seed, block) for seed in range(seeds) for block in range(len(blocks))}
+    missing = [place for place, path in paths.items() if not path.exists()]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context) as pool, progress(len(missing), NAME) as advance:
+        running = [pool.submit(train_block, blocks[block], seed, paths[seed, block]) for seed, block in missing]
+        for future in as_completed(running):
+            advance(future.result().stem)
+    kept: dict[str, list[np.ndarray]] = {"validation": [], "test": [], "seconds": []}
+    for seed in range(seeds):
+        files = [np.load(paths[seed, block], allow_pickle=False) for block in range(len(blocks))]
+        for name, parts in kept.items():
+            parts.append(np.concatenate([file[name] for file in files]))
+    space = cnn_space()
+    return Table(
+        space,
+        np.array(kept["validation"]).transpose(2, 0, 1),  # (E, S, C)
+        np.arange(1, EPOCHS + 1),
+        np.mean(kept["seconds"], 0).round(3).astype(np.float32),
+        keys=space.keys(tokens),
+        test=np.array(kept["test"]),
+        about=ABOUT,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a dozen configurations, into the folder only")
+    parser.add_argument("--workers", type=int, default=1, help="processes (1)")
+    parser.add_argument("--folder", type=Path, default=Path("runs/digits-cnn"), help="of what is not finished")
+    given = parser.parse_args()
+    tokens = np.concatenate(list(cnn_space().blocks()))
+    if given.quick:
+        tokens = tokens[:: len(tokens) // 12]
+    table = make_table(given.folder, tokens, SEEDS, given.workers)
+    path = (given.folder if given.quick else FOLDER) / f"{NAME}.npz"
+    table.save(path)
+    failed = np.isnan(table.mean).sum()
+    print(f"{path}: {table}, best {table.optimum:.4f}, {failed} failed, {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
