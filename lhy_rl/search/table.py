@@ -10,6 +10,7 @@ A table is an npz file of plain arrays (nothing is pickled), made by a script in
     runs      (C,) how many of the S seeds a configuration was trained with; missing where that is S for all
     seconds   (C,): how long the whole training took, mean of the seeds
     test      (S, C) test scores at the end; may be missing
+    extra.*   (C,) further numbers, for reports (the learning rate that suited an update rule)
 
 Several seeds make a search as noisy as it is in life: an evaluation is one seed's score, and a search is judged by the
 mean over the seeds, which it never sees. Test scores are read by :meth:`Table.test_scores` only, which nothing that
@@ -44,6 +45,7 @@ class Table:
         runs: (C,) from 1 to S; None: S. Scores behind them are not read.
         test: (S, C); None where there is none.
         about: What it is and where it is from.
+        extra: Name to (C,) further numbers, for reports.
 
     Attributes:
         mean: (C,) mean score over the seeds at the end, NaN where all seeds failed.
@@ -63,6 +65,7 @@ class Table:
         runs: np.ndarray | None = None,
         test: np.ndarray | None = None,
         about: dict[str, Any] | None = None,
+        extra: dict[str, np.ndarray] | None = None,
     ) -> None:
         count = space.num_configurations if keys is None else len(keys)
         if scores.ndim != 3 or scores.shape[2] != count or len(epochs) != len(scores):
@@ -74,6 +77,7 @@ class Table:
             raise UserError("a table of a space with conditions needs keys")
         self.space = space
         self.about = about or {}
+        self._extra = extra or {}
         self.epochs = np.asarray(epochs, float)
         self._scores, self._keys, self._test = scores, keys, test
         self._seconds = np.zeros(count) if seconds is None else seconds
@@ -166,6 +170,17 @@ class Table:
         means: np.ndarray = self._mean(np.asarray(self._test, float))[self.rows(tokens)]
         return means
 
+    def extra(self, name: str, tokens: np.ndarray) -> np.ndarray:
+        """(N,) further numbers of these configurations.
+
+        Raises:
+            UserError: the table has none of that name.
+        """
+        if name not in self._extra:
+            raise suggest(name, self._extra, f"numbers of the table {self.about.get('name', '')}:")
+        found: np.ndarray = self._extra[name][self.rows(tokens)]
+        return found
+
     # ------------------------------------------------------------------ files
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table as a compressed npz."""
@@ -182,6 +197,7 @@ class Table:
             **({} if (self._runs == self.num_seeds).all() else {"runs": self._runs.astype(np.uint8)}),
             **({} if self._keys is None else {"keys": self._keys}),
             **({} if self._test is None else {"test": self._test}),
+            **{f"extra.{name}": numbers for name, numbers in self._extra.items()},
         }
         np.savez_compressed(path, **members)
 
@@ -213,6 +229,7 @@ class Table:
                 members.get("runs"),
                 members.get("test"),
                 json.loads(str(members["about"])),
+                {name.removeprefix("extra."): array for name, array in members.items() if name.startswith("extra.")},
             )
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(f"{str(path)!r} is no table of results ({' '.join(str(error).split())})") from error

@@ -1,0 +1,201 @@
+"""Classifiers learned with update rules: many small ones at once, each with a rule and a learning rate of its own.
+
+A rule is scored as Bello et al. (2017, section 4.2) do: a short training with each of many learning rates, then longer
+ones with the best. Here: an epoch with each of `RATES`, one seed; `EPOCHS` epochs with the best of them and both its
+neighbours, all seeds; the learning rate with the best mean validation accuracy stands. A rule that has learned nothing
+in the short trainings is given up: it scores as guessing does.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lhy_rl.data.digits import load_digits
+from lhy_rl.data.splits import LabelledData, Splits
+from lhy_rl.functional.update_rules import BINARY, KEEP_LEFT, OPERANDS, UNARY, Gradients, Rule, moments_of
+from lhy_rl.search.children.batched_mlp import BatchedMLP
+from lhy_rl.search.objective import FunctionObjective
+from lhy_rl.search.space import Scalar
+from lhy_rl.search.update_rules import SPACE, rule_of, shortest_of
+
+SEEDS = 5
+HIDDEN = (32, 32)
+BATCH_SIZE = 32
+EPOCHS = 3
+HOPELESS = 1.5  # times the accuracy of guessing
+RATES = tuple(float(f"{rate:.3g}") for rate in np.geomspace(1e-5, 10, 13))
+"""Learning rates, two a decade: over the range of Bello et al."""
+
+
+class RuleBatch:
+    """The directions of B children with a rule each, from their gradients.
+
+    Operands are computed once for all children, functions once for each run of neighbours with the same one: it is
+    fast where equal rules stand side by side.
+
+    Args:
+        rules: B of them.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._gradients = Gradients({name for rule in rules for name in moments_of(rule)})
+        self._first = [(rows, rules[rows.start]) for rows in _runs([(r.operand, r.unary) for r in rules])]
+        seconds = [(r.binary, r.operand_2, r.unary_2) for r in rules]
+        self._second = [(rows, rules[rows.start]) for rows in _runs(seconds)]
+
+    def direction(self, gradient: np.ndarray) -> np.ndarray:
+        """(B, P) gradients to (B, P) directions."""
+        self._gradients.track(gradient)
+        operands: dict[str, np.ndarray] = {}
+        found = np.empty_like(gradient)
+        with np.errstate(all="ignore"):
+            for rows, rule in self._first:
+                found[rows] = UNARY[rule.unary](self._operand(operands, rule.operand)[rows])
+            for rows, rule in self._second:
+                if rule.binary != KEEP_LEFT:
+                    second = UNARY[rule.unary_2](self._operand(operands, rule.operand_2)[rows])
+                    found[rows] = BINARY[rule.binary](found[rows], second)
+        return found
+
+    def _operand(self, known: dict[str, np.ndarray], name: str) -> np.ndarray:
+        if name not in known:
+            known[name] = OPERANDS[name][1](self._gradients)
+        return known[name]
+
+
+def _runs(names: Sequence[object]) -> Iterator[slice]:
+    """The stretches of equal neighbours."""
+    first = 0
+    for last in range(1, len(names) + 1):
+        if last == len(names) or names[last] != names[first]:
+            yield slice(first, last)
+            first = last
+
+
+class Learned(NamedTuple):
+    """What B trainings gave.
+
+    Attributes:
+        validation: (E, B) accuracies after each epoch; that of guessing where the parameters are not finite.
+        test: (B,) accuracies at the end.
+        loss: (E, B) mean training losses of each epoch, in nats; NaN or infinite where they diverged.
+    """
+
+    validation: np.ndarray
+    test: np.ndarray
+    loss: np.ndarray
+
+
+def learn(
+    data: Splits,
+    rules: Sequence[Rule],
+    learning_rates: np.ndarray,
+    seeds: np.ndarray,
+    epochs: int = EPOCHS,
+    hidden: Sequence[int] = HIDDEN,
+) -> Learned:
+    """Train B children by w <- w - lr d.
+
+    Args:
+        data: What is classified; inputs of any shape are flattened.
+        rules: B of them.
+        learning_rates: (B,).
+        seeds: (B,) of the first weights and of the order of the training data; a child's result does not depend on
+            those beside it.
+        epochs: E.
+        hidden: Widths of the hidden layers.
+    """
+    train, validation, test = (LabelledData(part.inputs.reshape(len(part.labels), -1), part.labels) for part in data)
+    classes = int(train.labels.max()) + 1
+    mlp = BatchedMLP((train.inputs.shape[1], *hidden, classes))
+    parameters = mlp.initial(seeds)  # (B, P)
+    rates = np.asarray(learning_rates, np.float32)[:, None]
+    batch, (kinds, kind) = RuleBatch(rules), np.unique(seeds, return_inverse=True)
+    generators = [np.random.default_rng([int(seed), 1]) for seed in kinds]
+
+    def accuracy(part: LabelledData) -> np.ndarray:
+        finite = np.isfinite(parameters).all(1)
+        return np.where(finite, mlp.accuracy(parameters, part.inputs, part.labels), 1 / classes)
+
+    scores, losses = [], []
+    for _ in range(epochs):
+        order = np.stack([generator.permutation(len(train.labels)) for generator in generators])
+        steps = []
+        for first in range(0, len(train.labels) - BATCH_SIZE + 1, BATCH_SIZE):
+            rows = order[kind, first : first + BATCH_SIZE]  # (B, n)
+            loss, gradient = mlp.gradient(parameters, train.inputs[rows], train.labels[rows])
+            with np.errstate(all="ignore"):
+                parameters -= rates * batch.direction(gradient)
+            steps.append(loss)
+        scores.append(accuracy(validation))
+        losses.append(np.mean(steps, 0))
+    return Learned(np.array(scores), accuracy(test), np.array(losses))
+
+
+class Tuned(NamedTuple):
+    """R rules with the learning rates that suit them.
+
+    Attributes:
+        learning_rates: (R,).
+        validation: (S, R) accuracies at the end, by seed.
+        test: (S, R).
+    """
+
+    learning_rates: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def tuned(
+    data: Splits,
+    rules: Sequence[Rule],
+    seeds: Sequence[int],
+    epochs: int = EPOCHS,
+    hidden: Sequence[int] = HIDDEN,
+    rates: Sequence[float] = RATES,
+) -> Tuned:
+    """Score rules as the module says; the first of the seeds is that of the short trainings."""
+    grid = np.array(rates)
+
+    def trained(rows: np.ndarray, places: np.ndarray, seeds: Sequence[int], epochs: int) -> tuple[np.ndarray, ...]:
+        """(R,) rules and (R, L) places in the grid to (S, R, L) validation and test accuracies."""
+        shape = (*places.shape, len(seeds))
+        repeated = [rules[row] for row in rows for _ in range(shape[1] * shape[2])]
+        all_rates = np.broadcast_to(grid[places][..., None], shape).ravel()
+        learned = learn(data, repeated, all_rates, np.broadcast_to(seeds, shape).ravel(), epochs, hidden)
+        return tuple(np.moveaxis(scores.reshape(shape), 2, 0) for scores in (learned.validation[-1], learned.test))
+
+    rows = np.arange(len(rules))
+    short = trained(rows, np.broadcast_to(np.arange(len(grid)), (len(rules), len(grid))), seeds[:1], 1)[0][0]  # (R, L)
+    guessing = 1 / (int(data.train.labels.max()) + 1)
+    found = Tuned(grid[short.argmax(1)], *np.full((2, len(seeds), len(rules)), guessing))
+    rows = rows[short.max(1) >= HOPELESS * guessing]
+    if rows.size:
+        near = np.clip(short[rows].argmax(1), 1, len(grid) - 2)[:, None] + np.array([-1, 0, 1])
+        validation, test = trained(rows, near, seeds, epochs)
+        chosen = validation.mean(0).argmax(1)
+        pairs = np.arange(len(rows)), chosen
+        found.learning_rates[rows] = grid[near[pairs]]
+        found.validation[:, rows], found.test[:, rows] = validation[:, *pairs], test[:, *pairs]
+    return found
+
+
+@functools.cache
+def _tuned_on_digits(rule: Rule) -> Tuned:
+    return tuned(load_digits(), [rule], range(SEEDS))
+
+
+def score(configuration: dict[str, Scalar], seed: int) -> float:
+    """The validation accuracy of a rule on the digits, as in the table `rules-digits`; rules that are the same are
+    trained as the shortest of them, and seeds count modulo `SEEDS`."""
+    rule = shortest_of(rule_of(configuration))
+    return float(_tuned_on_digits(rule).validation[seed % SEEDS, 0])
+
+
+def live_objective() -> FunctionObjective:
+    """Rules that are trained, not looked up."""
+    return FunctionObjective(SPACE, score, {"child": "rule_mlp", "data": "digits"}, float(EPOCHS))
