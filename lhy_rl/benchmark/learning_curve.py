@@ -7,8 +7,9 @@ counted into the seconds.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -68,15 +69,25 @@ class Recorder:
         evaluate: Gives the mean return of the policy as it is.
         interval: Steps between two evaluations; one takes place after the update that passes them.
         until: Stop at the first evaluation that reaches this; None trains on.
+        at: Evaluate after these steps instead, rising, and at the end.
+        on_point: Called with every evaluation but the untrained policy's; False stops.
 
     Attributes:
         labels: So far; whoever uses it keeps it up to date.
     """
 
-    def __init__(self, evaluate: Callable[[], float], interval: int, until: float | None = None) -> None:
+    def __init__(
+        self,
+        evaluate: Callable[[], float],
+        interval: int,
+        until: float | None = None,
+        at: Sequence[float] | None = None,
+        on_point: Callable[[Point], bool] | None = None,
+    ) -> None:
         self.evaluate, self.interval, self.until = evaluate, interval, until
+        self.at, self.on_point = at, on_point
         self.curve = Curve()
-        self.due = 0
+        self.due: float = 0
         self.seconds = 0.0
         self.since = 0.0
         self.labels = 0
@@ -90,7 +101,10 @@ class Recorder:
         """Evaluate where it is due, ``steps`` after the beginning; return whether the training goes on."""
         if steps < self.due:
             return True
-        self.due = steps - steps % self.interval + self.interval
+        if self.at is None:
+            self.due = steps - steps % self.interval + self.interval
+        else:
+            self.due = next((step for step in self.at if step > steps), math.inf)
         return self._evaluate(steps)
 
     def end(self, steps: int) -> Curve:
@@ -101,6 +115,8 @@ class Recorder:
 
     def _evaluate(self, steps: int) -> bool:
         self.seconds += time.process_time() - self.since
-        self.curve.points.append(Point(steps, round(self.seconds, 3), round(self.evaluate(), 6), self.labels))
+        point = Point(steps, round(self.seconds, 3), round(self.evaluate(), 6), self.labels)
+        self.curve.points.append(point)
+        go_on = not steps or self.on_point is None or self.on_point(point)
         self.since = time.process_time()
-        return self.until is None or self.curve.first(self.until) is None
+        return go_on and (self.until is None or self.curve.first(self.until) is None)

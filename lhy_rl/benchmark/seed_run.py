@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,18 @@ class SeedRun:
         what = [values, self.test.values["env"], self.interval, self.episodes, self.until]
         return digest([*what, lhy_rl.__version__, torch.__version__])
 
-    def run(self, env: VectorEnv[Any, Any, Any] | None = None) -> Curve:
+    def run(
+        self,
+        env: VectorEnv[Any, Any, Any] | None = None,
+        at: Sequence[float] | None = None,
+        on_point: Callable[[Point], bool] | None = None,
+    ) -> Curve:
         """Train the configuration's agent and evaluate it on the way.
 
         Args:
             env: What it learns in; None makes the configuration's.
+            at: Steps after which it is evaluated, instead of the interval; at the end it is in any case.
+            on_point: Called with every evaluation but the untrained policy's; False stops the training.
         """
         env = build.make_environment(self.config) if env is None else env
         test = build.make_environment(self.test, num_envs=self.episodes)
@@ -74,7 +82,7 @@ class SeedRun:
             recorder.labels = demonstrated + int(metrics.get("rollout/labels", 0))
             return recorder.after_update(agent.num_timesteps)
 
-        recorder = Recorder(evaluate, self.interval, self.until)
+        recorder = Recorder(evaluate, self.interval, self.until, at, on_point)
         recorder.labels = demonstrated
         recorder.begin()
         agent.learn(self.config.values["total_timesteps"], callback=after_update)

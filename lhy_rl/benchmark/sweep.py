@@ -3,10 +3,15 @@
 A trial's score is the mean return of the deterministic policy after training, in episodes that a training never has.
 Each trial trains with another seed, so that a lucky seed is not what is found. Behind the search the best configuration
 and the one it began from are trained again, with seeds that no trial had: what that gives is written beside it.
+
+With ``early_terminate`` a trial is evaluated at the rungs, too, and stopped where others were better there. A trial
+costs the environment steps that it trained for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,10 +22,12 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.experiment.config import Config, load
 from lhy_rl.experiment.schema import agent_class
 from lhy_rl.experiment.schema import options_of as schema_options
+from lhy_rl.search.early_stopping import Hyperband
 from lhy_rl.search.objective import FunctionObjective
 from lhy_rl.search.space import Choice, Scalar, Space
 
 EPISODES = 20  # of an evaluation
+ITERATIONS = 27  # of a training, where early_terminate does not say its max_iter
 FRESH = 1_000_000  # of the seeds with which what was found is trained again, where the trials' seeds end
 
 USUAL: tuple[Choice, ...] = (
@@ -49,23 +56,56 @@ def usual_space(config: Config) -> Space:
     return Space(found)
 
 
-def trained_score(values: dict[str, Scalar], seed: int, name: str, overrides: dict[str, Any]) -> float:
-    """Train a configuration with these values and this seed; its mean return at the end."""
+def trained_score(
+    values: dict[str, Scalar],
+    seed: int,
+    name: str,
+    overrides: dict[str, Any],
+    rungs: Sequence[float] = (),
+    report: Callable[[float, float], bool] | None = None,
+) -> float:
+    """Train a configuration with these values and this seed; its mean return at the end.
+
+    Args:
+        values: Dotted keys of the configuration and their values.
+        seed: Of the training.
+        name: The configuration's.
+        overrides: What is changed in all trials.
+        rungs: Environment steps after which it is evaluated on the way.
+        report: Takes the steps and the mean return of each evaluation; where it gives False the training ends.
+    """
     import torch
 
     torch.set_num_threads(1)
     config = load(name, {**overrides, **values, "seed": seed})
     run = SeedRun(config, config, config.values["total_timesteps"], EPISODES)
-    return run.run().final
+    return run.run(at=rungs, on_point=lambda point: report is None or report(point.steps, point.value)).final
 
 
-def training_objective(name: str, overrides: dict[str, Any], space: Space) -> FunctionObjective:
+def in_environment_steps(early_terminate: Hyperband, config: Config) -> Hyperband:
+    """The rungs of iterations in environment steps: a training has ``max_iter`` iterations, or :data:`ITERATIONS`.
+
+    Raises:
+        UserError: all rungs lie behind its end.
+    """
+    total = config.values["total_timesteps"]
+    found = early_terminate.scaled(total / (early_terminate.max_iter or ITERATIONS))
+    rungs = tuple(rung for rung in found.rungs if rung < total)
+    if not rungs:
+        raise UserError(f"min_iter is {early_terminate.rungs[0]:g}; allowed: below {ITERATIONS}, a whole training")
+    return replace(found, rungs=rungs)
+
+
+def training_objective(
+    name: str, overrides: dict[str, Any], space: Space, rungs: Sequence[float] = ()
+) -> FunctionObjective:
     """The score of a configuration with other hyperparameters.
 
     Args:
         name: A configuration's.
         overrides: What is changed in all trials.
         space: Dotted keys of the configuration and their values.
+        rungs: Environment steps after which a trial is evaluated on the way.
 
     Raises:
         UserError: the first values of the space do not fit the configuration.
@@ -75,7 +115,10 @@ def training_objective(name: str, overrides: dict[str, Any], space: Space) -> Fu
     SeedRun(config, config, config.values["total_timesteps"], EPISODES).check()
     values = {key: value for key, value in load(name, overrides).values.items() if key not in ("run", "seed")}
     about = {"configuration": values, "episodes": EPISODES}
-    return FunctionObjective(space, partial(trained_score, name=name, overrides=overrides), about)
+    function = partial(trained_score, name=name, overrides=overrides, rungs=tuple(rungs))
+    objective = FunctionObjective(space, function, about, epochs=float(config.values["total_timesteps"]))
+    objective.cost = "environment steps"
+    return objective
 
 
 def trained_again(name: str, overrides: dict[str, Any], best: dict[str, Scalar], seeds: int) -> dict[str, list[float]]:

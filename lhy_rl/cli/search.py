@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lhy_rl.cli.arguments import check_least, error_console, output_console, parser, starting, table, whole
-from lhy_rl.core.errors import UserError
+from lhy_rl.core.errors import UserError, suggest
 
 if TYPE_CHECKING:
+    from lhy_rl.search.early_stopping import Hyperband
     from lhy_rl.search.objective import Objective
+    from lhy_rl.search.sweep_yaml import Sweep
     from lhy_rl.search.trial import Trial
 
+METRIC = "eval/mean_return"  # what a sweep of an agent maximises
 COMPARED = {"random": 20, "tpe": 5}  # searchers that the report shows beside it, and their seeds
 
 
@@ -47,9 +50,11 @@ def command_search(arguments: list[str]) -> int:
     with starting(options.what):
         from lhy_rl.experiment.search_run import SearchRun
 
-        name, objective, trials, unit = objective_of(options)
+        name, objective, trials, unit, early = objective_of(options)
         folder = options.folder or free_folder(f"search-{options.what}")
-        run = SearchRun(folder, name, objective, options.trials or trials, options.seed, own)
+        run = SearchRun(
+            folder, name, objective, options.trials or trials, options.seed, own, early_terminate=hyperband(early)
+        )
     result = run_search(run, options, f"{name} on {unit}")
     others = compared(objective, run.num_trials, name)
     from lhy_rl.reporting.search_report import write_search_report
@@ -92,11 +97,15 @@ def command_sweep(arguments: list[str]) -> int:
             asked = Sweep(tuning.usual_space(config), "evolution", run_cap=20)
         else:
             asked = read_sweep(read_yaml(options.space))
-            check_goal(asked.goal)
-        objective = tuning.training_objective(options.config, overrides, asked.space)
+            check_metric(asked)
+        early = hyperband(given_early(options) or asked.early_terminate)
+        early = None if early is None else tuning.in_environment_steps(early, config)
+        rungs = () if early is None else early.rungs
+        objective = tuning.training_objective(options.config, overrides, asked.space, rungs)
         folder = options.folder or free_folder(f"sweep-{config.values['run']['name']}")
         trials = options.trials or asked.run_cap or 20
-        run = SearchRun(folder, options.searcher or asked.searcher, objective, trials, options.search_seed)
+        searcher = options.searcher or asked.searcher
+        run = SearchRun(folder, searcher, objective, trials, options.search_seed, early_terminate=early)
     result = run_search(run, options, options.config)
     if result["best"] is not None:
         archive.write_bytes(folder / BEST, tuning.best_config(options.config, overrides, result["best"]).encode())
@@ -120,6 +129,25 @@ def add_executor(made: argparse.ArgumentParser, executors: tuple[str, ...]) -> N
     made.add_argument(
         "--address", metavar="ADDRESS", help="Ray's: auto, or ray://HOST:10001 (default: its own cluster)"
     )
+    made.add_argument(
+        "--early_terminate",
+        metavar="YAML",
+        help="stop bad trials: hyperband, or {type: hyperband, min_iter: 3}",
+    )
+
+
+def given_early(options: argparse.Namespace) -> Any:
+    """What ``--early_terminate`` says; None where it is not given."""
+    from lhy_rl.experiment.yaml_files import parse_option
+
+    return None if options.early_terminate is None else parse_option("early_terminate", options.early_terminate)
+
+
+def hyperband(given: Any) -> Hyperband | None:
+    """When trials are stopped; None: never."""
+    from lhy_rl.search.early_stopping import read_hyperband
+
+    return None if given is None else read_hyperband(given)
 
 
 def split_options(made: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
@@ -142,8 +170,8 @@ def split_options(made: argparse.ArgumentParser, arguments: list[str]) -> tuple[
     return options, own
 
 
-def objective_of(options: argparse.Namespace) -> tuple[str, Objective, int, str]:
-    """The searcher's name, what it maximises, the usual budget, and what a score is."""
+def objective_of(options: argparse.Namespace) -> tuple[str, Objective, int, str, Any]:
+    """The searcher's name, what it maximises, the usual budget, what a score is, and when trials are stopped."""
     from lhy_rl.experiment.search_run import find_table, live_objective
     from lhy_rl.search.objective import FunctionObjective, TableObjective
     from lhy_rl.search.sweep_yaml import read_sweep
@@ -156,10 +184,10 @@ def objective_of(options: argparse.Namespace) -> tuple[str, Objective, int, str]
         raise UserError(f"--live needs what to train: lhy-rl search {name}/digits-cnn --live")
     if options.live:
         live = live_objective(rest)
-        return name, live, 200, str(live.about["score"])
+        return name, live, 200, str(live.about["score"]), given_early(options)
     if slash:
         found = load_table(find_table(rest))
-        return name, TableObjective(found), 200, str(found.about.get("score", "score"))
+        return name, TableObjective(found), 200, str(found.about.get("score", "score")), given_early(options)
     if not options.space or not options.function:
         raise UserError(
             f"search needs a table: lhy-rl search {name}/nb201, or --space YAML and --function MODULE:FUNCTION"
@@ -174,14 +202,22 @@ def objective_of(options: argparse.Namespace) -> tuple[str, Objective, int, str]
         raise UserError(
             f"no function {options.function!r} ({error}); its folder must be the working directory"
         ) from None
-    check_goal(sweep.goal)
-    return name, FunctionObjective(sweep.space, function, {"function": options.function}), sweep.run_cap or 200, "score"
+    sign = -1 if sweep.goal == "minimize" else 1
+    about = {"function": options.function, **({"metric": sweep.metric, "goal": sweep.goal} if sweep.metric else {})}
+    objective = FunctionObjective(sweep.space, function, about, metric=sweep.metric, sign=sign)
+    unit = ("-" if sign < 0 else "") + (sweep.metric or "score")
+    return name, objective, sweep.run_cap or 200, unit, given_early(options) or sweep.early_terminate
 
 
-def check_goal(goal: str) -> None:
-    """Refuse a sweep that minimises."""
-    if goal == "minimize":
-        raise UserError("the goal of the sweep is minimize; scores are maximised here: mean returns, or a function's")
+def check_metric(sweep: Sweep) -> None:
+    """Refuse a sweep of an agent that watches something else than its mean return."""
+    if sweep.goal == "minimize":
+        raise UserError(
+            "the goal of the sweep is minimize, which wandb takes where a file names a metric without a goal; "
+            "allowed: {name: eval/mean_return, goal: maximize}"
+        )
+    if sweep.metric not in ("", METRIC):
+        raise suggest(sweep.metric, [METRIC], "metric of a sweep")
 
 
 def free_folder(name: str) -> Path:
@@ -214,7 +250,8 @@ def run_search(run: Any, options: argparse.Namespace, title: str) -> dict[str, A
         task = bar.add_task(title, total=run.num_trials, now="")
 
         def on_trial(trial: Trial) -> None:
-            best[:] = [max([trial.score, *best])] if trial.score is not None else best
+            if trial.score is not None and not trial.stopped:
+                best[:] = [max([trial.score, *best])]
             bar.update(task, advance=1, now=f"best {best[0]:.4f}" if best else "")
 
         found: dict[str, Any] = run.run(executor, on_trial)
@@ -242,11 +279,16 @@ def print_found(result: dict[str, Any], others: dict[str, Any], unit: str, folde
     """What follows a finished search."""
     console = output_console()
     if result["best"] is None:
-        console.print(f"all {len(result['trials'])} trials failed; the first: {result['trials'][0]['failure']}")
+        failures = [trial["failure"] for trial in result["trials"] if trial["failure"]]
+        console.print(f"{len(failures)} of {len(result['trials'])} trials failed; the first: {failures[0]}")
     else:
         values = ", ".join(f"{name}={value}" for name, value in result["best"].items())
         console.print(f"best      {values}", highlight=False, soft_wrap=True)
         console.print(f"score     {result['score']:.4f} ({unit})", highlight=False)
+    if result["stopped"]:
+        cost = sum(trial["epochs"] for trial in result["trials"])
+        line = f"{result['stopped']} of {len(result['trials'])} trials, after {cost:,.0f} {result['cost']} in all"
+        console.print(f"stopped   {line}", highlight=False)
     if "regret" in result:
         beside = "".join(
             f", {name} {curves[:, -1].mean():.4g} (mean of {len(curves)})" for name, curves in others.items()

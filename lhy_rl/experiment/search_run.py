@@ -20,6 +20,7 @@ from lhy_rl.experiment import yaml_files
 from lhy_rl.experiment.schema import options_of
 from lhy_rl.experiment.searchers import searchers
 from lhy_rl.search.children import children
+from lhy_rl.search.early_stopping import Hyperband
 from lhy_rl.search.executors.base import Executor, InProcess
 from lhy_rl.search.journal import Journal
 from lhy_rl.search.objective import Objective, TableObjective
@@ -27,7 +28,7 @@ from lhy_rl.search.run import History, Search
 from lhy_rl.search.searcher import Searcher
 from lhy_rl.search.space import Space
 from lhy_rl.search.table import load_table, table_names
-from lhy_rl.search.trial import Trial
+from lhy_rl.search.trial import FAILED, Trial
 
 EXECUTORS = ("in_process", "processes", "ray")
 JOURNAL, RESULT, BEST, REPORT = "journal.jsonl", "result.json", "best.yaml", "report.html"
@@ -109,6 +110,7 @@ class SearchRun:
         seed: Of the searcher; and, where ``trial_seed`` is None, the trials' numbers are their seeds.
         options: Of the searcher.
         trial_seed: Of every training; None: each has another.
+        early_terminate: When trials are stopped early; None: never.
 
     Raises:
         UserError: an unknown name, or a folder of another search.
@@ -123,7 +125,9 @@ class SearchRun:
         seed: int = 0,
         options: dict[str, Any] | None = None,
         trial_seed: int | None = None,
+        early_terminate: Hyperband | None = None,
     ) -> None:
+        self.early_terminate = early_terminate
         self.folder, self.name, self.objective = folder, name, objective
         self.num_trials, self.seed, self.trial_seed = num_trials, seed, trial_seed
         self.options = options or {}
@@ -134,7 +138,9 @@ class SearchRun:
         """Search; what ``result.json`` holds."""
         about = {"searcher": self.name, "seed": self.seed, "options": self.options, **self.objective.about}
         about |= {"num_trials": self.num_trials} if self.name == "grid" else {}
-        search = Search(self.searcher, executor, self.trial_seed, self.journal, about=about)
+        search = Search(
+            self.searcher, executor, self.trial_seed, self.journal, about=about, early_terminate=self.early_terminate
+        )
         for trial in search.history.trials:
             if on_trial is not None:
                 on_trial(trial)
@@ -161,7 +167,9 @@ class SearchRun:
             ],
             "best": None if best is None else space.configuration(best.array),
             "score": None if best is None else best.score,
-            "failed": sum(trial.score is None for trial in history.trials),
+            "failed": sum(trial.status == FAILED for trial in history.trials),
+            "stopped": sum(trial.stopped for trial in history.trials),
+            "cost": self.objective.cost,
             "repeated": sum(trial.repeated for trial in history.trials),
         }
         if isinstance(self.objective, TableObjective):

@@ -43,7 +43,7 @@ class OptunaSearcher(Searcher):
         optuna = _optuna()
         self._study = optuna.create_study(sampler=sampler, direction="maximize")
         self._asked: dict[tuple[int, ...], list[Any]] = {}
-        self._complete, self._failed = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL
+        self._states = optuna.trial.TrialState
 
     def ask(self) -> np.ndarray:
         trial = self._study.ask()
@@ -65,7 +65,10 @@ class OptunaSearcher(Searcher):
             return
         asked = waiting.pop(0)
         if trial.score is None:
-            self._study.tell(asked, state=self._failed)
+            self._study.tell(asked, state=self._states.FAIL)
+        elif trial.stopped:  # TPE orders pruned trials by how far they came
+            asked.report(trial.score, int(trial.epochs))
+            self._study.tell(asked, state=self._states.PRUNED)
         else:
             self._study.tell(asked, trial.score)
 

@@ -41,17 +41,26 @@ def regret_plot(mine: list[float], others: dict[str, np.ndarray], ylabel: str) -
     return figure
 
 
+def complete(trial: dict[str, Any]) -> bool:
+    """Whether a trial has the score of a whole training."""
+    return trial["score"] is not None and not trial["stopped"]
+
+
 def score_plot(trials: list[dict[str, Any]], ylabel: str) -> Figure:
-    """The score of every trial, and the best so far."""
+    """The score of every trial, and the best so far; those that were stopped early have what they had reached."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.6, 3.6))
     axes = figure.subplots()
     scores = np.array([np.nan if trial["score"] is None else trial["score"] for trial in trials], float)
     numbers = np.arange(1, len(scores) + 1)
-    axes.scatter(numbers, scores, s=12, color=COLOURS[0], alpha=0.5, linewidth=0, label="a trial")
-    if np.isfinite(scores).any():
-        best = np.fmax.accumulate(scores)
+    whole = np.array([complete(trial) for trial in trials], bool)
+    stopped = np.isfinite(scores) & ~whole
+    axes.scatter(numbers[whole], scores[whole], s=12, color=COLOURS[0], alpha=0.5, linewidth=0, label="a trial")
+    if stopped.any():
+        axes.scatter(numbers[stopped], scores[stopped], s=14, marker="v", color=GREY, label="stopped early")
+    if whole.any():
+        best = np.fmax.accumulate(np.where(whole, scores, np.nan))
         axes.plot(numbers, best, color=COLOURS[1], label="best so far")
         failed = numbers[np.isnan(scores)]
         axes.scatter(
@@ -62,12 +71,32 @@ def score_plot(trials: list[dict[str, Any]], ylabel: str) -> Figure:
     return figure
 
 
+def curves_plot(trials: list[dict[str, Any]], ylabel: str, xlabel: str) -> Figure | None:
+    """What the trials reported on the way: those that were stopped early end in a triangle, the best is orange."""
+    from matplotlib.figure import Figure
+
+    drawn = [trial for trial in trials if len(trial["curve"]) > 1 or (trial["curve"] and trial["stopped"])]
+    if not drawn:
+        return None
+    figure = Figure(figsize=(7.6, 4.0))
+    axes = figure.subplots()
+    best = max(filter(complete, drawn), key=lambda trial: trial["score"], default=None)
+    for trial in drawn:
+        steps, scores = np.array(trial["curve"]).T
+        colour = GREY if trial["stopped"] else COLOURS[1] if trial is best else COLOURS[0]
+        axes.plot(steps, scores, color=colour, alpha=1.0 if trial is best else 0.5, linewidth=1 + (trial is best))
+        axes.plot(steps[-1:], scores[-1:], marker="v" if trial["stopped"] else "o", ms=4, color=colour, alpha=0.8)
+    stopped = sum(trial["stopped"] for trial in drawn)
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=f"Scores on the way: {stopped} of {len(trials)} trials stopped early")
+    return figure
+
+
 def main_effects(space: Space, trials: list[dict[str, Any]]) -> dict[str, float]:
     """Each choice's share of the variance of the scores, by its main effect alone (a one-way analysis of variance).
 
     The trials are those of a search, which are not drawn evenly: a hint, no measurement.
     """
-    scored = [trial for trial in trials if trial["score"] is not None]
+    scored = [trial for trial in trials if complete(trial)]
     scores = np.array([trial["score"] for trial in scored], float)
     tokens = np.array([trial["tokens"] for trial in scored]).reshape(-1, len(space))
     total = float(((scores - scores.mean()) ** 2).sum()) if len(scores) else 0.0
@@ -98,7 +127,7 @@ def parallel_plot(space: Space, trials: list[dict[str, Any]]) -> Figure | None:
     """Every configuration as a line through its values, the better ones darker and on top."""
     from matplotlib.figure import Figure
 
-    scored = sorted((trial for trial in trials if trial["score"] is not None), key=lambda trial: trial["score"])
+    scored = sorted(filter(complete, trials), key=lambda trial: trial["score"])
     scored = scored[-LINES:]
     if len(scored) < 2:
         return None

@@ -41,11 +41,13 @@ def write_search_report(
         if "regret" in result:
             figures = {"regret": search_plots.regret_plot(result["regret"], others, f"regret, {unit}")} | figures
         figures["effects"] = search_plots.effects_plot(search_plots.main_effects(space, result["trials"]))
+        if (curves := search_plots.curves_plot(result["trials"], unit, result["cost"])) is not None:
+            figures["curves"] = curves
         if (parallel := search_plots.parallel_plot(space, result["trials"])) is not None:
             figures["configurations"] = parallel
         for name, figure in figures.items():
             figure.savefig(place / f"{name}.png", dpi=plots.DPI)
-    scored = sorted((t for t in result["trials"] if t["score"] is not None), key=lambda t: -t["score"])
+    scored = sorted((t for t in result["trials"] if search_plots.complete(t)), key=lambda t: -t["score"])
     failures: dict[str, int] = {}
     for trial in result["trials"]:
         if trial["failure"]:

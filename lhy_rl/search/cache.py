@@ -31,7 +31,7 @@ class CachedObjective(Objective):
     def __init__(self, objective: Objective, path: str | os.PathLike[str]) -> None:
         self.objective = objective
         self.space = objective.space
-        self.about, self.reports = objective.about, objective.reports
+        self.about, self.reports, self.cost = objective.about, objective.reports, objective.cost
         self._journal = Journal(path)
         self._trials = {event["key"]: trial_of(event["trial"]) for event in self._journal.read()}
 

@@ -25,11 +25,13 @@ class Objective(ABC):
         space: What can be chosen.
         about: JSON values that tell this objective from others; a cache's entries are found by them.
         reports: Whether its trials report scores on the way, by which they can be stopped early.
+        cost: What a trial's cost is counted in.
     """
 
     space: Space
     about: dict[str, Any]
     reports: bool = False
+    cost: str = "epochs"
 
     @abstractmethod
     def evaluate(self, tokens: np.ndarray, seed: int, thresholds: Thresholds | None = None) -> Trial:

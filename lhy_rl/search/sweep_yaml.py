@@ -8,6 +8,7 @@
       agent.n_steps: {values: [32, 64, 128]}
       agent.core: {values: [lstm, null]}
       seed: {value: 3}
+    early_terminate: {type: hyperband, min_iter: 1}   # lhy_rl.search.early_stopping
 
 A range becomes :data:`LEVELS` values of an ordinal choice, so that every searcher can work on it; whole numbers all of
 theirs, if they are no more. Numbers that rise are an ordinal choice, anything else a categorical one.
@@ -23,13 +24,17 @@ from numbers import Integral, Real
 from typing import Any
 
 from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.search.early_stopping import read_hyperband
 from lhy_rl.search.space import Choice, Scalar, Space, levels
 
 LEVELS = 17  # values of a range
 METHODS = {"grid": "grid", "random": "random", "bayes": "surrogate"}  # to the searcher
 GOALS = ("maximize", "minimize")
 RANGES = ("uniform", "log_uniform_values", "log_uniform", "int_uniform", "q_uniform", "q_log_uniform_values")
-KEYS = ("method", "metric", "parameters", "run_cap", "name", "description", "program", "project", "entity", "command")
+KEYS = (
+    *("method", "metric", "parameters", "run_cap", "early_terminate"),
+    *("name", "description", "program", "project", "entity", "command"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,9 @@ class Sweep:
         space: What is chosen.
         searcher: A searcher's name.
         metric: What is watched; "" where the file does not say.
-        goal: ``maximize`` or ``minimize``.
+        goal: ``maximize`` or ``minimize``, which is what a file means that names a metric without a goal.
         run_cap: Trials; None where the file does not say.
+        early_terminate: As the file has it; None where it does not.
     """
 
     space: Space
@@ -49,6 +55,7 @@ class Sweep:
     metric: str = ""
     goal: str = "maximize"
     run_cap: int | None = None
+    early_terminate: Any = None
 
 
 def read_sweep(values: Mapping[str, Any]) -> Sweep:
@@ -57,17 +64,18 @@ def read_sweep(values: Mapping[str, Any]) -> Sweep:
     Raises:
         UserError: a key, method, distribution or value that is not known here.
     """
-    if "early_terminate" in values:
-        raise UserError("early_terminate is not done by the local runner; leave it out, or shorten the trials")
     for key in values:
         if key not in KEYS:
             raise suggest(str(key), KEYS, "key of a sweep")
     method = values.get("method", "random")
     if method not in METHODS:
         raise suggest(str(method), METHODS, "method")
-    metric = values.get("metric") or {}
-    if not isinstance(metric, Mapping) or metric.get("goal", "maximize") not in GOALS:
+    metric = values.get("metric") or {"goal": "maximize"}
+    if not isinstance(metric, Mapping) or metric.get("goal", "minimize") not in GOALS:
         raise UserError(f"metric is {brief(metric)}; allowed: {{name: ..., goal: maximize or minimize}}")
+    early = values.get("early_terminate")
+    if early is not None:
+        read_hyperband(early)
     cap = values.get("run_cap")
     if cap is not None and (not isinstance(cap, Integral) or isinstance(cap, bool) or cap < 1):
         raise UserError(f"run_cap is {brief(cap)}; allowed: a whole number from 1 up")
@@ -75,8 +83,8 @@ def read_sweep(values: Mapping[str, Any]) -> Sweep:
     if not isinstance(parameters, Mapping) or not parameters:
         raise UserError(f"parameters is {brief(parameters)}; allowed: names with values, or with min and max")
     choices = list(_choices(parameters, ""))
-    goal, name = str(metric.get("goal", "maximize")), str(metric.get("name", ""))
-    return Sweep(Space(choices), METHODS[str(method)], name, goal, None if cap is None else int(cap))
+    goal, name = str(metric.get("goal", "minimize")), str(metric.get("name", ""))
+    return Sweep(Space(choices), METHODS[str(method)], name, goal, None if cap is None else int(cap), early)
 
 
 def write_sweep(sweep: Sweep) -> dict[str, Any]:
@@ -93,6 +101,8 @@ def write_sweep(sweep: Sweep) -> dict[str, Any]:
         written["metric"] = {"name": sweep.metric, "goal": sweep.goal}
     if sweep.run_cap is not None:
         written["run_cap"] = sweep.run_cap
+    if sweep.early_terminate is not None:
+        written["early_terminate"] = sweep.early_terminate
     written["parameters"] = {choice.name: {"values": list(choice.values)} for choice in sweep.space.choices}
     return written
 

@@ -21,6 +21,14 @@ def score(values, seed):
     if values["y"] == "b":
         raise RuntimeError("no b")
     return values["x"]
+
+
+def reporting(values, seed, report):
+    for step in (1, 3, 9):
+        loss = (values["x"] + values["y"]) / (step + 1)
+        if not report(step, {"loss": loss, "accuracy": 1 - loss}):
+            break
+    return {"loss": loss}
 """
 
 
@@ -30,6 +38,8 @@ def there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "space.yaml").write_text(SPACE)
+    (tmp_path / "loss.yaml").write_text(SPACE + "metric: {name: loss}")
+    (tmp_path / "other.yaml").write_text(SPACE + "metric: {name: loss, goal: maximize}")
     (tmp_path / "searched_here.py").write_text(FUNCTION)
     return tmp_path
 
@@ -73,12 +83,31 @@ def test_a_function_of_ones_own(there, capsys):
     assert "4 times RuntimeError: no b" in (there / "own/report.html").read_text()
 
 
+def test_a_function_that_reports_is_stopped_early(there, capsys):
+    (there / "early.yaml").write_text(
+        "metric: {name: loss}\nrun_cap: 12\nearly_terminate: {type: hyperband, min_iter: 1}\n"
+        "parameters: {x: {values: [1, 2, 3, 4]}, y: {values: [0, 1, 2]}}\n"
+    )
+    command = ["search", "random", "--space", "early.yaml", "--function", "searched_here:reporting"]
+    assert main([*command, "--folder", "early"]) == 0
+    result = json.loads((there / "early/result.json").read_text())
+    assert result["best"] == {"x": 1, "y": 0} and result["score"] == -0.1
+    assert 0 < result["stopped"] < 12 and result["failed"] == 0
+    assert sum(trial["epochs"] for trial in result["trials"]) < 12 * 9
+    page = (there / "early/report.html").read_text()
+    assert "stopped early" in page and page.count("data:image/png") == 4
+    assert f"stopped   {result['stopped']} of 12 trials" in capsys.readouterr().out
+
+
 def test_sweep_tunes_an_agent_and_writes_a_configuration(there, capsys):
     (there / "sweep.yaml").write_text("parameters:\n  agent.learning_rate: {values: [0.0001, 0.003]}\nrun_cap: 2\n")
     command = ["sweep", "ppo/cartpole", "--space", "sweep.yaml", "--folder", "tuned", "--again", "1"]
+    command += ["--early_terminate", "{type: hyperband, max_iter: 9, s: 1}"]
     assert main([*command, "--total_timesteps", "1000", "--agent.n_epochs", "2"]) == 0
     result = json.loads((there / "tuned/result.json").read_text())
     assert [trial["failure"] for trial in result["trials"]] == ["", ""]
+    assert [point[0] for point in result["trials"][0]["curve"]] == [512, 1024]  # the first update behind 333 steps
+    assert result["cost"] == "environment steps" and result["trials"][0]["epochs"] == 1024
     assert set(result["again"]) == {"found", "before"}
     found = yaml.safe_load((there / "tuned/best.yaml").read_text())
     assert found["agent"]["learning_rate"] == result["best"]["agent.learning_rate"]
@@ -105,7 +134,12 @@ def test_sweep_tunes_an_agent_and_writes_a_configuration(there, capsys):
             "no function 'nowhere:score'",
         ),
         (["search", "evolution", "--space", "missing.yaml", "--function", "searched_here:score"], "missing.yaml"),
+        (["search", "evolution/nb201", "--early_terminate", "hyperband"], "early_terminate needs scores on the way"),
         (["sweep", "ppo/cartpol"], "did you mean"),
+        (["sweep", "ppo/cartpole", "--early_terminate", "hyperbnad"], "did you mean 'hyperband'"),
+        (["sweep", "ppo/cartpole", "--early_terminate", "{type: hyperband, min_iter: 27}"], "min_iter is 27"),
+        (["sweep", "ppo/cartpole", "--space", "loss.yaml"], "goal of the sweep is minimize"),
+        (["sweep", "ppo/cartpole", "--space", "other.yaml"], "unknown metric of a sweep 'loss'"),
         (["sweep", "ppo/cartpole", "--agent.gama", "1"], "did you mean 'gamma'"),
         (["sweep", "ppo/cartpole", "--space", "space.yaml"], "unknown"),
     ],

@@ -29,6 +29,14 @@ def faulty(configuration, seed):
     return float(configuration["b"])
 
 
+def climbing(configuration, seed, report):
+    """Reaches what hill gives in nine steps."""
+    for step in range(1, 10):
+        if not report(step, hill(configuration, seed) - (9 - step)):
+            break
+    return hill(configuration, seed)
+
+
 def slow(configuration, seed):
     """Computes for a tenth of a second of CPU time."""
     begin = time.process_time()

@@ -2,19 +2,24 @@
 
 import json
 import time
+from dataclasses import replace
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.search.cache import CachedObjective
+from lhy_rl.search.early_stopping import Thresholds, read_hyperband
 from lhy_rl.search.executors.base import InProcess
 from lhy_rl.search.executors.processes import Processes
 from lhy_rl.search.journal import Journal
 from lhy_rl.search.objective import FunctionObjective
 from lhy_rl.search.run import Search
 from lhy_rl.search.searchers.simple import Grid, Random
-from tests.search.objectives import SPACE, faulty, hill, objective
+from tests.search.objectives import SPACE, climbing, faulty, hill, objective
+
+HYPERBAND = read_hyperband("hyperband")
 
 
 def test_processes_survive_what_their_trials_do():
@@ -38,6 +43,21 @@ def test_two_processes_find_what_one_finds():
     with Processes(on, workers=2) as executor:
         both = Search(Grid(SPACE, num_trials=48), executor).run(48)
     assert {(t.tokens, t.score) for t in both.trials} == {(t.tokens, t.score) for t in alone.trials}
+
+
+def test_processes_stop_trials_early():
+    on = objective(climbing)
+    with Processes(on, workers=2) as executor:
+        history = Search(Random(SPACE, seed=0), executor, early_terminate=HYPERBAND).run(20)
+    stopped = [trial for trial in history.trials if trial.stopped]
+    assert 5 <= len(stopped) < 20 and {trial.epochs for trial in stopped} <= {1.0, 3.0}
+    assert all(len(trial.curve) == trial.epochs for trial in history.trials)
+    assert history.incumbent.score == max(trial.score for trial in history.trials if not trial.stopped)
+
+
+def test_early_termination_needs_reports():
+    with pytest.raises(UserError, match="early_terminate needs scores on the way"):
+        Search(Random(SPACE), InProcess(objective(hill)), early_terminate=HYPERBAND)
 
 
 @pytest.mark.parametrize("returns", [None, "good", [1.0, 2.0]])
@@ -70,6 +90,23 @@ def test_a_line_that_was_changed_is_reported_and_its_trial_is_done_again(tmp_pat
     with pytest.warns(RuntimeWarning, match="line 9 is damaged"):
         again = searched(path, 10)
     assert {(t.tokens, t.score) for t in again.trials} == {(t.tokens, t.score) for t in whole.trials}
+
+
+def test_a_search_with_stopped_trials_goes_on(tmp_path):
+    path = tmp_path / "journal.jsonl"
+
+    def search(journal):
+        on = InProcess(objective(climbing))
+        return Search(Random(SPACE, seed=0), on, journal=journal, early_terminate=HYPERBAND)
+
+    whole = search(None).run(20)
+    search(Journal(path)).run(9)
+    assert search(Journal(path)).history.trials == [replace(t, seconds=ANY) for t in whole.trials[:9]]
+    assert [(t.tokens, t.curve) for t in search(Journal(path)).run(20).trials] == [
+        (t.tokens, t.curve) for t in whole.trials
+    ]
+    with pytest.raises(UserError, match="is of another search"):
+        Search(Random(SPACE, seed=0), InProcess(objective(climbing)), journal=Journal(path))
 
 
 def test_a_journal_of_another_search(tmp_path):
@@ -116,6 +153,15 @@ def test_a_damaged_entry_of_the_cache_is_trained_for_again(tmp_path):
     with pytest.warns(RuntimeWarning, match="line 2 is damaged"):
         again = CachedObjective(objective(hill), path)
     assert [again.known(np.array([token, 0]), 0) is None for token in range(3)] == [False, True, False]
+
+
+def test_the_cache_does_not_keep_what_another_search_may_let_go_on(tmp_path):
+    cache = CachedObjective(objective(climbing), tmp_path / "cache.jsonl")
+    tokens = np.array([0, 0])
+    assert cache.evaluate(tokens, 0, Thresholds((3.0,), (0.0,))).stopped
+    assert cache.known(tokens, 0) is None
+    assert cache.evaluate(tokens, 0).status == "complete"
+    assert cache.known(tokens, 0).curve == cache.evaluate(tokens, 0, Thresholds((3.0,), (0.0,))).curve
 
 
 def test_failures_are_kept_as_well(tmp_path):

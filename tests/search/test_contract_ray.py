@@ -5,12 +5,13 @@ import time
 import pytest
 
 from lhy_rl.core.errors import UserError
+from lhy_rl.search.early_stopping import read_hyperband
 from lhy_rl.search.executors.on_ray import OnRay
 from lhy_rl.search.objective import FunctionObjective
 from lhy_rl.search.run import Search
 from lhy_rl.search.searchers.simple import Grid, Random
 from lhy_rl.search.space import Choice, Space
-from tests.search.objectives import SPACE, faulty, objective, unhurried
+from tests.search.objectives import SPACE, climbing, faulty, objective, unhurried
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings(
@@ -43,6 +44,13 @@ def test_a_node_that_is_killed_loses_no_trial(cluster):
         history = Search(Random(SPACE, seed=0), executor).run(16, on_trial)
     assert len(history.trials) == len({trial.tokens for trial in history.trials}) == 16
     assert [trial.failure for trial in history.trials] == [""] * 16
+
+
+def test_trials_are_stopped_early_on_ray(cluster):
+    with OnRay(objective(climbing), cluster.address) as executor:
+        trials = Search(Random(SPACE, seed=0), executor, early_terminate=read_hyperband("hyperband")).run(12).trials
+    stopped = [trial for trial in trials if trial.stopped]
+    assert 0 < len(stopped) < 12 and {trial.epochs for trial in stopped} <= {1.0, 3.0}
 
 
 def test_failures_on_ray(cluster):

@@ -11,6 +11,7 @@ TEXT = """
 method: bayes
 metric: {name: eval/mean_return, goal: maximize}
 run_cap: 20
+early_terminate: {type: hyperband, max_iter: 27, s: 2}
 parameters:
   agent.learning_rate: {distribution: log_uniform_values, min: 0.0001, max: 0.01}
   agent.n_steps: {values: [32, 64, 128]}
@@ -36,6 +37,13 @@ def test_everything_else_of_the_file():
     )
 
 
+def test_early_termination_and_the_goal_are_read_as_wandb_does():
+    assert read_sweep(yaml.safe_load(TEXT)).early_terminate == {"type": "hyperband", "max_iter": 27, "s": 2}
+    goals = {"maximize": {}, "minimize": {"metric": {"name": "loss"}}}
+    for goal, metric in goals.items():
+        assert read_sweep({"parameters": {"x": {"values": [1, 2]}}, **metric}).goal == goal
+
+
 def test_ranges_become_levels():
     rates = choices()["agent.learning_rate"]
     assert rates.ordinal and len(rates.values) == 17
@@ -59,6 +67,7 @@ def test_written_and_read_again():
     again = read_sweep(yaml.safe_load(yaml.safe_dump(write_sweep(sweep), sort_keys=False)))
     assert [(c.name, c.values) for c in again.space.choices] == [(c.name, c.values) for c in sweep.space.choices]
     assert isinstance(again, Sweep) and again.run_cap == 20 and again.searcher == "surrogate"
+    assert again.early_terminate == sweep.early_terminate
 
 
 @pytest.mark.parametrize(
@@ -75,7 +84,7 @@ def test_written_and_read_again():
         ({"parameters": {"x": {"min": 0.0, "max": 1.0, "distribution": "log_uniform_values"}}}, "above 0"),
         ({"parameters": {"x": {"min": 0.0, "max": 1.0, "distribution": "normal"}}}, "unknown distribution of x"),
         ({"parameters": {"x": {"values": [[1]]}}}, "a number, a text"),
-        ({"early_terminate": {"type": "hyperband"}}, "early_terminate is not done"),
+        ({"early_terminate": {"type": "hyperband"}}, "needs min_iter, or max_iter and s"),
         ({"paramters": {}}, "did you mean 'parameters'"),
     ],
 )
