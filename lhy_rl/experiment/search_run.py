@@ -24,6 +24,7 @@ from lhy_rl.search.early_stopping import Hyperband
 from lhy_rl.search.executors.base import Executor, InProcess
 from lhy_rl.search.journal import Journal
 from lhy_rl.search.objective import Objective, TableObjective
+from lhy_rl.search.printers import formulas_of
 from lhy_rl.search.run import History, Search
 from lhy_rl.search.searcher import Searcher
 from lhy_rl.search.space import Space
@@ -175,6 +176,12 @@ class SearchRun:
         if isinstance(self.objective, TableObjective):
             result["regret"] = regrets(self.objective, history)
             result["optimum"] = self.objective.table.optimum
+            tokens = np.array([trial.tokens for trial in history.trials])
+            if (formulas := formulas_of(self.objective.table, tokens)) is not None:
+                for trial, formula in zip(result["trials"], formulas.tolist(), strict=True):
+                    trial["formula"] = formula
+                if best is not None:
+                    result["formula"] = str(formulas[history.trials.index(best)])
         return result
 
 

@@ -1,0 +1,117 @@
+"""Train the child of every activation formula and write the table ``activations-mnist1d``, which is shipped.
+
+1,570 of the 2,800 formulas b(u1(x), u2(x)) are different functions; each of these is trained with two seeds, for eight
+epochs on 3,000 series of MNIST-1D, and its accuracies on the validation series after 2, 4 and 8 epochs and on the test
+series at the end are kept. What diverged has no score. Every training is written down as it ends: called again, the
+script goes on where it was.
+
+    python -m benchmarks.activation_table [--workers 1] [--seeds 2] [--only 2800] [--journal FILE] [--table FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import multiprocessing
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.harness import progress
+from lhy_rl.search.children.activation_cnn import RECORDED, data_set, function_of, train
+from lhy_rl.search.children.activation_formulas import SPACE, simplest
+from lhy_rl.search.journal import Journal
+from lhy_rl.search.table import FOLDER, Table
+
+NAME = "activations-mnist1d"
+TOGETHER = 2  # seeds of a formula that are trained at once
+ABOUT = {
+    "name": NAME,
+    "score": "validation accuracy",
+    "source": "benchmarks/activation_table.py",
+    "trained": "activation_cnn on MNIST-1D",
+    "printer": "activation",
+}
+
+
+def one(task: tuple[int, tuple[int, ...]]) -> list[dict[str, Any]]:
+    """The trainings of a formula's key with some seeds, as the journal keeps them."""
+    torch.set_num_threads(1)
+    key, seeds = task
+    begun = time.process_time()
+    outcomes = train(function_of(key), data_set(), seeds)
+    seconds = round((time.process_time() - begun) / len(seeds), 3)
+    events = []
+    for seed, outcome in zip(seeds, outcomes, strict=True):
+        numbers = [None if math.isnan(value) else round(value, 4) for value in (*outcome.validation, outcome.test)]
+        events.append({"key": key, "seed": seed, "validation": numbers[:-1], "test": numbers[-1], "seconds": seconds})
+    return events
+
+
+def trained(tasks: list[tuple[int, tuple[int, ...]]], workers: int) -> Iterator[list[dict[str, Any]]]:
+    """The outcomes, in the order of the tasks; one worker is this process."""
+    if workers == 1:
+        yield from map(one, tasks)
+        return
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(one, tasks)
+
+
+def table_of(events: list[dict[str, Any]], seeds: int) -> Table:
+    """The table: equal formulas share their numbers."""
+    shape = (len(RECORDED), seeds, SPACE.num_configurations)
+    scores, test = np.full(shape, np.nan, np.float32), np.full(shape[1:], np.nan, np.float32)
+    seconds = np.zeros((seeds, SPACE.num_configurations), np.float32)
+    for event in events:
+        if event["seed"] < seeds:
+            scores[:, event["seed"], event["key"]] = [math.nan if v is None else v for v in event["validation"]]
+            test[event["seed"], event["key"]] = math.nan if event["test"] is None else event["test"]
+            seconds[event["seed"], event["key"]] = event["seconds"]
+    same = simplest()
+    return Table(
+        SPACE,
+        scores[..., same],
+        np.array(RECORDED),
+        seconds.mean(0).round(2)[same],
+        test=test[:, same],
+        about=ABOUT,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (1)")
+    parser.add_argument("--seeds", type=int, default=2, metavar="N", help="trainings of each function (2)")
+    parser.add_argument("--only", type=int, default=SPACE.num_configurations, metavar="N", help="formulas, from first")
+    parser.add_argument("--journal", type=Path, default=Path("runs") / f"{NAME}.jsonl", help="what is done already")
+    parser.add_argument("--table", type=Path, default=FOLDER / f"{NAME}.npz", help="what is written")
+    given = parser.parse_args()
+    journal = Journal(given.journal)
+    events = list(journal.read())
+    known = {(event["key"], event["seed"]) for event in events}
+    different = np.unique(simplest()[: given.only]).tolist()
+    tasks = []
+    for first in range(0, given.seeds, TOGETHER):
+        for key in different:
+            seeds = [seed for seed in range(first, min(first + TOGETHER, given.seeds)) if (key, seed) not in known]
+            if seeds:
+                tasks.append((key, tuple(seeds)))
+    with progress(len(tasks), NAME) as advance:
+        for found in trained(tasks, given.workers):
+            for event in found:
+                journal.append(event)
+            events += found
+            advance("")
+    made = table_of(events, given.seeds)
+    made.save(given.table)
+    print(f"{given.table.name}: {made}, best {made.optimum:.4f}, {given.table.stat().st_size / 1e6:.2f} MB")
+    print(f"{len(events)} trainings, {sum(event['seconds'] for event in events) / 60:.1f} CPU-minutes")
+
+
+if __name__ == "__main__":
+    main()
