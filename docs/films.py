@@ -58,6 +58,11 @@ def anybody(env: Any, obs: Any, step: int) -> Any:
     return env.action_space.sample()
 
 
+def scheduler(env: Any, obs: Any, step: int) -> int:
+    """A large learning rate for seven epochs, then smaller ones."""
+    return 5 if step < 7 else 4 - (step > 7)
+
+
 @dataclass(frozen=True)
 class FilmPlan:
     """Who plays what.
@@ -97,6 +102,7 @@ PLANS: dict[str, FilmPlan] = {
     "ChatBandit-v0": FilmPlan(episodes=4, fps=0.8),
     "HPOToken-v0": FilmPlan(anybody, "random", episodes=3, fps=1.5),
     "HPOTrial-v0": FilmPlan(anybody, "random", {"num_trials": 12}, fps=1.2),
+    "LRSchedule-v0": FilmPlan(scheduler, "fast, then slow", episodes=2, fps=2.5),
     "ChatReply-v0": FilmPlan(expert, "people", episodes=3),
     "FixedHorizon-v0": FilmPlan(balancer, "scripted", {"horizon": 84}, stride=2, fps=12),
 }

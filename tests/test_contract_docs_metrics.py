@@ -49,6 +49,7 @@ RUNS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     ({"id": "CartPole-v1"}, {"name": "reinforce", "core": None}),
     ({"id": "Pendulum-v1"}, {"name": "a2c"}),
+    ({"id": "lhy_rl/LRSchedule-v0", "decisions": 2, "batch_size": 200}, {"name": "ppo", "core": None, "n_steps": 2}),
     ({"id": "CartPole-v1"}, {"name": "bc", "demonstrations": "cartpole-expert", "gradient_steps": 2}),
     ({"id": "CartPole-v1"}, {"name": "dagger", "demonstrations": "cartpole-expert", "n_steps": 3}),
     ({"id": "lhy_rl/Gridworld-v0"}, {"name": "irl"}),

@@ -20,6 +20,7 @@ class Row:
         kwargs: Arguments that differ from the class's defaults.
         small: Arguments for a size that runs in milliseconds, for tests and first tries.
         summary: One line for lists.
+        held_out: Arguments with which no episode is like one of the training; none where nothing is held out.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Row:
     summary: str
     kwargs: dict[str, Any] = field(default_factory=dict)
     small: dict[str, Any] = field(default_factory=dict)
+    held_out: dict[str, Any] = field(default_factory=dict)
 
 
 TABLE: tuple[Row, ...] = (
@@ -148,6 +150,14 @@ TABLE: tuple[Row, ...] = (
         "lhy_rl.envs.search.hpo_trial:HPOTrial",
         "search: every action is a configuration to try; to be learned on some tables and tested on others",
         small={"tables": ["hpobench-car", "hpobench-kc1"], "num_trials": 6},
+    ),
+    Row(
+        "lhy_rl/LRSchedule-v0",
+        "lhy_rl.envs.search.lr_schedule:LRScheduleEnv",
+        "lhy_rl.envs.search.lr_schedule:LRSchedule",
+        "choose the learning rate of a training, epoch by epoch; hundreds are trained at once",
+        small={"decisions": 3, "batch_size": 100, "hidden_size": 8},
+        held_out={"split": "test"},
     ),
 )
 

@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 MOST_THREADS = 1024  # more than any machine has cores; a million end the process
 
 
-def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[Any, Any, Any]:
+def make_environment(config: Config, num_envs: int | None = None, **changed: Any) -> VectorEnv[Any, Any, Any]:
     """The vector environment, resetting in the same step.
 
     Args:
         num_envs: Copies; None takes the agent's ``num_envs``.
+        **changed: Options in place of the configuration's.
     """
     from lhy_rl.rollouts.game_sources import is_game, make_games
     from lhy_rl.rollouts.vector_envs import make_vec
 
     env_id = config.values["env"]["id"]
-    options = environment_options(config)
+    options = environment_options(config) | changed
     limit = options.get("max_episode_steps")
     if limit is not None and limit < 1:
         raise UserError(f"env.max_episode_steps is {limit}; it must be at least 1")
@@ -35,6 +36,15 @@ def make_environment(config: Config, num_envs: int | None = None) -> VectorEnv[A
     if n < 1:
         raise UserError(f"agent.num_envs is {n}; it must be at least 1")
     return make_games(env_id, n, **options) if is_game(env_id) else make_vec(env_id, n, **options)
+
+
+def held_out(config: Config) -> dict[str, Any]:
+    """Options with which the environment's episodes are like none of the training; none where it holds nothing out."""
+    from lhy_rl.envs.registration import TABLE
+
+    given = config.values["env"]
+    (options,) = [row.held_out for row in TABLE if row.id == given["id"]] or [{}]
+    return options if any(given.get(name) != value for name, value in options.items()) else {}
 
 
 def make_agent(config: Config, env: VectorEnv[Any, Any, Any], demonstrations: Demonstrations | None = None) -> Any:

@@ -54,6 +54,7 @@ GLOSSARY = {  # metric: (direction, meaning)
     "mean_length": (AS_TEXT, "tokens a sentence"),
     "mean_return": ("higher", "sum of an episode's rewards, mean over the evaluation's episodes"),
     "std_return": ("", "standard deviation of that sum"),
+    "held_out_return": ("higher", "mean return in episodes that are held out: the environment's test instances"),
     "mean_episode_length": ("", "steps an episode; moves a game"),
     "first_mover_return": ("", "games: what whoever moves first gets, mean"),
     "other_return": ("", "games: what the others get, mean"),
@@ -92,6 +93,7 @@ class Evaluator:
         agent: The agent, with ``policies`` to compare and ``policy`` in training.
         env: Its environment; a text task is asked for sentences only.
         make_env: Makes an environment to play episodes in, for tasks that are not text.
+        make_held_out: Makes one whose episodes are held out from the training; None where nothing is.
         sentences: How many are drawn from each policy and taken from the held-out split for BLEU.
         episodes: For tasks that are not text.
         samples: Sentences that a report shows.
@@ -100,6 +102,7 @@ class Evaluator:
     agent: Any
     env: Any
     make_env: Callable[[], Any]
+    make_held_out: Callable[[], Any] | None = None
     sentences: int = 1000
     episodes: int = 20
     samples: int = 10
@@ -133,7 +136,10 @@ class Evaluator:
         if self.is_game:
             return Evaluation(*game_evaluation.compare(self.agent, self.episodes, min(self.samples, DIALOGUES)))
         if not self.is_text:
-            return Evaluation({self.newest: self.mean_return()})
+            row = self.mean_return()
+            if self.make_held_out is not None:
+                row["held_out_return"] = self.mean_return(self.make_held_out)["mean_return"]
+            return Evaluation({self.newest: row})
         task = self.env.unwrapped
         return Evaluation(*text_evaluation.compare(self.agent.policies, task, self.sentences, self.samples))
 
@@ -160,14 +166,18 @@ class Evaluator:
             return []
         return text_evaluation.write_sentences(self.agent, self.env, self.samples)
 
-    def mean_return(self) -> dict[str, float]:
-        """Episodic return of the deterministic policy, with the evaluation's seed."""
+    def mean_return(self, make_env: Callable[[], Any] | None = None) -> dict[str, float]:
+        """Episodic return of the deterministic policy, with the evaluation's seed.
+
+        Args:
+            make_env: Makes the environment; None takes the evaluator's.
+        """
 
         def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
             actions, memory = self.agent.predict(obs, state, start, True, masks)
             return actions, memory
 
-        env = self.make_env()
+        env = (make_env or self.make_env)()
         try:
             return _statistics(predict, env, self.episodes)
         finally:

@@ -67,10 +67,13 @@ class Run:
         self.options = RunOptions(**config.section("run"))
         self.env = build.make_environment(config)
         self.agent = build.make_agent(config, self.env)
+        make_env = functools.partial(build.make_environment, config, num_envs=min(8, self.options.evaluation_episodes))
+        held_out = build.held_out(config)
         self.evaluator = Evaluator(
             self.agent,
             self.env,
-            functools.partial(build.make_environment, config, num_envs=min(8, self.options.evaluation_episodes)),
+            make_env,
+            functools.partial(make_env, **held_out) if held_out else None,
             self.options.evaluation_sentences,
             self.options.evaluation_episodes,
             self.options.samples,

@@ -149,6 +149,21 @@ def test_contract_other_tasks_are_evaluated_by_their_return(
     assert "not a text task" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_contract_what_an_environment_holds_out_is_evaluated_at_the_end(split: str, tiny: Callable[..., Path]) -> None:
+    path = tiny(
+        agent={"name": "ppo", "num_envs": 2, "hidden_size": 8, "core": None, "n_steps": 2},
+        total_timesteps=4,
+        run={"evaluation_episodes": 3},
+    )
+    small = {"id": "lhy_rl/LRSchedule-v0", "decisions": 2, "batch_size": 200, "hidden_size": 4, "split": split}
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"env": small}))
+    assert main(["train", str(path), "--run.folder", "run"]) == 0
+    row = json.loads(Path("run/result.json").read_text())["table"]["ppo"]
+    assert row.get("held_out_return") != row["mean_return"]
+    assert ("held_out_return" in row) == (split == "train")  # who trains on the test instances has none left
+
+
 def test_contract_report_escapes_what_the_data_say(tiny: Callable[..., Path]) -> None:
     assert main(["train", str(tiny()), "--run.folder", "run"]) == 0
     from lhy_rl.experiment.run_folder import RunFolder

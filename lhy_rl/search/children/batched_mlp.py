@@ -95,19 +95,22 @@ class BatchedMLP:
         right: np.ndarray = (self.logits(parameters, x).argmax(-1) == labels).mean(-1)
         return right
 
-    def gradient(self, parameters: np.ndarray, x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def gradient(
+        self, parameters: np.ndarray, x: np.ndarray, labels: np.ndarray, out: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The losses and their gradients.
 
         Args:
             parameters: (B, P) float32.
             x: (B, n, F) float32, or (n, F) where all children have the same.
             labels: (B, n) or (n,) whole numbers from 0 to C - 1.
+            out: (B, P) float32 that the gradients are written to, which saves the system the search for memory.
 
         Returns:
             (B,) mean negative log-likelihoods and their (B, P) gradients.
         """
         losses = np.empty(len(parameters), np.float32)
-        gradient = np.empty_like(parameters)
+        gradient = np.empty_like(parameters) if out is None else out
         with np.errstate(all="ignore"):
             for rows in _blocks(parameters):
                 losses[rows] = self._backward(
@@ -141,7 +144,7 @@ class BatchedMLP:
             list(zip(layers, gradient, inputs, strict=True))
         ):
             np.matmul(before.swapaxes(-1, -2), delta, out=grad_weights)
-            delta.sum(1, keepdims=True, out=grad_biases)
+            np.matmul(np.ones((1, n), np.float32), delta, out=grad_biases)
             if before is not x:
                 delta = np.matmul(delta, weights.swapaxes(-1, -2))
                 delta *= before > 0
