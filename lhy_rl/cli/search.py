@@ -283,7 +283,7 @@ def print_found(result: dict[str, Any], others: dict[str, Any], unit: str, folde
         console.print(f"{len(failures)} of {len(result['trials'])} trials failed; the first: {failures[0]}")
     else:
         values = ", ".join(f"{name}={value}" for name, value in result["best"].items())
-        if "formula" in result:
+        if result["formula"] is not None:
             console.print(f"formula   {result['formula']}", highlight=False, soft_wrap=True)
         console.print(f"best      {values}", highlight=False, soft_wrap=True)
         console.print(f"score     {result['score']:.4f} ({unit})", highlight=False)

@@ -168,6 +168,7 @@ class SearchRun:
             ],
             "best": None if best is None else space.configuration(best.array),
             "score": None if best is None else best.score,
+            "formula": None,  # of the best, where configurations are formulas
             "failed": sum(trial.status == FAILED for trial in history.trials),
             "stopped": sum(trial.stopped for trial in history.trials),
             "cost": self.objective.cost,
