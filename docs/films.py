@@ -104,6 +104,9 @@ PLANS: dict[str, FilmPlan] = {
     "HPOTrial-v0": FilmPlan(anybody, "random", {"num_trials": 12}, fps=1.2),
     "LRSchedule-v0": FilmPlan(scheduler, "fast, then slow", episodes=2, fps=2.5),
     "ChatReply-v0": FilmPlan(expert, "people", episodes=3),
+    "PointMassPixels-v0": FilmPlan(options={"horizon": 25}, episodes=2, fps=8),
+    "ReacherPixels-v0": FilmPlan(options={"horizon": 25}, episodes=2, fps=8),
+    "PendulumPixels-v0": FilmPlan(options={"horizon": 25}, episodes=2, fps=8),
     "FixedHorizon-v0": FilmPlan(balancer, "scripted", {"horizon": 84}, stride=2, fps=12),
 }
 

@@ -104,6 +104,27 @@ TABLE: tuple[Row, ...] = (
         small={"horizon": 6},
     ),
     Row(
+        "lhy_rl/PointMassPixels-v0",
+        "lhy_rl.envs.third_person.point_mass:PointMassPixelsEnv",
+        "lhy_rl.envs.third_person.point_mass:PointMassPixels",
+        "push a point to a target; seen in several colours and by several cameras, for third-person imitation",
+        small={"size": 16, "horizon": 6},
+    ),
+    Row(
+        "lhy_rl/ReacherPixels-v0",
+        "lhy_rl.envs.third_person.reacher:ReacherPixelsEnv",
+        "lhy_rl.envs.third_person.reacher:ReacherPixels",
+        "reach for a target with an arm of two links; seen in several ways, for third-person imitation",
+        small={"size": 16, "horizon": 6},
+    ),
+    Row(
+        "lhy_rl/PendulumPixels-v0",
+        "lhy_rl.envs.third_person.pendulum:PendulumPixelsEnv",
+        "lhy_rl.envs.third_person.pendulum:PendulumPixels",
+        "lift a pendulum and hold it upright; seen in several ways, for third-person imitation",
+        small={"size": 16, "horizon": 6},
+    ),
+    Row(
         "lhy_rl/NegotiationVsBot-v0",
         "lhy_rl.envs.dialogue.negotiation_vs_bot:NegotiationVsBotEnv",
         "lhy_rl.envs.dialogue.negotiation_vs_bot:NegotiationVsBot",

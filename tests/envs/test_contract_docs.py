@@ -55,13 +55,14 @@ def test_headings(row: Row) -> None:
 def test_spaces_agree_with_the_page(row: Row) -> None:
     env, page = class_of(row)(num_envs=1), sections(row)  # type: ignore[call-arg]
     seen = env.single_observation_space
-    if isinstance(seen, Dict):  # and an action mask, or a source
-        seen = seen["observation"] if "observation" in seen.spaces else seen["token"]
+    if isinstance(seen, Dict):  # and an action mask, a source or an image
+        seen = next(seen[key] for key in ("observation", "token", "state") if key in seen.spaces)
     for heading, space in [("Action Space", env.single_action_space), ("Observation Space", seen)]:
         stated = re.search(r"`((?:Discrete|MultiDiscrete|Box)\(.*?\))`", page[heading])
         assert stated, f"{heading} states no space"
         assert stated[1] == str(space), heading
-    rows = re.findall(r"^\| *\d+(?: to \d+)? *\|[^|]*\| *(\d+) *\| *(\d+) *\|", page["Observation Space"], flags=re.M)
+    table = page["Observation Space"].split("With `observation=")[0]  # of the usual observation
+    rows = re.findall(r"^\| *\d+(?: to \d+)? *\|[^|]*\| *(-?\d+) *\| *(\d+) *\|", table, flags=re.M)
     if isinstance(seen, Discrete):
         bounds = (seen.start, seen.start + seen.n - 1)
     else:
