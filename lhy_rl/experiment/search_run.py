@@ -114,7 +114,7 @@ class SearchRun:
         early_terminate: When trials are stopped early; None: never.
 
     Raises:
-        UserError: an unknown name, or a folder of another search.
+        UserError: an unknown name, a folder of another search, or a searcher that has seen the table before.
     """
 
     def __init__(
@@ -133,6 +133,12 @@ class SearchRun:
         self.num_trials, self.seed, self.trial_seed = num_trials, seed, trial_seed
         self.options = options or {}
         self.searcher = make_searcher(name, objective.space, seed, num_trials, self.options)
+        searched = objective.about.get("table")
+        if searched in self.searcher.learned_from:
+            raise UserError(
+                f"searcher {name!r} has learned from {searched} itself, which is no search; give it others: "
+                f"--tables {brief([table for table in self.searcher.learned_from if table != searched])}"
+            )
         self.journal = Journal(folder / JOURNAL)
 
     def run(self, executor: Executor, on_trial: Callable[[Trial], object] | None = None) -> dict[str, Any]:

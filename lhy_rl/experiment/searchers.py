@@ -12,10 +12,13 @@ searchers = Registry(
         "surrogate": "lhy_rl.search.searchers.surrogate:Surrogate",
         "evolution": "lhy_rl.search.searchers.evolution:Evolution",
         "local": "lhy_rl.search.searchers.evolution:Local",
+        "portfolio": "lhy_rl.search.searchers.portfolio:Portfolio",
         "controller": "lhy_rl.agents.search.controller:Controller",
         "controller_paper": "lhy_rl.agents.search.controller:PaperController",
         "controller_ppo": "lhy_rl.agents.search.controller:PPOController",
+        "controller_transfer": "lhy_rl.agents.search.transfer:TransferController",
         "tpe": "lhy_rl.interop.optuna:TPE",
+        "tpe_transfer": "lhy_rl.interop.optuna:WarmTPE",
         "cma": "lhy_rl.interop.optuna:CMA",
     },
 )

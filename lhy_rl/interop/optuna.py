@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from lhy_rl.core.errors import UserError, install_extra
+from lhy_rl.core.validation import check
 from lhy_rl.search.searcher import Searcher
 from lhy_rl.search.space import Space
+from lhy_rl.search.stacked import Names, learned_tables
 from lhy_rl.search.trial import Trial
 
 
@@ -78,6 +80,28 @@ class TPE(OptunaSearcher):
 
     def __init__(self, space: Space, seed: int = 0, **options: Any) -> None:
         super().__init__(space, _optuna().samplers.TPESampler(seed=seed, **options), seed)
+
+
+class WarmTPE(TPE):
+    """TPE that begins with the configurations that were good on other tables, and models what they score here.
+
+    Args:
+        tables: From which they are, as a portfolio's (``lhy_rl.search.searchers.portfolio``).
+        enqueued: How many of them are tried first, with Optuna's ``enqueue_trial``.
+    """
+
+    def __init__(
+        self, space: Space, seed: int = 0, tables: Names | None = None, enqueued: int = 10, **options: Any
+    ) -> None:
+        check(enqueued=(enqueued, 1))
+        super().__init__(space, seed, **options)
+        learned = learned_tables(space, tables)
+        self.learned_from = learned.names
+        for tokens in learned.best(enqueued):
+            counts = space.active(tokens)
+            self._study.enqueue_trial(
+                {name: int(token) for name, token, count in zip(space.names, tokens, counts, strict=True) if count}
+            )
 
 
 class CMA(OptunaSearcher):

@@ -28,6 +28,9 @@ class Searcher(ABC):
     unique = False
     """Whether no configuration is proposed twice before all have been."""
 
+    learned_from: tuple[str, ...] = ()
+    """The names of the tables of results that it has learned from before; what is searched must be none of them."""
+
     def __init__(self, space: Space, seed: int = 0) -> None:
         self.space = space
         self.seed = validation.integer("seed", seed, 0)

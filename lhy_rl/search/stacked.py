@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lhy_rl.core.errors import UserError, brief
+from lhy_rl.search.space import Space
 from lhy_rl.search.table import load_table
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -38,6 +39,7 @@ class StackedTables:
 
     Attributes:
         tables: M of them.
+        names: Theirs.
         space: Theirs.
         scores: (M, S, C) float32; -inf where a training failed, and behind a configuration's last seed.
         runs: (M, C) how many seeds a configuration was trained with.
@@ -52,6 +54,7 @@ class StackedTables:
         if not names:
             raise UserError("no tables are named; allowed: the names of tables of one space, at least one")
         self.tables = [load_table(name) for name in names]
+        self.names = tuple(str(table.about.get("name", "")) for table in self.tables)
         first = self.tables[0]
         for name, table in zip(names, self.tables, strict=True):
             if table.space.choices != first.space.choices or not np.array_equal(table.keys, first.keys):
@@ -79,6 +82,35 @@ class StackedTables:
         ranks = np.stack([share_below(np.nan_to_num(table.mean, nan=-np.inf)) for table in self.tables])
         mean: np.ndarray = ranks.mean(0)
         return mean
+
+    def best(self, n: int | None) -> np.ndarray:
+        """(n, D) configurations with the best mean rank, the best first; None: all."""
+        order = np.argsort(-self.mean_ranks(), kind="stable")[:n]
+        return self.space.tokens_of(self.tables[0].keys[order])
+
+
+def learned_tables(space: Space, names: Names | None) -> StackedTables:
+    """The tables from which a searcher learns before it searches a space.
+
+    Args:
+        space: What will be searched.
+        names: The tables; None: the shipped group to learn from that has this space.
+
+    Raises:
+        UserError: they have another space, or no group has this one.
+    """
+    if names is None:
+        groups = [group for group in GROUPS if group.endswith("-train")]
+        names = next((group for group in groups if load_table(GROUPS[group][0]).space.choices == space.choices), None)
+        if names is None:
+            raise UserError(
+                f"no shipped tables have the choices {brief(space.names)}; give the searcher tables of its own: "
+                "--tables PATH or [PATH, PATH]"
+            )
+    learned = StackedTables(names)
+    if learned.space.choices != space.choices:
+        raise UserError(f"the tables {brief(list(learned.names))} have another space than what is searched")
+    return learned
 
 
 def share_below(scores: np.ndarray) -> np.ndarray:
