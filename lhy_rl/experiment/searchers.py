@@ -20,5 +20,8 @@ searchers = Registry(
         "tpe": "lhy_rl.interop.optuna:TPE",
         "tpe_transfer": "lhy_rl.interop.optuna:WarmTPE",
         "cma": "lhy_rl.interop.optuna:CMA",
+        "sb3_ppo": "lhy_rl.interop.sb3_searchers:SB3PPO",
+        "sb3_a2c": "lhy_rl.interop.sb3_searchers:SB3A2C",
+        "sb3_dqn": "lhy_rl.interop.sb3_searchers:SB3DQN",
     },
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lhy_rl.core.errors import UserError
 from lhy_rl.search.early_stopping import Thresholds
 from lhy_rl.search.journal import Journal, trial_of
 from lhy_rl.search.objective import Objective
@@ -26,6 +27,9 @@ class CachedObjective(Objective):
     Args:
         objective: What is asked where the file knows nothing.
         path: Of the file, made where it is missing.
+
+    Raises:
+        UserError: the file holds something else.
     """
 
     def __init__(self, objective: Objective, path: str | os.PathLike[str]) -> None:
@@ -33,7 +37,10 @@ class CachedObjective(Objective):
         self.space = objective.space
         self.about, self.reports, self.cost = objective.about, objective.reports, objective.cost
         self._journal = Journal(path)
-        self._trials = {event["key"]: trial_of(event["trial"]) for event in self._journal.read()}
+        try:
+            self._trials = {event["key"]: trial_of(event["trial"]) for event in self._journal.read()}
+        except KeyError:
+            raise UserError(f"{path} is no cache of trials; give another file") from None
 
     def __len__(self) -> int:
         return len(self._trials)

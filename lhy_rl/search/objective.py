@@ -125,7 +125,7 @@ class FunctionObjective(Objective):
             if not math.isfinite(score):
                 score, failure = None, report.diverged or f"its score is {score}"
         except (Exception, SystemExit) as error:  # whatever a training raises is a failed trial; the search goes on
-            failure = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            failure = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
         if report.diverged:
             score, failure = None, report.diverged
         elif report.stopped:  # what it did then does not count

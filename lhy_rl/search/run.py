@@ -135,7 +135,7 @@ class Search:
 
     def _ask(self) -> tuple[int, np.ndarray]:
         number = self._asked
-        self._pending[number] = self.searcher.ask()
+        self._pending[number] = self.executor.objective.space.checked(self.searcher.ask())
         self._asked += 1
         return number, self._pending[number]
 
@@ -171,7 +171,7 @@ class Search:
             if event["event"] == "tell" and number in self._pending:
                 self._tell(number, trial_of(event["trial"]))
             elif event["event"] == "ask" and self._pending[number].tolist() != event["tokens"]:
-                self._pending[number] = np.array(event["tokens"], np.int64)
+                self._pending[number] = self.executor.objective.space.checked(event["tokens"])
                 warnings.warn(
                     f"{journal.path}: the searcher proposes other configurations than before at trial {number}; "
                     "its trials are kept, and it learns from them",

@@ -2,6 +2,8 @@
 
 import math
 import os
+import signal
+import sys
 import time
 
 from lhy_rl.search.objective import FunctionObjective
@@ -29,6 +31,37 @@ def faulty(configuration, seed):
     return float(configuration["b"])
 
 
+def faultier(configuration, seed):
+    """More ways to fail; what is printed is none."""
+    match configuration["a"]:
+        case 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case 2:
+            return bytearray(2**60)
+        case 3:
+            sys.exit("no such file")
+        case 4:
+            print("\x00\x1b[2J" + "rubbish" * 2000)
+            print(b"\xff\xfe", file=sys.stderr)
+        case 5:
+            return {"loss": 1.0}
+        case 6:
+            return "0.5 or so"
+        case 7:
+            return faultier(configuration, seed)
+    return {"accuracy": 0.5}
+
+
+FAULTIER = {
+    2: "MemoryError",
+    3: "SystemExit: no such file",
+    5: "UserError: unknown metric 'accuracy'",
+    6: "UserError: an objective gives a number; given: '0.5 or so'",
+    7: "RecursionError: ",
+}
+"""Value of a to the beginning of its trial's failure; 1 fails as its executor says, 0 and 4 do not."""
+
+
 def climbing(configuration, seed, report):
     """Reaches what hill gives in nine steps."""
     for step in range(1, 10):
@@ -49,6 +82,12 @@ def unhurried(configuration, seed):
     """Sleeps for half a second."""
     time.sleep(0.5)
     return hill(configuration, seed)
+
+
+def of_accuracy(function):
+    """An objective that reads the accuracy among the function's metrics."""
+    space = Space([Choice("a", tuple(range(8)), ordinal=True)])
+    return FunctionObjective(space, function, {}, metric="accuracy")
 
 
 def objective(function):

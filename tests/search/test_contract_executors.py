@@ -17,7 +17,7 @@ from lhy_rl.search.journal import Journal
 from lhy_rl.search.objective import FunctionObjective
 from lhy_rl.search.run import Search
 from lhy_rl.search.searchers.simple import Grid, Random
-from tests.search.objectives import SPACE, climbing, faulty, hill, objective
+from tests.search.objectives import FAULTIER, SPACE, climbing, faultier, faulty, hill, objective, of_accuracy
 
 HYPERBAND = read_hyperband("hyperband")
 
@@ -35,6 +35,30 @@ def test_processes_survive_what_their_trials_do():
         4: "it took longer than 2 seconds",
     }
     assert {trial.tokens[0] for trial in trials if trial.score is not None} == {0, 5, 6, 7}
+
+
+def test_processes_survive_the_rest(capfd):
+    on = of_accuracy(faultier)
+    with Processes(on, workers=1) as executor:
+        trials = Search(Grid(on.space, num_trials=8), executor).run(8).trials
+    failures = {trial.tokens[0]: trial.failure for trial in trials}
+    assert failures[1] == "its process died"
+    assert all(failures[a].startswith(line) and "\n" not in line for a, line in FAULTIER.items())
+    assert [trial.score for trial in trials if trial.tokens[0] in (0, 4)] == [0.5, 0.5]
+
+
+def test_what_no_process_can_be_sent_is_said_at_once():
+    with pytest.raises(UserError, match="cannot be sent to another process"):
+        Processes(FunctionObjective(SPACE, lambda configuration, seed: 0.0, {}), workers=1)
+
+
+def test_a_searcher_that_leaves_the_space(tmp_path):
+    class Astray(Random):
+        def ask(self):
+            return super().ask() + 7
+
+    with pytest.raises(UserError, match=r"token 1[0-9] of a; allowed: 0 to 7|token [0-9]+ of b; allowed: 0 to 5"):
+        Search(Astray(SPACE), InProcess(objective(hill))).run(3)
 
 
 def test_two_processes_find_what_one_finds():
@@ -162,6 +186,12 @@ def test_the_cache_does_not_keep_what_another_search_may_let_go_on(tmp_path):
     assert cache.known(tokens, 0) is None
     assert cache.evaluate(tokens, 0).status == "complete"
     assert cache.known(tokens, 0).curve == cache.evaluate(tokens, 0, Thresholds((3.0,), (0.0,))).curve
+
+
+def test_a_journal_is_no_cache(tmp_path):
+    searched(tmp_path / "journal.jsonl", 2)
+    with pytest.raises(UserError, match=r"journal.jsonl is no cache of trials"):
+        CachedObjective(objective(hill), tmp_path / "journal.jsonl")
 
 
 def test_failures_are_kept_as_well(tmp_path):

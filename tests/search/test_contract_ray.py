@@ -11,7 +11,7 @@ from lhy_rl.search.objective import FunctionObjective
 from lhy_rl.search.run import Search
 from lhy_rl.search.searchers.simple import Grid, Random
 from lhy_rl.search.space import Choice, Space
-from tests.search.objectives import SPACE, climbing, faulty, objective, unhurried
+from tests.search.objectives import FAULTIER, SPACE, climbing, faultier, faulty, objective, of_accuracy, unhurried
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings(
@@ -56,14 +56,24 @@ def test_trials_are_stopped_early_on_ray(cluster):
 def test_failures_on_ray(cluster):
     begun = time.monotonic()
     on = FunctionObjective(Space([Choice("a", tuple(range(8))), Choice("b", (0,))]), faulty, {})
-    with OnRay(on, cluster.address, workers=1, time_limit=4.0, retries=0) as executor:
+    with OnRay(on, cluster.address, workers=1, time_limit=8.0, retries=0) as executor:
         trials = Search(Grid(on.space, num_trials=8), executor).run(8).trials
     failures = {trial.tokens[0]: trial.failure for trial in trials}
     assert failures[1] == "its score is nan" and failures[2] == "ValueError: no such network"
-    assert "Worker" in failures[3] or "longer than 4 seconds" in failures[3]
-    assert failures[4] == "it took longer than 4 seconds"
+    assert "Worker" in failures[3] or "longer than 8 seconds" in failures[3]
+    assert failures[4] == "it took longer than 8 seconds"
     assert [failures[a] for a in (0, 5, 6, 7)] == [""] * 4
     assert time.monotonic() - begun < 60
+
+
+def test_the_other_failures_on_ray(cluster):
+    on = of_accuracy(faultier)
+    with OnRay(on, cluster.address, workers=1, retries=0) as executor:
+        trials = Search(Grid(on.space, num_trials=8), executor).run(8).trials
+    failures = {trial.tokens[0]: trial.failure for trial in trials}
+    assert "WorkerCrashedError" in failures[1]
+    assert all(failures[a].startswith(line) for a, line in FAULTIER.items())
+    assert failures[0] == failures[4] == ""
 
 
 def test_no_cluster_there():

@@ -27,8 +27,8 @@ LEARNED = ("portfolio", "controller_transfer", "tpe_transfer")
 
 QUICK = {"pretraining_steps": 15, "pretraining_batch": 16, "pretraining_elite": 20}
 
-UNTAUGHT = ("grid", "random", "controller_paper")
-"""Those that learn nothing; and the paper's controller, which does not in so few trials (benchmarks/search.py)."""
+UNTAUGHT = ("grid", "random", "controller_paper", "sb3_a2c", "sb3_dqn")
+"""Those that learn nothing; and those that learn too little in so few trials (benchmarks/search.py)."""
 
 ALL = pytest.mark.parametrize("name", searchers.names())
 

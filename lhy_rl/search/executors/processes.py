@@ -9,9 +9,11 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 
+from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.validation import check, positive
 from lhy_rl.search.early_stopping import Thresholds
 from lhy_rl.search.executors.base import Executor, failed
@@ -38,7 +40,10 @@ class Processes(Executor):
     Args:
         objective: It is sent to each process once, and so must be picklable: functions of a module, no lambdas.
         workers: Processes; None: as many as there are cores.
-        time_limit: Seconds that a trial may take; None: for ever.
+        time_limit: Seconds that a trial may take, which the start of its process is not counted into; None: for ever.
+
+    Raises:
+        UserError: a number out of range, or the objective cannot be pickled.
     """
 
     def __init__(self, objective: Objective, workers: int | None = None, time_limit: float | None = None) -> None:
@@ -46,13 +51,28 @@ class Processes(Executor):
         check(workers=(workers, 1))
         positive(**({} if time_limit is None else {"time_limit": time_limit}))
         super().__init__(objective, workers)
+        try:
+            ForkingPickler.dumps(objective)
+        except Exception as error:  # whatever its parts raise
+            raise UserError(
+                f"the objective cannot be sent to another process ({brief(str(error))}); "
+                "allowed: functions of a module, no lambdas"
+            ) from error
         self.time_limit = time_limit
+        self._started: dict[ProcessPoolExecutor, float] = {}  # when its process was ready
         self._pools = [self._pool() for _ in range(workers)]
         self._running: dict[int, _Running] = {}  # by worker
 
     def _pool(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, context, _begin, (self.objective,))
+        pool = ProcessPoolExecutor(1, context, _begin, (self.objective,))
+        pool.submit(os.getpid).add_done_callback(lambda _: self._started.setdefault(pool, time.monotonic()))
+        return pool
+
+    def _seconds(self, worker: int) -> float:
+        """How long a worker's trial has been running."""
+        begin, now = self._running[worker].begin, time.monotonic()
+        return now - min(max(begin, self._started.get(self._pools[worker], now)), begin + STARTED_WITHIN)
 
     def submit(self, number: int, tokens: np.ndarray, seed: int, thresholds: Thresholds | None = None) -> None:
         worker = next(worker for worker in range(self.workers) if worker not in self._running)
@@ -67,10 +87,9 @@ class Processes(Executor):
         while True:
             limit = None
             if self.time_limit is not None:
-                first = min(running.begin for running in self._running.values())
-                limit = max(0.0, first + self.time_limit - time.monotonic())
+                limit = max(0.0, self.time_limit - max(map(self._seconds, self._running)))
             wait([running.future for running in self._running.values()], limit, FIRST_COMPLETED)
-            ended = {worker: self._outcome(running) for worker, running in self._running.items()}
+            ended = {worker: self._outcome(worker, running) for worker, running in self._running.items()}
             over = []
             for worker, trial in ended.items():
                 if trial is not None:
@@ -81,9 +100,9 @@ class Processes(Executor):
             if over:
                 return over
 
-    def _outcome(self, running: _Running) -> Trial | None:
+    def _outcome(self, worker: int, running: _Running) -> Trial | None:
         """The trial, if it has ended or must end now."""
-        seconds = time.monotonic() - running.begin
+        seconds = self._seconds(worker)
         if running.future.done():
             error = running.future.exception()
             if error is None:
@@ -100,6 +119,7 @@ class Processes(Executor):
 
     def _kill(self, worker: int) -> None:
         pool = self._pools[worker]
+        self._started.pop(pool, None)
         processes = list((pool._processes or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
@@ -111,6 +131,7 @@ class Processes(Executor):
 
 
 DIED = "its process died"
+STARTED_WITHIN = 60.0  # seconds, after which the time limit runs in any case
 
 
 def _begin(objective: Objective) -> None:

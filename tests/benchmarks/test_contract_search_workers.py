@@ -1,0 +1,17 @@
+"""The benchmark of the workers runs in small and says how busy they were."""
+
+import subprocess
+import sys
+
+from benchmarks.harness import load
+
+
+def test_search_workers(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.search_workers", "--quick", "--output", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    rows = {(row.agent, row.metric): row.value for row in load("search_workers", tmp_path)}
+    assert {agent for agent, _ in rows} == {"processes", "joblib"}
+    for agent in ("processes", "joblib"):
+        one, two = (rows[agent, f"seconds, {count}"] for count in ("1 worker", "2 workers"))
+        assert abs(rows[agent, "speed-up"] - one / two) < 1e-6
+        assert 0.1 < rows[agent, "busy"] <= 1
