@@ -171,6 +171,7 @@ TABLE: tuple[Row, ...] = (
         "lhy_rl.envs.search.hpo_trial:HPOTrial",
         "search: every action is a configuration to try; to be learned on some tables and tested on others",
         small={"tables": ["hpobench-car", "hpobench-kc1"], "num_trials": 6},
+        held_out={"tables": "hpobench-test"},
     ),
     Row(
         "lhy_rl/LRSchedule-v0",
