@@ -147,7 +147,7 @@ def rows_of(found: Found, before: dict[str, float], trials: int) -> list[Row]:
         for other, of in ((RANDOM, "random"), (TPE, "TPE")):
             if name == other:
                 continue
-            for accounting, suffix in (("charged", ""), ("free", ", repeats free")):
+            for accounting, suffix in (("charged", ""), ("free", " (repeats free)")):
                 mine, theirs = (
                     [float(getattr(run, accounting)["best tried"][-1]) for run in group]
                     for group in (runs, found[table, other])

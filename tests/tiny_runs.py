@@ -11,6 +11,8 @@ import pytest
 import torch
 import yaml
 
+from lhy_rl.experiment import config, start_run
+
 TINY: dict[str, Any] = {
     "env": {
         "id": "lhy_rl/OracleText-v0",
@@ -63,3 +65,27 @@ def same() -> Callable[[Any, Any], bool]:
         return repr(a) == repr(b)
 
     return compare
+
+
+def hpo_trial_run(table: Path) -> Path:
+    """A run whose policy learned to search a table for two updates, beside the table; made once."""
+    folder = table.with_suffix("")
+    if not folder.exists():
+        chosen = config.load(
+            "ppo",
+            {
+                "env.id": "lhy_rl/HPOTrial-v0",
+                "env.tables": str(table),
+                "env.num_trials": 5,
+                "agent.num_envs": 2,
+                "agent.n_steps": 10,
+                "agent.core": "gru",
+                "total_timesteps": 40,
+                "run.folder": str(folder),
+                "run.plots": False,
+                "run.tracker": "none",
+                "run.evaluation_episodes": 2,
+            },
+        )
+        start_run.train(chosen)
+    return folder

@@ -20,7 +20,8 @@ class Row:
         kwargs: Arguments that differ from the class's defaults.
         small: Arguments for a size that runs in milliseconds, for tests and first tries.
         summary: One line for lists.
-        held_out: Arguments with which no episode is like one of the training; none where nothing is held out.
+        held_out: Arguments with which no episode is like one of the training; none where nothing is held out. A dict
+            has the argument's value in the training for each of which something is.
     """
 
     id: str
@@ -171,7 +172,9 @@ TABLE: tuple[Row, ...] = (
         "lhy_rl.envs.search.hpo_trial:HPOTrial",
         "search: every action is a configuration to try; to be learned on some tables and tested on others",
         small={"tables": ["hpobench-car", "hpobench-kc1"], "num_trials": 6},
-        held_out={"tables": "hpobench-test"},
+        held_out={
+            "tables": {"hpobench-train": "hpobench-test", "nb201-train": "nb201-test", "fcnet-train": "fcnet-test"}
+        },
     ),
     Row(
         "lhy_rl/LRSchedule-v0",

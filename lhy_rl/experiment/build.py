@@ -44,7 +44,14 @@ def held_out(config: Config) -> dict[str, Any]:
 
     given = config.values["env"]
     (options,) = [row.held_out for row in TABLE if row.id == given["id"]] or [{}]
-    return options if any(given.get(name) != value for name, value in options.items()) else {}
+    found = {}
+    for name, value in options.items():
+        trained_on = given.get(name)
+        if not isinstance(value, dict):
+            found[name] = value
+        elif isinstance(trained_on, str) and trained_on in value:
+            found[name] = value[trained_on]
+    return found if any(given.get(name) != value for name, value in found.items()) else {}
 
 
 def make_agent(config: Config, env: VectorEnv[Any, Any, Any], demonstrations: Demonstrations | None = None) -> Any:

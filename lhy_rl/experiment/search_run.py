@@ -32,6 +32,7 @@ from lhy_rl.search.table import load_table, table_names
 from lhy_rl.search.trial import FAILED, Trial
 
 EXECUTORS = ("in_process", "processes", "ray")
+BUDGETED = ("grid", "policy")  # searchers that must know how many trials there are
 JOURNAL, RESULT, BEST, REPORT = "journal.jsonl", "result.json", "best.yaml", "report.html"
 
 
@@ -65,7 +66,7 @@ def make_searcher(name: str, space: Space, seed: int, num_trials: int, options: 
         UserError: an unknown name or option.
     """
     maker = searchers.get(name)
-    if name == "grid":
+    if name in BUDGETED:
         options = {"num_trials": num_trials, **options}
     known = [option.name for option in options_of(maker) if option.name != "space"]
     for option in options:
@@ -144,7 +145,7 @@ class SearchRun:
     def run(self, executor: Executor, on_trial: Callable[[Trial], object] | None = None) -> dict[str, Any]:
         """Search; what ``result.json`` holds."""
         about = {"searcher": self.name, "seed": self.seed, "options": self.options, **self.objective.about}
-        about |= {"num_trials": self.num_trials} if self.name == "grid" else {}
+        about |= {"num_trials": self.num_trials} if self.name in BUDGETED else {}
         search = Search(
             self.searcher, executor, self.trial_seed, self.journal, about=about, early_terminate=self.early_terminate
         )

@@ -17,6 +17,7 @@ searchers = Registry(
         "controller_paper": "lhy_rl.agents.search.controller:PaperController",
         "controller_ppo": "lhy_rl.agents.search.controller:PPOController",
         "controller_transfer": "lhy_rl.agents.search.transfer:TransferController",
+        "policy": "lhy_rl.experiment.policy_searcher:PolicySearcher",
         "tpe": "lhy_rl.interop.optuna:TPE",
         "tpe_transfer": "lhy_rl.interop.optuna:WarmTPE",
         "cma": "lhy_rl.interop.optuna:CMA",

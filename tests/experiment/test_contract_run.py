@@ -17,7 +17,7 @@ import yaml
 
 from lhy_rl.cli.main import main
 from lhy_rl.core.errors import UserError
-from lhy_rl.experiment import config, tracking
+from lhy_rl.experiment import build, config, tracking
 from lhy_rl.experiment.run import Run
 from lhy_rl.experiment.run_folder import Checkpoints
 from lhy_rl.experiment.schema import RunOptions
@@ -162,6 +162,15 @@ def test_contract_what_an_environment_holds_out_is_evaluated_at_the_end(split: s
     row = json.loads(Path("run/result.json").read_text())["table"]["ppo"]
     assert row.get("held_out_return") != row["mean_return"]
     assert ("held_out_return" in row) == (split == "train")  # who trains on the test instances has none left
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [("hpobench-train", "hpobench-test"), ("fcnet-train", "fcnet-test"), ("hpobench-test", None), (["a.npz"], None)],
+)
+def test_contract_what_is_held_out_depends_on_what_is_trained_on(tables: Any, expected: str | None) -> None:
+    chosen = config.load("ppo", {"env.id": "lhy_rl/HPOTrial-v0", "env.tables": tables})
+    assert build.held_out(chosen) == ({} if expected is None else {"tables": expected})
 
 
 def test_contract_report_escapes_what_the_data_say(tiny: Callable[..., Path]) -> None:

@@ -13,6 +13,7 @@ from lhy_rl.search.space import Choice, Space
 from lhy_rl.search.table import Table
 from lhy_rl.search.trial import Trial
 from tests.search.objectives import SPACE, hill, objective
+from tests.tiny_runs import hpo_trial_run
 
 CONDITIONAL = Space(
     [
@@ -22,30 +23,37 @@ CONDITIONAL = Space(
     ]
 )  # 3 + 9 configurations
 
-LEARNED = ("portfolio", "controller_transfer", "tpe_transfer")
+LEARNED = ("portfolio", "controller_transfer", "tpe_transfer", "policy")
 """Those that learn from tables of other data sets before."""
 
 QUICK = {"pretraining_steps": 15, "pretraining_batch": 16, "pretraining_elite": 20}
 
 UNTAUGHT = ("grid", "random", "controller_paper", "sb3_a2c", "sb3_dqn")
 """Those that learn nothing; and those that learn too little in so few trials (benchmarks/search.py)."""
+UNTAUGHT = ("grid", "random", "controller_paper", "policy")
+"""Those that learn nothing; the paper's controller, which does not in so few trials (benchmarks/search.py); and the
+policy, which is new here."""
 
 ALL = pytest.mark.parametrize("name", searchers.names())
 
 
-@pytest.fixture
-def make(tmp_path):
+@pytest.fixture(scope="module")
+def make(tmp_path_factory):
     """Makes a searcher by name; one that learns from tables gets one, of which most scores are other than here."""
+    folder = tmp_path_factory.mktemp("learned")
 
     def made(name, space, centre=None, **options):
         if name in LEARNED:
-            path = tmp_path / f"{space.num_configurations}.npz"
+            path = folder / f"{space.num_configurations}-{centre}.npz"
             if not path.exists():
                 tokens = np.concatenate(list(space.blocks()))
                 scores = -np.abs(tokens - (0.4 * space.sizes if centre is None else centre)).sum(1)
                 keys = space.keys(tokens) if space.conditional else None
                 Table(space, scores[None, None], np.array([1]), keys=keys, about={"name": "other"}).save(path)
-            options = {"tables": str(path), **(QUICK if name == "controller_transfer" else {}), **options}
+            if name == "policy":
+                options = {"run": hpo_trial_run(path), "num_trials": 200, **options}
+            else:
+                options = {"tables": str(path), **(QUICK if name == "controller_transfer" else {}), **options}
         return searchers.get(name)(space, **options)
 
     return made

@@ -1,5 +1,7 @@
 """Searchers that learn from tables of other data sets: what they bring along, and that none has seen the answer."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,12 +9,15 @@ import torch
 from lhy_rl.agents.search.controller import Controller
 from lhy_rl.agents.search.transfer import TransferController
 from lhy_rl.core.errors import UserError
+from lhy_rl.envs.search.hpo_trial import HPOTrial
 from lhy_rl.experiment.search_run import SearchRun, make_searcher
 from lhy_rl.search.objective import TableObjective
+from lhy_rl.search.searcher import Exhausted
 from lhy_rl.search.space import Choice, Space
 from lhy_rl.search.stacked import GROUPS, StackedTables
 from lhy_rl.search.table import Table, load_table, table_names
 from lhy_rl.search.trial import Trial
+from tests.tiny_runs import hpo_trial_run
 
 SPACE = Space([Choice("a", tuple(range(6)), ordinal=True), Choice("b", ("x", "y", "z"))])
 
@@ -98,3 +103,26 @@ def test_no_searcher_searches_what_it_has_seen(name, tmp_path, tables):
 def test_wrong_options(tables, wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         TransferController(SPACE, 0, tables, **wrong)
+
+
+def test_a_policy_sees_what_its_environment_would_show_it(tables):
+    searcher = make_searcher("policy", SPACE, 0, 6, {"run": hpo_trial_run(Path(tables[0]))})
+    env = HPOTrial(tables=tables[1], num_trials=6, autoreset_mode="Disabled")  # a table with one seed
+    seen, _ = env.reset(seed=0)
+    for trial in range(6):
+        assert np.array_equal(searcher.observed(), seen)
+        tokens = searcher.ask()
+        seen, *_ = env.step(tokens[None])
+        score = env.tables.scores[0, 0, env.tables.rows(tokens[None])[0]]
+        searcher.tell(Trial(tuple(tokens.tolist()), float(score)))
+        assert searcher.observed()[0, -1] == pytest.approx(1 - (trial + 1) / 6)
+    with pytest.raises(Exhausted):
+        searcher.ask()
+
+
+def test_a_policy_needs_a_run_of_the_same_space(tables):
+    with pytest.raises(UserError, match="needs an agent: lhy-rl train"):
+        make_searcher("policy", SPACE, 0, 10, {})
+    run = hpo_trial_run(Path(tables[0]))
+    with pytest.raises(UserError, match="has learned to search"):
+        make_searcher("policy", Space([Choice("a", (1, 2))]), 0, 10, {"run": run})

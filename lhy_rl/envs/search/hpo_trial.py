@@ -179,21 +179,32 @@ class HPOTrial(BatchedEnv):
 
     def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
         tokens = self.space.canonical(np.asarray(action, np.int64))
-        table, instance = state["table"], np.arange(len(tokens))
+        table = state["table"]
         rows = self.tables.rows(tokens)
         seeds = (state["seed"] + rows * SCATTER) % self.tables.runs[table, rows]  # the same for the whole episode
         score = self.tables.scores[table, seeds, rows]
+        return self.after_trial(state, tokens, score, self._values[table, seeds, rows])
+
+    def after_trial(self, state: State, tokens: np.ndarray, score: np.ndarray, value: np.ndarray | float) -> State:
+        """What follows a trial, whoever made it.
+
+        Args:
+            state: Of B searches.
+            tokens: (B, D) what was tried, canonical.
+            score: (B,) what it scored, -inf where it failed.
+            value: (B,) what an incumbent with that score is worth.
+        """
         better = score > state["scores"].max(1)
         scores = state["scores"].copy()
-        scores[instance, state["count"]] = score
+        scores[np.arange(len(tokens)), state["count"]] = score
         return {
-            "table": table,
+            "table": state["table"],
             "seed": state["seed"],
             "count": state["count"] + 1,
             "tokens": np.concatenate([tokens[:, None], state["tokens"][:, :-1]], 1),
             "scores": scores,
             "incumbent": np.where(better[:, None], tokens, state["incumbent"]),
-            "value": np.where(better, self._values[table, seeds, rows], state["value"]),
+            "value": np.where(better, value, state["value"]).astype(np.float32),
         }
 
     def observation(self, state: State) -> np.ndarray:
