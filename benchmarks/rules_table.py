@@ -2,8 +2,8 @@
 
 A child is a perceptron 64-32-32-10 on scikit-learn's digits, 3 epochs of 31 steps on 1,000 pictures; a score is its
 accuracy on 400 others. Each of the 11,107 different formulas gets the learning rate that suits it, as
-`lhy_rl.search.children.rule_mlp` says, and is trained with 5 seeds. Rules of one kind are trained side by side.
-What is done stays in the folder, so that an interrupted run goes on.
+`lhy_rl.search.children.rule_mlp` says, and is trained with 5 seeds: 5 CPU-minutes in all. Rules of one kind are trained
+side by side. What is done stays in the folder, so that an interrupted run goes on.
 
     python -m benchmarks.rules_table [--workers 2] [--folder runs/rules-digits]
 """
@@ -27,7 +27,7 @@ from lhy_rl.search.update_rules import SPACE, all_rules, shortest
 
 NAME = "rules-digits"
 SEEDS = 5
-TOGETHER, BLOCK = 4, 64  # rules that are trained at once: their children fit into the cache; and rules of a file
+TOGETHER, BLOCK = 2, 64  # rules that are trained at once: their children fit into the cache; and rules of a file
 
 
 def train_block(path: Path, rules: list[Rule]) -> None:

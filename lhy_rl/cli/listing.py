@@ -30,6 +30,8 @@ REGISTRIES = {
     "reply_rewards": "lhy_rl.envs.dialogue.chat.rewards:rewards",
     "reply_scorers": "lhy_rl.envs.dialogue.chat.rewards:scorers",
     "searchers": "lhy_rl.experiment.searchers:searchers",
+    "children": "lhy_rl.search.children:children",
+    "printers": "lhy_rl.search.printers:printers",
     "rewards": "lhy_rl.functional.discriminator_rewards:FORMS",
 }
 """Kind of thing to its :class:`lhy_rl.core.registry.Registry`; of corpora and experts, to a dict."""

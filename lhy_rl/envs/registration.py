@@ -167,6 +167,12 @@ TABLE: tuple[Row, ...] = (
         "write a configuration choice by choice; tables hold what its training would have scored",
     ),
     Row(
+        "lhy_rl/UpdateRule-v0",
+        "lhy_rl.envs.search.update_rule:UpdateRuleEnv",
+        "lhy_rl.envs.search.update_rule:UpdateRule",
+        "write the update rule of an optimizer as a formula; a table holds what is learned with each",
+    ),
+    Row(
         "lhy_rl/HPOTrial-v0",
         "lhy_rl.envs.search.hpo_trial:HPOTrialEnv",
         "lhy_rl.envs.search.hpo_trial:HPOTrial",

@@ -7,7 +7,13 @@ import numpy as np
 from lhy_rl.core.registry import Registry
 from lhy_rl.search.table import Table
 
-printers = Registry("printer", {"activation": "lhy_rl.search.children.activation_formulas:printed"})
+printers = Registry(
+    "printer",
+    {
+        "activation": "lhy_rl.search.children.activation_formulas:printed",
+        "update_rule": "lhy_rl.search.update_rules:printed",
+    },
+)
 """Functions of (N, D) tokens to (N,) texts; a table's ``about`` has the name of one as ``printer``, or none."""
 
 

@@ -100,7 +100,7 @@ def _all_keys() -> np.ndarray:
 
 @functools.cache
 def _all_formulas() -> np.ndarray:
-    return np.array([formula(all_rules()[row]) for row in shortest()])
+    return np.array([formula(all_rules()[row]) for row in shortest()], object)
 
 
 def shortest_of(rule: Rule) -> Rule:
@@ -109,6 +109,6 @@ def shortest_of(rule: Rule) -> Rule:
 
 
 def printed(tokens: np.ndarray) -> np.ndarray:
-    """(N, 5) canonical tokens to (N,) formulas, the shortest ones."""
+    """(N, 5) canonical tokens to (N,) formulas, the shortest ones, as an array of objects."""
     texts: np.ndarray = _all_formulas()[_rows(tokens)]
     return texts

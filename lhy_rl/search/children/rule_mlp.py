@@ -1,15 +1,15 @@
 """Classifiers learned with update rules: many small ones at once, each with a rule and a learning rate of its own.
 
 A rule is scored as Bello et al. (2017, section 4.2) do: a short training with each of many learning rates, then longer
-ones with the best. Here: an epoch with each of `RATES`, one seed; `EPOCHS` epochs with the best of them and both its
-neighbours, all seeds; the learning rate with the best mean validation accuracy stands. A rule that has learned nothing
-in the short trainings is given up: it scores as guessing does.
+ones with the best. Here: an epoch with each of `RATES`, one seed; `EPOCHS` epochs with the best of them and four around
+it, all seeds; the learning rate with the best mean validation accuracy stands. A rule that has learned nothing in the
+short trainings is given up: it scores as guessing does.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from lhy_rl.data.digits import load_digits
 from lhy_rl.data.splits import LabelledData, Splits
 from lhy_rl.functional.update_rules import BINARY, KEEP_LEFT, OPERANDS, UNARY, Gradients, Rule, moments_of
 from lhy_rl.search.children.batched_mlp import BatchedMLP
-from lhy_rl.search.objective import FunctionObjective
+from lhy_rl.search.objective import FunctionObjective, Objective
 from lhy_rl.search.space import Scalar
 from lhy_rl.search.update_rules import SPACE, rule_of, shortest_of
 
@@ -28,7 +28,9 @@ BATCH_SIZE = 32
 EPOCHS = 3
 HOPELESS = 1.5  # times the accuracy of guessing
 RATES = tuple(float(f"{rate:.3g}") for rate in np.geomspace(1e-5, 10, 13))
-"""Learning rates, two a decade: over the range of Bello et al."""
+"""Learning rates of the short trainings, two a decade: over the range of Bello et al."""
+AROUND = tuple(float(f"{factor:.3g}") for factor in np.geomspace(10**-0.5, 10**0.5, 5))
+"""Times the best of them: learning rates of the long trainings, four a decade."""
 
 
 class RuleBatch:
@@ -159,27 +161,25 @@ def tuned(
     rates: Sequence[float] = RATES,
 ) -> Tuned:
     """Score rules as the module says; the first of the seeds is that of the short trainings."""
-    grid = np.array(rates)
 
-    def trained(rows: np.ndarray, places: np.ndarray, seeds: Sequence[int], epochs: int) -> tuple[np.ndarray, ...]:
-        """(R,) rules and (R, L) places in the grid to (S, R, L) validation and test accuracies."""
-        shape = (*places.shape, len(seeds))
+    def trained(rows: np.ndarray, tried: np.ndarray, seeds: Sequence[int], epochs: int) -> tuple[np.ndarray, ...]:
+        """(R,) rules and (R, L) learning rates to (S, R, L) validation and test accuracies."""
+        shape = (*tried.shape, len(seeds))
         repeated = [rules[row] for row in rows for _ in range(shape[1] * shape[2])]
-        all_rates = np.broadcast_to(grid[places][..., None], shape).ravel()
-        learned = learn(data, repeated, all_rates, np.broadcast_to(seeds, shape).ravel(), epochs, hidden)
+        all_rates, all_seeds = (np.broadcast_to(part, shape).ravel() for part in (tried[..., None], seeds))
+        learned = learn(data, repeated, all_rates, all_seeds, epochs, hidden)
         return tuple(np.moveaxis(scores.reshape(shape), 2, 0) for scores in (learned.validation[-1], learned.test))
 
     rows = np.arange(len(rules))
-    short = trained(rows, np.broadcast_to(np.arange(len(grid)), (len(rules), len(grid))), seeds[:1], 1)[0][0]  # (R, L)
-    guessing = 1 / (int(data.train.labels.max()) + 1)
-    found = Tuned(grid[short.argmax(1)], *np.full((2, len(seeds), len(rules)), guessing))
+    short = trained(rows, np.broadcast_to(rates, (len(rules), len(rates))), seeds[:1], 1)[0][0]  # (R, L)
+    best, guessing = np.array(rates)[short.argmax(1)], 1 / (int(data.train.labels.max()) + 1)
+    found = Tuned(best, *np.full((2, len(seeds), len(rules)), guessing))
     rows = rows[short.max(1) >= HOPELESS * guessing]
     if rows.size:
-        near = np.clip(short[rows].argmax(1), 1, len(grid) - 2)[:, None] + np.array([-1, 0, 1])
+        near = best[rows, None] * np.array(AROUND)
         validation, test = trained(rows, near, seeds, epochs)
-        chosen = validation.mean(0).argmax(1)
-        pairs = np.arange(len(rows)), chosen
-        found.learning_rates[rows] = grid[near[pairs]]
+        pairs = np.arange(len(rows)), validation.mean(0).argmax(1)
+        found.learning_rates[rows] = near[pairs]
         found.validation[:, rows], found.test[:, rows] = validation[:, *pairs], test[:, *pairs]
     return found
 
@@ -189,13 +189,17 @@ def _tuned_on_digits(rule: Rule) -> Tuned:
     return tuned(load_digits(), [rule], range(SEEDS))
 
 
-def score(configuration: dict[str, Scalar], seed: int) -> float:
-    """The validation accuracy of a rule on the digits, as in the table `rules-digits`; rules that are the same are
-    trained as the shortest of them, and seeds count modulo `SEEDS`."""
-    rule = shortest_of(rule_of(configuration))
-    return float(_tuned_on_digits(rule).validation[seed % SEEDS, 0])
+def validation_accuracy(configuration: Mapping[str, Scalar], seed: int) -> float:
+    """What a rule scores on the digits, as in the table `rules-digits`.
+
+    Args:
+        configuration: One of `SPACE`; rules that are the same are trained as the shortest of them.
+        seed: Modulo `SEEDS`.
+    """
+    return float(_tuned_on_digits(shortest_of(rule_of(configuration))).validation[seed % SEEDS, 0])
 
 
-def live_objective() -> FunctionObjective:
-    """Rules that are trained, not looked up."""
-    return FunctionObjective(SPACE, score, {"child": "rule_mlp", "data": "digits"}, float(EPOCHS))
+def rules_digits() -> Objective:
+    """The objective that trains with a rule when it is asked for, and gives the scores of the table `rules-digits`."""
+    about = {"live": "rules-digits", "score": "validation accuracy", "epochs": EPOCHS}
+    return FunctionObjective(SPACE, validation_accuracy, about, float(EPOCHS))

@@ -1,13 +1,12 @@
 """Children learn with their own rules, whoever stands beside them."""
 
 import numpy as np
-import pytest
 import torch
 
 from lhy_rl.data.digits import load_digits
 from lhy_rl.functional.update_rules import parse
 from lhy_rl.nn.rule_optimizer import RuleOptimizer
-from lhy_rl.search.children.rule_mlp import RuleBatch, learn, score, tuned
+from lhy_rl.search.children.rule_mlp import RuleBatch, learn, tuned
 
 TEXTS = ("g", "g", "adam", "m", "sign(g) * exp(sign(g) * sign(m))", "rmsprop + clip(g)", "exp(gamma) - log|v|")
 
@@ -48,4 +47,3 @@ def test_the_learning_rate_is_found():
     found = tuned(load_digits(), [parse("adam"), parse("-adam")], range(2))
     assert 0.001 <= found.learning_rates[0] <= 0.1
     assert found.validation[:, 0].min() > 0.8 > 0.3 > found.validation[:, 1].max()
-    assert score({"operand": "adam", "unary": "x", "binary": "left"}, 5) == pytest.approx(0.93, abs=0.04)

@@ -1,0 +1,259 @@
+"""Update rules: what searchers find in 300 evaluations, and whether it is better than Adam when it is trained again.
+
+1. **The search.** Every searcher has 20 seeds on the table `rules-digits`; an evaluation is the validation accuracy of
+   one training. What a search has found is the rule with the best single score; it is judged by its mean over the
+   table's five seeds, which no searcher sees. Wanted: a median of at least RMSProp's.
+2. **Trained again.** The best of a hundred lucky scores is a lucky one. The five best rules (by the table's means) of
+   those that the controller's searches found are trained again on the digits with ten fresh seeds, beside SGD,
+   momentum, RMSProp, Adam and PowerSign. Each has the learning rate, of four a decade, that is best on the validation
+   pictures with ten other seeds. Accuracies are those on the test pictures; p is of the Mann-Whitney test of the ten
+   against Adam's ten. A rule is better than Adam where p < 0.01.
+3. **A task that the search never saw.** The same on MNIST-1D with perceptrons 40-64-64-10, 10 epochs. It was chosen
+   before anything was trained on it.
+
+    python -m benchmarks.update_rules [--quick] [--seeds 20]
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.harness import Row, parser, progress, save
+from benchmarks.search import mean
+from lhy_rl.data.digits import load_digits
+from lhy_rl.data.splits import LabelledData, Splits
+from lhy_rl.experiment.search_run import make_searcher
+from lhy_rl.functional.update_rules import parse
+from lhy_rl.search.children.rule_mlp import RATES, Learned, learn, tuned
+from lhy_rl.search.executors.base import InProcess
+from lhy_rl.search.objective import TableObjective
+from lhy_rl.search.run import Search
+from lhy_rl.search.table import Table, load_table
+from lhy_rl.search.update_rules import printed, tokens_of
+
+SEARCHERS = ("random", "evolution", "tpe", "controller")
+TRIALS, FOUND = 300, 5
+KNOWN = {
+    "SGD": "g",
+    "momentum": "m",
+    "signSGD": "sign(g)",
+    "RMSProp": "rmsprop",
+    "Adam": "adam",
+    "PowerSign": "g * exp(sign(g) * sign(m))",
+}
+AGAIN = ("SGD", "momentum", "RMSProp", "Adam", "PowerSign")
+TUNING, FRESH = range(100, 110), range(200, 210)  # seeds
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one search came to.
+
+    Attributes:
+        incumbents: (T,) the table's means of the incumbents after each trial.
+        best_tried: The best mean of all rules that were tried.
+        formula: Of the last incumbent.
+        repeated: The share of trials that were tried before.
+        seconds: CPU-seconds of the whole search.
+    """
+
+    incumbents: np.ndarray
+    best_tried: float
+    formula: str
+    repeated: float
+    seconds: float
+
+
+def search(objective: TableObjective, name: str, seed: int, trials: int) -> Found:
+    """One search."""
+    table, begun = objective.table, time.process_time()
+    searcher = make_searcher(name, objective.space, seed, trials, {})
+    history = Search(searcher, InProcess(objective)).run(trials)
+    seconds = time.process_time() - begun
+    best = np.array([tokens for tokens in history.incumbents() if tokens is not None])
+    tried = np.array([trial.tokens for trial in history.trials])
+    return Found(
+        table.optimum - table.regret(best),
+        table.optimum - float(table.regret(tried).min()),
+        str(printed(best[-1:])[0]),
+        float(np.mean([trial.repeated for trial in history.trials])),
+        seconds,
+    )
+
+
+def median(values: Sequence[float]) -> tuple[float, float, float]:
+    """The median and its 95% bootstrap interval."""
+    array, drawn = np.asarray(values, float), np.random.default_rng(0)
+    low, high = np.quantile(np.median(array[drawn.integers(len(array), size=(2000, len(array)))], 1), (0.025, 0.975))
+    return float(np.median(array)), float(low), float(high)
+
+
+def flat(metrics: dict[str, tuple[float, float, float]]) -> list[tuple[str, float, float, float]]:
+    """Name, value and interval of each metric, as a row has them."""
+    return [(metric, *value) for metric, value in metrics.items()]
+
+
+def table_mean(table: Table, text: str) -> float:
+    """A rule's mean over the table's seeds."""
+    return table.optimum - float(table.regret(tokens_of(parse(text))[None])[0])
+
+
+def search_rows(table: Table, found: dict[str, list[Found]], trials: int) -> list[Row]:
+    """What the searches came to, beside the rules that are known."""
+    from scipy.stats import mannwhitneyu
+
+    rows, task, variant = [], "rules-digits", f"{trials} trials"
+    rmsprop, adam = table_mean(table, KNOWN["RMSProp"]), table_mean(table, KNOWN["Adam"])
+    theirs = [run.incumbents[-1] for run in found["random"]]
+    for name, runs in found.items():
+        scores = [float(run.incumbents[-1]) for run in runs]
+
+        share = float(np.mean([score >= rmsprop for score in scores]))
+        p = float(mannwhitneyu(scores, theirs).pvalue) if name != "random" else 1.0
+        metrics = {
+            "score found": median(scores),
+            "best score tried": median([run.best_tried for run in runs]),
+            "as good as RMSProp": (share, share, share),
+            "above Adam": median([score - adam for score in scores]),
+            "p against random": (p, p, p),
+            "repeated": mean([run.repeated for run in runs]),
+            "ms a trial": mean([1000 * run.seconds / trials for run in runs]),
+        }
+        wanted = f"wanted: RMSProp's {rmsprop:.4f}"
+        rows += [Row(task, name, variant, *pair, len(runs), trials, reference=wanted) for pair in flat(metrics)]
+    means, seeds = np.sort(table.mean), table.num_seeds
+    for name, text in KNOWN.items():
+        score, tokens = table_mean(table, text), tokens_of(parse(text))[None]
+        share = float(1 - np.searchsorted(means, score - 1e-9) / len(means))
+        metrics = {
+            "score": (score, score, score),
+            "test": 3 * (float(table.test_scores(tokens)[0]),),
+            "learning rate": 3 * (float(table.extra("learning_rate", tokens)[0]),),
+            "share as good": (share, share, share),
+        }
+        rows += [Row(task, name, text, *pair, seeds) for pair in flat(metrics)]
+    return rows
+
+
+@dataclass(frozen=True)
+class Task:
+    """What rules are trained on again."""
+
+    name: str
+    data: Splits
+    epochs: int
+    hidden: tuple[int, ...]
+
+
+def mnist1d_task(epochs: int) -> Task:
+    """MNIST-1D, which no search saw."""
+    from lhy_rl.data.mnist1d import mnist1d
+
+    return Task("mnist1d", Splits(*(LabelledData(*part) for part in mnist1d())), epochs, (64, 64))
+
+
+def retrained(task: Task, text: str, tuning: Sequence[int], fresh: Sequence[int]) -> tuple[float, Learned]:
+    """The learning rate that suits a rule, and what it gives with fresh seeds."""
+    rule = parse(text)
+    coarse = tuned(task.data, [rule], tuning[:2], task.epochs, task.hidden, RATES).learning_rates[0]
+    grid = coarse * 10 ** np.linspace(-0.75, 0.75, 7)  # four a decade
+    rates, seeds = np.repeat(grid, len(tuning)), np.tile(tuning, len(grid))
+    learned = learn(task.data, [rule] * len(rates), rates, seeds, task.epochs, task.hidden)
+    best = grid[learned.validation[-1].reshape(len(grid), -1).mean(1).argmax()]
+    count = len(fresh)
+    again = learn(task.data, [rule] * count, np.full(count, best), np.array(fresh), task.epochs, task.hidden)
+    return float(best), again
+
+
+def again_rows(task: Task, results: dict[str, tuple[float, Learned]]) -> list[Row]:
+    """Accuracies with fresh seeds, and the rank test against Adam's."""
+    from scipy.stats import mannwhitneyu
+
+    rows = []
+    for name, (rate, learned) in results.items():
+        metrics = {
+            "test accuracy": mean(learned.test.tolist()),
+            "validation accuracy": mean(learned.validation[-1].tolist()),
+            "learning rate": (rate, rate, rate),
+        }
+        if name != "Adam":
+            p = float(mannwhitneyu(learned.test, results["Adam"][1].test).pvalue)
+            metrics["p against Adam"] = (p, p, p)
+        rows += [Row(task.name, name, "trained again", *pair, len(learned.test), task.epochs) for pair in flat(metrics)]
+    return rows
+
+
+def draw(
+    found: dict[str, list[Found]], table: Table, curves: dict[str, dict[str, tuple[float, Learned]]], path: Path
+) -> None:
+    """The searches, and how the rules learn."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from lhy_rl.reporting.plots import COLOURS, DPI, GREY, STYLE
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(12, 4.4))
+        panels = figure.subplots(1, 1 + len(curves), squeeze=False)[0]
+        axes = panels[0]
+        for (name, runs), colour in zip(found.items(), [GREY, *COLOURS], strict=False):
+            scores = np.array([run.incumbents for run in runs])
+            low, middle, high = np.quantile(scores, (0.25, 0.5, 0.75), axis=0)
+            trials = np.arange(1, scores.shape[1] + 1)
+            axes.plot(trials, middle, color=colour, label=name)
+            axes.fill_between(trials, low, high, color=colour, alpha=0.12, lw=0)
+        for name, style in (("RMSProp", ":"), ("Adam", "--")):
+            axes.axhline(table_mean(table, KNOWN[name]), color="black", lw=1, ls=style, label=name)
+        axes.set(title="rules found, median of the seeds", xlabel="trials", ylabel="mean validation accuracy")
+        axes.set(ylim=(0.84, 0.96))
+        axes.legend(fontsize=7, loc="lower right")
+        for axes, (task, results) in zip(panels[1:], curves.items(), strict=True):
+            for style in ("--", "-"):  # those that are known, and those that were found
+                names = [name for name in results if (name in KNOWN) == (style == "--")]
+                for name, colour in zip(names, COLOURS, strict=False):
+                    loss = results[name][1].loss.mean(1)
+                    axes.plot(np.arange(1, len(loss) + 1), loss, color=colour, ls=style, label=name)
+            axes.set(title=f"{task}, fresh seeds", xlabel="epochs", ylabel="training loss, nats")
+            axes.legend(fontsize=7)
+        figure.savefig(path, dpi=DPI)
+
+
+def main() -> None:
+    """Measure and save."""
+    options = parser(__doc__, seeds=20).parse_args()
+    quick = options.quick
+    trials, seeds, count = (30, 2, 1) if quick else (TRIALS, options.seeds, FOUND)
+    tuning, fresh = (TUNING[:2], FRESH[:2]) if quick else (TUNING, FRESH)
+    table = load_table("rules-digits")
+    objective = TableObjective(table)
+    found: dict[str, list[Found]] = {}
+    with progress(len(SEARCHERS) * seeds, "searches") as advance:
+        for name in SEARCHERS:
+            for seed in range(seeds):
+                found.setdefault(name, []).append(search(objective, name, seed, trials))
+                advance(name)
+    rows = search_rows(table, found, trials)
+    texts = sorted({run.formula for run in found["controller"]}, key=lambda text: -table_mean(table, text))[:count]
+    chosen = {name: KNOWN[name] for name in AGAIN} | {text: text for text in texts if text not in KNOWN.values()}
+    tasks = [Task("digits", load_digits(), 3, (32, 32)), mnist1d_task(1 if quick else 10)]
+    curves: dict[str, dict[str, tuple[float, Learned]]] = {}
+    with progress(len(tasks) * len(chosen), "trained again") as advance:
+        for task in tasks:
+            for name, text in chosen.items():
+                curves.setdefault(task.name, {})[name] = retrained(task, text, tuning, fresh)
+                advance(f"{name} on {task.name}")
+            rows += again_rows(task, curves[task.name])
+    save("update_rules", rows, options.output)
+    draw(found, table, curves, options.output / "update_rules.png")
+    for row in rows:
+        if row.metric in ("score found", "score", "test accuracy", "p against Adam"):
+            print(f"{row.task:14} {row.agent:36} {row.metric:18} {row.value:.4g} [{row.low:.4g}, {row.high:.4g}]")
+
+
+if __name__ == "__main__":
+    main()
