@@ -99,10 +99,11 @@ def wide_table(rows: list[Row], metrics: list[str], filters: dict[str, str]) -> 
     key_columns = [i for i in (0, 1) if len({key[i] for key in cells}) > 1] + [2]
     heading = [*(("task", "agent", "variant")[i] for i in key_columns), *metrics, "runs", "reference"]
     lines = [heading, ["---"] * len(heading)]
-    for key, found in cells.items():
+    for found in cells.values():
         some = next(iter(found.values()))
         values = [cell(found[metric], "value") if metric in found else "" for metric in metrics]
-        lines.append([*(key[i] for i in key_columns), *values, str(some.seeds), cell(some, "reference")])
+        names = [cell(some, ("task", "agent", "variant")[i]) for i in key_columns]
+        lines.append([*names, *values, str(some.seeds), cell(some, "reference")])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
