@@ -104,6 +104,7 @@ PLANS: dict[str, FilmPlan] = {
     "UpdateRule-v0": FilmPlan(anybody, "random", episodes=3, fps=1.5),
     "HPOTrial-v0": FilmPlan(anybody, "random", {"num_trials": 12}, fps=1.2),
     "LRSchedule-v0": FilmPlan(scheduler, "fast, then slow", episodes=2, fps=2.5),
+    "MultiFidelity-v0": FilmPlan(anybody, "random", {"budget": 20, "slots": 5}, fps=1.5),
     "ChatReply-v0": FilmPlan(expert, "people", episodes=3),
     "PointMassPixels-v0": FilmPlan(options={"horizon": 25}, episodes=2, fps=8),
     "ReacherPixels-v0": FilmPlan(options={"horizon": 25}, episodes=2, fps=8),

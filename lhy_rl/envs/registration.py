@@ -190,6 +190,13 @@ TABLE: tuple[Row, ...] = (
         small={"decisions": 3, "batch_size": 100, "hidden_size": 8},
         held_out={"split": "test"},
     ),
+    Row(
+        "lhy_rl/MultiFidelity-v0",
+        "lhy_rl.envs.search.multi_fidelity:MultiFidelityEnv",
+        "lhy_rl.envs.search.multi_fidelity:MultiFidelity",
+        "epochs are counted: which training to go on with, which to leave, and when to begin another",
+        small={"budget": 12, "slots": 3},
+    ),
 )
 
 WRAPPED: tuple[Row, ...] = (

@@ -99,6 +99,11 @@ class Table:
         return int(self._scores.shape[1])
 
     @property
+    def score_range(self) -> tuple[float, float]:
+        """The lowest and the highest score of any training at any recorded epoch."""
+        return float(np.nanmin(self._scores)), float(np.nanmax(self._scores))
+
+    @property
     def first_scores(self) -> np.ndarray:
         """(C,) the scores of the first seed at the end, NaN where that training failed."""
         return np.asarray(self._scores[-1, 0], float)
@@ -149,13 +154,31 @@ class Table:
         found: np.ndarray = self._scores[epoch, seeds % self._runs[rows], rows].astype(float)
         return found
 
+    def curves(self, tokens: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        """(N,) trainings to their (N, E) validation scores after each recorded epoch; see :meth:`scores`."""
+        rows = self.rows(tokens)
+        found: np.ndarray = self._scores[:, seeds % self._runs[rows], rows].T.astype(float)
+        return found
+
     def seconds(self, tokens: np.ndarray) -> np.ndarray:
         """(N,) how long these trainings took when the table was made."""
         return np.asarray(self._seconds[self.rows(tokens)], float)
 
-    def regret(self, tokens: np.ndarray) -> np.ndarray:
-        """(N,) how far the seeds' mean is below the table's best; the worst mean where all seeds failed."""
-        means = self.mean[self.rows(tokens)]
+    def regret(self, tokens: np.ndarray, epochs: np.ndarray | None = None) -> np.ndarray:
+        """(N,) how far the seeds' mean is below the table's best; the worst mean where all seeds failed.
+
+        Args:
+            tokens: (N, D) canonical.
+            epochs: (N,) which of the recorded epochs each was trained to; the last by default. The best is always that
+                of the last one.
+        """
+        rows = self.rows(tokens)
+        if epochs is None:
+            means = self.mean[rows]
+        else:
+            means = np.empty(len(rows))
+            for epoch in np.unique(epochs):
+                means[epochs == epoch] = self._mean(np.asarray(self._scores[epoch], float))[rows[epochs == epoch]]
         regret: np.ndarray = self.optimum - np.where(np.isnan(means), np.nanmin(self.mean), means)
         return regret
 
