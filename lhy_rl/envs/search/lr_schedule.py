@@ -60,8 +60,9 @@ class LRSchedule(BatchedEnv):
     ## Rewards
 
     The decrease of the validation loss, the mean negative log-likelihood in nats; so the return is the loss at first
-    (about 2.7) minus that at the end. A training that has diverged ends with a loss of 4.6 = 2 ln 10. A random policy
-    gets 0.6 on average; the best known policy gets 2.1.
+    (about 2.5) minus that at the end. A training that has diverged ends with a loss of 4.6 = 2 ln 10. A random policy
+    gets 0.6 on average, the best fixed rate 2.0, PPO (`configs/ppo/lr_schedule`) 2.07 and the best known schedule 2.09:
+    0.72, and a fifth of it in the last two epochs.
 
     ## Starting State
 
