@@ -98,17 +98,18 @@ def searches(agent: Any, name: str, episodes: int, trials: int, seed: int) -> li
     return [PolicyRegrets(every[:, b], different[:, b], seconds) for b in range(episodes)]
 
 
-def measured(seeds: int, tables: Sequence[str], trials: int, quick: bool) -> tuple[Found, dict[str, float]]:
-    """(Table, who) to the searches; and who to the CPU-seconds of what is learned before."""
+def measured(seeds: int, tables: Sequence[str], trials: int, quick: bool) -> tuple[Found, dict[tuple[str, str], float]]:
+    """(Table, who) to the searches, and to the mean CPU-seconds of what is done before the first trial."""
     found: Found = {}
-    before: dict[str, float] = {}
+    before: dict[tuple[str, str], float] = {}
     agents = 1 if quick else TRAININGS
     with progress(len(SEARCHERS) * len(tables) * seeds + agents, "transfer") as advance:
         for number in range(agents):
             begun = time.process_time()
             agent = trained(number, quick)
-            before[POLICY] = before.get(POLICY, 0.0) + (time.process_time() - begun) / agents
+            spent = (time.process_time() - begun) / agents
             for table in [table for table in tables if table.startswith(LEARNED_FOR)]:
+                before[table, POLICY] = before.get((table, POLICY), 0.0) + spent
                 made = searches(agent, table, min(seeds, EPISODES), trials, number)
                 found.setdefault((table, POLICY), []).extend(made)
             advance(POLICY)
@@ -120,13 +121,14 @@ def measured(seeds: int, tables: Sequence[str], trials: int, quick: bool) -> tup
                     begun = time.process_time()
                     searcher = make_searcher(kind, objective.space, seed, trials, options | short)
                     assert table not in searcher.learned_from
-                    before[name] = time.process_time() - begun
+                    spent = (time.process_time() - begun) / seeds
+                    before[table, name] = before.get((table, name), 0.0) + spent
                     found.setdefault((table, name), []).append(Regrets(searcher, objective, trials, seed))
                     advance(f"{name} on {table}")
     return found, before
 
 
-def rows_of(found: Found, before: dict[str, float], trials: int) -> list[Row]:
+def rows_of(found: Found, before: dict[tuple[str, str], float], trials: int) -> list[Row]:
     """The rows of the results."""
     from scipy.stats import mannwhitneyu
 
@@ -142,7 +144,7 @@ def rows_of(found: Found, before: dict[str, float], trials: int) -> list[Row]:
         rows.append(Row(table, name, variant, "repeated", *mean([run.repeated for run in runs]), seeds, trials))
         cost = [1000 * run.seconds for run in runs]
         rows.append(Row(table, name, variant, "ms a trial", *mean(cost), seeds, trials))
-        spent = before.get(name, 0.0)
+        spent = before[table, name]
         rows.append(Row(table, name, variant, "seconds before", spent, spent, spent, seeds, trials, spent))
         for other, of in ((RANDOM, "random"), (TPE, "TPE")):
             if name == other:

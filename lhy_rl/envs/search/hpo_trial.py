@@ -64,7 +64,8 @@ class HPOTrial(BatchedEnv):
     - `reward="score"`: how much it scored above the lowest score of the table.
 
     A failed training gains nothing. With the default tables a random policy returns 1.72 on average, on the three test
-    tables 1.90.
+    tables 1.90. PPO (`configs/ppo/hpo_trial`) returns 2.2, and 2.5 on the test tables, of which it has seen nothing. No
+    return is above 5.2.
 
     ## Starting State
 
