@@ -197,7 +197,12 @@ def _statistics(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int) 
 # --- what a return stands beside ---
 
 
-def references(config: Config, make_env: Callable[[], VectorEnv[Any, Any, Any]], episodes: int) -> dict[str, Any]:
+def references(
+    config: Config,
+    make_env: Callable[[], VectorEnv[Any, Any, Any]],
+    episodes: int,
+    make_held_out: Callable[[], VectorEnv[Any, Any, Any]] | None = None,
+) -> dict[str, Any]:
     """A random policy's return, the expert's and the threshold: row to metric to value, without those not known.
 
     The numbers that are shipped with the demonstrations are taken where the task is theirs. Else the random policy and
@@ -207,6 +212,7 @@ def references(config: Config, make_env: Callable[[], VectorEnv[Any, Any, Any]],
         config: Complete.
         make_env: Makes the environment of the evaluations; not a text task's.
         episodes: Of an evaluation.
+        make_held_out: Makes one whose episodes are held out from the training, for the random policy.
     """
     env_id, inner_id = _unchanged_task(config)
     scores = [score for score in shipped.scores().values() if score["env_id"] == inner_id]
@@ -224,6 +230,11 @@ def references(config: Config, make_env: Callable[[], VectorEnv[Any, Any, Any]],
         if expert is not None:
             rows[EXPERT] = expert
     finally:
+        env.close()
+    if make_held_out is not None:
+        env = make_held_out()
+        played = _statistics(random_policy(env.single_action_space, SEED), env, episodes)
+        rows[RANDOM]["held_out_return"] = played["mean_return"]
         env.close()
     threshold = None if env_id is None else gymnasium.spec(registered(env_id)).reward_threshold
     return rows | ({} if threshold is None else {THRESHOLD: {"mean_return": float(threshold)}})

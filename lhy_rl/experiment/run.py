@@ -295,7 +295,8 @@ class Run:
         if self.evaluator.is_game:
             known = game_evaluation.references(self.agent, self.evaluator.episodes)
         elif not self.evaluator.is_text:
-            known = references(self.config, self.evaluator.make_env, self.evaluator.episodes)
+            evaluator = self.evaluator
+            known = references(self.config, evaluator.make_env, evaluator.episodes, evaluator.make_held_out)
         samples = {"before training": self.before} if self.before else {}
         return {
             "configuration": self.config.values["run"]["name"],

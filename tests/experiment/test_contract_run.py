@@ -159,9 +159,10 @@ def test_contract_what_an_environment_holds_out_is_evaluated_at_the_end(split: s
     small = {"id": "lhy_rl/LRSchedule-v0", "decisions": 2, "batch_size": 200, "hidden_size": 4, "split": split}
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"env": small}))
     assert main(["train", str(path), "--run.folder", "run"]) == 0
-    row = json.loads(Path("run/result.json").read_text())["table"]["ppo"]
-    assert row.get("held_out_return") != row["mean_return"]
-    assert ("held_out_return" in row) == (split == "train")  # who trains on the test instances has none left
+    result = json.loads(Path("run/result.json").read_text())
+    for row in (result["table"]["ppo"], result["references"]["random"]):
+        assert row.get("held_out_return") != row["mean_return"]
+        assert ("held_out_return" in row) == (split == "train")  # who trains on the test instances has none left
 
 
 @pytest.mark.parametrize(
