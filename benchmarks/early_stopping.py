@@ -1,27 +1,33 @@
-"""A sweep with and without early termination: the environment steps until both have found equally good hyperparameters.
+"""Sweeps with and without early termination: what it costs until both have found equally good hyperparameters.
 
-`ppo` on CartPole-v1 is tuned over its usual hyperparameters by random search, once without and once with
-`early_terminate: {type: hyperband, max_iter: 27, s: 2}`, with the same configurations in the same order and the same
-seeds. A score is the mean return of the deterministic policy after 6,000 environment steps, in 20 episodes; at the
-rungs, after 3 and 9 of 27 parts of the training, too. The sweep without has 30 trials. The one with goes on until it
-has taken as many environment steps. Steps of evaluations are counted in neither; the CPU-seconds hold them.
+| task | what a trial trains | rungs | cost |
+|------|---------------------|-------|------|
+| CartPole-v1 | `ppo/cartpole` with other hyperparameters, 6,000 steps | 3 and 9 of 27 parts | environment steps |
+| digits-cnn | a CNN on 8 x 8 digits, 9 epochs | 1 and 3 epochs | epochs |
 
-`steps to the score without` are those after which a sweep has found the best score of the sweep without; where it does
-not come there, all that it took, which is less than it would need, and `reached` counts such a seed as 0.
+Random search, once without and once with `early_terminate: {type: hyperband, ...}`, has the same configurations in the
+same order and the same seeds. The sweep without has 30 trials. The one with goes on until it has taken as much. A score
+is what the whole training gave: the mean return of the deterministic policy in 20 episodes, or the validation accuracy.
+Environment steps of evaluations are counted in neither.
+
+`cost of the best score without` is what a sweep took until it had found the best score of the sweep without; where it
+does not come there, all that it took, which is less than it would need, and `reached` counts such a seed as 0.
 
     python -m benchmarks.early_stopping [--quick] [--seeds 5]
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness import Row, arguments, progress, save
+from benchmarks.harness import Row, parser, progress, save
+from benchmarks.harness import load as load_rows
 from lhy_rl.benchmark import sweep
 from lhy_rl.experiment.config import load
+from lhy_rl.search.children.digits_cnn import digits_cnn
 from lhy_rl.search.early_stopping import Hyperband, Reports, Thresholds, read_hyperband
 from lhy_rl.search.executors.base import InProcess
 from lhy_rl.search.objective import Objective
@@ -30,9 +36,22 @@ from lhy_rl.search.searchers.simple import Random
 from lhy_rl.search.trial import Trial
 
 CONFIG = "ppo/cartpole"
-EARLY = {"type": "hyperband", "max_iter": 27, "s": 2}
+TASKS = ("CartPole-v1", "digits-cnn")
 WITHOUT, WITH = "without", "early_terminate"
-MOST = 200  # trials of the sweep with early termination, should it stop nearly all
+MOST = 400  # trials of the sweep with early termination, should it stop nearly all
+
+
+def task_of(name: str, quick: bool) -> tuple[str, Callable[[], Objective], Hyperband]:
+    """Who trains, the objective, and where its trials are compared."""
+    if name == "digits-cnn":
+        epochs = 3 if quick else 9
+        early = read_hyperband({"type": "hyperband", "min_iter": 1, "max_iter": epochs})
+        return "cnn", lambda: digits_cnn(epochs), early
+    overrides = {"total_timesteps": 2_000 if quick else 6_000}
+    config = load(CONFIG, overrides)
+    early = sweep.in_environment_steps(read_hyperband({"type": "hyperband", "max_iter": 27, "s": 2}), config)
+    space = sweep.usual_space(config)
+    return "ppo", lambda: sweep.training_objective(CONFIG, overrides, space, early.rungs), early
 
 
 class Recorded(Objective):
@@ -64,7 +83,7 @@ class Found:
     """What a sweep had found after each trial.
 
     Attributes:
-        steps: (T,) environment steps of training so far.
+        steps: (T,) cost of training so far, in steps or epochs.
         best: (T,) best score of a whole training so far.
         stopped: How many trials were stopped.
     """
@@ -74,15 +93,14 @@ class Found:
         scores = [-np.inf if trial.score is None or trial.stopped else trial.score for trial in trials]
         self.best = np.maximum.accumulate(scores)
         self.stopped = sum(trial.stopped for trial in trials)
-        self.seconds = sum(trial.seconds for trial in trials)
 
     def steps_to(self, score: float) -> float:
-        """The steps after which the score was reached; all where it was not."""
+        """What it had cost when the score was reached; everything where it was not."""
         reached = np.flatnonzero(self.best >= score)
         return float(self.steps[reached[0] if len(reached) else -1])
 
     def at(self, steps: np.ndarray) -> np.ndarray:
-        """The best score after so many steps; the first score before it."""
+        """The best score at such a cost; the first score before it."""
         places = np.searchsorted(self.steps, steps, side="right") - 1
         found: np.ndarray = self.best[np.maximum(places, 0)]
         return found
@@ -102,25 +120,24 @@ def sweeps(objective: Recorded, early: Hyperband, seed: int, trials: int) -> dic
     return {WITHOUT: Found(without), WITH: Found(stopping.run(MOST, within).trials)}
 
 
-def rows_of(found: Sequence[dict[str, Found]], trials: int) -> list[Row]:
-    """The rows of the results."""
+def rows_of(task: str, agent: str, found: Sequence[dict[str, Found]], trials: int) -> list[Row]:
+    """The rows of a task."""
     rows = []
     wanted = [pair[WITHOUT].best[-1] for pair in found]
     for name in (WITHOUT, WITH):
         runs = [pair[name] for pair in found]
         steps = int(np.mean([run.steps[-1] for run in runs]))
-        seconds = float(np.mean([run.seconds for run in runs]))
         measured = {
             "trials": [float(len(run.steps)) for run in runs],
             "stopped": [float(run.stopped) for run in runs],
             "best score": [float(run.best[-1]) for run in runs],
-            f"best score of {trials} trials": [float(run.best[:trials][-1]) for run in runs],
-            f"steps of {trials} trials": [float(run.steps[:trials][-1]) for run in runs],
+            f"best score, {trials} trials": [float(run.best[:trials][-1]) for run in runs],
+            f"cost, {trials} trials": [float(run.steps[:trials][-1]) for run in runs],
+            "cost of the best score without": [run.steps_to(score) for run, score in zip(runs, wanted, strict=True)],
             "reached": [float(run.best[-1] >= score) for run, score in zip(runs, wanted, strict=True)],
-            "steps to the score without": [run.steps_to(score) for run, score in zip(runs, wanted, strict=True)],
         }
         for metric, values in measured.items():
-            rows.append(Row("CartPole-v1", "ppo", name, metric, *mean(values), len(runs), steps, seconds))
+            rows.append(Row(task, agent, name, metric, *mean(values), len(runs), steps))
     return rows
 
 
@@ -129,44 +146,49 @@ def mean(values: Sequence[float]) -> tuple[float, float, float]:
     return float(np.mean(values)), float(np.min(values)), float(np.max(values))
 
 
-def draw(found: Sequence[dict[str, Found]], path: Path) -> None:
-    """The best score over the environment steps, each seed and the mean."""
+def draw(task: str, found: Sequence[dict[str, Found]], folder: Path) -> None:
+    """The best score over the cost, each seed and the mean."""
     import matplotlib
     from matplotlib.figure import Figure
 
     from lhy_rl.reporting.plots import COLOURS, DPI, STYLE
 
+    steps = np.linspace(0, max(pair[WITHOUT].steps[-1] for pair in found), 400)[1:]
+    cost, score = ("epochs", "validation accuracy") if task == "digits-cnn" else ("environment steps", "mean return")
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.6, 4.0))
+        figure = Figure(figsize=(7.6, 3.6))
         axes = figure.subplots()
-        steps = np.linspace(0, max(pair[WITHOUT].steps[-1] for pair in found), 400)[1:]
         for name, colour in zip((WITHOUT, WITH), COLOURS, strict=False):
             curves = np.array([np.where(steps >= pair[name].steps[0], pair[name].at(steps), np.nan) for pair in found])
             axes.plot(steps, curves.T, color=colour, alpha=0.25, linewidth=1)
             axes.plot(steps, curves.mean(0), color=colour, linewidth=2.2, label=name)
-        axes.set(xlabel="environment steps of training", ylabel="best mean return", title="A sweep of PPO on CartPole")
+        axes.set(xlabel=f"{cost} of training", ylabel=f"best {score}", title=task)
         axes.legend()
-        figure.savefig(path, dpi=DPI)
+        figure.savefig(folder / f"early_stopping-{task}.png", dpi=DPI)
 
 
 def main() -> None:
     """Measure and save."""
-    options = arguments(__doc__, seeds=5)
-    trials, seeds, total = (6, 1, 2_000) if options.quick else (30, options.seeds, 6_000)
-    overrides = {"total_timesteps": total}
-    config = load(CONFIG, overrides)
-    early = sweep.in_environment_steps(read_hyperband(EARLY), config)
-    found = []
-    with progress(seeds, "sweeps") as advance:
-        for seed in range(seeds):
-            objective = sweep.training_objective(CONFIG, overrides, sweep.usual_space(config), early.rungs)
-            found.append(sweeps(Recorded(objective), early, seed, trials))
-            advance(f"seed {seed}")
-    rows = rows_of(found, trials)
+    command = parser(__doc__, seeds=5)
+    command.add_argument("--only", choices=TASKS, help="this task; the rows of the other stay")
+    options = command.parse_args()
+    trials, seeds = (6, 1) if options.quick else (30, options.seeds)
+    tasks = [options.only] if options.only else list(TASKS)
+    rows: list[Row] = []
+    if options.only and (options.output / "early_stopping.json").exists():
+        rows = [row for row in load_rows("early_stopping", options.output) if row.task != options.only]
+    for name in tasks:
+        agent, make, early = task_of(name, options.quick)
+        found = []
+        with progress(seeds, name) as advance:
+            for seed in range(seeds):
+                found.append(sweeps(Recorded(make()), early, seed, trials))
+                advance(f"seed {seed}")
+        rows += rows_of(name, agent, found, trials)
+        draw(name, found, options.output)
     save("early_stopping", rows, options.output)
-    draw(found, options.output / "early_stopping.png")
     for row in rows:
-        print(f"{row.variant:16} {row.metric:28} {row.value:12,.1f} [{row.low:,.1f}, {row.high:,.1f}]")
+        print(f"{row.task:12} {row.variant:16} {row.metric:32} {row.value:12,.3f} [{row.low:,.3f}, {row.high:,.3f}]")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Surrogate(Searcher):
         model: str = "forest",
         initial: int = 10,
         candidates: int = 500,
-        refit: int = 1,
+        refit: int = 10,
     ) -> None:
         super().__init__(space, seed)
         check(initial=(initial, 2), candidates=(candidates, 1), refit=(refit, 1))
@@ -111,7 +111,7 @@ def _regressor(name: str, seed: int) -> Any:
 def _predict(model: Any, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N,) mean and (N,) standard deviation."""
     if hasattr(model, "estimators_"):
-        each = np.stack([tree.predict(features) for tree in model.estimators_])
+        each = np.stack([tree.tree_.predict(features)[:, 0] for tree in model.estimators_])  # (trees, N)
         return each.mean(0), each.std(0)
     with np.errstate(invalid="ignore"):  # of a variance that rounding has made negative
         mean, std = model.predict(features, return_std=True)

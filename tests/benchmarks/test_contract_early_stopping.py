@@ -1,0 +1,28 @@
+"""The benchmark of early termination runs in small; what it reads again is what a training gives."""
+
+import subprocess
+import sys
+
+import numpy as np
+
+from benchmarks.early_stopping import WITH, WITHOUT, Recorded
+from benchmarks.harness import load
+from lhy_rl.search.early_stopping import Thresholds
+from tests.search.objectives import climbing, objective
+
+
+def test_early_stopping(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.early_stopping", "--quick", "--only", "digits-cnn"]
+    subprocess.run([*command, "--output", str(tmp_path)], check=True, capture_output=True, text=True)
+    rows = {(row.variant, row.metric): row.value for row in load("early_stopping", tmp_path)}
+    assert rows[WITHOUT, "stopped"] == 0 and rows[WITHOUT, "reached"] == 1
+    assert rows[WITH, "cost, 6 trials"] <= rows[WITHOUT, "cost, 6 trials"] == 18
+    assert rows[WITH, "best score, 6 trials"] <= rows[WITHOUT, "best score, 6 trials"]
+
+
+def test_a_recorded_training_is_stopped_where_it_would_have_been():
+    fresh, recorded = objective(climbing), Recorded(objective(climbing))
+    tokens, thresholds = np.array([1, 2]), Thresholds((3.0,), (-10.0,))
+    recorded.evaluate(tokens, 0)
+    one, two = fresh.evaluate(tokens, 0, thresholds), recorded.evaluate(tokens, 0, thresholds)
+    assert one.stopped and (one.score, one.epochs, one.curve) == (two.score, two.epochs, two.curve)
