@@ -131,8 +131,8 @@ def rows_of(task: str, agent: str, found: Sequence[dict[str, Found]], trials: in
             "trials": [float(len(run.steps)) for run in runs],
             "stopped": [float(run.stopped) for run in runs],
             "best score": [float(run.best[-1]) for run in runs],
-            f"best score, {trials} trials": [float(run.best[:trials][-1]) for run in runs],
-            f"cost, {trials} trials": [float(run.steps[:trials][-1]) for run in runs],
+            f"best score of {trials} trials": [float(run.best[:trials][-1]) for run in runs],
+            f"cost of {trials} trials": [float(run.steps[:trials][-1]) for run in runs],
             "cost of the best score without": [run.steps_to(score) for run, score in zip(runs, wanted, strict=True)],
             "reached": [float(run.best[-1] >= score) for run, score in zip(runs, wanted, strict=True)],
         }

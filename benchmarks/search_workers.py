@@ -104,8 +104,8 @@ def main() -> None:
             load = os.getloadavg()[0]
             turns = [(run(child, trials, 1), run(child, trials, WORKERS)) for _ in range(repeats)]
             found = {
-                "seconds, 1 worker": [one[0] for one, _ in turns],
-                f"seconds, {WORKERS} workers": [two[0] for _, two in turns],
+                "seconds of 1 worker": [one[0] for one, _ in turns],
+                f"seconds of {WORKERS} workers": [two[0] for _, two in turns],
                 "speed-up": [one[0] / two[0] for one, two in turns],
                 "busy": [two[1] for _, two in turns],
                 "load": [load],

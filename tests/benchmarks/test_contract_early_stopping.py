@@ -16,8 +16,8 @@ def test_early_stopping(tmp_path):
     subprocess.run([*command, "--output", str(tmp_path)], check=True, capture_output=True, text=True)
     rows = {(row.variant, row.metric): row.value for row in load("early_stopping", tmp_path)}
     assert rows[WITHOUT, "stopped"] == 0 and rows[WITHOUT, "reached"] == 1
-    assert rows[WITH, "cost, 6 trials"] <= rows[WITHOUT, "cost, 6 trials"] == 18
-    assert rows[WITH, "best score, 6 trials"] <= rows[WITHOUT, "best score, 6 trials"]
+    assert rows[WITH, "cost of 6 trials"] <= rows[WITHOUT, "cost of 6 trials"] == 18
+    assert rows[WITH, "best score of 6 trials"] <= rows[WITHOUT, "best score of 6 trials"]
 
 
 def test_a_recorded_training_is_stopped_where_it_would_have_been():
