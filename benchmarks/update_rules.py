@@ -257,7 +257,7 @@ def main() -> None:
     options = parser(__doc__, seeds=20).parse_args()
     quick = options.quick
     trials, seeds, count = (30, 2, 1) if quick else (TRIALS, options.seeds, FOUND)
-    tuning, fresh = (TUNING[:2], FRESH[:2]) if quick else (TUNING, FRESH)
+    tuning, fresh, again = (TUNING[:2], FRESH[:2], ("SGD", "Adam")) if quick else (TUNING, FRESH, AGAIN)
     table = load_table("rules-digits")
     objective = TableObjective(table)
     found: dict[str, list[Found]] = {}
@@ -268,7 +268,7 @@ def main() -> None:
                 advance(name)
     rows = search_rows(table, found, trials)
     texts = sorted({run.formula for run in found["controller"]}, key=lambda text: -table_mean(table, text))[:count]
-    chosen = {name: KNOWN[name] for name in AGAIN} | {text: text for text in texts if text not in KNOWN.values()}
+    chosen = {name: KNOWN[name] for name in again} | {text: text for text in texts if text not in KNOWN.values()}
     tasks = [Task("digits", load_digits(), 3, (32, 32)), mnist1d_task(1 if quick else 10)]
     curves: dict[str, dict[str, tuple[float, Learned]]] = {}
     with progress(len(tasks) * len(chosen), "trained again") as advance:

@@ -248,3 +248,11 @@ def test_a_wide_table_has_the_metrics_side_by_side(tmp_path):
     text = rewritten('<!-- table: game wide="solved" -->\n<!-- end -->', tmp_path)
     assert text.splitlines()[1:4] == ["| variant | solved | runs | reference |", "| --- | --- | --- | --- |",
                                       "| plain | 4 of 5 | 5 |  |"]  # fmt: skip
+
+
+def test_a_bar_in_a_name_does_not_end_its_cell(tmp_path):
+    save("rules", [Row("digits", "sqrt|g|", "plain", "score", 0.9, 0.9, 0.9, 5), WIDE[0]], tmp_path)
+    text = rewritten('<!-- table: rules wide="score" -->\n<!-- end -->', tmp_path)
+    assert text.splitlines()[3].startswith("| plain | 0.9") and "sqrt|g|" not in text
+    text = rewritten('<!-- table: rules wide="score, mean return" -->\n<!-- end -->', tmp_path)
+    assert r"| digits | sqrt\|g\| | plain | 0.9 |" in text

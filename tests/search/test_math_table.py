@@ -26,6 +26,7 @@ TABLE = Table(
     runs=np.array([2, 2, 2, 2, 1, 2]),
     test=np.full((2, 6), 0.5),
     about={"name": "tiny"},
+    extra={"learning_rate": np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])},
 )
 
 
@@ -43,6 +44,15 @@ def test_scores_are_of_the_seed_that_was_asked_for():
 def test_regret_is_the_distance_to_the_best_mean():
     tokens = SPACE.tokens_of(np.array([3, 2, 0, 5]))
     np.testing.assert_allclose(TABLE.regret(tokens), [0.0, 0.2, 0.5, 0.5])  # all seeds failed: as the worst
+
+
+def test_further_numbers_are_kept_beside_the_scores(tmp_path):
+    TABLE.save(tmp_path / "tiny.npz")
+    tokens = SPACE.tokens_of(np.array([4, 0]))
+    for table in (TABLE, load_table(tmp_path / "tiny.npz")):
+        assert table.extra("learning_rate", tokens).tolist() == [0.5, 0.1]
+        with pytest.raises(UserError, match="numbers of the table tiny: 'momentum'"):
+            table.extra("momentum", tokens)
 
 
 def test_an_evaluation_is_one_seeds_score():
