@@ -56,7 +56,7 @@ class PolicySearcher(Searcher):
         self._memory: Any = None
         self._next_memory: Any = None  # after the observation that was last looked at
         self._looked = False
-        self._asked = self._told = 0
+        self._asked = self._trials = 0  # proposals, and those whose scores are known
         self.agent.predict_generator = torch.Generator().manual_seed(self.seed)
         self._proposed = Proposed(space)
 
@@ -73,17 +73,17 @@ class PolicySearcher(Searcher):
 
     def _draw(self) -> np.ndarray:
         """One action of the policy for the trials so far."""
-        obs, start = self.observed(), np.array([self._told == 0])
+        obs, start = self.observed(), np.array([self._trials == 0])
         actions, self._next_memory = self.agent.predict(obs, self._memory, start, deterministic=False)
         self._looked = True
         return self.space.canonical(np.asarray(actions[0], np.int64))
 
     def tell(self, trial: Trial) -> None:
-        if self._told >= self.num_trials:
+        if self._trials >= self.num_trials:
             return
-        if not self._looked:  # two were told between two questions
+        if not self._looked:  # the scores of two came between two proposals
             self._draw()
         self._memory, self._looked = self._next_memory, False
-        self._told += 1
+        self._trials += 1
         score = np.array([-np.inf if trial.score is None else trial.score], np.float32)
         self._state = self._env.after_trial(self._state, trial.array[None], score, 0.0)

@@ -136,9 +136,10 @@ class SearchRun:
         self.searcher = make_searcher(name, objective.space, seed, num_trials, self.options)
         searched = objective.about.get("table")
         if searched in self.searcher.learned_from:
+            others = ", ".join(table for table in self.searcher.learned_from if table != searched)
             raise UserError(
-                f"searcher {name!r} has learned from {searched} itself, which is no search; give it others: "
-                f"--tables {brief([table for table in self.searcher.learned_from if table != searched])}"
+                f"searcher {name!r} has learned from {searched} itself, which would be no search; "
+                + ("search another table" if name == "policy" else f"give it others: --tables '[{others}]'")
             )
         self.journal = Journal(folder / JOURNAL)
 

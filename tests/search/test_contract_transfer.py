@@ -10,6 +10,7 @@ from lhy_rl.agents.search.controller import Controller
 from lhy_rl.agents.search.transfer import TransferController
 from lhy_rl.core.errors import UserError
 from lhy_rl.envs.search.hpo_trial import HPOTrial
+from lhy_rl.experiment.load import load
 from lhy_rl.experiment.search_run import SearchRun, make_searcher
 from lhy_rl.search.objective import TableObjective
 from lhy_rl.search.searcher import Exhausted
@@ -92,7 +93,7 @@ def test_tables_of_another_space(tables):
 def test_no_searcher_searches_what_it_has_seen(name, tmp_path, tables):
     on = TableObjective(load_table(tables[0]))
     quick = {"pretraining_steps": 1} if name == "controller_transfer" else {}
-    with pytest.raises(UserError, match=r"has learned from one itself.*--tables.*two"):
+    with pytest.raises(UserError, match=r"has learned from one itself.*--tables '\[two\]'"):
         SearchRun(tmp_path / "run", name, on, 5, options={"tables": tables, **quick})
     SearchRun(tmp_path / "run", name, on, 5, options={"tables": tables[1:], **quick})  # nothing is wrong with the other
 
@@ -105,17 +106,23 @@ def test_wrong_options(tables, wrong):
         TransferController(SPACE, 0, tables, **wrong)
 
 
-def test_a_policy_sees_what_its_environment_would_show_it(tables):
-    searcher = make_searcher("policy", SPACE, 0, 6, {"run": hpo_trial_run(Path(tables[0]))})
+def test_a_policy_searches_as_in_its_environment(tables):
+    """It sees and remembers the same, and so it draws the same."""
+    run = hpo_trial_run(Path(tables[0]))
+    searcher = make_searcher("policy", SPACE, 3, 6, {"run": run, "unique": False})
     env = HPOTrial(tables=tables[1], num_trials=6, autoreset_mode="Disabled")  # a table with one seed
-    seen, _ = env.reset(seed=0)
-    for trial in range(6):
-        assert np.array_equal(searcher.observed(), seen)
-        tokens = searcher.ask()
-        seen, *_ = env.step(tokens[None])
-        score = env.tables.scores[0, 0, env.tables.rows(tokens[None])[0]]
+    agent = load(run, device="cpu")
+    agent.predict_generator = torch.Generator().manual_seed(3)
+    obs, _ = env.reset(seed=0)
+    memory, start = None, np.ones(1, bool)
+    for _ in range(6):
+        assert np.array_equal(searcher.observed(), obs)
+        actions, memory = agent.predict(obs, memory, start, deterministic=False)
+        tokens, start = searcher.ask(), np.zeros(1, bool)
+        assert tokens.tolist() == actions[0].tolist()
+        obs, *_ = env.step(actions)
+        score = env.tables.scores[0, 0, env.tables.rows(actions)[0]]
         searcher.tell(Trial(tuple(tokens.tolist()), float(score)))
-        assert searcher.observed()[0, -1] == pytest.approx(1 - (trial + 1) / 6)
     with pytest.raises(Exhausted):
         searcher.ask()
 
