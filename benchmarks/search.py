@@ -42,7 +42,7 @@ SEARCHERS: dict[str, tuple[str, dict[str, object]]] = {
     "random": ("random", {}),
     "local": ("local", {}),
     "evolution": ("evolution", {}),
-    "surrogate, forest": ("surrogate", {}),
+    "surrogate, forest": ("surrogate", {"refit": 5}),
     "surrogate, ridge": ("surrogate", {"model": "ridge"}),
     "tpe (Optuna)": ("tpe", {}),
     "cma (Optuna)": ("cma", {}),
