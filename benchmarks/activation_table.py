@@ -14,6 +14,7 @@ import argparse
 import math
 import multiprocessing
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -23,13 +24,14 @@ import numpy as np
 import torch
 
 from benchmarks.harness import progress
-from lhy_rl.search.children.activation_cnn import RECORDED, data_set, function_of, train
+from lhy_rl.search.children.activation_cnn import RECORDED, data_set, function_of, side_by_side, train
 from lhy_rl.search.children.activation_formulas import SPACE, simplest
 from lhy_rl.search.journal import Journal
 from lhy_rl.search.table import FOLDER, Table
 
 NAME = "activations-mnist1d"
-TOGETHER = 2  # seeds of a formula that are trained at once
+SEEDS, TOGETHER = 2, 8  # seeds of a formula that are trained one after the other; trainings at once
+Task = list[tuple[int, int]]  # keys and seeds; those of a key stand beside each other
 ABOUT = {
     "name": NAME,
     "score": "validation accuracy",
@@ -39,21 +41,24 @@ ABOUT = {
 }
 
 
-def one(task: tuple[int, tuple[int, ...]]) -> list[dict[str, Any]]:
-    """The trainings of a formula's key with some seeds, as the journal keeps them."""
+def one(task: Task) -> list[dict[str, Any]]:
+    """Some trainings at once, keys and seeds, as the journal keeps them."""
     torch.set_num_threads(1)
-    key, seeds = task
     begun = time.process_time()
-    outcomes = train(function_of(key), data_set(), seeds)
-    seconds = round((time.process_time() - begun) / len(seeds), 3)
+    counts = Counter(key for key, _ in task)
+    functions = side_by_side([function_of(key) for key in counts], list(counts.values()))
+    outcomes = train(functions, data_set(), [seed for _, seed in task])
+    seconds = round((time.process_time() - begun) / len(task), 3)
     events = []
-    for seed, outcome in zip(seeds, outcomes, strict=True):
+    for (key, seed), outcome in zip(task, outcomes, strict=True):
         numbers = [None if math.isnan(value) else round(value, 4) for value in (*outcome.validation, outcome.test)]
-        events.append({"key": key, "seed": seed, "validation": numbers[:-1], "test": numbers[-1], "seconds": seconds})
+        events.append(
+            {"key": key, "seed": seed, "validation": numbers[:-1], "test": numbers[-1], "seconds": seconds}
+        )
     return events
 
 
-def trained(tasks: list[tuple[int, tuple[int, ...]]], workers: int) -> Iterator[list[dict[str, Any]]]:
+def trained(tasks: list[Task], workers: int) -> Iterator[list[dict[str, Any]]]:
     """The outcomes, in the order of the tasks; one worker is this process."""
     if workers == 1:
         yield from map(one, tasks)
@@ -95,12 +100,11 @@ def main() -> None:
     events = list(journal.read())
     known = {(event["key"], event["seed"]) for event in events}
     different = np.unique(simplest()[: given.only]).tolist()
-    tasks = []
-    for first in range(0, given.seeds, TOGETHER):
-        for key in different:
-            seeds = [seed for seed in range(first, min(first + TOGETHER, given.seeds)) if (key, seed) not in known]
-            if seeds:
-                tasks.append((key, tuple(seeds)))
+    missing = []
+    for first in range(0, given.seeds, SEEDS):
+        seeds = range(first, min(first + SEEDS, given.seeds))
+        missing += [(key, seed) for key in different for seed in seeds if (key, seed) not in known]
+    tasks = [missing[first : first + TOGETHER] for first in range(0, len(missing), TOGETHER)]
     with progress(len(tasks), NAME) as advance:
         for found in trained(tasks, given.workers):
             for event in found:

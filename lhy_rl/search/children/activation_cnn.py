@@ -8,9 +8,11 @@ without one reads a third of the series, ReLU's two thirds, after a quarter of a
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,7 +83,7 @@ class ActivationCNNs:
         """(S, N, *shape) inputs, each network's own, to (S, N, 10) logits."""
         h = x[..., None]  # channels last
         for layer, (kernel, stride) in enumerate(zip(self.kernels, self.strides, strict=True)):
-            h = self.function(self._affine(layer, patches(h, kernel, stride)))
+            h = self.function(self._affine(layer, Patches.apply(h, kernel, stride)))  # type: ignore[no-untyped-call]
         return self._affine(-1, h.flatten(2))
 
     def _affine(self, layer: int, x: Tensor) -> Tensor:
@@ -106,13 +108,37 @@ def draw_layer(inputs: int, outputs: int, generator: torch.Generator) -> tuple[T
     return bound * weights, bound * biases
 
 
-def patches(h: Tensor, kernel: int, stride: int) -> Tensor:
-    """(S, N, *places, C) to what each place of the next layer reads, (S, N, *places', kernel ... kernel C) numbers."""
-    dimensions = h.ndim - 3
-    h = pad(h, (0, 0, *[kernel // 2] * (2 * dimensions)))
-    for dimension in range(2, 2 + dimensions):
-        h = h.unfold(dimension, kernel, stride)  # (S, N, *places', C, kernel, ...)
-    return h.movedim(2 + dimensions, -1).flatten(2 + dimensions)
+class Patches(torch.autograd.Function):
+    """(S, N, *places, C) to what each place of the next layer reads, (S, N, *places', kernel ... kernel C).
+
+    As ``Tensor.unfold``, whose gradient takes longer than the matrix products here.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, kernel: int, stride: int) -> Tensor:
+        dimensions = h.ndim - 3
+        h = pad(h, (0, 0, *[kernel // 2] * (2 * dimensions)))
+        ctx.shape, ctx.kernel, ctx.reads = h.shape, kernel, reads(h.shape[2:-1], kernel, stride)
+        return torch.cat([h[(slice(None), slice(None), *places)] for places in ctx.reads], -1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        total = gradient.new_zeros(ctx.shape)
+        for places, part in zip(ctx.reads, gradient.chunk(len(ctx.reads), -1), strict=True):
+            total[(slice(None), slice(None), *places)] += part
+        inside = slice(ctx.kernel // 2, -(ctx.kernel // 2))
+        return total[(slice(None), slice(None), *[inside] * (gradient.ndim - 3))], None, None
+
+
+def reads(size: Sequence[int], kernel: int, stride: int) -> list[tuple[slice, ...]]:
+    """For each number of a kernel, in order, the places of the padded input that it is multiplied by."""
+    along = [[slice(k, n - kernel + k + 1, stride) for k in range(kernel)] for n in size]
+    return list(itertools.product(*along))
+
+
+def side_by_side(functions: Sequence[Function], counts: list[int]) -> Function:
+    """One function for a stack of networks: the first ``counts[0]`` of them have ``functions[0]``, and so on."""
+    return lambda h: torch.cat([a(part) for a, part in zip(functions, torch.split(h, counts), strict=True)])
 
 
 def train(
@@ -126,7 +152,7 @@ def train(
     """Train children with an activation function; the outcome of each seed.
 
     Args:
-        function: Elementwise, with a gradient.
+        function: Elementwise, with a gradient; or of several functions, :func:`side_by_side`.
         data: What is learned from and measured on, (N, L) series or (N, H, W) pictures.
         seeds: Of the weights and of the batches, one for each child.
         recorded: Epochs after which the accuracy is measured; the last one ends the training.
