@@ -52,9 +52,7 @@ def one(task: Task) -> list[dict[str, Any]]:
     events = []
     for (key, seed), outcome in zip(task, outcomes, strict=True):
         numbers = [None if math.isnan(value) else round(value, 4) for value in (*outcome.validation, outcome.test)]
-        events.append(
-            {"key": key, "seed": seed, "validation": numbers[:-1], "test": numbers[-1], "seconds": seconds}
-        )
+        events.append({"key": key, "seed": seed, "validation": numbers[:-1], "test": numbers[-1], "seconds": seconds})
     return events
 
 

@@ -102,6 +102,7 @@ PLANS: dict[str, FilmPlan] = {
     "ChatBandit-v0": FilmPlan(episodes=4, fps=0.8),
     "HPOToken-v0": FilmPlan(anybody, "random", episodes=3, fps=1.5),
     "UpdateRule-v0": FilmPlan(anybody, "random", episodes=3, fps=1.5),
+    "ActivationSearch-v0": FilmPlan(anybody, "random", episodes=4, fps=1.2),
     "HPOTrial-v0": FilmPlan(anybody, "random", {"num_trials": 12}, fps=1.2),
     "LRSchedule-v0": FilmPlan(scheduler, "fast, then slow", episodes=2, fps=2.5),
     "MultiFidelity-v0": FilmPlan(anybody, "random", {"budget": 20, "slots": 5}, fps=1.5),

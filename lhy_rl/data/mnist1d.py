@@ -9,11 +9,10 @@ code and the random numbers are not.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from lhy_rl.core.validation import check
+from lhy_rl.data.splits import LabelledData, Splits
 
 CLASSES, LENGTH = 10, 40
 SHAPES = (
@@ -41,31 +40,12 @@ SMOOTH_NOISE, POINT_NOISE = 0.25, 0.02  # standard deviations
 BLUR = 2.0  # of the smooth noise, in points
 
 
-class Labelled(NamedTuple):
-    """Series and their classes.
-
-    Attributes:
-        x: (N, 40) float32, over all splits of mean 0 and standard deviation 1.
-        y: (N,) int64, from 0 to 9.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-
-
-class Splits(NamedTuple):
-    """What is learned from, what is chosen by, and what is reported."""
-
-    train: Labelled
-    validation: Labelled
-    test: Labelled
-
-
 def mnist1d(train: int = 3000, validation: int = 1000, test: int = 1000, seed: int = 42) -> Splits:
-    """Draw the series of the three splits, in each of which the classes are in random order.
+    """Draw the series of the three parts, (N, 40), of mean 0 and standard deviation 1 over all parts; classes 0 to 9.
 
     Args:
-        train, validation, test: How many; the paper has 4,000 and 1,000, of which the former are split here.
+        train, validation, test: How many; the paper has 4,000 and 1,000, of which the former are split here. All
+            classes are as frequent in the whole.
         seed: Same numbers and seed, same series.
 
     Raises:
@@ -76,8 +56,10 @@ def mnist1d(train: int = 3000, validation: int = 1000, test: int = 1000, seed: i
     y = rng.permutation(np.arange(train + validation + test) % CLASSES)
     x = series(y, rng)
     x = ((x - x.mean()) / x.std()).astype(np.float32)
+    for array in (x, y):
+        array.setflags(write=False)
     ends = (train, train + validation)
-    return Splits(*(Labelled(*pair) for pair in zip(np.split(x, ends), np.split(y, ends), strict=True)))
+    return Splits(*(LabelledData(*pair) for pair in zip(np.split(x, ends), np.split(y, ends), strict=True)))
 
 
 def series(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -173,6 +173,12 @@ TABLE: tuple[Row, ...] = (
         "write the update rule of an optimizer as a formula; a table holds what is learned with each",
     ),
     Row(
+        "lhy_rl/ActivationSearch-v0",
+        "lhy_rl.envs.search.activation_search:ActivationSearchEnv",
+        "lhy_rl.envs.search.activation_search:ActivationSearch",
+        "write an activation function as a formula; a table holds what a network reads with it",
+    ),
+    Row(
         "lhy_rl/HPOTrial-v0",
         "lhy_rl.envs.search.hpo_trial:HPOTrialEnv",
         "lhy_rl.envs.search.hpo_trial:HPOTrial",

@@ -64,6 +64,14 @@ def test_what_a_table_was_made_of_is_trained_live(there, capsys):
     assert all(trial["seconds"] > 0 and len(trial["curve"]) == 9 for trial in result["trials"])
 
 
+def test_what_is_a_formula_is_shown_as_one(there, capsys):
+    assert main(["search", "random/activations", "--trials", "8", "--folder", "found"]) == 0
+    result = json.loads((there / "found/result.json").read_text())
+    assert f"formula   {result['formula']}\n" in capsys.readouterr().out
+    assert result["formula"] in [trial["formula"] for trial in result["trials"]]
+    assert "<th>formula</th>" in (there / "found/report.html").read_text()
+
+
 def test_a_search_goes_on_in_its_folder(there, capsys):
     whole = ["search", "controller/nb201", "--folder", "whole", "--trials", "30"]
     assert main(whole) == main(["search", "controller/nb201", "--folder", "part", "--trials", "17"]) == 0

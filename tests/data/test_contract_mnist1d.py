@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.data.mnist1d import Labelled, Splits, blur, mnist1d, subsampling
+from lhy_rl.data.mnist1d import blur, mnist1d, subsampling
+from lhy_rl.data.splits import LabelledData, Splits
 
 
 @pytest.fixture(scope="module")
@@ -19,19 +20,19 @@ def theirs():
     package = pytest.importorskip("mnist1d.data")
     made = package.make_dataset()
     parts = np.split(made["x"], [3000]), np.split(made["y"], [3000])
-    train, validation = (Labelled(x.astype(np.float32), y) for x, y in zip(*parts, strict=True))
-    return Splits(train, validation, Labelled(made["x_test"].astype(np.float32), made["y_test"]))
+    train, validation = (LabelledData(x.astype(np.float32), y) for x, y in zip(*parts, strict=True))
+    return Splits(train, validation, LabelledData(made["x_test"].astype(np.float32), made["y_test"]))
 
 
 def whole(splits):
-    return np.concatenate([part.x for part in splits]), np.concatenate([part.y for part in splits])
+    return np.concatenate([part.inputs for part in splits]), np.concatenate([part.labels for part in splits])
 
 
 def test_five_thousand_series_take_less_than_a_second():
     begun = time.process_time()
     splits = mnist1d()
     assert time.process_time() - begun < 1
-    assert [part.x.shape for part in splits] == [(3000, 40), (1000, 40), (1000, 40)]
+    assert [part.inputs.shape for part in splits] == [(3000, 40), (1000, 40), (1000, 40)]
     x, y = whole(splits)
     assert x.dtype == np.float32 and abs(x.mean()) < 1e-4 and x.std() == pytest.approx(1, abs=1e-4)
     assert np.bincount(y).tolist() == [500] * 10
@@ -39,8 +40,8 @@ def test_five_thousand_series_take_less_than_a_second():
 
 def test_the_seed_is_all_that_the_series_depend_on(ours):
     again, other = mnist1d(), mnist1d(seed=7)
-    assert all((a.x == b.x).all() and (a.y == b.y).all() for a, b in zip(ours, again, strict=True))
-    assert not np.array_equal(ours.train.x, other.train.x)
+    assert all((a.inputs == b.inputs).all() and (a.labels == b.labels).all() for a, b in zip(ours, again, strict=True))
+    assert not np.array_equal(ours.train.inputs, other.train.inputs)
 
 
 def test_bad_numbers_are_one_line():
@@ -71,9 +72,9 @@ def test_their_statistics(ours, theirs):
 
 def linear_accuracy(train, test):
     """Of least squares."""
-    inputs = np.c_[train.x, np.ones(len(train.x))]
-    weights = np.linalg.lstsq(inputs, np.eye(10)[train.y], rcond=None)[0]
-    return float(((np.c_[test.x, np.ones(len(test.x))] @ weights).argmax(1) == test.y).mean())
+    inputs = np.c_[train.inputs, np.ones(len(train.inputs))]
+    weights = np.linalg.lstsq(inputs, np.eye(10)[train.labels], rcond=None)[0]
+    return float(((np.c_[test.inputs, np.ones(len(test.inputs))] @ weights).argmax(1) == test.labels).mean())
 
 
 def test_a_linear_model_reads_a_third_of_either(ours, theirs):

@@ -14,6 +14,7 @@ from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import State
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.single import SingleEnv
+from lhy_rl.search.printers import formulas_of
 from lhy_rl.search.table import load_table
 
 REWARDS = ("score", "cubed", "quantile")
@@ -79,7 +80,8 @@ class HPOToken(BatchedEnv):
     2. Termination: with `invalid="penalty"`, the third illegal action, rewarded with 0.
     3. Truncation: `max_episode_steps` steps, if given.
 
-    `info["score"]` and `info["configuration"]` (the tokens) stand in the last step's info.
+    `info["score"]` and `info["configuration"]` (the tokens) stand in the last step's info, and `info["formula"]` where
+    the table's configurations are formulas; it is empty after the third illegal action.
 
     ## Arguments
 
@@ -207,9 +209,12 @@ class HPOToken(BatchedEnv):
         return ended
 
     def final_info(self, state: State) -> dict[str, Any]:
-        return {"score": state["score"], "configuration": state["tokens"]}
+        final: dict[str, Any] = {"score": state["score"], "configuration": state["tokens"]}
+        if (formulas := formulas_of(self.table, state["tokens"])) is not None:
+            final["formula"] = np.where(state["position"] == len(self.space), formulas, "").astype(object)
+        return final
 
-    def frame(self, state: State) -> list[str]:
+    def frame(self, state: State) -> list[Any]:
         lines = []
         for tokens, position in zip(state["tokens"], state["position"].tolist(), strict=True):
             made = [(c.name, c.values[token]) for c, token in zip(self.space.choices, tokens[:position], strict=False)]

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
 
-from lhy_rl.data.mnist1d import Labelled, Splits, mnist1d
+from lhy_rl.data.mnist1d import mnist1d
+from lhy_rl.data.splits import LabelledData, Splits
 from lhy_rl.search.children.activation_formulas import SPACE, activation, simplest
 from lhy_rl.search.objective import FunctionObjective
 from lhy_rl.search.space import Scalar
@@ -92,9 +93,9 @@ class ActivationCNNs:
         return torch.baddbmm(biases, x.reshape(len(x), -1, x.shape[-1]), weights).view(*x.shape[:-1], -1)
 
     @torch.no_grad()
-    def accuracies(self, data: Labelled) -> list[float]:
+    def accuracies(self, data: LabelledData) -> list[float]:
         """(S,) the shares of the inputs that are read rightly; NaN where a logit is no number."""
-        x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
+        x, y = map(torch.tensor, data)
         count = len(self.parameters[0])
         logits = torch.cat([self(part.expand(count, *part.shape)) for part in torch.split(x, MEASURED)], 1)
         right = (logits.argmax(-1) == y).double().mean(1)
@@ -159,7 +160,7 @@ def train(
         kernels, strides: Of the network.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    x, y = torch.from_numpy(data.train.x), torch.from_numpy(data.train.y)
+    x, y = map(torch.tensor, data.train)
     networks = ActivationCNNs(x.shape[1:], function, generators, kernels, strides)
     optimizer = torch.optim.Adam(networks.parameters, LEARNING_RATE, fused=True)
     epochs, steps = max(recorded), math.ceil(len(x) / BATCH)

@@ -10,6 +10,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.data.mnist1d import mnist1d
 from lhy_rl.search.children.activation_cnn import ActivationCNNs, function_of, live_objective, score, train
 from lhy_rl.search.children.activation_formulas import SPACE, UNARY, activation, formulas, printed, simplest, written
+from lhy_rl.search.table import load_table
 
 
 def tokens(first, second, binary):
@@ -116,3 +117,14 @@ def test_relu_learns_what_the_identity_cannot():
 def test_unknown_functions_are_one_line():
     with pytest.raises(UserError, match="value of first"):
         score({"first": "sim(x)", "second": "x", "binary": "a * b"}, 0)
+
+
+def test_the_shipped_table_is_what_training_gives():
+    table = load_table("activations-mnist1d")
+    assert table.space.choices == SPACE.choices and table.about["printer"] == "activation"
+    assert np.array_equal(table.mean, table.mean[simplest()], equal_nan=True)
+    relu = tokens("relu(x)", "1", "a * b")
+    live = score(SPACE.configuration(relu), 0)
+    assert live == pytest.approx(
+        table.scores(relu[None], np.array([0]))[0], abs=0.05
+    )  # another machine rounds otherwise
