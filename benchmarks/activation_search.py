@@ -218,6 +218,7 @@ def main() -> None:
                 advance(name)
     rows = search_rows(found, table, trials) + table_rows(table)
     keys = best_found(found["controller"], table, 1 if quick else FOUND)
+    draw(found, keys, table, options.output / "activation_search.png")
     again = [*keys, *(key_of(text) for text in KNOWN.values())]
     epochs = 1 if quick else RECORDED[-1]
     settings = [("mnist1d", data_set(), epochs, False), ("digits", load_digits(), 3 * epochs, True)]
@@ -226,10 +227,10 @@ def main() -> None:
         begun = time.process_time()
         outcomes = trained_again(again, data, fresh, lasting, two)
         rows += again_rows(task, f"{lasting} epochs", outcomes, time.process_time() - begun)
-    save("activation_search", rows, options.output)
-    draw(found, keys, table, options.output / "activation_search.png")
+        save("activation_search", rows, options.output)
     for row in rows:
-        print(f"{row.task:20} {row.agent:40} {row.variant:11} {row.metric:26} {row.value:8.4f}")
+        if row.metric in ("accuracy found", "better in the table", "validation accuracy", "accuracy again"):
+            print(f"{row.task:20} {row.agent:40} {row.variant:11} {row.metric:26} {row.value:8.4f}")
 
 
 if __name__ == "__main__":

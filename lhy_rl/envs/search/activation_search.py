@@ -25,7 +25,7 @@ class ActivationSearch(HPOToken):
     classes, where the function matters: without one a third of the series are read rightly.
 
     The 2,800 formulas are 1,570 different functions (`x * erf(x)` is `erf(x) * x`). Each of these was trained before
-    (`benchmarks/activation_table.py`), with SEEDS seeds and eight epochs. The reward is the score of one seed, drawn
+    (`benchmarks/activation_table.py`), with two seeds and eight epochs. The reward is the score of one seed, drawn
     anew each time; the mean over the seeds, by which a search is judged, and all test scores stay with the table.
     `lhy_rl.search.children.activation_cnn.live_objective` trains a formula instead of looking it up.
 
@@ -60,8 +60,8 @@ class ActivationSearch(HPOToken):
 
     0 before the last choice, then the validation accuracy of one seed: as it is (`reward="score"`), its third power
     (`"cubed"`), or the share of configurations that scored lower with their first seed (`"quantile"`). A training that
-    diverged has the lowest score of the table. A random policy gets RANDOM on average; ReLU has RELU, swish SWISH, and
-    the best formula BEST.
+    diverged has the lowest score of the table. A random policy gets 0.447 on average; ReLU has 0.780, swish 0.810, and
+    the best formula 0.884.
 
     ## Starting State
 
