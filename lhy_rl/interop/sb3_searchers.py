@@ -129,16 +129,16 @@ class SB3Searcher(Searcher):
     def play(self, n: int, act: Any) -> list[Episode]:
         """``n`` episodes at once; ``act`` gives (n,) actions, values and log-probabilities for (n, F) observations."""
         tokens = np.zeros((n, len(self.space)), np.int64)
-        steps, seen = [], [self.observation(tokens, 0)]
+        steps, observed = [], [self.observation(tokens, 0)]
         with self.randomness():
             for position, size in enumerate(self.space.sizes):
-                actions, values, log_probs = act(seen[-1])
+                actions, values, log_probs = act(observed[-1])
                 counts = self.space.active(tokens)[:, position]
                 tokens[:, position] = np.where(counts, actions % size, 0)
                 steps.append((actions, values, log_probs))
-                seen.append(self.observation(tokens, position + 1))
+                observed.append(self.observation(tokens, position + 1))
         drawn, values, log_probs = (np.stack(part, 1) for part in zip(*steps, strict=True))
-        obs = np.stack(seen, 1)
+        obs = np.stack(observed, 1)
         return [Episode(tokens[i], drawn[i], obs[i], values[i], log_probs[i]) for i in range(n)]
 
     @contextmanager

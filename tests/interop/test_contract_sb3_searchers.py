@@ -33,9 +33,9 @@ def test_observations_are_those_of_the_environment():
     searcher = SB3PPO(space, batch_size=2)
     episode = searcher.draw()[0]
     env = gymnasium.make("lhy_rl/HPOToken-v0")
-    seen = [env.reset(seed=0)[0]["observation"]]
-    seen += [env.step(token)[0]["observation"] for token in episode.tokens]
-    np.testing.assert_array_equal(episode.obs, seen)
+    observed = [env.reset(seed=0)[0]["observation"]]
+    observed += [env.step(token)[0]["observation"] for token in episode.tokens]
+    np.testing.assert_array_equal(episode.obs, observed)
 
 
 def test_the_probabilities_and_values_are_the_policys():
