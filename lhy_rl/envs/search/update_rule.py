@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core.trees import State
 from lhy_rl.envs.search.hpo_token import HPOToken
 from lhy_rl.envs.single import SingleEnv
 from lhy_rl.functional.update_rules import Rule, formula
-from lhy_rl.search.update_rules import printed
 
 
 class UpdateRule(HPOToken):
@@ -120,11 +118,7 @@ class UpdateRule(HPOToken):
     ) -> None:
         super().__init__(num_envs, "rules-digits", reward, invalid, autoreset_mode, render_mode, max_episode_steps)
 
-    def final_info(self, state: State) -> dict[str, Any]:
-        finished = state["position"] == len(self.space)
-        return {**super().final_info(state), "formula": np.where(finished, printed(state["tokens"]), "")}
-
-    def frame(self, state: State) -> list[str]:
+    def frame(self, state: State) -> list[Any]:
         return [
             so_far([str(c.values[token]) for c, token in zip(self.space.choices, tokens[:position], strict=False)])
             for tokens, position in zip(state["tokens"], state["position"].tolist(), strict=True)
