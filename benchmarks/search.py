@@ -212,6 +212,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
                 )
             axes.set(title=table, xscale="log", yscale="log", xlabel="trials", ylabel="regret, best tried")
         panels[0].legend(fontsize=8)
+        for axes in panels[len(tables) :]:
+            axes.set_visible(False)
         figure.savefig(path, dpi=DPI)
 
 
