@@ -61,6 +61,11 @@ RUNS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         | {"imitation_updates": 1, "imitation_games": 2},
     ),
     (
+        {"id": "lhy_rl/PointMassPixels-v0", "size": 16, "horizon": 10},
+        {"name": "third_person", "expert_videos": "scripted:expert", "failure_videos": "random:expert", "videos": 2}
+        | {"n_steps": 10, "core": None, "discriminator_steps": 1},
+    ),
+    (
         {"id": "lhy_rl/FixedHorizon-v0", "horizon": 10},
         {"name": "gail", "demonstrations": "cartpole-expert", "n_steps": 10, "discriminator_steps": 1},
     ),

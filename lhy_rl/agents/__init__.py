@@ -22,6 +22,7 @@ agents = Registry(
         "reinforce": "lhy_rl.agents.policy_gradient.reinforce:Reinforce",
         "selfplay": "lhy_rl.agents.dialogue.self_play:SelfPlay",
         "seqgan": "lhy_rl.agents.adversarial.seqgan:SeqGAN",
+        "third_person": "lhy_rl.agents.adversarial.third_person:ThirdPerson",
     },
 )
 
@@ -39,6 +40,7 @@ __all__ = [
     "Reinforce",
     "SelfPlay",
     "SeqGAN",
+    "ThirdPerson",
     "agents",
 ]
 
@@ -48,4 +50,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "Agent":
         return import_module("lhy_rl.agents.common.agent").Agent
-    return agents.get("maxent_irl" if name == "MaxEntIRL" else name.lower())
+    return agents.get({"MaxEntIRL": "maxent_irl", "ThirdPerson": "third_person"}.get(name, name.lower()))

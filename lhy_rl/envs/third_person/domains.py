@@ -64,6 +64,7 @@ DOMAINS: dict[str, Domain] = {
     "own": Domain(),
     "expert": replace(OTHER, angle=30.0, tilt=40.0),
     "colour": OTHER,
+    "target": Domain(background=(84, 78, 70), target=(0, 158, 115)),
     "angle": Domain(angle=30.0),
     "tilt": Domain(tilt=40.0),
     "shift": Domain(shift=(0.25, -0.15), zoom=0.75),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 import gymnasium as gym
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -92,7 +93,7 @@ class ConvolutionalEncoder(Encoder):
             height, width = ((side + 2 * padding - kernel) // stride + 1 for side in (height, width))
         self.convolutions = nn.ModuleList(convolutions)
         self.after = nn.ModuleList(after)
-        features = channels * height * width
+        features = channels * self.places(height, width)
         widths = (options.embedding_size,) if options.hidden_sizes is None else options.widths
         self.dense = dense(features, widths, activation, options.norm, options.dropout)
         self.output_size = (features, *widths)[-1]
@@ -117,8 +118,16 @@ class ConvolutionalEncoder(Encoder):
     def forward(self, obs: Tensor) -> Tensor:
         leading = obs.shape[: -len(self.shape)]
         h = self.maps(obs.reshape(leading.numel(), *self.shape))
-        y: Tensor = self.dense(h.permute(0, 2, 3, 1).flatten(1))  # (N, E); the order that costs no copy
+        y: Tensor = self.dense(self.flat(h))  # (N, E)
         return y.view(*leading, self.output_size)
+
+    def places(self, height: int, width: int) -> int:
+        """How many numbers of each map of that size the dense layers read."""
+        return height * width
+
+    def flat(self, maps: Tensor) -> Tensor:
+        """(N, maps, height, width) to what the dense layers read, (N, maps * places)."""
+        return maps.permute(0, 2, 3, 1).flatten(1)  # the order that costs no copy
 
 
 class NatureEncoder(ConvolutionalEncoder):
@@ -135,6 +144,23 @@ class SmallEncoder(ConvolutionalEncoder):
     name = "cnn_small"
     smallest = SMALLEST_IMAGE
     plan = (Convolution(16, 3, 1, 1), Convolution(32, 3, 2, 1))
+
+
+class PooledEncoder(ConvolutionalEncoder):
+    """Two 3x3 convolutions of 16 and 32 maps, each of which halves the image; then mean and largest of each map.
+
+    It sees what there is and what touches what, and not where: so a moved or turned camera changes little.
+    """
+
+    name = "cnn_pooled"
+    smallest = SMALLEST_IMAGE
+    plan = (Convolution(16, 3, 2, 1), Convolution(32, 3, 2, 1))
+
+    def places(self, height: int, width: int) -> int:
+        return 2
+
+    def flat(self, maps: Tensor) -> Tensor:
+        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
 
 
 def _flat_stack(images: Tensor, first: bool) -> Tensor:

@@ -22,7 +22,10 @@ encoders = Registry(
         "mlp": "lhy_rl.nn.encoders.mlp:MLPEncoder",
         "cnn": "lhy_rl.nn.encoders.convolutional:NatureEncoder",
         "cnn_small": "lhy_rl.nn.encoders.convolutional:SmallEncoder",
+        "cnn_pooled": "lhy_rl.nn.encoders.convolutional:PooledEncoder",
         "dict": "lhy_rl.nn.encoders.dict_encoder:DictEncoder",
+        "state": "lhy_rl.nn.encoders.part:StateEncoder",
+        "image": "lhy_rl.nn.encoders.part:ImageEncoder",
     },
 )
 

@@ -48,8 +48,9 @@ class ActorCritic(nn.Module):
         observation_space: ``Box`` (numbers or an image), ``Discrete``, ``MultiDiscrete`` or ``MultiBinary`` (tokens),
             or a ``Dict`` or ``Tuple`` of them.
         action_space: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or ``Box`` of floats.
-        encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``dict``, ``auto`` for what
-            fits, or a class of your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.encoders.Encoder``).
+        encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``cnn_pooled``, ``dict``;
+            ``state`` or ``image``, that part of a Dict alone; ``auto`` for what fits; or a class of your own, as
+            ``module:Class`` (a subclass of ``lhy_rl.nn.encoders.Encoder``).
         embedding_size: Width of the encoder's output and of an MLP's layers.
         encoder_layers: Layers of an MLP encoder.
         hidden_sizes: Widths of the encoder's dense layers, [64, 64] say, instead of ``encoder_layers`` layers of

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 import lhy_rl  # noqa: F401
-from lhy_rl.agents import A2C, AIRL, BC, GAIL, MLE, PPO, DAgger, Reinforce, SelfPlay, SeqGAN, agents
+from lhy_rl.agents import A2C, AIRL, BC, GAIL, MLE, PPO, DAgger, Reinforce, SelfPlay, SeqGAN, ThirdPerson, agents
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.saved_states import check_like, fitting
 from tests.agents.adversarial import test_contract_gail as adversarial
+from tests.agents.adversarial import test_contract_third_person as filmed
 from tests.agents.common import test_contract_agents as text
 from tests.agents.inverse_rl import test_contract_inverse as inverse
 from tests.agents.small_envs import Parrot
@@ -39,6 +40,7 @@ CASES: dict[str, tuple[Callable[[], Any], int]] = {
     "a2c": (lambda: A2C("CartPole-v1", normalize_observations=True, **SMALL), 40),
     "gail": (lambda: GAIL(Parrot, demonstrations=SHOWN, core="gru", **adversarial.SMALL), 40),
     "airl": (lambda: AIRL(Parrot, demonstrations=SHOWN, **adversarial.SMALL), 40),
+    "third_person": (lambda: ThirdPerson(filmed.small(), **filmed.SMALL), 32),
     "bc": (lambda: BC(Parrot, demonstrations=SHOWN, embedding_size=8), 50),
     "selfplay": (lambda: SelfPlay(Nim(), core="gru", n_games=4, opponents="pool", embedding_size=8), 20),
     "dagger": (lambda: DAgger(Parrot, expert=lambda obs: np.full(3, 3), **labels.SMALL), 30),

@@ -44,10 +44,11 @@ SPACES: list[tuple[gym.Space[Any], str, list[str]]] = [
     (Box(0, 255, (7, 7, 3), np.uint8), "mlp", []),
     (Box(0, 1, (8, 8, 1)), "cnn_small", ["mlp"]),
     (Box(0, 255, (3, 35, 50), np.uint8), "cnn_small", ["mlp"]),
-    (Box(0, 255, (36, 40, 3), np.uint8), "cnn", ["cnn_small", "mlp"]),
+    (Box(0, 255, (36, 40, 3), np.uint8), "cnn", ["cnn_small", "cnn_pooled", "mlp"]),
     (Box(0, 255, (4, 84, 84), np.uint8), "cnn", ["cnn_small"]),
     (MIXED, "dict", []),
     (spaces.Tuple([spaces.Discrete(2), VECTOR]), "dict", []),
+    (spaces.Dict({"state": VECTOR, "image": Box(0, 255, (16, 16, 3), np.uint8)}), "dict", ["state", "image"]),
 ]
 CASES = [(space, name) for space, default, others in SPACES for name in [default, *others]]
 every_case = pytest.mark.parametrize(("space", "name"), CASES, ids=lambda x: x if isinstance(x, str) else str(x)[:40])

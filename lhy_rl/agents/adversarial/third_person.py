@@ -1,0 +1,179 @@
+"""Third-person imitation: learn from watching somebody else, from another viewpoint (Stadie et al. 2017).
+
+    videos          frames of the expert, from its camera and in its colours; no actions
+    discriminator   what looks like what the expert does, by features that forget whose view they are of
+    generator       PPO or A2C, which maximises how much its own view looks like that
+
+The environment observes a Dict with ``image``, which the discriminator sees, and ``state``, which the policy sees;
+``encoder: image`` lets it act from its own pixels. With videos of the learner's own view and ``reversal: 0`` this is
+first-person imitation from observation. ``lhy_rl.agents.rewards.third_person`` has the loss.
+
+Use it where an expert can be watched and not copied; where actions were recorded, or the expert's view is the learner's
+own, ``gail`` needs less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+from lhy_rl.agents.adversarial.gail import GENERATORS
+from lhy_rl.agents.common.agent import Agent, Metrics
+from lhy_rl.agents.common.construction import defaults_of
+from lhy_rl.agents.common.held_learner import HeldLearner
+from lhy_rl.agents.common.on_policy import OnPolicy
+from lhy_rl.agents.policy_gradient.ppo import PPO
+from lhy_rl.agents.rewards.third_person import IMAGE, ThirdPersonOptions, ThirdPersonReward
+from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.validation import check
+from lhy_rl.data.videos import Videos, read_videos
+from lhy_rl.nn.encoders.image_spaces import image_size
+from lhy_rl.rollouts.demonstrators import of_environment
+from lhy_rl.rollouts.record_episodes import record
+from lhy_rl.rollouts.vector_envs import Environment
+
+PLAYED = ("scripted", "random")
+FIRST_SEED = 1_000_000  # no training and no evaluation begins its episodes as these begin
+
+
+class ThirdPerson(HeldLearner, Agent):
+    """Adversarial imitation of videos. A timestep is an environment step.
+
+    Args:
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable; its observation is a Dict with ``image``.
+        expert_videos: A GIF, an MP4, a folder of films or of pictures, an .npz of demonstrations, ``Videos``, or
+            ``scripted:DOMAIN``: the environment's own expert, filmed in that domain. Null: nothing is learned.
+        failure_videos: The same of somebody who cannot do it, seen as the expert is: ``random:DOMAIN`` films random
+            behaviour. Null: there are none, and the expert's view looks like success.
+        videos: Episodes that are filmed of each.
+        video_fps: Frames a second that films are brought to; null takes all of their frames.
+        random_behaviour: The discriminator also sees random behaviour in the learner's own view.
+        encoder: What the policy sees: ``state``, ``image``, or as in every agent.
+        generator: ``ppo``, or ``a2c``, which takes one step a round and of the PPO options only those of ``a2c``.
+        normalize_rewards: Divide learned rewards by the standard deviation of their discounted return.
+        n_steps: Steps of each instance in a round; the horizon lets the discriminator see whole episodes.
+        **options: Options of the discriminator, of ``ppo``, and of every agent.
+
+    Logs what ``ppo`` logs (``rollout/ep_rew_mean`` is the task's own return, which nothing is learned from) and
+    ``rollout/learned_reward_mean``, ``train/discriminator_loss``, ``train/discriminator_accuracy``,
+    ``train/domain_loss``, ``train/domain_accuracy``, ``train/reversal``.
+    """
+
+    takes_options_of = (ThirdPersonOptions, PPO)
+    reports_steps = True
+    schedulable = PPO.schedulable
+    learner: OnPolicy
+    discriminator: ThirdPersonReward
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        expert_videos: Any = None,
+        failure_videos: Any = None,
+        videos: int = 64,
+        video_fps: float | None = None,
+        random_behaviour: bool = True,
+        encoder: Any = "state",
+        generator: str = "ppo",
+        normalize_rewards: bool = True,
+        n_steps: int = 50,
+        **options: Any,
+    ) -> None:
+        if generator not in GENERATORS:
+            raise suggest(generator, GENERATORS, "generator")
+        check(videos=(videos, 1))
+        names = [field.name for field in fields(ThirdPersonOptions)]
+        chosen = ThirdPersonOptions(**{name: options.pop(name) for name in names if name in options})
+        kind, ppo = GENERATORS[generator], {**defaults_of(PPO), **options}
+        ppo |= {"normalize_rewards": normalize_rewards, "n_steps": n_steps, "encoder": encoder}
+        self.learner = kind(env, **{name: ppo[name] for name in defaults_of(kind)})
+        space = image_space(self.env)
+        filmed: dict[str, Videos | None] = {"expert": None, "failures": None, "random": None}
+        for place, (name, source) in enumerate({"expert": expert_videos, "failures": failure_videos}.items()):
+            if source is not None:
+                filmed[name] = find_videos(source, self.env, videos, FIRST_SEED + 3 * self.seed + place, video_fps)
+        if random_behaviour and expert_videos is not None:
+            filmed["random"] = filmed_videos("random", self.env, {}, videos, FIRST_SEED + 3 * self.seed + 2)
+        with self.randomness():
+            self.discriminator = ThirdPersonReward(
+                space, filmed["expert"], filmed["failures"], filmed["random"], chosen, self.generator, self.device
+            )
+        self.learner.give_reward_model(self.discriminator)
+
+    def update(self) -> Metrics:
+        self.discriminator.progress = self.num_timesteps / max(self.total_timesteps, 1)
+        rollout = self.learner.collect()
+        metrics = self.discriminator.train(rollout)
+        metrics |= self.discriminator.relabel(rollout)
+        return {**self.learner.train(rollout), **metrics}
+
+    # ------------------------------------------------------------------ manners
+    def set_env(self, env: Environment) -> None:
+        self.learner.set_env(env)
+
+    def observe(self, observation: Any) -> Any:
+        return self.learner.observe(observation)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.learner.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.learner.load_state_dict(state)
+
+
+def image_space(env: VectorEnv[Any, Any, Any]) -> gym.spaces.Box:
+    """The space of the images that an environment observes.
+
+    Raises:
+        UserError: it observes none.
+    """
+    space = env.single_observation_space
+    image = space.spaces.get(IMAGE) if isinstance(space, gym.spaces.Dict) else None
+    if not isinstance(image, gym.spaces.Box) or image.dtype != np.uint8 or image.shape[-1:] != (3,):
+        raise UserError(
+            f"third_person needs observations Dict(image=Box(0, 255, (H, W, 3), uint8), ...), not {space}; "
+            "lhy_rl/PointMassPixels-v0 has them"
+        )
+    return image
+
+
+def find_videos(source: Any, env: VectorEnv[Any, Any, Any], episodes: int, seed: int, fps: float | None) -> Videos:
+    """Videos from a file, or filmed in the environment: ``scripted:DOMAIN`` and ``random:DOMAIN``.
+
+    Raises:
+        UserError: no videos, or an environment that has no such domain.
+    """
+    if isinstance(source, Videos):
+        return source
+    who, colon, domain = str(source).partition(":")
+    if who in PLAYED and colon and not Path(str(source)).exists():
+        return filmed_videos(who, env, {"domain": domain}, episodes, seed)
+    return read_videos(source, image_size(image_space(env))[1:], fps)
+
+
+def filmed_videos(who: str, env: VectorEnv[Any, Any, Any], options: dict[str, Any], episodes: int, seed: int) -> Videos:
+    """Episodes that the environment's own expert or a random policy plays.
+
+    Args:
+        who: ``scripted`` or ``random``.
+        env: Like which it is played, but for the options.
+
+    Raises:
+        UserError: the environment is not known by an id, has no such option, or no expert.
+    """
+    spec = env.spec
+    if spec is None:
+        raise UserError(f"{who} videos need an environment that was made by its id; give a file of videos")
+    known = {name: value for name, value in spec.kwargs.items() if name not in ("num_envs", "autoreset_mode")}
+    source = of_environment(spec.id, episodes, seed, {**known, **options}, who == "random")
+    size = image_size(image_space(env))[1:]
+    try:
+        return Videos.of_demonstrations(record(source.env, source.act, episodes, seed=seed), size)
+    finally:
+        source.env.close()

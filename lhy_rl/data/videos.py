@@ -1,0 +1,205 @@
+"""Videos: frames of episodes, without actions and rewards; from a folder of pictures, GIFs, MP4s or demonstrations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lhy_rl.core.errors import UserError, brief, install_extra
+from lhy_rl.data.demonstrations import Demonstrations
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PICTURES, FILMS = (".png", ".jpg", ".jpeg", ".bmp"), (".gif", ".mp4")
+ALLOWED = "a GIF, an MP4, a folder of them, a folder of pictures (or of such folders), or an .npz of demonstrations"
+MOST = 2**31  # bytes of frames
+
+
+@dataclass(frozen=True)
+class Videos:
+    """Episodes as somebody saw them.
+
+    Attributes:
+        frames: (F, H, W, 3) uint8, of all episodes one after the other.
+        ends: (E,) where each episode ends in ``frames``.
+
+    Raises:
+        UserError: no episode, one of a single frame, or nothing moves in any.
+    """
+
+    frames: np.ndarray
+    ends: np.ndarray
+
+    def __post_init__(self) -> None:
+        if not len(self.ends):
+            raise UserError("these videos hold no episode")
+        if self.lengths.min() < 2:
+            raise UserError(f"video {int(self.lengths.argmin())} is one frame long; allowed: two frames and more")
+        begins = self.ends - self.lengths
+        if all((part == part[:1]).all() for part in np.split(self.frames, begins[1:])):
+            raise UserError("nothing moves in these videos; from still pictures there is nothing to learn")
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(E,) frames of each episode."""
+        return np.diff(self.ends, prepend=0)
+
+    @classmethod
+    def of(cls, episodes: Sequence[np.ndarray]) -> Videos:
+        """From the frames of each episode, (L, H, W, 3) uint8."""
+        return cls(np.concatenate(episodes), np.cumsum([len(frames) for frames in episodes]))
+
+    @classmethod
+    def of_demonstrations(cls, demonstrations: Demonstrations, size: tuple[int, int]) -> Videos:
+        """The images that the demonstrations observe, under the key ``image`` or alone.
+
+        Raises:
+            UserError: they observe none.
+        """
+        episodes = []
+        for episode in demonstrations.episodes:
+            observed = episode.observations
+            images = observed.get("image") if isinstance(observed, dict) else observed
+            if not isinstance(images, np.ndarray) or images.ndim != 4 or images.dtype != np.uint8:
+                raise UserError("these demonstrations show no images; allowed: uint8 (H, W, 3), alone or as 'image'")
+            episodes.append(resized(images, size))
+        return cls.of(episodes)
+
+    def pairs(self, ahead: int) -> np.ndarray:
+        """(N, 2) frames that are ``ahead`` apart, of all frames but each episode's last; no further than its last."""
+        places = np.arange(len(self.frames))
+        last = np.repeat(self.ends - 1, self.lengths)
+        pairs = np.stack([places, np.minimum(places + ahead, last)], 1)
+        return pairs[places < last]
+
+
+def read_videos(source: str | os.PathLike[str], size: tuple[int, int], fps: float | None = None) -> Videos:
+    """Videos from files, with frames of this size.
+
+    Args:
+        source: A ``.gif``, an ``.mp4``, a folder of them, a folder of pictures in the order of their names, a folder of
+            such folders, or an ``.npz`` of demonstrations with images.
+        size: (H, W) that frames are brought to.
+        fps: Frames a second that films are brought to, where they say how many they have; None takes them all.
+
+    Raises:
+        UserError: none of these, or damaged.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise UserError(f"no videos {str(source)!r}; allowed: {ALLOWED}")
+    if path.is_file() and path.suffix == ".npz":
+        from lhy_rl.data.npz import read_npz
+
+        return Videos.of_demonstrations(read_npz(path), size)
+    episodes = [_read(part, size, fps) for part in _parts(path)]
+    if not episodes:
+        raise UserError(f"{str(source)!r} holds no video; allowed: {ALLOWED}")
+    return Videos.of(episodes)
+
+
+def _parts(path: Path) -> list[Path]:
+    """The films and folders of pictures in a place, each of which is an episode."""
+    if path.is_file():
+        return [path]
+    if any(part.suffix.lower() in PICTURES for part in path.iterdir()):
+        return [path]
+    parts = sorted(path.iterdir())
+    return [
+        part
+        for part in parts
+        if part.suffix.lower() in FILMS
+        or (part.is_dir() and any(picture.suffix.lower() in PICTURES for picture in part.iterdir()))
+    ]
+
+
+def _read(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
+    """(L, H, W, 3) frames of one episode."""
+    try:
+        if path.is_dir():
+            return _stack([_picture(part, size) for part in sorted(path.iterdir()) if part.suffix.lower() in PICTURES])
+        if path.suffix.lower() == ".gif":
+            return _gif(path, size, fps)
+        if path.suffix.lower() == ".mp4":
+            return _mp4(path, size, fps)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"{str(path)!r} cannot be read ({' '.join(str(error).split())[:200]})") from error
+    raise UserError(f"{str(path)!r} is no video; allowed: {ALLOWED}")
+
+
+def _stack(frames: list[np.ndarray]) -> np.ndarray:
+    if sum(frame.nbytes for frame in frames) > MOST:
+        raise UserError("the video has more than 2 GB of frames; allowed: less, or at a lower size")
+    return np.stack(frames)
+
+
+def _picture(path: Path, size: tuple[int, int]) -> np.ndarray:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return _scaled(image, size)
+
+
+def _gif(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
+    from PIL import Image, ImageSequence
+
+    frames, seconds = [], []
+    with Image.open(path) as film:
+        for image in ImageSequence.Iterator(film):
+            frames.append(_scaled(image, size))
+            seconds.append(image.info.get("duration", 0) / 1000)
+    if fps is None or not all(seconds):
+        return _stack(frames)
+    begins = np.cumsum([0.0, *seconds])
+    moments = np.arange(0, begins[-1] - 1e-9, 1 / fps)
+    return _stack([frames[place] for place in np.searchsorted(begins, moments + 1e-9) - 1])
+
+
+def _mp4(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        raise UserError(f"{str(path)!r} is read by imageio-ffmpeg; {install_extra('video')}") from None
+    from PIL import Image
+
+    reader = imageio_ffmpeg.read_frames(str(path))
+    about: dict[str, Any] = next(reader)
+    own, frames = float(about["fps"]), []
+    for number, frame in enumerate(reader):
+        if fps is None or int((number + 1) * fps / own) > int(number * fps / own) or number == 0:
+            frames.append(_scaled(Image.frombytes("RGB", about["size"], frame), size))
+    return _stack(frames)
+
+
+def _scaled(image: Image, size: tuple[int, int]) -> np.ndarray:
+    from PIL import Image as module
+
+    height, width = size
+    small = image.convert("RGB")
+    if (small.height, small.width) != size:
+        small = small.resize((width, height), module.Resampling.BOX)
+    return np.asarray(small, np.uint8)
+
+
+def resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(N, H, W, 3) images brought to a size (H, W).
+
+    Raises:
+        UserError: not three colours.
+    """
+    if images.ndim != 4 or images.shape[3] != 3:
+        raise UserError(f"images are (N, H, W, 3); given: {brief(images.shape)}")
+    if images.shape[1:3] == size:
+        return images
+    from PIL import Image
+
+    return np.stack([_scaled(Image.fromarray(image), size) for image in images])

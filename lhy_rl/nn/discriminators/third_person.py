@@ -1,0 +1,107 @@
+"""The network of third-person imitation: features of frames, a head for what is done and one for whose view it is.
+
+    F(o)                     features of a frame
+    C(F(o_t), F(o_{t+n}))    score: does this look like what the expert does? A pair of frames shows where it goes
+    D(F(o_t))                logit: is this the expert's view?
+
+(Stadie et al. 2017, section 5 and figure 2.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from lhy_rl.nn.encoders.base import EncoderOptions
+from lhy_rl.nn.encoders.select import make_encoder
+from lhy_rl.nn.layers.dense import dense
+from lhy_rl.nn.layers.eval_mode import evaluating
+
+CHUNK = 1024  # frames that are read at once
+
+
+@dataclass(frozen=True)
+class ThirdPersonNetworkOptions:
+    """How the network is built.
+
+    Attributes:
+        encoder: What reads the frames: ``cnn_pooled``, ``cnn_small``, ``cnn``, ``mlp``, or a class of one's own.
+        feature_size: F, numbers of a frame's features.
+        hidden_size: Width of the heads' hidden layer.
+        dropout: Share of the features and of the heads' hidden layers dropped in training.
+        spectral: Whether each weight is divided by its largest singular value (Miyato et al. 2018).
+        energy: Whether the score is an energy, an autoencoder's error over the pair of features.
+        norm: Of the encoder: ``none``, ``layer`` or ``batch``.
+    """
+
+    encoder: str = "cnn_pooled"
+    feature_size: int = 64
+    hidden_size: int = 64
+    dropout: float = 0.0
+    spectral: bool = True
+    energy: bool = False
+    norm: str = "none"
+
+
+class ThirdPersonDiscriminator(nn.Module):
+    """Features, class head and domain head.
+
+    Args:
+        space: Of a frame, (H, W, 3) or (3, H, W).
+        options: How it is built.
+    """
+
+    def __init__(self, space: gym.Space[Any], options: ThirdPersonNetworkOptions) -> None:
+        super().__init__()
+        self.is_energy = options.energy
+        size, hidden = options.feature_size, options.hidden_size
+        read = EncoderOptions(size, layers=2, activation="relu", norm=options.norm, dropout=options.dropout)
+        self.encoder = make_encoder(options.encoder, space, read)
+        outputs = max(2, size // 4) if options.energy else 1
+        self.class_head = _head(2 * size, hidden, outputs, options.dropout)
+        self.decoder = _head(outputs, hidden, 2 * size, options.dropout) if options.energy else None
+        self.domain_head = _head(size, hidden, 1, options.dropout)
+        if options.spectral:
+            for module in list(self.modules()):
+                if isinstance(module, nn.Linear | nn.Conv2d):
+                    spectral_norm(module)
+
+    def features(self, frames: Tensor) -> Tensor:
+        """(N, H, W, 3) uint8 to (N, F)."""
+        features: Tensor = self.encoder(frames)
+        return features
+
+    def class_scores(self, now: Tensor, later: Tensor) -> Tensor:
+        """Features (N, F) of two frames to scores (N,): logits or critic's values, or energies."""
+        pair = torch.cat([now, later], -1)
+        out: Tensor = self.class_head(pair)
+        if self.decoder is None:
+            return out[..., 0]
+        error: Tensor = (self.decoder(out) - pair.detach()).square().mean(-1)  # features that vanish gain nothing
+        return error
+
+    def domain_logits(self, features: Tensor) -> Tensor:
+        """Features (N, F) to logits (N,) of being the expert's view."""
+        logits: Tensor = self.domain_head(features)
+        return logits[..., 0]
+
+    @torch.no_grad()
+    def read(self, frames: Tensor) -> Tensor:
+        """The features of any number of frames, in evaluation mode, without gradient."""
+        with evaluating(self):
+            return torch.cat([self.features(part) for part in torch.split(frames, CHUNK)])
+
+    @torch.no_grad()
+    def score(self, now: Tensor, later: Tensor) -> Tensor:
+        """:meth:`class_scores` in evaluation mode, without gradient."""
+        with evaluating(self):
+            return self.class_scores(now, later)
+
+
+def _head(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(*dense(inputs, (hidden, hidden), "relu", dropout=dropout), nn.Linear(hidden, outputs))
