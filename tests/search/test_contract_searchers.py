@@ -28,11 +28,9 @@ LEARNED = ("portfolio", "controller_transfer", "tpe_transfer", "policy")
 
 QUICK = {"pretraining_steps": 15, "pretraining_batch": 16, "pretraining_elite": 20}
 
-UNTAUGHT = ("grid", "random", "controller_paper", "sb3_a2c", "sb3_dqn")
-"""Those that learn nothing; and those that learn too little in so few trials (benchmarks/search.py)."""
-UNTAUGHT = ("grid", "random", "controller_paper", "policy")
-"""Those that learn nothing; the paper's controller, which does not in so few trials (benchmarks/search.py); and the
-policy, which is new here."""
+UNTAUGHT = ("grid", "random", "controller_paper", "sb3_a2c", "sb3_dqn", "policy")
+"""Those that learn nothing; those that learn too little in so few trials (benchmarks/search.py); and the policy, which
+is new here."""
 
 ALL = pytest.mark.parametrize("name", searchers.names())
 

@@ -8,7 +8,8 @@ says what each is worth):
 
 * ``unique``: no configuration is proposed twice, since a repeated trial costs as much as a new one and tells little;
 * ``elite``: the best trials so far are imitated in every update (as self-imitation, Oh et al. 2018), because a good
-  configuration that was drawn once is otherwise forgotten;
+  configuration that was drawn once is otherwise forgotten. They are a tenth of the trials so far, at least three and at
+  most ``elite``: ten of the first 25 trials are not yet the best of anything;
 * ``smoothing``: a learning rate that was good makes its neighbours likelier, too. The logits of an ordinal choice are
   the network's outputs smoothed over neighbouring values, so that their gradient is spread likewise;
 * ``advantage="rank"``: the advantage of a trial is its rank among all trials so far, not its score minus a mean, so
@@ -36,6 +37,7 @@ from lhy_rl.search.space import Space
 from lhy_rl.search.trial import Trial
 
 ADVANTAGES = ("rank", "baseline")
+ELITE_SHARE, LEAST_ELITE = 0.1, 3  # of the trials so far, and how many are imitated while that share is less
 
 
 class Controller(Searcher):
@@ -46,7 +48,8 @@ class Controller(Searcher):
         seed: Same seed and scores, same search.
         advantage: ``rank``, from -1 to 1, among all trials; or ``baseline``, the score minus a running mean of the
             scores, divided by nothing, as in the paper.
-        elite: So many of the best trials are imitated in every update; 0: none.
+        elite: At most so many of the best trials are imitated in every update: a tenth of the trials that have a score,
+            and at least three; 0: none.
         elite_coef: How much that counts beside the policy's gradient.
         unique: Propose no configuration twice.
         batch_size: Trials behind an update; as many are drawn at once.
@@ -132,7 +135,8 @@ class Controller(Searcher):
         """One batch of trials: policy gradient, and the imitation of the best ones so far."""
         tokens = np.stack([trial.array for trial in self._batch])
         advantage = torch.from_numpy(self._advantages()).float()
-        best = sorted(self._history, key=lambda entry: -entry[0])[: self.elite]
+        count = min(self.elite, max(LEAST_ELITE, math.ceil(ELITE_SHARE * len(self._history))))
+        best = sorted(self._history, key=lambda entry: -entry[0])[:count]
         imitated = np.stack([found for _, found in best]) if best else np.empty((0, len(self.space)), np.int64)
         joint = torch.from_numpy(np.concatenate([tokens, imitated]))
         mine, old = slice(0, len(tokens)), None
