@@ -52,7 +52,8 @@ class ThirdPerson(HeldLearner, Agent):
             behaviour. Null: there are none, and the expert's view looks like success.
         videos: Episodes that are filmed of each.
         video_fps: Frames a second that films are brought to; null takes all of their frames.
-        random_behaviour: The discriminator also sees random behaviour in the learner's own view.
+        random_behaviour: Random behaviour in the learner's own view is filmed, too, for the domain head to compare with
+            ``failure_videos``.
         encoder: What the policy sees: ``state``, ``image``, or as in every agent.
         generator: ``ppo``, or ``a2c``, which takes one step a round and of the PPO options only those of ``a2c``.
         normalize_rewards: Divide learned rewards by the standard deviation of their discounted return.

@@ -7,9 +7,11 @@ which tells them, turns its gradient round before the features, which forget who
 
     L = L_class(C(F(o_t), F(o_{t+n}))) + L_domain(D(R_lambda(F(o_t)))),     R_lambda: the gradient times -lambda
 
-Four kinds of frames: the expert; somebody in the expert's view who cannot do it; the learner's own rollouts, and its
-own random behaviour. Without the second the expert's view is a sign of success, and without the last there are only a
-few kinds of failure in the learner's view. The reward of a step is the class score of the pair that begins with it.
+Four kinds of frames: the expert, which the class head is to recognise among the learner's own rollouts and somebody in
+the expert's view who cannot do it, without whom that view would be a sign of success; and random behaviour in the
+learner's own view. The domain head compares random behaviour in both views, so that nothing but the view tells them
+apart. (In the paper it sees all frames; then it can go by behaviour, and the features forget that, too.) The reward of
+a step is the class score of the pair that begins with it.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from lhy_rl.rollouts.rollout import Rollout
 IMAGE = "image"
 CONFUSIONS = ("reversal", "confusion")
 DOMAIN_PAIRS = ("matched", "all")
+NEGATIVE = ("failures", "learner")  # what the class head learns not to reward
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,13 +208,14 @@ class ThirdPersonReward(DiscriminatorTrainer):
         strength = self.options.reversal * (reversal_ramp(self.progress) if self.options.reversal_ramp else 1.0)
         n, sums = self.options.discriminator_batch_size, torch.zeros(4, device=self.device)
         compared, theirs = self._views(list(kinds), n)
+        others = torch.cat([torch.arange(n) + n * place for place, name in enumerate(kinds) if name in NEGATIVE])
         self.network.train()
         for _ in range(self.options.discriminator_steps):
             drawn = [kind.draw(n, self.generator) for kind in kinds.values()]
             now, later = zip(*drawn, strict=True)
             f_now, f_later = self.network.features(torch.cat([*now, *later])).chunk(2)
             scores = self.network.class_scores(f_now, f_later)
-            real, fake = scores[:n], scores[n:]  # the expert's pairs are the first
+            real, fake = scores[:n], scores[others]  # the expert's pairs are the first
             loss = self.objective.discriminator_loss(real, fake, self.balance)
             if self.penalty:
                 loss = loss + self.penalty * self._gradient_penalty(f_now, f_later, n)

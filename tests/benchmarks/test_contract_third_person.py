@@ -1,0 +1,18 @@
+"""The benchmark of third-person imitation runs in small and says something."""
+
+import subprocess
+import sys
+
+from benchmarks.harness import load
+
+
+def test_third_person(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.third_person", "--quick", "--output", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    rows = {(row.agent, row.metric): row.value for row in load("third_person", tmp_path)}
+    assert {agent for agent, _ in rows} == {"true reward", "third person"}
+    for agent in ("true reward", "third person"):
+        assert -1 < rows[agent, "score"] < 1.05 and 0 <= rows[agent, "success"] <= 1
+        assert rows[agent, "return"] < 0
+    assert 0.5 <= rows["third person", "domain accuracy"] <= 1
+    assert (tmp_path / "third_person.png").stat().st_size > 5000
