@@ -77,6 +77,7 @@ class PendulumPixels(PixelTask):
     | `"own"` | nothing |
     | `"expert"` | colours, the camera turned by 30 and lowered by 40 degrees |
     | `"colour"`, `"angle"`, `"tilt"` | colours; a camera turned by 30; one lowered by 40 degrees |
+    | `"target"` | the colours of target and ground only |
     | `"shift"`, `"clutter"` | a camera moved and farther away; six discs that mean nothing |
     | `"body"` | a length of 0.75 |
     | `"test"` | all of it, with values that no other domain has |
