@@ -27,7 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """Shipped tables of one space, those to learn from and those to test on."""
 
-Names = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Names = Sequence[str] | str | os.PathLike[str]  # in this order: as text a list in a configuration would be one name
 """One table or several, by their names or paths; or a group of :data:`GROUPS`."""
 
 
@@ -50,18 +50,21 @@ class StackedTables:
     """
 
     def __init__(self, names: Names) -> None:
-        names = GROUPS.get(str(names), [names]) if isinstance(names, (str, os.PathLike)) else list(names)
-        if not names:
+        if isinstance(names, str | os.PathLike):
+            chosen: Sequence[str | os.PathLike[str]] = GROUPS.get(str(names), [names])
+        else:
+            chosen = list(names)
+        if not chosen:
             raise UserError("no tables are named; allowed: the names of tables of one space, at least one")
-        self.tables = [load_table(name) for name in names]
+        self.tables = [load_table(name) for name in chosen]
         self.names = tuple(str(table.about.get("name", "")) for table in self.tables)
         first = self.tables[0]
-        for name, table in zip(names, self.tables, strict=True):
+        for name, table in zip(chosen, self.tables, strict=True):
             if table.space.choices != first.space.choices or not np.array_equal(table.keys, first.keys):
-                raise UserError(f"the tables {brief(str(names[0]))} and {brief(str(name))} are not of one space")
+                raise UserError(f"the tables {brief(str(chosen[0]))} and {brief(str(name))} are not of one space")
         self.space = first.space
         most = max(table.num_seeds for table in self.tables)
-        self.scores = np.full((len(names), most, len(first.mean)), -np.inf, np.float32)
+        self.scores = np.full((len(chosen), most, len(first.mean)), -np.inf, np.float32)
         for scores, table in zip(self.scores, self.tables, strict=True):
             scores[: table.num_seeds] = np.where(np.isfinite(table.last_scores), table.last_scores, -np.inf)
         self.runs = np.stack([table.runs for table in self.tables])

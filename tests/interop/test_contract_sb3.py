@@ -35,6 +35,11 @@ def batch(row: Row, n: int, **kwargs: Any) -> Any:
     return gymnasium.make_vec(row.id, num_envs=n, **{"autoreset_mode": "SameStep", **row.small, **kwargs})
 
 
+def larger(row: Row) -> dict[str, Any]:
+    """Images that SB3's CNN reads: from 36 x 36 up."""
+    return {"size": 36} if ".third_person." in row.batched else {}
+
+
 @every_row
 def test_sb3_check_env(row: Row) -> None:
     with warnings.catch_warnings():
@@ -55,7 +60,7 @@ def dict_of(obs: Any) -> Any:
 
 @every_row
 def test_ppo_trains(row: Row) -> None:
-    env = VecMonitor(to_sb3(batch(row, 8)))
+    env = VecMonitor(to_sb3(batch(row, 8, **larger(row))))
     model = PPO(policy_for(env), env, n_steps=50, batch_size=200, n_epochs=2, seed=0, device="cpu")
     before = [p.detach().clone() for p in model.policy.parameters()]
     model.learn(2000)
@@ -69,7 +74,7 @@ def test_ppo_trains(row: Row) -> None:
 
 @every_row
 def test_ppo_steps_at_default_size(row: Row) -> None:
-    env = to_sb3(gymnasium.make_vec(row.id, num_envs=4, autoreset_mode="SameStep"))
+    env = to_sb3(gymnasium.make_vec(row.id, num_envs=4, autoreset_mode="SameStep", **larger(row)))
     small = {"net_arch": [8]}
     model = PPO(policy_for(env), env, n_steps=8, batch_size=32, n_epochs=1, seed=0, policy_kwargs=small, device="cpu")
     assert model.learn(64).num_timesteps == 64

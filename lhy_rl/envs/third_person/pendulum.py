@@ -67,7 +67,7 @@ class PendulumPixels(PixelTask):
     |----------|---------|---------|
     | `domain` | `"own"` | how it looks: a name from below, or other values than a domain's: `{"angle": 15.0}` |
     | `observation` | `"both"` | `"both"`, `"state"` or `"image"` |
-    | `size` | `32` | pixels of a side of the image, 16 to 48 |
+    | `size` | `32` | pixels of a side of the image, 16 to 48; Stable-Baselines3's CNN reads 36 and more |
     | `horizon` | `50` | steps of an episode |
     | `render_mode` | `None` | `"rgb_array"`, the picture at 400 x 400 |
     | `max_episode_steps` | `None` | truncates earlier than `horizon` |
