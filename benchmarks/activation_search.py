@@ -1,7 +1,7 @@
 """The search for activation functions: 300 evaluations by several searchers, and what they found trained again.
 
 An evaluation is the validation accuracy of one training on MNIST-1D (the table ``activations-mnist1d``). What a search
-found is the formula with the best single score; it is told by the mean over the table's seeds, which no searcher sees:
+found is the formula with the best single score; what counts is the mean over the table's seeds, which no searcher sees:
 
     accuracy found       that mean (median over the searches)
     better in the table  the share of the 2,800 formulas that have a better mean

@@ -1,10 +1,10 @@
-"""Stable-Baselines3's algorithms as searchers: the episode is a configuration, its reward comes when the trial is told.
+"""Stable-Baselines3's algorithms as searchers: an episode is a configuration, whose reward comes with the trial.
 
 The task is that of ``lhy_rl/HPOToken-v0``: an action is the value of the next choice, the observation holds the values
 chosen so far and which choice comes, the reward is 0 until the configuration has been tried. SB3 steps an environment
 that answers at once; here hours may lie between an action and its reward, and other episodes. So its ``learn`` is left
-out: the episodes are played with SB3's policy, kept until their trials are told, put into SB3's own buffer, and learned
-from by SB3's own ``train``.
+out: the episodes are played with SB3's policy, kept until their trials have ended, put into SB3's own buffer, and
+learned from by SB3's own ``train``.
 
 The reward is a trial's rank among all so far, from 0 to 1, so that the same options fit scores of any scale. SB3 has no
 action masks: an action is taken modulo the number of values that the choice has.
@@ -61,7 +61,7 @@ class Episode:
 
 
 class SB3Searcher(Searcher):
-    """What the algorithms share: episodes that wait to be tried, and those that wait to be told.
+    """What the algorithms share: episodes that wait to be tried, and those that wait for a result.
 
     Args:
         space: What can be chosen.
@@ -86,7 +86,7 @@ class SB3Searcher(Searcher):
 
     @abstractmethod
     def learn(self, episode: Episode, score: float) -> None:
-        """Learn from an episode that was told; -inf is the score of a failed trial."""
+        """Learn from an episode and its trial's score; -inf is the score of a failed trial."""
 
     def ask(self) -> np.ndarray:
         for _ in range(REDRAWS):

@@ -24,7 +24,7 @@ from typing import Any
 
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.construction import defaults_of
-from lhy_rl.agents.common.held_learner import HeldLearner
+from lhy_rl.agents.common.held_learner import HeldGenerator
 from lhy_rl.agents.common.on_policy import OnPolicy
 from lhy_rl.agents.policy_gradient.ppo import PPO
 from lhy_rl.agents.rewards.transition_discriminator import (
@@ -43,7 +43,7 @@ GENERATORS = Registry(
 )
 
 
-class GAIL(HeldLearner, Agent):
+class GAIL(HeldGenerator, Agent):
     """Adversarial imitation of demonstrations. A timestep is an environment step.
 
     Args:
@@ -112,25 +112,12 @@ class GAIL(HeldLearner, Agent):
         return {**self.learner.train(rollout), **metrics}
 
     # ------------------------------------------------------------------ manners
-    def set_env(self, env: Environment) -> None:
-        self.learner.set_env(env)
-
-    def observe(self, observation: Any) -> Any:
-        return self.learner.observe(observation)
-
-    @property
-    def _n_updates(self) -> int:
-        return self.learner._n_updates
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.learner.state_dict()
-
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if "adversary" in state:  # a file of before the discriminator was the learner's reward model
             scale = {name: state["scale"][name] for name in ("rewarded", "running")}
             normalizer = {**state["normalizer"], **scale}
             state = {**state, "reward_model": state["adversary"], "normalizer": normalizer}
-        self.learner.load_state_dict(state)
+        super().load_state_dict(state)
 
     # ------------------------------------------------------------------ the reward, taken away
     @property

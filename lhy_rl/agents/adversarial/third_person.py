@@ -25,7 +25,7 @@ from gymnasium.vector import VectorEnv
 from lhy_rl.agents.adversarial.gail import GENERATORS
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.construction import defaults_of
-from lhy_rl.agents.common.held_learner import HeldLearner
+from lhy_rl.agents.common.held_learner import HeldGenerator
 from lhy_rl.agents.common.on_policy import OnPolicy
 from lhy_rl.agents.policy_gradient.ppo import PPO
 from lhy_rl.agents.rewards.third_person import IMAGE, ThirdPersonOptions, ThirdPersonReward
@@ -41,7 +41,7 @@ PLAYED = ("scripted", "random")
 FIRST_SEED = 1_000_000  # no training and no evaluation begins its episodes as these begin
 
 
-class ThirdPerson(HeldLearner, Agent):
+class ThirdPerson(HeldGenerator, Agent):
     """Adversarial imitation of videos. A timestep is an environment step.
 
     Args:
@@ -113,19 +113,6 @@ class ThirdPerson(HeldLearner, Agent):
         metrics = self.discriminator.train(rollout)
         metrics |= self.discriminator.relabel(rollout)
         return {**self.learner.train(rollout), **metrics}
-
-    # ------------------------------------------------------------------ manners
-    def set_env(self, env: Environment) -> None:
-        self.learner.set_env(env)
-
-    def observe(self, observation: Any) -> Any:
-        return self.learner.observe(observation)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.learner.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.learner.load_state_dict(state)
 
 
 def image_space(env: VectorEnv[Any, Any, Any]) -> gym.spaces.Box:

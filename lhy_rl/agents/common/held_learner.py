@@ -33,3 +33,26 @@ class HeldLearner:
         if name == "learner" and value is not None:
             for common in self.shared:
                 vars(self).pop(common, None)
+
+
+class HeldGenerator(HeldLearner):
+    """A mixin of adversarial agents: the learner is the generator, and all of the agent's state is in it, for it holds
+    the discriminator as its reward model."""
+
+    def set_env(self, env: Any) -> None:
+        self.learner.set_env(env)
+
+    def observe(self, observation: Any) -> Any:
+        return self.learner.observe(observation)
+
+    @property
+    def _n_updates(self) -> int:
+        updates: int = self.learner._n_updates
+        return updates
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = self.learner.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.learner.load_state_dict(state)

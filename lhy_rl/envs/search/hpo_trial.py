@@ -40,8 +40,8 @@ class HPOTrial(BatchedEnv):
     ## Observation Space
 
     `Box(0.0, 1.0, (274,), float32)`: `history` times (43 + 3) numbers for the last trials, the newest first, then 44
-    more. Where fewer trials were made, zeros. Scores are put between those of this episode, so that nothing is said of
-    what the table's best would be.
+    more. Where fewer trials were made, zeros. Scores are put between those of this episode, so that nothing is
+    revealed of what the table's best would be.
 
     | Num | Observation | Min | Max |
     |-----|-------------|-----|-----|

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core.trees import State
 from lhy_rl.envs.single import SingleEnv
-from lhy_rl.envs.third_person.domains import Domain
 from lhy_rl.envs.third_person.pixel_task import PixelTask
 from lhy_rl.envs.third_person.raster import Canvas
 
 GRAVITY, SECONDS, FASTEST = 10.0, 0.05, 8.0
 TORQUE = 8.0  # at an action of 1
-NEAR = 0.2  # radians from upright
 
 
 class PendulumPixels(PixelTask):
@@ -106,21 +100,13 @@ class PendulumPixels(PixelTask):
     """
 
     view = "side"
+    num_numbers, bound, num_actions = 3, 8.0, 1
+    near = 0.2  # radians from upright
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        domain: str | Domain | Mapping[str, Any] = "own",
-        observation: str = "both",
-        size: int = 32,
-        horizon: int = 50,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        render_mode: str | None = None,
-        max_episode_steps: int | None = None,
-    ) -> None:
-        shared = (num_envs, domain, observation, size, horizon, autoreset_mode, render_mode, max_episode_steps)
-        super().__init__(3, 8.0, 1, *shared)
-        self.length = self.domain.proportions[0]
+    @property
+    def length(self) -> float:
+        """Of the pendulum in the domain."""
+        return self.domain.proportions[0]
 
     def initial(self, n: int, rng: np.random.Generator) -> State:
         return {"angle": rng.uniform(-np.pi, np.pi, n), "velocity": rng.uniform(-1, 1, n)}
@@ -139,9 +125,9 @@ class PendulumPixels(PixelTask):
         rewards: np.ndarray = -(state["angle"] ** 2 + 0.1 * state["velocity"] ** 2 + effort)
         return rewards
 
-    def final_info(self, state: State) -> dict[str, Any]:
-        distance = np.abs(state["angle"])
-        return {"distance": distance, "success": distance < NEAR}
+    def distance(self, state: State) -> np.ndarray:
+        distance: np.ndarray = np.abs(state["angle"])
+        return distance
 
     def draw(self, state: State, canvas: Canvas) -> None:
         upright = np.stack([np.sin(state["angle"]), np.cos(state["angle"])], 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box, Dict
@@ -27,32 +27,40 @@ SCALE = 0.75  # of the plane in the picture of a camera that is not turned, so t
 class PixelTask(BatchedEnv):
     """A task with a state of numbers and a picture of it, in a domain.
 
-    A subclass gives the dynamics, :meth:`numbers`, :meth:`draw` and :meth:`expert`, and :attr:`view`.
+    A subclass gives the constants, the dynamics, :meth:`numbers`, :meth:`distance`, :meth:`draw` and :meth:`expert`.
 
     Args:
-        num_numbers: K, of the state that is observed.
-        bound: The largest that one of them can be, either way.
-        num_actions: A.
+        num_envs: B.
+        domain: How it looks: a name, or other values than a domain's.
+        observation: ``both``, ``state`` or ``image``.
+        size: Pixels of a side of the image.
         horizon: Steps of an episode, behind which it is truncated: the task itself never ends.
+        autoreset_mode, render_mode, max_episode_steps: See :class:`~lhy_rl.envs.base.BatchedEnv`.
+
+    Attributes:
+        num_numbers, bound: K, of the state that is observed, and the largest that one of them can be, either way.
+        num_actions: A.
+        near: The distance below which an episode is a success.
+        view: From where it is watched: ``ground``, from above, or ``side``.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}
-    view = "ground"
-    """From where it is seen: ``ground``, from above, or ``side``."""
+    num_numbers: ClassVar[int]
+    bound: ClassVar[float]
+    num_actions: ClassVar[int]
+    near: ClassVar[float]
+    view: ClassVar[str] = "ground"
 
     def __init__(
         self,
-        num_numbers: int,
-        bound: float,
-        num_actions: int,
-        num_envs: int,
-        domain: str | Domain | Mapping[str, Any],
-        observation: str,
-        size: int,
-        horizon: int,
-        autoreset_mode: AutoresetMode | str,
-        render_mode: str | None,
-        max_episode_steps: int | None,
+        num_envs: int = 1,
+        domain: str | Domain | Mapping[str, Any] = "own",
+        observation: str = "both",
+        size: int = 32,
+        horizon: int = 50,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
     ) -> None:
         self.domain = domain_of(domain)
         self.observed = validation.choice("observation", observation, OBSERVATIONS)
@@ -60,12 +68,12 @@ class PixelTask(BatchedEnv):
             raise UserError(f"size={size} is not allowed; must be {SIZES[0]} to {SIZES[1]} pixels")
         self.horizon = validation.integer("horizon", horizon, 1)
         self.camera = self._camera(size)
-        numbers = Box(-bound, bound, (num_numbers,), np.float32)
+        numbers = Box(-self.bound, self.bound, (self.num_numbers,), np.float32)
         image = Box(0, 255, (size, size, 3), np.uint8)
         super().__init__(
             num_envs,
             {"both": Dict({STATE: numbers, IMAGE: image}), "state": numbers, "image": image}[self.observed],
-            Box(-1.0, 1.0, (num_actions,), np.float32),
+            Box(-1.0, 1.0, (self.num_actions,), np.float32),
             autoreset_mode=autoreset_mode,
             render_mode=render_mode,
             max_episode_steps=self.horizon if max_episode_steps is None else max_episode_steps,
@@ -74,6 +82,10 @@ class PixelTask(BatchedEnv):
 
     def numbers(self, state: State) -> np.ndarray:
         """(B, K) what is to be known of the states."""
+        raise NotImplementedError
+
+    def distance(self, state: State) -> np.ndarray:
+        """(B,) what is left to the target."""
         raise NotImplementedError
 
     def draw(self, state: State, canvas: Canvas) -> None:
@@ -89,6 +101,14 @@ class PixelTask(BatchedEnv):
             return self.numbers(state).astype(np.float32)
         images = self._images(state, self.camera)
         return images if self.observed == "image" else {STATE: self.numbers(state).astype(np.float32), IMAGE: images}
+
+    def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
+        rewards: np.ndarray = -self.distance(next_state) - 0.01 * (action**2).sum(1)
+        return rewards
+
+    def final_info(self, state: State) -> dict[str, Any]:
+        distance = self.distance(state)
+        return {"distance": distance, "success": distance < self.near}
 
     def terminal(self, state: State) -> np.ndarray:
         return np.zeros(len(next(iter(state.values()))), bool)

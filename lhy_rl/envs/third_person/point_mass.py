@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core.trees import State
 from lhy_rl.envs.single import SingleEnv
-from lhy_rl.envs.third_person.domains import Domain
 from lhy_rl.envs.third_person.pixel_task import PixelTask
 from lhy_rl.envs.third_person.raster import Canvas
 
 DRAG, FORCE = 0.75, 0.05  # what is left of the velocity in a step, and what a force of 1 adds
-NEAR = 0.1  # from the target
 
 
 class PointMassPixels(PixelTask):
@@ -103,19 +97,8 @@ class PointMassPixels(PixelTask):
     - v0: first version.
     """
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        domain: str | Domain | Mapping[str, Any] = "own",
-        observation: str = "both",
-        size: int = 32,
-        horizon: int = 50,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        render_mode: str | None = None,
-        max_episode_steps: int | None = None,
-    ) -> None:
-        shared = (num_envs, domain, observation, size, horizon, autoreset_mode, render_mode, max_episode_steps)
-        super().__init__(6, 2.0, 2, *shared)
+    num_numbers, bound, num_actions = 6, 2.0, 2
+    near = 0.1  # from the target
 
     def initial(self, n: int, rng: np.random.Generator) -> State:
         return {
@@ -133,13 +116,9 @@ class PointMassPixels(PixelTask):
     def numbers(self, state: State) -> np.ndarray:
         return np.concatenate([state["place"], state["velocity"], state["target"] - state["place"]], 1)
 
-    def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
-        rewards: np.ndarray = -self._distance(next_state) - 0.01 * (action**2).sum(1)
-        return rewards
-
-    def final_info(self, state: State) -> dict[str, Any]:
-        distance = self._distance(state)
-        return {"distance": distance, "success": distance < NEAR}
+    def distance(self, state: State) -> np.ndarray:
+        distance: np.ndarray = np.linalg.norm(state["target"] - state["place"], axis=1)
+        return distance
 
     def draw(self, state: State, canvas: Canvas) -> None:
         canvas.disc(state["target"], 0.16, self.domain.target)
@@ -148,11 +127,6 @@ class PointMassPixels(PixelTask):
     def expert(self, state: State) -> np.ndarray:
         wanted: np.ndarray = 0.5 * (state["target"] - state["place"])  # velocity
         return (wanted - DRAG * state["velocity"]) / FORCE
-
-    @staticmethod
-    def _distance(state: State) -> np.ndarray:
-        distance: np.ndarray = np.linalg.norm(state["target"] - state["place"], axis=1)
-        return distance
 
 
 class PointMassPixelsEnv(SingleEnv):

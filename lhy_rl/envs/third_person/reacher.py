@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from functools import cached_property
 
 import numpy as np
-from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core.trees import State
 from lhy_rl.envs.single import SingleEnv
-from lhy_rl.envs.third_person.domains import Domain
 from lhy_rl.envs.third_person.pixel_task import PixelTask
 from lhy_rl.envs.third_person.raster import Canvas
 
 LINKS = (0.5, 0.45)  # lengths
 DRAG, TORQUE = 0.7, 0.1  # what is left of the velocity in a step, and what a torque of 1 adds
-NEAR = 0.1  # from the target
 
 
 class ReacherPixels(PixelTask):
@@ -107,20 +103,13 @@ class ReacherPixels(PixelTask):
     - v0: first version.
     """
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        domain: str | Domain | Mapping[str, Any] = "own",
-        observation: str = "both",
-        size: int = 32,
-        horizon: int = 50,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        render_mode: str | None = None,
-        max_episode_steps: int | None = None,
-    ) -> None:
-        shared = (num_envs, domain, observation, size, horizon, autoreset_mode, render_mode, max_episode_steps)
-        super().__init__(10, 5.0, 2, *shared)
-        self.links = np.array(LINKS) * self.domain.proportions
+    num_numbers, bound, num_actions = 10, 5.0, 2
+    near = 0.1  # from the target
+
+    @cached_property
+    def links(self) -> np.ndarray:
+        """(2,) lengths of the links in the domain."""
+        return np.array(LINKS) * self.domain.proportions
 
     def initial(self, n: int, rng: np.random.Generator) -> State:
         angles = rng.uniform(-np.pi, np.pi, (n, 2))
@@ -137,13 +126,9 @@ class ReacherPixels(PixelTask):
         parts = [np.cos(angles), np.sin(angles), state["velocity"], target, target - self._joints(state)[1]]
         return np.concatenate(parts, 1)
 
-    def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
-        rewards: np.ndarray = -self._distance(next_state) - 0.01 * (action**2).sum(1)
-        return rewards
-
-    def final_info(self, state: State) -> dict[str, Any]:
-        distance = self._distance(state)
-        return {"distance": distance, "success": distance < NEAR}
+    def distance(self, state: State) -> np.ndarray:
+        distance: np.ndarray = np.linalg.norm(state["target"] - self._joints(state)[1], axis=1)
+        return distance
 
     def draw(self, state: State, canvas: Canvas) -> None:
         elbow, tip = self._joints(state)
@@ -180,10 +165,6 @@ class ReacherPixels(PixelTask):
         second = first + state["angles"][:, 1]
         elbow = self.links[0] * np.stack([np.cos(first), np.sin(first)], 1)
         return elbow, elbow + self.links[1] * np.stack([np.cos(second), np.sin(second)], 1)
-
-    def _distance(self, state: State) -> np.ndarray:
-        distance: np.ndarray = np.linalg.norm(state["target"] - self._joints(state)[1], axis=1)
-        return distance
 
 
 class ReacherPixelsEnv(SingleEnv):

@@ -2,8 +2,8 @@
 
 A formula is three choices: two of 20 unary functions and one of 7 binary ones that joins them. ``1`` is among the unary
 functions, so that each of them stands in the space by itself, as its product with 1. Many of the 2,800 formulas are one
-function written differently (``x * sigmoid(x)`` in either order, or as a gate): they are told by their values at many
-points, trained once, and printed in the shortest way.
+function written differently (``x * sigmoid(x)`` in either order, or as a gate): their values at many points tell
+them, so they are trained once, and printed in the shortest way.
 """
 
 from __future__ import annotations

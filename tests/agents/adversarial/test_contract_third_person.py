@@ -68,7 +68,10 @@ def test_a_video_of_ones_own(tmp_path: Path) -> None:
         picture = np.zeros((40, 40, 3), np.uint8)
         picture[10:20, 5 * t : 5 * t + 10] = 255
         Image.fromarray(picture).save(tmp_path / f"{t}.png")
-    ThirdPerson(small(), **{**SMALL, "expert_videos": str(tmp_path), "failure_videos": None}).learn(16)
+    agent = ThirdPerson(small(), **{**SMALL, "expert_videos": str(tmp_path), "failure_videos": None}).learn(16)
+    expert = agent.discriminator.kinds["expert"]
+    assert expert.frames.shape == (4, 16, 16, 3) and "failures" not in agent.discriminator.kinds
+    assert expert.pairs.tolist() == [[0, 3], [1, 3], [2, 3]]  # four frames ahead, or the last
 
 
 @pytest.mark.parametrize(
@@ -105,5 +108,6 @@ def test_without_an_expert_nothing_is_learned() -> None:
 
 def test_videos_of_several_lengths() -> None:
     frames = np.random.default_rng(0).integers(0, 255, (7, 16, 16, 3)).astype(np.uint8)
-    agent = ThirdPerson(small(), **{**SMALL, "expert_videos": Videos.of([frames[:2], frames[2:]])})
-    agent.learn(16)
+    agent = ThirdPerson(small(), **{**SMALL, "expert_videos": Videos.of([frames[:2], frames[2:]])}).learn(16)
+    assert agent.discriminator.kinds["expert"].pairs.tolist() == [[0, 1], [2, 6], [3, 6], [4, 6], [5, 6]]
+    assert agent.num_timesteps == 16 and agent._n_updates > 0
