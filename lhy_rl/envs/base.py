@@ -173,6 +173,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             self._add(infos, self.info(self._state), live)
             return
         live, ended = np.arange(self.num_envs)[live], np.flatnonzero(self._done)
+        rest = live[~self._done[live]]
         same_step = self.autoreset_mode is AutoresetMode.SAME_STEP and ended.size > 0
         if ended.size:
             last = take(self._state, ended)
@@ -185,7 +186,6 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
                 self._begin(ended, infos)
             else:
                 self._add(infos, final, ended)
-        rest = np.setdiff1d(live, ended, assume_unique=True) if ended.size else live
         if rest.size:
             self._add(infos, self.info(take(self._state, rest)), rest)
 

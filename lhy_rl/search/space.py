@@ -109,6 +109,7 @@ class Space:
             self._conditions.append(self._condition(choice))
             self._index[choice.name] = position
         self.conditional = any(condition is not None for condition in self._conditions)
+        self._above, self._enough = self._ancestors()
         self._radix = np.append(np.cumprod(self.sizes[:0:-1].astype(np.int64))[::-1], 1)
 
     def _condition(self, choice: Choice) -> tuple[int, np.ndarray] | None:
@@ -121,6 +122,18 @@ class Space:
         enough = np.zeros(len(parent.values), bool)
         enough[[parent.token(value) for value in values]] = True
         return self._index[name], enough
+
+    def _ancestors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each choice (D, K) the choices on which it depends, and (D, K, V) which of their tokens are enough."""
+        above: list[list[tuple[int, np.ndarray]]] = []
+        for condition in self._conditions:
+            above.append([] if condition is None else [condition, *above[condition[0]]])
+        parents = np.zeros((len(self), max(map(len, above))), np.int64)
+        enough = np.ones((*parents.shape, self.sizes.max()), bool)  # true where there is no condition
+        for position, conditions in enumerate(above):
+            for level, (parent, tokens) in enumerate(conditions):
+                parents[position, level], enough[position, level, : len(tokens)] = parent, tokens
+        return parents, enough
 
     def __len__(self) -> int:
         """The number of choices, D."""
@@ -148,11 +161,15 @@ class Space:
 
     def active(self, tokens: np.ndarray) -> np.ndarray:
         """(N, D) bool: the choices that count in these configurations."""
-        counts = np.ones(tokens.shape, bool)
-        for position, condition in enumerate(self._conditions):
-            if condition is not None:
-                parent, enough = condition
-                counts[..., position] = counts[..., parent] & enough[tokens[..., parent]]
+        choices, levels = np.ogrid[: len(self), : self._above.shape[1]]
+        counts: np.ndarray = self._enough[choices, levels, tokens[..., self._above]].all(-1)
+        return counts
+
+    def active_at(self, tokens: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """(N,) bool: whether choice number ``position`` (N,) counts in each of the configurations (N, D)."""
+        above = self._above[position]
+        found = tokens[np.arange(len(position))[:, None], above]
+        counts: np.ndarray = self._enough[position[:, None], np.arange(above.shape[1]), found].all(-1)
         return counts
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:

@@ -183,8 +183,8 @@ class HPOToken(BatchedEnv):
         position = state["position"]
         count: np.ndarray = self._sizes[position]
         if self.space.conditional:
-            counts = np.append(self.space.active(state["tokens"]), np.ones((len(position), 1), bool), 1)
-            count = np.where(counts[np.arange(len(position)), position], count, 1)
+            counts = self.space.active_at(state["tokens"], np.minimum(position, self._num_choices - 1))
+            count = np.where(counts | (position == self._num_choices), count, 1)
         return count
 
     def observation(self, state: State) -> dict[str, np.ndarray]:
