@@ -37,7 +37,7 @@ import torch
 
 from benchmarks.harness import Row, load, parser, progress, save, summarize
 from lhy_rl.agents import PPO, agents
-from lhy_rl.agents.adversarial.third_person import filmed_videos
+from lhy_rl.agents.adversarial.filmed_videos import filmed_videos
 from lhy_rl.agents.common.construction import defaults_of
 from lhy_rl.experiment import config
 from lhy_rl.rollouts.evaluate_policy import SEED

@@ -1,8 +1,8 @@
 """``report.html``: one file with everything one wants to know about a run, pictures included.
 
-The pictures that need the agent (the film, the maps of a recovered reward, the road that was driven) are drawn at the
-end of a run, into its folder ``plots/``. What cannot be drawn is left out with a line that says why: a report is
-written wherever one trains.
+The pictures that need the agent (the film, the figures that it has itself, the maps of a recovered reward, the road
+that was driven) are drawn at the end of a run, into its folder ``plots/``. What cannot be drawn is left out with a line
+that says why: a report is written wherever one trains.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, install_extra
+from lhy_rl.core.report_figures import Illustrated
 from lhy_rl.experiment.evaluation import AS_TEXT, GLOSSARY, MEANINGS
 from lhy_rl.experiment.run_folder import RunFolder
 from lhy_rl.experiment.text_evaluation import REAL
-from lhy_rl.reporting import plots
+from lhy_rl.reporting import agent_figures, plots
 
 if TYPE_CHECKING:
     from lhy_rl.experiment.run import Run
@@ -43,8 +44,15 @@ def draw_pictures(run: Run, folder: Path, film: Callable[[], bytes]) -> list[str
     folder.mkdir(exist_ok=True)
     for name in (FILM, *TITLES):
         (folder / name).unlink(missing_ok=True)
+    agent_figures.forget(folder)
+    missing = []
+    if isinstance(run.agent, Illustrated):
+        try:
+            agent_figures.draw(run.agent.report_figures(), folder, run.metrics.path)
+        except UserError as error:
+            missing.append(f"no figures of the agent in the report: {error}")
     if run.evaluator.is_text or run.evaluator.is_game:
-        return []
+        return missing
     with matplotlib.rc_context(plots.STYLE):
         if hasattr(run.agent, "state_rewards"):
             from lhy_rl.reporting.reward_maps import reward_maps
@@ -58,8 +66,8 @@ def draw_pictures(run: Run, folder: Path, film: Callable[[], bytes]) -> list[str
     try:
         archive.write_bytes(folder / FILM, film())
     except Exception as error:  # a renderer's, of which there are many kinds
-        return [f"no film in the report: {reason(error)}"]
-    return []
+        missing.append(f"no film in the report: {reason(error)}")
+    return missing
 
 
 def reason(error: Exception) -> str:
@@ -86,7 +94,7 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
     drawn = plots.draw_all(place.metrics_file, result, folder)
     curve = drawn.pop(plots.RETURN_TITLE, None)
     kept = {title: folder / name for name, title in TITLES.items() if (folder / name).is_file()}
-    film = folder / FILM
+    own, film = agent_figures.drawn(folder), folder / FILM
     table = result["table"]
     references = result.get("references", {})
     names = [name for name in GLOSSARY if any(name in row for row in table.values())]
@@ -104,6 +112,7 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
         look=look_command(result).format(place.path),
         film=base64.b64encode(film.read_bytes()).decode() if film.is_file() else None,
         curve=picture(curve) if curve else None,
+        figures=[entry | {"files": [embedded(folder / name) for name in entry["files"]]} for entry in own],
         plots={title: picture(path) for title, path in {**kept, **drawn}.items()},
         config=place.config_file.read_text(encoding="utf-8"),
         duration=duration(result["seconds"]),
@@ -135,6 +144,16 @@ def picture(path: Path) -> tuple[str, int]:
     data = path.read_bytes()
     pixels = int.from_bytes(data[16:20], "big")  # of the header
     return base64.b64encode(data).decode(), round(pixels * 96 / plots.DPI)
+
+
+def embedded(path: Path) -> tuple[str, int]:
+    """The address of a PNG or a GIF inside the page, and its width there; a GIF's pixels are the page's."""
+    if path.suffix == ".png":
+        data, width = picture(path)
+    else:
+        content = path.read_bytes()
+        data, width = base64.b64encode(content).decode(), int.from_bytes(content[6:8], "little")  # of the header
+    return f"data:image/{path.suffix[1:]};base64,{data}", width
 
 
 def best_row(table: dict[str, dict[str, float]], metric: str) -> str | None:

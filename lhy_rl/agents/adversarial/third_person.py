@@ -15,29 +15,23 @@ own, ``gail`` needs less.
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-import numpy as np
-from gymnasium.vector import VectorEnv
-
+from lhy_rl.agents.adversarial.filmed_videos import filmed_videos, find_videos, image_space, learner_videos
 from lhy_rl.agents.adversarial.gail import GENERATORS
+from lhy_rl.agents.adversarial.third_person_figures import EPISODES, figures_of
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.construction import defaults_of
 from lhy_rl.agents.common.held_learner import HeldGenerator
 from lhy_rl.agents.common.on_policy import OnPolicy
 from lhy_rl.agents.policy_gradient.ppo import PPO
-from lhy_rl.agents.rewards.third_person import IMAGE, ThirdPersonOptions, ThirdPersonReward
-from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.agents.rewards.third_person import ThirdPersonOptions, ThirdPersonReward
+from lhy_rl.core.errors import suggest
+from lhy_rl.core.report_figures import ReportFigure
 from lhy_rl.core.validation import check
-from lhy_rl.data.videos import Videos, read_videos
-from lhy_rl.nn.encoders.image_spaces import image_size
-from lhy_rl.rollouts.demonstrators import of_environment
-from lhy_rl.rollouts.record_episodes import record
+from lhy_rl.data.videos import Videos
 from lhy_rl.rollouts.vector_envs import Environment
 
-PLAYED = ("scripted", "random")
 FIRST_SEED = 1_000_000  # no training and no evaluation begins its episodes as these begin
 
 
@@ -114,54 +108,6 @@ class ThirdPerson(HeldGenerator, Agent):
         metrics |= self.discriminator.relabel(rollout)
         return {**self.learner.train(rollout), **metrics}
 
-
-def image_space(env: VectorEnv[Any, Any, Any]) -> gym.spaces.Box:
-    """The space of the images that an environment observes.
-
-    Raises:
-        UserError: it observes none.
-    """
-    space = env.single_observation_space
-    image = space.spaces.get(IMAGE) if isinstance(space, gym.spaces.Dict) else None
-    if not isinstance(image, gym.spaces.Box) or image.dtype != np.uint8 or image.shape[-1:] != (3,):
-        raise UserError(
-            f"third_person needs observations Dict(image=Box(0, 255, (H, W, 3), uint8), ...), not {space}; "
-            "lhy_rl/PointMassPixels-v0 has them"
-        )
-    return image
-
-
-def find_videos(source: Any, env: VectorEnv[Any, Any, Any], episodes: int, seed: int, fps: float | None) -> Videos:
-    """Videos from a file, or filmed in the environment: ``scripted:DOMAIN`` and ``random:DOMAIN``.
-
-    Raises:
-        UserError: no videos, or an environment that has no such domain.
-    """
-    if isinstance(source, Videos):
-        return source
-    who, colon, domain = str(source).partition(":")
-    if who in PLAYED and colon and not Path(str(source)).exists():
-        return filmed_videos(who, env, {"domain": domain}, episodes, seed)
-    return read_videos(source, image_size(image_space(env))[1:], fps)
-
-
-def filmed_videos(who: str, env: VectorEnv[Any, Any, Any], options: dict[str, Any], episodes: int, seed: int) -> Videos:
-    """Episodes that the environment's own expert or a random policy plays.
-
-    Args:
-        who: ``scripted`` or ``random``.
-        env: Like which it is played, but for the options.
-
-    Raises:
-        UserError: the environment is not known by an id, has no such option, or no expert.
-    """
-    spec = env.spec
-    if spec is None:
-        raise UserError(f"{who} videos need an environment that was made by its id; give a file of videos")
-    known = {name: value for name, value in spec.kwargs.items() if name not in ("num_envs", "autoreset_mode")}
-    source = of_environment(spec.id, episodes, seed, {**known, **options}, who == "random")
-    size = image_size(image_space(env))[1:]
-    try:
-        return Videos.of_demonstrations(record(source.env, source.act, episodes, seed=seed), size)
-    finally:
-        source.env.close()
+    def report_figures(self) -> list[ReportFigure]:
+        """Frames, accuracies and features, see :mod:`~lhy_rl.agents.adversarial.third_person_figures`."""
+        return figures_of(self.discriminator, learner_videos(self, self.env, EPISODES, FIRST_SEED - 1))

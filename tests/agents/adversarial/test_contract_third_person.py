@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 import lhy_rl  # noqa: F401
-from lhy_rl.agents.adversarial.third_person import ThirdPerson, filmed_videos
+from lhy_rl.agents.adversarial.filmed_videos import filmed_videos
+from lhy_rl.agents.adversarial.third_person import ThirdPerson
 from lhy_rl.core.errors import UserError
 from lhy_rl.data.videos import Videos
 from lhy_rl.rollouts.vector_envs import make_vec

@@ -1,0 +1,102 @@
+"""Videos for third-person imitation: from files, or filmed in the learner's environment, in any of its domains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+from lhy_rl.agents.rewards.third_person import IMAGE
+from lhy_rl.core.errors import UserError
+from lhy_rl.data.videos import Videos, read_videos
+from lhy_rl.nn.encoders.image_spaces import image_size
+from lhy_rl.rollouts.demonstrators import make_few, of_environment, trained_policy
+from lhy_rl.rollouts.record_episodes import Act, record
+
+PLAYED = ("scripted", "random")
+
+
+def image_space(env: VectorEnv[Any, Any, Any]) -> gym.spaces.Box:
+    """The space of the images that an environment observes.
+
+    Raises:
+        UserError: it observes none.
+    """
+    space = env.single_observation_space
+    image = space.spaces.get(IMAGE) if isinstance(space, gym.spaces.Dict) else None
+    if not isinstance(image, gym.spaces.Box) or image.dtype != np.uint8 or image.shape[-1:] != (3,):
+        raise UserError(
+            f"third_person needs observations Dict(image=Box(0, 255, (H, W, 3), uint8), ...), not {space}; "
+            "lhy_rl/PointMassPixels-v0 has them"
+        )
+    return image
+
+
+def find_videos(source: Any, env: VectorEnv[Any, Any, Any], episodes: int, seed: int, fps: float | None) -> Videos:
+    """Videos from a file, or filmed in the environment: ``scripted:DOMAIN`` and ``random:DOMAIN``.
+
+    Raises:
+        UserError: no videos, or an environment that has no such domain.
+    """
+    if isinstance(source, Videos):
+        return source
+    who, colon, domain = str(source).partition(":")
+    if who in PLAYED and colon and not Path(str(source)).exists():
+        return filmed_videos(who, env, {"domain": domain}, episodes, seed)
+    return read_videos(source, image_size(image_space(env))[1:], fps)
+
+
+def filmed_videos(who: str, env: VectorEnv[Any, Any, Any], options: dict[str, Any], episodes: int, seed: int) -> Videos:
+    """Episodes that the environment's own expert or a random policy plays.
+
+    Args:
+        who: ``scripted`` or ``random``.
+        env: Like which it is played, but for the options.
+
+    Raises:
+        UserError: the environment is not known by an id, has no such option, or no expert.
+    """
+    env_id, known = made_by(env, f"{who} videos")
+    source = of_environment(env_id, episodes, seed, {**known, **options}, who == "random")
+    return _film(source.env, source.act, env, episodes, seed)
+
+
+def learner_videos(policy: Any, env: VectorEnv[Any, Any, Any], episodes: int, seed: int) -> Videos:
+    """Episodes of a policy's most probable actions, as it looks in its own view.
+
+    Args:
+        policy: Has ``predict``, as our agents have.
+        env: Like which it is played.
+
+    Raises:
+        UserError: the environment is not known by an id.
+    """
+    env_id, known = made_by(env, "videos of the learner")
+    return _film(
+        make_few(env_id, episodes, known), trained_policy(policy, deterministic=True, masks=True), env, episodes, seed
+    )
+
+
+def made_by(env: VectorEnv[Any, Any, Any], what: str) -> tuple[str, dict[str, Any]]:
+    """The id by which an environment was made, and its options.
+
+    Raises:
+        UserError: it was not made by one.
+    """
+    spec = env.spec
+    if spec is None:
+        raise UserError(f"{what} need an environment that was made by its id; give a file of videos")
+    return spec.id, {name: value for name, value in spec.kwargs.items() if name not in ("num_envs", "autoreset_mode")}
+
+
+def _film(
+    played: VectorEnv[Any, Any, Any], act: Act, like: VectorEnv[Any, Any, Any], episodes: int, seed: int
+) -> Videos:
+    """Episodes of an environment, which is closed, with frames of the size of another's."""
+    try:
+        return Videos.of_demonstrations(record(played, act, episodes, seed=seed), image_size(image_space(like))[1:])
+    finally:
+        played.close()

@@ -1,0 +1,92 @@
+"""What an agent may hand to the report of its run: data with a title, of which the report makes pictures.
+
+An agent with a method ``report_figures`` (:class:`Illustrated`) is asked for them when its run has ended, and whenever
+the report is written anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFigure:
+    """Attributes:
+    title: Heading of its section.
+    caption: What is to be known to read it.
+    """
+
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeFrames(ReportFigure):
+    """Episodes, one a row, from its first frame to its last; and side by side as a film.
+
+    Attributes:
+        rows: Label to frames (L, H, W, 3) uint8.
+        values: Label to (L,) a number that is written below a frame; nan: none is.
+    """
+
+    rows: dict[str, np.ndarray]
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding(ReportFigure):
+    """Points in a plane, coloured by their group, and beside it by a value.
+
+    Attributes:
+        points: Group to (N, 2).
+        values: Group to (N,) from 0 to 1.
+        value_name: What the values are.
+        axes: What the two axes are.
+    """
+
+    points: dict[str, np.ndarray]
+    values: dict[str, np.ndarray]
+    value_name: str
+    axes: tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricCurves(ReportFigure):
+    """Metrics of the training in one plot.
+
+    Attributes:
+        columns: Column of ``metrics.csv`` to its label.
+        marks: Label to a value that is drawn as a line across: chance, say.
+    """
+
+    columns: dict[str, str]
+    marks: dict[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Illustrated(Protocol):
+    """An agent that has figures for the report."""
+
+    def report_figures(self) -> list[ReportFigure]:
+        """The figures of the agent as it is; nothing of it changes.
+
+        Raises:
+            UserError: what they need is not there; the report says so in one line.
+        """
+        ...
+
+
+def principal_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points (N, F) in the plane in which they vary most: their first two principal components.
+
+    Returns:
+        (N, 2) coordinates, and (2,) the shares of the variance that they have.
+    """
+    centred = points - points.mean(0)
+    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
+    total = float((singular**2).sum())
+    shares = singular[:2] ** 2 / total if total > 0 else np.zeros(2)
+    return left[:, :2] * singular[:2], shares
