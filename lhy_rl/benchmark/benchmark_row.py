@@ -75,6 +75,40 @@ class BenchmarkRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScoredRow(BenchmarkRow):
+    """A network on a task of a matrix.
+
+    Attributes:
+        score: The returns of chance and of the optimum.
+    """
+
+    score: NormalizedScore
+
+    def rows(self, curves: list[Curve]) -> list[Row]:
+        """Compute the normalised returns, here and elsewhere, then the return and what they cost."""
+        scored = [self.row(f"{NORMALISED}{name}", v, curves) for name, v in self._normalised(curves).items()]
+        return [*scored, *super().rows(curves), self.row(COST, [curve.cpu_seconds for curve in curves], curves)]
+
+    def columns(self, curves: list[Curve]) -> dict[str, list[float]]:
+        """The normalised returns of the seeds by column of the matrix: the task's, and those elsewhere."""
+        return {f"{self.task}{name}": values for name, values in self._normalised(curves).items()}
+
+    def _normalised(self, curves: list[Curve]) -> dict[str, list[float]]:
+        found = {"": [self.score.of(curve.final) for curve in curves]}
+        for name in curves[0].elsewhere:
+            found[f", {name}"] = [self.score.of(curve.elsewhere[name]) for curve in curves]
+        return found
+
+    @property
+    def reference_values(self) -> str:
+        return f"chance {self.score.random:.4g}, optimum {self.score.expert:.4g}"
+
+    @property
+    def target(self) -> float:
+        return self.score.expert
+
+
+@dataclass(frozen=True, kw_only=True)
 class Imitation(BenchmarkRow):
     """An agent that imitates an expert from a number of trajectories.
 
@@ -133,19 +167,20 @@ def rows_of(definition: Definition, seeds: int, quick: bool = False, stop: bool 
         most = entry.with_trajectories(max(entry.trajectories)) if entry.trajectories else entry
         counts: list[int | None] = [*(most if quick else entry).trajectories] or [None]
         train = most.resolved(0, quick)
-        test = most.resolved(0, quick, test=True) if entry.test else train
+        test = most.resolved(0, quick, entry.test) if entry.test else train
+        elsewhere = {name: most.resolved(0, quick, changes) for name, changes in entry.elsewhere.items()}
         total = train.values["total_timesteps"] or 1
         threshold = entry.threshold
-        if threshold is None and entry.expert is None:
+        if threshold is None and entry.expert is None and not entry.score:
             threshold = spec_of(train.values["env"]["id"]).reward_threshold
         parts = 1 if entry.expert is not None else 4 if quick else 25  # an imitation is looked at when it is done
         interval = max(1, total // parts) if quick or entry.evaluation_interval is None else entry.evaluation_interval
         episodes = 4 if quick else entry.episodes or EPISODES
         until = threshold if stop or entry.stop else None
-        SeedRun(train, test, interval, episodes, until).check()  # if the most demonstrations fit, fewer do
+        SeedRun(train, test, interval, episodes, until, elsewhere).check()  # if the most demonstrations fit, fewer do
         for count in counts:
             seed_runs = [
-                SeedRun(_changed(train, seed, count), _changed(test, seed, count), interval, episodes, until)
+                SeedRun(_changed(train, seed, count), _changed(test, seed, count), interval, episodes, until, elsewhere)
                 for seed in range(seeds)
             ]
             rows.append(_row(entry, count, threshold, seed_runs))
@@ -165,6 +200,9 @@ def _row(entry: Entry, trajectories: int | None, threshold: float | None, seed_r
     values = seed_runs[0].config.values
     task = entry.task or spec_of(values["env"]["id"]).id.removeprefix("lhy_rl/")
     agent = values["agent"]["name"]
+    if entry.score:
+        score = NormalizedScore(expert=entry.score[1], random=entry.score[0])
+        return ScoredRow(task, agent, variant_name(entry), threshold, seed_runs, entry.reference, score=score)
     if entry.expert is None or trajectories is None:
         return BenchmarkRow(task, agent, variant_name(entry), threshold, seed_runs, entry.reference)
     count = f"{trajectories} trajector{'y' if trajectories == 1 else 'ies'}"

@@ -33,9 +33,11 @@ class Curve:
 
     Attributes:
         points: In the order of steps; the last one after the last update.
+        elsewhere: The mean returns at the end in other environments, by name.
     """
 
     points: list[Point] = field(default_factory=list)
+    elsewhere: dict[str, float] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:

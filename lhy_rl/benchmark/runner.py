@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lhy_rl.benchmark import results
-from lhy_rl.benchmark.benchmark_row import BenchmarkRow, Imitation, rows_of
+from lhy_rl.benchmark.benchmark_row import BenchmarkRow, Imitation, ScoredRow, rows_of
 from lhy_rl.benchmark.learning_curve import Curve
 from lhy_rl.benchmark.results import Row
 from lhy_rl.benchmark.seed_run import ResultCache, SeedRun
@@ -33,8 +33,8 @@ class Interrupted(Exception):
 def run(
     definition: Definition, folder: Path, seeds: int = 5, jobs: int = 1, quick: bool = False, fresh: bool = False
 ) -> list[Row]:
-    """Run a benchmark and write ``NAME.json`` and ``NAME.png``; of imitation also ``NAME.curves.png``, if it is looked
-    at on the way.
+    """Run a benchmark and write ``NAME.json`` and ``NAME.png``; of a matrix, and of imitation that is looked at on the
+    way, also ``NAME.curves.png``.
 
     Args:
         definition: What to run.
@@ -75,9 +75,14 @@ def run(
 
 
 def draw(found: list[tuple[BenchmarkRow, list[Curve]]], path: Path) -> None:
-    """The picture of a benchmark, or the two of one of imitation."""
-    from lhy_rl.benchmark import curve_plots, trajectory_plots
+    """The picture of a benchmark, or the two of one of imitation or of a matrix."""
+    from lhy_rl.benchmark import curve_plots, heat_map, trajectory_plots
 
+    scored = [(benchmark_row, curves) for benchmark_row, curves in found if isinstance(benchmark_row, ScoredRow)]
+    if len(scored) == len(found):
+        heat_map.draw(scored, path)
+        curve_plots.draw(found, path.with_suffix(".curves.png"))
+        return
     imitations = [(benchmark_row, curves) for benchmark_row, curves in found if isinstance(benchmark_row, Imitation)]
     if len(imitations) < len(found):
         curve_plots.draw(found, path)

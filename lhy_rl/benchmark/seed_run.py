@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class SeedRun:
         interval: Environment steps between two evaluations.
         episodes: Of an evaluation.
         until: Stop at the first evaluation with this mean return; None trains to the end.
+        elsewhere: Configurations, by name, in whose environments the trained policy is evaluated, too.
     """
 
     config: Config
@@ -42,6 +43,7 @@ class SeedRun:
     interval: int
     episodes: int = EPISODES
     until: float | None = None
+    elsewhere: dict[str, Config] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -50,6 +52,7 @@ class SeedRun:
 
         values = {name: value for name, value in self.config.values.items() if name != "run"}
         what = [values, self.test.values["env"], self.interval, self.episodes, self.until]
+        what += [{name: config.values["env"] for name, config in self.elsewhere.items()}] if self.elsewhere else []
         return digest([*what, lhy_rl.__version__, torch.__version__])
 
     def run(
@@ -75,8 +78,8 @@ class SeedRun:
             actions, memory = agent.predict(obs, state, start, True, masks)
             return actions, memory
 
-        def evaluate() -> float:
-            return float(play(predict, test, self.episodes, SEED)[0].mean())
+        def evaluate(env: VectorEnv[Any, Any, Any] = test) -> float:
+            return float(play(predict, env, self.episodes, SEED)[0].mean())
 
         def after_update(agent: Any, metrics: dict[str, float]) -> bool:
             recorder.labels = demonstrated + int(metrics.get("rollout/labels", 0))
@@ -87,6 +90,10 @@ class SeedRun:
         recorder.begin()
         agent.learn(self.config.values["total_timesteps"], callback=after_update)
         curve = recorder.end(agent.num_timesteps)
+        for name, config in self.elsewhere.items():
+            other = build.make_environment(config, num_envs=self.episodes)
+            curve.elsewhere[name] = round(evaluate(other), 6)
+            other.close()
         env.close()
         test.close()
         return curve
@@ -105,7 +112,8 @@ class SeedRun:
             )
         build.make_agent(self.config, env)
         env.close()
-        build.make_environment(self.test, num_envs=1).close()
+        for config in (self.test, *self.elsewhere.values()):
+            build.make_environment(config, num_envs=1).close()
 
 
 def digest(what: Any) -> str:
@@ -125,8 +133,11 @@ class ResultCache:
         self.path = path
         self.curves: dict[str, Curve] = {}
         if path.exists() and not fresh:
-            for key, points in results.read_json(path).items():
-                self.curves[key] = Curve([Point(*point) for point in points])
+            for key, stored in results.read_json(path).items():
+                points, elsewhere = (
+                    (stored["points"], stored["elsewhere"]) if isinstance(stored, dict) else (stored, {})
+                )
+                self.curves[key] = Curve([Point(*point) for point in points], elsewhere)
 
     def add(self, key: str, curve: Curve) -> None:
         """Add a curve and write the file."""
@@ -135,6 +146,7 @@ class ResultCache:
         results.write_text(self.path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
-def _plain(curve: Curve) -> list[tuple[float, ...]]:
-    """The points, without labels where there are none."""
-    return [tuple(point) if point.labels else tuple(point[:3]) for point in curve.points]
+def _plain(curve: Curve) -> Any:
+    """The points, without labels where there are none, and the returns elsewhere where there are such."""
+    points = [tuple(point) if point.labels else tuple(point[:3]) for point in curve.points]
+    return {"points": points, "elsewhere": curve.elsewhere} if curve.elsewhere else points

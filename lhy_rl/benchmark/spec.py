@@ -20,6 +20,8 @@ and of imitation:
         expert: cartpole-expert              # shipped demonstrations whose scores are 1 and 0 of the normalised return
         trajectories: [1, 5, 10]             # a row for each, with that many demonstrations
         overrides: {agent.demonstrations: random}   # or scripted: recorded on the spot (experiment/demonstrations.py)
+
+or, instead of rows, a matrix of networks and tasks (matrix.py).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from lhy_rl.benchmark.matrix import expand
 from lhy_rl.benchmark.normalized_score import check_expert
 from lhy_rl.core.errors import UserError, brief, renamed, suggest
 from lhy_rl.experiment import config as configuration
@@ -55,6 +58,8 @@ class Entry:
         task: What the task is called; empty takes the environment's id.
         expert: Name of shipped demonstrations; their scores normalise the returns. None leaves returns as they are.
         trajectories: How many demonstrations are shown, one after the other; empty leaves the configuration's number.
+        score: The returns of chance and of the optimum, which normalise the row's; empty leaves returns as they are.
+        elsewhere: By name what is changed in the environment of further evaluations, at the end of the training.
     """
 
     config: str
@@ -69,15 +74,16 @@ class Entry:
     task: str = ""
     expert: str | None = None
     trajectories: list[int] = field(default_factory=list)
+    score: list[float] = field(default_factory=list)
+    elsewhere: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def with_trajectories(self, count: int) -> Entry:
         """Return the row with one number of trajectories."""
         return replace(self, overrides=self.overrides | {"agent.trajectories": count}, trajectories=[count])
 
-    def resolved(self, seed: int, quick: bool = False, test: bool = False) -> Config:
-        """The complete configuration of a seed; ``quick`` trains a fiftieth of the steps; ``test`` to evaluate in."""
-        changed = self.overrides | (self.test if test else {})
-        loaded = configuration.load(self.config, changed | {"seed": seed})
+    def resolved(self, seed: int, quick: bool = False, changes: dict[str, Any] | None = None) -> Config:
+        """The complete configuration of a seed, with further changes; ``quick`` trains a fiftieth of the steps."""
+        loaded = configuration.load(self.config, self.overrides | (changes or {}) | {"seed": seed})
         if quick and loaded.values["total_timesteps"]:
             loaded.values["total_timesteps"] = max(1, loaded.values["total_timesteps"] // 50)
         return loaded
@@ -112,7 +118,7 @@ def find(given: list[str]) -> list[Definition]:
     for word in given:
         if word in names():
             found.append(read(find_configs() / BENCHMARKS / f"{word}.yaml", shipped=True))
-        elif word.endswith((".yaml", ".yml")) and "rows" in read_yaml(Path(word)):
+        elif word.endswith((".yaml", ".yml")) and {"rows", "networks"} & set(read_yaml(Path(word))):
             found.append(read(Path(word)))
         elif word.endswith((".yaml", ".yml")) or word in config_names():
             alone.append(entry_of(word))
@@ -139,7 +145,8 @@ def read(path: Path, shipped: bool = False) -> Definition:
     Raises:
         UserError: unknown or missing keys, a value of another type.
     """
-    rows = read_yaml(path).get("rows")
+    document = read_yaml(path)
+    rows = expand(document, path) if "networks" in document else document.get("rows")
     if not isinstance(rows, list) or not rows:
         raise UserError(f"{str(path)!r} holds no benchmark: rows, a list of mappings with at least config")
     return Definition(path.stem, [_entry(row, i, path) for i, row in enumerate(rows, 1)], shipped)
@@ -166,6 +173,8 @@ def _entry(row: Any, number: int, path: Path) -> Entry:
         ("task", str, "a text"),
         ("expert", str, "a text"),
         ("trajectories", list, "a list of whole numbers"),
+        ("score", list, "two numbers, the returns of chance and of the optimum"),
+        ("elsewhere", dict, "a mapping of names to mappings of dotted keys to values"),
     ):
         value = row.get(key)
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool)):
@@ -176,6 +185,11 @@ def _entry(row: Any, number: int, path: Path) -> Entry:
     counts = row.get("trajectories")
     if counts is not None and (not counts or not all(type(count) is int and count >= 1 for count in counts)):
         raise UserError(f"trajectories in {where} is {counts}; it must be a list of whole numbers, each at least 1")
+    score = row.get("score")
+    if score is not None and (len(score) != 2 or not all(isinstance(x, (int, float)) for x in score)):
+        raise UserError(
+            f"score in {where} is {score}; it must be two numbers, the returns of chance and of the optimum"
+        )
     if (counts is None) != (row.get("expert") is None):
         raise UserError(f"{where} needs both expert and trajectories, or neither")
     if row.get("expert") is not None:
