@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,10 +102,13 @@ def read_videos(source: str | os.PathLike[str], size: tuple[int, int], fps: floa
         from lhy_rl.data.npz import read_npz
 
         return Videos.of_demonstrations(read_npz(path), size)
-    episodes = [_read(part, size, fps) for part in _parts(path)]
+    episodes = {part: _read(part, size, fps) for part in _parts(path)}
     if not episodes:
         raise UserError(f"{str(source)!r} holds no video; allowed: {ALLOWED}")
-    return Videos.of(episodes)
+    for part, frames in episodes.items():
+        if len(frames) < 2:
+            raise UserError(f"video {str(part)!r} is one frame long; allowed: two frames and more")
+    return Videos.of(list(episodes.values()))
 
 
 def _parts(path: Path) -> list[Path]:
@@ -173,10 +177,11 @@ def _mp4(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
 
     reader = imageio_ffmpeg.read_frames(str(path))
     about: dict[str, Any] = next(reader)
-    own, frames = float(about["fps"]), []
+    rate, frames = 1.0 if fps is None else fps / float(about["fps"]), []
     for number, frame in enumerate(reader):
-        if fps is None or int((number + 1) * fps / own) > int(number * fps / own) or number == 0:
-            frames.append(_scaled(Image.frombytes("RGB", about["size"], frame), size))
+        begun, over = (math.ceil(moment * rate - 1e-9) for moment in (number, number + 1))
+        if over > begun:  # so many frames of the film that is wanted begin while this one is shown
+            frames += [_scaled(Image.frombytes("RGB", about["size"], frame), size)] * (over - begun)
     return _stack(frames)
 
 

@@ -83,10 +83,11 @@ def _figure(figure: ReportFigure, csv: Path) -> Figure | None:
 
 def strips(figure: EpisodeFrames) -> Figure:
     """A row of frames for each episode, from its first to its last."""
+    import matplotlib
     from matplotlib.figure import Figure as Made
 
-    made = Made(figsize=(10.8, 1.42 * len(figure.rows)))
-    made.set_layout_engine("none")
+    with matplotlib.rc_context({"figure.constrained_layout.use": False}):  # the margins are set below
+        made = Made(figsize=(10.8, 1.42 * len(figure.rows)))
     axes = made.subplots(len(figure.rows), COLUMNS, squeeze=False)
     made.subplots_adjust(left=0.14, right=1, top=0.99, bottom=0.04, wspace=0.06, hspace=0.16)
     for row, (label, frames) in zip(axes, figure.rows.items(), strict=True):

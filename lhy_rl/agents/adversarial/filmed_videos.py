@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from lhy_rl.agents.rewards.third_person import IMAGE
-from lhy_rl.core.errors import UserError
-from lhy_rl.data.videos import Videos, read_videos
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.validation import positive
+from lhy_rl.data.videos import ALLOWED, Videos, read_videos, resized
 from lhy_rl.nn.encoders.image_spaces import image_size
 from lhy_rl.rollouts.demonstrators import make_few, of_environment, trained_policy
 from lhy_rl.rollouts.record_episodes import Act, record
@@ -39,14 +41,19 @@ def find_videos(source: Any, env: VectorEnv[Any, Any, Any], episodes: int, seed:
     """Videos from a file, or filmed in the environment: ``scripted:DOMAIN`` and ``random:DOMAIN``.
 
     Raises:
-        UserError: no videos, or an environment that has no such domain.
+        UserError: no videos, frames a second that are none, or an environment that has no such domain.
     """
+    if fps is not None:
+        positive(video_fps=fps)
+    size = image_size(image_space(env))[1:]
     if isinstance(source, Videos):
-        return source
+        return Videos(resized(source.frames, size), source.ends)
+    if not isinstance(source, str | os.PathLike):
+        raise UserError(f"no videos {brief(source)}; allowed: {ALLOWED}, scripted:DOMAIN or random:DOMAIN")
     who, colon, domain = str(source).partition(":")
     if who in PLAYED and colon and not Path(str(source)).exists():
         return filmed_videos(who, env, {"domain": domain}, episodes, seed)
-    return read_videos(source, image_size(image_space(env))[1:], fps)
+    return read_videos(source, size, fps)
 
 
 def filmed_videos(who: str, env: VectorEnv[Any, Any, Any], options: dict[str, Any], episodes: int, seed: int) -> Videos:
