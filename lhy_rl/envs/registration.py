@@ -161,6 +161,13 @@ TABLE: tuple[Row, ...] = (
         small={"corpus": "chatterbot-english", "max_length": 8},
     ),
     Row(
+        "lhy_rl/Tour-v0",
+        "lhy_rl.envs.pointer.tour:TourEnv",
+        "lhy_rl.envs.pointer.tour:Tour",
+        "the travelling salesman: name the next city; the shortest tours are known",
+        small={"num_cities": 4},
+    ),
+    Row(
         "lhy_rl/HPOToken-v0",
         "lhy_rl.envs.search.hpo_token:HPOTokenEnv",
         "lhy_rl.envs.search.hpo_token:HPOToken",

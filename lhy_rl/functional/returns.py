@@ -75,7 +75,7 @@ def _same_shape(**tensors: Tensor) -> None:
         raise ValueError("shapes must be equal: " + ", ".join(f"{k} {tuple(t.shape)}" for k, t in tensors.items()))
 
 
-def leave_one_out_mean(returns: Tensor, mask: Tensor) -> Tensor:
+def leave_one_out_mean(returns: Tensor, mask: Tensor, group_size: int | None = None) -> Tensor:
     """What the other episodes got from the same step on: b_ti = mean of G_tj over the j != i that reach step t.
 
     A sample that is part of its own baseline takes away 1 / B of what it has to teach (Kool et al. 2019). Where no
@@ -84,10 +84,14 @@ def leave_one_out_mean(returns: Tensor, mask: Tensor) -> Tensor:
     Args:
         returns: G, (T, B), at least two episodes.
         mask: (T, B) bool: true until each episode's end.
+        group_size: Only so many episodes that stand one behind the other are each other's baseline; None takes all.
 
     Returns:
         (T, B).
     """
+    if group_size is not None:  # (T, B) to (T, B / K, K)
+        groups = zip(torch.split(returns, group_size, 1), torch.split(mask, group_size, 1), strict=True)
+        return torch.cat([leave_one_out_mean(*group) for group in groups], 1)
     counted = returns * mask
     others = mask.sum(1, keepdim=True) - mask.int()
     at_step = (counted.sum(1, keepdim=True) - counted) / others.clamp(min=1)

@@ -13,7 +13,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.trees import leaves, map_tree
+from lhy_rl.core.protocols import Snapshot
+from lhy_rl.core.trees import leaves, map_tree, take
 from lhy_rl.rollouts.checks import ActionMasks, not_a_number
 
 
@@ -52,6 +53,24 @@ class EpisodeStepper:
         self.obs, self.infos = self.env.reset(seed=seed)
         self._mask = self.masks.of(self.obs, self.infos)
         self._begin()
+
+    def begin_alike(self, count: int) -> None:
+        """After :meth:`reset`: every ``count`` instances, one behind the other, begin as the first of them did.
+
+        Raises:
+            UserError: the environment's state cannot be put into other instances.
+        """
+        env = self.env.unwrapped
+        if not isinstance(env, Snapshot):
+            raise UserError(
+                "episodes that begin alike need an environment with snapshot and restore, as all of lhy_rl's have; "
+                f"{type(env).__name__} has none; episodes_per_start must be 1"
+            )
+        instances = np.arange(self.env.num_envs)
+        first = instances - instances % count
+        env.restore(env.snapshot(first), instances)
+        self.obs, self.infos = take(self.obs, first), take(self.infos, first)
+        self._mask = self.masks.of(self.obs, self.infos)
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rewards, terminations and truncations (B,); those of an instance that was ``resetting`` do not count."""

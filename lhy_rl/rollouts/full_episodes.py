@@ -102,6 +102,7 @@ def collect_episodes(
     deterministic: bool = False,
     observe: Callable[[Any, np.ndarray | None], Any] = lambda obs, counts: obs,
     keep_raw_obs: bool = False,
+    alike: int = 1,
 ) -> Episodes:
     """Begin in all instances at once and step until every first episode has ended.
 
@@ -114,6 +115,7 @@ def collect_episodes(
         observe: From a batch of observations, and which of them count (B,) bool, to what the policy sees of them; also
             from one observation alone, on which nobody acts, and None.
         keep_raw_obs: Keep what :meth:`Episodes.transitions` is made of, too.
+        alike: So many instances that stand one behind the other begin alike.
 
     Raises:
         UserError: observations or rewards that are not numbers, a state without a legal action, or no end.
@@ -121,6 +123,8 @@ def collect_episodes(
     device, of = policy.device, " of its episode"
     stepper = EpisodeStepper(env)
     stepper.reset(seed)
+    if alike > 1:
+        stepper.begin_alike(alike)
     state = policy.initial_state(env.num_envs)
     alive = np.ones(env.num_envs, bool)
     steps: list[tuple[Any, Tensor, Tensor, Tensor, State]] = []

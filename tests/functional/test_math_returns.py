@@ -126,3 +126,9 @@ def test_no_episode_is_part_of_its_own_baseline():
     baseline = leave_one_out_mean(returns, mask)
     expected = torch.tensor([[7.5, 6.0, 4.5], [3.0, 4.0, 2.0], [0.0, 0.0, 11 / 3]])
     torch.testing.assert_close(baseline[mask], expected[mask])
+
+
+def test_the_baseline_of_a_group_knows_nothing_of_other_groups():
+    returns = torch.tensor([[1.0, 3.0, 10.0, 30.0]])
+    baseline = leave_one_out_mean(returns, torch.ones(1, 4, dtype=torch.bool), group_size=2)
+    torch.testing.assert_close(baseline, torch.tensor([[3.0, 1.0, 30.0, 10.0]]))

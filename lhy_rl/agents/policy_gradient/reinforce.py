@@ -5,7 +5,8 @@
 Q_t is the discounted return from step t on. Any b_t that does not depend on a_t leaves the gradient's mean
 alone and changes its variance: none, the mean of the batch's other episodes at the same step (one instance alone has
 earlier episodes instead), a learned critic, or the return of the greedy episode from the same start (self-critical
-training, Rennie et al. 2017). Simple and unbiased; use it where episodes are short, as sentences are.
+training, Rennie et al. 2017). Where starts differ in what can be earned, several episodes from each are a baseline of
+each other (``episodes_per_start``; Kool et al. 2019). Simple and unbiased; use it where episodes are short.
 
 An episode that a time limit cuts is worth what it earned until then; with ``baseline="critic"``, and what the
 critic expects of its last observation. All instances wait for the longest episode: where lengths differ much, and
@@ -26,20 +27,21 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.common.agent import Agent, Metrics
+from lhy_rl.agents.common.episode_evaluation import evaluate_episodes
 from lhy_rl.agents.common.gradient_step import gradient_step
 from lhy_rl.agents.common.reward_model import as_reward_model, resumed_reward_model
 from lhy_rl.agents.supervised.mle import MaximumLikelihood
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import load_optimizer
-from lhy_rl.core.trees import map_tree
 from lhy_rl.core.validation import check, positive
 from lhy_rl.functional.policy_gradient import masked_mean, reinforce_loss, value_loss
 from lhy_rl.functional.returns import discounted_returns, leave_one_out_mean
-from lhy_rl.nn.policies.actor_critic import ActorCritic, Evaluation
+from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.full_episodes import Episodes, collect_episodes, truncated_final_values
 from lhy_rl.rollouts.normalization import Normalizer
 from lhy_rl.rollouts.vector_envs import Environment
 
+SCHEDULES = ("constant", "linear")
 BASELINES = ("none", "mean", "critic", "self_critical")
 
 
@@ -49,8 +51,11 @@ class Reinforce(Agent):
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable; each update plays one episode in each instance.
         learning_rate: Adam's, of the policy gradient.
+        learning_rate_schedule: ``constant``, or ``linear`` down to 0 at the end of ``learn``.
         gamma: Discount. 1 for episodes that always end, as sentences do.
         baseline: ``none``, ``mean``, ``critic`` or ``self_critical``.
+        episodes_per_start: So many instances that stand one behind the other begin alike, and the ``mean`` is that of
+            the others among them: 8 for tours or sentences about sources. 1 compares all instances, as they begin.
         normalize_advantage: Divide advantages by their standard deviation, so that the rewards' scale does not matter.
         entropy_coef: Bonus on the policy's entropy. Raise it when the policy collapses (0.001 to 0.1).
         kl_coef: Penalty on KL(policy || pretrained policy), in nats a step; needs pretraining.
@@ -80,8 +85,10 @@ class Reinforce(Agent):
         env: Environment,
         *,
         learning_rate: float = 0.01,
+        learning_rate_schedule: str = "constant",
         gamma: float = 1.0,
         baseline: str = "mean",
+        episodes_per_start: int = 1,
         normalize_advantage: bool = False,
         entropy_coef: float = 0.0,
         kl_coef: float = 0.0,
@@ -103,6 +110,8 @@ class Reinforce(Agent):
         check(pretrain_batch_size=(pretrain_batch_size, 1))
         if baseline not in BASELINES:
             raise suggest(baseline, BASELINES, "baseline")
+        if learning_rate_schedule not in SCHEDULES:
+            raise suggest(learning_rate_schedule, SCHEDULES, "learning_rate_schedule")
         if kl_coef and not pretrain_epochs:
             raise UserError(f"kl_coef is {kl_coef}, but there is no pretrained policy; set pretrain_epochs above 0")
         if baseline == "critic" and shared.get("critic") == "none":
@@ -112,9 +121,12 @@ class Reinforce(Agent):
         self.normalizer = Normalizer(
             self.env.single_observation_space, self.env.num_envs, gamma, observed=normalize_observations
         )
-        self.learning_rate = learning_rate
+        check(episodes_per_start=(episodes_per_start, 1))
+        if (n := self.env.num_envs) % episodes_per_start:
+            raise UserError(f"episodes_per_start is {episodes_per_start}; num_envs, {n}, must be a multiple of it")
+        self.learning_rate, self.learning_rate_schedule = learning_rate, learning_rate_schedule
         self.gamma = gamma
-        self.baseline = baseline
+        self.baseline, self.episodes_per_start = baseline, episodes_per_start
         self.normalize_advantage = normalize_advantage
         self.entropy_coef = entropy_coef
         self.kl_coef = kl_coef
@@ -161,7 +173,8 @@ class Reinforce(Agent):
             return self.normalizer.observations(obs)
 
         raw = self.reward_model is not None and self.reward_model.needs_raw_obs
-        return collect_episodes(self.env, self.policy, seed, self.generator, deterministic, observe, raw)
+        alike = self.episodes_per_start
+        return collect_episodes(self.env, self.policy, seed, self.generator, deterministic, observe, raw, alike)
 
     def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
         """What each action led to, Q (T, B): the discounted returns, unless the reward model knows better.
@@ -195,7 +208,8 @@ class Reinforce(Agent):
     def train_on_batch(self, episodes: Episodes) -> Metrics:
         """One gradient step; the policy is in evaluation mode, so that what learns is what acted."""
         mask = episodes.valid
-        new = self._evaluate(episodes)
+        full = self.kl_coef > 0
+        new = evaluate_episodes(self.policy, episodes, full, self.entropy_coef > 0 and not full)
         values = torch.zeros_like(episodes.rewards) if new.value is None else new.value
         returns, metrics = self.credit(episodes, values.detach())
         advantage = returns - self._baseline(returns, mask, values.detach())
@@ -222,6 +236,9 @@ class Reinforce(Agent):
             nll, _ = self.likelihood.loss()
             loss = loss + self.likelihood_coef * nll
             metrics["train/nll"] = float(nll.detach())
+        if self.learning_rate_schedule == "linear":
+            remaining = max(0.0, 1 - self.num_timesteps / max(self.total_timesteps, 1))
+            self.optimizer.param_groups[0]["lr"] = self.learning_rate * remaining
         norm = gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm, self.num_timesteps)
         return {
             "rollout/ep_len_mean": float(episodes.lengths.float().mean()),
@@ -232,31 +249,11 @@ class Reinforce(Agent):
             "train/grad_norm": float(norm),
         }
 
-    def _evaluate(self, episodes: Episodes) -> Evaluation:
-        """The policy's evaluation of the episodes now, (T, B); a policy without memory reads their steps only."""
-        mask, action_mask, full = episodes.valid, episodes.action_mask, self.kl_coef > 0
-        entropy = self.entropy_coef > 0 and not full
-        if self.policy.recurrent or full or bool(mask.all()):
-            state = tuple(s[0] for s in episodes.states)
-            return self.policy.evaluate(
-                episodes.obs, episodes.actions, state, episodes.start, mask, 1.0, full, entropy, action_mask
-            )
-
-        def played(x: Tensor) -> Tensor:
-            return x[mask][None]  # (1, N)
-
-        def placed(x: Any) -> Any:
-            return None if x is None else x.new_zeros(mask.shape).masked_scatter(mask, x)
-
-        new = self.policy.evaluate(
-            map_tree(played, episodes.obs), played(episodes.actions), (), played(episodes.start),
-            entropy=entropy, action_mask=None if action_mask is None else played(action_mask),
-        )  # fmt: skip
-        return Evaluation(*map(placed, (new.log_prob, new.value, new.entropy)))
-
     def _baseline(self, returns: Tensor, mask: Tensor, values: Tensor) -> Tensor:
         if self.baseline == "mean":
-            return leave_one_out_mean(returns, mask) if returns.shape[1] > 1 else self._past_mean(returns, mask)
+            if returns.shape[1] == 1:
+                return self._past_mean(returns, mask)
+            return leave_one_out_mean(returns, mask, None if self.episodes_per_start == 1 else self.episodes_per_start)
         if self.baseline == "critic":
             return values
         if self.baseline == "self_critical":

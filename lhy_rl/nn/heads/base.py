@@ -37,6 +37,11 @@ class Head(nn.Module, ABC):
     space: gym.Space[Any]
     """Of the actions, where :func:`head_for` made the head."""
 
+    @property
+    def num_logits(self) -> int:
+        """A: how many numbers decide a draw."""
+        return self.output.out_features
+
     @abstractmethod
     def sample(
         self,
@@ -56,7 +61,7 @@ class Head(nn.Module, ABC):
     def noise(self, rows: tuple[int, ...], generator: torch.Generator | None, device: torch.device) -> Tensor:
         """What decides draws, (*rows, A): Gumbel's numbers; many at once, for :meth:`draw`."""
         owner = device if generator is None else generator.device
-        numbers = torch.empty(*rows, self.output.out_features, device=owner)
+        numbers = torch.empty(*rows, self.num_logits, device=owner)
         return numbers.exponential_(generator=generator).log_().neg_().to(device)
 
     @abstractmethod

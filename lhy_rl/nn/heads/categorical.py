@@ -65,7 +65,7 @@ class CategoricalHead(Head):
         what is computed in it."""
         memory = self._memory
         if memory is None or memory.dtype != h.dtype or memory.device != h.device:
-            memory = self._memory = h.new_empty(2, ROWS, self.output.out_features)
+            memory = self._memory = h.new_empty(2, ROWS, self.num_logits)
         return memory
 
     def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:

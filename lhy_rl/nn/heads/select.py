@@ -12,18 +12,25 @@ from lhy_rl.nn.heads.base import Head
 from lhy_rl.nn.heads.categorical import CategoricalHead, MultiCategoricalHead
 from lhy_rl.nn.heads.copying import CopyHead
 from lhy_rl.nn.heads.gaussian import GaussianHead
+from lhy_rl.nn.heads.pointer import PointerHead
 
 
-def head_for(space: gym.Space[Any], input_size: int, log_std: float = 0.0, copies: bool = False) -> Head:
+def head_for(
+    space: gym.Space[Any], input_size: int, log_std: float = 0.0, copies: bool = False, points: int | None = None
+) -> Head:
     """The head that fits an action space; ``log_std`` is that of a Gaussian at the beginning.
 
     Args:
         copies: Whether features hold what can be copied from a source.
+        points: The places of a source, L, where features hold how much each is pointed at.
 
     Raises:
         UserError: none does.
     """
-    head = _copy_head(space, input_size) if copies else _head_for(space, input_size, log_std)
+    if points is not None:
+        head: Head = _pointer_head(space, input_size, points)
+    else:
+        head = _copy_head(space, input_size) if copies else _head_for(space, input_size, log_std)
     head.space = space
     return head
 
@@ -32,6 +39,12 @@ def _copy_head(space: gym.Space[Any], input_size: int) -> Head:
     if not isinstance(space, gym.spaces.Discrete):
         raise UserError(f"copy needs actions that are words, Discrete, not {space}")
     return CopyHead(input_size, int(space.n), int(space.start))
+
+
+def _pointer_head(space: gym.Space[Any], input_size: int, places: int) -> Head:
+    if not isinstance(space, gym.spaces.Discrete) or space.n < places:
+        raise UserError(f"head 'pointer' needs an action for each of {places} places, Discrete({places}), not {space}")
+    return PointerHead(input_size, places, int(space.n), int(space.start))
 
 
 def _head_for(space: gym.Space[Any], input_size: int, log_std: float) -> Head:

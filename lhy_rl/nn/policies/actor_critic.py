@@ -23,6 +23,7 @@ from lhy_rl.nn.policies.trunk import Trunk
 from lhy_rl.nn.sources.base import SourceEncoderChoice, SourceOptions
 
 CRITICS = ("shared", "separate", "none")
+HEADS = ("auto", "pointer")
 
 
 class Evaluation(NamedTuple):
@@ -73,6 +74,8 @@ class ActorCritic(nn.Module):
             output, which is fed to every step, is all it has (seq2seq).
         copy: Let an action also be a word that the attention is on (pointer-generator). It reaches words that were
             never written in training.
+        head: Of the actor: ``auto`` for the one that fits the actions, or ``pointer``: an action is a place of the
+            source, from 0 to L - 1, and what can be done besides comes behind (Vinyals et al. 2015).
         critic: ``shared`` (on the actor's features), ``separate`` (an encoder and a backbone of its own) or ``none``.
         init_std: Draw all weights from N(0, init_std), as SeqGAN's code does with 0.1; null keeps torch's way.
         log_std_init: Logarithm of the noise on continuous actions at the beginning. Lower it (-2) where full noise only
@@ -106,6 +109,7 @@ class ActorCritic(nn.Module):
         source_bidirectional: bool = False,
         attention: str = "dot",
         copy: bool = False,
+        head: str = "auto",
         critic: str = "shared",
         init_std: float | None = None,
         log_std_init: float = 0.0,
@@ -116,17 +120,23 @@ class ActorCritic(nn.Module):
         check(encoder_layers=(encoder_layers, 0), num_layers=(num_layers, 1), dropout=(dropout, 0, 0.99))
         if critic not in CRITICS:
             raise suggest(critic, CRITICS, "critic")
+        if head not in HEADS:
+            raise suggest(head, HEADS, "head")
         options = EncoderOptions(embedding_size, encoder_layers, activation, norm, pooling, hidden_sizes=hidden_sizes)
         source = None
         if source_encoder is not None:
             width = hidden_size if source_size is None else source_size
-            source = SourceOptions(source_encoder, width, source_bidirectional, num_layers, attention, copy)
+            source = SourceOptions(
+                source_encoder, width, source_bidirectional, num_layers, attention, copy, head == "pointer"
+            )
         parts = (observation_space, encoder, options, core, hidden_size, num_layers, dropout, source)
         self.observation_space = observation_space
         self.trunk = Trunk(*parts)
         if copy and not self.trunk.copies:
             raise UserError("copy takes words of a source: there is no key 'source', or source_encoder is None")
-        self.actor = head_for(action_space, self.trunk.output_size, log_std_init, self.trunk.copies)
+        if head == "pointer" and self.trunk.points is None:
+            raise UserError("head 'pointer' points at a source: there is no key 'source', or source_encoder is None")
+        self.actor = head_for(action_space, self.trunk.output_size, log_std_init, self.trunk.copies, self.trunk.points)
         self.critic_trunk = Trunk(*parts) if critic == "separate" else None
         self.critic = nn.Linear(self.trunk.output_size, 1) if critic != "none" else None
         self.recurrent, self.reads_source = self.trunk.has_memory, self.trunk.source is not None
@@ -137,10 +147,10 @@ class ActorCritic(nn.Module):
             for trunk in (self.trunk, self.critic_trunk):
                 if trunk is not None:
                     trunk.make_orthogonal()
-            for head, gain in ((self.actor.output, 0.01), (self.critic, 1.0)):
-                if head is not None:
-                    nn.init.orthogonal_(head.weight, gain)
-                    nn.init.zeros_(head.bias)
+            for layer, gain in ((self.actor.output, 0.01), (self.critic, 1.0)):
+                if layer is not None and layer.out_features:
+                    nn.init.orthogonal_(layer.weight, gain)
+                    nn.init.zeros_(layer.bias)
 
     # ------------------------------------------------------------------ what it is
     @cached_property
@@ -303,9 +313,9 @@ class ActorCritic(nn.Module):
         return self._value_of(h), memory
 
     def _value_of(self, h: Tensor) -> Tensor:
-        """(T, B, H) features to (T, B); what can be copied, behind them, is not looked at."""
+        """(T, B, H) features to (T, B); what only the actor's head reads, behind them, is not looked at."""
         assert self.critic is not None, "this policy was made with critic='none'"
-        features = h[..., : self.trunk.output_size] if self.trunk.copies else h
+        features = h[..., : self.trunk.output_size] if h.shape[-1] > self.trunk.output_size else h
         return self.critic(features)[..., 0]  # type: ignore[no-any-return]
 
 

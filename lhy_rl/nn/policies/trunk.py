@@ -9,6 +9,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
+from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, State, cores
 from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
 from lhy_rl.nn.encoders.select import make_encoder
@@ -59,6 +60,11 @@ class Trunk(nn.Module):
         """Whether features hold, behind the first ``output_size``, what can be copied."""
         return self.source is not None and self.source.copies
 
+    @property
+    def points(self) -> int | None:
+        """L, where features hold, behind the first ``output_size``, how much each place of a source is pointed at."""
+        return self.source.places if self.source is not None and self.source.pointer is not None else None
+
     def initial_state(self, batch_size: int) -> State:
         """The memory at the start of an episode, the backbone's and the source's; empty without either."""
         core = self.core.initial_state(batch_size) if self.core is not None else ()
@@ -89,7 +95,7 @@ class Trunk(nn.Module):
             if self.dropout.p:
                 h = self.dropout(h)
         if self.source is not None and sources is not None:
-            h = self.source.attend(h, sources)
+            h = self.source.attend(h, sources, obs.get(ACTION_MASK))
         return h, (*state, *after)
 
     def make_orthogonal(self) -> None:

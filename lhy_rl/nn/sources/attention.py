@@ -45,18 +45,28 @@ class Attention(nn.Module, ABC):
         """(N, T, H) and (N, L, E) to (N, T, L): how much each step looks at each place, before the softmax."""
 
     def weights(self, h: Tensor, annotations: Tensor, mask: Tensor) -> Tensor:
-        """(N, T, L), with the mask (N, L) of the places that there are; rows sum to 1, or to 0 of an empty source."""
-        scores = self.scores(h, annotations).masked_fill(~attended(mask)[:, None], -torch.inf)
-        return torch.softmax(scores, -1) * mask[:, None]
+        """(N, T, L), with the mask of the places that there are; rows sum to 1, or to 0 where there is none."""
+        mask = of_steps(mask)
+        scores = self.scores(h, annotations).masked_fill(~attended(mask), -torch.inf)
+        return torch.softmax(scores, -1) * mask
 
     def forward(self, h: Tensor, annotations: Tensor, mask: Tensor) -> Tensor:
-        """The context, (N, T, E)."""
+        """The context, (N, T, E).
+
+        Args:
+            mask: (N, L) bool, or (N, T, L) where it changes from step to step.
+        """
         return self.weights(h, annotations, mask) @ annotations
 
 
 def attended(mask: Tensor) -> Tensor:
-    """The mask (N, L), true all along where a source is empty: its annotations are 0, and so is their mean."""
-    return mask | ~mask.any(1, keepdim=True)
+    """The mask (..., L), true all along where it was nowhere: of an empty source, whose annotations' mean is 0."""
+    return mask | ~mask.any(-1, keepdim=True)
+
+
+def of_steps(mask: Tensor) -> Tensor:
+    """(N, L), the same at each step, or (N, T, L) to a mask that fits (N, T, L)."""
+    return mask[:, None] if mask.dim() == 2 else mask
 
 
 class DotAttention(Attention):
@@ -71,7 +81,7 @@ class DotAttention(Attention):
 
     def forward(self, h: Tensor, annotations: Tensor, mask: Tensor) -> Tensor:
         return F.scaled_dot_product_attention(
-            self.query(h), annotations, annotations, attn_mask=attended(mask)[:, None].expand(-1, h.shape[1], -1)
+            self.query(h), annotations, annotations, attn_mask=attended(of_steps(mask)).expand(-1, h.shape[1], -1)
         )
 
 

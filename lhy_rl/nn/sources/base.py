@@ -27,6 +27,7 @@ source_encoders = Registry(
         "gru": "lhy_rl.nn.sources.recurrent:GRUEncoder",
         "lstm": "lhy_rl.nn.sources.recurrent:LSTMEncoder",
         "mean": "lhy_rl.nn.sources.mean:MeanEncoder",
+        "transformer": "lhy_rl.nn.sources.transformer:TransformerEncoder",
         "hred": "lhy_rl.nn.sources.hred:TurnEncoder",
         "hred_tokens": "lhy_rl.nn.sources.hred:TokenInTurnEncoder",
     },
@@ -57,6 +58,7 @@ class SourceOptions:
     num_layers: int = 1
     attention: str | type[Attention] = "dot"
     copy: bool = False
+    point: bool = False
 
     def __post_init__(self) -> None:
         check(source_size=(self.size, 1))
@@ -68,6 +70,10 @@ class SourceOptions:
             raise UserError(f"source_size is {self.size}; with source_bidirectional it must be even, half a direction")
         if self.copy and self.attention == "none":
             raise UserError("copy takes the words that the attention is on; attention must be dot or additive")
+        if self.point and self.attention == "none":
+            raise UserError("head 'pointer' needs the places of a source; attention must be dot or additive")
+        if self.point and self.copy:
+            raise UserError("head 'pointer' takes places of the source as they are, copy the words there; choose one")
 
 
 class SourceEncoder(nn.Module, ABC):

@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import ACTION_MASK, SOURCE, SOURCE_MASK
 from lhy_rl.nn.backbones.base import State
-from lhy_rl.nn.sources.attention import Attention, attentions
+from lhy_rl.nn.sources.attention import Attention, attended, attentions
 from lhy_rl.nn.sources.base import SourceEncoder, SourceOptions, source_encoders
+from lhy_rl.nn.sources.pointer import Pointer
 
 
 class BlockSources(NamedTuple):
@@ -67,6 +68,7 @@ class SourceReader(nn.Module):
         if options.attention != "none":
             self.attention = attentions.choose(options.attention, Attention)(hidden_size, self.size)
             self.joint = nn.Linear(self.size + hidden_size, hidden_size)
+        self.pointer = Pointer(hidden_size, self.size) if options.point else None
         self.copies = options.copy
         if self.copies and not (self.encoder.annotates_tokens and isinstance(source, gym.spaces.MultiDiscrete)):
             raise UserError(
@@ -138,8 +140,24 @@ class SourceReader(nn.Module):
         return BlockSources(memory, episode, time - since), after
 
     def _encode_at(self, obs: Any, where: Any) -> State:
-        """What is remembered of the sources that are observed at these places of a (T, B) block."""
-        return self.encode(obs[SOURCE][where], obs[SOURCE_MASK][where] if SOURCE_MASK in obs else None)
+        """What is remembered of the sources that are observed at these places of a (T, B) block.
+
+        Equal ones that stand one behind the other, as where several episodes have one start, are read once.
+        """
+        source, mask = obs[SOURCE][where], obs[SOURCE_MASK][where] if SOURCE_MASK in obs else None
+        if source.shape[1] > self.places and self.encoder.places is None:
+            raise UserError(
+                f"a source has {source.shape[1]} places; this network was made for at most {self.places}: make it with "
+                "the spaces of the environment with the longest"
+            )
+        again = (source[1:] == source[:-1]).flatten(1).all(1)
+        if mask is not None:
+            again &= (mask[1:] == mask[:-1]).all(1)
+        if not bool(again.any()):
+            return self.encode(source, mask)
+        first = F.pad(~again, (1, 0), value=True)
+        which = first.cumsum(0) - 1
+        return tuple(x[which] for x in self.encode(source[first], None if mask is None else mask[first]))
 
     def _as_long(self, memory: State) -> State:
         """What is remembered of shorter sources, filled up to the space's length."""
@@ -152,31 +170,41 @@ class SourceReader(nn.Module):
         summary = sources.memory[0]
         return summary.expand(steps, -1, -1) if sources.episode is None else summary[sources.episode]
 
-    def attend(self, h: Tensor, sources: BlockSources) -> Tensor:
+    def attend(self, h: Tensor, sources: BlockSources, action_mask: Tensor | None = None) -> Tensor:
         """Join features with what the attention finds.
 
         Args:
             h: (T, B, H).
+            action_mask: (T, B, A), whose first L are about the places, where actions are places.
 
         Returns:
-            Features (T, B, H); to copy, with the weights and the tokens of the places behind them, (T, B, H + 2L).
+            Features (T, B, H); to copy, with the weights and the tokens of the places behind them, (T, B, H + 2L); to
+            point, with the logits of the places, (T, B, H + L).
         """
         if self.attention is None:
             return h
         _, annotations, mask, *tokens = sources.memory
         where = (sources.episode, sources.step)
-        if sources.step is None:
-            queries = h.transpose(0, 1)  # (B, T, H)
-        else:  # the steps of each episode side by side
-            queries = h.new_zeros(len(mask), int(sources.step.max()) + 1, h.shape[-1]).index_put(where, h)
+
+        def by_episode(x: Tensor) -> Tensor:  # (T, B, ...) to (S, T', ...): the steps of each episode side by side
+            if sources.step is None:
+                return x.transpose(0, 1)
+            return x.new_zeros(len(mask), int(sources.step.max()) + 1, *x.shape[2:]).index_put(where, x)
 
         def by_step(x: Tensor) -> Tensor:  # back to (T, B, ...)
             return x.transpose(0, 1) if sources.step is None else x[where]
 
-        if not self.copies:
-            return self.joint(torch.cat([by_step(self.attention(queries, annotations, mask)), h], -1)).tanh()  # type: ignore[no-any-return]
-        weights = self.attention.weights(queries, annotations, mask)  # (S, T, L)
-        joint = self.joint(torch.cat([by_step(weights @ annotations), h], -1)).tanh()
+        queries, open_places = by_episode(h), mask
+        if self.pointer is not None and action_mask is not None:  # look at those that can still be chosen
+            open_places = mask[:, None] & by_episode(action_mask[..., : self.places].bool())
+        weights = self.attention.weights(queries, annotations, mask) if self.copies else None  # (S, T', L)
+        context = self.attention(queries, annotations, open_places) if weights is None else weights @ annotations
+        joint: Tensor = self.joint(torch.cat([by_step(context), h], -1)).tanh()
+        if self.pointer is not None:
+            points = self.pointer(by_episode(joint), annotations).masked_fill(~attended(mask)[:, None], -torch.inf)
+            return torch.cat([joint, by_step(points)], -1)
+        if weights is None:
+            return joint
         places = tokens[0].to(h.dtype)
         places = places.expand(len(h), -1, -1) if sources.episode is None else places[sources.episode]
         return torch.cat([joint, by_step(weights), places], -1)

@@ -12,6 +12,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from lhy_rl.agents import Reinforce
+from lhy_rl.agents.common.episode_evaluation import evaluate_episodes
 from lhy_rl.core.errors import UserError
 from lhy_rl.rollouts.full_episodes import collect_episodes, truncated_final_values
 from tests.agents.small_envs import Always, Failing, NoChoice, Parrot
@@ -220,7 +221,7 @@ def test_a_policy_without_memory_learns_from_the_steps_alone():
     agent = Reinforce(env, **SMALL, core=None, baseline="critic", entropy_coef=0.1)
     episodes = agent.collect(3)
     assert not episodes.valid.all()
-    short = agent._evaluate(episodes)
+    short = evaluate_episodes(agent.policy, episodes, False, True)
     long = agent.policy.evaluate(episodes.obs, episodes.actions, (), episodes.start, episodes.valid, entropy=True)
     for name in ("log_prob", "value", "entropy"):
         torch.testing.assert_close(getattr(short, name)[episodes.valid], getattr(long, name)[episodes.valid])
@@ -303,3 +304,26 @@ def test_one_instance_is_compared_with_its_earlier_episodes_and_learns():
     assert any(not torch.equal(a, b) for a, b in zip(before, agent.policy.parameters(), strict=True))
     assert agent.past_return != past
     assert agent.state_dict()["past_return"] == agent.past_return
+
+
+def test_episodes_that_begin_alike():
+    agent = Reinforce("lhy_rl/Tour-v0", **{**SMALL, "num_envs": 6}, core=None, episodes_per_start=3)
+    episodes = agent.collect(3)
+    cities = episodes.obs["source"][0]
+    assert torch.equal(cities, cities[[0, 0, 0, 3, 3, 3]])
+    assert not torch.equal(cities[0], cities[3])
+    assert len({tuple(order) for order in episodes.actions.T.tolist()}) > 2, "only the beginning is alike"
+    again = agent.collect(3)
+    assert torch.equal(again.obs["source"][0], cities)
+    with pytest.raises(UserError, match="episodes_per_start is 4; num_envs, 6, must be a multiple"):
+        Reinforce("lhy_rl/Tour-v0", **{**SMALL, "num_envs": 6}, episodes_per_start=4)
+    with pytest.raises(UserError, match="need an environment with snapshot"):
+        Reinforce("CartPole-v1", **{**SMALL, "num_envs": 6}, core=None, episodes_per_start=3).learn(1)
+
+
+def test_a_linear_schedule_ends_near_zero():
+    rates = []
+    options = {**SMALL, "num_envs": 5, "core": None, "learning_rate": 0.2, "learning_rate_schedule": "linear"}
+    agent = Reinforce("lhy_rl/Tour-v0", **options)
+    agent.learn(200, callback=lambda agent, metrics: rates.append(agent.optimizer.param_groups[0]["lr"]))
+    assert rates == pytest.approx([0.2, 0.15, 0.1, 0.05])
