@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parent / "environments" / "films"
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lhy_rl  # noqa: E402, F401  (registers the environments)
+from lhy_rl.core import graphics  # noqa: E402
 from lhy_rl.envs.registration import TABLE, WRAPPED  # noqa: E402
 from lhy_rl.recording import film, rendering  # noqa: E402
 from lhy_rl.rollouts.scripted_controllers import EXPERTS  # noqa: E402
@@ -111,6 +112,7 @@ PLANS: dict[str, FilmPlan] = {
     "PointMassPixels-v0": FilmPlan(options={"horizon": 25}, episodes=2, fps=8),
     "ReacherPixels-v0": FilmPlan(options={"horizon": 25}, episodes=2, fps=8),
     "PendulumPixels-v0": FilmPlan(options={"horizon": 25}, episodes=2, fps=8),
+    "MujocoViews-v0": FilmPlan(options={"env_id": "Reacher-v5", "horizon": 20}, fps=8),
     "FixedHorizon-v0": FilmPlan(balancer, "scripted", {"horizon": 84}, stride=2, fps=12),
 }
 
@@ -122,7 +124,7 @@ def shot(name: str) -> bytes:
         name: Of the environment, without its package.
     """
     plan, env_id = PLANS.get(name, OTHERS), f"lhy_rl/{name}"
-    rendering.without_a_screen()
+    graphics.without_a_screen()
     mode = rendering.choose_mode(env_id, rendering.render_modes(env_id, plan.options), filmed=True)
     env: Any = gymnasium.make(env_id, render_mode=mode, **plan.options)
     images, durations = [], []

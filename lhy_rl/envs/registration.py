@@ -219,6 +219,13 @@ WRAPPED: tuple[Row, ...] = (
         "lhy_rl.envs.wrappers.fixed_horizon:make_vector",
         "any environment in episodes of one length, so that how long one lives teaches no imitator anything",
     ),
+    Row(
+        "lhy_rl/MujocoViews-v0",
+        "lhy_rl.envs.third_person.mujoco_views:MujocoViews",
+        "lhy_rl.envs.third_person.mujoco_views:make_vector",
+        "any MuJoCo environment, seen by several cameras and in several skins, for third-person imitation",
+        small={"size": 16, "horizon": 6},
+    ),
 )
 """Ids that put a wrapper around any environment, so that a configuration can name it: functions of the two views."""
 

@@ -11,13 +11,12 @@ import gymnasium
 import numpy as np
 
 from lhy_rl.core.errors import UserError
+from lhy_rl.core.graphics import NO_GRAPHICS, NO_SCREEN, nothing_to_draw_with, without_a_screen
 from lhy_rl.envs.drawing import font
 from lhy_rl.experiment.config import Config, environment_options
 
 LEAST = 240  # pixels: smaller pictures are shown larger, so that a caption can be read
 GROUND, INK, ACCENT = (24, 24, 28), (255, 255, 255), (144, 205, 244)
-NO_GRAPHICS = ("mujoco", "OpenGL", "glGetError", "eglQuery", "EGL")  # in what is raised without a graphics library
-NO_SCREEN = "dummy,offscreen"  # of SDL's drivers, as we ask for them; a person who names one alone wants a window
 TEXT_WIDTH, TEXT_SIZE = 420, 20  # of text that is filmed
 
 
@@ -39,14 +38,6 @@ def render_modes(env_id: str, options: dict[str, Any]) -> list[str]:
         return list(env.metadata.get("render_modes") or [])
     finally:
         env.close()
-
-
-def without_a_screen() -> None:
-    """Where there is no screen, let pygame draw without one, its greeting and its errors, and MuJoCo with EGL."""
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
-        os.environ.setdefault("MUJOCO_GL", "egl")
-        os.environ.setdefault("SDL_VIDEODRIVER", NO_SCREEN)
 
 
 def choose_mode(env_id: str, modes: list[str], filmed: bool) -> str:
@@ -104,8 +95,7 @@ def render(env: Any) -> Any:
     except Exception as error:
         if not any(sign in f"{type(error).__module__} {error}" for sign in NO_GRAPHICS):
             raise
-        hint = "install libegl1, or set MUJOCO_GL to egl, osmesa or glfw"
-        raise UserError(f"MuJoCo found nothing to draw with ({' '.join(str(error).split())[:100]}); {hint}") from error
+        raise nothing_to_draw_with(error) from error
 
 
 def pixels(rendered: Any) -> np.ndarray:

@@ -25,6 +25,7 @@ from lhy_rl.experiment.run import Run
 from lhy_rl.recording import film, rendering
 from lhy_rl.recording.play import play as play_run
 from lhy_rl.recording.rendering import choose_mode
+from tests.graphics import needs_mujoco
 
 PPO: dict[str, Any] = {"name": "ppo", "num_envs": 2, "n_steps": 8, "batch_size": 16, "embedding_size": 8}
 
@@ -196,6 +197,8 @@ def test_contract_each_of_ours_is_filmed(row: Row, tiny: Callable[..., Path]) ->
     from PIL import Image
 
     small = {**row.small, "horizon": 9} if row.id == "lhy_rl/FixedHorizon-v0" else row.small
+    if row.id == "lhy_rl/MujocoViews-v0":
+        needs_mujoco()
     run = run_in({"id": row.id, **small}, tiny)
     (episode,) = play_run(run.agent, run.config, output=Path("film.gif"), say=lambda line: None)
     with Image.open("film.gif") as film:

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from lhy_rl.agents.rewards.third_person import IMAGE
+from lhy_rl.agents.supervised.experts import expert_for
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.validation import positive
 from lhy_rl.data.videos import ALLOWED, Videos, read_videos, resized
@@ -19,6 +20,8 @@ from lhy_rl.rollouts.demonstrators import make_few, of_environment, trained_poli
 from lhy_rl.rollouts.record_episodes import Act, record
 
 PLAYED = ("scripted", "random")
+FILMED = "scripted:DOMAIN, random:DOMAIN, policy.zip:DOMAIN"
+STATE = "state"  # key of what a saved policy reads
 
 
 def image_space(env: VectorEnv[Any, Any, Any]) -> gym.spaces.Box:
@@ -38,7 +41,8 @@ def image_space(env: VectorEnv[Any, Any, Any]) -> gym.spaces.Box:
 
 
 def find_videos(source: Any, env: VectorEnv[Any, Any, Any], episodes: int, seed: int, fps: float | None) -> Videos:
-    """Videos from a file, or filmed in the environment: ``scripted:DOMAIN`` and ``random:DOMAIN``.
+    """Videos from a file, or filmed in the environment: ``scripted:DOMAIN``, ``random:DOMAIN``, or those of a saved
+    policy, ``policy.zip:DOMAIN``.
 
     Raises:
         UserError: no videos, frames a second that are none, or an environment that has no such domain.
@@ -49,10 +53,15 @@ def find_videos(source: Any, env: VectorEnv[Any, Any, Any], episodes: int, seed:
     if isinstance(source, Videos):
         return Videos(resized(source.frames, size), source.ends)
     if not isinstance(source, str | os.PathLike):
-        raise UserError(f"no videos {brief(source)}; allowed: {ALLOWED}, scripted:DOMAIN or random:DOMAIN")
-    who, colon, domain = str(source).partition(":")
-    if who in PLAYED and colon and not Path(str(source)).exists():
-        return filmed_videos(who, env, {"domain": domain}, episodes, seed)
+        raise UserError(f"no videos {brief(source)}; allowed: {FILMED}, or {ALLOWED}")
+    who, colon, domain = str(source).rpartition(":")
+    if colon and not Path(source).exists():
+        if who in PLAYED:
+            return filmed_videos(who, env, {"domain": domain}, episodes, seed)
+        if Path(who).is_dir() or Path(who).suffix == ".zip":
+            return policy_videos(who, env, {"domain": domain}, episodes, seed)
+    if not Path(source).exists():
+        raise UserError(f"no videos {str(source)!r}; allowed: {FILMED}, or {ALLOWED}")
     return read_videos(source, size, fps)
 
 
@@ -85,6 +94,27 @@ def learner_videos(policy: Any, env: VectorEnv[Any, Any, Any], episodes: int, se
     return _film(
         make_few(env_id, episodes, known), trained_policy(policy, deterministic=True, masks=True), env, episodes, seed
     )
+
+
+def policy_videos(
+    saved: str, env: VectorEnv[Any, Any, Any], options: dict[str, Any], episodes: int, seed: int
+) -> Videos:
+    """Episodes of a saved policy, which acts on the state.
+
+    Args:
+        saved: A run's folder, or an agent that we or Stable-Baselines3 saved.
+        env: Like which it is played, but for the options.
+
+    Raises:
+        UserError: no such policy, one that reads something else, or an environment that is not known by an id.
+    """
+    env_id, known = made_by(env, "videos of a policy")
+    expert = expert_for(saved, make_few(env_id, 1, {**known, "observation": STATE}))
+
+    def act(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[Any, Any]:
+        return expert.label(obs[STATE], start, np.ones(len(start), bool)), None
+
+    return _film(make_few(env_id, episodes, {**known, **options}), act, env, episodes, seed)
 
 
 def made_by(env: VectorEnv[Any, Any, Any], what: str) -> tuple[str, dict[str, Any]]:

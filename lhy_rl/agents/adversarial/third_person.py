@@ -41,7 +41,8 @@ class ThirdPerson(HeldGenerator, Agent):
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable; its observation is a Dict with ``image``.
         expert_videos: A GIF, an MP4, a folder of films or of pictures, an .npz of demonstrations, ``Videos``, or
-            ``scripted:DOMAIN``: the environment's own expert, filmed in that domain. Null: nothing is learned.
+            ``scripted:DOMAIN``: the environment's own expert, filmed in that domain; ``policy.zip:DOMAIN``: a saved
+            policy of the state, of ours or Stable-Baselines3's, or a run's folder. Null: nothing is learned.
         failure_videos: The same of somebody who cannot do it, seen as the expert is: ``random:DOMAIN`` films random
             behaviour. Null: there are none, and the expert's view looks like success.
         videos: Episodes that are filmed of each.

@@ -233,6 +233,7 @@ def make_single(
     **options: Any,
 ) -> gymnasium.Env[Any, Any]:
     """``lhy_rl/FixedHorizon-v0``, one instance; the arguments are those of :func:`make_vector`."""
+    validation.integer("horizon", horizon, 1)
     limit = horizon if spec_of(env_id).max_episode_steps is not None else None
     inner = gymnasium.make(env_id, max_episode_steps=limit, render_mode=render_mode, **options)
     return FixedHorizon(inner, horizon, after)

@@ -1,0 +1,33 @@
+"""Drawing where there is no screen, and what is to be done where nothing can be drawn."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from lhy_rl.core.errors import UserError
+
+NO_GRAPHICS = ("mujoco", "OpenGL", "glGetError", "eglQuery", "EGL", "GLFW", "osmesa")
+"""What stands in the errors of whoever finds no graphics library."""
+NO_SCREEN = "dummy,offscreen"
+"""SDL's drivers that draw without a screen, as we ask for them; a person who names one alone wants a window."""
+
+
+def without_a_screen() -> None:
+    """Where there is no screen, let pygame draw without one, its greeting and its errors, and MuJoCo with EGL."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    if is_headless():
+        os.environ.setdefault("MUJOCO_GL", "egl")
+        os.environ.setdefault("SDL_VIDEODRIVER", NO_SCREEN)
+
+
+def is_headless() -> bool:
+    """Whether this is a Linux without a screen."""
+    return sys.platform.startswith("linux") and not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def nothing_to_draw_with(error: Exception) -> UserError:
+    """The error for whoever has no graphics library for MuJoCo."""
+    found = " ".join(str(error).split())[:100]
+    hint = "install libegl1, or set MUJOCO_GL to egl, osmesa or glfw"
+    return UserError(f"MuJoCo found nothing to draw with ({found}); {hint}")
