@@ -84,6 +84,13 @@ TABLE: tuple[Row, ...] = (
         small={"field": 7},
     ),
     Row(
+        "lhy_rl/TreeCalc-v0",
+        "lhy_rl.envs.reasoning.tree_calc:TreeCalcEnv",
+        "lhy_rl.envs.reasoning.tree_calc:TreeCalc",
+        "the value of an expression that is given as a tree, or as a string; train on low trees, test on high ones",
+        small={"max_depth": 2, "table_depth": 3},
+    ),
+    Row(
         "lhy_rl/Gridworld-v0",
         "lhy_rl.envs.grid.gridworld:GridworldEnv",
         "lhy_rl.envs.grid.gridworld:Gridworld",

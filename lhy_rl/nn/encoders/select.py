@@ -26,6 +26,9 @@ encoders = Registry(
         "dict": "lhy_rl.nn.encoders.dict_encoder:DictEncoder",
         "state": "lhy_rl.nn.encoders.part:StateEncoder",
         "image": "lhy_rl.nn.encoders.part:ImageEncoder",
+        "recursive": "lhy_rl.nn.encoders.recursive:RecursiveEncoder",
+        "rntn": "lhy_rl.nn.encoders.rntn:RNTNEncoder",
+        "mv_rnn": "lhy_rl.nn.encoders.mv_rnn:MVRNNEncoder",
     },
 )
 

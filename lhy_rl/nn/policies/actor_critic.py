@@ -50,8 +50,8 @@ class ActorCritic(nn.Module):
             or a ``Dict`` or ``Tuple`` of them.
         action_space: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or ``Box`` of floats.
         encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``cnn_pooled``, ``dict``;
-            ``state`` or ``image``, that part of a Dict alone; ``auto`` for what fits; or a class of your own, as
-            ``module:Class`` (a subclass of ``lhy_rl.nn.encoders.Encoder``).
+            ``rntn``, ``mv_rnn``, ``recursive`` for trees; ``state`` or ``image``, that part of a Dict alone; ``auto``
+            for what fits; or a class of your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.encoders.Encoder``).
         embedding_size: Width of the encoder's output and of an MLP's layers.
         encoder_layers: Layers of an MLP encoder.
         hidden_sizes: Widths of the encoder's dense layers, [64, 64] say, instead of ``encoder_layers`` layers of

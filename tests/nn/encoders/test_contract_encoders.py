@@ -26,6 +26,7 @@ MIXED = spaces.Dict(
         "place": spaces.Dict({"x": Box(0, 1, ()), "action_mask": spaces.MultiBinary(2)}),
     }
 )
+TREES = Box(np.tile(np.array([0, -1, -1]), (9, 1)), np.tile(np.array([7, 8, 8]), (9, 1)), dtype=np.int64)
 
 # space, its default encoder, the other encoders that read it
 SPACES: list[tuple[gym.Space[Any], str, list[str]]] = [
@@ -48,6 +49,7 @@ SPACES: list[tuple[gym.Space[Any], str, list[str]]] = [
     (Box(0, 255, (4, 84, 84), np.uint8), "cnn", ["cnn_small"]),
     (MIXED, "dict", []),
     (spaces.Tuple([spaces.Discrete(2), VECTOR]), "dict", []),
+    (TREES, "mlp", ["recursive", "rntn", "mv_rnn"]),
     (spaces.Dict({"state": VECTOR, "image": Box(0, 255, (16, 16, 3), np.uint8)}), "dict", ["state", "image"]),
 ]
 CASES = [(space, name) for space, default, others in SPACES for name in [default, *others]]
@@ -60,9 +62,31 @@ def draw(space: gym.Space[Any], *leading: int) -> Any:
         return {key: draw(part, *leading) for key, part in space.spaces.items()}
     if isinstance(space, spaces.Tuple):
         return tuple(draw(part, *leading) for part in space.spaces)
+    if space is TREES:  # few of whose samples are trees
+        return drawn_trees(int(np.prod(leading))).reshape(*leading, 9, 3)
     space.seed(0)
     samples = np.stack([np.asarray(space.sample()) for _ in range(int(np.prod(leading)))])
     return torch.as_tensor(samples.reshape(*leading, *samples.shape[1:]))
+
+
+def drawn_trees(count: int) -> torch.Tensor:
+    """(count, 9, 3): a row of random symbols, put together at random into trees of one to nine nodes."""
+    rng = np.random.default_rng(0)
+    tables = np.full((count, 9, 3), -1)
+    tables[..., 0] = 0
+    for table in tables:
+        leaves = int(rng.integers(1, 6))
+        free = list(range(2 * leaves - 1))[::-1]
+        trees = []
+        for _ in range(leaves):
+            trees.append((free.pop(0), -1, -1))
+        while len(trees) > 1:
+            i = int(rng.integers(len(trees) - 1))
+            (row, *below), (other, *others) = trees[i : i + 2]
+            table[row], table[other] = (rng.integers(1, 8), *below), (rng.integers(1, 8), *others)
+            trees[i : i + 2] = [(free.pop(0), row, other)]
+        table[0] = (rng.integers(1, 8), *trees[0][1:])
+    return torch.as_tensor(tables)
 
 
 def at(obs: Any, *index: Any) -> Any:
