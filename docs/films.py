@@ -103,6 +103,8 @@ PLANS: dict[str, FilmPlan] = {
     "TwentyQuestions-v0": FilmPlan(fps=1.2),
     "ChatBandit-v0": FilmPlan(episodes=4, fps=0.8),
     "Tour-v0": FilmPlan(options={"num_cities": 20, "expert": "shortest"}, episodes=2, fps=4),
+    "ConvexHull-v0": FilmPlan(options={"num_points": 12}, episodes=3, fps=2),
+    "CopySummary-v0": FilmPlan(episodes=3, fps=1.5),
     "HPOToken-v0": FilmPlan(anybody, "random", episodes=3, fps=1.5),
     "UpdateRule-v0": FilmPlan(anybody, "random", episodes=3, fps=1.5),
     "ActivationSearch-v0": FilmPlan(anybody, "random", episodes=4, fps=1.2),

@@ -175,6 +175,21 @@ TABLE: tuple[Row, ...] = (
         small={"num_cities": 4},
     ),
     Row(
+        "lhy_rl/ConvexHull-v0",
+        "lhy_rl.envs.pointer.convex_hull:ConvexHullEnv",
+        "lhy_rl.envs.pointer.convex_hull:ConvexHull",
+        "name the corners of a set of points, one after the other, and stop",
+        small={"num_points": 4},
+    ),
+    Row(
+        "lhy_rl/CopySummary-v0",
+        "lhy_rl.envs.pointer.copy_summary:CopySummaryEnv",
+        "lhy_rl.envs.pointer.copy_summary:CopySummary",
+        "write the headline of a report whose names no vocabulary has: they can only be copied",
+        small={"events": 1, "reports": 20},
+        held_out={"split": "test"},
+    ),
+    Row(
         "lhy_rl/HPOToken-v0",
         "lhy_rl.envs.search.hpo_token:HPOTokenEnv",
         "lhy_rl.envs.search.hpo_token:HPOToken",

@@ -74,6 +74,8 @@ class ActorCritic(nn.Module):
             output, which is fed to every step, is all it has (seq2seq).
         copy: Let an action also be a word that the attention is on (pointer-generator). It reaches words that were
             never written in training.
+        unknown_words: So many actions, the last ones, are words that no vocabulary has, the names of this report say:
+            each is read as the same unknown word, and only ``copy`` can tell them apart.
         head: Of the actor: ``auto`` for the one that fits the actions, or ``pointer``: an action is a place of the
             source, from 0 to L - 1, and what can be done besides comes behind (Vinyals et al. 2015).
         critic: ``shared`` (on the actor's features), ``separate`` (an encoder and a backbone of its own) or ``none``.
@@ -109,6 +111,7 @@ class ActorCritic(nn.Module):
         source_bidirectional: bool = False,
         attention: str = "dot",
         copy: bool = False,
+        unknown_words: int = 0,
         head: str = "auto",
         critic: str = "shared",
         init_std: float | None = None,
@@ -126,14 +129,15 @@ class ActorCritic(nn.Module):
         source = None
         if source_encoder is not None:
             width = hidden_size if source_size is None else source_size
-            source = SourceOptions(
-                source_encoder, width, source_bidirectional, num_layers, attention, copy, head == "pointer"
-            )
+            reading = (source_encoder, width, source_bidirectional, num_layers, attention, copy, head == "pointer")
+            source = SourceOptions(*reading, unknown_range(action_space, unknown_words))
         parts = (observation_space, encoder, options, core, hidden_size, num_layers, dropout, source)
         self.observation_space = observation_space
         self.trunk = Trunk(*parts)
         if copy and not self.trunk.copies:
             raise UserError("copy takes words of a source: there is no key 'source', or source_encoder is None")
+        if unknown_words and self.trunk.source is None:
+            raise UserError("unknown_words are words of a source: there is no key 'source', or source_encoder is None")
         if head == "pointer" and self.trunk.points is None:
             raise UserError("head 'pointer' points at a source: there is no key 'source', or source_encoder is None")
         self.actor = head_for(action_space, self.trunk.output_size, log_std_init, self.trunk.copies, self.trunk.points)
@@ -317,6 +321,22 @@ class ActorCritic(nn.Module):
         assert self.critic is not None, "this policy was made with critic='none'"
         features = h[..., : self.trunk.output_size] if h.shape[-1] > self.trunk.output_size else h
         return self.critic(features)[..., 0]  # type: ignore[no-any-return]
+
+
+def unknown_range(space: gym.Space[Any], count: int) -> range | None:
+    """The last so many actions; None of none.
+
+    Raises:
+        UserError: there are not so many.
+    """
+    if not count:
+        return None
+    if not isinstance(space, gym.spaces.Discrete) or not 0 < count < space.n:
+        raise UserError(
+            f"unknown_words is {count}; allowed: fewer than there are actions, Discrete, and these are {space}"
+        )
+    end = int(space.start + space.n)
+    return range(end - count, end)
 
 
 def mask_of(obs: Any) -> Tensor | None:

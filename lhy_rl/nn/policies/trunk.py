@@ -9,7 +9,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from lhy_rl.core.protocols import ACTION_MASK
+from lhy_rl.core.protocols import ACTION_MASK, TOKEN
 from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, State, cores
 from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
 from lhy_rl.nn.encoders.select import make_encoder
@@ -82,6 +82,8 @@ class Trunk(nn.Module):
 
     def forward(self, obs: Any, state: State, start: Tensor | None) -> tuple[Tensor, State]:
         """(T, B, ...) observations to (T, B, H) features and the state after the last step."""
+        if self.source is not None and TOKEN in obs:
+            obs = {**obs, TOKEN: self.source.readable(obs[TOKEN])}
         h: Tensor = self.encoder(obs if self.source is None else steps_of(obs))
         if self.dropout.p:
             h = self.dropout(h)

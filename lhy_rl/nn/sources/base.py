@@ -59,6 +59,8 @@ class SourceOptions:
     attention: str | type[Attention] = "dot"
     copy: bool = False
     point: bool = False
+    unknown: range | None = None
+    """Tokens that are all read as the first of them."""
 
     def __post_init__(self) -> None:
         check(source_size=(self.size, 1))

@@ -69,6 +69,7 @@ class SourceReader(nn.Module):
             self.attention = attentions.choose(options.attention, Attention)(hidden_size, self.size)
             self.joint = nn.Linear(self.size + hidden_size, hidden_size)
         self.pointer = Pointer(hidden_size, self.size) if options.point else None
+        self.unknown = options.unknown
         self.copies = options.copy
         if self.copies and not (self.encoder.annotates_tokens and isinstance(source, gym.spaces.MultiDiscrete)):
             raise UserError(
@@ -93,13 +94,20 @@ class SourceReader(nn.Module):
         return state
 
     # ------------------------------------------------------------------ reading
+    def readable(self, tokens: Tensor) -> Tensor:
+        """Tokens as a network reads them: words that no vocabulary has are all one unknown word."""
+        if self.unknown is None:
+            return tokens
+        first, end = self.unknown.start, self.unknown.stop
+        return torch.where((tokens >= first) & (tokens < end), torch.full_like(tokens, first), tokens)
+
     def encode(self, source: Tensor, mask: Tensor | None) -> State:
         """(N, L, ...) sources to what is remembered of each."""
         mask = source.new_ones(source.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
-        summary, annotations, attended = self.encoder(source, mask)
+        summary, annotations, attended_places = self.encoder(self.readable(source), mask)
         if self.attention is None:
             return (summary,)
-        kept = summary, self.attention.annotate(annotations), attended
+        kept = summary, self.attention.annotate(annotations), attended_places
         return (*kept, source.long()) if self.copies else kept
 
     def read(self, obs: Any, state: State, start: Tensor | None, steps: int) -> tuple[BlockSources, State]:
