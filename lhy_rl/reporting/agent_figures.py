@@ -99,7 +99,8 @@ def strips(figure: EpisodeFrames) -> Figure:
             ax.grid(visible=False)
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
-            number = "" if values is None or np.isnan(values[place]) else f"   {values[place]:.3g}"
+            value = float("nan") if values is None else float(values[place])
+            number = "" if np.isnan(value) else f"   {value:.3f}" if abs(value) < 10 else f"   {value:.3g}"
             ax.set_xlabel(f"step {place}{number}", fontsize=7.5, labelpad=2)
     return made
 

@@ -74,7 +74,7 @@ class OwnView:
 OWN: dict[str, OwnView] = {
     "InvertedPendulum": OwnView({"azimuth": 90.0, "elevation": -10.0, "distance": 2.2, "lookat": (0.0, 0.0, 0.2)}),
     "Reacher": OwnView(
-        {"azimuth": 90.0, "elevation": -90.0, "distance": 0.72, "lookat": (0.0, 0.0, 0.0)},
+        {"azimuth": 90.0, "elevation": -90.0, "distance": 0.55, "lookat": (0.0, 0.0, 0.0)},
         {"target": 2.5, "fingertip": 2.0, "link0": 1.5, "link1": 1.5},
     ),
 }

@@ -15,6 +15,7 @@ from lhy_rl.agents.adversarial.third_person import ThirdPerson
 from lhy_rl.core.errors import UserError
 from lhy_rl.envs.third_person import mujoco_camera
 from lhy_rl.envs.third_person.mujoco_domains import DOMAINS, MujocoDomain, mujoco_domain
+from lhy_rl.envs.wrappers import fixed_horizon
 from lhy_rl.rollouts.vector_envs import make_vec
 from tests.graphics import needs_mujoco
 
@@ -168,6 +169,17 @@ def test_where_nothing_can_be_drawn_one_line_says_what_to_do(monkeypatch: pytest
     with pytest.raises(UserError, match="install libegl1, or set MUJOCO_GL to egl, osmesa or glfw") as caught:
         env.reset(seed=0)
     assert "\n" not in str(caught.value)
+
+
+def test_where_mujoco_is_missing_its_installation_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*arguments: Any, **options: Any) -> Any:
+        raise gymnasium.error.DependencyNotInstalled(
+            "MuJoCo is not installed, run `pip install gymnasium[mujoco]`; mujoco"
+        )
+
+    monkeypatch.setattr(fixed_horizon, "make_single", missing)
+    with pytest.raises(UserError, match=r"InvertedPendulum-v5 needs MuJoCo; .*pip install"):
+        gymnasium.make(ENV)
 
 
 def test_domains_of_others_begin_from_any() -> None:
