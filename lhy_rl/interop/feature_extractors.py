@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lhy_rl.core.errors import UserError, install_extra
-from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, cores
+from lhy_rl.nn.backbones.base import CoreChoice, make_core
 from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
 from lhy_rl.nn.encoders.select import make_encoder
 
@@ -70,6 +70,7 @@ class Sequence(BaseFeaturesExtractor):
     Args:
         observation_space: Given by SB3.
         core: A name of :data:`lhy_rl.nn.backbones.base.cores`, or a class.
+        core_options: Further options of the backbone.
         hidden_size: H, width of the backbone's output.
         num_layers: Layers of the backbone.
         encoder: Of each step; ``auto`` for the one that fits it.
@@ -88,11 +89,12 @@ class Sequence(BaseFeaturesExtractor):
         num_layers: int = 1,
         encoder: EncoderChoice = "auto",
         normalize_images: bool = True,
+        core_options: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
         step = _step(_policy_space(observation_space, normalize_images), encoder)
         read = make_encoder(encoder, step, _options(options))
-        backbone: SequenceBackbone = cores.choose(core, SequenceBackbone)(read.output_size, hidden_size, num_layers)
+        backbone = make_core(core, read.output_size, hidden_size, num_layers, core_options)
         super().__init__(observation_space, backbone.output_size)
         self.encoder, self.core = read, backbone
         self.step_shape = tuple(step.shape or ())

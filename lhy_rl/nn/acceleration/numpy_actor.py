@@ -6,6 +6,7 @@ A policy of a few dozen units spends its time not in arithmetic but in calls.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from lhy_rl.nn.backbones.base import SequenceBackbone, State
 from lhy_rl.nn.backbones.recurrent import GRU, LSTM, RNN
+from lhy_rl.nn.backbones.stack_rnn import StackCell, StackRNN
 from lhy_rl.nn.encoders.base import Encoder
 from lhy_rl.nn.encoders.mlp import MLPEncoder
 from lhy_rl.nn.encoders.tokens import TokenEncoder
@@ -26,7 +28,7 @@ WIDEST = 256  # above, the arithmetic counts and torch is as fast
 Array = np.ndarray
 Map = Callable[[Array], Array]
 Cell = Callable[[Array, tuple[Array, ...]], tuple[Array, ...]]
-"""Inputs (B, E) and states (B, H) to the next states, the output first."""
+"""Inputs (B, E) and states (B, ...) to the next states, the output first."""
 Choice = Callable[[Array, Array, Array | None], Array]
 """The head's numbers (B, A), noise (B, A) and legal actions (B, A) to actions."""
 
@@ -174,22 +176,24 @@ def reader(encoder: Encoder) -> Map | None:
 
 
 def cells_of(core: SequenceBackbone | None) -> list[Cell] | None:
-    """The layers of a sequence backbone of torch's, of none where there is none."""
+    """The layers of torch's recurrent networks or of one with stacks, of none where there is no backbone."""
     if core is None:
         return []
-    makers: dict[type[SequenceBackbone], Callable[[nn.RNNBase], Cell]] = {RNN: rnn_cell, GRU: gru_cell, LSTM: lstm_cell}
+    makers: dict[type[SequenceBackbone], Callable[[Any], Cell]] = {
+        RNN: rnn_cell, GRU: gru_cell, LSTM: lstm_cell, StackRNN: stack_cell,
+    }  # fmt: skip
     if type(core) not in makers:
         return None
     return [makers[type(core)](layer) for layer in core.layers]  # type: ignore[union-attr]
 
 
-def weights(layer: nn.RNNBase) -> list[Array]:
+def weights(layer: nn.Module) -> list[Array]:
     """W (E, G), U (H, G) and their biases (G,)."""
     w, u, b_w, b_u = (numbers(p) for p in layer.parameters())
     return [w.T, u.T, b_w, b_u]
 
 
-def rnn_cell(layer: nn.RNNBase) -> Cell:
+def rnn_cell(layer: nn.Module) -> Cell:
     """h' = tanh(W x + U h + b)."""
     w, u, b_w, b_u = weights(layer)
     wu, b = np.concatenate([w, u]), b_w + b_u
@@ -200,7 +204,7 @@ def rnn_cell(layer: nn.RNNBase) -> Cell:
     return cell
 
 
-def gru_cell(layer: nn.RNNBase) -> Cell:
+def gru_cell(layer: nn.Module) -> Cell:
     """Gates r, z, n as torch has them; sigmoid z is computed as (1 + tanh(z / 2)) / 2."""
     w, u, b_w, b_u = weights(layer)
     width = len(u)
@@ -215,7 +219,7 @@ def gru_cell(layer: nn.RNNBase) -> Cell:
     return cell
 
 
-def lstm_cell(layer: nn.RNNBase) -> Cell:
+def lstm_cell(layer: nn.Module) -> Cell:
     """Gates i, f, g, o as torch has them; one tanh for all, since sigmoid z is (1 + tanh(z / 2)) / 2."""
     w, u, b_w, b_u = weights(layer)
     width = len(u)
@@ -233,6 +237,26 @@ def lstm_cell(layer: nn.RNNBase) -> Cell:
         c = gates[:, width : 2 * width] * c
         c += gates[:, :width] * g
         return gates[:, 3 * width :] * np.tanh(c), c
+
+    return cell
+
+
+def stack_cell(layer: StackCell) -> Cell:
+    """As :meth:`lhy_rl.nn.backbones.stack_rnn.StackCell.step`."""
+    controller = (gru_cell if isinstance(layer.controller, nn.GRUCell) else rnn_cell)(layer.controller)
+    degrees, new_top, (count, _, width) = linear(layer.degrees), linear(layer.new_top), layer.shape
+
+    def cell(x: Array, states: tuple[Array, ...]) -> tuple[Array, ...]:
+        h, stacks = states
+        (h,) = controller(np.concatenate([x, stacks[:, :, 0].reshape(len(x), -1)], 1), (h,))
+        raw = degrees(h).reshape(-1, count, 3)
+        raw = np.exp(raw - raw.max(2, keepdims=True))
+        push, pop, leave = np.moveaxis(raw / raw.sum(2, keepdims=True), 2, 0)[..., None, None]
+        after = leave * stacks
+        after[:, :, 0] += push[:, :, 0] * np.tanh(new_top(h)).reshape(-1, count, width)
+        after[:, :, 1:] += push * stacks[:, :, :-1]
+        after[:, :, :-1] += pop * stacks[:, :, 1:]
+        return h, after
 
     return cell
 

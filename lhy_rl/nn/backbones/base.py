@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lhy_rl.core.errors import suggest
 from lhy_rl.core.registry import Registry
 
 State = tuple[Tensor, ...]
@@ -18,12 +22,15 @@ cores = Registry(
         "rnn": "lhy_rl.nn.backbones.recurrent:RNN",
         "gru": "lhy_rl.nn.backbones.recurrent:GRU",
         "lstm": "lhy_rl.nn.backbones.recurrent:LSTM",
+        "stack_rnn": "lhy_rl.nn.backbones.stack_rnn:StackRNN",
     },
 )
 
 
 class SequenceBackbone(nn.Module, ABC):
     """The contract: ``X(input_size, hidden_size, num_layers)``; maps (T, B, E) to (T, B, H) and carries a state.
+
+    Further arguments have defaults; a policy's ``core_options`` sets them.
 
     A subclass sets ``output_size`` (H) and implements :meth:`initial_state` and :meth:`forward`; where it
     has no faster way, ``forward`` is :func:`step_by_step` over its cell.
@@ -58,6 +65,23 @@ class SequenceBackbone(nn.Module, ABC):
 
 CoreChoice = str | type[SequenceBackbone]
 """A name of :data:`cores`, a place ``"module:Class"``, or a class of one's own."""
+
+
+def make_core(
+    core: CoreChoice, input_size: int, hidden_size: int, num_layers: int = 1, options: Mapping[str, Any] | None = None
+) -> SequenceBackbone:
+    """The backbone of that name, or of that class, with the options that are its own.
+
+    Raises:
+        UserError: an unknown name, or an option that this backbone does not have or take.
+    """
+    kind = cores.choose(core, SequenceBackbone)
+    allowed = list(inspect.signature(kind).parameters)[3:]
+    for name in options or {}:
+        if name not in allowed:
+            raise suggest(name, allowed, f"option of core {kind.__name__}")
+    made: SequenceBackbone = kind(input_size, hidden_size, num_layers, **(options or {}))
+    return made
 
 
 def step_by_step(core: SequenceBackbone, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:

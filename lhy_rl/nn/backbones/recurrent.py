@@ -11,7 +11,7 @@ other with pauses between (:mod:`lhy_rl.nn.backbones.episode_packing`).
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from torch.nn.utils.rnn import PackedSequence
 from lhy_rl.functional.fused.packed_rnn import run_gru, run_rnn
 from lhy_rl.nn.acceleration.inventory import hooked
 from lhy_rl.nn.backbones.base import SequenceBackbone, State
+from lhy_rl.nn.backbones.cells import together
 from lhy_rl.nn.backbones.episode_packing import EpisodePieces, PackedEpisodes
 
 SHUT = 1e4  # added to a gate's input: shuts the gate, or opens it, whatever the other inputs are
@@ -61,7 +62,7 @@ class Recurrent(SequenceBackbone):
             given = tuple(s[None] for s in initial)
             x, ended = layer(x, given if self.state_tensors > 1 else given[0])
             finals.append(tuple(s[0] for s in (ended if self.state_tensors > 1 else (ended,))))
-        return x, _layers_together(finals)
+        return x, together(finals)
 
     @abstractmethod
     def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
@@ -82,17 +83,12 @@ class Recurrent(SequenceBackbone):
             x = packed.data
             finals.append(tuple(s[0, pieces.last] for s in (ended if self.state_tensors > 1 else (ended,))))
         y = torch.empty_like(x).index_copy(0, pieces.rows, x)
-        return y.reshape(*start.shape, -1), _layers_together(finals)
+        return y.reshape(*start.shape, -1), together(finals)
 
     def _each_layer(self, state: State) -> Iterator[tuple[Any, State]]:
         """The layers, each with its part of the state, (B, H) tensors."""
         for depth, layer in enumerate(self.layers):
             yield layer, tuple(s[:, depth].contiguous() for s in state)
-
-
-def _layers_together(finals: Sequence[State]) -> State:
-    """Each layer's (B, H) tensors to (B, layers, H)."""
-    return tuple(torch.stack(tensors, 1) for tensors in zip(*finals, strict=True))
 
 
 class SplitAtStarts(Recurrent):
@@ -110,7 +106,7 @@ class SplitAtStarts(Recurrent):
             x = self.run(layer, x, initial, pieces.sizes)
             finals.append((x[pieces.end],))
         y = torch.empty_like(x).index_copy(0, pieces.rows, x)
-        return y.reshape(*start.shape, -1), _layers_together(finals)
+        return y.reshape(*start.shape, -1), together(finals)
 
     @abstractmethod
     def run(self, layer: Any, x: Tensor, initial: Tensor, sizes: list[int]) -> Tensor:
@@ -172,4 +168,4 @@ class LSTM(Recurrent):
             y, _, kept = torch.lstm(given, (h[None], c[None]), weights, True, 1, 0.0, True, False, False)
             x = y.flatten(0, 1).index_select(0, packed.rows)
             finals.append((x[-start.shape[1] :], kept[0, packed.ends]))
-        return x.view(*start.shape, -1), _layers_together(finals)
+        return x.view(*start.shape, -1), together(finals)

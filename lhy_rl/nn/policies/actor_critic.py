@@ -59,8 +59,9 @@ class ActorCritic(nn.Module):
         activation: Of the encoder: ``tanh``, ``relu``, ``selu``, ..., or ``auto``: tanh in an MLP, relu in a CNN.
         norm: Of the encoder: ``none``, ``batch`` or ``layer``.
         pooling: Of a CNN encoder: ``strided``, ``max``, ``average`` or ``lp``.
-        core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, null for none, or a class of your own, as
-            ``module:Class`` (a subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).
+        core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, ``stack_rnn``, null for none, or a class of
+            your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).
+        core_options: Further options of the backbone, {num_stacks: 1} for a ``stack_rnn``, say.
         hidden_size: Width of the backbone. More fits more and overfits sooner.
         num_layers: Layers of the backbone, and of a recurrent source encoder.
         dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it (to 0.5) when the
@@ -103,6 +104,7 @@ class ActorCritic(nn.Module):
         norm: str = "none",
         pooling: str = "strided",
         core: CoreChoice | None = "lstm",
+        core_options: dict[str, Any] | None = None,
         hidden_size: int = 32,
         num_layers: int = 1,
         dropout: float = 0.0,
@@ -131,7 +133,7 @@ class ActorCritic(nn.Module):
             width = hidden_size if source_size is None else source_size
             reading = (source_encoder, width, source_bidirectional, num_layers, attention, copy, head == "pointer")
             source = SourceOptions(*reading, unknown_range(action_space, unknown_words))
-        parts = (observation_space, encoder, options, core, hidden_size, num_layers, dropout, source)
+        parts = (observation_space, encoder, options, core, hidden_size, num_layers, dropout, source, core_options)
         self.observation_space = observation_space
         self.trunk = Trunk(*parts)
         if copy and not self.trunk.copies:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
+from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import ACTION_MASK, TOKEN
-from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, State, cores
+from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, State, make_core
 from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
 from lhy_rl.nn.encoders.select import make_encoder
 from lhy_rl.nn.sources.base import SourceOptions
@@ -34,6 +36,7 @@ class Trunk(nn.Module):
         num_layers: int,
         dropout: float,
         source: SourceOptions | None = None,
+        core_options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         reads = source is not None and has_source(space)
@@ -43,8 +46,10 @@ class Trunk(nn.Module):
         self.output_size = self.encoder.output_size
         if source is not None and reads:
             self.output_size += source.size
+        if core is None and core_options:
+            raise UserError(f"core_options is {core_options}, but there is no core that would take them")
         if core is not None:
-            self.core = cores.choose(core, SequenceBackbone)(self.output_size, hidden_size, num_layers)
+            self.core = make_core(core, self.output_size, hidden_size, num_layers, core_options)
             self.output_size = self.core.output_size
         if source is not None and reads:
             self.source = SourceReader(space, self.output_size, source)

@@ -48,6 +48,26 @@ def test_one_call_equals_the_step_loop(name, layers, density):
         torch.testing.assert_close(a, b)
 
 
+def test_gradients_are_those_of_finite_differences(name):
+    core = cores.get(name)(2, 3).double()
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(4, 2, 2, generator=generator, dtype=torch.double, requires_grad=True)
+    start = torch.tensor([[False, True], [False, False], [True, False], [False, False]])
+    state = tuple(
+        torch.randn(s.shape, generator=generator, dtype=torch.double).requires_grad_() if s.is_floating_point() else s
+        for s in core.initial_state(2)
+    )
+    parameters = [p.detach().requires_grad_() for p in core.parameters()]
+    names = [n for n, _ in core.named_parameters()]
+
+    def run(x, *rest):
+        given, weights = rest[: len(state)], dict(zip(names, rest[len(state) :], strict=True))
+        y, final = torch.func.functional_call(core, weights, (x, given, start))
+        return (y, *(s for s in final if s.is_floating_point()))
+
+    assert torch.autograd.gradcheck(run, (x, *state, *parameters), fast_mode=True)
+
+
 def test_nothing_passes_a_start(name):
     core = make(name)
     x, state, _ = inputs(core, 0.0)
@@ -77,8 +97,8 @@ def test_states_are_data_batch_first(name):
     assert all(s.shape[0] == B for s in state)
     assert all(s.shape[0] == 3 * B for s in repeat_state(state, 3))
     assert all(s.shape[0] == 2 for s in index_state(state, torch.tensor([0, 3])))
-    marked = tuple(torch.arange(B).reshape(B, 1, 1).expand_as(s) for s in state)
-    assert repeat_state(marked, 2)[0][:, 0, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    marked = tuple(torch.arange(B).reshape(B, *[1] * (s.dim() - 1)).expand_as(s) for s in state)
+    assert repeat_state(marked, 2)[0].flatten(1)[:, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_unknown_core_names_the_nearest():

@@ -88,7 +88,7 @@ def test_what_is_not_legal_is_never_drawn(space):
 
 @pytest.mark.parametrize("space", [Discrete(5, start=2), Box(-0.1, 0.1, (2,), np.float32)], ids=str)
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-@pytest.mark.parametrize(("core", "layers"), [(None, 1), ("rnn", 1), ("gru", 2), ("lstm", 2)])
+@pytest.mark.parametrize(("core", "layers"), [(None, 1), ("rnn", 1), ("gru", 2), ("lstm", 2), ("stack_rnn", 2)])
 @pytest.mark.parametrize("observed", [VECTOR, Discrete(7, start=1), Box(0, 9, (2, 2), np.uint8)], ids=str)
 def test_numpy_acts_as_torch_does(space, activation, core, layers, observed):
     torch.manual_seed(0)
