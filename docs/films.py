@@ -116,6 +116,8 @@ PLANS: dict[str, FilmPlan] = {
     "ReacherPixels-v0": FilmPlan(options={"horizon": 25}, episodes=2, fps=8),
     "PendulumPixels-v0": FilmPlan(options={"horizon": 25}, episodes=2, fps=8),
     "MujocoViews-v0": FilmPlan(options={"env_id": "Reacher-v5", "horizon": 20}, fps=8),
+    "DigitsTransfer-v0": FilmPlan(episodes=4, fps=1),
+    "GlyphTransfer-v0": FilmPlan(episodes=4, fps=1),
     "FixedHorizon-v0": FilmPlan(balancer, "scripted", {"horizon": 84}, stride=2, fps=12),
 }
 

@@ -66,6 +66,10 @@ RUNS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         | {"n_steps": 10, "core": None, "discriminator_steps": 1},
     ),
     (
+        {"id": "lhy_rl/GlyphTransfer-v0", "photographs": 80},
+        {"name": "domain_transfer", "feature_steps": 2, "gradient_steps": 1, "batch_size": 8, "generator_width": 4},
+    ),
+    (
         {"id": "lhy_rl/FixedHorizon-v0", "horizon": 10},
         {"name": "gail", "demonstrations": "cartpole-expert", "n_steps": 10, "discriminator_steps": 1},
     ),
@@ -87,7 +91,7 @@ def test_every_logged_metric_is_explained(tmp_path: Path, monkeypatch: pytest.Mo
     for i, (env, agent) in enumerate(RUNS):
         values = {
             "env": env,
-            "agent": agent | SIZES,
+            "agent": agent | ({} if agent["name"] == "domain_transfer" else SIZES),
             "total_timesteps": 40,
             "run": options | {"evaluation_episodes": 2},
         }

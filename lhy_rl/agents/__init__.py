@@ -15,6 +15,7 @@ agents = Registry(
         "gail": "lhy_rl.agents.adversarial.gail:GAIL",
         "bc": "lhy_rl.agents.supervised.bc:BC",
         "dagger": "lhy_rl.agents.supervised.dagger:DAgger",
+        "domain_transfer": "lhy_rl.agents.generative.domain_transfer:DomainTransfer",
         "irl": "lhy_rl.agents.inverse_rl.irl:IRL",
         "maxent_irl": "lhy_rl.agents.inverse_rl.maxent_irl:MaxEntIRL",
         "mle": "lhy_rl.agents.supervised.mle:MLE",
@@ -36,6 +37,7 @@ __all__ = [
     "PPO",
     "Agent",
     "DAgger",
+    "DomainTransfer",
     "MaxEntIRL",
     "Reinforce",
     "SelfPlay",
@@ -50,4 +52,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "Agent":
         return import_module("lhy_rl.agents.common.agent").Agent
-    return agents.get({"MaxEntIRL": "maxent_irl", "ThirdPerson": "third_person"}.get(name, name.lower()))
+    words = {"DomainTransfer": "domain_transfer", "MaxEntIRL": "maxent_irl", "ThirdPerson": "third_person"}
+    return agents.get(words.get(name, name.lower()))

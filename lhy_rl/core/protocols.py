@@ -61,6 +61,32 @@ class TokenSequences:
         return np.arange(self.sources.shape[1]) < self.source_lengths[:, None]
 
 
+@dataclass(frozen=True)
+class Samples:
+    """What a generator learns from: what samples are made for, and real samples.
+
+    Attributes:
+        samples: (M, ...) real ones, as the actions of their task.
+        conditions: (N, ...) what a sample is made for, as the task's observations; None where there is nothing.
+        paired: Whether sample i is one for condition i; else they have nothing to do with each other.
+        condition_labels: (N,) int64 classes of the conditions, where the task knows them. They are not observed.
+        sample_labels: (M,) int64 classes of the samples.
+    """
+
+    samples: np.ndarray
+    conditions: np.ndarray | None = None
+    paired: bool = False
+    condition_labels: np.ndarray | None = None
+    sample_labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __repr__(self) -> str:
+        conditions = 0 if self.conditions is None else len(self.conditions)
+        return f"<Samples: {len(self):,} samples, {conditions:,} conditions, {'' if self.paired else 'not '}paired>"
+
+
 @runtime_checkable
 class Snapshot(Protocol):
     """An environment whose state can be taken out and put back."""
@@ -129,6 +155,19 @@ class TextTask(Protocol):
 
     def decode(self, tokens: np.ndarray) -> str:
         """One sentence, (T,) token ids, as readable text."""
+        ...
+
+
+@runtime_checkable
+class SampleTask(Protocol):
+    """An environment whose action is a sample: a picture, a point. An episode is one step.
+
+    The observation is what the sample is made for, its condition. A generator is a policy there, and its gradient may
+    run through the action.
+    """
+
+    def samples(self, split: Split) -> Samples:
+        """Real samples and conditions; the same at every call."""
         ...
 
 

@@ -37,6 +37,17 @@ class EpisodeFrames(ReportFigure):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PictureRows(ReportFigure):
+    """Pictures in rows, of which those of a column belong together.
+
+    Attributes:
+        rows: Label to pictures (N, H, W, 3) uint8, as many in each row.
+    """
+
+    rows: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Embedding(ReportFigure):
     """Points in a plane, coloured by their group, and beside it by a value.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lhy_rl.core import archive
-from lhy_rl.core.report_figures import Embedding, EpisodeFrames, MetricCurves, ReportFigure
+from lhy_rl.core.report_figures import Embedding, EpisodeFrames, MetricCurves, PictureRows, ReportFigure
 from lhy_rl.experiment.tracking import read_metrics
 from lhy_rl.reporting.plots import COLOURS, DPI, GREY, STEPS, smooth
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LIST, PREFIX = "agent_figures.json", "agent_"
+ACROSS = 12  # pictures of a row
 COLUMNS = 9  # frames of an episode, evenly spaced from its first to its last
 TILE, GAP, MILLISECONDS, PAUSE = (
     150,
@@ -74,6 +75,8 @@ def _figure(figure: ReportFigure, csv: Path) -> Figure | None:
     match figure:
         case EpisodeFrames():
             return strips(figure)
+        case PictureRows():
+            return picture_rows(figure)
         case Embedding():
             return embedding(figure)
         case MetricCurves():
@@ -102,6 +105,25 @@ def strips(figure: EpisodeFrames) -> Figure:
             value = float("nan") if values is None else float(values[place])
             number = "" if np.isnan(value) else f"   {value:.3f}" if abs(value) < 10 else f"   {value:.3g}"
             ax.set_xlabel(f"step {place}{number}", fontsize=7.5, labelpad=2)
+    return made
+
+
+def picture_rows(figure: PictureRows) -> Figure:
+    """The rows below each other; long ones go on in a further block."""
+    from matplotlib.figure import Figure as Made
+
+    count = len(next(iter(figure.rows.values())))
+    blocks = [slice(begin, begin + ACROSS) for begin in range(0, count, ACROSS)]
+    made = Made(figsize=(10.8, 0.2 + 0.8 * len(blocks) * len(figure.rows)))
+    for block, ax in zip(blocks, np.ravel(made.subplots(len(blocks), 1)), strict=True):
+        lines = [np.concatenate(list(pictures[block]), 1) for pictures in figure.rows.values()]
+        height = len(lines[0])
+        ax.imshow(np.concatenate(lines), interpolation="nearest")
+        ax.set_yticks([(i + 0.5) * height - 0.5 for i in range(len(lines))], list(figure.rows))
+        ax.set_xticks([])
+        ax.tick_params(length=0)
+        ax.grid(visible=False)
+        ax.spines[:].set_visible(False)
     return made
 
 

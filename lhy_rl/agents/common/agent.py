@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Self, cast
 
+import gymnasium as gym
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -93,11 +94,15 @@ class Agent(SB3Interface, metaclass=AgentClass):
         space = self.env.single_observation_space
         with self.randomness():
             obs_space = normalized_space(space) if self.sees_normalized else space
-            self.policy = ActorCritic(obs_space, self.env.single_action_space, **policy)
+            self.policy = self.make_policy(obs_space, **policy)
         self.device = choose_device(device, self.large or is_large(self.policy))
         self.policy.to(self.device)
 
     # ------------------------------------------------------------------ what an algorithm gives
+    def make_policy(self, observation_space: gym.Space[Any], **policy: Any) -> ActorCritic:
+        """The policy, untrained."""
+        return ActorCritic(observation_space, self.env.single_action_space, **policy)
+
     @abstractmethod
     def update(self) -> Metrics:
         """One iteration: collect, learn, count ``num_timesteps``; metrics under SB3's names."""

@@ -14,6 +14,7 @@ import torch
 from lhy_rl.agents import agents
 from lhy_rl.rollouts.evaluate_policy import play
 from tests.agents.adversarial import test_contract_third_person as filmed
+from tests.agents.generative import test_contract_domain_transfer as translated
 from tests.agents.tiny import make_env
 
 TINY = {"embedding_size": 4, "hidden_size": 4}
@@ -41,6 +42,12 @@ CASES: dict[str, tuple[str, Any, dict[str, Any], int]] = {
     "mle": ("mle", lambda: make_env(4, train_size=64, validation_size=16), {**TINY, "gradient_steps": 2}, 600),
     "reinforce": ("reinforce", "CartPole-v1", {"num_envs": 2, **TINY, "core": None}, 48),
     "selfplay": ("selfplay", "lhy_rl/negotiation_v0", {**TINY, "n_games": 4, "dropout": 0.2}, 48),
+    "domain_transfer": (
+        "domain_transfer",
+        translated.small,
+        {k: v for k, v in translated.SMALL.items() if k != "seed"},
+        32,
+    ),
     "third_person": ("third_person", filmed.small, {**filmed.SMALL, "discriminator_dropout": 0.2}, 48),
     "seqgan": (
         "seqgan",

@@ -12,13 +12,28 @@ import pytest
 import torch
 
 import lhy_rl  # noqa: F401
-from lhy_rl.agents import A2C, AIRL, BC, GAIL, MLE, PPO, DAgger, Reinforce, SelfPlay, SeqGAN, ThirdPerson, agents
+from lhy_rl.agents import (
+    A2C,
+    AIRL,
+    BC,
+    GAIL,
+    MLE,
+    PPO,
+    DAgger,
+    DomainTransfer,
+    Reinforce,
+    SelfPlay,
+    SeqGAN,
+    ThirdPerson,
+    agents,
+)
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.saved_states import check_like, fitting
 from tests.agents.adversarial import test_contract_gail as adversarial
 from tests.agents.adversarial import test_contract_third_person as filmed
 from tests.agents.common import test_contract_agents as text
+from tests.agents.generative import test_contract_domain_transfer as translated
 from tests.agents.inverse_rl import test_contract_inverse as inverse
 from tests.agents.small_envs import Parrot
 from tests.agents.small_games import Nim
@@ -41,6 +56,7 @@ CASES: dict[str, tuple[Callable[[], Any], int]] = {
     "gail": (lambda: GAIL(Parrot, demonstrations=SHOWN, core="gru", **adversarial.SMALL), 40),
     "airl": (lambda: AIRL(Parrot, demonstrations=SHOWN, **adversarial.SMALL), 40),
     "third_person": (lambda: ThirdPerson(filmed.small(), **filmed.SMALL), 32),
+    "domain_transfer": (lambda: DomainTransfer(translated.small(), **translated.SMALL), 32),
     "bc": (lambda: BC(Parrot, demonstrations=SHOWN, embedding_size=8), 50),
     "selfplay": (lambda: SelfPlay(Nim(), core="gru", n_games=4, opponents="pool", embedding_size=8), 20),
     "dagger": (lambda: DAgger(Parrot, expert=lambda obs: np.full(3, 3), **labels.SMALL), 30),

@@ -1,0 +1,208 @@
+"""Domain transfer (Taigman, Polyak and Wolf 2017): what a classifier of the target domain reads from drawings.
+
+Photographs of digits are drawn as clean digits, and photographs of letters in another font; nobody says which belongs
+to which. `accuracy` is the share of 1,500 photographs of the test split, of digits that nobody learned from, from whose
+drawings a classifier reads the right class. It is a convolutional network that learned the real pictures of the target
+domain; beside it is what it reads from real pictures of the test split and from the photographs themselves. `features`
+is what the features f tell of the photographs, before anything is drawn.
+
+    full                        the configuration
+    no constancy                w_CONST = 0
+    no identity                 w_TID = 0
+    no discriminator            w_GAN = 0
+    no constancy, no identity   both 0: only the look is learned
+    spatial transformer         one in front of f
+
+All arms of a seed but the last share its features. The options were chosen on the validation split with seed 100.
+
+    python -m benchmarks.domain_transfer [--quick] [--seeds 3] [--tasks digits,glyphs] [--only PATTERN]
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from benchmarks.harness import Row, load, parser, progress, save, summarize
+from lhy_rl.agents.generative.domain_transfer import DomainTransfer
+from lhy_rl.agents.generative.picture_piles import as_bytes
+from lhy_rl.core.protocols import Samples
+from lhy_rl.experiment import config
+from lhy_rl.nn.generative.pictures import PictureDiscriminator
+
+NAME = "domain_transfer"
+ARMS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "no constancy": {"constancy": 0.0},
+    "no identity": {"identity": 0.0},
+    "no discriminator": {"adversarial": 0.0},
+    "no constancy, no identity": {"constancy": 0.0, "identity": 0.0},
+    "spatial transformer": {"spatial_transformer": True},
+}
+WANTED = {"full": "wanted: 0.80; SVHN to MNIST: 0.91, a reproduction 0.86", "no constancy": "wanted: at most 0.30"}
+JUDGE_STEPS, JUDGE_BATCH = 800, 64
+SHOWN = 14  # drawings of an arm in the picture
+
+
+class Judge:
+    """A convolutional classifier that learned the real pictures of the target domain, shifted by a pixel at most."""
+
+    def __init__(self, train: Samples, steps: int) -> None:
+        torch.manual_seed(0)
+        assert train.sample_labels is not None
+        pictures, labels = self.tensor(train.samples), torch.as_tensor(train.sample_labels)
+        self.network = PictureDiscriminator(3, (16, 16), 32, int(labels.max()) + 1)
+        optimizer = torch.optim.AdamW(self.network.parameters(), 2e-3, weight_decay=0.05)
+        for step in range(steps):
+            optimizer.param_groups[0]["lr"] = 2e-3 * (1 - step / steps)
+            rows = torch.randint(len(labels), (JUDGE_BATCH,))
+            down, right = torch.randint(-1, 2, (2,)).tolist()
+            loss = F.cross_entropy(self.network(pictures[rows].roll((down, right), (2, 3))), labels[rows])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+    def tensor(self, pictures: np.ndarray) -> torch.Tensor:
+        """(N, H, W, 3) bytes, or from -1 to 1, for the network."""
+        stored = torch.as_tensor(pictures).permute(0, 3, 1, 2).float()
+        return stored / 127.5 - 1 if pictures.dtype == np.uint8 else stored
+
+    @torch.no_grad()
+    def accuracy(self, pictures: np.ndarray, labels: np.ndarray | None) -> float:
+        """The share that it reads right."""
+        assert labels is not None
+        return float((self.network(self.tensor(pictures)).argmax(1).numpy() == labels).mean())
+
+
+def agent_of(task: str, arm: str, seed: int, steps: dict[str, int]) -> DomainTransfer:
+    """The agent of an arm, untrained."""
+    values = config.load(f"domain_transfer/{task}").values
+    options = {**values["agent"], **ARMS[arm], "seed": seed, "device": "cpu", "num_envs": 1}
+    options |= {name: value for name, value in steps.items() if name == "feature_steps"}
+    del options["name"]
+    return DomainTransfer(values["env"]["id"], **options)
+
+
+def with_features(agent: DomainTransfer) -> tuple[DomainTransfer, float, float]:
+    """The agent with its features learned, their accuracy on held-out photographs, and the CPU-seconds."""
+    begun, found = time.process_time(), {"train/feature_accuracy": float("nan")}
+    while agent.feature_learner.unfinished:
+        with agent.randomness():
+            found = agent.update()
+    return agent, found["train/feature_accuracy"], time.process_time() - begun
+
+
+def one(
+    task: str, arm: str, seed: int, judge: Judge, test: Samples, steps: dict[str, int], features: dict[str, Any]
+) -> tuple[dict[str, float], np.ndarray]:
+    """Train an agent; metric to value, and what it draws of the first photographs.
+
+    Args:
+        features: Those of this seed, learned when first asked for.
+    """
+    torch.set_num_threads(1)
+    agent = agent_of(task, arm, seed, steps)
+    if arm == "spatial transformer":
+        _, accuracy, seconds = with_features(agent)
+    else:
+        if seed not in features:
+            learned, *rest = with_features(agent_of(task, "full", seed, steps))
+            features[seed] = (learned.state_dict(), *rest)
+        state, accuracy, seconds = features[seed]
+        agent.load_state_dict(state)
+    begun = time.process_time()
+    agent.learn(steps["total_timesteps"])
+    seconds += time.process_time() - begun
+    assert test.conditions is not None
+    drawn = agent.predict(test.conditions, deterministic=True)[0]
+    found = {"accuracy": judge.accuracy(drawn, test.condition_labels), "features": accuracy, "seconds": seconds}
+    return found, as_bytes(drawn[:SHOWN], agent.policy.actor.pictures)
+
+
+def references(task: str, judge: Judge, test: Samples) -> list[Row]:
+    """What the classifier reads from real pictures and from photographs."""
+    assert test.conditions is not None
+    real = judge.accuracy(test.samples, test.sample_labels)
+    photographs = judge.accuracy(test.conditions, test.condition_labels)
+    return [
+        summarize(task, "real pictures", "", "accuracy", [real], 0, 0.0, ""),
+        summarize(task, "photographs as they are", "", "accuracy", [photographs], 0, 0.0, ""),
+    ]
+
+
+def main() -> None:
+    command = parser(__doc__, seeds=3)
+    command.add_argument("--only", default="*", metavar="PATTERN", help="arms like this")
+    command.add_argument("--tasks", default="digits,glyphs", metavar="NAMES")
+    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the seeds (0)")
+    args = command.parse_args()
+    tasks, seeds, arms = args.tasks.split(","), args.seeds, [arm for arm in ARMS if fnmatch(arm, args.only)]
+    steps: dict[str, int] = {}
+    if args.quick:
+        tasks, seeds, arms = ["glyphs"], 1, ["full", "no constancy"]
+        steps = {"feature_steps": 40, "total_timesteps": 1600}
+    torch.set_num_threads(1)
+    path = args.output / f"{NAME}.json"
+    kept = load(NAME, args.output) if path.exists() and not args.quick else []
+    rows = [row for row in kept if row.task not in tasks or row.agent not in (*arms, *REFERENCES)]
+    shown: dict[str, dict[str, np.ndarray]] = {}
+    with progress(len(tasks) * len(arms) * seeds, NAME) as advance:
+        for task in tasks:
+            values = config.load(f"domain_transfer/{task}").values
+            budget = {"total_timesteps": values["total_timesteps"], **steps}
+            env: Any = gymnasium.make_vec(values["env"]["id"], num_envs=1).unwrapped
+            judge, test = Judge(env.samples("train"), 50 if args.quick else JUDGE_STEPS), env.samples("test")
+            rows += references(task, judge, test)
+            results: dict[str, list[dict[str, float]]] = defaultdict(list)
+            assert test.conditions is not None
+            shown[task], features = {"photographs": test.conditions[:SHOWN]}, {}
+            for seed in range(args.first_seed, args.first_seed + seeds):
+                for arm in arms:
+                    found, drawn = one(task, arm, seed, judge, test, budget, features)
+                    results[arm].append(found)
+                    shown[task].setdefault(arm, drawn)
+                    advance(f"{task}, {arm}: {found['accuracy']:.2f}")
+            for arm in arms:
+                seconds = float(np.mean([found["seconds"] for found in results[arm]]))
+                for metric in ("accuracy", "features"):
+                    wanted = WANTED.get(arm, "") if metric == "accuracy" else ""
+                    values_of = [found[metric] for found in results[arm]]
+                    rows.append(summarize(task, arm, "", metric, values_of, budget["total_timesteps"], seconds, wanted))
+            save(NAME, rows, args.output)
+    draw(shown, args.output)
+
+
+REFERENCES = ("real pictures", "photographs as they are")
+
+
+def draw(shown: dict[str, dict[str, np.ndarray]], folder: Path) -> None:
+    """Photographs of the test split and what the first seed's arms draw of them."""
+    import matplotlib.pyplot as plt
+
+    heights = [len(rows) for rows in shown.values()]
+    figure, axes = plt.subplots(
+        len(shown), 1, figsize=(8.4, 0.2 + 0.5 * sum(heights)), squeeze=False, height_ratios=heights
+    )
+    for ax, rows in zip(axes[:, 0], shown.values(), strict=True):
+        lines = [np.concatenate(list(pictures), 1) for pictures in rows.values()]
+        side = len(lines[0])
+        ax.imshow(np.concatenate(lines), interpolation="nearest")
+        ax.set_yticks([(i + 0.5) * side - 0.5 for i in range(len(lines))], list(rows))
+        ax.set_xticks([])
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(folder / f"{NAME}.png", dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

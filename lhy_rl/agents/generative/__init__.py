@@ -1,0 +1,1 @@
+"""Generators of samples: tasks of one step, whose action is the sample."""

@@ -1,0 +1,140 @@
+"""Two piles of pictures, of a source and of a target domain, which have nothing to do with each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+from torch import Tensor
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import Samples, SampleTask
+from lhy_rl.core.trees import native
+from lhy_rl.nn.generative.pictures import to_pictures
+from lhy_rl.nn.generative.transfer_policy import TransferPolicy
+
+HELD_OUT = 500  # pictures on which features are tested
+
+
+class Pile:
+    """Pictures, and their classes where they are known.
+
+    Args:
+        stored: (N, H, W, C) as the space has them.
+        space: Theirs.
+        labels: (N,) int64.
+    """
+
+    def __init__(
+        self, stored: np.ndarray, space: gym.spaces.Box, device: torch.device, labels: np.ndarray | None = None
+    ) -> None:
+        self.stored, self.space = torch.as_tensor(native(stored), device=device), space
+        self.labels = None if labels is None else torch.as_tensor(native(labels), device=device)
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """n pictures with replacement, (n, C, H, W) from -1 to 1."""
+        return self.pictures(torch.randint(len(self.stored), (n,), generator=generator))
+
+    def pictures(self, rows: Tensor | slice) -> Tensor:
+        """Some of them, (n, C, H, W) from -1 to 1."""
+        return to_pictures(self.stored[rows], self.space)
+
+
+class PicturePiles:
+    """What domain transfer learns from.
+
+    Args:
+        task: Whose samples.
+        features: How features are learned: ``classification`` needs the classes of the source pictures.
+        policy: Whose spaces the pictures are of.
+        device: Where they are kept.
+
+    Attributes:
+        sources, targets: The piles of the training.
+        test: (N, H, W, C) source pictures that nothing is learned from, for a report.
+        classes: How many there are; 2 where they are not known.
+
+    Raises:
+        UserError: no conditions, pairs, or no classes where they are needed.
+    """
+
+    def __init__(self, task: SampleTask, features: str, policy: TransferPolicy, device: torch.device) -> None:
+        train, validation = task.samples("train"), task.samples("validation")
+        observed, drawn = policy.trunk.space, policy.actor.pictures
+        if observed.shape != drawn.shape:
+            raise UserError(
+                f"the pictures are {observed.shape} and their drawings {drawn.shape}; features and constancy need one "
+                "shape"
+            )
+        self.sources, self.held_out_sources = (
+            Pile(conditions(samples), observed, device, samples.condition_labels) for samples in (train, validation)
+        )
+        self.test = conditions(task.samples("test"))
+        self.targets = Pile(train.samples, drawn, device)
+        self.by_classes = features == "classification"
+        if self.by_classes and self.sources.labels is None:
+            raise UserError(
+                f"features 'classification' needs the classes of the pictures, which {task} does not know; "
+                "allowed: autoencoder"
+            )
+        self.classes = 2 if self.sources.labels is None else int(self.sources.labels.max()) + 1
+
+    def to_learn_from(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """A batch for the features: source pictures and their classes, or as many of both domains without."""
+        if self.by_classes:
+            assert self.sources.labels is not None
+            rows = torch.randint(len(self.sources.stored), (n,), generator=generator)
+            return self.sources.pictures(rows), self.sources.labels[rows]
+        half = (n + 1) // 2
+        return torch.cat([self.sources.draw(half, generator), self.targets.draw(half, generator)]), None
+
+    @property
+    def held_out(self) -> tuple[Tensor, Tensor | None]:
+        """Source pictures, and their classes, that are not learned from."""
+        pile = self.held_out_sources
+        labels = pile.labels if self.by_classes else None
+        return pile.pictures(slice(HELD_OUT)), None if labels is None else labels[:HELD_OUT]
+
+
+def conditions(samples: Samples) -> np.ndarray:
+    """The conditions of unpaired samples.
+
+    Raises:
+        UserError: there are none, or pairs.
+    """
+    if samples.conditions is None or samples.paired:
+        what = "pairs" if samples.paired else "pictures to translate"
+        raise UserError(
+            f"domain_transfer learns from two piles of pictures that do not belong together; this task has "
+            f"{'' if samples.paired else 'no '}{what}"
+        )
+    return samples.conditions
+
+
+def find_piles(
+    env: VectorEnv[Any, Any, Any], features: str, policy: TransferPolicy, device: torch.device
+) -> PicturePiles | None:
+    """The pictures of an environment; None where it is absent (an agent of a file, which only predicts).
+
+    Raises:
+        UserError: it has none.
+    """
+    if getattr(env, "is_absent", False):
+        return None
+    for one in (env.unwrapped, *(single.unwrapped for single in getattr(env, "envs", ())[:1])):
+        if isinstance(one, SampleTask):
+            return PicturePiles(one, features, policy, device)
+    raise UserError(
+        f"domain_transfer needs an environment of samples, not {env}; "
+        "allowed: lhy_rl/DigitsTransfer-v0, lhy_rl/GlyphTransfer-v0"
+    )
+
+
+def as_bytes(stored: np.ndarray, space: gym.spaces.Box) -> np.ndarray:
+    """(N, H, W, C) of a space of pictures as bytes, to be looked at."""
+    low, high = float(space.low.min()), float(space.high.max())
+    pictures: np.ndarray = np.rint(255 * (np.clip(stored, low, high) - low) / (high - low)).astype(np.uint8)
+    return pictures

@@ -1,0 +1,1 @@
+"""Pictures: tasks whose action is one."""

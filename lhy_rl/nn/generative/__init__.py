@@ -1,0 +1,1 @@
+"""Generative models: networks that read pictures, draw them and tell them apart."""

@@ -1,0 +1,127 @@
+"""Networks of pictures (N, C, H, W) from -1 to 1: one reads them, one draws them, one tells them apart.
+
+Each has three layers of stride 2 (Radford et al. 2016), so that sides are multiples of 8.
+"""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.nn.layers.spatial_transformer import SpatialTransformer
+
+GROUPS = 4  # of a group normalisation
+LEAK = 0.2
+BOUNDS = ((0, 255), (0, 1), (-1, 1))  # of the pixels of pictures
+
+
+class PictureEncoder(nn.Module):
+    """A picture to features (N, F) from -1 to 1.
+
+    Each picture's channels are brought to mean 0 and variance 1 first: the light and the colours of ground and ink are
+    not what a picture is of.
+
+    Args:
+        channels: C.
+        size: (H, W).
+        width: Maps of the second convolution; half of it before, twice and four times as many behind.
+        feature_size: F.
+        spatial_transformer: Put one in front.
+    """
+
+    def __init__(
+        self, channels: int, size: tuple[int, int], width: int, feature_size: int, spatial_transformer: bool = False
+    ) -> None:
+        super().__init__()
+        self.front = SpatialTransformer(channels) if spatial_transformer else nn.Identity()
+        maps = (width // 2, width, 2 * width, 4 * width)
+        layers: list[nn.Module] = []
+        for number, (before, after) in enumerate(zip((channels, *maps), maps, strict=False)):
+            layers += [nn.Conv2d(before, after, 3, 2 if number else 1, 1), nn.BatchNorm2d(after), nn.LeakyReLU(LEAK)]
+        self.convolutions = nn.Sequential(*layers)
+        self.output = nn.Linear(maps[-1] * (size[0] // 8) * (size[1] // 8), feature_size)
+        self.output_size = feature_size
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        h = self.convolutions(self.front(F.instance_norm(pictures)))
+        features: Tensor = self.output(h.flatten(1)).tanh()
+        return features
+
+
+class PictureGenerator(nn.Module):
+    """Features (N, F) to a picture.
+
+    Args:
+        feature_size: F.
+        channels: C.
+        size: (H, W).
+        width: Maps of the last layer but one; twice and four times as many before.
+    """
+
+    def __init__(self, feature_size: int, channels: int, size: tuple[int, int], width: int) -> None:
+        super().__init__()
+        height, across = size[0] // 8, size[1] // 8
+        layers: list[nn.Module] = [nn.Linear(feature_size, 4 * width * height * across)]
+        layers += [nn.Unflatten(1, (4 * width, height, across)), nn.GroupNorm(GROUPS, 4 * width), nn.ReLU()]
+        for before in (4 * width, 2 * width):
+            layers += [nn.ConvTranspose2d(before, before // 2, 4, 2, 1), nn.GroupNorm(GROUPS, before // 2), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        pictures: Tensor = self.layers(features)
+        return pictures
+
+
+class PictureDiscriminator(nn.Module):
+    """A picture to logits of classes (N, K).
+
+    Args:
+        channels: C.
+        size: (H, W).
+        width: Maps of the first convolution; twice and four times as many behind.
+        classes: K.
+    """
+
+    def __init__(self, channels: int, size: tuple[int, int], width: int, classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, 2, 1), nn.LeakyReLU(LEAK)]
+        for before in (width, 2 * width):
+            layers += [nn.Conv2d(before, 2 * before, 3, 2, 1), nn.GroupNorm(GROUPS, 2 * before), nn.LeakyReLU(LEAK)]
+        self.convolutions = nn.Sequential(*layers)
+        self.output = nn.Linear(4 * width * (size[0] // 8) * (size[1] // 8), classes)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        logits: Tensor = self.output(self.convolutions(pictures).flatten(1))
+        return logits
+
+
+def picture_space(space: gym.Space[object], what: str) -> gym.spaces.Box:
+    """The space, if it is of pictures (H, W, C) that these networks take.
+
+    Raises:
+        UserError: it is not.
+    """
+    if isinstance(space, gym.spaces.Box) and len(space.shape) == 3:
+        height, width, channels = space.shape
+        bounds = float(space.low.min()), float(space.high.max())
+        if height % 8 == width % 8 == 0 and channels <= 4 and bounds in BOUNDS:
+            return space
+    raise UserError(
+        f"{what} are {space}; allowed: Box of (H, W, C) from 0 to 255, 0 to 1 or -1 to 1, sides multiples of 8, "
+        "C at most 4"
+    )
+
+
+def to_pictures(stored: Tensor, space: gym.spaces.Box) -> Tensor:
+    """(N, H, W, C) of a space of pictures to (N, C, H, W) from -1 to 1."""
+    low, high = float(space.low.min()), float(space.high.max())
+    return (stored.permute(0, 3, 1, 2).float() - low) * (2 / (high - low)) - 1
+
+
+def from_pictures(pictures: Tensor, space: gym.spaces.Box) -> Tensor:
+    """The way back."""
+    low, high = float(space.low.min()), float(space.high.max())
+    return (pictures.permute(0, 2, 3, 1) + 1) * ((high - low) / 2) + low
