@@ -73,7 +73,8 @@ def candidates(name: str, hidden: int, density: float, steps: int) -> dict[str, 
 def measure(quick: bool, repeats: int) -> list[Row]:
     """All rows: CPU-seconds (the least of the repeats) and ratios (their median)."""
     steps, sizes = (24, (16,)) if quick else (STEPS, (64, 256))
-    cases = [(name, hidden, density) for name in cores.names() for hidden in sizes for density in DENSITIES]
+    names = [name for name in cores.names() if issubclass(cores.get(name), Recurrent)]  # those of torch's kernels
+    cases = [(name, hidden, density) for name in names for hidden in sizes for density in DENSITIES]
     rows = []
     with progress(len(cases), "backbones") as advance:
         for name, hidden, density in cases:

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from lhy_rl.benchmark import results
 from lhy_rl.benchmark.results import Row, interval, summarize
 from lhy_rl.reporting.terminal import progress
 
-__all__ = ["RESULTS", "Row", "alternate", "arguments", "interval", "load", "parser", "progress", "save", "summarize"]
+__all__ = [
+    "RESULTS",
+    "Row",
+    "alternate",
+    "arguments",
+    "interval",
+    "learned_for",
+    "load",
+    "parser",
+    "progress",
+    "save",
+    "summarize",
+]
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -56,3 +70,15 @@ def alternate(candidates: dict[str, Callable[[], object]], repeats: int) -> dict
             if turn or repeats == 1:
                 seconds[name].append(time.process_time() - begun)
     return seconds
+
+
+def learned_for(seconds: float, make: Callable[[], Any]) -> tuple[Any, float]:
+    """An agent that has learned for so many CPU-seconds, and how many they were.
+
+    Two of another one, thrown away, say how many timesteps these are, so that schedules end where the training does.
+    """
+    agent, begun = make(), time.process_time()
+    agent.learn(10**9, callback=lambda agent, metrics: time.process_time() - begun < min(2.0, seconds))
+    rate = agent.num_timesteps / (time.process_time() - begun)
+    agent, begun = make(), time.process_time()
+    return agent.learn(math.ceil(rate * seconds)), time.process_time() - begun

@@ -10,8 +10,6 @@ tree encoders have layer normalisation, all of them gradients of norm 1 at most;
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -22,7 +20,7 @@ import numpy as np
 import torch
 
 import lhy_rl  # noqa: F401  (registers the environments)
-from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.harness import Row, learned_for, load, parser, progress, save, summarize
 from lhy_rl.agents import BC
 from lhy_rl.core.trees import map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode
@@ -83,29 +81,18 @@ def accuracy(agent: Any, variant: str, string_observed: bool, depth: int, count:
     return float((answers == envs.unwrapped.expert_action()).mean())
 
 
-def trained(variant: str, options: dict[str, Any], known: Demonstrations, seed: int, seconds: float) -> Any:
-    """An agent that has cloned for so many CPU-seconds; two of another one say how many steps these are."""
-
-    def fresh() -> Any:
-        shared = {"learning_rate": 3e-3, "max_grad_norm": 1.0, "held_out": 0.02, **options}
-        shared["gradient_steps"] = 100 if seconds > 1 else 5
-        envs = make(variant, "source_encoder" in options, 1, TRAINED)
-        return BC(envs, demonstrations=known, core=None, seed=seed, **shared)
-
-    agent, begun = fresh(), time.process_time()
-    agent.learn(10**9, callback=lambda agent, metrics: time.process_time() - begun < min(2.0, seconds))
-    rate = agent.num_timesteps / (time.process_time() - begun)
-    return fresh().learn(math.ceil(rate * seconds))
-
-
 def one(variant: str, options: dict[str, Any], seed: int, seconds: float, count: int, tested: int) -> dict[str, float]:
     """Train and test one network; metric to value."""
     torch.set_num_threads(1)
     string_observed = "source_encoder" in options
     known = demonstrations(variant, string_observed, count, 1000 + seed)
-    begun = time.process_time()
-    agent = trained(variant, options, known, seed, seconds)
-    taken = time.process_time() - begun - min(2.0, seconds)
+
+    def make_agent() -> Any:
+        shared = {"learning_rate": 3e-3, "max_grad_norm": 1.0, "held_out": 0.02, **options}
+        shared["gradient_steps"] = 100 if seconds > 1 else 5
+        return BC(make(variant, string_observed, 1, TRAINED), demonstrations=known, core=None, seed=seed, **shared)
+
+    agent, taken = learned_for(seconds, make_agent)
     found = {f"accuracy at depth {d}": accuracy(agent, variant, string_observed, d, tested) for d in TESTED}
     weights = float(sum(p.numel() for p in agent.policy.parameters()))
     return {**found, "weights": weights, "steps": float(agent.num_timesteps), "seconds": taken}

@@ -95,6 +95,7 @@ PLANS: dict[str, FilmPlan] = {
     "Copy-v0": FilmPlan(options={"min_length": 4}, episodes=2, fps=2),
     "Catch-v0": FilmPlan(catcher, "scripted", episodes=4, fps=5),
     "TreeCalc-v0": FilmPlan(options={"min_depth": 3}, episodes=4, fps=0.8),
+    "BabiRoom-v0": FilmPlan(options={"num_facts": 2}, fps=0.8),
     "Gridworld-v0": FilmPlan(options={"walls": 0.15, "max_episode_steps": 25}),
     "Objectworld-v0": FilmPlan(options={"max_episode_steps": 25}),
     "DriveCorridor-v0": FilmPlan(options={"horizon": 40}, stride=2, fps=5),

@@ -94,6 +94,14 @@ TABLE: tuple[Row, ...] = (
         small={"max_depth": 2, "table_depth": 3},
     ),
     Row(
+        "lhy_rl/BabiRoom-v0",
+        "lhy_rl.envs.reasoning.babi_room:BabiRoomEnv",
+        "lhy_rl.envs.reasoning.babi_room:BabiRoom",
+        "bAbI's first tasks: hear who goes where and takes what, then say where somebody or something is",
+        small={"num_questions": 2},
+        held_out={"split": "test"},
+    ),
+    Row(
         "lhy_rl/Gridworld-v0",
         "lhy_rl.envs.grid.gridworld:GridworldEnv",
         "lhy_rl.envs.grid.gridworld:Gridworld",

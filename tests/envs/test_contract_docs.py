@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete, Space
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
 
 from lhy_rl.core.registry import Registry
 from lhy_rl.envs.base import BatchedEnv
@@ -74,6 +74,8 @@ def test_spaces_agree_with_the_page(row: Row) -> None:
     rows = re.findall(r"^\| *\d+(?: to \d+)? *\|[^|]*\| *(-?\d+) *\| *(\d+) *\|", table, flags=re.M)
     if isinstance(seen, Discrete):
         bounds = (seen.start, seen.start + seen.n - 1)
+    elif isinstance(seen, MultiDiscrete):
+        bounds = (seen.start.min(), (seen.start + seen.nvec - 1).max())
     else:
         assert isinstance(seen, Box)
         if rows_alike(seen):  # a line for each column

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Discrete, Space
 
 from lhy_rl.core import validation
 from lhy_rl.core.trees import State
@@ -26,20 +27,29 @@ class Recall(BatchedEnv):
 
     Args:
         num_actions: Number of symbols that can be asked for.
-        names: A character for each symbol that can be observed.
+        names: A character for each symbol that can be observed; where more than a symbol is, a name for each answer.
+        observation_space: Of what is observed; a symbol if left out.
         **base: Arguments of :class:`BatchedEnv`.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
 
-    def __init__(self, num_envs: int, *, num_actions: int, names: str, **base: Any) -> None:
-        super().__init__(num_envs, Discrete(len(names)), Discrete(num_actions), **base)
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        num_actions: int,
+        names: Sequence[str],
+        observation_space: Space[Any] | None = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(num_envs, observation_space or Discrete(len(names)), Discrete(num_actions), **base)
         self._names = names
         self._instances = np.arange(self.num_envs)
 
     # ------------------------------------------------------------------ what a family gives
     def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """(n, L) int8 symbols of n new episodes, and (n,) how many questions each asks."""
+        """(n, L, ...) int8 symbols of n new episodes, and (n,) how many questions each asks."""
         raise NotImplementedError
 
     def answer(self, state: State) -> np.ndarray:
@@ -88,7 +98,7 @@ class Recall(BatchedEnv):
         return answer.astype(np.int64)
 
     def symbols_at(self, state: State, place: np.ndarray) -> np.ndarray:
-        """(B,) the symbols at these places."""
+        """(B, ...) the symbols at these places."""
         symbols = state["symbols"]
         found: np.ndarray = symbols[self._instances[: len(symbols)], place]
         return found

@@ -23,6 +23,7 @@ cores = Registry(
         "gru": "lhy_rl.nn.backbones.recurrent:GRU",
         "lstm": "lhy_rl.nn.backbones.recurrent:LSTM",
         "stack_rnn": "lhy_rl.nn.backbones.stack_rnn:StackRNN",
+        "memory_network": "lhy_rl.nn.backbones.memory_network:MemoryNetwork",
     },
 )
 

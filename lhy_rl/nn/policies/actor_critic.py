@@ -59,11 +59,12 @@ class ActorCritic(nn.Module):
         activation: Of the encoder: ``tanh``, ``relu``, ``selu``, ..., or ``auto``: tanh in an MLP, relu in a CNN.
         norm: Of the encoder: ``none``, ``batch`` or ``layer``.
         pooling: Of a CNN encoder: ``strided``, ``max``, ``average`` or ``lp``.
-        core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, ``stack_rnn``, null for none, or a class of
-            your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).
+        core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, ``stack_rnn``, ``memory_network``, null for
+            none, or a class of your own, as ``module:Class`` (a subclass of
+            ``lhy_rl.nn.backbones.base.SequenceBackbone``).
         core_options: Further options of the backbone, {num_stacks: 1} for a ``stack_rnn``, say.
         hidden_size: Width of the backbone. More fits more and overfits sooner.
-        num_layers: Layers of the backbone, and of a recurrent source encoder.
+        num_layers: Layers of the backbone, or hops of a memory network, and of a recurrent source encoder.
         dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it (to 0.5) when the
             validation loss turns up.
         source_encoder: What reads the ``source`` of an episode, once, at its start: ``gru``, ``lstm``, ``mean``;

@@ -7,6 +7,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.nn.backbones.base import cores, index_state, repeat_state, step_by_step
 
 T, B, E, H = 13, 4, 5, 6
+OPTIONS = {"memory_network": {"slots": 4, "overflow": "forget"}}  # so few that some are forgotten
 
 
 @pytest.fixture(params=cores.names())
@@ -16,7 +17,7 @@ def name(request):
 
 def make(name, layers=1, seed=0):
     torch.manual_seed(seed)
-    return cores.get(name)(E, H, layers).double()
+    return cores.get(name)(E, H, layers, **OPTIONS.get(name, {})).double()
 
 
 def inputs(core, density, seed=0):
@@ -49,7 +50,7 @@ def test_one_call_equals_the_step_loop(name, layers, density):
 
 
 def test_gradients_are_those_of_finite_differences(name):
-    core = cores.get(name)(2, 3).double()
+    core = cores.get(name)(2, 3, **OPTIONS.get(name, {})).double()
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(4, 2, 2, generator=generator, dtype=torch.double, requires_grad=True)
     start = torch.tensor([[False, True], [False, False], [True, False], [False, False]])
@@ -110,7 +111,7 @@ def test_unknown_core_names_the_nearest():
 def test_single_precision_too(name, batch):
     """What a start cuts off does not leak through the fused kernels, be it ever so large."""
     torch.manual_seed(1)
-    core = cores.get(name)(E, 32)
+    core = cores.get(name)(E, 32, **OPTIONS.get(name, {}))
     x, start = torch.randn(100, batch, E), torch.rand(100, batch) < 0.05
     start[50] = True
     state = tuple(1e4 * torch.randn_like(s) for s in core.initial_state(batch))
