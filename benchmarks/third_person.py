@@ -5,21 +5,27 @@ probable actions play 200 fresh episodes; nothing is chosen by its result. `scor
 with the returns of the random policy and of the scripted expert in the learner's own domain; `success` is the share of
 episodes that end at the target. PPO acts on the state; only the discriminator sees frames.
 
-    true reward        PPO on the task's own reward
-    first person       videos in the learner's own domain, and nobody's failures: what the view costs
-    third person       the configuration
-    domain of all      as in the paper, the domain head compares all frames, and not random behaviour only
-    no reversal        reversal 0
-    no failures        no videos of failures in the expert's view
-    raw pixels         two dense layers read the frames, without reversal
-    random videos      the "expert" acts at random
+    true reward              PPO on the task's own reward
+    first person             videos in the learner's own domain, and nobody's failures: what the view costs
+    third person             the configuration
+    domain of all            as in the paper, the domain head compares all frames, and not random behaviour only
+    learner as failure       as in the paper, the class head is shown the learner's frames, too
+    no reversal              reversal 0
+    no colours               no random colours
+    neither                  a first-person discriminator of the expert's domain, applied to the learner's
+    no failures              no videos of failures in the expert's view
+    raw pixels               two dense layers read the frames, without reversal and random colours
+    goal distance            PPO on minus the distance to the mean goal in an embedding (XIRL), without an adversary
+    random videos            the "expert" acts at random
+    random videos, turned    the same in a domain whose camera is turned, moved and farther away, and not lowered
 
 `domain accuracy` is that of a fresh probe: logistic regression on the frozen features of frames of random behaviour in
 both views, tested on other episodes (0.5 is chance); the head that was trained along has adapted to what it fights.
 
-The options were chosen on seeds 100 to 102.
+`--sweeps` adds what happens to the point when lambda, the look-ahead or the angle of the expert's camera changes, five
+seeds each. The options were chosen on seeds 100 to 102.
 
-    python -m benchmarks.third_person [--quick] [--seeds 10] [--only PATTERN] [--tasks point,pendulum,reacher]
+    python -m benchmarks.third_person [--quick] [--seeds 10] [--only PATTERNS] [--tasks NAMES] [--sweeps]
 """
 
 from __future__ import annotations
@@ -37,28 +43,47 @@ import torch
 
 from benchmarks.harness import Row, load, parser, progress, save, summarize
 from lhy_rl.agents import PPO, agents
-from lhy_rl.agents.adversarial.filmed_videos import filmed_videos
+from lhy_rl.agents.adversarial.filmed_videos import filmed_videos, find_videos, image_space
+from lhy_rl.agents.adversarial.third_person import FIRST_SEED
 from lhy_rl.agents.common.construction import defaults_of
+from lhy_rl.agents.rewards.goal_distance import GoalDistance
+from lhy_rl.data.videos import Videos
 from lhy_rl.experiment import config
 from lhy_rl.rollouts.evaluate_policy import SEED
+from lhy_rl.rollouts.vector_envs import make_vec
 
 NAME = "third_person"
-EPISODES, FILMED = 200, 16
+EPISODES, FILMED, FILMS = 200, 16, 256
+PLAIN = {"reversal": 0.0, "recolour": 0.0}
+TURNED = {"expert_videos": "random:turned", "failure_videos": "random:turned"}
 ARMS: dict[str, dict[str, Any]] = {
     "true reward": {"name": "ppo"},
-    "first person": {"expert_videos": "scripted:own", "failure_videos": None, "reversal": 0.0},
+    "first person": {"expert_videos": "scripted:own", "failure_videos": None, **PLAIN},
     "third person": {},
     "domain of all": {"domain_pairs": "all"},
+    "learner as failure": {"learner_share": 1.0},
     "no reversal": {"reversal": 0.0},
+    "no colours": {"recolour": 0.0},
+    "neither": PLAIN,
     "no failures": {"failure_videos": None},
-    "raw pixels": {"discriminator_encoder": "mlp", "reversal": 0.0},
+    "raw pixels": {"discriminator_encoder": "mlp", **PLAIN},
+    "goal distance": {"name": "ppo"},
     "random videos": {"expert_videos": "random:"},
+    "random videos, turned": TURNED,
 }
 WANTED = {
     ("point", "third person", "score"): "wanted: 0.85",
     ("point", "third person", "success"): "wanted: 0.6",
     ("point", "random videos", "score"): "wanted: at most 0.15",
+    ("point", "random videos, turned", "score"): "wanted: at most 0.15",
 }
+SWEEPS: dict[str, dict[str, dict[str, Any]]] = {
+    "lambda": {f"{value:g}": {"reversal": value} for value in (0.0, 0.05, 0.2, 0.5, 1.0)},
+    "look-ahead": {str(steps): {"ahead": steps} for steps in (0, 1, 4, 8)},
+    "angle": {f"{angle}": {"angle": angle} for angle in (0, 15, 30, 45)},
+}
+QUICK = {"videos": 8, "discriminator_warmup": 20}
+SWEPT, SWEPT_ARM = 5, "third person"  # seeds
 
 
 def play(env_id: str, act: Any) -> tuple[float, float]:
@@ -81,27 +106,48 @@ def references(env_id: str) -> tuple[float, float]:
     return low, high
 
 
-def made(task: str, arm: str, seed: int) -> Any:
-    """The agent of an arm."""
+def made(task: str, arm: str, seed: int, changes: dict[str, Any] | None = None) -> Any:
+    """The agent of an arm, with other options if there are ``changes``."""
     values = config.load(f"third_person/{task}").values
-    options = {**values["agent"], **ARMS[arm], "seed": seed, "device": "cpu"}
+    options = {**values["agent"], **ARMS[arm], **(changes or {}), "seed": seed, "device": "cpu"}
     if options.get("expert_videos") == "random:":
         options["expert_videos"] = options["failure_videos"]
     kind = agents.get(options.pop("name"))
     options |= {"encoder": "state"} if kind is PPO else {}
+    if (angle := options.pop("angle", None)) is not None:
+        options |= turned(values["env"]["id"], angle, seed, options.get("videos", FILMS))
     known = defaults_of(kind)
-    return kind(values["env"]["id"], **{name: value for name, value in options.items() if name in known})
+    agent = kind(values["env"]["id"], **{name: value for name, value in options.items() if name in known})
+    if arm == "goal distance":
+        with agent.randomness():
+            films = options.get("videos", FILMS)
+            expert = find_videos(options["expert_videos"], agent.env, films, FIRST_SEED + 3 * seed, None)
+            model = GoalDistance(image_space(agent.env), expert, agent.generator, agent.device, steps=max(10, films))
+            agent.give_reward_model(model)
+    return agent
 
 
-def probed(agent: Any, domain: str) -> float:
+def turned(env_id: str, angle: float, seed: int, films: int) -> dict[str, Videos]:
+    """Videos of the expert, and of failures, in other colours and by a camera that is turned by ``angle`` degrees."""
+    env = make_vec(env_id, 1)
+    domain, first = {"name": "colour", "angle": angle}, FIRST_SEED + 3 * seed
+    who = {"expert_videos": "scripted", "failure_videos": "random"}
+    return {
+        name: filmed_videos(player, env, {"domain": domain}, films, first + place)
+        for place, (name, player) in enumerate(who.items())
+    }
+
+
+def probed(agent: Any, domain: Any) -> float:
     """The accuracy of a fresh probe of the domain on the discriminator's features."""
     from sklearn.linear_model import LogisticRegression
 
+    network = agent.reward_model.network if isinstance(agent, PPO) else agent.discriminator.network
     features, labels = [], []
     for label, name in enumerate(("own", domain)):
         for part in range(2):  # to learn from, and to test
             films = filmed_videos("random", agent.env, {"domain": name}, FILMED, 5_000_000 + part)
-            features.append(agent.discriminator.network.read(torch.as_tensor(films.frames)).numpy())
+            features.append(network.read(torch.as_tensor(films.frames)).numpy())
             labels.append(np.full(len(films.frames), label))
     probe = LogisticRegression(max_iter=1000)
     scale = np.concatenate([features[0], features[2]]).std(0) + 1e-6
@@ -110,84 +156,128 @@ def probed(agent: Any, domain: str) -> float:
     return float(probe.score(tested, np.concatenate([labels[1], labels[3]])))
 
 
-def one(task: str, arm: str, seed: int, steps: int | None, bounds: tuple[float, float]) -> dict[str, float]:
+def one(
+    task: str, arm: str, seed: int, steps: int, bounds: tuple[float, float], changes: dict[str, Any] | None = None
+) -> dict[str, float]:
     """Train and judge one agent; metric to value."""
     torch.set_num_threads(1)
     values = config.load(f"third_person/{task}").values
     begun = time.process_time()
-    agent = made(task, arm, seed)
-    agent.learn(steps or values["total_timesteps"])
+    agent = made(task, arm, seed, changes)
+    agent.learn(steps)
     seconds = time.process_time() - begun
     low, high = bounds
     ret, success = play(values["env"]["id"], lambda env, obs: agent.predict(obs, deterministic=True)[0])
     found = {"score": (ret - low) / (high - low), "return": ret, "success": success, "seconds": seconds}
     if arm not in ("true reward", "first person"):
-        found["domain accuracy"] = probed(agent, values["agent"]["expert_videos"].partition(":")[2])
+        films = {**values["agent"], **ARMS[arm]}["failure_videos"] or values["agent"]["failure_videos"]
+        angle = (changes or {}).get("angle")
+        domain = films.partition(":")[2] if angle is None else {"name": "colour", "angle": angle}
+        found["domain accuracy"] = probed(agent, domain)
     return found
 
 
-def rows_of(task: str, arm: str, results: Sequence[dict[str, float]], steps: int) -> list[Row]:
+def rows_of(task: str, arm: str, results: Sequence[dict[str, float]], steps: int, variant: str = "") -> list[Row]:
     """A row for each metric."""
     seconds = float(np.mean([result["seconds"] for result in results]))
     return [
         summarize(
-            task, arm, "", metric, [result[metric] for result in results], steps, seconds,
-            WANTED.get((task, arm, metric), ""),
+            task, arm, variant, metric, [result[metric] for result in results], steps, seconds,
+            "" if variant else WANTED.get((task, arm, metric), ""),
         )
         for metric in results[0]
         if metric != "seconds"
     ]  # fmt: skip
 
 
-def difference(task: str, ours: Sequence[float], others: Sequence[float], steps: int) -> Row:
-    """Third person minus no reversal, seed by seed: the mean gain in score and its bootstrap interval."""
+def difference(task: str, arm: str, ours: Sequence[float], others: Sequence[float], steps: int) -> Row:
+    """Third person minus another arm, seed by seed: the mean gain in score and its bootstrap interval."""
     gains = np.array(ours) - np.array(others)
     drawn = gains[np.random.default_rng(0).integers(len(gains), size=(2000, len(gains)))].mean(1)
     low, high = np.quantile(drawn, (0.025, 0.975))
-    metric, wanted = "score minus no reversal's", "wanted: above 0"
-    return Row(task, "third person", "", metric, float(gains.mean()), low, high, len(gains), steps, 0.0, wanted)
+    wanted = "wanted: above 0" if arm == "no reversal" else ""
+    return Row(
+        task, "third person", "", f"score minus {arm}", float(gains.mean()), low, high, len(gains), steps, None, wanted
+    )
 
 
 def main() -> None:
     command = parser(__doc__, seeds=10)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="arms like this")
+    command.add_argument("--only", default="*", metavar="PATTERNS", help="arms like one of these, with ; between")
     command.add_argument("--tasks", default="point,pendulum,reacher", metavar="NAMES")
+    command.add_argument("--sweeps", action="store_true", help="the sweeps on the point, instead of the arms")
     args = command.parse_args()
-    tasks, seeds, steps = args.tasks.split(","), args.seeds, None
+    tasks = ["point"] if args.quick or args.sweeps else args.tasks.split(",")
+    arms = [arm for arm in ARMS if any(fnmatch(arm, pattern) for pattern in args.only.split(";"))]
+    sweeps = SWEEPS if args.sweeps else {}
     if args.quick:
-        tasks, seeds, steps = ["point"], 1, 3200
-    arms = [arm for arm in ARMS if fnmatch(arm, args.only)]
-    if args.quick:
-        arms = ["true reward", "third person"]
+        arms = ["true reward", "third person", "goal distance"]
+        sweeps = {"angle": {"45": {"angle": 45, **QUICK}}}
+    elif args.sweeps:
+        arms = []
     path = args.output / f"{NAME}.json"
-    kept = load(NAME, args.output) if path.exists() and not args.quick else []
-    rows = [row for row in kept if row.task not in tasks or row.agent not in arms]
-    with progress(len(tasks) * len(arms) * seeds, NAME) as advance:
-        for task in tasks:
-            budget = steps or config.load(f"third_person/{task}").values["total_timesteps"]
-            bounds = references(config.load(f"third_person/{task}").values["env"]["id"])
-            scores: dict[str, list[float]] = defaultdict(list)
-            for arm in arms:
-                results = []
-                for seed in range(seeds):
-                    results.append(one(task, arm, seed, steps, bounds))
-                    scores[arm].append(results[-1]["score"])
-                    advance(f"{task}, {arm}: {results[-1]['score']:.2f}")
-                rows += rows_of(task, arm, results, budget)
-                save(NAME, rows, args.output)
-            if {"third person", "no reversal"} <= scores.keys():
-                rows.append(difference(task, scores["third person"], scores["no reversal"], budget))
-                save(NAME, rows, args.output)
+    rows = load(NAME, args.output) if path.exists() and not args.quick else []
+    jobs = [(task, arm, "", QUICK if args.quick else {}) for task in tasks for arm in arms]
+    jobs += [("point", SWEPT_ARM, f"{k} {v}", changes) for k, sweep in sweeps.items() for v, changes in sweep.items()]
+    bounds = {task: references(config.load(f"third_person/{task}").values["env"]["id"]) for task in tasks}
+    scores: dict[tuple[str, str], list[float]] = defaultdict(list)
+    runs = [1 if args.quick else min(args.seeds, SWEPT) if variant else args.seeds for _, _, variant, _ in jobs]
+    with progress(sum(runs), NAME) as advance:
+        for (task, arm, variant, changes), seeds in zip(jobs, runs, strict=True):
+            steps = 3200 if args.quick else config.load(f"third_person/{task}").values["total_timesteps"]
+            results = []
+            for seed in range(seeds):
+                results.append(one(task, arm, seed, steps, bounds[task], changes))
+                advance(f"{task}, {arm} {variant}: {results[-1]['score']:.2f}")
+            found = rows_of(task, arm, results, steps, variant)
+            if not variant:
+                scores[task, arm] = [result["score"] for result in results]
+                found += differences(task, arm, scores, steps)
+            places = {(row.task, row.agent, row.variant, row.metric) for row in found}
+            rows = [row for row in rows if (row.task, row.agent, row.variant, row.metric) not in places] + found
+            save(NAME, rows, args.output)
     draw(rows, args.output)
+    draw_sweeps(rows, args.output)
+
+
+def differences(task: str, arm: str, scores: dict[tuple[str, str], list[float]], steps: int) -> list[Row]:
+    """Third person minus an arm without one of its parts, once both were run."""
+    if arm not in ("no reversal", "no colours", "neither") or (task, "third person") not in scores:
+        return []
+    return [difference(task, arm, scores[task, "third person"], scores[task, arm], steps)]
+
+
+def draw_sweeps(rows: Sequence[Row], folder: Path) -> None:
+    """Score and success over what was changed."""
+    import matplotlib.pyplot as plt
+
+    swept = {(row.variant, row.metric): row for row in rows if row.variant}
+    names = [name for name in SWEEPS if any(variant.startswith(name) for variant, _ in swept)]
+    if not names:
+        return
+    figure, axes = plt.subplots(1, len(names), figsize=(1 + 3.4 * len(names), 3.2), sharey=True, squeeze=False)
+    for ax, name in zip(axes[0], names, strict=True):
+        values = [value for value in SWEEPS[name] if (f"{name} {value}", "score") in swept]
+        for metric, colour in (("score", "#0072b2"), ("success", "#e69f00"), ("domain accuracy", "#999999")):
+            mine = [swept[f"{name} {value}", metric] for value in values]
+            middle, low, high = (np.array([getattr(row, part) for row in mine]) for part in ("value", "low", "high"))
+            ax.plot(values, middle, "o-", color=colour, label=metric)
+            ax.fill_between(values, low, high, color=colour, alpha=0.2, linewidth=0)
+        ax.axhline(0.5, color="black", linewidth=0.6, linestyle=":")
+        ax.set(xlabel={"angle": "degrees that the camera is turned by"}.get(name, name), ylim=(-0.6, 1.05))
+    axes[0, 0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(folder / f"{NAME}_sweeps.png", dpi=100)
+    plt.close(figure)
 
 
 def draw(rows: Sequence[Row], folder: Path) -> None:
     """The scores of all arms, task by task."""
     import matplotlib.pyplot as plt
 
-    scores = [row for row in rows if row.metric == "score"]
+    scores = [row for row in rows if row.metric == "score" and not row.variant]
     tasks = list(dict.fromkeys(row.task for row in scores))
-    figure, axes = plt.subplots(1, len(tasks), figsize=(1.5 + 3.4 * len(tasks), 3.2), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(tasks), figsize=(1.5 + 3.4 * len(tasks), 4), sharey=True, squeeze=False)
     for ax, task in zip(axes[0], tasks, strict=True):
         mine = [row for row in scores if row.task == task][::-1]
         values, lows, highs = (np.array([getattr(row, name) for row in mine]) for name in ("value", "low", "high"))

@@ -5,8 +5,8 @@ Frames: 64 instances of each of our pixel tasks are drawn at once, and Gymnasium
 
 An update: 192 pairs of frames (48 of each of four kinds), forward, backward and Adam, for both heads. The network of
 Stadie et al. (2017) is two convolutions of five 3x3 filters, each with max-pooling, a dense layer of 128 and heads
-128-128-2, written here in plain PyTorch; ours is the agent's own discriminator with its defaults, with the spectral
-norm and without.
+128-128-2, written here in plain PyTorch; ours is the agent's own discriminator with its defaults, but shown the
+learner's pairs, too, and the same without random colours and without the domain head's own steps.
 
 CPU-seconds, one thread, all candidates in turns; a ratio is of the same turn.
 
@@ -40,7 +40,7 @@ AT_ONCE, ROUNDS = 64, 20  # frames that are drawn at once, and how often in a tu
 PEER_FRAMES = 40
 STEPS = 8  # gradient steps of a turn
 PAPER = "paper's network"
-OURS, BARE = "third_person", "third_person, spectral_norm: false"
+OURS, BARE = "third_person", "third_person, recolour: 0, domain_steps: 0"
 WANTED = {"frame": "wanted: 30", "update": "wanted: 2"}
 
 
@@ -110,7 +110,7 @@ def made(size: int, **options: Any) -> tuple[ThirdPerson, Any]:
     env = make_vec("lhy_rl/PointMassPixels-v0", 32, size=size)
     agent = ThirdPerson(
         env, expert_videos="scripted:expert", failure_videos="random:expert", videos=16, core=None,
-        discriminator_steps=STEPS, discriminator_batch_size=48, **options,
+        discriminator_steps=STEPS, discriminator_batch_size=48, learner_share=1.0, **options,
     )  # fmt: skip
     rollout = agent.learner.collect()
     agent.discriminator.train(rollout)
@@ -156,7 +156,7 @@ def updates(size: int, repeats: int) -> list[Row]:
     agent, rollout = made(size)
     candidates = {
         OURS: our_updates(agent, rollout),
-        BARE: our_updates(*made(size, spectral_norm=False)),
+        BARE: our_updates(*made(size, recolour=0.0, domain_steps=0)),
         PAPER: their_updates(agent, rollout, size),
     }
     each = {name: np.array(taken) / STEPS for name, taken in alternate(candidates, repeats).items()}

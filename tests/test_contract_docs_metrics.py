@@ -63,7 +63,7 @@ RUNS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (
         {"id": "lhy_rl/PointMassPixels-v0", "size": 16, "horizon": 10},
         {"name": "third_person", "expert_videos": "scripted:expert", "failure_videos": "random:expert", "videos": 2}
-        | {"n_steps": 10, "core": None, "discriminator_steps": 1},
+        | {"n_steps": 10, "core": None, "discriminator_steps": 1, "discriminator_warmup": 0},
     ),
     (
         {"id": "lhy_rl/GlyphTransfer-v0", "photographs": 80},

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from lhy_rl.agents.rewards.third_person import IMAGE
+from lhy_rl.agents.rewards.frame_pairs import IMAGE
 from lhy_rl.agents.supervised.experts import expert_for
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.validation import positive

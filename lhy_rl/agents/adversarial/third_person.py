@@ -25,7 +25,8 @@ from lhy_rl.agents.common.construction import defaults_of
 from lhy_rl.agents.common.held_learner import HeldGenerator
 from lhy_rl.agents.common.on_policy import OnPolicy
 from lhy_rl.agents.policy_gradient.ppo import PPO
-from lhy_rl.agents.rewards.third_person import ThirdPersonOptions, ThirdPersonReward
+from lhy_rl.agents.rewards.third_person import ThirdPersonReward
+from lhy_rl.agents.rewards.third_person_options import ThirdPersonOptions
 from lhy_rl.core.errors import suggest
 from lhy_rl.core.report_figures import ReportFigure
 from lhy_rl.core.validation import check
@@ -72,7 +73,7 @@ class ThirdPerson(HeldGenerator, Agent):
         *,
         expert_videos: Any = None,
         failure_videos: Any = None,
-        videos: int = 64,
+        videos: int = 256,
         video_fps: float | None = None,
         random_behaviour: bool = True,
         encoder: Any = "state",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from lhy_rl.agents.rewards.third_person import FramePairs, ThirdPersonReward
+from lhy_rl.agents.rewards.frame_pairs import FramePairs
+from lhy_rl.agents.rewards.third_person import ThirdPersonReward
 from lhy_rl.core.report_figures import Embedding, EpisodeFrames, MetricCurves, ReportFigure, principal_plane
 from lhy_rl.data.videos import Videos
 

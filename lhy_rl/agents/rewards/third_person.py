@@ -1,23 +1,28 @@
 """A reward from watching somebody else: what looks like what the expert does, whoever's view it is.
 
-A discriminator learns from pairs of frames, ``ahead`` steps apart, to tell what the expert does from everything else.
-The expert is seen from another viewpoint and in other colours, so it would learn to tell the views; a second head,
-which tells them, turns its gradient round before the features, which forget whose view they are of (Stadie et al.
-2017):
+A discriminator learns from pairs of frames, ``ahead`` steps apart, to tell what the expert does from what somebody does
+who cannot do it. Both are seen from another viewpoint and in other colours than the learner sees itself, so a second
+head, which tells the views apart, makes the features forget whose view they are of (Stadie et al. 2017):
 
-    L = L_class(C(F(o_t), F(o_{t+n}))) + L_domain(D(R_lambda(F(o_t)))),     R_lambda: the gradient times -lambda
+    L = L_class(C(F(o_t), F(o_{t+n}))) + L_domain(D(F(o)))      F also ascends lambda L_domain, by gradient reversal,
+                                                                or descends to where D cannot tell (Tzeng et al. 2015)
 
-Four kinds of frames: the expert, which the class head is to recognise among the learner's own rollouts and somebody in
-the expert's view who cannot do it, without whom that view would be a sign of success; and random behaviour in the
-learner's own view. The domain head compares random behaviour in both views, so that nothing but the view tells them
-apart. (In the paper it sees all frames; then it can go by behaviour, and the features forget that, too.) The reward of
-a step is the class score of the pair that begins with it.
+The domain head compares random behaviour in both views, so that nothing but the view tells them apart. (In the paper it
+is shown all frames; then it can go by behaviour, and the features forget that, too.) Three things make the features
+blind that are not in the paper, each an option:
+
+    recolour         most frames of the class head are shown in random colours, so that it learns what touches what; the
+                     domain head sees the true colours
+    learner_share    0: the class head is never shown the learner's frames, all of which would be examples of what is
+                     not the expert, so that its view were a sign of failure
+    domain_steps     the domain head keeps up with the features
+
+The reward of a step is the class score of the pair that begins with it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
@@ -28,121 +33,18 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.rewards.discriminator_trainer import DiscriminatorTrainer
-from lhy_rl.core.errors import UserError, suggest
-from lhy_rl.core.validation import check, positive
+from lhy_rl.agents.rewards.frame_pairs import FramePairs, rollout_pairs
+from lhy_rl.agents.rewards.third_person_options import ThirdPersonOptions
+from lhy_rl.core.errors import UserError
 from lhy_rl.data.videos import Videos
 from lhy_rl.functional.adversarial import gradient_penalty
-from lhy_rl.functional.discriminator_rewards import FORMS
 from lhy_rl.functional.gradient_reversal import confusion_loss, reversal_ramp, reverse_gradient
-from lhy_rl.nn.discriminators.third_person import ThirdPersonDiscriminator, ThirdPersonNetworkOptions
+from lhy_rl.nn.discriminators.third_person import ThirdPersonDiscriminator, random_colours
 from lhy_rl.nn.rewards.learned_reward import RewardTransform
 from lhy_rl.rollouts.rollout import Rollout
 
-IMAGE = "image"
-CONFUSIONS = ("reversal", "confusion")
-DOMAIN_PAIRS = ("matched", "all")
-NEGATIVE = ("failures", "learner")  # what the class head learns not to reward
-
-
-@dataclass(frozen=True, kw_only=True)
-class ThirdPersonOptions:
-    """How the discriminator of frames is built and trained, and what its score is worth.
-
-    Args:
-        ahead: Steps between the frames of a pair; 0 looks at single frames.
-        confusion: ``reversal`` of the domain head's gradient, or a ``confusion`` loss, least where it cannot tell.
-        domain_pairs: What the domain head compares: ``matched``, random behaviour in both views, so that only the view
-            tells them apart; or ``all`` frames, as in the paper, where behaviour tells them apart, too.
-        reversal: Weight of either, lambda; 0 switches it off. Raise it where the reward follows colours; too high, it
-            destroys what tells success from failure.
-        reversal_ramp: Let it grow from 0 in the first part of the training.
-        objective: Of the class head: ``gan``, ``gan_saturating``, ``lsgan``, ``wgan``, ``wgan_gp``, ``ebgan`` or
-            ``began``.
-        reward: Of a logit: ``probability`` (D, the paper's), ``gail``, ``log_d``, ``logit``, ``fairl``, or
-            ``objective``.
-        discriminator_encoder: What reads frames: ``cnn_pooled``, which sees what touches what and not where, so that
-            a turned camera changes little; ``cnn_small``, ``cnn``; ``mlp`` of the raw pixels.
-        discriminator_feature_size: Numbers of a frame's features.
-        discriminator_hidden_size: Width of the heads.
-        discriminator_dropout: Share of features and hidden units dropped in training.
-        discriminator_norm: Of its convolutions and of what follows: ``none``, ``layer`` or ``batch``.
-        discriminator_learning_rate: Adam's.
-        discriminator_batch_size: Pairs of each kind in a gradient step.
-        discriminator_steps: Gradient steps a round.
-        discriminator_weight_decay: Weight decay of its parameters.
-        spectral_norm: Divide each weight by its largest singular value.
-        gradient_penalty: Weight of the penalty on the class score's gradient with respect to the features.
-        replay: Rounds of the learner's frames that it learns from.
-
-    Raises:
-        UserError: a number out of its range, or an unknown name.
-    """
-
-    ahead: int = 4
-    confusion: str = "reversal"
-    domain_pairs: str = "matched"
-    reversal: float = 1.0
-    reversal_ramp: bool = False
-    objective: str = "gan"
-    reward: str = "probability"
-    discriminator_encoder: str = "cnn_pooled"
-    discriminator_feature_size: int = 64
-    discriminator_hidden_size: int = 64
-    discriminator_dropout: float = 0.0
-    discriminator_norm: str = "none"
-    discriminator_learning_rate: float = 1e-3
-    discriminator_batch_size: int = 48
-    discriminator_steps: int = 8
-    discriminator_weight_decay: float = 0.0
-    spectral_norm: bool = True
-    gradient_penalty: float = 0.0
-    replay: int = 8
-
-    def __post_init__(self) -> None:
-        positive(discriminator_learning_rate=self.discriminator_learning_rate)
-        limits: dict[str, tuple[float, ...]] = {"ahead": (0,), "reversal": (0,), "gradient_penalty": (0,)}
-        limits |= {"discriminator_batch_size": (1,), "discriminator_steps": (0,), "replay": (1,)}
-        limits |= {"discriminator_feature_size": (2,), "discriminator_hidden_size": (1,)}
-        limits |= {"discriminator_dropout": (0, 0.99), "discriminator_weight_decay": (0,)}
-        check(**{name: (getattr(self, name), *limit) for name, limit in limits.items()})
-        for given, allowed, what in (
-            (self.confusion, CONFUSIONS, "confusion"),
-            (self.domain_pairs, DOMAIN_PAIRS, "domain_pairs"),
-            (self.reward, ("objective", *FORMS), "reward"),
-        ):
-            if given not in allowed:
-                raise suggest(given, allowed, what)
-
-    def network(self) -> ThirdPersonNetworkOptions:
-        """How the network is built."""
-        return ThirdPersonNetworkOptions(
-            self.discriminator_encoder, self.discriminator_feature_size, self.discriminator_hidden_size,
-            self.discriminator_dropout, self.spectral_norm, self.objective in ("ebgan", "began"),
-            self.discriminator_norm,
-        )  # fmt: skip
-
-
-class FramePairs:
-    """Frames on the device, and the pairs of them.
-
-    Args:
-        frames: (F, H, W, 3) uint8.
-        pairs: (N, 2) places in them.
-    """
-
-    def __init__(self, frames: np.ndarray | Tensor, pairs: np.ndarray, device: torch.device) -> None:
-        self.frames = torch.as_tensor(frames).to(device)
-        self.pairs = torch.as_tensor(pairs, device=device)
-
-    @classmethod
-    def of(cls, videos: Videos, ahead: int, device: torch.device) -> FramePairs:
-        """All pairs of videos."""
-        return cls(videos.frames, videos.pairs(ahead), device)
-
-    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """n pairs with replacement: frames now and later, (n, H, W, 3)."""
-        chosen = self.pairs[torch.randint(len(self.pairs), (n,), generator=generator)]
-        return self.frames[chosen[:, 0]], self.frames[chosen[:, 1]]
+DOMAIN_SPEED = 3.0  # learning rate of the domain head, in that of the features
+MOMENTUM = (0.5, 0.999)  # Adam's; a first one of 0.9 makes two adversaries circle
 
 
 class ThirdPersonReward(DiscriminatorTrainer):
@@ -183,6 +85,11 @@ class ThirdPersonReward(DiscriminatorTrainer):
             learning_rate=options.discriminator_learning_rate,
             weight_decay=options.discriminator_weight_decay,
         )
+        heads = list(network.domain_head.parameters())
+        rest = [p for name, p in network.named_parameters() if not name.startswith("domain_head")]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": rest}, {"params": heads}], betas=MOMENTUM, weight_decay=options.discriminator_weight_decay
+        )
         self.options = options
         self.transform = RewardTransform(
             options.objective, options.reward if self.objective.kind == "logit" else "objective"
@@ -197,55 +104,105 @@ class ThirdPersonReward(DiscriminatorTrainer):
 
     # ------------------------------------------------------------------ learning
     def train(self, rollout: Rollout) -> Metrics:
-        """Gradient steps on pairs of all kinds, as many of each."""
+        """Gradient steps on pairs of all kinds; before the first round more of them."""
         if "expert" not in self.kinds:
             raise UserError("there is nothing to imitate; give expert_videos")
-        frames, pairs = rollout_pairs(rollout, self.options.ahead)
-        self.replay.append(torch.as_tensor(frames[pairs]))
-        played = torch.cat(list(self.replay))
-        learner = FramePairs(played.flatten(0, 1), np.arange(2 * len(played)).reshape(-1, 2), self.device)
-        kinds = {**self.kinds, "learner": learner}
+        kinds, counts = self._drawn_from(rollout)
+        of = {name: self._mask(counts, name) for name in kinds}
+        others = ~of["expert"] & ~of["random"] if "random" in of else ~of["expert"]
+        true_colours = self._true_colours(of)
+        compared, theirs = self._views(of, true_colours)
         strength = self.options.reversal * (reversal_ramp(self.progress) if self.options.reversal_ramp else 1.0)
-        n, sums = self.options.discriminator_batch_size, torch.zeros(4, device=self.device)
-        compared, theirs = self._views(list(kinds), n)
-        others = torch.cat([torch.arange(n) + n * place for place, name in enumerate(kinds) if name in NEGATIVE])
+        self._set_learning_rates()
         self.network.train()
-        for _ in range(self.options.discriminator_steps):
-            drawn = [kind.draw(n, self.generator) for kind in kinds.values()]
-            now, later = zip(*drawn, strict=True)
-            f_now, f_later = self.network.features(torch.cat([*now, *later])).chunk(2)
+        steps = self.options.discriminator_steps + (0 if self.num_steps else self.options.discriminator_warmup)
+        sums = torch.zeros(4, device=self.device)
+        for _ in range(steps):
+            f_now, f_later = self._features(kinds, counts, true_colours)
             scores = self.network.class_scores(f_now, f_later)
-            real, fake = scores[:n], scores[others]  # the expert's pairs are the first
+            real, fake = scores[of["expert"]], scores[others]
             loss = self.objective.discriminator_loss(real, fake, self.balance)
             if self.penalty:
-                loss = loss + self.penalty * self._gradient_penalty(f_now, f_later, n)
-            domain_loss, logits = self._domain_loss(f_now[compared], theirs, strength)
+                loss = loss + self.penalty * self._gradient_penalty(f_now, f_later, len(real))
+            views = torch.cat([f_now[compared], f_later[compared]])
+            self._train_domain_head(views.detach(), theirs)
+            domain_loss, logits = self._domain_loss(views, theirs, strength)
             self.descend(loss + domain_loss, real, fake)
             with torch.no_grad():
                 right = ((logits > 0) == (theirs > 0)).float()
                 domain = (right[theirs > 0].mean() + right[theirs == 0].mean()) / 2
                 sums += torch.stack([loss, self.accuracy(real, fake), domain_loss, domain])
         names = ("discriminator_loss", "discriminator_accuracy", "domain_loss", "domain_accuracy")
-        means = (sums / max(self.options.discriminator_steps, 1)).tolist()
-        metrics = {f"train/{name}": value for name, value in zip(names, means, strict=True)}
+        metrics = {f"train/{name}": value for name, value in zip(names, (sums / max(steps, 1)).tolist(), strict=True)}
         return {**metrics, "train/reversal": strength}
 
-    def _views(self, kinds: list[str], n: int) -> tuple[Tensor, Tensor]:
-        """Which of a batch the domain head is shown (M,), and which of those are in the expert's view, (M,) 0 or 1."""
-        matched = self.options.domain_pairs == "matched" and {"failures", "random"} <= set(kinds)
-        chosen = [name in ("failures", "random") or not matched for name in kinds]
-        theirs = [float(name in ("expert", "failures")) for name in kinds]
-        compared = torch.tensor(chosen, device=self.device).repeat_interleave(n).nonzero()[:, 0]
-        return compared, torch.tensor(theirs, device=self.device).repeat_interleave(n)[compared]
+    def _drawn_from(self, rollout: Rollout) -> tuple[dict[str, FramePairs], dict[str, int]]:
+        """The kinds of pairs in a gradient step, and how many of each; the expert's are the first."""
+        kinds, n = dict(self.kinds), self.options.discriminator_batch_size
+        learners = max(2, round(n * self.options.learner_share)) if self.options.learner_share else 0
+        learners = learners if {"failures", "random"} <= kinds.keys() else n
+        if learners:
+            frames, pairs = rollout_pairs(rollout, self.options.ahead)
+            self.replay.append(torch.as_tensor(frames[pairs]))
+            played = torch.cat(list(self.replay))
+            kinds["learner"] = FramePairs(played.flatten(0, 1), np.arange(2 * len(played)).reshape(-1, 2), self.device)
+        return kinds, {name: learners if name == "learner" else n for name in kinds}
+
+    def _mask(self, counts: dict[str, int], kind: str) -> Tensor:
+        """(N,) which pairs of a gradient step are of a kind."""
+        return torch.tensor([name == kind for name, n in counts.items() for _ in range(n)], device=self.device)
+
+    def _true_colours(self, of: dict[str, Tensor]) -> Tensor:
+        """(N,) which pairs are shown as they are: random behaviour, and the last of every other kind."""
+        true = torch.zeros_like(of["expert"])
+        for name, mask in of.items():
+            places = mask.nonzero()[:, 0]
+            true[places[0 if name == "random" else int(len(places) * self.options.recolour) :]] = True
+        return true
+
+    def _views(self, of: dict[str, Tensor], true_colours: Tensor) -> tuple[Tensor, Tensor]:
+        """Which pairs the domain head is shown (M,), and which of their 2 M frames are in the expert's view, 0 or 1."""
+        matched = self.options.domain_pairs == "matched" and {"failures", "random"} <= of.keys()
+        chosen = of["failures"] | of["random"] if matched else torch.ones_like(true_colours)
+        compared = (chosen & true_colours).nonzero()[:, 0]
+        theirs = of["expert"] | of["failures"] if "failures" in of else of["expert"]
+        return compared, theirs[compared].float().repeat(2)
+
+    def _features(self, kinds: dict[str, FramePairs], counts: dict[str, int], true: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of pairs that are drawn, (N, F) of the frames now and as many of those later."""
+        drawn = [kind.draw(counts[name], self.generator) for name, kind in kinds.items()]
+        frames = torch.cat([torch.cat(now_or_later) for now_or_later in zip(*drawn, strict=True)])
+        if not self.options.ahead:
+            frames = frames[: len(true)]
+        colours = None
+        if self.options.recolour:
+            colours = random_colours(len(frames), 1.0, self.generator, self.device)
+            colours[true.repeat(len(frames) // len(true))] = torch.eye(3, device=self.device)
+        features = self.network.features(frames, colours)
+        return features[: len(true)], features[-len(true) :]
+
+    def _set_learning_rates(self) -> None:
+        """Of features and class head, and of the domain head, which is to keep up with them."""
+        left = 1 - self.progress if self.options.discriminator_decay else 1.0
+        for group, speed in zip(self.optimizer.param_groups, (1, DOMAIN_SPEED), strict=True):
+            group["lr"] = self.options.discriminator_learning_rate * speed * left
+
+    def _train_domain_head(self, features: Tensor, theirs: Tensor) -> None:
+        """Steps of the domain head alone, on the features as they are."""
+        for _ in range(self.options.domain_steps):
+            self.optimizer.zero_grad(set_to_none=True)
+            F.binary_cross_entropy_with_logits(
+                self.network.domain_logits(features), theirs, _balance(theirs)
+            ).backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
 
     def _domain_loss(self, features: Tensor, theirs: Tensor, strength: float) -> tuple[Tensor, Tensor]:
         """What teaches the domain head to tell, and the features that it cannot; and the head's logits."""
-        weight = torch.where(theirs > 0, 0.5 / theirs.mean(), 0.5 / (1 - theirs.mean()))  # both views count alike
         if self.options.confusion == "reversal":
             logits = self.network.domain_logits(reverse_gradient(features, strength))
-            return F.binary_cross_entropy_with_logits(logits, theirs, weight), logits
+            return F.binary_cross_entropy_with_logits(logits, theirs, _balance(theirs)), logits
         logits = self.network.domain_logits(features.detach())
-        loss = F.binary_cross_entropy_with_logits(logits, theirs, weight)
+        loss = F.binary_cross_entropy_with_logits(logits, theirs, _balance(theirs))
         fixed = {name: p.detach() for name, p in self.network.domain_head.named_parameters()}
         confused = torch.func.functional_call(self.network.domain_head, fixed, (features,))
         return loss + strength * confusion_loss(confused[..., 0]), logits
@@ -273,29 +230,6 @@ class ThirdPersonReward(DiscriminatorTrainer):
         self.progress = state["progress"]
 
 
-def rollout_pairs(rollout: Rollout, ahead: int) -> tuple[np.ndarray, np.ndarray]:
-    """The frames of a rollout, and for each of its valid steps, in the order of ``rollout.valid``, a pair of them.
-
-    Returns:
-        (F, H, W, 3) frames and (N, 2) places: a step's frame, and the one ``ahead`` steps later, or the last of the
-        episode or of the rollout.
-    """
-    images = rollout.raw_obs[IMAGE]  # (T + 1, B, H, W, 3)
-    steps, count = images.shape[0] - 1, images.shape[1]
-    places = np.arange(steps + 1)[:, None] * count + np.arange(count)  # (T + 1, B) of each frame
-    frames = [images.reshape(-1, *images.shape[2:])]
-    valid = rollout.valid.cpu().numpy()
-    done = (rollout.terminated | rollout.truncated).cpu().numpy() & valid
-    final = {(t, i): places.size + k for k, (t, i, _) in enumerate(rollout.final_obs)}
-    frames += [np.asarray(obs[IMAGE])[None] for _, _, obs in rollout.final_obs]
-    after = places[1:].copy()  # the frame behind each step
-    for (t, i), place in final.items():
-        after[t, i] = place
-    later = np.empty((steps, count), np.int64)
-    stop = np.full(count, steps - 1)  # the last step of the episode or of the rollout
-    for t in range(steps - 1, -1, -1):
-        stop = np.where(done[t], t, stop)
-        reached = np.minimum(t + ahead - 1, stop)
-        later[t] = after[reached, np.arange(count)] if ahead else places[t]
-    pairs = np.stack([places[:-1], later], -1)
-    return np.concatenate(frames), pairs[valid]
+def _balance(theirs: Tensor) -> Tensor:
+    """Weights by which both views count alike; which are the expert's, (N,) 0 or 1."""
+    return torch.where(theirs > 0, 0.5 / theirs.mean(), 0.5 / (1 - theirs.mean()))

@@ -64,6 +64,7 @@ DOMAINS: dict[str, Domain] = {
     "own": Domain(),
     "expert": replace(OTHER, angle=30.0, tilt=40.0),
     "colour": OTHER,
+    "turned": replace(OTHER, angle=30.0, shift=(0.2, -0.1), zoom=0.85),
     "target": Domain(background=(84, 78, 70), target=(0, 158, 115)),
     "angle": Domain(angle=30.0),
     "tilt": Domain(tilt=40.0),

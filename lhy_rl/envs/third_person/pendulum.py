@@ -71,6 +71,7 @@ class PendulumPixels(PixelTask):
     | `"own"` | nothing |
     | `"expert"` | colours, the camera turned by 30 and lowered by 40 degrees |
     | `"colour"`, `"angle"`, `"tilt"` | colours; a camera turned by 30; one lowered by 40 degrees |
+    | `"turned"` | colours, the camera turned by 30 degrees, moved and farther away |
     | `"target"` | the colours of target and ground only |
     | `"shift"`, `"clutter"` | a camera moved and farther away; six discs that mean nothing |
     | `"body"` | a length of 0.75 |

@@ -69,6 +69,7 @@ class PointMassPixels(PixelTask):
     | `"own"` | nothing |
     | `"expert"` | colours, the camera turned by 30 and lowered by 40 degrees |
     | `"colour"`, `"angle"`, `"tilt"` | colours; a camera turned by 30; one lowered by 40 degrees |
+    | `"turned"` | colours, the camera turned by 30 degrees, moved and farther away |
     | `"target"` | the colours of target and ground only |
     | `"shift"`, `"clutter"` | a camera moved and farther away; six discs that mean nothing |
     | `"body"` | nothing: a point has no parts |

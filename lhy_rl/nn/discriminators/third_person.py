@@ -4,7 +4,8 @@
     C(F(o_t), F(o_{t+n}))    score: does this look like what the expert does? A pair of frames shows where it goes
     D(F(o_t))                logit: is this the expert's view?
 
-(Stadie et al. 2017, section 5 and figure 2.)
+(Stadie et al. 2017, section 5 and figure 2.) F ends in a few numbers, each with mean 0 and variance 1 in a batch: what
+tells the views apart cannot hide in numbers that hardly vary, where the domain head would not find it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -34,16 +36,17 @@ class ThirdPersonNetworkOptions:
         feature_size: F, numbers of a frame's features.
         hidden_size: Width of the heads' hidden layer.
         dropout: Share of the features and of the heads' hidden layers dropped in training.
-        spectral: Whether each weight is divided by its largest singular value (Miyato et al. 2018).
+        spectral: Whether each weight is divided by its largest singular value (Miyato et al. 2018), but for the domain
+            head's, which is to find what it can.
         energy: Whether the score is an energy, an autoencoder's error over the pair of features.
         norm: Of the encoder: ``none``, ``layer`` or ``batch``.
     """
 
     encoder: str = "cnn_pooled"
-    feature_size: int = 64
+    feature_size: int = 8
     hidden_size: int = 64
     dropout: float = 0.0
-    spectral: bool = True
+    spectral: bool = False
     energy: bool = False
     norm: str = "none"
 
@@ -60,20 +63,25 @@ class ThirdPersonDiscriminator(nn.Module):
         super().__init__()
         self.is_energy = options.energy
         size, hidden = options.feature_size, options.hidden_size
-        read = EncoderOptions(size, layers=2, activation="relu", norm=options.norm, dropout=options.dropout)
+        space = gym.spaces.Box(-np.inf, np.inf, space.shape, np.float32)
+        read = EncoderOptions(hidden, layers=2, activation="relu", norm=options.norm, dropout=options.dropout)
         self.encoder = make_encoder(options.encoder, space, read)
+        self.last = nn.Sequential(nn.Linear(self.encoder.output_size, size), nn.BatchNorm1d(size, affine=False))
         outputs = max(2, size // 4) if options.energy else 1
         self.class_head = _head(2 * size, hidden, outputs, options.dropout)
         self.decoder = _head(outputs, hidden, 2 * size, options.dropout) if options.energy else None
         self.domain_head = _head(size, hidden, 1, options.dropout)
         if options.spectral:
-            for module in list(self.modules()):
+            for module in [m for name, m in self.named_modules() if not name.startswith("domain_head")]:
                 if isinstance(module, nn.Linear | nn.Conv2d):
                     spectral_norm(module)
 
-    def features(self, frames: Tensor) -> Tensor:
-        """(N, H, W, 3) uint8 to (N, F)."""
-        features: Tensor = self.encoder(frames)
+    def features(self, frames: Tensor, colours: Tensor | None = None) -> Tensor:
+        """(N, H, W, 3) uint8 to (N, F); ``colours`` (N, 3, 3) are matrices that the colours are multiplied by."""
+        read = standardized(frames)
+        if colours is not None:
+            read = (read.flatten(1, 2) @ colours).view(read.shape)
+        features: Tensor = self.last(self.encoder(read))
         return features
 
     def class_scores(self, now: Tensor, later: Tensor) -> Tensor:
@@ -101,6 +109,25 @@ class ThirdPersonDiscriminator(nn.Module):
         """:meth:`class_scores` in evaluation mode, without gradient."""
         with evaluating(self):
             return self.class_scores(now, later)
+
+
+def standardized(frames: Tensor) -> Tensor:
+    """Frames (N, H, W, 3) whose colours have mean 0 and variance 1/9 each; one that does not vary is 0.
+
+    What is brightest and what lies behind no longer tell one's colours, as after instance normalization (Ulyanov et al.
+    2016).
+    """
+    colours = frames.float() / 255
+    colours = colours - colours.mean((1, 2), keepdim=True)
+    deviation = colours.square().mean((1, 2), keepdim=True).sqrt()
+    return colours / (3 * (deviation + 0.02))
+
+
+def random_colours(n: int, share: float, generator: torch.Generator, device: torch.device) -> Tensor:
+    """(n, 3, 3) rotations and reflections of colours, at random in the first ``share``; the others keep theirs."""
+    turned = int(n * share)
+    drawn = torch.linalg.qr(torch.randn((turned, 3, 3), generator=generator))[0]
+    return torch.cat([drawn, torch.eye(3).expand(n - turned, 3, 3)]).to(device)
 
 
 def _head(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:

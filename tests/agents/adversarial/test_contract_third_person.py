@@ -21,6 +21,7 @@ from lhy_rl.rollouts.vector_envs import make_vec
 ENV = "lhy_rl/PointMassPixels-v0"
 SMALL: dict[str, Any] = {
     "num_envs": 2, "n_steps": 8, "videos": 2, "embedding_size": 8, "hidden_size": 8, "discriminator_steps": 1,
+    "discriminator_warmup": 2,
     "discriminator_batch_size": 4, "discriminator_feature_size": 8, "expert_videos": "scripted:expert",
     "failure_videos": "random:expert",
 }  # fmt: skip
@@ -39,7 +40,7 @@ def test_films_are_of_the_same_task_in_another_domain() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"encoder": "image"}, {"generator": "a2c"}, {"confusion": "confusion", "domain_pairs": "all"}],
+    [{}, {"encoder": "image"}, {"generator": "a2c"}, {"confusion": "reversal", "domain_pairs": "all"}],
 )
 def test_it_learns_and_goes_on_where_it_stopped(options: dict[str, Any], tmp_path: Path) -> None:
     def made() -> ThirdPerson:
@@ -86,6 +87,8 @@ def test_a_video_of_ones_own(tmp_path: Path) -> None:
         ({"domain_pairs": "some"}, "domain_pairs"),
         ({"reward": "praise"}, "reward"),
         ({"objective": "gann"}, "'gan'"),
+        ({"recolour": 1}, "recolour"),
+        ({"learner_share": 2}, "learner_share"),
         ({"videos": 0}, "videos"),
         ({"generator": "dqn"}, "generator"),
     ],

@@ -16,7 +16,15 @@ def test_learn_what_is_seen_in_ones_own_view() -> None:
     torch.set_num_threads(1)
     success = {}
     for videos in ("scripted:own", "random:own"):
-        options = {**config.load("third_person/point").values["agent"], "failure_videos": None, "reversal": 0.0}
+        options = {
+            **config.load("third_person/point").values["agent"],
+            "failure_videos": None,
+            "reversal": 0.0,
+            "videos": 32,
+            "recolour": 0.0,
+            "domain_steps": 0,
+            "discriminator_warmup": 0,
+        }
         del options["name"]
         agent = ThirdPerson("lhy_rl/PointMassPixels-v0", seed=0, **{**options, "expert_videos": videos}).learn(16_000)
         env = gymnasium.make_vec("lhy_rl/PointMassPixels-v0", num_envs=100, autoreset_mode="Disabled")
