@@ -182,7 +182,7 @@ def cells_of(core: SequenceBackbone | None) -> list[Cell] | None:
     makers: dict[type[SequenceBackbone], Callable[[Any], Cell]] = {
         RNN: rnn_cell, GRU: gru_cell, LSTM: lstm_cell, StackRNN: stack_cell,
     }  # fmt: skip
-    if type(core) not in makers:
+    if type(core) not in makers or getattr(core, "gates", None) is not None:
         return None
     return [makers[type(core)](layer) for layer in core.layers]  # type: ignore[union-attr]
 

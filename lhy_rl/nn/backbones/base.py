@@ -24,6 +24,9 @@ cores = Registry(
         "lstm": "lhy_rl.nn.backbones.recurrent:LSTM",
         "stack_rnn": "lhy_rl.nn.backbones.stack_rnn:StackRNN",
         "memory_network": "lhy_rl.nn.backbones.memory_network:MemoryNetwork",
+        "attention": "lhy_rl.nn.backbones.attention:Attention",
+        "ntm": "lhy_rl.nn.backbones.ntm:NTM",
+        "grid_lstm": "lhy_rl.nn.backbones.grid_lstm:GridLSTM",
     },
 )
 

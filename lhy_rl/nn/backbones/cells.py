@@ -15,14 +15,27 @@ from torch import Tensor, nn
 from lhy_rl.nn.backbones.base import SequenceBackbone, State
 
 
-class Cell(nn.Module, ABC):
-    """One layer's step. A subclass sets ``output_size`` (H)."""
+class Layer(nn.Module, ABC):
+    """One layer over time. A subclass sets ``output_size`` (H)."""
 
     output_size: int
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
         """The state at the start of an episode, each tensor (B, ...)."""
+
+    @abstractmethod
+    def run(self, x: Tensor, state: State, start: Tensor, begins: list[bool]) -> tuple[Tensor, State]:
+        """(T, B, E) and the state before to (T, B, H) and the state after.
+
+        Args:
+            start: (T, B) bool: an episode begins here.
+            begins: At which steps any episode begins.
+        """
+
+
+class Cell(Layer):
+    """A layer that is a function of one step."""
 
     def project(self, x: Tensor) -> Tensor:
         """What the steps need of their inputs: (T, B, E) to (T, B, P)."""
@@ -33,7 +46,6 @@ class Cell(nn.Module, ABC):
         """One step: (B, P) of :meth:`project` and the state before, to the output (B, H) and the state after."""
 
     def run(self, x: Tensor, state: State, start: Tensor, begins: list[bool]) -> tuple[Tensor, State]:
-        """The layer over time: (T, B, E) to (T, B, H); ``begins`` says at which steps any episode begins."""
         outputs = []
         for given, start_t, begin in zip(self.project(x), start, begins, strict=True):
             y, state = self.step(given, with_initial(self, state, start_t) if begin else state)
@@ -41,32 +53,27 @@ class Cell(nn.Module, ABC):
         return torch.stack(outputs), state
 
 
-def with_initial(cell: Cell, state: State, start: Tensor) -> State:
+def with_initial(cell: Layer, state: State, start: Tensor) -> State:
     """The state with the rows where ``start`` (B,) is true set to the initial one."""
     initial = cell.initial_state(len(start))
     return tuple(torch.where(start.view(-1, *[1] * (s.dim() - 1)), i, s) for i, s in zip(initial, state, strict=True))
 
 
-class CellBackbone(SequenceBackbone):
-    """Layers of cells, each reading the one below; the state is (B, layers, ...) tensors."""
+class Layered(SequenceBackbone):
+    """Layers on top of each other, each reading the one below; the state is (B, layers, ...) tensors."""
 
-    def __init__(self, cells: Iterable[Cell]) -> None:
+    def __init__(self, layers: Iterable[Layer]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(cells)
-        self.output_size = self.cells[-1].output_size
-
-    @property
-    def cells(self) -> list[Cell]:
-        """The layers, the first one first."""
-        return list(self.layers)  # type: ignore[arg-type]
+        self.layers: Sequence[Layer] = nn.ModuleList(layers)  # type: ignore[assignment]
+        self.output_size = self.layers[-1].output_size
 
     def initial_state(self, batch_size: int) -> State:
-        return together([cell.initial_state(batch_size) for cell in self.cells])
+        return together([layer.initial_state(batch_size) for layer in self.layers])
 
     def forward(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
         begins, finals = start.any(1).tolist(), []
-        for depth, cell in enumerate(self.cells):
-            x, final = cell.run(x, tuple(s[:, depth] for s in state), start, begins)
+        for depth, layer in enumerate(self.layers):
+            x, final = layer.run(x, tuple(s[:, depth] for s in state), start, begins)
             finals.append(final)
         return x, together(finals)
 

@@ -19,11 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from lhy_rl.core import validation
 from lhy_rl.functional.fused.packed_rnn import run_gru, run_rnn
 from lhy_rl.nn.acceleration.inventory import hooked
 from lhy_rl.nn.backbones.base import SequenceBackbone, State
 from lhy_rl.nn.backbones.cells import together
 from lhy_rl.nn.backbones.episode_packing import EpisodePieces, PackedEpisodes
+from lhy_rl.nn.layers.highway import opened
 
 SHUT = 1e4  # added to a gate's input: shuts the gate, or opens it, whatever the other inputs are
 
@@ -37,17 +39,27 @@ class Recurrent(SequenceBackbone):
         input_size: E, width of the inputs.
         hidden_size: H, width of state and output. More remembers more and costs H^2.
         num_layers: Layers on top of each other, each reading the one below.
+        highway: From the second layer on, a gate mixes what a layer says with what it was given (Srivastava et al.
+            2015; Zilly et al. 2017), so that many layers train.
     """
 
     network: type[nn.RNNBase]
     state_tensors = 1
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1) -> None:
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, highway: bool = False) -> None:
+        validation.flag("highway", highway)
         super().__init__()
         make: Any = self.network
         sizes = [input_size] + [hidden_size] * (num_layers - 1)
         self.layers = nn.ModuleList(make(size, hidden_size) for size in sizes)
         self.output_size = hidden_size
+        self.gates = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in sizes[1:]) if highway else None
+
+    def carry(self, depth: int, given: Tensor, y: Tensor) -> Tensor:
+        """What a layer hands on: its output y, mixed with what it was given where there are highways."""
+        if self.gates is None or depth == 0:
+            return y
+        return torch.lerp(given, y, opened(self.gates[depth - 1](given)))
 
     def initial_state(self, batch_size: int) -> State:
         weight = next(self.parameters())
@@ -58,9 +70,10 @@ class Recurrent(SequenceBackbone):
         if any(begins[1:]):
             return self.run_across(x, state, start)
         finals = []
-        for layer, initial in self._each_layer(self.reset(state, start[0]) if begins[0] else state):
+        for depth, layer, initial in self._each_layer(self.reset(state, start[0]) if begins[0] else state):
             given = tuple(s[None] for s in initial)
-            x, ended = layer(x, given if self.state_tensors > 1 else given[0])
+            y, ended = layer(x, given if self.state_tensors > 1 else given[0])
+            x = self.carry(depth, x, y)
             finals.append(tuple(s[0] for s in (ended if self.state_tensors > 1 else (ended,))))
         return x, together(finals)
 
@@ -75,20 +88,20 @@ class Recurrent(SequenceBackbone):
         state = self.reset(state, (pieces.first > 0) | start[0, pieces.column])
         x = x.flatten(0, 1).index_select(0, pieces.rows)
         finals = []
-        for layer, initial in self._each_layer(state):
+        for depth, layer, initial in self._each_layer(state):
             given = tuple(s[None] for s in initial)
             packed, ended = layer(
                 PackedSequence(x, torch.tensor(pieces.sizes)), given if self.state_tensors > 1 else given[0]
             )
-            x = packed.data
+            x = self.carry(depth, x, packed.data)
             finals.append(tuple(s[0, pieces.last] for s in (ended if self.state_tensors > 1 else (ended,))))
         y = torch.empty_like(x).index_copy(0, pieces.rows, x)
         return y.reshape(*start.shape, -1), together(finals)
 
-    def _each_layer(self, state: State) -> Iterator[tuple[Any, State]]:
-        """The layers, each with its part of the state, (B, H) tensors."""
+    def _each_layer(self, state: State) -> Iterator[tuple[int, Any, State]]:
+        """How deep each layer is, the layer, and its part of the state, (B, H) tensors."""
         for depth, layer in enumerate(self.layers):
-            yield layer, tuple(s[:, depth].contiguous() for s in state)
+            yield depth, layer, tuple(s[:, depth].contiguous() for s in state)
 
 
 class SplitAtStarts(Recurrent):
@@ -102,9 +115,10 @@ class SplitAtStarts(Recurrent):
         state = self.reset(state, (pieces.first > 0) | start[0, pieces.column])
         x = x.flatten(0, 1).index_select(0, pieces.rows)
         finals = []
-        for layer, (initial,) in self._each_layer(state):
-            x = self.run(layer, x, initial, pieces.sizes)
-            finals.append((x[pieces.end],))
+        for depth, layer, (initial,) in self._each_layer(state):
+            ran = self.run(layer, x, initial, pieces.sizes)
+            finals.append((ran[pieces.end],))
+            x = self.carry(depth, x, ran)
         y = torch.empty_like(x).index_copy(0, pieces.rows, x)
         return y.reshape(*start.shape, -1), together(finals)
 
@@ -145,8 +159,8 @@ class LSTM(Recurrent):
     state_tensors = 2
     gate_weights: Tensor
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1) -> None:
-        super().__init__(input_size, hidden_size, num_layers)
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, highway: bool = False) -> None:
+        super().__init__(input_size, hidden_size, num_layers, highway=highway)
         shut = torch.full((hidden_size, 1), -SHUT)
         free = torch.zeros(2 * hidden_size, 1)  # of the candidate and the output gate
         pause, keep = torch.cat([shut, shut, free]), torch.cat([shut, -shut, free])
@@ -159,13 +173,14 @@ class LSTM(Recurrent):
             return self.run_packed(x, state, start)
         packed, x, finals = PackedEpisodes.pack(start), x.flatten(0, 1), []
         state = tuple(F.pad(s, (0, 0, 0, 0, 0, 1)).index_select(0, packed.begins) for s in state)
-        for layer, (h, c) in self._each_layer(state):
+        for depth, layer, (h, c) in self._each_layer(state):
             given = x.new_zeros(len(packed.gate_inputs), x.shape[1] + 2)
             given[:, -2:] = packed.gate_inputs
             given = given.index_copy(0, packed.rows, F.pad(x, (0, 2))).view(-1, len(packed.begins), x.shape[1] + 2)
             weights = [torch.cat([layer.weight_ih_l0, self.gate_weights], 1), layer.weight_hh_l0]
             weights += [layer.bias_ih_l0, layer.bias_hh_l0]
             y, _, kept = torch.lstm(given, (h[None], c[None]), weights, True, 1, 0.0, True, False, False)
-            x = y.flatten(0, 1).index_select(0, packed.rows)
-            finals.append((x[-start.shape[1] :], kept[0, packed.ends]))
+            ran = y.flatten(0, 1).index_select(0, packed.rows)
+            finals.append((ran[-start.shape[1] :], kept[0, packed.ends]))
+            x = self.carry(depth, x, ran)
         return x.view(*start.shape, -1), together(finals)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lhy_rl.core import validation
 from lhy_rl.nn.backbones.base import State
-from lhy_rl.nn.backbones.cells import Cell, CellBackbone
+from lhy_rl.nn.backbones.cells import Cell, Layered
 
 CONTROLLERS: dict[str, type[nn.RNNCell] | type[nn.GRUCell]] = {"rnn": nn.RNNCell, "gru": nn.GRUCell}
 
@@ -50,7 +50,7 @@ class StackCell(Cell):
         return h, (h, stacks)
 
 
-class StackRNN(CellBackbone):
+class StackRNN(Layered):
     """A recurrent network with differentiable stacks.
 
     Args:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.nn.layers.activations import activations
+from lhy_rl.nn.layers.dense import KINDS
 
 NORMS = ("none", "batch", "layer")
 POOLINGS = ("strided", "max", "average", "lp")
@@ -32,6 +33,8 @@ class EncoderOptions:
         norm: ``none``, ``batch`` (over all leading dimensions) or ``layer``, before each activation.
         pooling: How a CNN's layers shrink the image: ``strided`` convolutions, or convolutions of stride 1 and
             ``max``, ``average`` or ``lp`` (p = 2) pooling, which cost about stride^2 times as much.
+        dense_layers: ``plain``, or ``highway``: dense layers that are as wide as the one below mix what they compute
+            with what they are given, so that dozens of them train (Srivastava et al. 2015); they have no ``norm``.
         dropout: Share of each dense layer's outputs dropped in training; AlphaDropout after SELU.
 
     Raises:
@@ -45,6 +48,7 @@ class EncoderOptions:
     pooling: str = "strided"
     dropout: float = 0.0
     hidden_sizes: Sequence[int] | None = None
+    dense_layers: str = "plain"
 
     def __post_init__(self) -> None:
         sizes = self.hidden_sizes or ()
@@ -61,6 +65,7 @@ class EncoderOptions:
             (self.activation, names, "activation"),
             (self.norm, NORMS, "norm"),
             (self.pooling, POOLINGS, "pooling"),
+            (self.dense_layers, KINDS, "dense_layers"),
         ):
             if given not in allowed:
                 raise suggest(given, allowed, what)

@@ -95,7 +95,7 @@ class ConvolutionalEncoder(Encoder):
         self.after = nn.ModuleList(after)
         features = channels * self.places(height, width)
         widths = (options.embedding_size,) if options.hidden_sizes is None else options.widths
-        self.dense = dense(features, widths, activation, options.norm, options.dropout)
+        self.dense = dense(features, widths, activation, options.norm, options.dropout, options.dense_layers)
         self.output_size = (features, *widths)[-1]
         self.owns_initialization = activation == "selu"
 

@@ -52,7 +52,7 @@ class DictEncoder(Encoder):
         self.parts = nn.ModuleList(made)
         width = sum(encoder.output_size for encoder in made)
         activation = options.activation_or("tanh")
-        self.layers = dense(width, options.widths, activation, options.norm, options.dropout)
+        self.layers = dense(width, options.widths, activation, options.norm, options.dropout, options.dense_layers)
         self.output_size = (width, *options.widths)[-1]
         joint = activation == "selu" and len(options.widths) > 0
         self.owns_initialization = joint or any(encoder.owns_initialization for encoder in made)

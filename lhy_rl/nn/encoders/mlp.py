@@ -30,7 +30,9 @@ class MLPEncoder(Encoder):
         self.scale = byte_scale(space)
         self.input_size = int(np.prod(space.shape))
         activation = options.activation_or("tanh")
-        self.layers = dense(self.input_size, options.widths, activation, options.norm, options.dropout)
+        self.layers = dense(
+            self.input_size, options.widths, activation, options.norm, options.dropout, options.dense_layers
+        )
         self.output_size = (self.input_size, *options.widths)[-1]
         self.owns_initialization = activation == "selu"
 

@@ -51,7 +51,7 @@ class TreeEncoder(Encoder):
         activation = options.activation_or("tanh")
         self.norm = nn.LayerNorm(self.size) if options.norm == "layer" else nn.Identity()
         self.make(self.size)
-        self.layers = dense(self.size, widths, activation, options.norm, options.dropout)
+        self.layers = dense(self.size, widths, activation, options.norm, options.dropout, options.dense_layers)
         self.output_size = (self.size, *widths)[-1]
         self.owns_initialization = activation == "selu" and len(widths) > 0
 

@@ -49,7 +49,7 @@ class TokenEncoder(Encoder):
         activation = options.activation_or("tanh")
         self.layers = nn.Sequential(
             *(after_linear(size, activation, options.norm, options.dropout) if widths else []),
-            *dense(size, widths[1:], activation, options.norm, options.dropout),
+            *dense(size, widths[1:], activation, options.norm, options.dropout, options.dense_layers),
         )
         self.output_size = widths[-1] if widths else size
         self.owns_initialization = activation == "selu" and len(self.layers) > 0

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lhy_rl.functional.fused.tanh_mlp import tanh_layers
 from lhy_rl.nn.acceleration.inventory import hooked
 from lhy_rl.nn.layers.activations import initialize, make_activation, make_dropout
+from lhy_rl.nn.layers.highway import Highway
 
 
 def after_linear(size: int, activation: str, norm: str = "none", dropout: float = 0.0) -> list[nn.Module]:
@@ -19,10 +20,27 @@ def after_linear(size: int, activation: str, norm: str = "none", dropout: float 
     return [*norms, make_activation(activation), *make_dropout(activation, dropout)]
 
 
-def dense(input_size: int, widths: Sequence[int], activation: str, norm: str = "none", dropout: float = 0.0) -> Layers:
-    """Linear layers of these widths, each with :func:`after_linear`: (N, input_size) to (N, the last width)."""
+KINDS = ("plain", "highway")
+
+
+def dense(
+    input_size: int,
+    widths: Sequence[int],
+    activation: str,
+    norm: str = "none",
+    dropout: float = 0.0,
+    kind: str = "plain",
+) -> Layers:
+    """Layers of these widths: (N, input_size) to (N, the last width).
+
+    ``plain`` ones are linear, each with :func:`after_linear`. Of the kind ``highway`` are those that are as wide as the
+    layer below, each with its dropout.
+    """
     modules: list[nn.Module] = []
-    for width in widths:
+    for depth, width in enumerate(widths):
+        if kind == "highway" and depth and width == input_size:
+            modules += [Highway(width, make_activation(activation)), *make_dropout(activation, dropout)]
+            continue
         linear = nn.Linear(input_size, width)
         initialize(linear, activation)
         modules += [linear, *after_linear(width, activation, norm, dropout)]

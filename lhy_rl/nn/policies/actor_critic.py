@@ -58,10 +58,11 @@ class ActorCritic(nn.Module):
             ``embedding_size``; also those behind a CNN's convolutions.
         activation: Of the encoder: ``tanh``, ``relu``, ``selu``, ..., or ``auto``: tanh in an MLP, relu in a CNN.
         norm: Of the encoder: ``none``, ``batch`` or ``layer``.
+        dense_layers: Of the encoder: ``plain``, or ``highway``, with which dozens of layers train.
         pooling: Of a CNN encoder: ``strided``, ``max``, ``average`` or ``lp``.
-        core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, ``stack_rnn``, ``memory_network``, null for
-            none, or a class of your own, as ``module:Class`` (a subclass of
-            ``lhy_rl.nn.backbones.base.SequenceBackbone``).
+        core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, ``stack_rnn``, ``memory_network``,
+            ``attention``, ``ntm``, ``grid_lstm``, null for none, or a class of your own, as ``module:Class`` (a
+            subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).
         core_options: Further options of the backbone, {num_stacks: 1} for a ``stack_rnn``, say.
         hidden_size: Width of the backbone. More fits more and overfits sooner.
         num_layers: Layers of the backbone, or hops of a memory network, and of a recurrent source encoder.
@@ -103,6 +104,7 @@ class ActorCritic(nn.Module):
         hidden_sizes: Sequence[int] | None = None,
         activation: str = "auto",
         norm: str = "none",
+        dense_layers: str = "plain",
         pooling: str = "strided",
         core: CoreChoice | None = "lstm",
         core_options: dict[str, Any] | None = None,
@@ -124,11 +126,11 @@ class ActorCritic(nn.Module):
         super().__init__()
         check(embedding_size=(embedding_size, 1), hidden_size=(hidden_size, 1))
         check(encoder_layers=(encoder_layers, 0), num_layers=(num_layers, 1), dropout=(dropout, 0, 0.99))
-        if critic not in CRITICS:
-            raise suggest(critic, CRITICS, "critic")
-        if head not in HEADS:
-            raise suggest(head, HEADS, "head")
-        options = EncoderOptions(embedding_size, encoder_layers, activation, norm, pooling, hidden_sizes=hidden_sizes)
+        for given, allowed, what in ((critic, CRITICS, "critic"), (head, HEADS, "head")):
+            if given not in allowed:
+                raise suggest(given, allowed, what)
+        dense: dict[str, Any] = {"hidden_sizes": hidden_sizes, "dense_layers": dense_layers}
+        options = EncoderOptions(embedding_size, encoder_layers, activation, norm, pooling, **dense)
         source = None
         if source_encoder is not None:
             width = hidden_size if source_size is None else source_size

@@ -1,0 +1,145 @@
+"""Causal attention over the episode so far, as a backbone (Vaswani et al. 2017; Bahdanau et al. 2015).
+
+    h_t = u_t + O sum_s a_ts v_s,     a_t = softmax_s(score(q_t, k_s)),     y_t = h_t + F h_t
+
+over the steps s of the episode up to t, where u_t = W x_t, and q, k and v are linear in it. The score is the scaled
+product (``dot``) or w tanh(q_t + k_s) (``additive``). What a step reads of another depends on how far back that is: q,
+k and v are turned by angles that grow with time (Su et al. 2021), and what was read is turned back. The state is a ring
+of the latest keys and values. A whole sequence is one call of torch's ``scaled_dot_product_attention``, with a mask
+that keeps episodes apart; nothing waits for the step before.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lhy_rl.core import validation
+from lhy_rl.core.errors import UserError
+from lhy_rl.nn.backbones.base import State
+from lhy_rl.nn.backbones.cells import Layer, Layered
+
+SCORES = ("dot", "additive")
+LONGEST_PERIOD = 10_000.0  # in steps, about, of the slowest angle
+
+
+class AttentionLayer(Layer):
+    """One layer; its state is a ring, keys and values (B, slots, D), the latest last, and (B,) the steps so far."""
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_heads: int, slots: int, score: str, forgets: bool
+    ) -> None:
+        super().__init__()
+        self.output_size, self.heads, self.slots, self.forgets = hidden_size, num_heads, slots, forgets
+        self.pairs = math.ceil(hidden_size / (2 * num_heads))  # of a head's width: pairs of numbers are turned
+        width = 2 * self.pairs * num_heads
+        self.input = nn.Linear(input_size, hidden_size)
+        self.query_key_value = nn.Linear(hidden_size, 3 * width)
+        self.output = nn.Linear(width, hidden_size)
+        wide = 2 * hidden_size
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(hidden_size),
+            nn.Linear(hidden_size, wide),
+            nn.ReLU(),
+            nn.Linear(wide, hidden_size),
+        )
+        self.norm = nn.LayerNorm(hidden_size)
+        self.weight = nn.Parameter(torch.randn(num_heads, 1, 1, 2 * self.pairs)) if score == "additive" else None
+
+    def initial_state(self, batch_size: int) -> State:
+        ring = self.output.weight.new_zeros(batch_size, self.slots, self.output.in_features)
+        return ring, ring, torch.zeros(batch_size, dtype=torch.long, device=ring.device)
+
+    def run(self, x: Tensor, state: State, start: Tensor, begins: list[bool]) -> tuple[Tensor, State]:
+        old_keys, old_values, count = state
+        step = torch.arange(len(x), device=x.device)[:, None]
+        begun = torch.where(start, step, -count).cummax(0).values  # (T, B) when the present episode did, from here
+        self.check(step - begun)
+        held = int((-begun[0]).clamp(0, self.slots).max())  # places of the ring that count
+        place = torch.arange(-held, len(x), device=x.device)  # (S,)
+        u = self.input(x)
+        q, k, v = self.query_key_value(self.norm(u)).transpose(0, 1).chunk(3, -1)  # (B, T, D)
+        keys = torch.cat([old_keys[:, self.slots - held :], k], 1)  # (B, S, D)
+        values = torch.cat([old_values[:, self.slots - held :], v], 1)
+        distance = step - place
+        visible = (distance >= 0) & (distance <= self.slots) & (place >= begun.T[:, :, None])  # (B, T, S)
+        h = u + self.output(self.attend(q, keys, values, visible)).transpose(0, 1)
+        kept = (place >= begun[-1][:, None])[:, -self.slots :, None]
+        room = max(0, self.slots - kept.shape[1])
+        ring = (F.pad(latest[:, -self.slots :] * kept, (0, 0, room, 0)) for latest in (keys, values))
+        return h + self.feed_forward(h), (*ring, len(x) - begun[-1])
+
+    def check(self, position: Tensor) -> None:
+        """Raises: UserError, where an episode has more steps before this one (T, B) than the ring has places."""
+        if not self.forgets and bool((position > self.slots).any()):
+            raise UserError(
+                f"attention of {self.slots} slots is smaller than this episode, which has more steps; "
+                "core_options={'slots': as many as an episode has steps} keeps all, {'overflow': 'forget'} the latest"
+            )
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, D) queries over (B, S, D) keys and values to (B, T, D); the queries' places are the last T of S."""
+        q, k, v = (x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2) for x in (q, k, v))  # (B, heads, T or S, .)
+        turns = self.turns(k.shape[2])
+        own = turns[-q.shape[2] :]
+        back = own * own.new_tensor([1.0, -1.0])
+        k, v = turned(k, turns), turned(v, turns)
+        if self.weight is None:
+            read = F.scaled_dot_product_attention(turned(q, own), k, v, mask[:, None])
+        else:
+            both = q[:, :, :, None] + turned(k[:, :, None], back[:, None])  # (B, heads, T, S, .)
+            scores = (self.weight * both.tanh()).sum(-1).masked_fill(~mask[:, None], -torch.inf)
+            read = scores.softmax(-1) @ v
+        return turned(read, back).transpose(1, 2).flatten(2)
+
+    def turns(self, places: int) -> Tensor:
+        """(S, pairs, 2): cosine and sine of each place's angles."""
+        weight = self.output.weight
+        rate = LONGEST_PERIOD ** (-torch.arange(self.pairs, device=weight.device, dtype=weight.dtype) / self.pairs)
+        angle = torch.arange(places, device=weight.device, dtype=weight.dtype)[:, None] * rate
+        return torch.stack([angle.cos(), angle.sin()], -1)
+
+
+def turned(x: Tensor, turns: Tensor) -> Tensor:
+    """Pairs of numbers in (..., S, 2 pairs), turned by each place's angles."""
+    a, b = x.chunk(2, -1)
+    cos, sin = turns.unbind(-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
+
+
+class Attention(Layered):
+    """Causal attention over the episode so far.
+
+    Args:
+        input_size: E, width of the inputs.
+        hidden_size: H, width of the output, and of all heads together.
+        num_layers: Layers on top of each other, each with its own ring; two find what stood where something was.
+        num_heads: Places that a step looks at at once.
+        slots: Steps that are remembered beside the present one.
+        score: ``dot`` or ``additive``.
+        overflow: Where an episode has more: ``error``, or ``forget`` the oldest.
+
+    Raises:
+        UserError: an episode has more steps than slots, and ``overflow`` is ``error``.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        num_heads: int = 1,
+        slots: int = 128,
+        score: str = "dot",
+        overflow: str = "error",
+    ) -> None:
+        for name, value in (("num_heads", num_heads), ("slots", slots)):
+            validation.integer(name, value, 1)
+        validation.choice("score", score, SCORES)
+        forgets = validation.choice("overflow", overflow, ("error", "forget")) == "forget"
+        sizes = [input_size] + [hidden_size] * (num_layers - 1)
+        super().__init__(AttentionLayer(size, hidden_size, num_heads, slots, score, forgets) for size in sizes)

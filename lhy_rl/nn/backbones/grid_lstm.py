@@ -1,0 +1,65 @@
+"""A grid LSTM: memory along depth as along time (Kalchbrenner et al. 2016, sections 3 and 4).
+
+At each layer and step two LSTM cells read the same thing, what comes from below and from before, H = [h_time, h_depth]:
+
+    (h_time', m_time')   = LSTM_time(H, m_time)           to the next step
+    (h_depth', m_depth') = LSTM_depth(H, m_depth)         to the layer above
+
+The input enters as h_depth and m_depth of the first layer; the last layer's h_depth is the output. With ``tied``
+weights all layers are one. Since the depth has gated memory, too, many layers train where a stack of LSTMs does not.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.core import validation
+from lhy_rl.nn.backbones.base import State
+from lhy_rl.nn.backbones.cells import Cell, Layered
+
+
+class GridCell(Cell):
+    """All layers of one step; its state is (B, layers, H) twice, the hidden states along time and their memories."""
+
+    def __init__(self, input_size: int, hidden_size: int, depth: int, tied: bool) -> None:
+        super().__init__()
+        self.output_size, self.depth = hidden_size, depth
+        self.input = nn.Linear(input_size, 2 * hidden_size)
+        blocks = 1 if tied else depth
+        self.along_time = nn.ModuleList(nn.LSTMCell(2 * hidden_size, hidden_size) for _ in range(blocks))
+        self.along_depth = nn.ModuleList(nn.LSTMCell(2 * hidden_size, hidden_size) for _ in range(blocks))
+
+    def initial_state(self, batch_size: int) -> State:
+        zeros = self.input.weight.new_zeros(batch_size, self.depth, self.output_size)
+        return zeros, zeros
+
+    def project(self, x: Tensor) -> Tensor:
+        return self.input(x)  # type: ignore[no-any-return]
+
+    def step(self, given: Tensor, state: State) -> tuple[Tensor, State]:
+        h, m = given.chunk(2, -1)  # along depth
+        after = []
+        for level, (h_time, m_time) in enumerate(zip(*(s.unbind(1) for s in state), strict=True)):
+            # a cell's "hidden state" is the other half of what both read
+            block = level % len(self.along_time)
+            along_time, along_depth = self.along_time[block], self.along_depth[block]
+            both = torch.cat([h_time, h], 1)
+            after.append(along_time(both, (torch.zeros_like(h_time), m_time)))
+            h, m = along_depth(both, (torch.zeros_like(h), m))
+        return h, tuple(torch.stack(tensors, 1) for tensors in zip(*after, strict=True))
+
+
+class GridLSTM(Layered):
+    """A grid LSTM of two dimensions, depth and time.
+
+    Args:
+        input_size: E, width of the inputs.
+        hidden_size: H, width of the hidden states, the memories and the output.
+        num_layers: Layers along depth.
+        tied: All layers share their weights.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, tied: bool = False) -> None:
+        validation.flag("tied", tied)
+        super().__init__([GridCell(input_size, hidden_size, num_layers, tied)])
