@@ -92,6 +92,7 @@ TABLE: tuple[Row, ...] = (
         "lhy_rl.envs.reasoning.tree_calc:TreeCalc",
         "the value of an expression that is given as a tree, or as a string; train on low trees, test on high ones",
         small={"max_depth": 2, "table_depth": 3},
+        held_out={"split": {"train": "test"}},
     ),
     Row(
         "lhy_rl/BabiRoom-v0",

@@ -58,6 +58,37 @@ def test_lists_and_their_strings() -> None:
     assert used == set(CALCULI["lists"].signs) == {env.names[t] for t in np.unique(obs[SOURCE]) if t > 5} - {"]"}
 
 
+UNARY = {
+    "NEGATE": lambda a: -a % 5,
+    "NEXT": lambda a: (a + 1) % 5,
+    "BACK": lambda a: (a - 1) % 5,
+    "DOUBLE": lambda a: 2 * a % 5,
+    "TRIPLE": lambda a: 3 * a % 5,
+    "SKIP": lambda a: (a + 2) % 5,
+}
+
+
+def test_unary_operators() -> None:
+    env = TreeCalc(300, "unary", render_mode="ansi")
+    table, value = answers(env)
+    assert (table[..., 2] == -1).all()
+    written = [text.split(" = ")[0] for text in env.render() or ()]
+    assert value.tolist() == [eval(text, dict(UNARY)) for text in written]
+    assert {text.count("(") for text in written} == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("variant", ["arithmetic", "unary"])
+def test_held_out_pairs_of_operators(variant: str) -> None:
+    pairs = {}
+    for split in ("all", "train", "test"):
+        table, _ = answers(TreeCalc(1000, variant, split=split))
+        symbol, inner = table[..., 0], table[..., 1] >= 0
+        tree, row = np.nonzero(inner[:, 1:])
+        pairs[split] = set(zip(symbol[tree, row // 2].tolist(), symbol[tree, row + 1].tolist(), strict=True))
+    assert pairs["train"] | pairs["test"] == pairs["all"] and not pairs["train"] & pairs["test"]
+    assert 3 * len(pairs["test"]) == len(pairs["all"]) in (9, 36)
+
+
 @pytest.mark.parametrize(("least", "most"), [(0, 0), (1, 4), (3, 3)])
 def test_heights_are_uniform(least: int, most: int) -> None:
     table, _ = answers(TreeCalc(2000, min_depth=least, max_depth=most))
@@ -111,6 +142,7 @@ def test_every_option_draws_a_picture() -> None:
         ({"min_depth": 5}, "min_depth=5 is not allowed; must be a whole number from 0 to 4"),
         ({"table_depth": 10}, "table_depth=10 is not allowed"),
         ({"num_values": 1}, "num_values=1 is not allowed; must be a whole number from 2 to 10"),
+        ({"split": "tests"}, "unknown split 'tests'; did you mean 'test'?"),
         ({"observation": "text"}, "unknown observation 'text'"),
     ],
 )

@@ -23,11 +23,13 @@ class Calculus:
         signs: How each operator is written.
         operations: What each makes of its left and right value.
         infix: Whether a sign is written between its operands, or before them as a name.
+        unary: Whether an operator has one operand only, the left one.
     """
 
     signs: tuple[str, ...]
     operations: tuple[Operation, ...]
-    infix: bool
+    infix: bool = False
+    unary: bool = False
 
 
 CALCULI = {
@@ -45,9 +47,22 @@ CALCULI = {
             lambda a, b, v: b,
             lambda a, b, v: (a + b) % v,
         ),
-        infix=False,
+    ),
+    "unary": Calculus(
+        ("NEGATE", "NEXT", "BACK", "DOUBLE", "TRIPLE", "SKIP"),
+        (
+            lambda a, b, v: -a % v,
+            lambda a, b, v: (a + 1) % v,
+            lambda a, b, v: (a - 1) % v,
+            lambda a, b, v: 2 * a % v,
+            lambda a, b, v: 3 * a % v,
+            lambda a, b, v: (a + 2) % v,
+        ),
+        unary=True,
     ),
 }
+
+SPLITS = ("all", "train", "test")
 
 
 def level_rows(level: int) -> slice:
@@ -55,8 +70,19 @@ def level_rows(level: int) -> slice:
     return slice(2**level - 1, 2 ** (level + 1) - 1)
 
 
+def held_out_distances(num_operators: int) -> np.ndarray:
+    """How far behind its parent's operator one stands, in the circle of all, where the pair is held out."""
+    return np.arange(1, 1 + max(1, num_operators // 3))
+
+
 def drawn_tables(
-    n: int, rng: np.random.Generator, depths: tuple[int, int], rows: int, num_values: int, num_operators: int
+    n: int,
+    rng: np.random.Generator,
+    depths: tuple[int, int],
+    rows: int,
+    num_values: int,
+    calculus: Calculus,
+    split: str = "all",
 ) -> np.ndarray:
     """(n, rows, 3) int16 tables of random trees.
 
@@ -66,22 +92,32 @@ def drawn_tables(
         depths: The least and the greatest height of a tree; each is as likely.
         rows: Of a table, 2^(d+1) - 1 for heights up to d.
         num_values: Symbols 1 to V are the values 0 to V - 1.
-        num_operators: Symbols V + 1, ... are the operators.
+        calculus: Symbols V + 1, ... are its operators.
+        split: ``train`` has no pair of an operator and its parent's that is held out, ``test`` no other.
     """
+    count = len(calculus.signs)
+    held_out = held_out_distances(count)
+    distances = held_out if split == "test" else np.setdiff1d(np.arange(count), held_out)
+    operators = np.zeros((n, 0), np.int64)
     table = np.full((n, rows, 3), -1, np.int16)
     table[..., 0] = 0
     height = rng.integers(depths[0], depths[1], size=(n, 1), endpoint=True)  # of the subtrees of a level; -1: no node
     for level in range(depths[1] + 1):
         inner, leaf, where = height > 0, height == 0, level_rows(level)
         values = rng.integers(1, num_values, size=height.shape, endpoint=True)
-        operators = num_values + rng.integers(1, num_operators, size=height.shape, endpoint=True)
-        table[:, where, 0] = np.where(leaf, values, np.where(inner, operators, 0))
+        if split == "all" or level == 0:
+            operators = rng.integers(count, size=height.shape)
+        else:
+            operators = (operators.repeat(2, 1) + rng.choice(distances, size=height.shape)) % count
+        table[:, where, 0] = np.where(leaf, values, np.where(inner, num_values + 1 + operators, 0))
         row = np.arange(where.start, where.stop)
-        for side in (1, 2):
+        for side in (1,) if calculus.unary else (1, 2):
             table[:, where, side] = np.where(inner, 2 * row + side, -1)
         lower = rng.integers(np.maximum(height, 1))  # one child is as high as can be, the other any height below
         tall_left = rng.random(height.shape) < 0.5
         pair = np.stack([np.where(tall_left, height - 1, lower), np.where(tall_left, lower, height - 1)], -1)
+        if calculus.unary:
+            pair = np.stack([height - 1, np.full_like(height, -1)], -1)
         height = np.where(inner[..., None], pair, -1).reshape(n, -1)
     return table
 
@@ -132,12 +168,14 @@ def full_length(depth: int) -> int:
 
 
 def written(table: np.ndarray, num_values: int, calculus: Calculus, row: int = 0) -> str:
-    """One table (rows, 3) as people write it: ``(2 + 3) * 4``, or ``[MAX 2 [MIN 1 3]]``."""
+    """One table (rows, 3) as people write it: ``(2 + 3) * 4``, ``[MAX 2 [MIN 1 3]]`` or ``NEXT(3)``."""
     symbol, left, right = table[row].tolist()
     if symbol <= num_values:
         return str(symbol - 1)
     sign = calculus.signs[symbol - num_values - 1]
-    parts = [written(table, num_values, calculus, child) for child in (left, right)]
+    parts = [written(table, num_values, calculus, child) for child in (left, right) if child >= 0]
+    if calculus.unary:
+        return f"{sign}({parts[0]})"
     if not calculus.infix:
         return f"[{sign} {' '.join(parts)}]"
     parts = [f"({part})" if " " in part else part for part in parts]

@@ -26,12 +26,15 @@ class TreeCalc(BatchedEnv):
     An expression is given as a tree, and its value is the action; an episode is one step. Who knows how to put two
     parts together can value a tree of any depth: train up to depth 4, and ask for depth 6. Who reads the same
     expression as a string has to find the tree in it first. In the manner of ListOps (Nangia and Bowman 2018), with two
-    operands for each operator.
+    operands for each operator, or one.
 
     | `variant` | Operators | Values |
     |-----------|-----------|--------|
     | `"arithmetic"` | +, -, * modulo `num_values` | 0 to `num_values` - 1 |
     | `"lists"` | MIN, MAX, FIRST, LAST, SUM (modulo `num_values`) | 0 to `num_values` - 1 |
+    | `"unary"` | NEGATE, NEXT, BACK, DOUBLE, TRIPLE, SKIP | 0 to `num_values` - 1 |
+
+    The unary ones are -x, x + 1, x - 1, 2x, 3x and x + 2 modulo `num_values`.
 
     ## Action Space
 
@@ -64,7 +67,10 @@ class TreeCalc(BatchedEnv):
 
     A height, from `min_depth` to `max_depth`, each as likely; then a tree of that height: of the two children of a node
     one, either, is as high as can be, and the other has any lower height. Operators and values are uniform. A tree of
-    height 4 has 8.7 leaves on average, one of height 6 has 18.5.
+    height 4 has 8.7 leaves on average, one of height 6 has 18.5; of unary operators it is a chain.
+
+    With `split="train"` the operator below another is never the one that follows it in the table (of the unary ones, in
+    a circle, nor the one after that); with `split="test"` it always is.
 
     ## Episode End
 
@@ -80,6 +86,7 @@ class TreeCalc(BatchedEnv):
     | `max_depth` | `4` | height of the highest tree, up to `table_depth` |
     | `table_depth` | `6` | height that the table has room for, up to 9: a policy can be tested on deeper trees |
     | `num_values` | `5` | values, 2 to 10 |
+    | `split` | `"all"` | `"train"`: some pairs of neighbouring operators are held out; `"test"`: there are no others |
     | `observation` | `"table"` | `"table"` or `"string"` |
     | `render_mode` | `None` | `"ansi"`, the expression, or `"rgb_array"`, a 400 x 400 picture of the tree |
     | `max_episode_steps` | `None` | truncates longer episodes |
@@ -113,6 +120,7 @@ class TreeCalc(BatchedEnv):
         max_depth: int = 4,
         table_depth: int = 6,
         num_values: int = 5,
+        split: str = "all",
         observation: str = "table",
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
@@ -123,6 +131,7 @@ class TreeCalc(BatchedEnv):
         self.max_depth = validation.integer("max_depth", max_depth, 0, self.table_depth)
         self.min_depth = validation.integer("min_depth", min_depth, 0, self.max_depth)
         self.num_values = validation.integer("num_values", num_values, 2, 10)
+        self.split = validation.choice("split", split, expressions.SPLITS)
         self.as_string = validation.choice("observation", observation, ("table", "string")) == "string"
         signs = self.calculus.signs
         self.names = ["", *map(str, range(self.num_values)), *signs, "]"]
@@ -151,7 +160,7 @@ class TreeCalc(BatchedEnv):
     # ------------------------------------------------------------------ dynamics
     def initial(self, n: int, rng: np.random.Generator) -> State:
         depths = (self.min_depth, self.max_depth)
-        table = expressions.drawn_tables(n, rng, depths, self.num_rows, self.num_values, len(self.calculus.signs))
+        table = expressions.drawn_tables(n, rng, depths, self.num_rows, self.num_values, self.calculus, self.split)
         return {"table": table, "answer": np.full(n, -1, np.int64)}
 
     def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
