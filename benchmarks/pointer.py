@@ -6,6 +6,9 @@ shortest tour's, which LKH finds (elkai). Beside the pointer over a transformer 
 the papers, and the same policy without a pointer: a dense network over all coordinates and a softmax over the numbers
 of the cities, masked as well. Who learned on 20 cities is tried on 50.
 
+Hulls are cloned: the expert has named the corners of 60,000 sets of 10 points, and 1,000 others are tested. A set is
+exact where its corners are named, all of them and nothing else.
+
 The options were chosen on seeds 100 and 101.
 
     python -m benchmarks.pointer [--quick] [--seeds 3] [--tasks tours,hulls]
@@ -23,10 +26,13 @@ import numpy as np
 import torch
 
 from benchmarks.harness import Row, load, parser, progress, save, summarize
-from lhy_rl.agents import Reinforce
+from lhy_rl.agents import BC, Reinforce
+from lhy_rl.data.demonstrations import Demonstrations
+from lhy_rl.envs.pointer.hulls import hull_order
 from lhy_rl.envs.pointer.tours import nearest_neighbour, shortest_tours, tour_length
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.full_episodes import collect_episodes
+from lhy_rl.rollouts.record_episodes import record
 
 NAME, SEED, TESTS, LONGER = "pointer", 20_170_101, 200, 50
 TOUR = "lhy_rl/Tour-v0"
@@ -49,6 +55,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
 ARMS = [(10, "pointer"), (10, "pointer, LSTM"), (10, "no pointer"), (20, "pointer")]
 UPDATES, INSTANCES = {10: 600, 20: 900}, 32
 WANTED = {(10, "pointer"): "wanted: at most 1.02", (20, "pointer"): "wanted: at most 1.05"}
+HULL, POINTS, DEMONSTRATED = "lhy_rl/ConvexHull-v0", 10, 2_000_000
+HULLS, HULL_STEPS, HULL_TESTS = 60_000, 2000, 1000
+HULL_SHARED: dict[str, Any] = {
+    "core": None,
+    "hidden_size": 64,
+    "embedding_size": 64,
+    "num_layers": 3,
+    "batch_size": 448,
+    "learning_rate": 0.002,
+    "held_out": 0.0,
+    "max_grad_norm": 1.0,
+}
+HULL_VARIANTS = {name: VARIANTS[name] for name in ("pointer", "no pointer")}
 COLOURS = {"pointer": "#0072b2", "pointer, LSTM": "#e69f00", "no pointer": "#7f7f7f"}
 
 
@@ -179,13 +198,55 @@ def draw(
         line = places[np.append(order, order[0])]
         ax.plot(line[:, 0], line[:, 1], style, linewidth=1.5)
     ax.plot(places[:, 0], places[:, 1], "o", color="0.3", markersize=4)
-    ax.set(title="a test instance: learned, and shortest (dotted)", aspect="equal", xticks=[], yticks=[])
+    ax.set(title="learned, and shortest (dotted)", aspect="equal", xticks=[], yticks=[])
     figure.tight_layout()
     figure.savefig(folder / f"{NAME}.png", dpi=100)
     plt.close(figure)
 
 
-TASKS = {"tours": tours}
+def demonstrated(episodes: int) -> Demonstrations:
+    """Hulls that the environment's own expert names."""
+    env: Any = gymnasium.make_vec(HULL, num_envs=64, num_points=POINTS, autoreset_mode="SameStep")
+    return record(env, lambda *_: (env.unwrapped.expert_action(), None), episodes, seed=DEMONSTRATED)
+
+
+def exact_sets(policy: ActorCritic, count: int) -> tuple[float, float]:
+    """The share of test instances whose corners are all named and nothing else; and those named along the hull."""
+    env: Any = gymnasium.make_vec(HULL, num_envs=count, num_points=POINTS)
+    episodes = collect_episodes(env, policy.eval(), SEED, deterministic=True)
+    right = [
+        {*order.tolist()} == {*named[:-1].tolist()} and len(order) == len(named) - 1
+        for order, named in zip(
+            hull_order(episodes.obs["source"][0].numpy()),
+            (named[:length].numpy() for named, length in zip(episodes.actions.T, episodes.lengths, strict=True)),
+            strict=True,
+        )
+    ]
+    return float(np.mean(right)), float(episodes.rewards.sum(0).mean())
+
+
+def hulls(seeds: int, quick: bool, folder: Path) -> list[Row]:
+    """The rows of the hulls."""
+    episodes, steps, count = (300, 20, 50) if quick else (HULLS, HULL_STEPS, HULL_TESTS)
+    task, rows = f"hull of {POINTS}", []
+    known = demonstrated(episodes)
+    env: Any = gymnasium.make_vec(HULL, num_envs=1, num_points=POINTS)
+    for variant in list(HULL_VARIANTS)[: 1 if quick else None]:
+        found, begun = [], time.process_time()
+        for seed in range(seeds):
+            agent = BC(env, demonstrations=known, **{**HULL_SHARED, **HULL_VARIANTS[variant]}, seed=seed, device="cpu")
+            agent.learn(steps * HULL_SHARED["batch_size"])
+            found.append(exact_sets(agent.policy, count))
+            print(f"{task}, {variant}, seed {seed}: exact {found[-1][0]:.3f}, return {found[-1][1]:.3f}", flush=True)
+        seconds = (time.process_time() - begun) / seeds
+        wanted = "wanted: 0.9" if variant == "pointer" else ""
+        for metric, values in zip(("exact sets", "return"), zip(*found, strict=True), strict=True):
+            reference = wanted if metric == "exact sets" else ""
+            rows.append(summarize(task, "bc", variant, metric, values, steps, seconds, reference))
+    return rows
+
+
+TASKS = {"tours": tours, "hulls": hulls}
 
 
 def main() -> None:

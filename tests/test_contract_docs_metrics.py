@@ -30,6 +30,10 @@ ORACLE = {
 }
 RUNS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (ORACLE, {"name": "mle", "gradient_steps": 2, "scheduled_sampling": "linear"}),
+    (
+        {"id": "lhy_rl/CopySummary-v0", "events": 1, "reports": 20},
+        {"name": "mle", "gradient_steps": 2, "attention_penalty": "coverage"},
+    ),
     (ORACLE | {"reward": "final"}, {"name": "reinforce", "baseline": "critic", "kl_coef": 0.1, **PRETRAIN}),
     (
         ORACLE,

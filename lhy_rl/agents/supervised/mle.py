@@ -17,16 +17,18 @@ from torch import Tensor
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.gradient_step import gradient_step
 from lhy_rl.core.errors import UserError, suggest
-from lhy_rl.core.protocols import TOKEN, TextTask
+from lhy_rl.core.protocols import SOURCE_MASK, TOKEN, TextTask
 from lhy_rl.core.saved_states import load_optimizer
 from lhy_rl.core.trees import map_tree
 from lhy_rl.core.validation import check, positive
+from lhy_rl.functional.coverage import coverage_loss, doubly_stochastic_loss
 from lhy_rl.functional.policy_gradient import masked_mean
 from lhy_rl.functional.schedules import true_token_probability
 from lhy_rl.nn.decoding import starts, teacher_forcing
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.vector_envs import Environment
 
+PENALTIES = ("none", "coverage", "doubly_stochastic")
 SCHEDULES = ("none", "linear", "exponential", "inverse_sigmoid")
 
 
@@ -42,9 +44,13 @@ class MLE(Agent):
         scheduled_sampling: ``none``, ``linear``, ``exponential`` or ``inverse_sigmoid``: how the share of true
             inputs falls.
         scheduled_sampling_half_life: Gradient steps until half of the inputs are the model's own.
+        attention_penalty: ``none``; ``coverage``: looking again at what was looked at costs (See et al. 2017);
+            ``doubly_stochastic``: every place of a source is to be looked at once (Xu et al. 2015).
+        attention_penalty_coef: Weight of the penalty, beside nats a token. Raise it when words are written again.
         **shared: Options of every agent.
 
-    Logs ``train/nll`` (nats a token), ``train/epoch`` and, with scheduled sampling, ``train/true_token_probability``.
+    Logs ``train/nll`` (nats a token), ``train/epoch``, with scheduled sampling ``train/true_token_probability`` and
+    with a penalty ``train/attention_penalty``.
     """
 
     def __init__(
@@ -57,6 +63,8 @@ class MLE(Agent):
         gradient_steps: int = 50,
         scheduled_sampling: str = "none",
         scheduled_sampling_half_life: float = 1000.0,
+        attention_penalty: str = "none",
+        attention_penalty_coef: float = 1.0,
         **shared: Any,
     ) -> None:
         positive(learning_rate=learning_rate, max_grad_norm=max_grad_norm, half_life=scheduled_sampling_half_life)
@@ -72,6 +80,8 @@ class MLE(Agent):
             max_grad_norm=max_grad_norm,
             scheduled_sampling=scheduled_sampling,
             half_life=scheduled_sampling_half_life,
+            attention_penalty=attention_penalty,
+            attention_penalty_coef=attention_penalty_coef,
         )
 
     @property
@@ -103,9 +113,10 @@ class MaximumLikelihood:
         max_grad_norm: Gradients longer than this are shortened to it.
         scheduled_sampling: ``none`` or a schedule of Bengio et al. 2015.
         half_life: Gradient steps until half of the inputs are the model's own.
+        attention_penalty, attention_penalty_coef: As of :class:`MLE`.
 
     Raises:
-        UserError: no training sentences, or an unknown schedule.
+        UserError: no training sentences, an unknown schedule or penalty, or a penalty on no attention.
     """
 
     def __init__(
@@ -119,7 +130,18 @@ class MaximumLikelihood:
         max_grad_norm: float,
         scheduled_sampling: str = "none",
         half_life: float = 1000.0,
+        attention_penalty: str = "none",
+        attention_penalty_coef: float = 1.0,
     ) -> None:
+        if attention_penalty not in PENALTIES:
+            raise suggest(attention_penalty, PENALTIES, "attention_penalty")
+        check(attention_penalty_coef=(attention_penalty_coef, 0))
+        self.attention_penalty, self.attention_penalty_coef = attention_penalty, attention_penalty_coef
+        self.reader = policy.trunk.source
+        if attention_penalty != "none":
+            if self.reader is None or self.reader.attention is None:
+                raise UserError("attention_penalty needs a source and an attention; attention must be dot or additive")
+            self.reader.keeps_weights = True
         if scheduled_sampling not in SCHEDULES:
             raise suggest(scheduled_sampling, SCHEDULES, "scheduled_sampling")
         self.policy = policy
@@ -144,14 +166,21 @@ class MaximumLikelihood:
     def update(self, steps: int) -> tuple[dict[str, float], int]:
         """That many gradient steps; metrics and the number of tokens learned from."""
         self.policy.train()
-        total, tokens = torch.zeros((), device=self.policy.device), 0
+        total, penalties, tokens = torch.zeros((), device=self.policy.device), 0.0, 0
         for _ in range(steps):
-            loss, learned = self.loss()
+            nll, learned = self.loss()
+            loss = nll
+            if self.attention_penalty != "none":
+                penalty = self._penalty()
+                loss = nll + self.attention_penalty_coef * penalty
+                penalties += float(penalty.detach()) / steps
             gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm, self.num_steps)
-            total += loss.detach()
+            total += nll.detach()
             tokens += learned
             self.num_steps += 1
         metrics = {"train/nll": float(total) / steps, "train/epoch": self.num_steps / self.steps_per_epoch}
+        if self.attention_penalty != "none":
+            metrics["train/attention_penalty"] = penalties
         if self.scheduled_sampling != "none":
             metrics["train/true_token_probability"] = self._epsilon()
         return metrics, tokens
@@ -164,7 +193,17 @@ class MaximumLikelihood:
             obs = self._mix_in_own_tokens(obs)
         state = self.policy.initial_state(mask.shape[1])
         log_prob = self.policy.evaluate(obs, actions, state, starts(mask), mask).log_prob
+        self._evaluated = obs, mask
         return -masked_mean(log_prob, mask), int(batch.lengths.sum())
+
+    def _penalty(self) -> Tensor:
+        """What the attention of the batch just evaluated costs."""
+        assert self.reader is not None and self.reader.kept_weights is not None
+        (obs, mask), weights = self._evaluated, self.reader.kept_weights
+        if self.attention_penalty == "coverage":
+            return coverage_loss(weights, mask)
+        places = obs[SOURCE_MASK][0].bool()
+        return doubly_stochastic_loss(weights[..., : places.shape[1]], mask, places)
 
     def _next_batch(self) -> Tensor:
         if not len(self.order):

@@ -69,6 +69,8 @@ class SourceReader(nn.Module):
             self.attention = attentions.choose(options.attention, Attention)(hidden_size, self.size)
             self.joint = nn.Linear(self.size + hidden_size, hidden_size)
         self.pointer = Pointer(hidden_size, self.size) if options.point else None
+        self.keeps_weights = False  # for a penalty on the attention
+        self.kept_weights: Tensor | None = None  # (T, B, L) of the last block
         self.unknown = options.unknown
         self.copies = options.copy
         if self.copies and not (self.encoder.annotates_tokens and isinstance(source, gym.spaces.MultiDiscrete)):
@@ -205,13 +207,17 @@ class SourceReader(nn.Module):
         queries, open_places = by_episode(h), mask
         if self.pointer is not None and action_mask is not None:  # look at those that can still be chosen
             open_places = mask[:, None] & by_episode(action_mask[..., : self.places].bool())
-        weights = self.attention.weights(queries, annotations, mask) if self.copies else None  # (S, T', L)
+        weights = None  # (S, T', L)
+        if self.copies or self.keeps_weights:
+            weights = self.attention.weights(queries, annotations, open_places)
         context = self.attention(queries, annotations, open_places) if weights is None else weights @ annotations
+        if weights is not None and self.keeps_weights:
+            self.kept_weights = by_step(weights)
         joint: Tensor = self.joint(torch.cat([by_step(context), h], -1)).tanh()
         if self.pointer is not None:
             points = self.pointer(by_episode(joint), annotations).masked_fill(~attended(mask)[:, None], -torch.inf)
             return torch.cat([joint, by_step(points)], -1)
-        if weights is None:
+        if weights is None or not self.copies:
             return joint
         places = tokens[0].to(h.dtype)
         places = places.expand(len(h), -1, -1) if sources.episode is None else places[sources.episode]

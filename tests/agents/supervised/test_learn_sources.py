@@ -1,9 +1,11 @@
 """What attention and copying are for: sources that one vector does not hold, and words that were never written."""
 
 import numpy as np
+import pytest
 
 from benchmarks.echo import Echo
 from lhy_rl.agents import MLE, PPO
+from lhy_rl.core.errors import UserError
 from lhy_rl.nn.decoding import sample
 from lhy_rl.rollouts.evaluate_policy import play
 
@@ -54,3 +56,25 @@ def test_a_reward_teaches_to_copy_backwards():
     agent.learn(8_000)
     assert before < 0.5
     assert mean_return() > 0.85
+
+
+@pytest.mark.parametrize("penalty", ["coverage", "doubly_stochastic"])
+def test_a_penalty_lowers_what_it_penalises(penalty):
+    """And is logged beside the likelihood, which does not hold it."""
+    task, found = Echo(4, words=4, longest=8, shortest=6, backwards=False), {}
+    for coef in (0.0, 2.0):
+        rows = []
+        options = {**SMALL, "attention_penalty": penalty, "attention_penalty_coef": coef}
+        agent = MLE(task, learning_rate=0.007, gradient_steps=40, **options)
+        agent.learn(1, callback=lambda agent, metrics, rows=rows: rows.append(metrics))
+        agent.learn(1, callback=lambda agent, metrics, rows=rows: rows.append(metrics), reset_num_timesteps=False)
+        found[coef] = rows[-1]["train/attention_penalty"]
+        assert 0 < rows[-1]["train/nll"] < 1.7
+    assert found[2.0] < 0.8 * found[0.0]
+
+
+def test_a_penalty_needs_an_attention():
+    with pytest.raises(UserError, match="attention_penalty needs a source and an attention"):
+        MLE(Echo(4), **SMALL, attention="none", attention_penalty="coverage")
+    with pytest.raises(UserError, match="did you mean 'coverage'"):
+        MLE(Echo(4), **SMALL, attention_penalty="coverge")

@@ -13,6 +13,7 @@ from lhy_rl.core.trees import map_tree
 from lhy_rl.nn.heads.pointer import PointerHead
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.nn.sources import SourceEncoder
+from lhy_rl.rollouts.record_episodes import record
 
 POINTER = {"head": "pointer", "core": None, "hidden_size": 16, "num_layers": 2, "source_encoder": "transformer"}
 
@@ -131,10 +132,11 @@ def test_bad_input_is_one_line():
 
 
 def test_every_agent_takes_it():
-    from lhy_rl.agents import A2C, PPO, DAgger, Reinforce
+    from lhy_rl.agents import A2C, BC, PPO, DAgger, Reinforce
 
     env = gymnasium.make_vec("lhy_rl/Tour-v0", num_envs=4, num_cities=5, autoreset_mode="SameStep")
-    steps = {"n_steps": 10}
-    for kind, options in ((PPO, steps), (A2C, steps), (Reinforce, {}), (DAgger, {**steps, "gradient_steps": 3})):
-        agent = kind(env, **POINTER, seed=0, **options).learn(40)
+    known, steps = record(env, lambda *_: (env.unwrapped.expert_action(), None), 8), {"n_steps": 10}
+    options = {PPO: steps, A2C: steps, Reinforce: {}, BC: {"demonstrations": known, "gradient_steps": 3}}
+    for kind, own in {**options, DAgger: {**steps, "gradient_steps": 3}}.items():
+        agent = kind(env, **POINTER, seed=0, **own).learn(40)
         assert isinstance(agent.policy.actor, PointerHead) and agent.num_timesteps >= 40

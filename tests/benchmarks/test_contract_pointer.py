@@ -1,0 +1,26 @@
+"""The benchmarks of pointing and of copying run in small and say something."""
+
+import subprocess
+import sys
+
+from benchmarks.harness import load
+
+
+def quick(name, folder):
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--output", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    return {(row.task, row.agent, row.variant, row.metric): row.value for row in load(name, folder)}
+
+
+def test_pointer(tmp_path):
+    rows = quick("pointer", tmp_path)
+    ratio = {agent: value for (task, agent, *_), value in rows.items() if task == "tour of 5"}
+    assert 1 <= ratio["nearest neighbour"] < ratio["random"] and 1 <= ratio["reinforce"] < ratio["random"]
+    assert 0 <= rows["hull of 10", "bc", "pointer", "exact sets"] <= 1
+    assert (tmp_path / "pointer.png").stat().st_size > 5000
+
+
+def test_copy_summary(tmp_path):
+    rows = quick("copy_summary", tmp_path)
+    assert {variant for _, _, variant, _ in rows} == {"copy", "no copy", "no penalty", "coverage", "doubly stochastic"}
+    assert all(0 <= value <= 1 for key, value in rows.items() if key[-1] != "repeats")
