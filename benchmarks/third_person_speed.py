@@ -3,6 +3,9 @@
 Frames: 64 instances of each of our pixel tasks are drawn at once, and Gymnasium's Pendulum-v1 and CartPole-v1 render
 `rgb_array` frames, which Pillow brings to the same size, as one who learns from small pixels would.
 
+MuJoCo frames: `MujocoViews-v0` and Gymnasium's own renderer at 48x48, one instance after the other, where this machine
+can draw them.
+
 An update: 192 pairs of frames (48 of each of four kinds), forward, backward and Adam, for both heads. The network of
 Stadie et al. (2017) is two convolutions of five 3x3 filters, each with max-pooling, a dense layer of 128 and heads
 128-128-2, written here in plain PyTorch; ours is the agent's own discriminator with its defaults, but shown the
@@ -29,12 +32,14 @@ from torch import Tensor, nn
 
 from benchmarks.harness import Row, alternate, arguments, progress, save
 from lhy_rl.agents.adversarial.third_person import ThirdPerson
+from lhy_rl.core.errors import UserError
 from lhy_rl.functional.gradient_reversal import reverse_gradient
 from lhy_rl.rollouts.vector_envs import make_vec
 
 NAME = "third_person_speed"
 TASKS = ("PointMassPixels-v0", "ReacherPixels-v0", "PendulumPixels-v0")
 PEERS = ("Pendulum-v1", "CartPole-v1")
+MUJOCO = ("InvertedPendulum-v5", "Reacher-v5", "Hopper-v5")
 SIZES = (16, 32, 48)
 AT_ONCE, ROUNDS = 64, 20  # frames that are drawn at once, and how often in a turn
 PEER_FRAMES = 40
@@ -102,6 +107,34 @@ def frames(size: int, repeats: int) -> list[Row]:
         for ours in TASKS
         for peer in PEERS
     ]
+    return rows
+
+
+def mujoco_frames(repeats: int) -> list[Row]:
+    """The same of MuJoCo's frames; nothing where they cannot be drawn."""
+    rows: list[Row] = []
+    for env_id in MUJOCO:
+        ours: Any = gymnasium.make("lhy_rl/MujocoViews-v0", env_id=env_id, size=48, observation="image").unwrapped
+        try:
+            ours.reset(seed=0)
+        except UserError as error:
+            print(f"no MuJoCo frames: {error}")
+            return []
+        theirs = gymnasium.make(env_id, render_mode="rgb_array", width=48, height=48)
+        theirs.reset(seed=0)
+        candidates: dict[str, Callable[[], object]] = {
+            "MujocoViews-v0": lambda ours=ours: [
+                ours.cameras.picture(ours.env.unwrapped, 48) for _ in range(PEER_FRAMES)
+            ],
+            "Gymnasium": lambda theirs=theirs: [theirs.render() for _ in range(PEER_FRAMES)],
+        }
+        each = {name: np.array(taken) / PEER_FRAMES for name, taken in alternate(candidates, repeats).items()}
+        task = f"a frame of {env_id}, 48x48"
+        rows += [row(task, name, "microseconds", 1e6 * taken) for name, taken in each.items()]
+        rows.append(
+            row(task, "MujocoViews-v0", "times faster than Gymnasium", each["Gymnasium"] / each["MujocoViews-v0"])
+        )
+        ours.close(), theirs.close()
     return rows
 
 
@@ -186,6 +219,7 @@ def main() -> None:
             for size in sizes:
                 rows += kind(size, repeats)
                 advance(f"{kind.__name__}, {size}x{size}")
+    rows += mujoco_frames(repeats) if not options.quick else []
     save(NAME, rows, options.output)
     for found in rows:
         print(f"{found.task:34s} {found.agent:36s} {found.value:10.2f} {found.metric}  {found.reference}")

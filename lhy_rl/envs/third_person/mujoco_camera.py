@@ -1,7 +1,8 @@
 """Pictures of a MuJoCo model, in a domain: one graphics context draws any number of instances of it.
 
 Gymnasium's renderer draws with shadows and smoothed edges, into a buffer and a context of each instance. Here the
-buffer is as small as the picture, and without shadows, reflections and smoothing it takes a fourth of the time.
+buffer is as small as the picture, and without shadows, reflections and smoothing it takes a fourth of the time. Between
+two pictures the context is not current: Gymnasium's renderers free what they own in whichever context is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import copy
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -51,11 +54,11 @@ class MujocoCamera:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self.scene.flags[flag] = False
         try:
-            self.opened = _context(size)
-            self.opened.make_current()
-            self.context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
-            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self.context)
-            self.context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+            self.opened: Any = _context(size)
+            with _current(self.opened):
+                self.context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+                mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self.context)
+                self.context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
         except Exception as error:  # of a graphics library, of which there are many kinds
             raise nothing_to_draw_with(error) from error
         self.whole = mujoco.MjrRect(0, 0, size, size)
@@ -63,23 +66,30 @@ class MujocoCamera:
     def picture(self, data: Any) -> np.ndarray:
         """(S, S, 3) uint8 of an instance's ``MjData``."""
         mujoco = self.mujoco
-        self.opened.make_current()
         mujoco.mjv_updateScene(
             self.model, data, self.option, None, self.camera, mujoco.mjtCatBit.mjCAT_ALL.value, self.scene
         )
-        mujoco.mjr_render(self.whole, self.scene, self.context)
         pixels = np.empty((self.size, self.size, 3), np.uint8)
         depth = None if self.background is None else np.empty((self.size, self.size), np.float32)
-        mujoco.mjr_readPixels(pixels, depth, self.whole, self.context)
+        with _current(self.opened):
+            mujoco.mjr_render(self.whole, self.scene, self.context)
+            mujoco.mjr_readPixels(pixels, depth, self.whole, self.context)
         if depth is not None:
             pixels[depth == 0] = np.array(self.background)  # infinitely far
         return pixels[::-1].copy()
 
     def close(self) -> None:
-        """Give the graphics context back."""
-        self.opened.make_current()
-        self.context.free()
-        self.opened.free()
+        """Give the graphics context back, once."""
+        opened, self.opened = getattr(self, "opened", None), None
+        if opened is not None:
+            with _current(opened):
+                self.context.free()
+            opened.free()
+
+    def __del__(self) -> None:
+        """What is not closed frees what it owns in its own context, too."""
+        with suppress(Exception):  # at the interpreter's end there may be no graphics library any more
+            self.close()
 
 
 def _context(size: int) -> Any:
@@ -98,6 +108,17 @@ def _context(size: int) -> Any:
         except Exception as error:  # which one differs from library to library
             errors.append(error)
     raise errors[0]
+
+
+@contextmanager
+def _current(context: Any) -> Iterator[None]:
+    """Make a graphics context current, and afterwards what was; MuJoCo before 4.0 only has the first of it."""
+    if hasattr(context, "as_current"):
+        with context.as_current():
+            yield
+        return
+    context.make_current()
+    yield
 
 
 def _camera(model: Any, env: Any, own: OwnView, domain: MujocoDomain) -> Any:

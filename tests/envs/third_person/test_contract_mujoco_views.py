@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,23 @@ def test_instances_share_a_camera_and_have_their_own_pictures() -> None:
     np.testing.assert_array_equal(alone["image"], obs["image"][0])
     assert len(env.envs[0].unwrapped.cameras.made) == 1
     env.close(), single.close()
+
+
+def test_gymnasiums_renderers_beside_it_change_nothing() -> None:
+    """They free what they own in whichever graphics context is current."""
+    env = views("Reacher-v5", num_envs=1)
+    first = env.reset(seed=0)[0]["image"]
+    for _ in range(2):
+        other: Any = gymnasium.make("Reacher-v5", render_mode="rgb_array", width=32, height=32)
+        other.reset(seed=0)
+        theirs = other.render()
+        np.testing.assert_array_equal(env.reset(seed=0)[0]["image"], first)
+        assert theirs.std() > 5 and np.array_equal(other.render(), theirs)
+        other.close()
+        del other
+        gc.collect()
+        np.testing.assert_array_equal(env.reset(seed=0)[0]["image"], first)
+    env.close()
 
 
 def test_an_episode_has_the_horizon_and_pays_until_the_pole_falls() -> None:
