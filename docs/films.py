@@ -93,6 +93,8 @@ PLANS: dict[str, FilmPlan] = {
     "RepeatFirst-v0": FilmPlan(options={"num_ranks": 5}, fps=2.5),
     "Reverse-v0": FilmPlan(options={"min_length": 4}, episodes=2, fps=2),
     "Copy-v0": FilmPlan(options={"min_length": 4}, episodes=2, fps=2),
+    "DuplicatedInput-v0": FilmPlan(options={"max_length": 3, "min_length": 2}, episodes=2, fps=2),
+    "Dyck-v0": FilmPlan(options={"max_depth": 3, "max_pairs": 2}, episodes=2, fps=2),
     "Catch-v0": FilmPlan(catcher, "scripted", episodes=4, fps=5),
     "TreeCalc-v0": FilmPlan(options={"min_depth": 3}, episodes=4, fps=0.8),
     "BabiRoom-v0": FilmPlan(options={"num_facts": 2}, fps=0.8),

@@ -58,7 +58,11 @@ class Recall(BatchedEnv):
 
     # ------------------------------------------------------------------ dynamics
     def initial(self, n: int, rng: np.random.Generator) -> State:
-        symbols, questions = self.draw(n, rng)
+        return self.begin(*self.draw(n, rng))
+
+    def begin(self, symbols: np.ndarray, questions: np.ndarray) -> State:
+        """Episodes of these symbols, (n, L), and as many questions, (n,), at their first step."""
+        n = len(symbols)
         return {
             "symbols": symbols,
             "position": np.zeros(n, np.int64),
@@ -115,12 +119,15 @@ class Recall(BatchedEnv):
         return f"step {position} of {len(symbols) - 1}: {'…' if position > 39 else ''}{history}{outcome}"
 
     def cards(self) -> list[drawing.Card]:
-        """How each symbol looks: letters on colours; what is no answer, the delimiter and the blank, on grey."""
+        """How each symbol looks: letters on colours; what is no answer, as the delimiter and the blank, on grey."""
         count = int(self.single_action_space.n)  # type: ignore[attr-defined]
         letters = zip(self._names, drawing.palette(count).tolist(), strict=False)
         made = [drawing.Card(name, (r, g, b), drawing.BLACK) for name, (r, g, b) in letters]
-        greys = zip(self._names[count:], ((220, 220, 226), (90, 90, 96)), strict=False)
-        return made + [drawing.Card(name, ground, drawing.BLACK) for name, ground in greys]
+        others = self._names[count:]
+        greys = np.linspace((220, 220, 226), (90, 90, 96), max(2, len(others))).astype(int).tolist()
+        return made + [
+            drawing.Card(name, (r, g, b), drawing.BLACK) for name, (r, g, b) in zip(others, greys, strict=False)
+        ]
 
     def _picture(self, symbols: np.ndarray, position: int, action: int, verdict: int) -> np.ndarray:
         """What was seen so far; below, what is seen now and the last action, framed green if right, red if wrong."""
