@@ -7,6 +7,7 @@ At each layer and step two LSTM cells read the same thing, what comes from below
 
 The input enters as h_depth and m_depth of the first layer; the last layer's h_depth is the output. With ``tied``
 weights all layers are one. Since the depth has gated memory, too, many layers train where a stack of LSTMs does not.
+Its forget gates begin so far open that what enters below reaches the top, as those of highway layers do.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from lhy_rl.core import validation
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.backbones.cells import Cell, Layered
+from lhy_rl.nn.layers.highway import closed_by
 
 
 class GridCell(Cell):
@@ -28,7 +30,10 @@ class GridCell(Cell):
         self.input = nn.Linear(input_size, 2 * hidden_size)
         blocks = 1 if tied else depth
         self.along_time = nn.ModuleList(nn.LSTMCell(2 * hidden_size, hidden_size) for _ in range(blocks))
-        self.along_depth = nn.ModuleList(nn.LSTMCell(2 * hidden_size, hidden_size) for _ in range(blocks))
+        upward = [nn.LSTMCell(2 * hidden_size, hidden_size) for _ in range(blocks)]
+        for cell in upward:
+            nn.init.constant_(cell.bias_ih.data.view(4, -1)[1], closed_by(depth))  # input, forget, candidate, output
+        self.along_depth = nn.ModuleList(upward)
 
     def initial_state(self, batch_size: int) -> State:
         zeros = self.input.weight.new_zeros(batch_size, self.depth, self.output_size)

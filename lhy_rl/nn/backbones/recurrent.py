@@ -25,7 +25,7 @@ from lhy_rl.nn.acceleration.inventory import hooked
 from lhy_rl.nn.backbones.base import SequenceBackbone, State
 from lhy_rl.nn.backbones.cells import together
 from lhy_rl.nn.backbones.episode_packing import EpisodePieces, PackedEpisodes
-from lhy_rl.nn.layers.highway import opened
+from lhy_rl.nn.layers.highway import closed_by
 
 SHUT = 1e4  # added to a gate's input: shuts the gate, or opens it, whatever the other inputs are
 
@@ -59,7 +59,7 @@ class Recurrent(SequenceBackbone):
         """What a layer hands on: its output y, mixed with what it was given where there are highways."""
         if self.gates is None or depth == 0:
             return y
-        return torch.lerp(given, y, opened(self.gates[depth - 1](given)))
+        return torch.lerp(given, y, torch.sigmoid(self.gates[depth - 1](given) - closed_by(len(self.gates))))
 
     def initial_state(self, batch_size: int) -> State:
         weight = next(self.parameters())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -37,9 +38,10 @@ def dense(
     layer below, each with its dropout.
     """
     modules: list[nn.Module] = []
+    highways = sum(a == b for a, b in pairwise(widths))
     for depth, width in enumerate(widths):
         if kind == "highway" and depth and width == input_size:
-            modules += [Highway(width, make_activation(activation)), *make_dropout(activation, dropout)]
+            modules += [Highway(width, make_activation(activation), highways), *make_dropout(activation, dropout)]
             continue
         linear = nn.Linear(input_size, width)
         initialize(linear, activation)

@@ -1,8 +1,9 @@
 """Attention, the neural Turing machine and the grid LSTM by hand; options and lengths that cannot be."""
 
+import math
+
 import pytest
 import torch
-from torch import nn
 from torch.testing import assert_close
 
 from lhy_rl.core.errors import UserError
@@ -10,8 +11,6 @@ from lhy_rl.nn.backbones.attention import Attention
 from lhy_rl.nn.backbones.base import make_core
 from lhy_rl.nn.backbones.grid_lstm import GridLSTM
 from lhy_rl.nn.backbones.ntm import NTM
-from lhy_rl.nn.layers.dense import dense
-from lhy_rl.nn.layers.highway import Highway
 
 
 def starts(steps, batch=1):
@@ -111,13 +110,13 @@ def test_tied_layers_are_one():
     assert count[False] == 6 * count[True]
 
 
-def test_highway_layers_where_the_width_stays():
-    layers = dense(5, (8, 8, 8, 6), "relu", kind="highway")
-    assert [type(layer) for layer in layers] == [nn.Linear, nn.ReLU, Highway, Highway, nn.Linear, nn.ReLU]
-    highway, x = layers[2], torch.randn(3, 8)
-    new, gate = highway.linear(x).chunk(2, -1)
-    t = (gate - 2).sigmoid()
-    assert_close(highway(x), t * new.relu() + (1 - t) * x)
+def test_a_grid_hands_up_what_enters_it_however_deep_it_is():
+    """The forget gates along depth begin at about n / (n + 1), so that 1/e of a memory is left after n layers."""
+    for depth in (8, 100):
+        for cell in GridLSTM(3, 4, depth).layers[0].along_depth:
+            assert_close(
+                cell.bias_ih.view(4, 4)[1].sigmoid() ** depth, torch.full((4,), math.exp(-1)), atol=0.03, rtol=0
+            )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,222 @@
+"""Networks of many layers: highway layers and a grid LSTM against plain layers.
+
+`digits`: 50 hidden layers of 50 units, scikit-learn's digits (1,000 to learn from, 397 to test), Adam, 10 epochs in
+batches of 32. Each network has the learning rate out of {3e-3, 1e-3, 3e-4} with which seed 100 had the best accuracy on
+the 400 digits for validation. `default` is torch's initialisation.
+
+`parity`: 24 bits, all presented at once, and whether the number of ones is odd. A grid LSTM of 12 layers that share
+their weights reads them in one step; the multilayer perceptron has 12 layers and as many weights. Both learn for the
+same CPU-seconds of one thread from fresh strings, with few ones at first: the share of ones of each string is drawn
+from [0, p], and p grows by a tenth from 0.05 to 0.6 whenever the running accuracy is above 0.88. Accuracy is that on
+4,000 strings in which a bit is 1 or 0 with equal chances. Options were chosen on seed 100.
+
+    python -m benchmarks.deep_networks [--quick] [--seeds 3] [--seconds 60] [--only PATTERN]
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from gymnasium.spaces import Box
+from torch import Tensor, nn
+
+from benchmarks.harness import Row, load, parser, progress, save, summarize
+from lhy_rl.data.digits import load_digits
+from lhy_rl.data.splits import LabelledData
+from lhy_rl.nn.backbones.grid_lstm import GridLSTM
+from lhy_rl.nn.encoders.base import EncoderOptions
+from lhy_rl.nn.encoders.mlp import MLPEncoder
+
+NAME = "deep_networks"
+DEPTH, WIDTH, EPOCHS, BATCH, RATES, TUNED_ON = 50, 50, 10, 32, (3e-3, 1e-3, 3e-4), 100
+BITS, LAYERS, SIZE, PARITY_BATCH, PARITY_RATE, TESTED = 24, 12, 32, 64, 3e-3, 4000
+MLP_WIDTH = 48  # as many weights as the grid LSTM
+FEW, MANY, GROWTH, MASTERED = 0.05, 0.6, 1.1, 0.88  # shares of ones, and the accuracy at which there are more
+
+PLAIN = {"activation": "relu", "initialization": "default"}
+NETWORKS: dict[str, dict[str, str]] = {
+    "highway, relu": {**PLAIN, "dense_layers": "highway"},
+    "highway, tanh": {**PLAIN, "dense_layers": "highway", "activation": "tanh"},
+    "plain, relu, He": {**PLAIN, "initialization": "he"},
+    "plain, relu, orthogonal": {**PLAIN, "initialization": "orthogonal"},
+    "plain, relu, batch norm, He": {**PLAIN, "norm": "batch", "initialization": "he"},
+    "plain, relu, default": PLAIN,
+    "plain, selu": {**PLAIN, "activation": "selu"},
+    "plain, sigmoid, default": {**PLAIN, "activation": "sigmoid"},
+    "plain, tanh, orthogonal": {**PLAIN, "activation": "tanh", "initialization": "orthogonal"},
+}
+WANTED = {
+    ("digits", "highway, relu"): "wanted: 0.75, and 0.1 above plain",
+    ("parity of 24 bits", "grid_lstm, tied"): "wanted: 0.98",
+    ("parity of 24 bits", "mlp"): "wanted: at most 0.6",
+}
+
+
+def encoder(size: int, depth: int, width: int, options: dict[str, str]) -> MLPEncoder:
+    """Dense layers as the suite's policies have them; orthogonal weights have gain sqrt(2) for relu and 1 for tanh."""
+    activation = options["activation"]
+    known = "relu" if activation == "sigmoid" else activation  # no policy has a sigmoid in its dense layers
+    chosen = EncoderOptions(
+        width, depth, known, options.get("norm", "none"), dense_layers=options.get("dense_layers", "plain")
+    )
+    made = MLPEncoder(Box(0.0, 1.0, (size,)), chosen)
+    gain = nn.init.calculate_gain("relu") if known == "relu" else 1.0
+    for place, layer in enumerate(made.layers):
+        if isinstance(layer, nn.Linear) and options["initialization"] != "default":
+            if options["initialization"] == "he":
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            else:
+                nn.init.orthogonal_(layer.weight, gain)
+            nn.init.zeros_(layer.bias)
+        if activation == "sigmoid" and isinstance(layer, nn.ReLU):
+            made.layers[place] = nn.Sigmoid()
+    return made
+
+
+def tensors(part: LabelledData) -> tuple[Tensor, Tensor]:
+    """Pictures (N, 64) and digits (N,)."""
+    return torch.tensor(part.inputs).flatten(1), torch.tensor(part.labels)
+
+
+def digits(options: dict[str, str], rate: float, seed: int, depth: int, epochs: int, judged_by: str) -> float:
+    """The share of the part ``judged_by`` that a network names right after its epochs."""
+    torch.manual_seed(seed)
+    network = nn.Sequential(encoder(64, depth, WIDTH, options), nn.Linear(WIDTH, 10))
+    optimizer = torch.optim.Adam(network.parameters(), rate, fused=True)
+    pictures, labels = tensors(load_digits().train)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(pictures)).split(BATCH):
+            descend(network, optimizer, pictures[rows], labels[rows])
+    return accuracy(network.eval(), *tensors(getattr(load_digits(), judged_by)))
+
+
+def descend(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> Tensor:
+    """One step down the cross-entropy; the logits before it."""
+    logits: Tensor = network(x)
+    optimizer.zero_grad()
+    F.cross_entropy(logits, y).backward()
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return logits
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, x: Tensor, y: Tensor) -> float:
+    """The share of inputs whose class has the greatest logit."""
+    return float((network(x).argmax(1) == y).float().mean())
+
+
+class AtOnce(nn.Module):
+    """A grid LSTM of one time step, and the logits of two classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.core = GridLSTM(BITS, SIZE, LAYERS, tied=True)
+        self.output = nn.Linear(SIZE, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        start = torch.zeros(1, len(x), dtype=torch.bool)
+        h, _ = self.core(x[None], self.core.initial_state(len(x)), start)
+        return self.output(h[0])  # type: ignore[no-any-return]
+
+
+PARITY: dict[str, Callable[[], nn.Module]] = {
+    "grid_lstm, tied": AtOnce,
+    "mlp": lambda: nn.Sequential(
+        encoder(BITS, LAYERS, MLP_WIDTH, NETWORKS["plain, relu, He"]), nn.Linear(MLP_WIDTH, 2)
+    ),
+}
+
+
+def strings(share: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Bits (N, 24), a ``share`` (N, 1) of them ones, and their parity (N,)."""
+    x = (torch.rand(len(share), BITS, generator=generator) < share).float()
+    return x, x.sum(1).long() % 2
+
+
+def parity(make: Callable[[], nn.Module], seed: int, seconds: float) -> dict[str, float]:
+    """Train for so many CPU-seconds, the last third with a falling learning rate; metric to value."""
+    torch.manual_seed(seed)
+    generator, network = torch.Generator().manual_seed(seed), make()
+    optimizer = torch.optim.Adam(network.parameters(), PARITY_RATE, fused=True)
+    begun, steps, running, most = time.process_time(), 0, 0.5, FEW
+    while (spent := (time.process_time() - begun) / seconds) < 1:
+        optimizer.param_groups[0]["lr"] = PARITY_RATE * min(1.0, 3 * (1 - spent) + 0.01)
+        x, y = strings(most * torch.rand(PARITY_BATCH, 1, generator=generator), generator)
+        right = (descend(network, optimizer, x, y).argmax(1) == y).float().mean().item()
+        running, steps = 0.95 * running + 0.05 * right, steps + 1
+        if running > MASTERED and most < MANY:
+            most, running = min(MANY, GROWTH * most), running - 0.03
+    x, y = strings(torch.full((TESTED, 1), 0.5), torch.Generator().manual_seed(10_000))
+    weights = float(sum(p.numel() for p in network.parameters()))
+    return {"accuracy": accuracy(network, x, y), "share of ones reached": most, "weights": weights, "steps": steps}
+
+
+def rows_of(task: str, network: str, results: Sequence[dict[str, float]], seconds: float) -> list[Row]:
+    """A row for each metric; ``steps`` are gradient steps."""
+    steps = round(np.mean([result["steps"] for result in results]))
+    return [
+        summarize(
+            task, "supervised", network, metric, [result[metric] for result in results], steps, seconds,
+            WANTED.get((task, network), "") if metric == "accuracy" else "",
+        )
+        for metric in results[0]
+        if metric != "steps"
+    ]  # fmt: skip
+
+
+def digit_rows(name: str, seeds: Sequence[int], depth: int, epochs: int, rates: Sequence[float]) -> list[Row]:
+    """Choose a learning rate on a seed of its own, then run the others."""
+    options = NETWORKS[name]
+    tried = {rate: digits(options, rate, TUNED_ON, depth, epochs, "validation") for rate in rates}
+    rate = max(tried, key=lambda rate: tried[rate])
+    results, begun = [], time.process_time()
+    for seed in seeds:
+        right = digits(options, rate, seed, depth, epochs, "test")
+        results.append({"accuracy": right, "learning rate": rate, "steps": epochs * -(-1000 // BATCH)})
+        print(f"digits, {name}, learning rate {rate:g}, seed {seed}: accuracy {right:.4g}", flush=True)
+    return rows_of("digits", name, results, (time.process_time() - begun) / len(seeds))
+
+
+def parity_rows(name: str, seeds: Sequence[int], seconds: float) -> list[Row]:
+    """Run all seeds."""
+    results = []
+    for seed in seeds:
+        results.append(parity(PARITY[name], seed, seconds))
+        numbers = ", ".join(f"{metric} {value:.4g}" for metric, value in results[-1].items())
+        print(f"parity, {name}, seed {seed}: {numbers}", flush=True)
+    return rows_of(f"parity of {BITS} bits", name, results, seconds)
+
+
+def main() -> None:
+    command = parser(__doc__, seeds=3)
+    command.add_argument("--seconds", type=float, default=60.0, metavar="S", help="CPU-seconds on parity (60)")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="tasks and networks like this: digits/highway*")
+    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the runs (0)")
+    args = command.parse_args()
+    torch.set_num_threads(1)
+    seeds = range(args.first_seed, args.first_seed + (1 if args.quick else args.seeds))
+    depth, epochs, rates, seconds = DEPTH, EPOCHS, RATES, args.seconds
+    if args.quick:
+        depth, epochs, rates, seconds = 6, 2, (1e-3,), 0.3
+    names = [*(f"digits/{name}" for name in NETWORKS), *(f"parity/{name}" for name in PARITY)]
+    names = [name for name in names if fnmatch(name, args.only)]
+    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
+    with progress(len(names), NAME) as advance:
+        for name in names:
+            task, network = name.split("/")
+            made = digit_rows(network, seeds, depth, epochs, rates) if task == "digits" else []
+            made = made or parity_rows(network, seeds, seconds)
+            replaced = {(row.task, row.variant) for row in made}
+            rows = [row for row in rows if (row.task, row.variant) not in replaced] + made
+            save(NAME, rows, args.output)
+            advance(name)
+
+
+if __name__ == "__main__":
+    main()
