@@ -11,11 +11,10 @@ is what the features f tell of the photographs, before anything is drawn.
     no identity                 w_TID = 0
     no discriminator            w_GAN = 0
     no constancy, no identity   both 0: only the look is learned
-    spatial transformer         one in front of f
 
-All arms of a seed but the last share its features. The options were chosen on the validation split with seed 100.
+All arms of a seed share its features. The options were chosen on the validation split with seed 100.
 
-    python -m benchmarks.domain_transfer [--quick] [--seeds 3] [--tasks digits,glyphs] [--only PATTERN]
+    python -m benchmarks.domain_transfer [--quick] [--seeds 3] [--tasks digits,glyphs] [--only PATTERNS]
 """
 
 from __future__ import annotations
@@ -45,9 +44,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "no identity": {"identity": 0.0},
     "no discriminator": {"adversarial": 0.0},
     "no constancy, no identity": {"constancy": 0.0, "identity": 0.0},
-    "spatial transformer": {"spatial_transformer": True},
 }
 WANTED = {"full": "wanted: 0.80; SVHN to MNIST: 0.91, a reproduction 0.86", "no constancy": "wanted: at most 0.30"}
+REFERENCES = ("real pictures", "photographs as they are")
 JUDGE_STEPS, JUDGE_BATCH = 800, 64
 SHOWN = 14  # drawings of an arm in the picture
 
@@ -110,14 +109,11 @@ def one(
     """
     torch.set_num_threads(1)
     agent = agent_of(task, arm, seed, steps)
-    if arm == "spatial transformer":
-        _, accuracy, seconds = with_features(agent)
-    else:
-        if seed not in features:
-            learned, *rest = with_features(agent_of(task, "full", seed, steps))
-            features[seed] = (learned.state_dict(), *rest)
-        state, accuracy, seconds = features[seed]
-        agent.load_state_dict(state)
+    if seed not in features:
+        learned, *rest = with_features(agent_of(task, "full", seed, steps))
+        features[seed] = (learned.state_dict(), *rest)
+    state, accuracy, seconds = features[seed]
+    agent.load_state_dict(state)
     begun = time.process_time()
     agent.learn(steps["total_timesteps"])
     seconds += time.process_time() - begun
@@ -140,11 +136,15 @@ def references(task: str, judge: Judge, test: Samples) -> list[Row]:
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="arms like this")
+    command.add_argument("--only", default="*", metavar="PATTERNS", help="arms like these, by commas without a space")
     command.add_argument("--tasks", default="digits,glyphs", metavar="NAMES")
     command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the seeds (0)")
     args = command.parse_args()
-    tasks, seeds, arms = args.tasks.split(","), args.seeds, [arm for arm in ARMS if fnmatch(arm, args.only)]
+    tasks, seeds, arms = (
+        args.tasks.split(","),
+        args.seeds,
+        [arm for arm in ARMS if any(fnmatch(arm, like) for like in args.only.split(","))],
+    )
     steps: dict[str, int] = {}
     if args.quick:
         tasks, seeds, arms = ["glyphs"], 1, ["full", "no constancy"]
@@ -153,7 +153,6 @@ def main() -> None:
     path = args.output / f"{NAME}.json"
     kept = load(NAME, args.output) if path.exists() and not args.quick else []
     rows = [row for row in kept if row.task not in tasks or row.agent not in (*arms, *REFERENCES)]
-    shown: dict[str, dict[str, np.ndarray]] = {}
     with progress(len(tasks) * len(arms) * seeds, NAME) as advance:
         for task in tasks:
             values = config.load(f"domain_transfer/{task}").values
@@ -162,45 +161,43 @@ def main() -> None:
             judge, test = Judge(env.samples("train"), 50 if args.quick else JUDGE_STEPS), env.samples("test")
             rows += references(task, judge, test)
             results: dict[str, list[dict[str, float]]] = defaultdict(list)
-            assert test.conditions is not None
-            shown[task], features = {"photographs": test.conditions[:SHOWN]}, {}
+            shown, features = {"photographs": test.conditions[:SHOWN]}, {}
             for seed in range(args.first_seed, args.first_seed + seeds):
                 for arm in arms:
                     found, drawn = one(task, arm, seed, judge, test, budget, features)
                     results[arm].append(found)
-                    shown[task].setdefault(arm, drawn)
+                    shown.setdefault(arm, drawn)
                     advance(f"{task}, {arm}: {found['accuracy']:.2f}")
-            for arm in arms:
-                seconds = float(np.mean([found["seconds"] for found in results[arm]]))
-                for metric in ("accuracy", "features"):
-                    wanted = WANTED.get(arm, "") if metric == "accuracy" else ""
-                    values_of = [found[metric] for found in results[arm]]
-                    rows.append(summarize(task, arm, "", metric, values_of, budget["total_timesteps"], seconds, wanted))
-            save(NAME, rows, args.output)
-    draw(shown, args.output)
+                finished = [row for arm in arms for row in rows_of(task, arm, results[arm], budget["total_timesteps"])]
+                save(NAME, [*rows, *finished], args.output)
+            rows += finished
+            draw(shown, args.output / f"{NAME}_{task}.png")
 
 
-REFERENCES = ("real pictures", "photographs as they are")
+def rows_of(task: str, arm: str, results: list[dict[str, float]], steps: int) -> list[Row]:
+    """A row for each metric."""
+    seconds = float(np.mean([found["seconds"] for found in results]))
+    wanted = {"accuracy": WANTED.get(arm, "")}
+    return [
+        summarize(task, arm, "", metric, [found[metric] for found in results], steps, seconds, wanted.get(metric, ""))
+        for metric in ("accuracy", "features")
+    ]
 
 
-def draw(shown: dict[str, dict[str, np.ndarray]], folder: Path) -> None:
+def draw(shown: dict[str, np.ndarray], path: Path) -> None:
     """Photographs of the test split and what the first seed's arms draw of them."""
     import matplotlib.pyplot as plt
 
-    heights = [len(rows) for rows in shown.values()]
-    figure, axes = plt.subplots(
-        len(shown), 1, figsize=(8.4, 0.2 + 0.5 * sum(heights)), squeeze=False, height_ratios=heights
-    )
-    for ax, rows in zip(axes[:, 0], shown.values(), strict=True):
-        lines = [np.concatenate(list(pictures), 1) for pictures in rows.values()]
-        side = len(lines[0])
-        ax.imshow(np.concatenate(lines), interpolation="nearest")
-        ax.set_yticks([(i + 0.5) * side - 0.5 for i in range(len(lines))], list(rows))
-        ax.set_xticks([])
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
+    figure, ax = plt.subplots(figsize=(8.4, 0.2 + 0.5 * len(shown)))
+    lines = [np.concatenate(list(pictures), 1) for pictures in shown.values()]
+    side = len(lines[0])
+    ax.imshow(np.concatenate(lines), interpolation="nearest")
+    ax.set_yticks([(i + 0.5) * side - 0.5 for i in range(len(lines))], list(shown))
+    ax.set_xticks([])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
     figure.tight_layout()
-    figure.savefig(folder / f"{NAME}.png", dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)
 
 

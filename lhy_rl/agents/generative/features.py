@@ -14,6 +14,7 @@ from lhy_rl.core.saved_states import load_optimizer
 from lhy_rl.nn.generative.pictures import PictureEncoder, PictureGenerator
 
 METHODS = ("classification", "autoencoder")
+DEVIATIONS = 4.0  # of a channel, from which on a pixel is white or black
 WEIGHT_DECAY, MAX_GRAD_NORM = 0.01, 10.0
 
 
@@ -65,9 +66,14 @@ class FeatureLearner(nn.Module):
         return loss.detach()
 
     def loss(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
-        """-log p(class), or the squared error of the picture that is drawn again."""
+        """-log p(class), or the squared error of the picture that is drawn again.
+
+        It is drawn without its light and its colours, so that what is small and stands out counts.
+        """
         output = self.head(self.encoder(pictures))
-        return F.mse_loss(output, pictures) if labels is None else F.cross_entropy(output, labels)
+        if labels is not None:
+            return F.cross_entropy(output, labels)
+        return F.mse_loss(output, (self.encoder.normalized(pictures) / DEVIATIONS).clamp(-1, 1))
 
     @torch.no_grad()
     def metrics(self, pictures: Tensor, labels: Tensor | None) -> Metrics:

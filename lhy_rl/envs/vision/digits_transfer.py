@@ -108,7 +108,7 @@ class DigitsTransfer(TransferTask):
 
     def drawings(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         digits = half(split, 1)
-        return small(digits.inputs), digits.labels
+        return small(digits.inputs), digits.labels.copy()
 
     def truth(self, index: np.ndarray) -> np.ndarray:
         return small(half(self.split, 0).inputs[index])

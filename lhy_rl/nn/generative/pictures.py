@@ -29,12 +29,20 @@ class PictureEncoder(nn.Module):
         width: Maps of the second convolution; half of it before, twice and four times as many behind.
         feature_size: F.
         spatial_transformer: Put one in front.
+        polarity: Whether it sees what is brighter than its ground otherwise than what is darker.
     """
 
     def __init__(
-        self, channels: int, size: tuple[int, int], width: int, feature_size: int, spatial_transformer: bool = False
+        self,
+        channels: int,
+        size: tuple[int, int],
+        width: int,
+        feature_size: int,
+        spatial_transformer: bool = False,
+        polarity: bool = True,
     ) -> None:
         super().__init__()
+        self.polarity = polarity
         self.front = SpatialTransformer(channels) if spatial_transformer else nn.Identity()
         maps = (width // 2, width, 2 * width, 4 * width)
         layers: list[nn.Module] = []
@@ -44,8 +52,13 @@ class PictureEncoder(nn.Module):
         self.output = nn.Linear(maps[-1] * (size[0] // 8) * (size[1] // 8), feature_size)
         self.output_size = feature_size
 
+    def normalized(self, pictures: Tensor) -> Tensor:
+        """Pictures without their light and their colours, as the convolutions see them."""
+        normalized = F.instance_norm(pictures)
+        return normalized if self.polarity else normalized.abs()
+
     def forward(self, pictures: Tensor) -> Tensor:
-        h = self.convolutions(self.front(F.instance_norm(pictures)))
+        h = self.convolutions(self.front(self.normalized(pictures)))
         features: Tensor = self.output(h.flatten(1)).tanh()
         return features
 

@@ -35,6 +35,8 @@ class PictureNetworkOptions:
         feature_size: Numbers that the encoder makes of a picture. Fewer let less of its style through.
         spatial_transformer: Put a spatial transformer before the encoder, where what pictures are of stands turned,
             moved or seen from another side.
+        polarity: Whether the encoder sees what is brighter than its ground otherwise than what is darker. False where
+            the domains differ in that.
 
     Raises:
         UserError: a number out of its range.
@@ -44,6 +46,7 @@ class PictureNetworkOptions:
     encoder_width: int = 32
     feature_size: int = 64
     spatial_transformer: bool = False
+    polarity: bool = True
 
     def __post_init__(self) -> None:
         check(
@@ -61,7 +64,12 @@ class PictureTrunk(nn.Module):
         height, width, channels = space.shape
         self.space, self.output_size = space, options.feature_size
         self.encoder = PictureEncoder(
-            channels, (height, width), options.encoder_width, options.feature_size, options.spatial_transformer
+            channels,
+            (height, width),
+            options.encoder_width,
+            options.feature_size,
+            options.spatial_transformer,
+            options.polarity,
         )
 
     def initial_state(self, batch_size: int) -> State:

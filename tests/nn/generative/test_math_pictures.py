@@ -36,6 +36,13 @@ def test_an_encoder_does_not_see_light_and_contrast() -> None:
     torch.testing.assert_close(encoder(picture), encoder(picture * scale + shift), atol=1e-3, rtol=1e-3)
 
 
+def test_without_polarity_a_negative_is_the_same_picture() -> None:
+    picture = torch.rand(2, 3, 16, 16)
+    for polarity in (True, False):
+        encoder = PictureEncoder(3, (16, 16), 8, 7, polarity=polarity).eval()
+        assert torch.allclose(encoder(picture), encoder(-picture), atol=1e-5) != polarity
+
+
 @pytest.mark.parametrize(("low", "high"), [(0, 255), (0, 1), (-1, 1)])
 def test_pixels_and_back(low: int, high: int) -> None:
     space = Box(low, high, (8, 16, 3), np.uint8 if high == 255 else np.float32)
