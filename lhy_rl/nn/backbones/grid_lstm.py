@@ -29,8 +29,8 @@ class GridCell(Cell):
         self.output_size, self.depth = hidden_size, depth
         self.input = nn.Linear(input_size, 2 * hidden_size)
         blocks = 1 if tied else depth
-        self.along_time = nn.ModuleList(nn.LSTMCell(2 * hidden_size, hidden_size) for _ in range(blocks))
-        upward = [nn.LSTMCell(2 * hidden_size, hidden_size) for _ in range(blocks)]
+        self.along_time = nn.ModuleList(nn.LSTMCell(hidden_size, hidden_size) for _ in range(blocks))
+        upward = [nn.LSTMCell(hidden_size, hidden_size) for _ in range(blocks)]
         for cell in upward:
             nn.init.constant_(cell.bias_ih.data.view(4, -1)[1], closed_by(depth))  # input, forget, candidate, output
         self.along_depth = nn.ModuleList(upward)
@@ -46,12 +46,9 @@ class GridCell(Cell):
         h, m = given.chunk(2, -1)  # along depth
         after = []
         for level, (h_time, m_time) in enumerate(zip(*(s.unbind(1) for s in state), strict=True)):
-            # a cell's "hidden state" is the other half of what both read
             block = level % len(self.along_time)
-            along_time, along_depth = self.along_time[block], self.along_depth[block]
-            both = torch.cat([h_time, h], 1)
-            after.append(along_time(both, (torch.zeros_like(h_time), m_time)))
-            h, m = along_depth(both, (torch.zeros_like(h), m))
+            after.append(self.along_time[block](h, (h_time, m_time)))  # to a cell, one half of H is its hidden state
+            h, m = self.along_depth[block](h_time, (h, m))
         return h, tuple(torch.stack(tensors, 1) for tensors in zip(*after, strict=True))
 
 

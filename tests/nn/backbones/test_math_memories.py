@@ -94,11 +94,18 @@ def test_a_grid_of_one_layer_by_its_two_cells():
     core = GridLSTM(3, 4)
     x, (h, m) = torch.randn(2, 5, 3), (torch.zeros(5, 4),) * 2
     time, depth = core.layers[0].along_time[0], core.layers[0].along_depth[0]
+
+    def cell(weights, both, memory):
+        """The equations, over H = [input, hidden state]."""
+        gates = both @ torch.cat([weights.weight_ih, weights.weight_hh], 1).T + weights.bias_ih + weights.bias_hh
+        i, f, g, o = gates.chunk(4, 1)
+        memory = f.sigmoid() * memory + i.sigmoid() * g.tanh()
+        return o.sigmoid() * memory.tanh(), memory
+
     for t in range(2):
         h_in, m_in = core.layers[0].input(x[t]).chunk(2, -1)
-        both, nothing = torch.cat([h, h_in], 1), torch.zeros(5, 4)
-        h, m = time(both, (nothing, m))
-        y, _ = depth(both, (nothing, m_in))
+        y, _ = cell(depth, torch.cat([h, h_in], 1), m_in)
+        h, m = cell(time, torch.cat([h_in, h], 1), m)
     assert_close(core(x, core.initial_state(5), starts(2, 5))[0][-1], y)
 
 
