@@ -2,7 +2,9 @@
 
 Each backbone's ``forward`` (cut at the starts, one call a layer) is timed beside its definition, the step
 loop of ``lhy_rl.nn.backbones.base.step_by_step``, and beside the loop of sb3-contrib's recurrent policies (torch's
-own module called for each step, its state multiplied by 1 - start). Forward and backward, one thread.
+own module called for each step, its state multiplied by 1 - start). A backbone that is not torch's has no module to
+loop over: its definition is the plain loop. Forward and backward, one thread; ``against lstm`` is the time of our
+LSTM's one call on the same data, divided by the backbone's.
 
     python -m benchmarks.backbones [--quick]
 """
@@ -19,10 +21,11 @@ from torch import Tensor, nn
 
 from benchmarks.harness import Row, alternate, arguments, progress, save
 from lhy_rl.nn.backbones.base import cores, step_by_step
-from lhy_rl.nn.backbones.recurrent import Recurrent
+from lhy_rl.nn.backbones.recurrent import LSTM, Recurrent
 
 STEPS, BATCH = 128, 8
 DENSITIES = (1 / 64, 1 / 20)  # share of steps at which an episode begins
+TORCHS = ("gru", "lstm", "rnn")
 TARGET = "wanted: 5 at T=128, B=8, H=64 with starts"
 
 
@@ -42,27 +45,28 @@ def candidates(name: str, hidden: int, density: float, steps: int) -> dict[str, 
     """Forward and backward of a sum, in the three ways, on the same data; they are checked to agree."""
     torch.manual_seed(0)
     core = cores.get(name)(hidden, hidden)
-    assert isinstance(core, Recurrent)
+    lstm = LSTM(hidden, hidden)
     x = torch.randn(steps, BATCH, hidden, requires_grad=True)
     start = torch.rand(steps, BATCH) < density
     start[steps // 2, 0] = True  # in small sizes too, at least one
-    state = core.initial_state(BATCH)
-    layer = core.layers[0]
-    assert isinstance(layer, nn.RNNBase)
+    state, zeros = core.initial_state(BATCH), lstm.initial_state(BATCH)
     ways: dict[str, Callable[[], Tensor]] = {
         "one call": lambda: core(x, state, start.clone())[0],  # new to it, so that cutting counts
         "step loop": lambda: step_by_step(core, x, state, start)[0],
-        "sb3-contrib loop": lambda: sb3_contrib_loop(layer, x, tuple(s.transpose(0, 1) for s in state), start),
     }
+    if isinstance(core, Recurrent) and isinstance(layer := core.layers[0], nn.RNNBase):
+        ways["sb3-contrib loop"] = lambda: sb3_contrib_loop(layer, x, tuple(s.transpose(0, 1) for s in state), start)
     with torch.no_grad():
         expected = ways["step loop"]()
         for way in ways.values():
             torch.testing.assert_close(way(), expected, atol=1e-4, rtol=1e-4)
+    ways["lstm"] = lambda: lstm(x, zeros, start.clone())[0]
 
     def measured(way: Callable[[], Tensor]) -> Callable[[], None]:
         def run() -> None:
             way().sum().backward()
             core.zero_grad(set_to_none=True)
+            lstm.zero_grad(set_to_none=True)
             x.grad = None
 
         return run
@@ -73,21 +77,31 @@ def candidates(name: str, hidden: int, density: float, steps: int) -> dict[str, 
 def measure(quick: bool, repeats: int) -> list[Row]:
     """All rows: CPU-seconds (the least of the repeats) and ratios (their median)."""
     steps, sizes = (24, (16,)) if quick else (STEPS, (64, 256))
-    names = [name for name in cores.names() if issubclass(cores.get(name), Recurrent)]  # those of torch's kernels
-    cases = [(name, hidden, density) for name in names for hidden in sizes for density in DENSITIES]
+    own = [name for name in cores.names() if name not in TORCHS]
+    cases = [(name, hidden, density) for name in TORCHS for hidden in sizes for density in DENSITIES]
+    cases += [(name, sizes[0], DENSITIES[0]) for name in own]
     rows = []
     with progress(len(cases), "backbones") as advance:
         for name, hidden, density in cases:
             task = f"T={steps}, B={BATCH}, H={hidden}, starts 1/{round(1 / density)}"
             seconds = alternate(candidates(name, hidden, density, steps), repeats)
+            lstm = seconds.pop("lstm")
+            ratios = [theirs / ours for theirs, ours in zip(lstm, seconds["one call"], strict=True)]
+            rows.append(
+                Row(
+                    task, name, "one call against lstm", "times faster",
+                    median(ratios), min(ratios), max(ratios), repeats, steps * BATCH, None,
+                )
+            )  # fmt: skip
             for variant, times in seconds.items():
                 best = min(times)
                 rows.append(
                     Row(task, name, variant, "CPU-seconds", best, best, max(times), repeats, steps * BATCH, best)
                 )
-            for variant in ("step loop", "sb3-contrib loop"):
+            for variant in [way for way in seconds if way != "one call"]:
                 ratios = [slow / fast for slow, fast in zip(seconds[variant], seconds["one call"], strict=True)]
-                reference = TARGET if variant == "step loop" and hidden == 64 else ""
+                wanted = variant == "step loop" and hidden == 64 and name in TORCHS
+                reference = TARGET if wanted else ""
                 rows.append(
                     Row(
                         task, name, f"one call over {variant}", "times faster",
@@ -103,7 +117,7 @@ def draw(rows: list[Row], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    ratios = [row for row in rows if row.metric == "times faster"]
+    ratios = [row for row in rows if row.metric == "times faster" and row.agent in TORCHS]
     tasks = list(dict.fromkeys(row.task for row in ratios))
     figure, axes = plt.subplots(1, len(tasks), figsize=(3.2 * len(tasks), 3.2), sharey=True, squeeze=False)
     for axis, task in zip(axes[0], tasks, strict=True):

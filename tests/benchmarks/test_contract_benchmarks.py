@@ -36,8 +36,16 @@ def quick(name, folder, *more):
 def test_backbones(tmp_path):
     rows = quick("backbones", tmp_path)
     assert {row.agent for row in rows} >= {"rnn", "gru", "lstm"}
-    ratios = [row.value for row in rows if row.variant == "one call over step loop"]
+    ratios = [
+        row.value for row in rows if row.variant == "one call over step loop" and row.agent in ("rnn", "gru", "lstm")
+    ]
     assert len(ratios) >= 6 and all(ratio > 1.2 for ratio in ratios)  # 5 and more at full size
+
+
+def test_memory_networks(tmp_path):
+    rows = quick("memory_networks", tmp_path)
+    assert {(row.task, row.agent) for row in rows} == {("reverse", "stack_rnn"), ("dyck", "stack_rnn"), ("copy", "ntm")}
+    assert all(row.value <= 1 for row in rows if row.metric.startswith("exact"))
 
 
 def test_seqgan_speed(tmp_path):

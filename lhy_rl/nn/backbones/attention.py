@@ -1,8 +1,8 @@
 """Causal attention over the episode so far, as a backbone (Vaswani et al. 2017; Bahdanau et al. 2015).
 
-    h_t = u_t + O sum_s a_ts v_s,     a_t = softmax_s(score(q_t, k_s)),     y_t = h_t + F h_t
+    y_t = tanh(u_t + O sum_s a_ts v_s),     a_t = softmax_s(score(q_t, k_s))
 
-over the steps s of the episode up to t, where u_t = W x_t, and q, k and v are linear in it. The score is the scaled
+over the steps s of the episode up to t, where u, q, k and v are linear in x. The score is the scaled
 product (``dot``) or w tanh(q_t + k_s) (``additive``). What a step reads of another depends on how far back that is: q,
 k and v are turned by angles that grow with time (Su et al. 2021), and what was read is turned back. The state is a ring
 of the latest keys and values. A whole sequence is one call of torch's ``scaled_dot_product_attention``, with a mask
@@ -37,16 +37,8 @@ class AttentionLayer(Layer):
         self.pairs = math.ceil(hidden_size / (2 * num_heads))  # of a head's width: pairs of numbers are turned
         width = 2 * self.pairs * num_heads
         self.input = nn.Linear(input_size, hidden_size)
-        self.query_key_value = nn.Linear(hidden_size, 3 * width)
+        self.query_key_value = nn.Linear(input_size, 3 * width)
         self.output = nn.Linear(width, hidden_size)
-        wide = 2 * hidden_size
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(hidden_size),
-            nn.Linear(hidden_size, wide),
-            nn.ReLU(),
-            nn.Linear(wide, hidden_size),
-        )
-        self.norm = nn.LayerNorm(hidden_size)
         self.weight = nn.Parameter(torch.randn(num_heads, 1, 1, 2 * self.pairs)) if score == "additive" else None
 
     def initial_state(self, batch_size: int) -> State:
@@ -58,19 +50,21 @@ class AttentionLayer(Layer):
         step = torch.arange(len(x), device=x.device)[:, None]
         begun = torch.where(start, step, -count).cummax(0).values  # (T, B) when the present episode did, from here
         self.check(step - begun)
-        held = int((-begun[0]).clamp(0, self.slots).max())  # places of the ring that count
+        steps, held = len(x), int((-begun[0]).clamp(0, self.slots).max())  # places of the ring that count
         place = torch.arange(-held, len(x), device=x.device)  # (S,)
-        u = self.input(x)
-        q, k, v = self.query_key_value(self.norm(u)).transpose(0, 1).chunk(3, -1)  # (B, T, D)
-        keys = torch.cat([old_keys[:, self.slots - held :], k], 1)  # (B, S, D)
-        values = torch.cat([old_values[:, self.slots - held :], v], 1)
+        x = x.transpose(0, 1)
+        u, (q, k, v) = self.input(x), self.query_key_value(x).chunk(3, -1)  # (B, T, .)
+        keys, values = k, v  # (B, S, D), with those of the ring before them
+        if held:
+            keys = torch.cat([old_keys[:, self.slots - held :], k], 1)
+            values = torch.cat([old_values[:, self.slots - held :], v], 1)
         distance = step - place
         visible = (distance >= 0) & (distance <= self.slots) & (place >= begun.T[:, :, None])  # (B, T, S)
-        h = u + self.output(self.attend(q, keys, values, visible)).transpose(0, 1)
+        y = torch.tanh(u + self.output(self.attend(q, keys, values, visible)))
         kept = (place >= begun[-1][:, None])[:, -self.slots :, None]
         room = max(0, self.slots - kept.shape[1])
         ring = (F.pad(latest[:, -self.slots :] * kept, (0, 0, room, 0)) for latest in (keys, values))
-        return h + self.feed_forward(h), (*ring, len(x) - begun[-1])
+        return y.transpose(0, 1), (*ring, steps - begun[-1])
 
     def check(self, position: Tensor) -> None:
         """Raises: UserError, where an episode has more steps before this one (T, B) than the ring has places."""
@@ -85,10 +79,11 @@ class AttentionLayer(Layer):
         q, k, v = (x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2) for x in (q, k, v))  # (B, heads, T or S, .)
         turns = self.turns(k.shape[2])
         own = turns[-q.shape[2] :]
-        back = own * own.new_tensor([1.0, -1.0])
+        back = own.conj()
         k, v = turned(k, turns), turned(v, turns)
         if self.weight is None:
-            read = F.scaled_dot_product_attention(turned(q, own), k, v, mask[:, None])
+            shut = torch.zeros_like(mask, dtype=q.dtype).masked_fill_(~mask, -torch.inf)  # faster than the mask itself
+            read = F.scaled_dot_product_attention(turned(q, own), k, v, shut[:, None])
         else:
             both = q[:, :, :, None] + turned(k[:, :, None], back[:, None])  # (B, heads, T, S, .)
             scores = (self.weight * both.tanh()).sum(-1).masked_fill(~mask[:, None], -torch.inf)
@@ -96,18 +91,17 @@ class AttentionLayer(Layer):
         return turned(read, back).transpose(1, 2).flatten(2)
 
     def turns(self, places: int) -> Tensor:
-        """(S, pairs, 2): cosine and sine of each place's angles."""
+        """(S, pairs) complex numbers of length 1, each place's angles."""
         weight = self.output.weight
         rate = LONGEST_PERIOD ** (-torch.arange(self.pairs, device=weight.device, dtype=weight.dtype) / self.pairs)
         angle = torch.arange(places, device=weight.device, dtype=weight.dtype)[:, None] * rate
-        return torch.stack([angle.cos(), angle.sin()], -1)
+        return torch.polar(torch.ones_like(angle), angle)
 
 
 def turned(x: Tensor, turns: Tensor) -> Tensor:
     """Pairs of numbers in (..., S, 2 pairs), turned by each place's angles."""
-    a, b = x.chunk(2, -1)
-    cos, sin = turns.unbind(-1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
+    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * turns).flatten(-2)
 
 
 class Attention(Layered):

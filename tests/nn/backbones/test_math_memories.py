@@ -24,8 +24,7 @@ def test_attention_is_that_of_the_formula(score):
     core = Attention(3, 2, score=score).double()
     layer = core.layers[0]
     x = torch.randn(4, 1, 3, dtype=torch.double)
-    u = layer.input(x)[:, 0]
-    q, k, v = layer.query_key_value(layer.norm(u)).chunk(3, -1)
+    u, (q, k, v) = layer.input(x)[:, 0], layer.query_key_value(x)[:, 0].chunk(3, -1)
 
     def turned_back(vector, distance):
         """One pair of numbers: the fastest angle is 1 a step."""
@@ -41,9 +40,8 @@ def test_attention_is_that_of_the_formula(score):
             scores = torch.stack([(q[t] + key).tanh() @ layer.weight[0, 0, 0] for key in keys])
         a = scores.softmax(0)
         read = sum(a[s] * turned_back(v[s], t - s) for s in range(t + 1))
-        h = u[t] + layer.output(read)
         y, _ = core(x, core.initial_state(1), starts(4))
-        assert_close(y[t, 0], h + layer.feed_forward(h))
+        assert_close(y[t, 0], torch.tanh(u[t] + layer.output(read)))
 
 
 def test_attention_refuses_an_episode_that_it_would_forget():

@@ -1,0 +1,293 @@
+"""What each memory is for: the task on which it is the right network, and an LSTM (or a plain one) with as many
+CPU-seconds beside it.
+
+* reverse: up to 10 letters are read and written backwards (``lhy_rl/Reverse-v0``, REINFORCE with +-1/n for each letter,
+  a discount of 0); the share of strings that are right as a whole, at 10, 20 and 40 letters.
+* autoencode: POPGym's AutoencodeEasy, all 52 cards backwards. It is trained in POPGym's own environment with decks cut
+  to 2 to 10 cards, never 52; the return on whole decks as POPGym has them.
+* dyck: up to 10 open brackets of three kinds are closed (``lhy_rl/Dyck-v0``); the share that is right at 20.
+* copy: up to 10 words of 6 bits are read and written again, by maximum likelihood; the share of strings without one
+  wrong bit, at 10, 20 and 30.
+* deep: 50 dense layers of width 50 on scikit-learn's digits, 10 passes: the accuracy on the held-out quarter, with
+  highways and without them (He initialisation).
+
+A run ends at its CPU-seconds, or where what it is for is reached. A cell that is in the results already is not run
+again.
+
+    python -m benchmarks.memory_networks [--quick] [--seeds 3] [--only reverse]
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import MultiBinary
+from torch import Tensor, nn
+
+from benchmarks import harness
+from lhy_rl.agents import Reinforce
+from lhy_rl.nn.layers.dense import dense
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.rollouts.full_episodes import collect_episodes
+
+Scores = dict[str, float]
+Look = Callable[[], Scores]
+BITS, LONGEST = 6, 10
+
+
+class Clock:
+    """CPU-seconds of the training alone."""
+
+    def __init__(self, budget: float) -> None:
+        self.budget, self.spent, self.begun = budget, 0.0, time.process_time()
+
+    @property
+    def over(self) -> bool:
+        return self.spent + time.process_time() - self.begun >= self.budget
+
+    def paused(self, look: Look) -> Scores:
+        """What a look at the network sees, which costs it nothing."""
+        self.spent += time.process_time() - self.begun
+        scores = look()
+        self.begun = time.process_time()
+        return scores
+
+
+# ---------------------------------------------------------------------- by reinforcement
+def whole(agent: Reinforce, env: Any, perfect: float = 1.0) -> tuple[float, float]:
+    """The share of greedy episodes that get all there is, and the mean return."""
+    agent.policy.eval()
+    returns = collect_episodes(env, agent.policy, 7, agent.predict_generator, True).rewards.sum(0)
+    return float((returns > perfect - 1e-3).float().mean()), float(returns.mean())
+
+
+def reinforced(
+    core: str, seed: int, clock: Clock, train: Any, look: Callable[[Reinforce], Scores], goal: str
+) -> Scores:
+    """REINFORCE without a curriculum until the goal is 0.99 twice, or the seconds are over."""
+    agent = Reinforce(
+        train, core=core, embedding_size=16, hidden_size=32, learning_rate=0.005, gamma=0.0, baseline="critic",
+        critic="shared", entropy_coef=0.01, max_grad_norm=1.0, seed=seed,
+    )  # fmt: skip
+    scores: Scores = {}
+    solved = 0
+    while not scores or (not clock.over and solved < 2):
+        agent.learn(100 * 64 * 12, reset_num_timesteps=False, callback=lambda *_: not clock.over)
+        scores = clock.paused(lambda: look(agent))
+        solved = solved + 1 if scores[goal] >= 0.99 else 0
+    return {**scores, "parameters": sum(p.numel() for p in agent.policy.parameters()), "steps": agent.num_timesteps}
+
+
+def exact_at(agent: Reinforce, tests: dict[int, Any]) -> Scores:
+    """The shares at each size."""
+    return {f"exact at {n}": whole(agent, env)[0] for n, env in tests.items()}
+
+
+def reverse(core: str, seed: int, clock: Clock) -> Scores:
+    def make(least: int, most: int) -> Any:
+        return gymnasium.make_vec("lhy_rl/Reverse-v0", num_envs=64, min_length=least, max_length=most, num_symbols=4)
+
+    tests = {n: make(n, n) for n in (10, 20, 40)}
+    return reinforced(core, seed, clock, make(1, 10), lambda agent: exact_at(agent, tests), "exact at 40")
+
+
+def dyck(core: str, seed: int, clock: Clock) -> Scores:
+    def make(least: int, most: int) -> Any:
+        return gymnasium.make_vec(
+            "lhy_rl/Dyck-v0", num_envs=64, min_depth=least, max_depth=most, max_pairs=5, num_kinds=3
+        )
+
+    tests = {n: make(n, n) for n in (10, 20)}
+    return reinforced(core, seed, clock, make(1, 10), lambda agent: exact_at(agent, tests), "exact at 20")
+
+
+def autoencode(core: str, seed: int, clock: Clock) -> Scores:
+    from popgym.envs.autoencode import AutoencodeEasy
+
+    class CutDeck(AutoencodeEasy):  # type: ignore[misc]
+        """POPGym's game with the first 2 to 10 cards of the deck, rewards adding up to 1 at best all the same."""
+
+        def reset(self, **options: Any) -> Any:
+            begun = super().reset(**options)
+            self.cards = int(self.np_random.integers(2, LONGEST, endpoint=True))
+            self.deck.deck_len = self.cards - 1  # one lies on the table
+            return begun
+
+        def step(self, action: Any) -> Any:
+            obs, reward, *rest = super().step(action)
+            return obs, reward * self.deck.num_cards / self.cards, *rest
+
+    def make(kind: Any) -> Any:
+        return gymnasium.vector.SyncVectorEnv([kind] * 64, autoreset_mode="SameStep")
+
+    full = make(AutoencodeEasy)
+    return reinforced(
+        core, seed, clock, make(CutDeck), lambda agent: {"return on 52 cards": whole(agent, full)[1]},
+        "return on 52 cards",
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------- by maximum likelihood
+def words(rng: np.random.Generator, n: int, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+    """n words, a mark, n steps that ask for them: (T, B, ...) observations and bits, and (T, B) which are asked."""
+    bits = rng.integers(0, 2, (n, batch, BITS))
+    obs = np.zeros((2 * n + 1, batch, BITS + 1), np.float32)
+    obs[:n, :, :BITS], obs[n, :, BITS] = bits, 1.0
+    asked, answers = np.zeros((2 * n + 1, batch), bool), np.zeros((2 * n + 1, batch, BITS), np.int64)
+    asked[n + 1 :], answers[n + 1 :] = True, bits
+    return torch.as_tensor(obs), torch.as_tensor(answers), torch.as_tensor(asked)
+
+
+def copy(core: str, seed: int, clock: Clock) -> Scores:
+    torch.manual_seed(seed)
+    rng, steps = np.random.default_rng(seed), 2000
+    policy = ActorCritic(
+        MultiBinary(BITS + 1), MultiBinary(BITS), core=core, hidden_size=100, encoder_layers=0, critic="none"
+    )
+    optimizer = torch.optim.Adam(policy.parameters(), 3e-3)
+    longest, recent = 3, [1.0]
+
+    def log_prob(n: int, batch: int, draw: np.random.Generator) -> Tensor:
+        obs, answers, asked = words(draw, n, batch)
+        start = torch.zeros_like(asked)
+        start[0] = True
+        return policy.evaluate(obs, answers, policy.initial_state(batch), start, asked).log_prob[n + 1 :]
+
+    @torch.no_grad()
+    def exact(n: int) -> float:
+        """A string is right where each bit is more probable than its opposite; no bit's answer depends on another's."""
+        obs, answers, asked = words(np.random.default_rng(1), n, 64)
+        state, right = policy.initial_state(64), torch.ones(64, dtype=torch.bool)
+        for t in range(2 * n + 1):
+            action, state = policy.act(obs[t], state, None, deterministic=True)
+            right &= (action == answers[t]).all(-1) | ~asked[t]
+        return float(right.float().mean())
+
+    step = 0
+    while not clock.over:
+        for group in optimizer.param_groups:
+            group["lr"] = 3e-3 * max(0.02, 1 - step / steps)
+        loss = -log_prob(int(rng.integers(1, longest, endpoint=True)), 16, rng).mean() / BITS
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        recent.append(float(loss.detach()))
+        if longest < LONGEST and len(recent) > 30 and np.mean(recent[-30:]) < 0.05:
+            longest, recent = longest + 1, [1.0]
+        if core == "ntm" and step == steps:
+            break
+    count = sum(p.numel() for p in policy.parameters())
+    return {**clock.paused(lambda: {f"exact at {n}": exact(n) for n in (10, 20, 30)}), "parameters": count}
+
+
+def deep(kind: str, seed: int, clock: Clock) -> Scores:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    torch.manual_seed(seed)
+    x, y = load_digits(return_X_y=True)
+    split = train_test_split(x / 16, y, test_size=0.25, random_state=seed, stratify=y)
+    x_train, x_test, y_train, y_test = (
+        torch.as_tensor(part, dtype=torch.float32 if i < 2 else torch.long) for i, part in enumerate(split)
+    )
+    network = nn.Sequential(*dense(64, (50,) * 50, "relu", kind=kind), nn.Linear(50, 10))
+    if kind == "plain":
+        for layer in network:
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+    for _ in range(10):
+        for rows in torch.randperm(len(x_train)).split(32):
+            loss = nn.functional.cross_entropy(network(x_train[rows]), y_train[rows])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    with torch.no_grad():
+        found = {"accuracy": float((network(x_test).argmax(1) == y_test).float().mean())}
+    return {**clock.paused(lambda: found), "parameters": sum(p.numel() for p in network.parameters())}
+
+
+CELLS: list[tuple[str, str, Callable[[str, int, Clock], Scores], float]] = [
+    ("reverse", "stack_rnn", reverse, 25.0),
+    ("copy", "ntm", copy, 60.0),
+    ("deep", "highway", deep, 60.0),
+    ("deep", "plain", deep, 60.0),
+    ("reverse", "lstm", reverse, 15.0),
+    ("dyck", "stack_rnn", dyck, 30.0),
+    ("copy", "lstm", copy, 30.0),
+    ("dyck", "lstm", dyck, 20.0),
+    ("autoencode", "stack_rnn", autoencode, 90.0),
+    ("autoencode", "lstm", autoencode, 90.0),
+]
+
+
+def picture(rows: list[harness.Row], path: Path) -> None:
+    """A bar for each network and score, with the interval over the seeds."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    scores = [row for row in rows if row.metric != "parameters"]
+    tasks = list(dict.fromkeys(row.task for row in scores))
+    figure, axes = plt.subplots(1, len(tasks), figsize=(3.4 * len(tasks), 3.2), squeeze=False)
+    for axis, name in zip(axes[0], tasks, strict=True):
+        bars = [row for row in scores if row.task == name]
+        labels = [f"{row.agent}\n{row.metric.replace('exact ', '')}" for row in bars]
+        spans = [[row.value - row.low for row in bars], [row.high - row.value for row in bars]]
+        colours = ["0.7" if row.agent in ("lstm", "plain") else "#0072b2" for row in bars]
+        axis.bar(labels, [row.value for row in bars], yerr=spans, color=colours, capsize=3)
+        axis.set_title(name, fontsize=10)
+        axis.tick_params(axis="x", labelsize=7)
+        axis.set_ylim(min(0.0, *(row.low for row in bars)), 1.05)
+    axes[0, 0].set_ylabel("share that is right")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Run the cells that are not there yet; save after each."""
+    parser = harness.parser(__doc__, seeds=3)
+    parser.add_argument("--only", choices=sorted({name for name, *_ in CELLS}), help="this task alone")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    seeds = 1 if options.quick else options.seeds
+    path = options.output / "memory_networks.json"
+    rows = harness.load("memory_networks", options.output) if path.exists() and not options.quick else []
+    cells = [cell for cell in CELLS if options.only in (None, cell[0])]
+    if options.quick:
+        cells = [cell for cell in cells if cell[0] != "autoencode" and cell[1] in ("stack_rnn", "ntm")]
+    for name, network, run, budget in cells:
+        if any((row.task, row.agent) == (name, network) for row in rows):
+            continue
+        found: dict[str, list[float]] = {}
+        seconds = []
+        for seed in range(seeds):
+            clock = Clock(0.2 if options.quick else budget)
+            scores = run(network, seed, clock)
+            seconds.append(clock.spent)
+            for metric, value in scores.items():
+                found.setdefault(metric, []).append(value)
+            print(f"{name:10s} {network:10s} seed {seed} {clock.spent:5.1f} s", scores, flush=True)
+        steps = int(np.mean(found.pop("steps"))) if "steps" in found else None
+        for metric, values in found.items():
+            listed = ", ".join(f"{value:.3g}" for value in values)
+            rows.append(
+                harness.summarize(name, network, f"seeds: {listed}", metric, values, steps, float(np.mean(seconds)))
+            )
+        harness.save("memory_networks", rows, options.output)
+        picture(rows, options.output / "memory_networks.png")
+
+
+if __name__ == "__main__":
+    main()
