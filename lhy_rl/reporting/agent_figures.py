@@ -110,12 +110,16 @@ def strips(figure: EpisodeFrames) -> Figure:
 
 def picture_rows(figure: PictureRows) -> Figure:
     """The rows below each other; long ones go on in a further block."""
+    import matplotlib
     from matplotlib.figure import Figure as Made
 
     count = len(next(iter(figure.rows.values())))
     blocks = [slice(begin, begin + ACROSS) for begin in range(0, count, ACROSS)]
-    made = Made(figsize=(10.8, 0.2 + 0.8 * len(blocks) * len(figure.rows)))
-    for block, ax in zip(blocks, np.ravel(made.subplots(len(blocks), 1)), strict=True):
+    with matplotlib.rc_context({"figure.constrained_layout.use": False}):  # the margins are set below
+        made = Made(figsize=(10.8, 0.8 * len(blocks) * len(figure.rows)))
+    axes = made.subplots(len(blocks), 1)
+    made.subplots_adjust(left=0.12, right=1, top=0.99, bottom=0.01, hspace=0.08)
+    for block, ax in zip(blocks, np.ravel(axes), strict=True):
         lines = [np.concatenate(list(pictures[block]), 1) for pictures in figure.rows.values()]
         height = len(lines[0])
         ax.imshow(np.concatenate(lines), interpolation="nearest")
