@@ -79,13 +79,19 @@ def test_contract_train_help_lists_configurations(capsys: pytest.CaptureFixture[
 def test_contract_help_of_a_configuration_shows_every_option_with_its_meaning(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", name, "--help", "--agent.hidden_size", "77"]) == 0
+    option, meaning = "hidden_size", "Width of the backbone. More fits more and overfits sooner."
+    if name.startswith("domain_transfer/"):
+        option, meaning = (
+            "feature_size",
+            "Numbers that the encoder makes of a picture. Fewer let less of its style through.",
+        )
+    assert main(["train", name, "--help", f"--agent.{option}", "77"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     values = config.load(name).values
     for section in ("env", "agent", "run"):
         for key in values[section]:
             assert f"--{section}.{key} " in out
-    assert "Width of the backbone. More fits more and overfits sooner. (type: int, default: 77)" in out
+    assert f"{meaning} (type: int, default: 77)" in out
     assert "example: lhy-rl train" in out
 
 
