@@ -33,7 +33,7 @@ class GaussianHead(Head):
         self.shape = space.shape
         size = int(np.prod(space.shape))
         self.output = nn.Linear(input_size, size)
-        self.log_std = nn.Parameter(torch.full((size,), log_std))
+        self.log_std = nn.Parameter(torch.full((size,), float(log_std)))
         for name in ("low", "high"):
             bound = torch.as_tensor(getattr(space, name), dtype=torch.float32)
             self.register_buffer(name, bound, persistent=False)

@@ -148,3 +148,8 @@ def test_flat_parameters_descend_as_an_optimizer_of_many():
         optimizers[1].step()
     for a, b in zip(one.parameters(), many.parameters(), strict=True):
         assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+def test_the_first_noise_may_be_given_as_a_whole_number():
+    head = head_for(Box(-1, 1, (2,)), 3, log_std=-1)
+    assert head.log_std.tolist() == [-1.0, -1.0]
