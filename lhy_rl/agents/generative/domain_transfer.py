@@ -185,7 +185,8 @@ class DomainTransfer(Agent):
             "variation": total_variation(drawn[:n]),
         }
         if self.weights[0]:
-            from_source, from_target, real = self.discriminator(torch.cat([drawn, t])).split(n)  # (N, 3) each
+            logits = self.discriminator(torch.cat([drawn, t]))
+            from_source, from_target, real = logits[:n], logits[n : 2 * n], logits[2 * n :]  # (N, 3) each
             losses["discriminator_loss"] = discriminator_loss(from_source, from_target, real)
             losses["generator_loss"] = generator_loss(from_source, from_target)
         return losses

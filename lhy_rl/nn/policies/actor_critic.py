@@ -20,7 +20,7 @@ from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
 from lhy_rl.nn.heads.categorical import CategoricalHead
 from lhy_rl.nn.heads.select import head_for
 from lhy_rl.nn.policies.trunk import Trunk
-from lhy_rl.nn.sources.base import SourceEncoderChoice, SourceOptions
+from lhy_rl.nn.sources.base import SourceEncoderChoice, SourceOptions, unknown_range
 
 CRITICS = ("shared", "separate", "none")
 HEADS = ("auto", "pointer")
@@ -326,22 +326,6 @@ class ActorCritic(nn.Module):
         assert self.critic is not None, "this policy was made with critic='none'"
         features = h[..., : self.trunk.output_size] if h.shape[-1] > self.trunk.output_size else h
         return self.critic(features)[..., 0]  # type: ignore[no-any-return]
-
-
-def unknown_range(space: gym.Space[Any], count: int) -> range | None:
-    """The last so many actions; None of none.
-
-    Raises:
-        UserError: there are not so many.
-    """
-    if not count:
-        return None
-    if not isinstance(space, gym.spaces.Discrete) or not 0 < count < space.n:
-        raise UserError(
-            f"unknown_words is {count}; allowed: fewer than there are actions, Discrete, and these are {space}"
-        )
-    end = int(space.start + space.n)
-    return range(end - count, end)
 
 
 def mask_of(obs: Any) -> Tensor | None:

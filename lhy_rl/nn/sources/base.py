@@ -159,3 +159,19 @@ class RealPlaces(NamedTuple):
     def scatter(self, vectors: Tensor, mask: Tensor) -> Tensor:
         """(R, E) back to (N, L, E), 0 elsewhere."""
         return vectors.new_zeros(*mask.shape, vectors.shape[1]).index_put((self.source, self.place), vectors)
+
+
+def unknown_range(space: gym.Space[Any], count: int) -> range | None:
+    """The last so many actions; None of none.
+
+    Raises:
+        UserError: there are not so many.
+    """
+    if not count:
+        return None
+    if not isinstance(space, gym.spaces.Discrete) or not 0 < count < space.n:
+        raise UserError(
+            f"unknown_words is {count}; allowed: fewer than there are actions, Discrete, and these are {space}"
+        )
+    end = int(space.start + space.n)
+    return range(end - count, end)
