@@ -1,5 +1,4 @@
-"""What each memory is for: the task on which it is the right network, and an LSTM (or a plain one) with as many
-CPU-seconds beside it.
+"""What each memory is for: the task on which it is the right network, and an LSTM beside it.
 
 * reverse: up to 10 letters are read and written backwards (``lhy_rl/Reverse-v0``, REINFORCE with +-1/n for each letter,
   a discount of 0); the share of strings that are right as a whole, at 10, 20 and 40 letters.
@@ -8,8 +7,6 @@ CPU-seconds beside it.
 * dyck: up to 10 open brackets of three kinds are closed (``lhy_rl/Dyck-v0``); the share that is right at 20.
 * copy: up to 10 words of 6 bits are read and written again, by maximum likelihood; the share of strings without one
   wrong bit, at 10, 20 and 30.
-* deep: 50 dense layers of width 50 on scikit-learn's digits, 10 passes: the accuracy on the held-out quarter, with
-  highways and without them (He initialisation).
 
 A run ends at its CPU-seconds, or where what it is for is reached. A cell that is in the results already is not run
 again.
@@ -32,7 +29,6 @@ from torch import Tensor, nn
 
 from benchmarks import harness
 from lhy_rl.agents import Reinforce
-from lhy_rl.nn.layers.dense import dense
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.full_episodes import collect_episodes
 
@@ -188,39 +184,9 @@ def copy(core: str, seed: int, clock: Clock) -> Scores:
     return {**clock.paused(lambda: {f"exact at {n}": exact(n) for n in (10, 20, 30)}), "parameters": count}
 
 
-def deep(kind: str, seed: int, clock: Clock) -> Scores:
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    torch.manual_seed(seed)
-    x, y = load_digits(return_X_y=True)
-    split = train_test_split(x / 16, y, test_size=0.25, random_state=seed, stratify=y)
-    x_train, x_test, y_train, y_test = (
-        torch.as_tensor(part, dtype=torch.float32 if i < 2 else torch.long) for i, part in enumerate(split)
-    )
-    network = nn.Sequential(*dense(64, (50,) * 50, "relu", kind=kind), nn.Linear(50, 10))
-    if kind == "plain":
-        for layer in network:
-            if isinstance(layer, nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
-    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-    for _ in range(10):
-        for rows in torch.randperm(len(x_train)).split(32):
-            loss = nn.functional.cross_entropy(network(x_train[rows]), y_train[rows])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-    with torch.no_grad():
-        found = {"accuracy": float((network(x_test).argmax(1) == y_test).float().mean())}
-    return {**clock.paused(lambda: found), "parameters": sum(p.numel() for p in network.parameters())}
-
-
 CELLS: list[tuple[str, str, Callable[[str, int, Clock], Scores], float]] = [
     ("reverse", "stack_rnn", reverse, 25.0),
     ("copy", "ntm", copy, 60.0),
-    ("deep", "highway", deep, 60.0),
-    ("deep", "plain", deep, 60.0),
     ("reverse", "lstm", reverse, 15.0),
     ("dyck", "stack_rnn", dyck, 30.0),
     ("copy", "lstm", copy, 30.0),
@@ -239,15 +205,15 @@ def picture(rows: list[harness.Row], path: Path) -> None:
 
     scores = [row for row in rows if row.metric != "parameters"]
     tasks = list(dict.fromkeys(row.task for row in scores))
-    figure, axes = plt.subplots(1, len(tasks), figsize=(3.4 * len(tasks), 3.2), squeeze=False)
+    figure, axes = plt.subplots(1, len(tasks), figsize=(4.2 * len(tasks), 3.2), squeeze=False)
     for axis, name in zip(axes[0], tasks, strict=True):
         bars = [row for row in scores if row.task == name]
         labels = [f"{row.agent}\n{row.metric.replace('exact ', '')}" for row in bars]
         spans = [[row.value - row.low for row in bars], [row.high - row.value for row in bars]]
-        colours = ["0.7" if row.agent in ("lstm", "plain") else "#0072b2" for row in bars]
+        colours = ["0.7" if row.agent == "lstm" else "#0072b2" for row in bars]
         axis.bar(labels, [row.value for row in bars], yerr=spans, color=colours, capsize=3)
         axis.set_title(name, fontsize=10)
-        axis.tick_params(axis="x", labelsize=7)
+        axis.tick_params(axis="x", labelsize=6)
         axis.set_ylim(min(0.0, *(row.low for row in bars)), 1.05)
     axes[0, 0].set_ylabel("share that is right")
     figure.tight_layout()
@@ -281,10 +247,8 @@ def main() -> None:
             print(f"{name:10s} {network:10s} seed {seed} {clock.spent:5.1f} s", scores, flush=True)
         steps = int(np.mean(found.pop("steps"))) if "steps" in found else None
         for metric, values in found.items():
-            listed = ", ".join(f"{value:.3g}" for value in values)
-            rows.append(
-                harness.summarize(name, network, f"seeds: {listed}", metric, values, steps, float(np.mean(seconds)))
-            )
+            variant = "" if metric == "parameters" else "seeds: " + ", ".join(f"{value:.3g}" for value in values)
+            rows.append(harness.summarize(name, network, variant, metric, values, steps, float(np.mean(seconds))))
         harness.save("memory_networks", rows, options.output)
         picture(rows, options.output / "memory_networks.png")
 
