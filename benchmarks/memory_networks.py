@@ -192,7 +192,7 @@ CELLS: list[tuple[str, str, Callable[[str, int, Clock], Scores], float]] = [
     ("copy", "lstm", copy, 30.0),
     ("dyck", "lstm", dyck, 20.0),
     ("autoencode", "stack_rnn", autoencode, 90.0),
-    ("autoencode", "lstm", autoencode, 90.0),
+    ("autoencode", "lstm", autoencode, 60.0),
 ]
 
 
