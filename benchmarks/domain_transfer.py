@@ -47,11 +47,11 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 WANTED = {"full": "wanted: 0.80; SVHN to MNIST: 0.91, a reproduction 0.86", "no constancy": "wanted: at most 0.30"}
 REFERENCES = ("real pictures", "photographs as they are")
-JUDGE_STEPS, JUDGE_BATCH = 800, 64
-SHOWN = 14  # drawings of an arm in the picture
+CLASSIFIER_STEPS, CLASSIFIER_BATCH = 800, 64
+NUM_DRAWN = 14  # drawings of an arm in the picture
 
 
-class Judge:
+class Classifier:
     """A convolutional classifier that learned the real pictures of the target domain, shifted by a pixel at most."""
 
     def __init__(self, train: Samples, steps: int) -> None:
@@ -62,7 +62,7 @@ class Judge:
         optimizer = torch.optim.AdamW(self.network.parameters(), 2e-3, weight_decay=0.05)
         for step in range(steps):
             optimizer.param_groups[0]["lr"] = 2e-3 * (1 - step / steps)
-            rows = torch.randint(len(labels), (JUDGE_BATCH,))
+            rows = torch.randint(len(labels), (CLASSIFIER_BATCH,))
             down, right = torch.randint(-1, 2, (2,)).tolist()
             loss = F.cross_entropy(self.network(pictures[rows].roll((down, right), (2, 3))), labels[rows])
             optimizer.zero_grad()
@@ -100,7 +100,13 @@ def with_features(agent: DomainTransfer) -> tuple[DomainTransfer, float, float]:
 
 
 def one(
-    task: str, arm: str, seed: int, judge: Judge, test: Samples, steps: dict[str, int], features: dict[str, Any]
+    task: str,
+    arm: str,
+    seed: int,
+    classifier: Classifier,
+    test: Samples,
+    steps: dict[str, int],
+    features: dict[str, Any],
 ) -> tuple[dict[str, float], np.ndarray]:
     """Train an agent; metric to value, and what it draws of the first photographs.
 
@@ -119,15 +125,15 @@ def one(
     seconds += time.process_time() - begun
     assert test.conditions is not None
     drawn = agent.predict(test.conditions, deterministic=True)[0]
-    found = {"accuracy": judge.accuracy(drawn, test.condition_labels), "features": accuracy, "seconds": seconds}
-    return found, as_bytes(drawn[:SHOWN], agent.policy.actor.pictures)
+    found = {"accuracy": classifier.accuracy(drawn, test.condition_labels), "features": accuracy, "seconds": seconds}
+    return found, as_bytes(drawn[:NUM_DRAWN], agent.policy.actor.pictures)
 
 
-def references(task: str, judge: Judge, test: Samples) -> list[Row]:
+def references(task: str, classifier: Classifier, test: Samples) -> list[Row]:
     """What the classifier reads from real pictures and from photographs."""
     assert test.conditions is not None
-    real = judge.accuracy(test.samples, test.sample_labels)
-    photographs = judge.accuracy(test.conditions, test.condition_labels)
+    real = classifier.accuracy(test.samples, test.sample_labels)
+    photographs = classifier.accuracy(test.conditions, test.condition_labels)
     return [
         summarize(task, "real pictures", "", "accuracy", [real], 0, 0.0, ""),
         summarize(task, "photographs as they are", "", "accuracy", [photographs], 0, 0.0, ""),
@@ -158,20 +164,23 @@ def main() -> None:
             values = config.load(f"domain_transfer/{task}").values
             budget = {"total_timesteps": values["total_timesteps"], **steps}
             env: Any = gymnasium.make_vec(values["env"]["id"], num_envs=1).unwrapped
-            judge, test = Judge(env.samples("train"), 50 if args.quick else JUDGE_STEPS), env.samples("test")
-            rows += references(task, judge, test)
+            classifier, test = (
+                Classifier(env.samples("train"), 50 if args.quick else CLASSIFIER_STEPS),
+                env.samples("test"),
+            )
+            rows += references(task, classifier, test)
             results: dict[str, list[dict[str, float]]] = defaultdict(list)
-            shown, features = {"photographs": test.conditions[:SHOWN]}, {}
+            drawings, features = {"photographs": test.conditions[:NUM_DRAWN]}, {}
             for seed in range(args.first_seed, args.first_seed + seeds):
                 for arm in arms:
-                    found, drawn = one(task, arm, seed, judge, test, budget, features)
+                    found, drawn = one(task, arm, seed, classifier, test, budget, features)
                     results[arm].append(found)
-                    shown.setdefault(arm, drawn)
+                    drawings.setdefault(arm, drawn)
                     advance(f"{task}, {arm}: {found['accuracy']:.2f}")
                 finished = [row for arm in arms for row in rows_of(task, arm, results[arm], budget["total_timesteps"])]
                 save(NAME, [*rows, *finished], args.output)
             rows += finished
-            draw(shown, args.output / f"{NAME}_{task}.png")
+            draw(drawings, args.output / f"{NAME}_{task}.png")
 
 
 def rows_of(task: str, arm: str, results: list[dict[str, float]], steps: int) -> list[Row]:
@@ -184,15 +193,15 @@ def rows_of(task: str, arm: str, results: list[dict[str, float]], steps: int) ->
     ]
 
 
-def draw(shown: dict[str, np.ndarray], path: Path) -> None:
+def draw(drawings: dict[str, np.ndarray], path: Path) -> None:
     """Photographs of the test split and what the first seed's arms draw of them."""
     import matplotlib.pyplot as plt
 
-    figure, ax = plt.subplots(figsize=(8.4, 0.2 + 0.5 * len(shown)))
-    lines = [np.concatenate(list(pictures), 1) for pictures in shown.values()]
+    figure, ax = plt.subplots(figsize=(8.4, 0.2 + 0.5 * len(drawings)))
+    lines = [np.concatenate(list(pictures), 1) for pictures in drawings.values()]
     side = len(lines[0])
     ax.imshow(np.concatenate(lines), interpolation="nearest")
-    ax.set_yticks([(i + 0.5) * side - 0.5 for i in range(len(lines))], list(shown))
+    ax.set_yticks([(i + 0.5) * side - 0.5 for i in range(len(lines))], list(drawings))
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

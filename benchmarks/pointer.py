@@ -85,7 +85,7 @@ class Learned(NamedTuple):
     curve: list[tuple[float, float]]
     ratio: float
     longer: float | None
-    orders: np.ndarray
+    tours: np.ndarray
 
 
 def environment(cities: int, count: int) -> Any:
@@ -122,7 +122,7 @@ def learned(cities: int, variant: str, seed: int, updates: int, test: Instances,
 
     agent.learn(updates * agent.env.num_envs * cities, callback=look)
     seconds = time.process_time() - clock - paused
-    ratio, orders = tested(agent.policy, test)
+    ratio, tours = tested(agent.policy, test)
     curve.append((seconds, ratio))
     beyond = None
     if longer is not None:
@@ -130,17 +130,17 @@ def learned(cities: int, variant: str, seed: int, updates: int, test: Instances,
         policy = Reinforce(env, **{**made, "episodes_per_start": 1}).policy
         policy.load_state_dict(agent.policy.state_dict())
         beyond, _ = tested(policy, longer)
-    return Learned(curve, ratio, beyond, orders)
+    return Learned(curve, ratio, beyond, tours)
 
 
 def marks(task: str, test: Instances) -> list[Row]:
     """What one gets without learning."""
     count, cities = test.cities.shape[:2]
-    orders = {
+    tours = {
         "nearest neighbour": nearest_neighbour(test.cities),
         "random": np.tile(np.arange(cities), (count, 1)),  # the cities are drawn independently
     }
-    ratios = {name: float((tour_length(test.cities, order) / test.shortest).mean()) for name, order in orders.items()}
+    ratios = {name: float((tour_length(test.cities, order) / test.shortest).mean()) for name, order in tours.items()}
     return [Row(task, name, "", "length / shortest", x, x, x, 1) for name, x in ratios.items()]
 
 
@@ -195,7 +195,7 @@ def draw(
         ax.legend(fontsize=8)
     cities, ax = sizes[-1], axes[-1]
     places = tests[cities].cities[0]
-    for order, style in ((shortest_tours(places[None])[0], "k:"), (curves[cities, "pointer"][0].orders[0], "C0-")):
+    for order, style in ((shortest_tours(places[None])[0], "k:"), (curves[cities, "pointer"][0].tours[0], "C0-")):
         line = places[np.append(order, order[0])]
         ax.plot(line[:, 0], line[:, 1], style, linewidth=1.5)
     ax.plot(places[:, 0], places[:, 1], "o", color="0.3", markersize=4)

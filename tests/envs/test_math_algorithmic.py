@@ -48,15 +48,15 @@ def test_strings_and_marks_by_hand() -> None:
 
 def test_repetitions_end_with_a_blank() -> None:
     env = RepeatCopy(300, max_length=3, max_repeats=3)
-    for shown, wanted in text(env, env.problem(300, np.random.default_rng(0))):
-        string, number = shown.rstrip(".")[:-1], int(shown.rstrip(".")[-1])
+    for observed, wanted in text(env, env.problem(300, np.random.default_rng(0))):
+        string, number = observed.rstrip(".")[:-1], int(observed.rstrip(".")[-1])
         assert wanted.strip() == string * number + "." and wanted.index(wanted.strip()) == len(string)
 
 
 def test_each_symbol_is_written_once() -> None:
     env = DuplicatedInput(300, max_length=4, duplication=3)
-    for shown, wanted in text(env, env.problem(300, np.random.default_rng(0))):
-        string = shown[: shown.index("|")]
+    for observed, wanted in text(env, env.problem(300, np.random.default_rng(0))):
+        string = observed[: observed.index("|")]
         assert wanted.strip() == string[::3] and string == "".join(3 * letter for letter in string[::3])
         assert wanted.index(wanted.strip()) == len(string)
 
@@ -64,8 +64,8 @@ def test_each_symbol_is_written_once() -> None:
 @pytest.mark.parametrize(("count", "base"), [(2, 3), (3, 10), (2, 2), (4, 4)])
 def test_sums_are_those_of_the_numbers(count: int, base: int) -> None:
     env = ReversedAddition(200, max_length=4, num_numbers=count, base=base)
-    for shown, wanted in text(env, env.problem(200, np.random.default_rng(0))):
-        digits, end = shown[: shown.index("|")], shown.index("|")
+    for observed, wanted in text(env, env.problem(200, np.random.default_rng(0))):
+        digits, end = observed[: observed.index("|")], observed.index("|")
         numbers = [int(digits[k::count][::-1], base) for k in range(count)]
         written = [wanted[place] for place in [*range(count - 1, end, count), end]]
         assert int("".join(written)[::-1], base) == sum(numbers)
@@ -75,9 +75,9 @@ def test_sums_are_those_of_the_numbers(count: int, base: int) -> None:
 def test_brackets_close_those_that_are_open() -> None:
     env = Dyck(500, max_depth=4, max_pairs=4, num_kinds=3)
     depths, pairs = set(), set()
-    for shown, wanted in text(env, env.problem(500, np.random.default_rng(0))):
-        end, stack = shown.index("|"), []
-        for bracket in shown[:end]:
+    for observed, wanted in text(env, env.problem(500, np.random.default_rng(0))):
+        end, stack = observed.index("|"), []
+        for bracket in observed[:end]:
             if bracket in "([{":
                 stack.append(")]}"["([{".index(bracket)])
             else:

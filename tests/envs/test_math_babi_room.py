@@ -91,12 +91,12 @@ def test_what_is_held_out_is_an_eighth_and_never_trained() -> None:
     drawn = stories(4000, np.random.default_rng(0), 1, 1, 2)
     share = is_held_out(drawn).mean()
     assert 0.1 < share < 0.15
-    told = {}
+    found = {}
     for split in ("train", "test"):
         envs = BabiRoom(2000, 1, num_questions=1, split=split)
         envs.reset(seed=0)
-        told[split] = {story.tobytes() for story in envs.snapshot()["state"]["symbols"]}
-    assert not told["train"] & told["test"] and min(map(len, told.values())) > 500
+        found[split] = {story.tobytes() for story in envs.snapshot()["state"]["symbols"]}
+    assert not found["train"] & found["test"] and min(map(len, found.values())) > 500
 
 
 def test_the_bag_has_the_sentences_words() -> None:

@@ -98,12 +98,36 @@ def test_repeat_first_by_hand() -> None:
 def test_strings_by_hand(made: Any, right: list[int]) -> None:
     """The pages' example: A A B, a longest length of 4, 4 symbols; the last symbol is written wrongly."""
     env = made(1, max_length=4)
-    place(env, symbols=[[0, 0, 1, 4, 5, 5, 5, 5, 5]], questions=[3])
+    answers = [[-1, -1, -1, *right, -1, -1, -1]]
+    place(env, symbols=[[0, 0, 1, 4, 5, 5, 5, 5, 5]], questions=[3], answers=answers)
     wrong = 3 - right[2]
     seen, rewards, ends = play(env, [1, 1, 1, right[0], right[1], wrong, 1, 1])
     assert seen == [0, 0, 1, 4, 5, 5, 5, 5, 5]
     np.testing.assert_allclose(rewards, [0, 0, 0, 1 / 3, 1 / 3, -1 / 3, 0, 0])
     assert ends == [False] * 7 + [True]
+
+
+@pytest.mark.parametrize(("made", "direction"), [(Reverse, -1), (Copy, 1)])
+def test_the_string_is_to_be_written_behind_its_delimiter(made: Any, direction: int) -> None:
+    symbols, answers = made(1, max_length=4).problem(200, np.random.default_rng(0))
+    lengths = set()
+    for observed, wanted in zip(symbols.tolist(), answers.tolist(), strict=True):
+        n = observed.index(4)
+        lengths.add(n)
+        assert observed[n + 1 :] == [5] * (8 - n) and max(observed[:n]) < 4
+        assert wanted == [-1] * n + observed[:n][::direction] + [-1] * (9 - 2 * n)
+    assert lengths == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("made", [Reverse, Copy])
+def test_a_wrong_symbol_ends_an_episode_where_it_is_to(made: Any) -> None:
+    for ends_at_error in (True, False):
+        env = made(1, min_length=3, max_length=3, ends_at_error=ends_at_error)
+        env.reset(seed=0)
+        for _ in range(3):
+            assert not env.step([0])[2][0]
+        wrong = (int(env.expert_action()[0]) + 1) % 4
+        assert env.step([wrong])[2][0] == ends_at_error
 
 
 def test_catch_by_hand() -> None:

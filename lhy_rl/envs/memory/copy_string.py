@@ -56,7 +56,8 @@ class Copy(StringRecall):
 
     ## Episode End
 
-    1. Termination: after 10 steps (2 `max_length`), whatever the string's length is and whatever was written.
+    1. Termination: after 10 steps (2 `max_length`), whatever the string's length is; with `ends_at_error` at a
+       wrong symbol.
     2. Truncation: `max_episode_steps` steps, if given.
 
     ## Arguments
@@ -67,6 +68,7 @@ class Copy(StringRecall):
     | `min_length` | `1` | shortest string, 1 to `max_length` |
     | `max_length` | `None` | longest string, at least 1; None takes the difficulty's |
     | `num_symbols` | `None` | different symbols, 2 to 26; None takes the difficulty's |
+    | `ends_at_error` | `False` | a wrong symbol ends the episode, as in Gym's old algorithmic tasks |
     | `render_mode` | `None` | `"ansi"`, a line of text, or `"rgb_array"`, a 400 x 400 picture |
     | `max_episode_steps` | `None` | truncates longer episodes |
 

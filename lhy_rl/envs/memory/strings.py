@@ -8,9 +8,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core import validation
-from lhy_rl.core.trees import State
+from lhy_rl.envs.memory.algorithmic import Algorithmic, Problem, read_then_write
 from lhy_rl.envs.memory.difficulty import Levels, sizes
-from lhy_rl.envs.memory.recall import Recall
 
 LEVELS: Levels = {
     "easy": {"max_length": 5, "num_symbols": 4},
@@ -21,7 +20,7 @@ LEVELS: Levels = {
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class StringRecall(Recall):
+class StringRecall(Algorithmic):
     """A string of n symbols, a delimiter, then n steps that ask for the string, then blanks up to the horizon.
 
     The symbols are 0 to V - 1, the delimiter is V, the blank V + 1. The number of questions is n.
@@ -39,6 +38,7 @@ class StringRecall(Recall):
         min_length: int = 1,
         max_length: int | None = None,
         num_symbols: int | None = None,
+        ends_at_error: bool = False,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
@@ -52,23 +52,16 @@ class StringRecall(Recall):
             num_envs,
             num_actions=self.num_symbols,
             names=names,
+            ends_at_error=ends_at_error,
             autoreset_mode=autoreset_mode,
             render_mode=render_mode,
             max_episode_steps=max_episode_steps,
         )
 
-    def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def problem(self, n: int, rng: np.random.Generator) -> Problem:
         length = rng.integers(self.min_length, self.max_length, size=n, endpoint=True)
-        symbols = np.full((n, 2 * self.max_length + 1), self.num_symbols + 1, np.int8)
-        place = np.arange(self.max_length)
         string = rng.integers(self.num_symbols, size=(n, self.max_length), dtype=np.int8)
-        symbols[:, : self.max_length] = np.where(place < length[:, None], string, self.num_symbols + 1)
-        symbols[np.arange(n), length] = self.num_symbols
-        return symbols, length
-
-    def answer(self, state: State) -> np.ndarray:
-        length = state["questions"]
-        written = state["position"] - length  # symbols written so far; negative before the delimiter
-        place = length - 1 - written if self.backward else written
-        asked = (written >= 0) & (written < length)
-        return np.where(asked, self.symbols_at(state, np.where(asked, place, 0)), -1)
+        place, end = np.arange(self.max_length), length[:, None]
+        source = end - 1 - place if self.backward else np.broadcast_to(place, string.shape)
+        wanted = np.where(place < end, np.take_along_axis(string, np.maximum(source, 0), 1), -1)
+        return read_then_write(string, length, self.num_symbols, wanted, self.num_symbols + 1)

@@ -65,8 +65,10 @@ def test_it_warns_once_in_one_line_until_the_variety_is_back():
 
 
 def test_silence_is_a_collapse():
+    alarm = CollapseAlarm(Task(DATA), share=0.5)
     with pytest.warns(CollapseWarning, match="different sentences 0.25"):
-        CollapseAlarm(Task(DATA), share=0.5).check(packed([[0]] * 4))
+        alarm.check(packed([[0]] * 4))
+    assert alarm.collapsed
 
 
 def test_as_a_callback_it_changes_nothing():

@@ -15,8 +15,8 @@ SQUARE = np.array([[[0, 0], [0, 1], [1, 1], [1, 0]]], np.float32)
 
 
 def test_lengths_by_hand():
-    orders = np.array([[0, 1, 2, 3], [0, 2, 1, 3]])
-    np.testing.assert_allclose(tour_length(SQUARE.repeat(2, 0), orders), [4, 2 + 2 * 2**0.5])
+    tours = np.array([[0, 1, 2, 3], [0, 2, 1, 3]])
+    np.testing.assert_allclose(tour_length(SQUARE.repeat(2, 0), tours), [4, 2 + 2 * 2**0.5])
 
 
 def test_the_nearest_neighbour_by_hand():
