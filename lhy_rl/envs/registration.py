@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
-from typing import Any
 
 import gymnasium
 
 from lhy_rl.envs.games_table import GAMES as GAMES
 from lhy_rl.envs.games_table import GameRow as GameRow
-
-
-@dataclass(frozen=True)
-class Row:
-    """One environment.
-
-    Attributes:
-        id: ``lhy_rl/<Name>-v<version>``.
-        single, batched: ``"module:class"`` of the two views, or of functions that make them. The docstring of the
-            batched one is the documentation page.
-        kwargs: Arguments that differ from the class's defaults.
-        small: Arguments for a size that runs in milliseconds, for tests and first tries.
-        summary: One line for lists.
-        held_out: Arguments with which no episode is like one of the training; none where nothing is held out. A dict
-            has the argument's value in the training for each of which something is.
-    """
-
-    id: str
-    single: str
-    batched: str
-    summary: str
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    small: dict[str, Any] = field(default_factory=dict)
-    held_out: dict[str, Any] = field(default_factory=dict)
-
+from lhy_rl.envs.table_row import Row as Row
+from lhy_rl.envs.vision_table import VISION
 
 TABLE: tuple[Row, ...] = (
     Row(
@@ -172,21 +147,7 @@ TABLE: tuple[Row, ...] = (
         "lift a pendulum and hold it upright; seen in several ways, for third-person imitation",
         small={"size": 16, "horizon": 6},
     ),
-    Row(
-        "lhy_rl/DigitsTransfer-v0",
-        "lhy_rl.envs.vision.digits_transfer:DigitsTransferEnv",
-        "lhy_rl.envs.vision.digits_transfer:DigitsTransfer",
-        "draw photographed digits as clean ones; which drawing belongs to which photograph nobody says",
-        small={"photographs": 160},
-        held_out={"split": "test"},
-    ),
-    Row(
-        "lhy_rl/GlyphTransfer-v0",
-        "lhy_rl.envs.vision.glyph_transfer:GlyphTransferEnv",
-        "lhy_rl.envs.vision.glyph_transfer:GlyphTransfer",
-        "draw photographed letters in another font; which letter is which nobody says",
-        small={"photographs": 160},
-    ),
+    *VISION,
     Row(
         "lhy_rl/NegotiationVsBot-v0",
         "lhy_rl.envs.dialogue.negotiation_vs_bot:NegotiationVsBotEnv",
