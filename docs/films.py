@@ -121,6 +121,9 @@ PLANS: dict[str, FilmPlan] = {
     "MujocoViews-v0": FilmPlan(options={"env_id": "Reacher-v5", "horizon": 20}, fps=8),
     "DigitsTransfer-v0": FilmPlan(episodes=4, fps=1),
     "GlyphTransfer-v0": FilmPlan(episodes=4, fps=1),
+    "Ring-v0": FilmPlan(episodes=8, fps=2),
+    "Grid25-v0": FilmPlan(episodes=8, fps=2),
+    "Digits-v0": FilmPlan(episodes=4, fps=1),
     "FixedHorizon-v0": FilmPlan(balancer, "scripted", {"horizon": 84}, stride=2, fps=12),
 }
 

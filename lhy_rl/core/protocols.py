@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 ACTION_MASK = "action_mask"
 """Key of a Dict observation or of an info that tells the policy which actions are legal; no encoder reads it."""
 TOKEN = "token"

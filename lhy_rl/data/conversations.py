@@ -18,9 +18,9 @@ import numpy as np
 
 from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.protocols import Split, TokenSequences
+from lhy_rl.core.protocols import SPLITS, Split, TokenSequences
 from lhy_rl.data.corpora import corpus_name, load_corpus
-from lhy_rl.data.sentences import SPLITS, bare_words, collection_paused, deal, file_stamp, pack
+from lhy_rl.data.sentences import bare_words, collection_paused, deal, file_stamp, pack
 from lhy_rl.data.tokenizer import KINDS, Tokenizer, TokenizerKind, split
 
 Turn = tuple[int, ...]

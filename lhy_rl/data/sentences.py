@@ -16,16 +16,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
 from lhy_rl.core.errors import UserError, suggest
-from lhy_rl.core.protocols import Split, TokenSequences
+from lhy_rl.core.protocols import SPLITS, Split, TokenSequences
 from lhy_rl.data.corpora import CORPORA, Corpus, corpus_name, load_corpus
 from lhy_rl.data.tokenizer import KINDS, Tokenizer, TokenizerKind, split
-
-SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True)

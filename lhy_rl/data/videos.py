@@ -7,19 +7,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lhy_rl.core.errors import UserError, brief, install_extra
 from lhy_rl.data.demonstrations import Demonstrations
+from lhy_rl.data.picture_files import is_picture, pictures_in, read_picture, readable, scaled, stacked
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-PICTURES, FILMS = (".png", ".jpg", ".jpeg", ".bmp"), (".gif", ".mp4")
+FILMS = (".gif", ".mp4")
 ALLOWED = "a GIF, an MP4, a folder of them, a folder of pictures (or of such folders), or an .npz of demonstrations"
-MOST = 2**31  # bytes of frames
 
 
 @dataclass(frozen=True)
@@ -115,42 +112,26 @@ def _parts(path: Path) -> list[Path]:
     """The films and folders of pictures in a place, each of which is an episode."""
     if path.is_file():
         return [path]
-    if any(part.suffix.lower() in PICTURES for part in path.iterdir()):
+    if any(map(is_picture, path.iterdir())):
         return [path]
     parts = sorted(path.iterdir())
     return [
         part
         for part in parts
-        if part.suffix.lower() in FILMS
-        or (part.is_dir() and any(picture.suffix.lower() in PICTURES for picture in part.iterdir()))
+        if part.suffix.lower() in FILMS or (part.is_dir() and any(map(is_picture, part.iterdir())))
     ]
 
 
 def _read(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
     """(L, H, W, 3) frames of one episode."""
-    try:
+    with readable(path):
         if path.is_dir():
-            return _stack([_picture(part, size) for part in sorted(path.iterdir()) if part.suffix.lower() in PICTURES])
+            return stacked(read_picture(part, size) for part in pictures_in(path))
         if path.suffix.lower() == ".gif":
             return _gif(path, size, fps)
         if path.suffix.lower() == ".mp4":
             return _mp4(path, size, fps)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(f"{str(path)!r} cannot be read ({' '.join(str(error).split())[:200]})") from error
     raise UserError(f"{str(path)!r} is no video; allowed: {ALLOWED}")
-
-
-def _stack(frames: list[np.ndarray]) -> np.ndarray:
-    if sum(frame.nbytes for frame in frames) > MOST:
-        raise UserError("the video has more than 2 GB of frames; allowed: less, or at a lower size")
-    return np.stack(frames)
-
-
-def _picture(path: Path, size: tuple[int, int]) -> np.ndarray:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return _scaled(image, size)
 
 
 def _gif(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
@@ -159,13 +140,13 @@ def _gif(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
     frames, seconds = [], []
     with Image.open(path) as film:
         for image in ImageSequence.Iterator(film):
-            frames.append(_scaled(image, size))
+            frames.append(scaled(image, size))
             seconds.append(image.info.get("duration", 0) / 1000)
     if fps is None or not all(seconds):
-        return _stack(frames)
+        return stacked(frames)
     begins = np.cumsum([0.0, *seconds])
     moments = np.arange(0, begins[-1] - 1e-9, 1 / fps)
-    return _stack([frames[place] for place in np.searchsorted(begins, moments + 1e-9) - 1])
+    return stacked([frames[place] for place in np.searchsorted(begins, moments + 1e-9) - 1])
 
 
 def _mp4(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
@@ -181,18 +162,8 @@ def _mp4(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
     for number, frame in enumerate(reader):
         begun, over = (math.ceil(moment * rate - 1e-9) for moment in (number, number + 1))
         if over > begun:  # so many frames of the film that is wanted begin while this one is shown
-            frames += [_scaled(Image.frombytes("RGB", about["size"], frame), size)] * (over - begun)
-    return _stack(frames)
-
-
-def _scaled(image: Image, size: tuple[int, int]) -> np.ndarray:
-    from PIL import Image as module
-
-    height, width = size
-    small = image.convert("RGB")
-    if (small.height, small.width) != size:
-        small = small.resize((width, height), module.Resampling.BOX)
-    return np.asarray(small, np.uint8)
+            frames += [scaled(Image.frombytes("RGB", about["size"], frame), size)] * (over - begun)
+    return stacked(frames)
 
 
 def resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -207,4 +178,4 @@ def resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return images
     from PIL import Image
 
-    return np.stack([_scaled(Image.fromarray(image), size) for image in images])
+    return np.stack([scaled(Image.fromarray(image), size) for image in images])

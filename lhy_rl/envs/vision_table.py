@@ -20,4 +20,25 @@ VISION: tuple[Row, ...] = (
         "draw photographed letters in another font; which letter is which nobody says",
         small={"photographs": 160},
     ),
+    Row(
+        "lhy_rl/Ring-v0",
+        "lhy_rl.envs.generative.ring:RingEnv",
+        "lhy_rl.envs.generative.ring:Ring",
+        "draw points of eight Gaussians on a circle, of each equally often",
+        small={"points": 500},
+    ),
+    Row(
+        "lhy_rl/Grid25-v0",
+        "lhy_rl.envs.generative.grid25:Grid25Env",
+        "lhy_rl.envs.generative.grid25:Grid25",
+        "draw points of 25 Gaussians on a grid, of each equally often",
+        small={"points": 500},
+    ),
+    Row(
+        "lhy_rl/Digits-v0",
+        "lhy_rl.envs.vision.digits:DigitsEnv",
+        "lhy_rl.envs.vision.digits:Digits",
+        "draw pictures like those of a data set: handwritten digits, of a class or of any, or pictures of your own",
+        small={"pictures": "optical"},
+    ),
 )

@@ -10,10 +10,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core import validation
-from lhy_rl.core.protocols import Split, TokenSequences
+from lhy_rl.core.protocols import SPLITS, Split, TokenSequences
 from lhy_rl.core.trees import State
 from lhy_rl.data.conversations import ConversationData, turns_of
-from lhy_rl.data.sentences import SPLITS
 from lhy_rl.envs.dialogue.chat.rewards import choose_reward
 from lhy_rl.envs.text.base import SingleTextEnv, TextEnv
 

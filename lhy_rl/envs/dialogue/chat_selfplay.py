@@ -9,9 +9,9 @@ import numpy as np
 
 from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import SPLITS
 from lhy_rl.core.trees import State
 from lhy_rl.data.conversations import ConversationData
-from lhy_rl.data.sentences import SPLITS
 from lhy_rl.envs.dialogue.chat.rewards import Length, choose_reward, closed
 from lhy_rl.envs.dialogue.chat.turns import OVERLAP, DullReplies, overlap
 from lhy_rl.envs.game import BatchedGame

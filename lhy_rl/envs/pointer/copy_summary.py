@@ -9,9 +9,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core import validation
-from lhy_rl.core.protocols import Split, TokenSequences
+from lhy_rl.core.protocols import SPLITS, Split, TokenSequences
 from lhy_rl.core.trees import State
-from lhy_rl.data.sentences import SPLITS
 from lhy_rl.envs.pointer import reports
 from lhy_rl.envs.pointer.reports import END, NAMES, WORDS, Reports
 from lhy_rl.envs.text.base import SingleTextEnv, TextEnv

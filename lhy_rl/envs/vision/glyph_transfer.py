@@ -7,11 +7,12 @@ from functools import cache
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from lhy_rl.core.protocols import SPLITS
 from lhy_rl.data.glyphs import LETTERS, load_glyphs
 from lhy_rl.envs.vision.one_step import SingleOneStepTask
 from lhy_rl.envs.vision.photographs import moved, small
 from lhy_rl.envs.vision.reader import Reader
-from lhy_rl.envs.vision.transfer import SPLITS, TransferTask
+from lhy_rl.envs.vision.transfer import TransferTask
 
 PHOTOGRAPHED = (1.5, 12.0, 0.12)  # pixels, degrees and share, by which letters are moved, turned and scaled, at most
 DRAWN = (0.5, 4.0, 0.05)

@@ -9,7 +9,7 @@ from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core import validation
-from lhy_rl.core.protocols import Samples, Split
+from lhy_rl.core.protocols import SPLITS, Samples, Split
 from lhy_rl.core.trees import State
 from lhy_rl.envs import drawing
 from lhy_rl.envs.vision.one_step import CONDITION, SAMPLE, OneStepTask
@@ -17,7 +17,6 @@ from lhy_rl.envs.vision.photographs import photographed
 from lhy_rl.envs.vision.reader import Reader
 
 SIDE = 16  # pixels of a picture
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 class TransferTask(OneStepTask):

@@ -1,0 +1,131 @@
+"""Pictures of one's own: a folder of PNGs, or one folder for each class; what cannot be read is named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.data.splits import Splits, split
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+MOST = 2**31  # bytes of pictures
+FEWEST = 10  # pictures of a data set
+HELD_OUT = 10  # one of so many goes to the validation, and another to the test
+
+
+class PictureSet(NamedTuple):
+    """A data set of pictures.
+
+    Attributes:
+        splits: Pictures (N, H, W, C) from 0 to 1 and their classes.
+        classes: What the classes are called; one, where nothing is known of them.
+    """
+
+    splits: Splits
+    classes: tuple[str, ...]
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is called like a picture."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures that lie in a folder, by their names."""
+    return sorted(path for path in folder.iterdir() if is_picture(path))
+
+
+def read_picture(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
+    """A picture (H, W, 3) uint8, brought to a size (H, W) if one is given.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    from PIL import Image
+
+    with readable(path), Image.open(path) as image:
+        return scaled(image, size or (image.height, image.width))
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Inside, what goes wrong is a file that cannot be read.
+
+    Raises:
+        UserError: it names the file.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"{str(path)!r} cannot be read ({' '.join(str(error).split())[:200]})") from error
+
+
+def scaled(image: Image, size: tuple[int, int]) -> np.ndarray:
+    """An image of Pillow's as (H, W, 3) uint8 of this size (H, W)."""
+    from PIL import Image as module
+
+    height, width = size
+    small = image.convert("RGB")
+    if (small.height, small.width) != size:
+        small = small.resize((width, height), module.Resampling.BOX)
+    return np.asarray(small, np.uint8)
+
+
+def stacked(pictures: Iterable[np.ndarray]) -> np.ndarray:
+    """Pictures as one array.
+
+    Raises:
+        UserError: there are too many for the memory.
+    """
+    listed = list(pictures)
+    if sum(picture.nbytes for picture in listed) > MOST:
+        raise UserError("these are more than 2 GB of pictures; allowed: fewer, or of a smaller size")
+    return np.stack(listed)
+
+
+def read_folder(folder: str | os.PathLike[str], side: int | None = None) -> PictureSet:
+    """The pictures of a folder, or of the folders in it, each of which is a class; eight of ten to learn from.
+
+    Args:
+        side: Pixels of the square that pictures are brought to; None takes them as they are, if all are of one size.
+
+    Raises:
+        UserError: no folder, fewer than ten pictures, one that cannot be read, or several sizes.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise UserError(f"no folder {str(folder)!r} of pictures ({', '.join(SUFFIXES)})")
+    names = sorted(part.name for part in path.iterdir() if part.is_dir() and pictures_in(part))
+    files = [(file, label) for label, name in enumerate(names) for file in pictures_in(path / name)]
+    files = files or [(file, 0) for file in pictures_in(path)]
+    if len(files) < FEWEST:
+        raise UserError(
+            f"{str(folder)!r} holds {len(files)} pictures ({', '.join(SUFFIXES)}); allowed: at least {FEWEST}, in it "
+            "or in one folder for each class"
+        )
+    size = None if side is None else (side, side)
+    pictures = [read_picture(file, size) for file, _ in files]
+    for picture, (file, _) in zip(pictures, files, strict=True):
+        if picture.shape != pictures[0].shape:
+            sizes = [f"{shape[1]} x {shape[0]}" for shape in (picture.shape, pictures[0].shape)]
+            raise UserError(
+                f"{str(file)!r} has {sizes[0]} pixels and {files[0][0].name!r} {sizes[1]}; give side, the pixels of "
+                "the square that all are brought to"
+            )
+    array = stacked(pictures)
+    if (array == array[..., :1]).all():
+        array = array[..., :1]  # grey
+    held = len(array) // HELD_OUT
+    labels = np.array([label for _, label in files])
+    return PictureSet(split(array / np.float32(255), labels, len(array) - 2 * held, held), tuple(names) or (path.name,))
