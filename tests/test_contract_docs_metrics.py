@@ -56,6 +56,7 @@ RUNS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"id": "lhy_rl/LRSchedule-v0", "decisions": 2, "batch_size": 200}, {"name": "ppo", "core": None, "n_steps": 2}),
     ({"id": "CartPole-v1"}, {"name": "bc", "demonstrations": "cartpole-expert", "gradient_steps": 2}),
     ({"id": "CartPole-v1"}, {"name": "dagger", "demonstrations": "cartpole-expert", "n_steps": 3}),
+    ({"id": "CartPole-v1"}, {"name": "distill", "teacher": "run8", "n_steps": 3}),  # the clone
     ({"id": "lhy_rl/Gridworld-v0"}, {"name": "irl"}),
     ({"id": "lhy_rl/Objectworld-v0"}, {"name": "maxent_irl"}),
     ({"id": "CartPole-v1"}, {"name": "maxent_irl", "demonstrations": "cartpole-expert", "ppo": {"n_steps": 5}}),

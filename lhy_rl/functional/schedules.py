@@ -44,7 +44,8 @@ def expert_share(schedule: str, round: int, rounds: float, decay: float) -> floa
     """beta_i, how often the expert acts in round i = 0, 1, ... (Ross et al. 2011, section 3 and 5).
 
     Args:
-        schedule: ``first`` (1 in round 0, then 0), ``linear`` (down to 0 after ``rounds``), ``exponential`` (decay^i).
+        schedule: ``first`` (1 in round 0, then 0), ``linear`` (down to 0 after ``rounds``), ``exponential`` (decay^i),
+            ``always`` (1).
         round: i.
         rounds: Rounds until a linear share is 0.
         decay: Of an exponential share, between 0 and 1.
@@ -56,4 +57,6 @@ def expert_share(schedule: str, round: int, rounds: float, decay: float) -> floa
             return max(0.0, 1.0 - round / rounds)
         case "exponential":
             return decay**round
+        case "always":
+            return 1.0
     raise ValueError(schedule)

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from torch import Tensor
 
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, brief, install_extra
@@ -73,6 +74,68 @@ class SB3Expert:
         with OwnRandomness(seed, device):  # SB3 draws from the global generator
             actions, memory = self.policy.predict(observation, state, episode_start, deterministic)
         return np.asarray(actions), memory
+
+    @torch.no_grad()
+    def distribution(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None
+    ) -> tuple[Tensor, Any]:
+        """What the policy's distributions are, as :meth:`lhy_rl.nn.heads.base.Head.distribution` has them.
+
+        Args:
+            observation: (B, ...) as the environment gives them.
+            state: What the last call returned; None at the beginning.
+            episode_start: (B,) bool: the memory is forgotten first.
+
+        Returns:
+            Logits (B, A), of a DQN its action values, or means and logs of deviations (B, 2A); and the memory, (B, ...)
+            tensors, None without one.
+
+        Raises:
+            UserError: a policy that has neither (SAC, TD3, DDPG, TQC).
+        """
+        policy: Any = self.policy
+        if self.statistics is not None:
+            observation = self.statistics.normalize_obs(observation)
+        obs, _ = getattr(policy, "policy", policy).obs_to_tensor(observation)
+        if hasattr(policy, "lstm_hidden_state_shape"):
+            return self._recurrent_distribution(obs, state, episode_start)
+        if hasattr(policy, "quantile_net"):
+            return policy.quantile_net(obs).mean(1), None
+        if hasattr(policy, "q_net"):
+            return policy.q_net(obs), None
+        if hasattr(policy, "get_distribution"):
+            return numbers_of(policy.get_distribution(obs).distribution), None
+        raise UserError(
+            f"{type(policy).__name__} has no probabilities of a softmax or a normal distribution; allowed: PPO, A2C, "
+            "RecurrentPPO, DQN, QRDQN"
+        )
+
+    def _recurrent_distribution(
+        self, obs: Any, state: Any, episode_start: np.ndarray | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Those of a policy with an LSTM, whose memory SB3 keeps as (layers, B, H)."""
+        policy: Any = self.policy
+        layers, _, width = policy.lstm_hidden_state_shape
+        count = len(next(iter(obs.values())) if isinstance(obs, dict) else obs)
+        if state is None:
+            state = (torch.zeros(count, layers, width, device=policy.device),) * 2
+        begins = np.zeros(count, bool) if episode_start is None else episode_start
+        memory = tuple(torch.as_tensor(part).transpose(0, 1).contiguous() for part in state)
+        start = torch.as_tensor(begins, dtype=torch.float32, device=policy.device)
+        found, memory = policy.get_distribution(obs, memory, start)
+        return numbers_of(found.distribution), tuple(part.transpose(0, 1).contiguous() for part in memory)
+
+
+def numbers_of(distribution: Any) -> Tensor:
+    """torch's distributions of actions in numbers: logits of all choices (B, A), or means and logs of deviations."""
+    if isinstance(distribution, list):
+        return torch.cat([part.logits for part in distribution], -1)
+    if isinstance(distribution, torch.distributions.Normal):
+        return torch.cat([distribution.mean, distribution.stddev.log()], -1)
+    logits: Tensor = distribution.logits
+    if isinstance(distribution, torch.distributions.Bernoulli):
+        return torch.stack([torch.zeros_like(logits), logits], -1).flatten(-2)
+    return logits
 
 
 class Statistics:

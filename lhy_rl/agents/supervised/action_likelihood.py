@@ -24,11 +24,15 @@ LEAST_VARIANCE = 1e-8
 
 
 class LabelledFeatures(NamedTuple):
-    """Labelled steps as the actor's head reads them: features (N, H), actions (N, ...), action mask (N, A) or None."""
+    """Labelled steps as the actor's head reads them: features (N, H), actions (N, ...), action mask (N, A) or None.
+
+    ``targets`` are a teacher's distributions (N, P), where there is one.
+    """
 
     features: Tensor
     actions: Tensor
     action_mask: Tensor | None
+    targets: Tensor | None = None
 
 
 class ActionLikelihood:
@@ -56,7 +60,7 @@ class ActionLikelihood:
 
     def evaluate(self, batch: LabelledFeatures) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probabilities and entropies (N,), with their graph, and the statistics of these steps."""
-        log_prob, entropy = self.head.evaluate(*batch)
+        log_prob, entropy = self.head.evaluate(batch.features, batch.actions, batch.action_mask)
         return log_prob, entropy, torch.stack([-log_prob.detach().mean(), entropy.detach().mean()])
 
     def manual_gradient(self, outputs: Tensor, actions: Tensor, entropy_coef: float) -> tuple[Tensor, Tensor]:
@@ -74,7 +78,7 @@ class ActionLikelihood:
     def held_out_metrics(self, batches: Iterable[LabelledFeatures], entropy_coef: float) -> dict[str, float]:
         """``train/nll_held_out``, and how often the most probable action is the expert's."""
         log_probs, right = [], []
-        for h, actions, action_mask in batches:
+        for h, actions, action_mask, _ in batches:
             log_probs.append(self.head.log_prob(h, actions, action_mask=action_mask))
             right.append(self.head.sample(h, temperature=0.0, action_mask=action_mask) == actions)
         log_prob = torch.cat(log_probs)
@@ -112,7 +116,7 @@ class CensoredGaussianLikelihood(ActionLikelihood):
 
     def held_out_metrics(self, batches: Iterable[LabelledFeatures], entropy_coef: float) -> dict[str, float]:
         """``train/nll_held_out``; the standard deviation is set by these errors."""
-        residuals = torch.cat([self._residual(self.head.output(h), actions) for h, actions, _ in batches])
+        residuals = torch.cat([self._residual(self.head.output(h), actions) for h, actions, *_ in batches])
         mean_square = residuals.square().mean(0)
         self._set_deviation(mean_square, entropy_coef)
         return {"train/nll_held_out": float(gaussian_nll(mean_square, self.head.log_std))}

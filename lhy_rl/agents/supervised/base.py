@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.gradient_step import diverged
-from lhy_rl.agents.supervised.action_likelihood import LabelledFeatures, likelihood_of
+from lhy_rl.agents.supervised.action_likelihood import ActionLikelihood, LabelledFeatures, likelihood_of
 from lhy_rl.agents.supervised.labelled_steps import LabelledSteps, PreparedDataset, packed_rows
 from lhy_rl.core.errors import suggest
 from lhy_rl.core.saved_states import check_rows, load_optimizer
@@ -91,7 +91,7 @@ class SupervisedImitation(Agent):
         numbers = isinstance(space, gym.spaces.Box) and space.dtype.kind == "f" and len(space.shape) == 1
         self.normalizes = normalize_observations and numbers
         self.moments: tuple[Tensor, Tensor] | None = None  # mean and deviation of the observations
-        self.likelihood = likelihood_of(self.policy)
+        self.likelihood = self.make_likelihood()
         self.parameters = FlatParameters(self.policy)
         self.optimizer = torch.optim.AdamW([self.parameters.vector], weight_decay=weight_decay, fused=True)
         self.manual = self._manual_network()
@@ -137,6 +137,19 @@ class SupervisedImitation(Agent):
     def loss(self, log_prob: Tensor, entropy: Tensor) -> Tensor:
         """The loss of a minibatch, given the log-probabilities of the expert's actions and the entropies, (N,)."""
 
+    def make_likelihood(self) -> ActionLikelihood:
+        """How likely the policy finds the expert's actions."""
+        return likelihood_of(self.policy)
+
+    def batch_loss(self, batch: LabelledFeatures) -> tuple[Tensor, Tensor]:
+        """:meth:`loss` of labelled steps, with its graph, and their statistics."""
+        log_prob, entropy, stats = self.likelihood.evaluate(batch)
+        return self.loss(log_prob, entropy), stats
+
+    def loss_metrics(self, stats: Tensor) -> Metrics:
+        """What the mean of an update's statistics says."""
+        return self.likelihood.metrics(stats, self.entropy_coef)
+
     def take_gradient_steps(self, count: int) -> tuple[Metrics, int]:
         """That many steps down the loss of the dataset.
 
@@ -160,8 +173,7 @@ class SupervisedImitation(Agent):
         mean = torch.stack(rows).mean(0)
         if not bool(mean.isfinite().all()):
             raise diverged(self.num_gradient_steps)
-        metrics = self.likelihood.metrics(mean[1:], self.entropy_coef)
-        return metrics | {"train/grad_norm": float(mean[0])}, labelled
+        return self.loss_metrics(mean[1:]) | {"train/grad_norm": float(mean[0])}, labelled
 
     def _gradient_step(self, rows: Tensor) -> tuple[Tensor, Tensor, int]:
         """One step down the loss of these steps: the gradient's norm, the statistics, how many steps are labelled."""
@@ -173,8 +185,8 @@ class SupervisedImitation(Agent):
             self.manual.backward(grad.numpy())
             return self.parameters.step(self.optimizer, self.max_grad_norm), stats, len(rows)
         batch = self.features(self.dataset, rows)
-        log_prob, entropy, stats = self.likelihood.evaluate(batch)
-        norm = self.parameters.descend(self.optimizer, self.loss(log_prob, entropy), self.max_grad_norm)
+        loss, stats = self.batch_loss(batch)
+        norm = self.parameters.descend(self.optimizer, loss, self.max_grad_norm)
         return norm, stats, len(batch.features)
 
     def _manual_network(self) -> ManualNetwork | None:
@@ -191,13 +203,18 @@ class SupervisedImitation(Agent):
         action_mask = mask_of(obs)
         if not self.policy.recurrent:
             h, _ = self.policy.trunk(map_tree(lambda x: x[None], obs), (), None)
-            return LabelledFeatures(h[0], steps.actions[rows], action_mask)
+            targets = None if steps.targets is None else steps.targets[rows]
+            return LabelledFeatures(h[0], steps.actions[rows], action_mask, targets)
         start = steps.start[inside]
         start[0] = True
         h, _ = self.policy.trunk(obs, self.policy.trunk.initial_state(rows.shape[1]), start)
         counts = (rows >= 0) & steps.labelled[inside]
+        chosen = inside[counts]
         return LabelledFeatures(
-            h[counts], steps.actions[inside[counts]], None if action_mask is None else action_mask[counts]
+            h[counts],
+            steps.actions[chosen],
+            None if action_mask is None else action_mask[counts],
+            None if steps.targets is None else steps.targets[chosen],
         )
 
     def _next_batch(self) -> Tensor:

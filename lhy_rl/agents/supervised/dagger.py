@@ -11,26 +11,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.supervised.base import SupervisedImitation
-from lhy_rl.agents.supervised.experts import expert_for
-from lhy_rl.agents.supervised.labelled_steps import LabelledSteps, as_action
-from lhy_rl.core.errors import UserError, suggest
-from lhy_rl.core.trees import map_tree
-from lhy_rl.core.validation import check
-from lhy_rl.functional.schedules import expert_share
-from lhy_rl.rollouts.fixed_length import Actor, PlayedStep, RolloutCollector
-from lhy_rl.rollouts.normalization import Normalizer
+from lhy_rl.agents.supervised.experts import Expert, expert_for
+from lhy_rl.agents.supervised.rounds import LabellingRounds
 from lhy_rl.rollouts.vector_envs import Environment
 
-BETAS = ("first", "linear", "exponential")
 
-
-class DAgger(SupervisedImitation):
+class DAgger(LabellingRounds, SupervisedImitation):
     """Behaviour cloning where the learner comes. A timestep is an environment step.
 
     Args:
@@ -39,209 +28,20 @@ class DAgger(SupervisedImitation):
             ``lhy_rl.rollouts.scripted_controllers``), ``person`` (at the terminal), the path of an agent that we or
             Stable-Baselines3 saved; in Python also anything with ``predict``, or a function from observations (B, ...)
             to actions (B, ...).
-        n_steps: Steps of each instance in a round.
-        gradient_steps: Gradient steps a round, on everything so far.
-        first_gradient_steps: Gradient steps on the demonstrations before the first round; without demonstrations none.
-        max_labels: Stop when the expert has been asked so often; demonstrations are not counted. null never does.
-        label_interval: Ask in each so many-th step only; where the expert acts, in each. Steps that follow each other
-            look alike: the same labels teach more when they are further apart (at best spread over a whole episode),
-            and tire a person less. Begin with demonstrations then: a first round that the expert plays costs many.
-        beta: How the expert's share of the acting falls: ``first`` (it acts in the first round, where there are no
-            demonstrations, and never again), ``linear`` or ``exponential``. Where it acts, it is asked.
-        beta_rounds: Rounds until a ``linear`` share is 0.
-        beta_decay: What an ``exponential`` share is multiplied by in each round.
-        stochastic: The learner draws its actions while it plays, instead of taking the most probable ones.
-        **imitation: Options of ``bc`` and ``dagger``, and of every agent.
+        **rounds: Options of the rounds and of ``bc``, and of every agent.
 
     Logs ``rollout/ep_rew_mean`` and ``rollout/ep_len_mean`` (of the last 100 episodes played), ``rollout/labels`` (so
     far), ``rollout/expert_share``, ``rollout/agreement`` (how often the learner would have done as the expert, of
     discrete actions), ``train/nll``, ``train/entropy``, ``train/grad_norm``, ``train/learning_rate``.
     """
 
-    reports_steps = True
+    def __init__(self, env: Environment, *, expert: Any = "scripted", **rounds: Any) -> None:
+        self.asked = expert
+        super().__init__(env, **rounds)
 
-    former_names = {**SupervisedImitation.former_names, "label_every": "label_interval"}
-
-    def __init__(
-        self,
-        env: Environment,
-        *,
-        expert: Any = "scripted",
-        n_steps: int = 32,
-        gradient_steps: int = 200,
-        first_gradient_steps: int = 500,
-        max_labels: int | None = None,
-        label_interval: int = 1,
-        beta: str = "first",
-        beta_rounds: int = 10,
-        beta_decay: float = 0.5,
-        stochastic: bool = False,
-        num_envs: int = 4,
-        **imitation: Any,
-    ) -> None:
-        check(n_steps=(n_steps, 1), gradient_steps=(gradient_steps, 1), first_gradient_steps=(first_gradient_steps, 1))
-        check(label_interval=(label_interval, 1), beta_rounds=(beta_rounds, 1), beta_decay=(beta_decay, 0, 1))
-        check(max_labels=(1 if max_labels is None else max_labels, 1))
-        if beta not in BETAS:
-            raise suggest(beta, BETAS, "beta")
-        super().__init__(env, num_envs=num_envs, **imitation)
-        self.expert = expert_for(expert, self.env)
-        self.n_steps, self.gradient_steps, self.first_gradient_steps = n_steps, gradient_steps, first_gradient_steps
-        self.max_labels, self.label_interval = max_labels, label_interval
-        self.beta, self.beta_rounds, self.beta_decay = beta, beta_rounds, beta_decay
-        self.stochastic = stochastic
-        self.round = 0
-        self.labels = 0  # asked for
-        self.pieces: list[LabelledSteps] = []  # (T, B, ...) of each round
-        self.collector = LabellingCollector(self)
-        self.cloned = False  # whether the demonstrations have been learned
-
-    # ------------------------------------------------------------------ the rounds
-    def update(self) -> Metrics:
-        if self.demonstrated is not None and not self.cloned:
-            self.cloned = True
-            return self.learn_everything(self.first_gradient_steps)
-        before = self.labels
-        self.policy.eval()
-        self.collector.expert_share = self.expert_share  # beta_i
-        self.pieces.append(self.collector.labelled(self.n_steps))  # play the mixture, ask where it comes
-        self.round += 1
-        metrics: Metrics = {"rollout/labels": self.labels, "rollout/expert_share": self.collector.expert_share}
-        if recent := self.collector.recent:
-            metrics["rollout/ep_rew_mean"] = sum(r for r, _ in recent) / len(recent)
-            metrics["rollout/ep_len_mean"] = sum(n for _, n in recent) / len(recent)
-        if self.labels == before:
-            return metrics
-        return metrics | self.collector.agreement() | self.learn_everything(self.gradient_steps)
+    def find_expert(self) -> Expert:
+        return expert_for(self.asked, self.env)
 
     def loss(self, log_prob: Tensor, entropy: Tensor) -> Tensor:
         """L = -E[log pi(expert(s)|s)] - c E[H(pi(.|s))], over all of D."""
         return -log_prob.mean() - self.entropy_coef * entropy.mean()
-
-    def learn_everything(self, steps: int) -> Metrics:
-        """Gradient steps on D: the demonstrations and all labels so far."""
-        parts = [] if self.demonstrated is None else [self.demonstrated]
-        if self.pieces:
-            parts.append(LabelledSteps.of_rounds(self.pieces))
-        everything = LabelledSteps.concatenate(parts)
-        self.measure(everything)
-        self.learn_from(self.prepared(everything))
-        rate = self.present_rate
-        metrics, _ = self.take_gradient_steps(steps)
-        return metrics | {"train/learning_rate": rate}
-
-    @property
-    def expert_share(self) -> float:
-        """beta of this round."""
-        if self.beta == "first" and self.demonstrated is not None:
-            return 0.0
-        return expert_share(self.beta, self.round, self.beta_rounds, self.beta_decay)
-
-    def on_step(self, played: PlayedStep) -> bool:
-        """After every step of the environments: whether to go on."""
-        self.num_timesteps += self.env.num_envs
-        going = (not self.callback.wants_steps or self.report_step(played)) and not self.expert.gone
-        self.stopped |= not going
-        return going and not self.spent
-
-    @property
-    def done_share(self) -> float:
-        asked = self.labels / self.max_labels if self.max_labels is not None else 0.0
-        return max(asked, super().done_share)
-
-    @property
-    def spent(self) -> bool:
-        """Whether the expert has been asked as often as is allowed."""
-        return self.max_labels is not None and self.labels >= self.max_labels
-
-    @property
-    def unfinished(self) -> bool:
-        return super().unfinished and not self.spent
-
-    @property
-    def phase(self) -> str:
-        return "training" if self.cloned or self.demonstrated is None else "cloning"
-
-    # ------------------------------------------------------------------ manners
-    def set_env(self, env: Environment) -> None:
-        super().set_env(env)
-        self.expert = expert_for(self.hyperparameters.get("expert", "scripted"), self.env)
-        self.collector = LabellingCollector(self)
-
-    def state_dict(self) -> dict[str, Any]:
-        """With all labels, so that nobody is asked again."""
-        return {
-            **super().state_dict(),
-            "collector": self.collector.state_dict(),
-            "demonstrated": None if self.demonstrated is None else self.demonstrated.state_dict(),
-            "pieces": [piece.state_dict() for piece in self.pieces],
-            "round": self.round,
-            "labels": self.labels,
-            "cloned": self.cloned,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        demonstrated, spaces = state["demonstrated"], (self.env.single_observation_space, self.env.single_action_space)
-        self.demonstrated = None if demonstrated is None else LabelledSteps.of_state(demonstrated, *spaces)
-        self.pieces = [LabelledSteps.of_state(piece, *spaces) for piece in state["pieces"]]
-        self.round, self.labels, self.cloned = state["round"], state["labels"], state["cloned"]
-        self.collector.load_state_dict(state["collector"])
-
-
-class LabellingCollector(RolloutCollector):
-    """Steps of the learner and the expert by turns, and what the expert would have done.
-
-    Args:
-        agent: Whose policy plays and whose expert is asked.
-    """
-
-    def __init__(self, agent: DAgger) -> None:
-        raw = Normalizer(agent.env.single_observation_space, agent.env.num_envs, 1.0)
-        super().__init__(agent.env, agent.policy, agent.generator, agent.seed, raw)
-        self.agent = agent
-        self.expert_share = 0.0
-        self.labels: list[np.ndarray] = []  # of each step, (B, ...)
-        self.labelled_steps: list[np.ndarray] = []  # (B,) bool
-        self.agreed: list[np.ndarray] = []
-
-    def labelled(self, n_steps: int) -> LabelledSteps:
-        """Play on and ask; (T, B, ...) steps, at most as many labelled as the agent may still ask for."""
-        self.labels, self.labelled_steps, self.agreed = [], [], []
-        rollout = self.collect(n_steps, self.agent.on_step)
-        return LabelledSteps(
-            map_tree(lambda x: x[:-1].cpu(), rollout.obs),
-            as_action(np.stack(self.labels)),
-            rollout.start[:-1].cpu(),
-            torch.from_numpy(np.stack(self.labelled_steps)),
-        )
-
-    def agreement(self) -> dict[str, float]:
-        """How often the learner would have done as the expert, of discrete actions."""
-        if self.labels[0].dtype.kind == "f":
-            return {}
-        return {"rollout/agreement": float(np.stack(self.agreed)[np.stack(self.labelled_steps)].mean())}
-
-    def _actor(self, noise: Tensor) -> Actor:
-        agent, expert = self.agent, self.agent.expert
-        learner = super()._actor(noise if agent.stochastic else torch.zeros_like(noise))
-        draws = torch.rand(noise.shape[:2], generator=agent.generator).numpy()
-
-        def act(t: int, obs: Any, start: np.ndarray, action_mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-            normalized = map_tree(lambda x: x.cpu().numpy(), agent.observe(obs)) if agent.moments else obs
-            action, env_action = learner(t, normalized, start, action_mask)
-            expert_acts = draws[t] < self.expert_share
-            wanted = (expert_acts | ((self.steps_done + t) % agent.label_interval == 0)) & ~self.stepper.resetting
-            if agent.max_labels is not None:
-                wanted &= np.cumsum(wanted) <= agent.max_labels - agent.labels
-            label = expert.label(self.obs, start, wanted)
-            if label.shape[:1] != wanted.shape or label.shape[1:] != env_action.shape[1:]:
-                raise UserError(f"the expert's actions have shape {label.shape}; must be {env_action.shape}")
-            agent.labels += int(wanted.sum())
-            self.labels.append(label)
-            self.labelled_steps.append(wanted)
-            self.agreed.append((env_action == label).reshape(len(wanted), -1).all(1))
-            replaced = (expert_acts & wanted).reshape(-1, *[1] * (env_action.ndim - 1))
-            return np.where(replaced, label, action), np.where(replaced, label, env_action)
-
-        return act

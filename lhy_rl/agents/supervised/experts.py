@@ -134,7 +134,7 @@ def expert_for(given: Any, env: VectorEnv[Any, Any, Any]) -> Expert:
     if given == "person":
         return Person(env)
     if isinstance(given, str | Path):
-        return PolicyLabels(_loaded(Path(given), env))
+        return PolicyLabels(saved_policy(Path(given), env, f"there is no expert {str(given)!r}; allowed: {ALLOWED}"))
     if hasattr(given, "predict"):
         return PolicyLabels(given)
     if callable(given):
@@ -142,12 +142,16 @@ def expert_for(given: Any, env: VectorEnv[Any, Any, Any]) -> Expert:
     raise UserError(f"{brief(given)} is no expert; allowed: {ALLOWED}")
 
 
-def _loaded(path: Path, env: VectorEnv[Any, Any, Any]) -> Any:
-    """A saved agent, ours or Stable-Baselines3's."""
+def saved_policy(path: Path, env: VectorEnv[Any, Any, Any], missing: str) -> Any:
+    """A saved agent, ours or Stable-Baselines3's.
+
+    Args:
+        missing: The error's line where there is none.
+    """
     from lhy_rl.core import archive
 
     if not path.exists():
-        raise UserError(f"there is no expert {str(path)!r}; allowed: {ALLOWED}")
+        raise UserError(missing)
     if path.is_dir() or archive.is_one(path):
         import lhy_rl
 

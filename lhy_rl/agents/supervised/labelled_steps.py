@@ -27,12 +27,14 @@ class LabelledSteps:
         actions: (N, ...) what to do there.
         start: (N,) bool: an episode begins with this observation.
         labelled: (N,) bool: the action is known; the other steps are only read by the recurrent state.
+        targets: (N, P) the distributions of actions that a teacher gives there, as an actor's head has them, or None.
     """
 
     obs: Any
     actions: Tensor
     start: Tensor
     labelled: Tensor
+    targets: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.start)
@@ -49,7 +51,9 @@ class LabelledSteps:
     def map(self, function: Callable[[Tensor], Tensor]) -> LabelledSteps:
         """The function's results of all tensors."""
         parts = (self.actions, self.start, self.labelled)
-        return LabelledSteps(map_tree(function, self.obs), *map(function, parts))
+        actions, start, labelled = map(function, parts)
+        targets = None if self.targets is None else function(self.targets)
+        return LabelledSteps(map_tree(function, self.obs), actions, start, labelled, targets)
 
     @classmethod
     def of_demonstrations(cls, demonstrations: Demonstrations, subsample: int = 1, seed: int = 0) -> LabelledSteps:
@@ -67,7 +71,9 @@ class LabelledSteps:
             return first
         obs = map_tree(lambda *x: torch.cat(x), *(part.obs for part in parts))
         actions = torch.cat([part.actions.to(first.actions) for part in parts])
-        return cls(obs, actions, torch.cat([p.start for p in parts]), torch.cat([p.labelled for p in parts]))
+        targets = None if first.targets is None else torch.cat([p.targets for p in parts if p.targets is not None])
+        start, labelled = torch.cat([p.start for p in parts]), torch.cat([p.labelled for p in parts])
+        return cls(obs, actions, start, labelled, targets)
 
     @classmethod
     def of_rounds(cls, rounds: Sequence[LabelledSteps]) -> LabelledSteps:
@@ -98,6 +104,8 @@ class LabelledSteps:
         check_like(state["labelled"], made.start, "labelled")
         if made.start.dtype != torch.bool or made.labelled.shape != leading:
             raise ValueError("start and labelled are no flags of the same steps")
+        if made.targets is not None and (made.targets.shape[:-1] != leading or not made.targets.is_floating_point()):
+            raise ValueError("targets are no distributions of the same steps")
         return made
 
 

@@ -64,9 +64,25 @@ class Head(nn.Module, ABC):
         numbers = torch.empty(*rows, self.num_logits, device=owner)
         return numbers.exponential_(generator=generator).log_().neg_().to(device)
 
-    @abstractmethod
     def draw(self, h: Tensor, noise: Tensor, action_mask: Tensor | None = None) -> Tensor:
         """Draw an action for each row, with the randomness given: (N, H) and (N, A) to (N, ...)."""
+        return self.draw_from(self.distribution(h, action_mask), noise)
+
+    def distribution(self, h: Tensor, action_mask: Tensor | None = None) -> Tensor:
+        """What each row's distribution is, in numbers, (N, P): logits, or means and then logs of deviations."""
+        raise NotImplementedError(f"{type(self).__name__} has no distribution in numbers")
+
+    def draw_from(self, distribution: Tensor, noise: Tensor) -> Tensor:
+        """Draw an action of each of these distributions; where the noise is 0, the most probable one."""
+        raise NotImplementedError(f"{type(self).__name__} has no distribution in numbers")
+
+    def kl(self, h: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+        """T^2 KL(teacher || this) at a temperature T (:mod:`lhy_rl.functional.distillation`), (N,).
+
+        Args:
+            teacher: (N, P) another head's :meth:`distribution`; what is -inf there is not legal.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no divergence")
 
     @abstractmethod
     def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:

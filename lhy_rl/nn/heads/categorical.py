@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lhy_rl.functional.distillation import tempered_kl
 from lhy_rl.functional.fused.categorical import linear_log_prob, log_prob_and_entropy
 from lhy_rl.functional.sampling import sample_categorical
 from lhy_rl.nn.acceleration.inventory import hooked
@@ -57,8 +58,14 @@ class CategoricalHead(Head):
         logits = torch.addmm(self.output.bias, h, self.output.weight.T, out=memory[: len(h)])
         return logits if action_mask is None else logits.masked_fill_(~action_mask, -torch.inf)
 
-    def draw(self, h: Tensor, noise: Tensor, action_mask: Tensor | None = None) -> Tensor:
-        return (self.logits(h, action_mask) + noise).argmax(-1) + self.start
+    def distribution(self, h: Tensor, action_mask: Tensor | None = None) -> Tensor:
+        return self.logits(h, action_mask)
+
+    def draw_from(self, distribution: Tensor, noise: Tensor) -> Tensor:
+        return (distribution + noise).argmax(-1) + self.start
+
+    def kl(self, h: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+        return tempered_kl(teacher, self.logits(h, teacher > -torch.inf), temperature)
 
     def _scratch(self, h: Tensor) -> Tensor:
         """(2, ROWS, A) to write to, kept: memory that the system hands out anew, page by page, costs more than
@@ -109,9 +116,11 @@ class MultiCategoricalHead(Head):
 
     def _choices(self, h: Tensor, temperature: float, action_mask: Tensor | None) -> Tensor:
         """(N, H) to logits (N, K, widest), -inf behind each choice's last."""
-        logits = mask_logits(self.output(h) / temperature, action_mask)
-        behind = logits.new_full((len(logits), 1), -torch.inf)
-        return torch.cat([logits, behind], 1)[:, self.choices]
+        return self._split(mask_logits(self.output(h) / temperature, action_mask), -torch.inf)
+
+    def _split(self, flat: Tensor, beyond: float) -> Tensor:
+        """(N, A) numbers of all choices side by side to (N, K, widest), ``beyond`` behind each choice's last."""
+        return torch.cat([flat, flat.new_full((len(flat), 1), beyond)], 1)[:, self.choices]
 
     @torch.no_grad()
     def sample(
@@ -126,10 +135,17 @@ class MultiCategoricalHead(Head):
         draws = sample_categorical(logits.flatten(0, 1), generator, float(temperature > 0), top_k)
         return (draws.view(len(h), -1) + self.start).view(len(h), *self.shape)
 
-    def draw(self, h: Tensor, noise: Tensor, action_mask: Tensor | None = None) -> Tensor:
-        noise = torch.cat([noise, noise.new_zeros(len(h), 1)], 1)[:, self.choices]
-        draws = (self._choices(h, 1.0, action_mask) + noise).argmax(-1)
-        return (draws + self.start).view(len(h), *self.shape)
+    def distribution(self, h: Tensor, action_mask: Tensor | None = None) -> Tensor:
+        return mask_logits(self.output(h), action_mask)
+
+    def draw_from(self, distribution: Tensor, noise: Tensor) -> Tensor:
+        draws = (self._split(distribution, -torch.inf) + self._split(noise, 0.0)).argmax(-1)
+        return (draws + self.start).view(len(distribution), *self.shape)
+
+    def kl(self, h: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+        logits = mask_logits(self.output(h), teacher > -torch.inf)
+        theirs, own = self._split(teacher, -torch.inf), self._split(logits, -torch.inf)
+        return tempered_kl(theirs, own, temperature).sum(-1)
 
     def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:
         index = actions.flatten(1).long() - self.start

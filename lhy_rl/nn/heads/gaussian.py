@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lhy_rl.functional.distillation import tempered_gaussian_kl
 from lhy_rl.nn.heads.base import ActionEvaluation, Head
 
 LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
@@ -58,9 +59,17 @@ class GaussianHead(Head):
         owner = device if generator is None else generator.device
         return torch.randn(*rows, self.output.out_features, generator=generator, device=owner).to(device)
 
-    def draw(self, h: Tensor, noise: Tensor, action_mask: Tensor | None = None) -> Tensor:
+    def distribution(self, h: Tensor, action_mask: Tensor | None = None) -> Tensor:
         mean: Tensor = self.output(h)
-        return (mean + self.log_std.exp() * noise).view(len(h), *self.shape)
+        return torch.cat([mean, self.log_std.expand_as(mean)], -1)
+
+    def draw_from(self, distribution: Tensor, noise: Tensor) -> Tensor:
+        mean, log_std = distribution.chunk(2, -1)
+        return (mean + log_std.exp() * noise).view(len(distribution), *self.shape)
+
+    def kl(self, h: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+        (mean_p, log_std_p), (mean_q, log_std_q) = teacher.chunk(2, -1), self.distribution(h).chunk(2, -1)
+        return tempered_gaussian_kl(mean_p, log_std_p, mean_q, log_std_q, temperature)
 
     def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:
         return ActionEvaluation(self.log_prob(h, actions), self.entropy().expand(len(h)))

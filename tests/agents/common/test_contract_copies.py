@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from lhy_rl.agents import A2C, BC, GAIL, IRL, PPO, DAgger, Reinforce
+from lhy_rl.agents import A2C, BC, GAIL, IRL, PPO, DAgger, Distill, Reinforce
 from lhy_rl.core.errors import UserError
 
 SMALL = {"num_envs": 2, "embedding_size": 6, "hidden_size": 5}
@@ -24,6 +24,7 @@ CASES: dict[str, tuple[Any, dict[str, Any], int]] = {
     "bc": (BC, CLONE, 512),
     "bc lstm": (BC, {**CLONE, "core": "lstm"}, 512),
     "dagger": (DAgger, {**CLONE, "n_steps": 8, "first_gradient_steps": 4}, 32),
+    "distill": (Distill, {**PLAYED, "gradient_steps": 4, "teacher": PPO("CartPole-v1", **PLAYED)}, 32),
     "reinforce": (Reinforce, {**SMALL, "core": None}, 32),
     "irl": (IRL, {**SMALL, "demonstrations": "cartpole-expert", "ppo": {"n_steps": 8}}, 32),
 }

@@ -20,6 +20,7 @@ from tests.agents.tiny import make_env
 TINY = {"embedding_size": 4, "hidden_size": 4}
 PLAYED = {"num_envs": 2, "n_steps": 8, **TINY}
 SHOWN = {"demonstrations": "cartpole-expert", "trajectories": 2}
+TAUGHT = {"gradient_steps": 3, "teacher": agents.get("ppo")("CartPole-v1", core="gru", **PLAYED)}
 GRID = {"size": 4, "num_envs": 2}
 CASES: dict[str, tuple[str, Any, dict[str, Any], int]] = {
     "a2c": ("a2c", "CartPole-v1", PLAYED, 48),
@@ -35,6 +36,7 @@ CASES: dict[str, tuple[str, Any, dict[str, Any], int]] = {
         {**PLAYED, **SHOWN, "gradient_steps": 3, "first_gradient_steps": 3, "dropout": 0.2},
         48,
     ),
+    "distill": ("distill", "CartPole-v1", {**PLAYED, **TAUGHT, "dropout": 0.2, "teacher_stochastic": True}, 48),
     "irl": ("irl", "CartPole-v1", {**SHOWN, **TINY, "num_envs": 2, "ppo": {"n_steps": 8, "dropout": 0.2}}, 48),
     "irl tables": ("irl", lambda: gymnasium.make_vec("lhy_rl/Gridworld-v0", **GRID), {}, 3),
     "maxent_irl": ("maxent_irl", "CartPole-v1", {**SHOWN, **TINY, "num_envs": 2, "ppo": {"n_steps": 8}}, 48),

@@ -20,6 +20,7 @@ from lhy_rl.agents import (
     MLE,
     PPO,
     DAgger,
+    Distill,
     DomainTransfer,
     Reinforce,
     SelfPlay,
@@ -59,6 +60,7 @@ CASES: dict[str, tuple[Callable[[], Any], int]] = {
     "domain_transfer": (lambda: DomainTransfer(translated.small(), **translated.SMALL), 32),
     "bc": (lambda: BC(Parrot, demonstrations=SHOWN, embedding_size=8), 50),
     "selfplay": (lambda: SelfPlay(Nim(), core="gru", n_games=4, opponents="pool", embedding_size=8), 20),
+    "distill": (lambda: Distill(Parrot, teacher=PPO(Parrot, core="gru", **SMALL), **labels.SMALL), 30),
     "dagger": (lambda: DAgger(Parrot, expert=lambda obs: np.full(3, 3), **labels.SMALL), 30),
 }
 DROPPED = object()

@@ -1,0 +1,146 @@
+"""Distillation: a student learns how probable each action is to its teacher, not only which one it takes.
+
+    L = (1 - w) T^2 KL(p_T(.|s) || q_T(.|s)) - w log q(a|s) - c H(q(.|s))
+
+(Hinton, Vinyals and Dean 2015, section 2; of policies Rusu et al. 2015) with p the teacher, q the student, both at the
+temperature T, and w the weight of the hard labels a, the teacher's own actions. Of continuous actions the divergence is
+that of two normal distributions, in closed form.
+
+Use it to bring a policy into a smaller network or another backbone: a state teaches as many numbers as there are
+actions, where a label teaches one. The states are the teacher's own (``beta: always``) or those where the student comes
+(``first``), as in `dagger`, whose rounds these are.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any, Self
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.common.agent import Metrics
+from lhy_rl.agents.supervised.action_likelihood import ActionLikelihood, LabelledFeatures
+from lhy_rl.agents.supervised.base import SupervisedImitation
+from lhy_rl.agents.supervised.labelled_steps import LabelledSteps
+from lhy_rl.agents.supervised.rounds import LabellingCollector, LabellingRounds
+from lhy_rl.agents.supervised.teachers import Teacher, teacher_for
+from lhy_rl.core.validation import check, positive
+from lhy_rl.rollouts.fixed_length import Actor
+from lhy_rl.rollouts.vector_envs import Environment
+
+
+class Distill(LabellingRounds, SupervisedImitation):
+    """Policy distillation. A timestep is an environment step.
+
+    Args:
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable; episodes go on from round to round.
+        teacher: Whose probabilities are learned: the folder of a run, the path of an agent that we or Stable-Baselines3
+            saved, in Python also the agent or the model itself. Of a DQN the action values are logits. A student that
+            is loaded is not given its teacher again, unless it is named.
+        temperature: T. Above 1 the student learns more of how the teacher ranks what it would not choose; usually 1 to
+            5 for a softmax policy, and 0.01 for the action values of a DQN.
+        label_weight: w, from 0 to 1: how much of the loss is the likelihood of the teacher's own actions. 1 is cloning.
+        teacher_stochastic: The teacher draws its actions, those it plays and those that are labels, instead of taking
+            the most probable ones. Its states vary more then.
+        **rounds: Options of ``dagger``, whose expert is the teacher, and of every agent. Where there are
+            ``demonstrations``, the teacher's probabilities are learned, whoever played them.
+
+    Logs what ``dagger`` logs, with ``train/teacher_kl``: T^2 KL(teacher || student) of the steps learned from.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        teacher: Any = None,
+        temperature: float = 1.0,
+        label_weight: float = 0.0,
+        teacher_stochastic: bool = False,
+        **rounds: Any,
+    ) -> None:
+        positive(temperature=temperature)
+        check(label_weight=(label_weight, 0, 1))
+        self.temperature, self.label_weight = temperature, label_weight
+        self.teacher_stochastic = teacher_stochastic
+        self.teacher = teacher
+        super().__init__(env, **rounds)
+        if self.demonstrated is not None:
+            self.demonstrated = replace(self.demonstrated, targets=self.expert.of_steps(self.demonstrated))
+
+    expert: Teacher
+
+    def find_expert(self) -> Teacher:
+        return teacher_for(self.teacher, self.policy.actor, self.env)
+
+    def make_collector(self) -> LabellingCollector:
+        return ProbabilityCollector(self)
+
+    # ------------------------------------------------------------------ the loss
+    def batch_loss(self, batch: LabelledFeatures) -> tuple[Tensor, Tensor]:
+        """L = (1 - w) T^2 KL(p_T || q_T) - w E[log q(a|s)] - c E[H(q)]; the statistics with the divergence behind."""
+        head, w, targets = self.policy.actor, self.label_weight, batch.targets
+        assert targets is not None
+        if not isinstance(head.space, gym.spaces.Box):
+            batch = batch._replace(action_mask=targets > -torch.inf)
+        log_prob, entropy, stats = self.likelihood.evaluate(batch)
+        kl = head.kl(batch.features, targets, self.temperature).mean()
+        loss = (1 - w) * (kl - self.entropy_coef * entropy.mean()) + w * self.loss(log_prob, entropy)
+        return loss, torch.cat([stats, kl.detach()[None]])
+
+    def loss(self, log_prob: Tensor, entropy: Tensor) -> Tensor:
+        """What hard labels cost: -E[log q(a|s)] - c E[H(q)]."""
+        return -log_prob.mean() - self.entropy_coef * entropy.mean()
+
+    def make_likelihood(self) -> ActionLikelihood:
+        """That of the policy's own distribution, also where actions are continuous: its deviation is learned, too."""
+        return ActionLikelihood(self.policy)
+
+    def loss_metrics(self, stats: Tensor) -> Metrics:
+        return {**super().loss_metrics(stats[:-1]), "train/teacher_kl": float(stats[-1])}
+
+    def _manual_network(self) -> None:
+        """None: the gradient of this loss is left to autograd."""
+
+    # ------------------------------------------------------------------ manners
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], env: Environment | None = None, device: str = "auto", **options: Any
+    ) -> Self:
+        """As :meth:`Agent.load`; the teacher is not loaded again unless it is given."""
+        return super().load(path, env, device, **{"teacher": None, **options})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "teacher": self.expert.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        memory = state["teacher"]
+        if memory is not None and not all(len(part) == len(state["collector"]["start"]) for part in memory):
+            raise ValueError("teacher is no memory of these environments")
+        self.expert.state = None if self.collector.obs is None else memory
+
+
+class ProbabilityCollector(LabellingCollector):
+    """Steps of the student and the teacher by turns, and the teacher's distributions."""
+
+    agent: Distill
+
+    def labelled(self, n_steps: int) -> LabelledSteps:
+        self.targets: list[Tensor] = []  # (B, P) of each step
+        steps = super().labelled(n_steps)
+        return replace(steps, targets=torch.stack(self.targets))
+
+    def _actor(self, noise: Tensor) -> Actor:
+        agent, self.draws = self.agent, torch.zeros(noise.shape)
+        if agent.teacher_stochastic:
+            self.draws = agent.policy.actor.noise(tuple(noise.shape[:2]), agent.generator, torch.device("cpu"))
+        return super()._actor(noise)
+
+    def ask(self, t: int, start: np.ndarray, wanted: np.ndarray, action_mask: np.ndarray | None) -> np.ndarray:
+        teacher = self.agent.expert
+        self.targets.append(teacher.distribution(self.obs, start, action_mask))
+        return teacher.choose(self.targets[-1], self.draws[t])
