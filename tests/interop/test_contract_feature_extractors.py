@@ -66,6 +66,7 @@ def train(space: gymnasium.Space[Any], kind: type, **kwargs: Any) -> PPO:
         (IMAGE, {"encoder": "cnn_small", "embedding_size": 64}),
         (IMAGE, {"encoder": "cnn_small", "pooling": "lp", "normalize_images": False}),
         (spaces.Box(0, 255, (3, 36, 36), np.uint8), {"encoder": "cnn"}),
+        (IMAGE, {"encoder": "cnn_small", "spatial_transformer": True}),
         (VECTOR, {"encoder": "mlp", "activation": "selu", "norm": "layer", "layers": 3}),
         (spaces.Discrete(4), {"encoder": "tokens"}),
         (spaces.MultiDiscrete([3, 2]), {}),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lhy_rl.envs.vision.resampling import resampled
+
 MARGIN = 2  # pixels around a shape of 28 x 28, which make it one of 32 x 32 and, halved, of 16 x 16
 APART = 0.35  # the least distance of ink and ground in brightness
 
@@ -24,21 +26,10 @@ def moved(shapes: np.ndarray, rng: np.random.Generator, shift: float, turn: floa
         scale: Share by which a shape grows or shrinks, at most.
     """
     n, side = len(shapes), shapes.shape[1] + 2 * MARGIN
-    padded = np.pad(shapes, ((0, 0), (MARGIN + 1, MARGIN + 1), (MARGIN + 1, MARGIN + 1)))  # one more, to look beside
     angle = np.radians(rng.uniform(-turn, turn, n))
     size = 1 + rng.uniform(-scale, scale, n)
     centre = (side - 1) / 2 + 2 * rng.uniform(-shift, shift, (2, n))
-    rows, columns = np.mgrid[:side, :side]
-    down, right = (axis - centre[i][:, None, None] for i, axis in enumerate((rows, columns)))
-    cosine, sine = (f(angle)[:, None, None] / size[:, None, None] for f in (np.cos, np.sin))
-    middle = (side + 1) / 2  # of the padded shape
-    y = np.clip(cosine * down - sine * right + middle, 0, side + 0.999)
-    x = np.clip(sine * down + cosine * right + middle, 0, side + 0.999)
-    top, left = y.astype(np.int64), x.astype(np.int64)
-    y, x, which = (y - top).astype(np.float32), (x - left).astype(np.float32), np.arange(n)[:, None, None]
-    upper = padded[which, top, left] * (1 - x) + padded[which, top, left + 1] * x
-    lower = padded[which, top + 1, left] * (1 - x) + padded[which, top + 1, left + 1] * x
-    return _halved(upper * (1 - y) + lower * y)
+    return _halved(resampled(np.pad(shapes, ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))), side, angle, size, centre))
 
 
 def photographed(shapes: np.ndarray, rng: np.random.Generator, noise: float) -> np.ndarray:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
@@ -12,11 +12,14 @@ import numpy as np
 from torch import Tensor, nn
 
 from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.validation import flag, share
 from lhy_rl.nn.layers.activations import activations
 from lhy_rl.nn.layers.dense import KINDS
+from lhy_rl.nn.layers.pooling import POOLINGS
 
 NORMS = ("none", "batch", "layer")
-POOLINGS = ("strided", "max", "average", "lp")
+FURTHER = ("spatial_transformer", "crop")
+"""Options that only some encoders read."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,14 @@ class EncoderOptions:
         a CNN.
         norm: ``none``, ``batch`` (over all leading dimensions) or ``layer``, before each activation.
         pooling: How a CNN's layers shrink the image: ``strided`` convolutions, or convolutions of stride 1 and
-            ``max``, ``average`` or ``lp`` (p = 2) pooling, which cost about stride^2 times as much.
+            ``max``, ``average``, ``lp`` (p = 2) or ``fractional`` pooling, which cost about stride^2 times as much.
         dense_layers: ``plain``, or ``highway``: dense layers that are as wide as the one below mix what they compute
             with what they are given, so that dozens of them train (Srivastava et al. 2015); they have no ``norm``.
         dropout: Share of each dense layer's outputs dropped in training; AlphaDropout after SELU.
+        spatial_transformer: Put one before the first convolution of a CNN, where what pictures show stands turned,
+            moved or in other sizes (Jaderberg et al. 2015).
+        crop: Share of an image's sides that a spatial transformer hands on, at first the middle. Lower it where what is
+            looked for is smaller than the image.
 
     Raises:
         UserError: a name that does not exist or a number out of range.
@@ -49,6 +56,8 @@ class EncoderOptions:
     dropout: float = 0.0
     hidden_sizes: Sequence[int] | None = None
     dense_layers: str = "plain"
+    spatial_transformer: bool = False
+    crop: float = 1.0
 
     def __post_init__(self) -> None:
         sizes = self.hidden_sizes or ()
@@ -60,6 +69,8 @@ class EncoderOptions:
             raise UserError(f"layers is at least 0, got {self.layers}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout is at least 0 and below 1, got {self.dropout}")
+        flag("spatial_transformer", self.spatial_transformer)
+        share("crop", self.crop)
         names = [*activations.names(), "auto"]
         for given, allowed, what in (
             (self.activation, names, "activation"),
@@ -69,6 +80,17 @@ class EncoderOptions:
         ):
             if given not in allowed:
                 raise suggest(given, allowed, what)
+
+    def with_further(self, given: Mapping[str, Any]) -> EncoderOptions:
+        """These options and those that only some encoders have (:data:`FURTHER`).
+
+        Raises:
+            UserError: an option of another name.
+        """
+        for name in given:
+            if name not in FURTHER:
+                raise suggest(name, FURTHER, "encoder_option")
+        return replace(self, **given)
 
     def activation_or(self, default: str) -> str:
         """The activation's name, ``default`` where it is ``auto``."""

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.nn.encoders.base import NORMS, POOLINGS, Encoder, EncoderOptions
+from lhy_rl.nn.encoders.base import NORMS, Encoder, EncoderOptions
 from lhy_rl.nn.encoders.select import default_encoder, encoders
 from lhy_rl.nn.layers.activations import activations
+from lhy_rl.nn.layers.pooling import POOLINGS
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 spaces = gym.spaces
@@ -38,6 +39,8 @@ SPACES: list[tuple[gym.Space[Any], str, list[str]]] = [
     (spaces.MultiBinary((2, 3)), "mlp", ["tokens"]),
     (VECTOR, "mlp", []),
     (Box(-1, 1, ()), "mlp", []),
+    (Box(-1, 1, (9,)), "mlp", ["cnn_series"]),
+    (Box(-1, 1, (2, 8), np.float64), "mlp", ["cnn_series"]),
     (Box(-1, 1, (2, 3), np.float64), "mlp", []),
     (Box(0, 9, (4,), np.int64), "mlp", []),
     (Box(0, 255, (128,), np.uint8), "mlp", []),
@@ -165,6 +168,20 @@ def test_every_activation(space: gym.Space[Any], name: str, activation: str) -> 
         assert torch.equal(y, make(space, name, activation=standard)(draw(space, 8)))
 
 
+@pytest.mark.parametrize("name", ["cnn", "cnn_small", "cnn_pooled"])
+def test_a_spatial_transformer_learns_before_any_cnn(name: str) -> None:
+    space = Box(0, 255, (36, 36, 3), np.uint8)
+    encoder = make(space, name, spatial_transformer=True)
+    obs = draw(space, 2, 3)
+    y = encoder(obs)
+    y.square().sum().backward()
+    assert y.shape == (2, 3, encoder.output_size) and (encoder.front.weight.grad != 0).any()
+    policy = ActorCritic(
+        spaces.Dict({"image": space, "x": VECTOR}), spaces.Discrete(2), encoder_options={"spatial_transformer": True}
+    )
+    assert any(module.__class__.__name__ == "SpatialTransformer" for module in policy.modules())
+
+
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("name", ["cnn", "cnn_small"])
 def test_every_pooling_learns_from_black_images(name: str, pooling: str) -> None:
@@ -246,6 +263,7 @@ def test_unsupported_spaces(space: gym.Space[Any]) -> None:
         (VECTOR, "cnn", "encoder 'cnn' reads Box spaces of three dimensions (images) or four"),
         (Box(0, 1, (3, 35, 99)), "cnn", "images from 36x36 up, not 35x99; encoder='cnn_small' reads this one"),
         (Box(0, 1, (3, 7, 7)), "cnn_small", "images from 8x8 up, not 7x7; encoder='mlp' reads this one"),
+        (VECTOR, "cnn_series", "encoder 'cnn_series' reads Box spaces of series, (L,) or (channels, L), from L = 8 up"),
         (VECTOR, "dict", "encoder 'dict' reads Dict and Tuple spaces, not Box"),
         (spaces.Dict({"action_mask": spaces.MultiBinary(2)}), "dict", "nothing to observe in"),
         (VECTOR, "mpl", "unknown encoder 'mpl'; did you mean 'mlp'?"),
@@ -261,6 +279,8 @@ def test_wrong_spaces(space: gym.Space[Any], name: str, message: str) -> None:
         ({"activation": "rely"}, "unknown activation 'rely'; did you mean 'relu'?"),
         ({"norm": "bach"}, "unknown norm 'bach'; did you mean 'batch'?"),
         ({"pooling": "avrage"}, "unknown pooling 'avrage'; did you mean 'average'?"),
+        ({"spatial_transformer": 1}, "spatial_transformer=1 is not allowed; must be true or false"),
+        ({"crop": 1.5}, "crop=1.5 is not allowed; must be a number from 0 to 1"),
         ({"layers": -1}, "layers is at least 0, got -1"),
         ({"embedding_size": 0}, "embedding_size is at least 1, got 0"),
         ({"dropout": 1.0}, "dropout is at least 0 and below 1, got 1.0"),
@@ -268,3 +288,13 @@ def test_wrong_spaces(space: gym.Space[Any], name: str, message: str) -> None:
 )
 def test_wrong_options(options: dict[str, Any], message: str) -> None:
     assert refused(lambda: EncoderOptions(**options)).startswith(message)
+
+
+def test_further_options_are_checked() -> None:
+    message = refused(lambda: EncoderOptions().with_further({"spatial_transform": True}))
+    assert message.startswith("unknown encoder_option 'spatial_transform'; did you mean 'spatial_transformer'?")
+    series = Box(-1, 1, (9,))
+    options = {"spatial_transformer": True, "crop": 0.5}
+    assert make(Box(0, 1, (1, 20, 30)), "cnn_small", **options)(torch.rand(2, 1, 20, 30)).shape == (2, 6)
+    assert "crop=0.5 leaves 7x15" in refused(lambda: make(Box(0, 1, (1, 14, 30)), "cnn_small", **options))
+    assert "without a spatial_transformer" in refused(lambda: make(series, "cnn_series", spatial_transformer=True))

@@ -13,13 +13,15 @@ import torch.nn.functional as F
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import map_tree
 from lhy_rl.nn.encoders.base import EncoderOptions
-from lhy_rl.nn.encoders.convolutional import LpPool, NatureEncoder, SmallEncoder, make_pooling
+from lhy_rl.nn.encoders.convolutional import NatureEncoder, SmallEncoder
 from lhy_rl.nn.encoders.dict_encoder import DictEncoder
 from lhy_rl.nn.encoders.image_spaces import channel_first
 from lhy_rl.nn.encoders.mlp import MLPEncoder
 from lhy_rl.nn.encoders.select import default_encoder
+from lhy_rl.nn.encoders.series import SeriesEncoder
 from lhy_rl.nn.encoders.tokens import TokenEncoder
 from lhy_rl.nn.layers.dense import dense
+from lhy_rl.nn.layers.pooling import LpPool, make_pooling
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 Box = gym.spaces.Box
@@ -221,7 +223,21 @@ def test_lp_pooling_has_a_gradient_where_all_is_zero() -> None:
     torch.testing.assert_close(y.grad.flatten(), torch.tensor([0.6, 0.0, 0.8, 0.0]))
 
 
-@pytest.mark.parametrize("pooling", ["max", "average", "lp"])
+def test_fractional_pooling_draws_its_windows_in_training_only() -> None:
+    x = torch.arange(7.0).view(1, 1, 1, 7)  # the largest of a window is its last place
+    pool = make_pooling("fractional", (1, 2)).eval()
+    # 4 windows of 3 places in 7: they begin at int((i + 1/2) 4/3) - int(2/3), the last one at 4
+    assert pool(x).flatten().tolist() == [2.0, 4.0, 5.0, 6.0] and torch.equal(pool(x), pool(x))
+    pool.train()
+    torch.manual_seed(0)
+    drawn = {tuple(pool(x).flatten().tolist()) for _ in range(50)}
+    assert len(drawn) > 1 and all(ends[-1] == 6 and list(ends) == sorted(ends) for ends in drawn)
+    for side in range(1, 12):
+        for stride in range(2, 5):
+            assert make_pooling("fractional", stride)(torch.zeros(2, 3, side, side)).shape[2] == -(-side // stride)
+
+
+@pytest.mark.parametrize("pooling", ["max", "average", "lp", "fractional"])
 @pytest.mark.parametrize("side", [36, 37, 38, 41, 84])
 def test_pooling_reduces_as_the_strides_do(pooling: str, side: int) -> None:
     for kind in (NatureEncoder, SmallEncoder):
@@ -238,6 +254,44 @@ def test_a_pooled_layer_is_convolution_activation_pooling() -> None:
     h = torch.tanh(F.conv2d(x / 255, first.weight, first.bias, 1, 1))
     h = F.max_pool2d(torch.tanh(F.conv2d(h, second.weight, second.bias, 1, 1)), 2, ceil_mode=True)
     torch.testing.assert_close(encoder.maps(x), h)
+
+
+@pytest.mark.parametrize("pooling", ["strided", "max"])
+def test_a_series_is_read_by_convolutions_of_one_dimension(pooling: str) -> None:
+    encoder = SeriesEncoder(Box(-1, 1, (3, 11)), EncoderOptions(4, activation="tanh", pooling=pooling))
+    x = torch.randn(2, 3, 11, generator=torch.Generator().manual_seed(0))
+    h = x
+    for convolution in encoder.convolutions:
+        weight, pooled = convolution.weight[:, :, 0], pooling == "max"
+        h = torch.tanh(F.conv1d(h, weight, convolution.bias, 1 if pooled else 2, weight.shape[-1] // 2))
+        h = F.max_pool1d(h, 2, ceil_mode=True) if pooled else h
+    assert h.shape == (2, 25, 2)
+    torch.testing.assert_close(encoder.maps(x)[:, :, 0], h)
+    torch.testing.assert_close(
+        encoder(x), torch.tanh(F.linear(h.permute(0, 2, 1).flatten(1), *encoder.dense.weights()))
+    )
+
+
+def test_a_spatial_transformer_in_front_resamples_what_the_convolutions_read() -> None:
+    space = images(1, 12, 12)
+    torch.manual_seed(0)
+    plain = SmallEncoder(space, EncoderOptions(4))
+    front = SmallEncoder(space, EncoderOptions(4, spatial_transformer=True))
+    front.load_state_dict(plain.state_dict(), strict=False)
+    x = pixels(3, 1, 12, 12)
+    torch.testing.assert_close(front(x), plain(x), atol=1e-4, rtol=1e-4)  # at first it changes nothing
+    assert front.front is not None
+    with torch.no_grad():
+        front.front.bias[2] = 2 / 12  # looks one pixel further to the right
+    shifted = torch.cat([x[..., 1:], x[..., -1:]], -1)
+    torch.testing.assert_close(front(x), plain(shifted), atol=1e-4, rtol=1e-4)
+
+
+def test_a_spatial_transformer_changes_nothing_at_first_in_an_orthogonal_policy() -> None:
+    options = {"encoder": "cnn_small", "encoder_options": {"spatial_transformer": True}}
+    policy = ActorCritic(images(12, 12, 1), gym.spaces.Discrete(2), core=None, orthogonal=True, **options)
+    pictures = torch.rand(2, 1, 12, 12)
+    assert torch.equal(policy.trunk.encoder.front.theta(pictures)[0], torch.eye(2, 3))
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer"])

@@ -68,13 +68,18 @@ def test_a_new_spatial_transformer_changes_nothing() -> None:
     torch.testing.assert_close(SpatialTransformer(3)(pictures), pictures, atol=1e-5, rtol=1e-5)
 
 
+def test_a_smaller_spatial_transformer_hands_on_the_middle_at_first() -> None:
+    pictures = torch.rand(2, 3, 16, 12)
+    torch.testing.assert_close(SpatialTransformer(3, 0.5)(pictures), pictures[:, :, 4:12, 3:9], atol=1e-5, rtol=1e-5)
+
+
 def test_a_spatial_transformer_turns_and_moves() -> None:
     transformer, pictures = SpatialTransformer(1), torch.rand(2, 1, 16, 16)
     with torch.no_grad():
-        transformer.affine.bias.copy_(torch.tensor([0.0, -1.0, 0.0, 1.0, 0.0, 0.0]))  # a quarter turn
+        transformer.bias.copy_(torch.tensor([-1.0, -1.0, 0.0, 1.0, -1.0, 0.0]))  # a quarter turn
     torch.testing.assert_close(transformer(pictures), pictures.rot90(1, (2, 3)), atol=1e-5, rtol=1e-5)
     with torch.no_grad():
-        transformer.affine.bias.copy_(torch.tensor([1.0, 0.0, 2 / 16, 0.0, 1.0, 0.0]))  # it looks a pixel to the right
+        transformer.bias.copy_(torch.tensor([0.0, 0.0, 2 / 16, 0.0, 0.0, 0.0]))  # it looks a pixel to the right
     torch.testing.assert_close(transformer(pictures)[..., :-1], pictures[..., 1:], atol=1e-5, rtol=1e-5)
 
 
@@ -83,4 +88,4 @@ def test_a_spatial_transformer_learns() -> None:
     transformer, picture = SpatialTransformer(3), torch.rand(2, 3, 16, 16, requires_grad=True)
     transformer(picture).square().sum().backward()
     assert picture.grad is not None and picture.grad.abs().sum() > 0
-    assert transformer.affine.bias.grad is not None and transformer.affine.bias.grad.abs().min() > 0
+    assert transformer.bias.grad is not None and transformer.bias.grad.abs().min() > 0

@@ -1,0 +1,44 @@
+"""A convolutional encoder of series: pictures of one dimension."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+from torch import Tensor
+
+from lhy_rl.nn.encoders.base import EncoderOptions, refuse
+from lhy_rl.nn.encoders.convolutional import Convolution, ConvolutionalEncoder
+from lhy_rl.nn.layers.pooling import Window
+
+SHORTEST = 8
+
+
+class SeriesEncoder(ConvolutionalEncoder):
+    """Three convolutions of 25 maps along series of L points, each of which halves them: (L,) or (C, L) to (..., E).
+
+    It is the network of Greydanus (2020) for MNIST-1D, with pooling by name. A series is an image that is one place
+    high, so that all that is said of images is true of it, too; but a spatial transformer has nothing to turn.
+    """
+
+    name = "cnn_series"
+    smallest = SHORTEST
+    plan = (Convolution(25, 5, 2, 2), Convolution(25, 3, 2, 1), Convolution(25, 3, 2, 1))
+
+    def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
+        if options.spatial_transformer:
+            raise refuse(self.name, space, "series without a spatial_transformer, which turns images")
+        super().__init__(space, options)
+
+    def size(self, space: gym.Space[Any]) -> tuple[int, int, int]:
+        shape = space.shape or ()
+        if not isinstance(space, gym.spaces.Box) or len(shape) not in (1, 2) or shape[-1] < self.smallest:
+            raise refuse(self.name, space, f"Box spaces of series, (L,) or (channels, L), from L = {self.smallest} up")
+        self.channels = shape[0] if len(shape) == 2 else 1
+        return self.channels, 1, shape[-1]
+
+    def window(self, places: int, across: int = 1) -> Window:
+        return across, places
+
+    def images(self, obs: Tensor) -> Tensor:
+        return obs.view(len(obs), self.channels, 1, obs.shape[-1])
