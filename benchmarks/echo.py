@@ -1,4 +1,5 @@
-"""A text task with a source, so small that it is learned in seconds: write the source's words again, or backwards."""
+"""A text task with a source, so small that it is learned in seconds: write the source's words again, or backwards, or
+each one's translation."""
 
 from __future__ import annotations
 
@@ -23,6 +24,8 @@ class Echo(BatchedEnv):
         shortest: Words of the shortest.
         backwards: Whether they are written from the last to the first.
         new_words: So many of the words occur in no training sentence, and in all others one does.
+        learned: Words of the longest training and validation sentences; test sentences then all have ``longest``.
+        translated: Each word is written as another one, always the same.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}
@@ -35,10 +38,15 @@ class Echo(BatchedEnv):
         shortest: int = 1,
         backwards: bool = True,
         new_words: int = 0,
+        learned: int | None = None,
+        translated: bool = False,
         **options: Any,
     ) -> None:
-        self.words, self.longest, self.shortest = words, longest, shortest
+        self.words, self.longest, self.shortest, self.learned = words, longest, shortest, learned
         self.backwards, self.new_words = backwards, new_words
+        self.dictionary = np.arange(words + 3)  # (tokens,) what each is written as
+        if translated:
+            self.dictionary[1 : words + 1] = 1 + np.random.default_rng(words).permutation(words)
         self.vocabulary_size, self.observation_size = words + 1, words + 3
         self.max_length, self.start_token, self.end_token, self.pad_token = longest + 1, words + 1, 0, words + 2
         observed = {
@@ -48,9 +56,11 @@ class Echo(BatchedEnv):
         }
         super().__init__(num_envs, Dict(observed), Discrete(self.vocabulary_size), **options)
 
-    def sources(self, n: int, rng: np.random.Generator, known: int) -> tuple[np.ndarray, np.ndarray]:
+    def sources(
+        self, n: int, rng: np.random.Generator, known: int, shortest: int, longest: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(N, L) words below ``known`` and (N,) lengths."""
-        lengths = rng.integers(self.shortest, self.longest + 1, n)
+        lengths = rng.integers(shortest, longest + 1, n)
         tokens = rng.integers(1, known + 1, (n, self.longest))
         return np.where(np.arange(self.longest) < lengths[:, None], tokens, self.pad_token), lengths
 
@@ -58,13 +68,13 @@ class Echo(BatchedEnv):
         """(N, L + 1) what is right, with pad behind the end."""
         place = np.arange(self.longest)
         order = np.where(place < lengths[:, None], lengths[:, None] - 1 - place, place) if self.backwards else place
-        words = np.take_along_axis(sources, np.broadcast_to(order, sources.shape), 1)
+        words = self.dictionary[np.take_along_axis(sources, np.broadcast_to(order, sources.shape), 1)]
         right = np.concatenate([words, np.full((len(words), 1), self.pad_token)], 1)
         right[np.arange(len(right)), lengths] = self.end_token
         return right
 
     def initial(self, n: int, rng: np.random.Generator) -> State:
-        sources, lengths = self.sources(n, rng, self.words)
+        sources, lengths = self.sources(n, rng, self.words, self.shortest, self.longest)
         start = np.full(n, self.start_token)
         return {"source": sources, "source_length": lengths, "token": start, "length": np.zeros(n, np.int64)}
 
@@ -85,7 +95,10 @@ class Echo(BatchedEnv):
     def sequences(self, split: Split) -> TokenSequences:
         rng, n = np.random.default_rng(list(SENTENCES).index(split)), SENTENCES[split]
         known = self.words - self.new_words
-        sources, lengths = self.sources(n, rng, known)
+        shortest, longest = self.shortest, self.longest
+        if self.learned is not None:
+            shortest, longest = (longest, longest) if split == "test" else (shortest, self.learned)
+        sources, lengths = self.sources(n, rng, known, shortest, longest)
         if self.new_words and split != "train":
             place = rng.integers(0, lengths)
             sources[np.arange(n), place] = rng.integers(known + 1, self.words + 1, n)

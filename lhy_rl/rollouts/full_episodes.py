@@ -34,7 +34,8 @@ class Episodes:
         actions: (T, B, ...).
         rewards: (T, B), 0 behind the ends.
         valid: (T, B) bool: true until the end.
-        states: The policy's memory before each step, (T, B, ...) tensors; what does not change is stored once.
+        states: The policy's memory before the first step, (1, B, ...) tensors; where asked for, before each step,
+            (T, B, ...), and what does not change is stored once.
         action_mask: (T, B, A) bool, all true at the steps without masks; None where no step had any.
         truncated_final_obs: (instance, last observation) of the episodes that a time limit ended.
         raw_obs: (T, B, ...) numpy arrays, the observations as the environment gave them; where asked for.
@@ -103,6 +104,7 @@ def collect_episodes(
     observe: Callable[[Any, np.ndarray | None], Any] = lambda obs, counts: obs,
     keep_raw_obs: bool = False,
     alike: int = 1,
+    keep_states: bool = False,
 ) -> Episodes:
     """Begin in all instances at once and step until every first episode has ended.
 
@@ -116,6 +118,7 @@ def collect_episodes(
             from one observation alone, on which nobody acts, and None.
         keep_raw_obs: Keep what :meth:`Episodes.transitions` is made of, too.
         alike: So many instances that stand one behind the other begin alike.
+        keep_states: Keep the policy's memory before each step, not only before the first one.
 
     Raises:
         UserError: observations or rewards that are not numbers, a state without a legal action, or no end.
@@ -127,7 +130,8 @@ def collect_episodes(
         stepper.begin_alike(alike)
     state = policy.initial_state(env.num_envs)
     alive = np.ones(env.num_envs, bool)
-    steps: list[tuple[Any, Tensor, Tensor, Tensor, State]] = []
+    steps: list[tuple[Any, Tensor, Tensor, Tensor]] = []
+    states: list[State] = []
     action_masks: list[Tensor | None] = []
     truncated_final_obs: list[tuple[int, Any]] = []
     raw_obs: list[Any] = []
@@ -151,7 +155,8 @@ def collect_episodes(
         obs_t = map_tree(enter, observe(stepper.obs, alive))
         if not steps:
             state = policy.read_sources(obs_t, state)
-        before = state
+        if keep_states or not steps:
+            states.append(state)
         action, state = policy.act(obs_t, state, None, generator, deterministic, action_mask=action_mask)
         env_action = policy.actor.for_environment(action)
         if keep_raw_obs:
@@ -160,7 +165,7 @@ def collect_episodes(
         reward, terminated, truncated = stepper.step(env_action)
         check_numbers("reward", reward, alive, len(steps) + 1, of)
         reward_t = torch.as_tensor(np.where(alive, reward, 0.0), dtype=torch.float32)
-        steps.append((obs_t, action, reward_t, torch.as_tensor(alive), before))
+        steps.append((obs_t, action, reward_t, torch.as_tensor(alive)))
         ended = terminated | truncated
         for i in np.flatnonzero(truncated & ~terminated & alive).tolist():
             last = stepper.final_obs(i, f"{len(steps)}{of}")
@@ -169,7 +174,7 @@ def collect_episodes(
             for i in np.flatnonzero(ended & alive).tolist():
                 final_obs[i] = stepper.final_obs(i)
         alive = alive & ~ended
-    obs_tb, actions, rewards, mask_tb, states = zip(*steps, strict=True)
+    obs_tb, actions, rewards, mask_tb = zip(*steps, strict=True)
     return Episodes(
         map_tree(lambda *x: torch.stack(x), *obs_tb),
         torch.stack(actions),

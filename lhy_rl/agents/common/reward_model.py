@@ -36,6 +36,9 @@ class RewardModel:
     """Whether rollouts keep what ``rollout.transitions()`` is made of: the observations as the environment gave them,
     also the last ones of episodes, and the actions as it took them."""
 
+    needs_states = False
+    """Whether episodes keep the policy's memory before each step, from which sentences can be finished."""
+
     def attach(self, agent: Agent) -> None:
         """See the agent that is given these rewards, once; what depends on its spaces may be made here.
 

@@ -173,8 +173,9 @@ class Reinforce(Agent):
             return self.normalizer.observations(obs)
 
         raw = self.reward_model is not None and self.reward_model.needs_raw_obs
+        states = self.reward_model is not None and self.reward_model.needs_states
         alike = self.episodes_per_start
-        return collect_episodes(self.env, self.policy, seed, self.generator, deterministic, observe, raw, alike)
+        return collect_episodes(self.env, self.policy, seed, self.generator, deterministic, observe, raw, alike, states)
 
     def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
         """What each action led to, Q (T, B): the discounted returns, unless the reward model knows better.

@@ -97,6 +97,7 @@ class SequenceDiscriminatorReward(DiscriminatorTrainer):
             weight_decay=weight_decay,
         )
         self.policy, self.task, self.batch_size = policy, task, batch_size
+        self.needs_states = credit == "monte_carlo"
         self.credit, self.rollouts, self.gamma, self.gae_lambda = credit, rollouts, gamma, gae_lambda
         self.real = task.sequences("train")
         self.held_out = task.sequences("validation")

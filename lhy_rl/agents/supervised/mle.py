@@ -140,7 +140,7 @@ class MaximumLikelihood:
         self.reader = policy.trunk.source
         if attention_penalty != "none":
             if self.reader is None or self.reader.attention is None:
-                raise UserError("attention_penalty needs a source and an attention; attention must be dot or additive")
+                raise UserError("attention_penalty needs a source and an attention; attention must not be none")
             self.reader.keeps_weights = True
         if scheduled_sampling not in SCHEDULES:
             raise suggest(scheduled_sampling, SCHEDULES, "scheduled_sampling")

@@ -75,8 +75,10 @@ class ActorCritic(nn.Module):
             step; or a class of your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.sources.SourceEncoder``).
         source_size: Width of what is made of a source; null takes ``hidden_size``.
         source_bidirectional: Read a source in both directions, with half of the width for each.
-        attention: How a step looks at the places of a source: ``dot``, ``additive``, or ``none``: the encoder's final
-            output, which is fed to every step, is all it has (seq2seq).
+        attention: How a step looks at the places of a source: ``dot``, ``additive``; ``coverage``, which knows how much
+            it has looked at each and repeats itself less; ``location``, which knows where it looked last and goes on
+            from there in sources longer than any that it learned from; or ``none``: the encoder's final output, which
+            is fed to every step, is all it has (seq2seq).
         copy: Let an action also be a word that the attention is on (pointer-generator). It reaches words that were
             never written in training.
         unknown_words: So many actions, the last ones, are words that no vocabulary has, the names of this report say:

@@ -102,7 +102,7 @@ class Trunk(nn.Module):
             if self.dropout.p:
                 h = self.dropout(h)
         if self.source is not None and sources is not None:
-            h = self.source.attend(h, sources, obs.get(ACTION_MASK))
+            h, after = self.source.attend(h, sources, after, obs.get(ACTION_MASK))
         return h, (*state, *after)
 
     def make_orthogonal(self) -> None:

@@ -6,7 +6,14 @@
     c = sum_l a_l m_l
 
 with h the decoder's state and m_l the annotations. For ``additive`` they are mapped once, when they are read, and what
-is summed are the mapped ones; so the memory holds one vector a place.
+is summed are the mapped ones; so the memory holds one vector a place. Two more are additive and also read where they
+looked before, which they carry from step to step:
+
+    coverage   a_tl = softmax_l( v . tanh(W h_t + m_l + w c_tl) ),  c_t = sum_{t' < t} a_t'   (See et al. 2017, eq. 11)
+    location   a_tl = softmax_l( v . tanh(W h_t + m_l + sum_j U_j a_{t-1, l+j}) )             (Chorowski et al. 2015)
+
+So ``coverage`` can avoid the places that are done with, and ``location`` can move on from place to place, also in
+sources longer than any that it learned from.
 """
 
 from __future__ import annotations
@@ -24,6 +31,8 @@ attentions = Registry(
     {
         "dot": "lhy_rl.nn.sources.attention:DotAttention",
         "additive": "lhy_rl.nn.sources.attention:AdditiveAttention",
+        "coverage": "lhy_rl.nn.sources.attention:CoverageAttention",
+        "location": "lhy_rl.nn.sources.attention:LocationAttention",
     },
 )
 
@@ -100,3 +109,51 @@ class AdditiveAttention(Attention):
     def scores(self, h: Tensor, annotations: Tensor) -> Tensor:
         together = self.query(h)[:, :, None] + annotations[:, None]  # (N, T, L, E)
         return self.score(together.tanh())[..., 0]  # type: ignore[no-any-return]
+
+
+class LocationAttention(AdditiveAttention):
+    """a_t = softmax(v . tanh(W h_t + U m + F * a_{t-1})), F a convolution over the places."""
+
+    width = 5
+    """Places of the alignment before that a place reads: itself and as many on either side."""
+
+    def __init__(self, hidden_size: int, source_size: int) -> None:
+        super().__init__(hidden_size, source_size)
+        self.location = nn.Linear(self.width, source_size, bias=False)
+
+    def aligned(self, alignment: Tensor, weights: Tensor) -> Tensor:
+        """What is remembered (N, L) after a step with these weights: where it looked last."""
+        return weights
+
+    def run(self, h: Tensor, annotations: Tensor, mask: Tensor, alignment: Tensor) -> tuple[Tensor, Tensor]:
+        """Look, step by step.
+
+        Args:
+            h: (N, T, H).
+            annotations: (N, L, E).
+            mask: (N, L) or (N, T, L) bool.
+            alignment: (N, L) what is remembered before the first step; 0 of an episode that begins.
+
+        Returns:
+            The weights (N, T, L), and what is remembered after each step (N, T, L).
+        """
+        mask = of_steps(mask).expand(-1, h.shape[1], -1)
+        hidden, side = ~attended(mask), self.width // 2
+        weights, alignments = [], []
+        for t, query in enumerate(self.query(h).unbind(1)):
+            near = F.pad(alignment, (side, side)).unfold(1, self.width, 1)  # (N, L, width)
+            scores = self.score((query[:, None] + annotations + self.location(near)).tanh())[..., 0]
+            weights.append(scores.masked_fill(hidden[:, t], -torch.inf).softmax(-1) * mask[:, t])
+            alignment = self.aligned(alignment, weights[-1])
+            alignments.append(alignment)
+        return torch.stack(weights, 1), torch.stack(alignments, 1)
+
+
+class CoverageAttention(LocationAttention):
+    """a_t = softmax(v . tanh(W h_t + U m + w c_t)), c_t the sum of the weights before."""
+
+    width = 1
+
+    def aligned(self, alignment: Tensor, weights: Tensor) -> Tensor:
+        """The sum of all weights so far."""
+        return alignment + weights

@@ -71,9 +71,9 @@ class SourceOptions:
         if self.bidirectional and self.size % 2:
             raise UserError(f"source_size is {self.size}; with source_bidirectional it must be even, half a direction")
         if self.copy and self.attention == "none":
-            raise UserError("copy takes the words that the attention is on; attention must be dot or additive")
+            raise UserError("copy takes the words that the attention is on; attention must not be none")
         if self.point and self.attention == "none":
-            raise UserError("head 'pointer' needs the places of a source; attention must be dot or additive")
+            raise UserError("head 'pointer' needs the places of a source; attention must not be none")
         if self.point and self.copy:
             raise UserError("head 'pointer' takes places of the source as they are, copy the words there; choose one")
 

@@ -7,8 +7,9 @@
 
 The attention comes after the recurrence, so the core still runs over all steps of a block in one call. The memory of an
 instance is, with the batch first as every state: whether it has read (B,), the summary (B, E) and, with an attention,
-the annotations (B, L, E) and their mask (B, L); to copy also the tokens (B, L). A memory that has not read (the initial
-one) reads with the next observation, whether or not that is marked as a start.
+the annotations (B, L, E) and their mask (B, L); to copy also the tokens (B, L); and of an attention that reads where it
+looked before, that (B, L). Such a one runs step by step, behind the recurrence, which does not. A memory that has not
+read (the initial one) reads with the next observation, whether or not that is marked as a start.
 
 As with a backbone's memory, a block that begins in the middle of an episode goes on with what was read before, through
 which no gradient flows: who learns from pieces (``bptt_steps``) takes pieces in which episodes begin.
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import ACTION_MASK, SOURCE, SOURCE_MASK
 from lhy_rl.nn.backbones.base import State
-from lhy_rl.nn.sources.attention import Attention, attended, attentions
+from lhy_rl.nn.sources.attention import Attention, LocationAttention, attended, attentions
 from lhy_rl.nn.sources.base import SourceEncoder, SourceOptions, source_encoders
 from lhy_rl.nn.sources.pointer import Pointer
 
@@ -82,7 +83,12 @@ class SourceReader(nn.Module):
     @property
     def state_tensors(self) -> int:
         """How many tensors a memory has."""
-        return 2 + 2 * (self.attention is not None) + self.copies
+        return 2 + 2 * (self.attention is not None) + self.copies + self.aligns
+
+    @property
+    def aligns(self) -> bool:
+        """Whether the attention reads where it looked before."""
+        return isinstance(self.attention, LocationAttention)
 
     def initial_state(self, batch_size: int) -> State:
         """Nothing read."""
@@ -93,6 +99,8 @@ class SourceReader(nn.Module):
             state = (*state, annotations, weight.new_zeros(batch_size, self.places, dtype=torch.bool))
         if self.copies:
             state = (*state, weight.new_zeros(batch_size, self.places, dtype=torch.int64))
+        if self.aligns:
+            state = (*state, weight.new_zeros(batch_size, self.places))
         return state
 
     # ------------------------------------------------------------------ reading
@@ -109,8 +117,10 @@ class SourceReader(nn.Module):
         summary, annotations, attended_places = self.encoder(self.readable(source), mask)
         if self.attention is None:
             return (summary,)
-        kept = summary, self.attention.annotate(annotations), attended_places
-        return (*kept, source.long()) if self.copies else kept
+        kept: State = summary, self.attention.annotate(annotations), attended_places
+        if self.copies:
+            kept = (*kept, source.long())
+        return (*kept, annotations.new_zeros(mask.shape)) if self.aligns else kept
 
     def read(self, obs: Any, state: State, start: Tensor | None, steps: int) -> tuple[BlockSources, State]:
         """Read the sources with which episodes begin, all in one call.
@@ -180,20 +190,23 @@ class SourceReader(nn.Module):
         summary = sources.memory[0]
         return summary.expand(steps, -1, -1) if sources.episode is None else summary[sources.episode]
 
-    def attend(self, h: Tensor, sources: BlockSources, action_mask: Tensor | None = None) -> Tensor:
+    def attend(
+        self, h: Tensor, sources: BlockSources, after: State, action_mask: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """Join features with what the attention finds.
 
         Args:
             h: (T, B, H).
+            after: The state after the block, but for where the attention looked.
             action_mask: (T, B, A), whose first L are about the places, where actions are places.
 
         Returns:
             Features (T, B, H); to copy, with the weights and the tokens of the places behind them, (T, B, H + 2L); to
-            point, with the logits of the places, (T, B, H + L).
+            point, with the logits of the places, (T, B, H + L). And the state after the block.
         """
         if self.attention is None:
-            return h
-        _, annotations, mask, *tokens = sources.memory
+            return h, after
+        _, annotations, mask, *more = sources.memory
         where = (sources.episode, sources.step)
 
         def by_episode(x: Tensor) -> Tensor:  # (T, B, ...) to (S, T', ...): the steps of each episode side by side
@@ -208,7 +221,10 @@ class SourceReader(nn.Module):
         if self.pointer is not None and action_mask is not None:  # look at those that can still be chosen
             open_places = mask[:, None] & by_episode(action_mask[..., : self.places].bool())
         weights = None  # (S, T', L)
-        if self.copies or self.keeps_weights:
+        if isinstance(self.attention, LocationAttention):
+            weights, alignments = self.attention.run(queries, annotations, open_places, more[-1])
+            after = (*after[:-1], by_step(alignments)[-1])
+        elif self.copies or self.keeps_weights:
             weights = self.attention.weights(queries, annotations, open_places)
         context = self.attention(queries, annotations, open_places) if weights is None else weights @ annotations
         if weights is not None and self.keeps_weights:
@@ -216,12 +232,12 @@ class SourceReader(nn.Module):
         joint: Tensor = self.joint(torch.cat([by_step(context), h], -1)).tanh()
         if self.pointer is not None:
             points = self.pointer(by_episode(joint), annotations).masked_fill(~attended(mask)[:, None], -torch.inf)
-            return torch.cat([joint, by_step(points)], -1)
+            return torch.cat([joint, by_step(points)], -1), after
         if weights is None or not self.copies:
-            return joint
-        places = tokens[0].to(h.dtype)
+            return joint, after
+        places = more[0].to(h.dtype)
         places = places.expand(len(h), -1, -1) if sources.episode is None else places[sources.episode]
-        return torch.cat([joint, by_step(weights), places], -1)
+        return torch.cat([joint, by_step(weights), places], -1), after
 
 
 def _longer(x: Tensor, length: int) -> Tensor:

@@ -68,8 +68,12 @@ def test_predict_reads_a_source_at_the_start_of_an_episode():
 def test_what_was_read_is_stored_once_for_all_steps_of_an_episode():
     env = Echo(4)
     agent = Reinforce(env, **SMALL)
-    states = collect_episodes(env, agent.policy, 0, torch.Generator().manual_seed(0)).states
-    core, *source = states
+    kept, first = (
+        collect_episodes(env, agent.policy, 0, torch.Generator().manual_seed(0), keep_states=keep).states
+        for keep in (True, False)
+    )
+    assert all(len(one) == 1 and torch.equal(one[0], each[0]) for one, each in zip(first, kept, strict=True))
+    core, *source = kept
     assert len(core) > 1 and core.stride(0) > 0
     assert all(tensor.stride(0) == 0 and len(tensor) == len(core) for tensor in source)
 

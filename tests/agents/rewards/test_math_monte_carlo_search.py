@@ -61,7 +61,7 @@ def test_policy_gradient_points_along_the_exact_one():
     exact = gradient((p * hashed_reward(torch.as_tensor(sentences.tokens), None)).sum())
 
     generator = torch.Generator().manual_seed(1)
-    episodes = collect_episodes(env, policy, 0, generator)
+    episodes = collect_episodes(env, policy, 0, generator, keep_states=True)
     credit = monte_carlo_credit(policy, task, episodes, hashed_reward, 16, generator)
     advantage = credit - credit.mean(1, keepdim=True)
     estimate = gradient((log_probs(episodes.obs, episodes.actions) * advantage).sum() / env.num_envs)

@@ -122,7 +122,7 @@ def test_bad_input_is_one_line():
         ActorCritic(*spaces(6, 5), **POINTER)
     with pytest.raises(UserError, match="there is no key 'source'"):
         ActorCritic(Box(0, 1, (3,)), Discrete(3), head="pointer")
-    with pytest.raises(UserError, match="attention must be dot or additive"):
+    with pytest.raises(UserError, match="attention must not be none"):
         make_policy(attention="none")
     with pytest.raises(UserError, match="did you mean 'pointer'"):
         make_policy(head="pointr")

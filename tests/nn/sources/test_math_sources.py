@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from lhy_rl.core.protocols import SOURCE
 from lhy_rl.nn.heads.copying import CopyHead
 from lhy_rl.nn.sources import source_encoders
-from lhy_rl.nn.sources.attention import AdditiveAttention, DotAttention
+from lhy_rl.nn.sources.attention import AdditiveAttention, CoverageAttention, DotAttention, LocationAttention
 from lhy_rl.nn.sources.base import SourceOptions
 from tests.nn.sources.blocks import block, make_policy
 
@@ -83,6 +83,27 @@ def test_attention_is_its_formula(kind):
         assert_close(context[n, t], weights @ real)
         assert_close(attention.weights(h, kept, MASK)[n, t][MASK[n]], weights)
     assert not context[2].any() and not attention.weights(h, kept, MASK)[2].any()  # nothing to look at
+
+
+@pytest.mark.parametrize("kind", [CoverageAttention, LocationAttention])
+def test_an_attention_that_knows_where_it_looked_is_its_formula(kind):
+    torch.manual_seed(0)
+    attention, h, m = kind(3, 4), torch.randn(3, 3, 3), torch.randn(3, 6, 4) * MASK[..., None]
+    before = torch.rand(3, 6) * MASK
+    weights, alignments = attention.run(h, attention.annotate(m), MASK, before)
+    for n in range(2):
+        real, alignment, side = MASK[n], before[n], attention.width // 2
+        for t in range(3):
+            near = torch.stack(
+                [torch.nn.functional.pad(alignment, (side, side))[k : k + 2 * side + 1] for k in range(6)]
+            )
+            hidden = attention.query(h[n, t]) + attention.key(m[n]) + near @ attention.location.weight.T
+            expected = torch.softmax((hidden.tanh() @ attention.score.weight[0])[real], 0)
+            assert_close(weights[n, t][real], expected)
+            assert not weights[n, t][~real].any()
+            alignment = weights[n, t] + (alignment if kind is CoverageAttention else 0)
+            assert_close(alignments[n, t], alignment)
+    assert not weights[2].any()
 
 
 def test_copying_mixes_two_distributions():
