@@ -59,10 +59,10 @@ CLASSES = {
 """Names of classes that say too little, or clash with other libraries, and what they are called now."""
 
 ALLOWED = re.compile(
-    r"lhy_rl/envs/dialogue/.*:_?(is_)?legal|.*:every_prefix|lhy_rl/search/trial.py:Trial|.*mujoco_camera.py:scene"
+    r"lhy_rl/envs/dialogue/.*:_?(is_)?legal|.*:every_prefix|lhy_rl/search/trial.py:Trial|.*mujoco_camera.py:scene|.*scene_caption.py:SceneCaption(Env)?"
 )
 """Names in which such a word is right: a move of a game is legal, a discriminator gives a score to every prefix, what a
-search tries is a trial, as in Optuna, and what MuJoCo draws is a scene."""
+search tries is a trial, as in Optuna, and what MuJoCo draws or a picture shows is a scene."""
 
 WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 

@@ -29,8 +29,9 @@ class TokenSequences:
         tokens: (N, T) int64, filled up behind each sentence's end with the task's pad token.
         lengths: (N,) int64, tokens per sentence; the end token counts where the task has one.
         sources: (N, L) int64, the tokens that each sentence answers to, filled up with the pad token; None where there
-            is nothing to answer. Of several turns, each is closed by the end token.
-        source_lengths: (N,) int64, tokens per source.
+            is nothing to answer. Of several turns, each is closed by the end token. Or (N, H, W, C) the picture that
+            each sentence is about.
+        source_lengths: (N,) int64, tokens per source; None of pictures.
     """
 
     tokens: np.ndarray
@@ -45,9 +46,12 @@ class TokenSequences:
         return f"<TokenSequences: {len(self):,} sentences, {int(self.lengths.sum()):,} tokens>"
 
     def __getitem__(self, index: Any) -> TokenSequences:
-        if self.sources is None or self.source_lengths is None:
-            return TokenSequences(self.tokens[index], self.lengths[index])
-        return TokenSequences(self.tokens[index], self.lengths[index], self.sources[index], self.source_lengths[index])
+        return TokenSequences(
+            self.tokens[index],
+            self.lengths[index],
+            None if self.sources is None else self.sources[index],
+            None if self.source_lengths is None else self.source_lengths[index],
+        )
 
     @property
     def mask(self) -> np.ndarray:
@@ -56,7 +60,7 @@ class TokenSequences:
 
     @property
     def source_mask(self) -> np.ndarray | None:
-        """(N, L) bool: true where a token belongs to its source; None without sources."""
+        """(N, L) bool: true where a token belongs to its source; None without sources, and of pictures."""
         if self.sources is None or self.source_lengths is None:
             return None
         return np.arange(self.sources.shape[1]) < self.source_lengths[:, None]
@@ -132,7 +136,8 @@ class TextTask(Protocol):
     """An environment in which a sentence is written token by token: actions are tokens, an episode is a sentence.
 
     A step observes the token before. Where a sentence answers to something, the observation is a Dict: ``token``, and
-    under :data:`SOURCE` and :data:`SOURCE_MASK` what it answers to, the same at every step.
+    under :data:`SOURCE` and :data:`SOURCE_MASK` what it answers to, the same at every step; or under :data:`SOURCE`
+    alone the picture that it is about.
 
     Attributes:
         vocabulary_size: Number of actions: the words, and the end and unknown tokens where the task has them.

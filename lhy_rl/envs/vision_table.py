@@ -41,4 +41,26 @@ VISION: tuple[Row, ...] = (
         "draw pictures like those of a data set: handwritten digits, of a class or of any, or pictures of your own",
         small={"pictures": "optical"},
     ),
+    Row(
+        "lhy_rl/SceneCaption-v0",
+        "lhy_rl.envs.vision.scene_caption:SceneCaptionEnv",
+        "lhy_rl.envs.vision.scene_caption:SceneCaption",
+        "write what a picture shows, word by word; some colours have shapes that only the test has",
+        small={"objects": 1, "captions": 60},
+        held_out={"split": "test"},
+    ),
+    Row(
+        "lhy_rl/CaptionToImage-v0",
+        "lhy_rl.envs.vision.caption_to_image:CaptionToImageEnv",
+        "lhy_rl.envs.vision.caption_to_image:CaptionToImage",
+        "draw what a caption says: a coloured shape at its place",
+        small={"pictures": 160},
+    ),
+    Row(
+        "lhy_rl/SketchToImage-v0",
+        "lhy_rl.envs.vision.sketch_to_image:SketchToImageEnv",
+        "lhy_rl.envs.vision.sketch_to_image:SketchToImage",
+        "fill the outline of a shape with one of its two colours; the grey between them is wrong",
+        small={"pictures": 160},
+    ),
 )

@@ -1,7 +1,7 @@
 """Writing sentences with a policy: sampling, greedy, beam search; continuing prefixes; scoring sentences.
 
-Where a sentence answers to a source, its tokens stand beside it (:class:`~lhy_rl.core.protocols.TokenSequences`), and a
-batch is observed with them.
+Where a sentence answers to a source, its tokens or its picture stand beside it
+(:class:`~lhy_rl.core.protocols.TokenSequences`), and a batch is observed with them.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ def context_of(policy: ActorCritic, sequences: TokenSequences | None) -> Context
     if answers != (sources is not None):
         what = "writes in answer to sources; give sentences that have them" if answers else "reads no sources"
         raise UserError(f"this policy {what}")
-    if sources is None or mask is None:
+    if sources is None:
         return {}
+    if mask is None:
+        return {SOURCE: torch.as_tensor(sources, device=policy.device)}
     longest = max(1, int(mask.any(0).sum())) if policy.reads_source else mask.shape[1]
     both = {SOURCE: sources[:, :longest], SOURCE_MASK: mask[:, :longest]}
     return {key: torch.as_tensor(array, device=policy.device) for key, array in both.items()}
@@ -163,9 +165,9 @@ def beam_search(
         if not bool(open_.any()):
             break
     written = TokenSequences(tokens.cpu().numpy(), lengths.cpu().numpy())
-    if answered is not None and answered.sources is not None and answered.source_lengths is not None:
-        sources = np.repeat(answered.sources, len(written), 0), np.repeat(answered.source_lengths, len(written))
-        written = TokenSequences(written.tokens, written.lengths, *sources)
+    if answered is not None and answered.sources is not None:
+        again = answered[np.zeros(len(written), np.int64)]
+        written = TokenSequences(written.tokens, written.lengths, again.sources, again.source_lengths)
     return written, score.cpu().numpy()
 
 

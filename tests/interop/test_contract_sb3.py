@@ -22,7 +22,9 @@ from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
+from lhy_rl.interop.feature_extractors import Encoder
 from lhy_rl.interop.sb3 import from_sb3, to_sb3
+from lhy_rl.nn.encoders.image_spaces import looks_like_image
 
 every_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
 
@@ -55,6 +57,13 @@ def policy_for(env: VecEnv) -> str:
     return "MultiInputPolicy" if isinstance(env.observation_space, gymnasium.spaces.Dict) else "MlpPolicy"
 
 
+def extractor_for(env: VecEnv) -> dict[str, Any]:
+    """Ours where a part of the observations is a picture that is too small for SB3's CNN."""
+    parts = getattr(env.observation_space, "spaces", {}).values()
+    small = any(looks_like_image(part) and min(part.shape[:2]) < 36 for part in parts)
+    return {"features_extractor_class": Encoder} if small else {}
+
+
 def dict_of(obs: Any) -> Any:
     """SB3's observations; an ordered dict as the dict that it is."""
     return dict(obs) if isinstance(obs, dict) else obs
@@ -63,7 +72,16 @@ def dict_of(obs: Any) -> Any:
 @every_row
 def test_ppo_trains(row: Row) -> None:
     env = VecMonitor(to_sb3(batch(row, 8, **larger(row))))
-    model = PPO(policy_for(env), env, n_steps=50, batch_size=200, n_epochs=2, seed=0, device="cpu")
+    model = PPO(
+        policy_for(env),
+        env,
+        n_steps=50,
+        batch_size=200,
+        n_epochs=2,
+        seed=0,
+        device="cpu",
+        policy_kwargs=extractor_for(env),
+    )
     before = [p.detach().clone() for p in model.policy.parameters()]
     model.learn(2000)
     assert model.num_timesteps == 2000 and len(model.ep_info_buffer) > 0
@@ -77,7 +95,7 @@ def test_ppo_trains(row: Row) -> None:
 @every_row
 def test_ppo_steps_at_default_size(row: Row) -> None:
     env = to_sb3(gymnasium.make_vec(row.id, num_envs=4, autoreset_mode="SameStep", **larger(row)))
-    small = {"net_arch": [8]}
+    small = {"net_arch": [8], **extractor_for(env)}
     model = PPO(policy_for(env), env, n_steps=8, batch_size=32, n_epochs=1, seed=0, policy_kwargs=small, device="cpu")
     assert model.learn(64).num_timesteps == 64
 

@@ -64,7 +64,7 @@ class ReplyDiscriminator(DiscriminatorTrainer):
 
     def attach(self, agent: Agent) -> None:
         self.task, self.real = agent.task, agent.task.sequences("train")
-        if self.real.sources is None:
+        if self.real.sources is None or self.real.source_lengths is None:
             raise UserError("a discriminator of replies needs a task whose sentences reply to a context, ChatReply say")
         width = self.real.sources.shape[1] + self.task.max_length
         with agent.randomness():

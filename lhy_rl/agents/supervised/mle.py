@@ -202,7 +202,7 @@ class MaximumLikelihood:
         (obs, mask), weights = self._evaluated, self.reader.kept_weights
         if self.attention_penalty == "coverage":
             return coverage_loss(weights, mask)
-        places = obs[SOURCE_MASK][0].bool()
+        places = obs[SOURCE_MASK][0].bool() if SOURCE_MASK in obs else weights.new_ones(weights.shape[1:]).bool()
         return doubly_stochastic_loss(weights[..., : places.shape[1]], mask, places)
 
     def _next_batch(self) -> Tensor:

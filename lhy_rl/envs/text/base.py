@@ -32,6 +32,9 @@ class TextEnv(BatchedEnv):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}
+    picture: Box | None = None
+    """The pictures' space, where each sentence is about one: the observation is a Dict of the last token and of what
+    :meth:`source` gives."""
 
     def __init__(
         self,
@@ -49,6 +52,8 @@ class TextEnv(BatchedEnv):
         space: Any = Discrete(observation_size)
         if source_length is not None:
             space = source_space(observation_size, source_length)
+        elif self.picture is not None:
+            space = Dict({TOKEN: space, SOURCE: self.picture})
         super().__init__(num_envs, space, Discrete(vocabulary_size), **base)
         self.source_length = source_length
         self.vocabulary_size = vocabulary_size
@@ -71,12 +76,17 @@ class TextEnv(BatchedEnv):
         return {"token": action.copy(), "tokens": tokens, "length": state["length"] + 1}
 
     def observation(self, state: State) -> Any:
+        if self.picture is not None:
+            return {TOKEN: state["token"], SOURCE: self.source(state)}
         if self.source_length is None:
             return state["token"]
         return source_observation(state["token"], self.source(state), self.pad_token)
 
     def source(self, state: State) -> np.ndarray:
-        """(B, L) the tokens that each sentence answers to, padded behind; the same at every step of an episode."""
+        """(B, L) the tokens that each sentence answers to, padded behind, or (B, H, W, C) the picture that it is about.
+
+        They are the same at every step of an episode.
+        """
         raise NotImplementedError
 
     def terminal(self, state: State) -> np.ndarray:

@@ -68,19 +68,17 @@ class ActorCritic(nn.Module):
         core_options: Further options of the backbone, {num_stacks: 1} for a ``stack_rnn``, say.
         hidden_size: Width of the backbone. More fits more and overfits sooner.
         num_layers: Layers of the backbone, or hops of a memory network, and of a recurrent source encoder.
-        dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it (to 0.5) when the
-            validation loss turns up.
-        source_encoder: What reads the ``source`` of an episode, once, at its start: ``gru``, ``lstm``, ``mean``;
-            ``hred`` or ``hred_tokens`` for one of several turns; null treats it as any other observation, at every
-            step; or a class of your own, as ``module:Class`` (a subclass of ``lhy_rl.nn.sources.SourceEncoder``).
+        dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it against overfitting.
+        source_encoder: What reads an episode's ``source``, once: ``gru``, ``lstm``, ``mean``, ``transformer``;
+            ``hred``, ``hred_tokens`` for turns; ``regions`` for a picture; ``auto``: ``regions`` or ``gru``; null: at
+            every step, as all else; or ``module:Class`` (a subclass of ``lhy_rl.nn.sources.SourceEncoder``).
         source_size: Width of what is made of a source; null takes ``hidden_size``.
         source_bidirectional: Read a source in both directions, with half of the width for each.
         attention: How a step looks at the places of a source: ``dot``, ``additive``; ``coverage``, which knows how much
             it has looked at each and repeats itself less; ``location``, which knows where it looked last and goes on
             from there in sources longer than any that it learned from; or ``none``: the encoder's final output, which
             is fed to every step, is all it has (seq2seq).
-        copy: Let an action also be a word that the attention is on (pointer-generator). It reaches words that were
-            never written in training.
+        copy: Let an action also be a word that the attention is on (pointer-generator), even one of no vocabulary.
         unknown_words: So many actions, the last ones, are words that no vocabulary has, the names of this report say:
             each is read as the same unknown word, and only ``copy`` can tell them apart.
         head: Of the actor: ``auto`` for the one that fits the actions, or ``pointer``: an action is a place of the
@@ -116,7 +114,7 @@ class ActorCritic(nn.Module):
         hidden_size: int = 32,
         num_layers: int = 1,
         dropout: float = 0.0,
-        source_encoder: SourceEncoderChoice | None = "gru",
+        source_encoder: SourceEncoderChoice | None = "auto",
         source_size: int | None = None,
         source_bidirectional: bool = False,
         attention: str = "dot",

@@ -1,4 +1,4 @@
-"""The contract of source encoders, which read what an episode is about: a text to answer, a set of points.
+"""The contract of source encoders, which read what an episode is about: a text, a set of points, a picture.
 
 An environment whose episode has such a thing gives it under the key ``source`` of its Dict observation, the same at
 every step, with ``source_mask`` where lengths differ. A policy reads it once an episode
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from lhy_rl.core.errors import UserError, brief, suggest
 from lhy_rl.core.registry import Registry
 from lhy_rl.core.validation import check
+from lhy_rl.nn.encoders.image_spaces import looks_like_image
 from lhy_rl.nn.sources.attention import Attention, attentions
 
 source_encoders = Registry(
@@ -28,10 +29,21 @@ source_encoders = Registry(
         "lstm": "lhy_rl.nn.sources.recurrent:LSTMEncoder",
         "mean": "lhy_rl.nn.sources.mean:MeanEncoder",
         "transformer": "lhy_rl.nn.sources.transformer:TransformerEncoder",
+        "regions": "lhy_rl.nn.sources.regions:RegionEncoder",
         "hred": "lhy_rl.nn.sources.hred:TurnEncoder",
         "hred_tokens": "lhy_rl.nn.sources.hred:TokenInTurnEncoder",
     },
 )
+
+
+AUTO = "auto"
+
+
+def fitting(chosen: SourceEncoderChoice, space: gym.Space[Any]) -> SourceEncoderChoice:
+    """What was chosen; of ``auto`` the encoder that fits a source: ``regions`` for a picture, else ``gru``."""
+    if chosen != AUTO:
+        return chosen
+    return "regions" if looks_like_image(space) and len(space.shape or ()) == 3 else "gru"
 
 
 class Reading(NamedTuple):
@@ -52,7 +64,7 @@ class Reading(NamedTuple):
 class SourceOptions:
     """How a source is read; the meaning of each is told by :class:`lhy_rl.nn.policies.actor_critic.ActorCritic`."""
 
-    encoder: str | type[SourceEncoder] = "gru"
+    encoder: str | type[SourceEncoder] = AUTO
     size: int = 64
     bidirectional: bool = False
     num_layers: int = 1
@@ -82,7 +94,7 @@ class SourceEncoder(nn.Module, ABC):
     """The contract: ``X(space, options)``; then sources (N, L, ...) and their mask to a reading, ``options.size`` wide.
 
     What it reads are tokens, ``MultiDiscrete([n] * L)``, or vectors, ``Box`` of shape (L, F), of which
-    :class:`SourceEmbedding` makes vectors; or what a class of one's own reads, a picture say.
+    :class:`SourceEmbedding` makes vectors; or a picture.
     """
 
     places: int | None = None

@@ -28,7 +28,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import ACTION_MASK, SOURCE, SOURCE_MASK
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.sources.attention import Attention, LocationAttention, attended, attentions
-from lhy_rl.nn.sources.base import SourceEncoder, SourceOptions, source_encoders
+from lhy_rl.nn.sources.base import SourceEncoder, SourceOptions, fitting, source_encoders
 from lhy_rl.nn.sources.pointer import Pointer
 
 
@@ -63,7 +63,9 @@ class SourceReader(nn.Module):
         assert isinstance(space, gym.spaces.Dict)
         source = space[SOURCE]
         self.size = options.size
-        self.encoder: SourceEncoder = source_encoders.choose(options.encoder, SourceEncoder)(source, options)
+        self.encoder: SourceEncoder = source_encoders.choose(fitting(options.encoder, source), SourceEncoder)(
+            source, options
+        )
         self.places = self.encoder.places or (source.shape or (1,))[0]
         self.attention: Attention | None = None
         if options.attention != "none":

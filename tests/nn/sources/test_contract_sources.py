@@ -18,6 +18,7 @@ from tests.nn.sources.blocks import TASK, L, block, make_policy
 VARIANTS = [
     {"source_encoder": name, "attention": attention, "copy": copy}
     for name in source_encoders
+    if name != "regions"  # of pictures
     for attention in ("none", *attentions)
     for copy in (False, True)
     if not (copy and (attention == "none" or name == "hred"))

@@ -1,0 +1,52 @@
+"""Regions of a picture: what stands where, for an attention to look at (Xu et al. 2015).
+
+Three convolutions, each of which halves the picture, make a vector of each 8 x 8 pixels; to it is added a learned one
+that says where in the picture it is. Only the first convolution looks a pixel beyond the square that it makes a number
+of, so that a region's vector is about that region.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.nn.encoders.image_spaces import byte_scale, channel_first, image_size, looks_like_image
+from lhy_rl.nn.sources.base import Reading, SourceEncoder, SourceOptions
+
+HALVINGS = 3
+SIDE = 2**HALVINGS
+"""Pixels of a side of a region."""
+
+
+class RegionEncoder(SourceEncoder):
+    """A picture, Box (H, W, C) or (C, H, W), to L = H/8 * W/8 regions in reading order; the summary is their mean.
+
+    Sides that are no multiples of 8 lose their last pixels.
+    """
+
+    annotates_tokens = False
+
+    def __init__(self, space: gym.Space[Any], options: SourceOptions) -> None:
+        super().__init__()
+        if not looks_like_image(space) or len(space.shape or ()) != 3:
+            raise UserError(f"source_encoder 'regions' reads pictures, Box (H, W, C) from 8x8 up, not {brief(space)}")
+        channels, height, width = image_size(space)
+        self.places = (height // SIDE) * (width // SIDE)
+        self.channel_first, self.scale = channel_first(space.shape), byte_scale(space)  # type: ignore[arg-type]
+        maps = (max(8, options.size // 4), max(8, options.size // 2), options.size)
+        layers: list[nn.Module] = []
+        for number, (before, after) in enumerate(zip((channels, *maps), maps, strict=False)):
+            kernel, padding = (2, 0) if number else (4, 1)
+            layers += [nn.Conv2d(before, after, kernel, 2, padding), nn.ReLU()]
+        self.convolutions = nn.Sequential(*layers[:-1])
+        self.where = nn.Parameter(0.1 * torch.randn(self.places, options.size))
+
+    def forward(self, source: Tensor, mask: Tensor) -> Reading:
+        pictures = source if self.channel_first else source.permute(0, 3, 1, 2)
+        maps = self.convolutions(pictures.float() * self.scale)  # (N, E, H/8, W/8)
+        annotations = maps.flatten(2).transpose(1, 2) + self.where  # (N, L, E)
+        return Reading(annotations.mean(1), annotations, mask.new_ones(annotations.shape[:2]))

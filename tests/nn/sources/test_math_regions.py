@@ -1,0 +1,62 @@
+"""Regions of a picture: each vector is about its place, and a policy reads a picture once an episode."""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from lhy_rl.agents import MLE, PPO, Reinforce
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import SOURCE, TokenSequences
+from lhy_rl.envs.vision.scene_caption import SceneCaption
+from lhy_rl.nn.decoding import beam_search, sample
+from lhy_rl.nn.sources.base import SourceOptions
+from lhy_rl.nn.sources.regions import RegionEncoder
+
+SPACE = gymnasium.spaces.Box(0, 255, (24, 16, 3), np.uint8)
+
+
+def test_a_region_is_about_its_place():
+    torch.manual_seed(0)
+    encoder = RegionEncoder(SPACE, SourceOptions(size=8))
+    assert encoder.places == 6
+    pictures = torch.randint(256, (2, 24, 16, 3), dtype=torch.uint8)
+    pictures[1] = pictures[0]
+    pictures[1, 9:15, 9:15] = 0  # inside the fourth region, two pixels from its neighbours
+    mask = torch.ones(2, 24, dtype=torch.bool)
+    reading = encoder(pictures, mask)
+    changed = (reading.annotations[0] != reading.annotations[1]).any(1)
+    assert changed.tolist() == [False, False, False, True, False, False] and reading.mask.all()
+    torch.testing.assert_close(reading.summary, reading.annotations.mean(1))
+    first = RegionEncoder(gymnasium.spaces.Box(0, 255, (3, 24, 16), np.uint8), SourceOptions(size=8))
+    first.load_state_dict(encoder.state_dict())
+    torch.testing.assert_close(first(pictures.permute(0, 3, 1, 2), mask).annotations, reading.annotations)
+
+
+@pytest.mark.parametrize("space", [gymnasium.spaces.MultiDiscrete([4] * 9), gymnasium.spaces.Box(0, 1, (9, 2))])
+def test_what_is_no_picture_is_refused(space):
+    with pytest.raises(UserError, match="'regions' reads pictures"):
+        RegionEncoder(space, SourceOptions())
+
+
+@pytest.mark.parametrize("kind", [MLE, Reinforce, PPO])
+def test_agents_read_pictures(kind):
+    task = SceneCaption(4, objects=1, captions=40)
+    options = {MLE: {"gradient_steps": 2}, PPO: {"n_steps": 8, "batch_size": 4}, Reinforce: {}}[kind]
+    if kind is MLE:
+        options = {**options, "attention_penalty": "doubly_stochastic"}
+    agent = kind(task, seed=0, core="gru", hidden_size=8, device="cpu", **options).learn(1)
+    assert isinstance(agent.policy.trunk.source.encoder, RegionEncoder)
+    answered = task.sequences("test")[:3]
+    written = sample(agent.policy, task, 5, temperature=0.0, answered=answered)
+    assert (written.sources[3:] == answered.sources[:2]).all()
+    found, scores = beam_search(agent.policy, task, 3, answered[:1])
+    assert found.sources.shape == (3, 24, 24, 3) and (np.diff(scores) <= 0).all()
+
+
+def test_sentences_about_pictures_are_taken_by_index():
+    sequences = SceneCaption(2, captions=10).sequences("train")
+    part = sequences[2:5]
+    assert isinstance(part, TokenSequences) and part.source_mask is None
+    assert (part.sources == sequences.sources[2:5]).all()
+    assert SceneCaption(2).single_observation_space[SOURCE].shape == (24, 24, 3)
