@@ -22,7 +22,7 @@ PICTURE = ROOT / "docs" / "images" / "architecture.svg"
 FLOORS = (
     ("cli",),
     ("benchmark", "recording"),
-    ("reporting",),
+    ("reporting", "diagnostics"),
     ("experiment",),
     ("agents",),
     ("rollouts",),
@@ -117,6 +117,7 @@ ABOUT = {
     "benchmark": "seeds, intervals, tables",
     "recording": "episodes played and filmed",
     "reporting": "plots, report.html",
+    "diagnostics": "what a loss is like",
     "experiment": "configuration, run, checkpoints",
     "agents": "one file an algorithm",
     "rollouts": "steps the environments",
@@ -130,7 +131,15 @@ ABOUT = {
 }
 """Room to what stands in its box."""
 
-ACROSS = {"benchmark": 0.2, "recording": 0.8, "reporting": 0.62, "experiment": 0.36, "agents": 0.5, "rollouts": 0.7}
+ACROSS = {
+    "benchmark": 0.2,
+    "recording": 0.8,
+    "reporting": 0.62,
+    "diagnostics": 0.2,
+    "experiment": 0.36,
+    "agents": 0.5,
+    "rollouts": 0.7,
+}
 ACROSS |= {"envs": 0.15, "interop": 0.85, "nn": 0.5, "functional": 0.3, "data": 0.74}
 """Room to the middle of its box, as a share of the picture's width; the others stand in the middle."""
 

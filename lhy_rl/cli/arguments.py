@@ -27,6 +27,7 @@ COMMANDS = {
     "play": "show a run's policy at play: in a window, as text or in a film",
     "record": "write down demonstrations: of a run, an expert, a person at the keyboard or a random policy",
     "report": "draw a run's plots and write its report.html",
+    "diagnose": "measure a run's loss: curvature, gradient noise, landscape, layers, memorization",
     "benchmark": "train configurations over several seeds and compare them",
     "search": "look for the best hyperparameters, in a table of results or with a function of your own",
     "sweep": "tune a configuration's agent, and write the best configuration",

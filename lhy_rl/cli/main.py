@@ -25,6 +25,7 @@ commands = Registry(
         "play": "lhy_rl.cli.policy:command_play",
         "record": "lhy_rl.cli.record:command_record",
         "report": "lhy_rl.cli.train:command_report",
+        "diagnose": "lhy_rl.cli.diagnose:command_diagnose",
         "benchmark": "lhy_rl.cli.benchmark:command_benchmark",
         "search": "lhy_rl.cli.search:command_search",
         "sweep": "lhy_rl.cli.search:command_sweep",

@@ -77,6 +77,39 @@ class MetricCurves(ReportFigure):
     marks: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LinePlot(ReportFigure):
+    """Values over places, a line each.
+
+    Attributes:
+        series: Label to places (N,) and values (N,).
+        axes: What the two axes are.
+        marks: Places at which a line is drawn across all values.
+    """
+
+    series: dict[str, tuple[np.ndarray, np.ndarray]]
+    axes: tuple[str, str]
+    marks: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surface(ReportFigure):
+    """A value over a plane, as lines of equal value.
+
+    Attributes:
+        values: (Y, X).
+        x, y: (X,) and (Y,) places.
+        axes: What the two axes are.
+        points: Label to a place (x, y) that is marked.
+    """
+
+    values: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    axes: tuple[str, str]
+    points: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
 @runtime_checkable
 class Illustrated(Protocol):
     """An agent that has figures for the report."""

@@ -64,11 +64,25 @@ def _of_run(
     run: RunFolder, tree: dict[str, Any], env: Environment | None, device: str, options: dict[str, Any]
 ) -> Agent:
     """The agent of a run's configuration, as a checkpoint has it; torch's threads stay as they are."""
+    agent = _untrained(run, env, device, options)
+    agent.load_state_dict(tree["agent"])
+    return agent
+
+
+def _untrained(run: RunFolder, env: Environment | None, device: str, options: dict[str, Any]) -> Agent:
     config = run.config()
     changed = {"agent": config.values["agent"] | options, "device": device, "threads": None}
     config = Config(config.name, config.values | changed)
     made: Any = build.make_environment(config) if env is None else env
     with names_from_a_file():
         agent: Agent = build.make_agent(config, made)
-    agent.load_state_dict(tree["agent"])
     return agent
+
+
+def load_untrained(path: str | os.PathLike[str], env: Environment | None = None, device: str = "auto") -> Agent:
+    """The agent of a run as it was before it learned anything: the same seed, the same first weights.
+
+    Raises:
+        UserError: no run there.
+    """
+    return _untrained(RunFolder(Path(path)), env, device, {})

@@ -14,14 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lhy_rl.core import archive
-from lhy_rl.core.report_figures import Embedding, EpisodeFrames, MetricCurves, PictureRows, ReportFigure
+from lhy_rl.core.report_figures import (
+    Embedding,
+    EpisodeFrames,
+    LinePlot,
+    MetricCurves,
+    PictureRows,
+    ReportFigure,
+    Surface,
+)
 from lhy_rl.experiment.tracking import read_metrics
 from lhy_rl.reporting.plots import COLOURS, DPI, GREY, STEPS, smooth
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LIST, PREFIX = "agent_figures.json", "agent_"
+AGENT, DIAGNOSIS = "agent", "diagnosis"  # whose figures they are, as their files' names begin
 ACROSS = 12  # pictures of a row
 COLUMNS = 9  # frames of an episode, evenly spaced from its first to its last
 TILE, GAP, MILLISECONDS, PAUSE = (
@@ -32,42 +40,48 @@ TILE, GAP, MILLISECONDS, PAUSE = (
 )  # of the film: pixels, and how long a frame and the last one are shown
 
 
-def draw(figures: Sequence[ReportFigure], folder: Path, csv: Path) -> None:
-    """Draw them into a folder, instead of what was there.
+def draw(figures: Sequence[ReportFigure], folder: Path, csv: Path, whose: str = AGENT) -> None:
+    """Draw them into a folder, instead of what was there of the same owner.
 
     Args:
         csv: The run's ``metrics.csv``.
+        whose: ``agent``, or another name for figures that are kept apart.
     """
     import matplotlib
 
     from lhy_rl.reporting.plots import STYLE
 
-    forget(folder)
+    forget(folder, whose)
     entries: list[dict[str, Any]] = []
     with matplotlib.rc_context(STYLE):
         for number, figure in enumerate(figures, 1):
             made = _figure(figure, csv)
             if made is None:
                 continue
-            files = [f"{PREFIX}{number}.png"]
+            files = [f"{whose}_{number}.png"]
             made.savefig(folder / files[0], dpi=DPI)
             if isinstance(figure, EpisodeFrames):
-                files.append(f"{PREFIX}{number}.gif")
+                files.append(f"{whose}_{number}.gif")
                 write_film(figure, folder / files[1])
             entries.append({"title": figure.title, "caption": figure.caption, "files": files})
-    archive.write_bytes(folder / LIST, json.dumps(entries, indent=1).encode())
+    archive.write_bytes(list_of(folder, whose), json.dumps(entries, indent=1).encode())
 
 
-def drawn(folder: Path) -> list[dict[str, Any]]:
+def list_of(folder: Path, whose: str) -> Path:
+    """The file with the titles."""
+    return folder / f"{whose}_figures.json"
+
+
+def drawn(folder: Path, whose: str = AGENT) -> list[dict[str, Any]]:
     """What :func:`draw` left in a folder: ``title``, ``caption`` and ``files`` of each."""
-    path = folder / LIST
+    path = list_of(folder, whose)
     found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     return found
 
 
-def forget(folder: Path) -> None:
+def forget(folder: Path, whose: str = AGENT) -> None:
     """Delete what :func:`draw` left."""
-    for path in [*folder.glob(f"{PREFIX}[0-9]*"), folder / LIST]:
+    for path in [*folder.glob(f"{whose}_[0-9]*"), list_of(folder, whose)]:
         path.unlink(missing_ok=True)
 
 
@@ -79,6 +93,10 @@ def _figure(figure: ReportFigure, csv: Path) -> Figure | None:
             return picture_rows(figure)
         case Embedding():
             return embedding(figure)
+        case LinePlot():
+            return line_plot(figure)
+        case Surface():
+            return surface(figure)
         case MetricCurves():
             return curves(figure, read_metrics(csv) if csv.exists() else [])
     raise TypeError(f"{type(figure).__name__} is no figure that a report can draw")
@@ -199,4 +217,40 @@ def curves(figure: MetricCurves, rows: list[dict[str, str]]) -> Figure | None:
         return None
     ax.set_xlabel("timesteps")
     ax.legend(fontsize=8.5)
+    return made
+
+
+def line_plot(figure: LinePlot) -> Figure:
+    """The lines in one plot."""
+    from matplotlib.figure import Figure as Made
+
+    made = Made(figsize=(10.8, 3.2))
+    ax = made.subplots()
+    for i, (label, (x, y)) in enumerate(figure.series.items()):
+        marker = "o" if len(x) < 20 else ""
+        ax.plot(x, y, color=COLOURS[i % len(COLOURS)], linewidth=1.8, marker=marker, markersize=4, label=label)
+    for place in figure.marks:
+        ax.axvline(place, color=GREY, linewidth=1.2, linestyle="--")
+    ax.set(xlabel=figure.axes[0], ylabel=figure.axes[1])
+    if len(figure.series) > 1:
+        ax.legend(fontsize=8.5)
+    return made
+
+
+def surface(figure: Surface) -> Figure:
+    """Lines of equal value, evenly spaced in the values' ranks, so that a steep wall does not hide a flat ground."""
+    from matplotlib.figure import Figure as Made
+
+    made = Made(figsize=(7.2, 4.6))
+    ax = made.subplots()
+    finite = figure.values[np.isfinite(figure.values)]
+    levels = np.unique(np.quantile(finite, np.linspace(0, 1, 15)))
+    if len(levels) > 1:
+        shade = ax.contourf(figure.x, figure.y, figure.values, levels, cmap="viridis")
+        made.colorbar(shade, ax=ax)
+    for label, (x, y) in figure.points.items():
+        ax.plot(x, y, "o", color="white", markeredgecolor="#1a202c")
+        ax.annotate(label, (x, y), xytext=(6, 6), textcoords="offset points", color="white", fontsize=9)
+    ax.set(xlabel=figure.axes[0], ylabel=figure.axes[1])
+    ax.grid(visible=False)
     return made

@@ -94,7 +94,8 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
     drawn = plots.draw_all(place.metrics_file, result, folder)
     curve = drawn.pop(plots.RETURN_TITLE, None)
     kept = {title: folder / name for name, title in TITLES.items() if (folder / name).is_file()}
-    own, film = agent_figures.drawn(folder), folder / FILM
+    own = agent_figures.drawn(folder) + agent_figures.drawn(folder, agent_figures.DIAGNOSIS)
+    film = folder / FILM
     table = result["table"]
     references = result.get("references", {})
     names = [name for name in GLOSSARY if any(name in row for row in table.values())]

@@ -74,7 +74,9 @@ def test_contract_an_agent_without_figures_leaves_none(tmp_path: Path) -> None:
     assert agent_figures.drawn(tmp_path) == []
     curves = MetricCurves(title="A", caption="b", columns={"train/none": "none"})
     agent_figures.draw([curves], tmp_path, tmp_path / "metrics.csv")
-    assert json.loads((tmp_path / agent_figures.LIST).read_text()) == [], "nothing was logged, nothing is drawn"
+    assert json.loads(agent_figures.list_of(tmp_path, agent_figures.AGENT).read_text()) == [], (
+        "nothing was logged, nothing is drawn"
+    )
 
 
 @pytest.mark.parametrize("lengths", [(2, 5), (30, 3)])

@@ -113,12 +113,17 @@ class LabellingRounds(Imitation):
             return metrics
         return metrics | self.collector.agreement() | self.learn_everything(self.gradient_steps)
 
-    def learn_everything(self, steps: int) -> Metrics:
-        """Gradient steps on D: the demonstrations and all labels so far."""
+    @property
+    def everything(self) -> LabelledSteps:
+        """D: the demonstrations and all labels so far."""
         parts = [] if self.demonstrated is None else [self.demonstrated]
         if self.pieces:
             parts.append(LabelledSteps.of_rounds(self.pieces))
-        everything = LabelledSteps.concatenate(parts)
+        return LabelledSteps.concatenate(parts)
+
+    def learn_everything(self, steps: int) -> Metrics:
+        """Gradient steps on D."""
+        everything = self.everything
         self.measure(everything)
         self.learn_from(self.prepared(everything))
         rate = self.present_rate

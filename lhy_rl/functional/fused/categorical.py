@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lhy_rl.functional.fused.plain import plain
+
 ROWS = 128  # rows handled at a time, so that a chunk of logits stays in the cache
 
 
@@ -53,6 +55,9 @@ def log_prob_and_entropy(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tenso
     Returns:
         Two tensors (...), differentiable once.
     """
+    if plain():
+        log_p = torch.log_softmax(logits, -1).clamp(min=torch.finfo(logits.dtype).min)
+        return log_p.gather(-1, actions[..., None])[..., 0], -(log_p.exp() * log_p).sum(-1)
     return _LogProbEntropy.apply(logits, actions)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -112,4 +117,7 @@ def linear_log_prob(h: Tensor, weight: Tensor, bias: Tensor, actions: Tensor, te
     Returns:
         (N,), differentiable once in h, weight and bias.
     """
+    if plain():
+        logits = torch.nn.functional.linear(h, weight, bias) / temperature
+        return torch.log_softmax(logits, -1).gather(1, actions[:, None])[:, 0]
     return _LinearLogProb.apply(h, weight, bias, actions, temperature)  # type: ignore[no-any-return, no-untyped-call]

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lhy_rl.functional.fused.plain import plain
+
 
 class _TanhLayers(torch.autograd.Function):
     @staticmethod
@@ -47,4 +49,8 @@ def tanh_layers(x: Tensor, *parameters: Tensor) -> Tensor:
     Returns:
         (N, O), differentiable once.
     """
+    if plain():
+        for weight, bias in zip(parameters[::2], parameters[1::2], strict=True):
+            x = torch.tanh(torch.nn.functional.linear(x, weight, bias))
+        return x
     return _TanhLayers.apply(x, *parameters)  # type: ignore[no-any-return, no-untyped-call]
