@@ -127,6 +127,7 @@ PLANS: dict[str, FilmPlan] = {
     "SceneCaption-v0": FilmPlan(episodes=2, fps=3),
     "CaptionToImage-v0": FilmPlan(episodes=4, fps=1),
     "SketchToImage-v0": FilmPlan(episodes=4, fps=1),
+    "PixelDigits-v0": FilmPlan(writer, "people", episodes=3, stride=4, fps=6),
     "FixedHorizon-v0": FilmPlan(balancer, "scripted", {"horizon": 84}, stride=2, fps=12),
 }
 

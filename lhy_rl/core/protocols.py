@@ -165,6 +165,15 @@ class TextTask(Protocol):
 
 
 @runtime_checkable
+class DrawnText(TextTask, Protocol):
+    """A text task whose sentences are pictures, which a report shows instead of their tokens."""
+
+    def picture_of(self, tokens: np.ndarray) -> np.ndarray:
+        """One sentence, (T,) token ids, as a picture (H, W, 3) uint8."""
+        ...
+
+
+@runtime_checkable
 class SampleTask(Protocol):
     """An environment whose action is a sample: a picture, a point. An episode is one step.
 

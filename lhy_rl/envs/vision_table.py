@@ -63,4 +63,11 @@ VISION: tuple[Row, ...] = (
         "fill the outline of a shape with one of its two colours; the grey between them is wrong",
         small={"pictures": 160},
     ),
+    Row(
+        "lhy_rl/PixelDigits-v0",
+        "lhy_rl.envs.vision.pixel_digits:PixelDigitsEnv",
+        "lhy_rl.envs.vision.pixel_digits:PixelDigits",
+        "draw handwritten digits pixel by pixel: pictures as sentences of two words",
+        small={"rows": 1},
+    ),
 )

@@ -91,6 +91,17 @@ def validation_metrics(policy: ActorCritic, task: Any, sentences: int) -> dict[s
     return row
 
 
+def written_pictures(policies: Mapping[str, ActorCritic], task: Any, n: int) -> dict[str, np.ndarray]:
+    """Row to pictures (n, H, W, 3): what every policy writes, and real ones (:class:`DrawnText`)."""
+    from lhy_rl.nn.decoding import sample
+
+    rows = {REAL: first(task.sequences("validation"), n)}
+    for name, policy in policies.items():
+        with evaluating(policy) as generator:
+            rows[name] = sample(policy, task, len(rows[REAL]), generator)
+    return {name: np.stack([task.picture_of(tokens) for tokens in row.tokens]) for name, row in rows.items()}
+
+
 def write_sentences(
     agent: Any,
     env: Any,

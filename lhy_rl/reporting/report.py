@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, install_extra
-from lhy_rl.core.report_figures import Illustrated
+from lhy_rl.core.protocols import DrawnText
+from lhy_rl.core.report_figures import Illustrated, PictureRows, ReportFigure
 from lhy_rl.experiment.evaluation import AS_TEXT, GLOSSARY, MEANINGS
 from lhy_rl.experiment.run_folder import RunFolder
-from lhy_rl.experiment.text_evaluation import REAL
+from lhy_rl.experiment.text_evaluation import REAL, written_pictures
 from lhy_rl.reporting import agent_figures, plots
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 FILM = "film.gif"
 TITLES = {"rewards.png": "The reward that was found", "road.png": "The same road, driven by others"}
+PICTURES, WRITTEN = "Sentences that are pictures", 24
 DRIVE = "lhy_rl/DriveCorridor-v0"
 
 
@@ -46,11 +48,18 @@ def draw_pictures(run: Run, folder: Path, film: Callable[[], bytes]) -> list[str
         (folder / name).unlink(missing_ok=True)
     agent_figures.forget(folder)
     missing = []
+    figures: list[ReportFigure] = []
+    task: Any = run.agent.task if run.evaluator.is_text else None
+    if isinstance(task, DrawnText):
+        rows = written_pictures(run.agent.policies, task, WRITTEN)
+        figures.append(PictureRows(title=PICTURES, caption="Drawn token by token, beside real ones.", rows=rows))
     if isinstance(run.agent, Illustrated):
         try:
-            agent_figures.draw(run.agent.report_figures(), folder, run.metrics.path)
+            figures += run.agent.report_figures()
         except UserError as error:
             missing.append(f"no figures of the agent in the report: {error}")
+    if figures:
+        agent_figures.draw(figures, folder, run.metrics.path)
     if run.evaluator.is_text or run.evaluator.is_game:
         return missing
     with matplotlib.rc_context(plots.STYLE):
@@ -108,7 +117,7 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
         references={name: MEANINGS[name] for name in references},
         best={name: best_row(table, name) for name in names},
         aside=(REAL, *references),
-        samples=result["samples"],
+        samples={} if any(entry["title"] == PICTURES for entry in own) else result["samples"],
         samples_title="Dialogues" if result.get("is_game") else "Sentences",
         look=look_command(result).format(place.path),
         film=base64.b64encode(film.read_bytes()).decode() if film.is_file() else None,

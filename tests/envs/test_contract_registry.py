@@ -95,7 +95,7 @@ def test_spec_survives_json(row: Row) -> None:
 @every_row
 def test_default_size(row: Row) -> None:
     env = gymnasium.make_vec(row.id, num_envs=2)
-    out = run(env, actions(env, 60))
+    out = run(env, actions(env, 70))
     assert all(step[0] in env.observation_space for step in out)
     assert any((step[2] | step[3]).any() for step in out[1:])  # an episode ends, by itself or at its time limit
 

@@ -162,3 +162,12 @@ def test_contract_the_curve_has_its_marks_and_a_legend() -> None:
     x, y = ax.lines[1].get_data()
     assert list(x) == [100, 200, 300, 400, 450] and list(y) == [2, 4, 6, 8, 9]
     assert plots.return_curve(rows, result | {"table": {"mle": {"nll_test": 1.0}}}) is None
+
+
+def test_contract_sentences_that_are_pictures_are_drawn(trained: Callable[..., dict[str, Any]]) -> None:
+    agent = {"name": "mle", "core": "grid_lstm_2d", "hidden_size": 4, "embedding_size": 4, "gradient_steps": 1}
+    result = trained({"id": "lhy_rl/PixelDigits-v0"}, agent | {"batch_size": 2})
+    assert len(result["samples"]["mle"][0].splitlines()) == 8
+    text = page()
+    assert "<h2>Sentences that are pictures</h2>" in text and "<h2>Sentences</h2>" not in text
+    assert text.count("data:image/png;base64") >= 1

@@ -27,6 +27,7 @@ cores = Registry(
         "attention": "lhy_rl.nn.backbones.attention:Attention",
         "ntm": "lhy_rl.nn.backbones.ntm:NTM",
         "grid_lstm": "lhy_rl.nn.backbones.grid_lstm:GridLSTM",
+        "grid_lstm_2d": "lhy_rl.nn.backbones.grid_lstm_2d:GridLSTM2D",
     },
 )
 

@@ -12,14 +12,14 @@ import numpy as np
 from torch import Tensor, nn
 
 from lhy_rl.core.errors import UserError, suggest
-from lhy_rl.core.validation import flag, share
+from lhy_rl.core.validation import flag, integer, share
 from lhy_rl.nn.layers.activations import activations
 from lhy_rl.nn.layers.dense import KINDS
 from lhy_rl.nn.layers.pooling import POOLINGS
 
 NORMS = ("none", "batch", "layer")
-FURTHER = ("spatial_transformer", "crop")
-"""Options that only some encoders read."""
+FURTHER = ("hidden_sizes", "dense_layers", "spatial_transformer", "crop", "routing_iterations", "capsule_size")
+"""Options that stand by their names."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class EncoderOptions:
             moved or in other sizes (Jaderberg et al. 2015).
         crop: Share of an image's sides that a spatial transformer hands on, at first the middle. Lower it where what is
             looked for is smaller than the image.
+        routing_iterations: Of ``capsule``: how often it is found which capsules agree; 1 to 3.
+        capsule_size: Numbers of one of its capsules, of which there are embedding_size / capsule_size.
 
     Raises:
         UserError: a name that does not exist or a number out of range.
@@ -58,6 +60,8 @@ class EncoderOptions:
     dense_layers: str = "plain"
     spatial_transformer: bool = False
     crop: float = 1.0
+    routing_iterations: int = 3
+    capsule_size: int = 8
 
     def __post_init__(self) -> None:
         sizes = self.hidden_sizes or ()
@@ -71,6 +75,8 @@ class EncoderOptions:
             raise UserError(f"dropout is at least 0 and below 1, got {self.dropout}")
         flag("spatial_transformer", self.spatial_transformer)
         share("crop", self.crop)
+        integer("routing_iterations", self.routing_iterations, 1)
+        integer("capsule_size", self.capsule_size, 1)
         names = [*activations.names(), "auto"]
         for given, allowed, what in (
             (self.activation, names, "activation"),

@@ -50,9 +50,9 @@ class ActorCritic(nn.Module):
             or a ``Dict`` or ``Tuple`` of them.
         action_space: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or ``Box`` of floats.
         encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``cnn_pooled``, ``dict``;
-            ``cnn_series`` for series; ``rntn``, ``mv_rnn``, ``recursive`` for trees; ``state`` or ``image``, that part
-            of a Dict alone; ``auto`` for what fits; or a class of your own, as ``module:Class`` (a subclass of
-            ``lhy_rl.nn.encoders.Encoder``).
+            ``capsule``; ``cnn_series`` for series; ``rntn``, ``mv_rnn``, ``recursive`` for trees; ``state`` or
+            ``image``, that part of a Dict alone; ``auto`` for what fits; or a class of your own, as ``module:Class`` (a
+            subclass of ``lhy_rl.nn.encoders.Encoder``).
         embedding_size: Width of the encoder's output and of an MLP's layers.
         encoder_layers: Layers of an MLP encoder.
         hidden_sizes: Widths of the encoder's dense layers, [64, 64] say, instead of ``encoder_layers`` layers of
@@ -61,7 +61,7 @@ class ActorCritic(nn.Module):
         norm: Of the encoder: ``none``, ``batch`` or ``layer``.
         dense_layers: Of the encoder: ``plain``, or ``highway``, with which dozens of layers train.
         pooling: Of a CNN encoder: ``strided``, ``max``, ``average``, ``lp`` or ``fractional``.
-        encoder_options: Further options of the encoder, {spatial_transformer: true} before a CNN, say.
+        encoder_options: Further ones of the encoder: ``spatial_transformer``, ``crop``; ``routing_iterations``, ...
         core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, ``stack_rnn``, ``memory_network``,
             ``attention``, ``ntm``, ``grid_lstm``, null for none, or a class of your own, as ``module:Class`` (a
             subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).
@@ -132,9 +132,8 @@ class ActorCritic(nn.Module):
         for given, allowed, what in ((critic, CRITICS, "critic"), (head, HEADS, "head")):
             if given not in allowed:
                 raise suggest(given, allowed, what)
-        layers: dict[str, Any] = {"hidden_sizes": hidden_sizes, "dense_layers": dense_layers}
-        options = EncoderOptions(embedding_size, encoder_layers, activation, norm, pooling, **layers)
-        options = options.with_further(encoder_options or {})
+        further = {"hidden_sizes": hidden_sizes, "dense_layers": dense_layers, **(encoder_options or {})}
+        options = EncoderOptions(embedding_size, encoder_layers, activation, norm, pooling).with_further(further)
         source = None
         if source_encoder is not None:
             width = hidden_size if source_size is None else source_size

@@ -19,6 +19,7 @@ VARIANTS = {
     "attention sliding": {"overflow": "forget", "slots": 4},
     "ntm lstm": {"controller": "lstm", "num_heads": 2, "locations": 5},
     "grid_lstm tied": {"tied": True},
+    "grid_lstm_2d narrow": {"columns": 3, "rows": 2},
 }
 
 

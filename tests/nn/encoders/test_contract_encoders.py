@@ -46,8 +46,8 @@ SPACES: list[tuple[gym.Space[Any], str, list[str]]] = [
     (Box(0, 255, (128,), np.uint8), "mlp", []),
     (Box(0, 1, (10, 10, 4), np.bool_), "cnn_small", ["mlp"]),
     (Box(0, 255, (7, 7, 3), np.uint8), "mlp", []),
-    (Box(0, 1, (8, 8, 1)), "cnn_small", ["mlp"]),
-    (Box(0, 255, (3, 35, 50), np.uint8), "cnn_small", ["mlp"]),
+    (Box(0, 1, (8, 8, 1)), "cnn_small", ["capsule", "mlp"]),
+    (Box(0, 255, (3, 35, 50), np.uint8), "cnn_small", ["capsule", "mlp"]),
     (Box(0, 255, (36, 40, 3), np.uint8), "cnn", ["cnn_small", "cnn_pooled", "mlp"]),
     (Box(0, 255, (4, 84, 84), np.uint8), "cnn", ["cnn_small"]),
     (MIXED, "dict", []),
@@ -100,7 +100,7 @@ def at(obs: Any, *index: Any) -> Any:
 
 def make(space: gym.Space[Any], name: str, **options: Any) -> Encoder:
     torch.manual_seed(0)
-    encoder: Encoder = encoders.get(name)(space, EncoderOptions(**{"embedding_size": 6, **options}))
+    encoder: Encoder = encoders.get(name)(space, EncoderOptions(**{"embedding_size": 6, "capsule_size": 3, **options}))
     return encoder
 
 
@@ -141,7 +141,7 @@ def test_same_seed_same_weights_and_saving(space: gym.Space[Any], name: str, tmp
     for a, b in zip(encoder.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
     save_file(encoder.state_dict(), tmp_path / "weights")  # refuses what is not contiguous
-    other = encoders.get(name)(space, EncoderOptions(embedding_size=6))
+    other = encoders.get(name)(space, EncoderOptions(embedding_size=6, capsule_size=3))
     other.load_state_dict(load_file(tmp_path / "weights"))
     obs = draw(space, 4)
     assert torch.equal(encoder(obs), other(obs))
@@ -280,6 +280,7 @@ def test_wrong_spaces(space: gym.Space[Any], name: str, message: str) -> None:
         ({"norm": "bach"}, "unknown norm 'bach'; did you mean 'batch'?"),
         ({"pooling": "avrage"}, "unknown pooling 'avrage'; did you mean 'average'?"),
         ({"spatial_transformer": 1}, "spatial_transformer=1 is not allowed; must be true or false"),
+        ({"routing_iterations": 0}, "routing_iterations=0 is not allowed; must be a whole number of at least 1"),
         ({"crop": 1.5}, "crop=1.5 is not allowed; must be a number from 0 to 1"),
         ({"layers": -1}, "layers is at least 0, got -1"),
         ({"embedding_size": 0}, "embedding_size is at least 1, got 0"),
@@ -298,3 +299,5 @@ def test_further_options_are_checked() -> None:
     assert make(Box(0, 1, (1, 20, 30)), "cnn_small", **options)(torch.rand(2, 1, 20, 30)).shape == (2, 6)
     assert "crop=0.5 leaves 7x15" in refused(lambda: make(Box(0, 1, (1, 14, 30)), "cnn_small", **options))
     assert "without a spatial_transformer" in refused(lambda: make(series, "cnn_series", spatial_transformer=True))
+    uneven = refused(lambda: make(Box(0, 1, (8, 8, 1)), "capsule", capsule_size=4))
+    assert uneven.startswith("embedding_size=6 is no whole number of capsules of 4 numbers")

@@ -1,0 +1,59 @@
+"""Capsules of pictures, by routing between two layers of them (Sabour, Frosst and Hinton 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.functional.capsules import routing, squash
+from lhy_rl.nn.encoders.base import EncoderOptions
+from lhy_rl.nn.encoders.convolutional import Convolution, ConvolutionalEncoder
+from lhy_rl.nn.encoders.image_spaces import SMALLEST_IMAGE
+
+PRIMARY_SIZE = 8  # numbers of a capsule of the lower layer
+
+
+class CapsuleEncoder(ConvolutionalEncoder):
+    """Images to K capsules of D numbers, (..., E) with E = K D; a capsule's length is at most 1.
+
+    A convolution of 32 maps; a second one whose 64 maps are, at each place, 8 capsules of 8 numbers; each of these
+    expects each of the K capsules to be something, by a matrix of its own, and what the expectations agree on is it:
+
+        v_k = squash(sum_i c_ik W_ik u_i),    c_i = softmax_k(b_i),    b_ik += W_ik u_i . v_k
+
+    ``embedding_size`` is E, ``capsule_size`` D and ``routing_iterations`` how often c is found; with 1 all expectations
+    count the same. Large images have many capsules, and a matrix for each.
+    """
+
+    name = "capsule"
+    smallest = SMALLEST_IMAGE
+    plan = (Convolution(32, 5, 2, 2), Convolution(8 * PRIMARY_SIZE, 5, 2, 2))
+
+    def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
+        if options.embedding_size % options.capsule_size:
+            raise UserError(
+                f"embedding_size={options.embedding_size} is no whole number of capsules of {options.capsule_size} "
+                f"numbers; allowed: multiples of capsule_size"
+            )
+        super().__init__(space, replace(options, hidden_sizes=()))
+        self.after[-1] = nn.Identity()  # the capsules' own nonlinearity is what squashes them
+        below, self.count = self.output_size // PRIMARY_SIZE, options.embedding_size // options.capsule_size
+        self.iterations = options.routing_iterations
+        matrices = torch.randn(below, self.count, options.capsule_size, PRIMARY_SIZE)
+        self.matrices = nn.Parameter(matrices / PRIMARY_SIZE**0.5)  # W, (I, K, D, 8)
+        self.output_size = options.embedding_size
+
+    def capsules(self, obs: Tensor) -> Tensor:
+        """(N, *space.shape) images to (N, K, D)."""
+        below = squash(self.flat(self.maps(obs)).reshape(len(obs), len(self.matrices), PRIMARY_SIZE))  # (N, I, 8)
+        return routing(torch.einsum("nip,ikdp->nikd", below, self.matrices), self.iterations)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        leading = obs.shape[: -len(self.shape)]
+        capsules = self.capsules(obs.reshape(leading.numel(), *self.shape))
+        return capsules.reshape(*leading, self.output_size)
