@@ -86,6 +86,11 @@ def tensors(part: LabelledData) -> tuple[Tensor, Tensor]:
 
 def digits(options: dict[str, str], rate: float, seed: int, depth: int, epochs: int, judged_by: str) -> float:
     """The share of the part ``judged_by`` that a network names right after its epochs."""
+    return accuracy(trained(options, rate, seed, depth, epochs), *tensors(getattr(load_digits(), judged_by)))
+
+
+def trained(options: dict[str, str], rate: float, seed: int, depth: int, epochs: int) -> nn.Sequential:
+    """A network of so many layers after its epochs, to be asked."""
     torch.manual_seed(seed)
     network = nn.Sequential(encoder(64, depth, WIDTH, options), nn.Linear(WIDTH, 10))
     optimizer = torch.optim.Adam(network.parameters(), rate, fused=True)
@@ -93,7 +98,7 @@ def digits(options: dict[str, str], rate: float, seed: int, depth: int, epochs: 
     for _ in range(epochs):
         for rows in torch.randperm(len(pictures)).split(BATCH):
             descend(network, optimizer, pictures[rows], labels[rows])
-    return accuracy(network.eval(), *tensors(getattr(load_digits(), judged_by)))
+    return network.eval()
 
 
 def descend(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> Tensor:
