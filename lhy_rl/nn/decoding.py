@@ -207,3 +207,21 @@ def token_log_probs(
 def nll_per_token(policy: ActorCritic, sequences: TokenSequences, task: TextTask, temperature: float = 1.0) -> float:
     """Mean negative log-likelihood of the tokens, nats."""
     return float(-token_log_probs(policy, sequences, task, temperature).sum(dtype=np.float64) / sequences.lengths.sum())
+
+
+@torch.no_grad()
+def attention_weights(policy: ActorCritic, task: TextTask, sequences: TokenSequences) -> np.ndarray:
+    """(N, T, L) how much each token of sentences, the end token too, looks at each place of their sources.
+
+    Raises:
+        UserError: the policy has no attention.
+    """
+    reader = policy.trunk.source
+    if reader is None or reader.attention is None:
+        raise UserError("this policy looks at no places: it has no source, or attention none")
+    kept, reader.keeps_weights = reader.keeps_weights, True
+    obs, actions, mask = teacher_forcing(sequences, task, policy)
+    policy.evaluate(obs, actions, policy.initial_state(mask.shape[1]), starts(mask), mask)
+    reader.keeps_weights, weights = kept, reader.kept_weights
+    assert weights is not None
+    return weights.transpose(0, 1).cpu().numpy()

@@ -1,4 +1,4 @@
-"""The benchmarks of pointing and of copying run in small and say something."""
+"""The benchmarks of pointing, of copying and of captions run in small and say something."""
 
 import subprocess
 import sys
@@ -25,3 +25,12 @@ def test_copy_summary(tmp_path):
     rows = quick("copy_summary", tmp_path)
     assert {variant for _, _, variant, _ in rows} == {variant for _, variant, _ in VARIANTS}
     assert all(0 <= value <= 1 for key, value in rows.items() if key[-1] != "repeats")
+
+
+def test_captions(tmp_path):
+    rows = quick("captions", tmp_path)
+    arms = {(task, variant) for task, _, variant, _ in rows}
+    assert {("held out", name) for name in ("attention", "mean pool", "no picture")} < arms
+    assert {("few captions", name) for name in ("scheduled sampling", "self-critical", "self-critical, beam")} < arms
+    assert all(0 <= value <= 1 for key, value in rows.items() if key[-1] != "gain")
+    assert (tmp_path / "captions.png").stat().st_size > 5000

@@ -16,8 +16,10 @@ from torch import Tensor
 
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.gradient_step import gradient_step
+from lhy_rl.agents.supervised.attention_figures import attention_figures
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.protocols import SOURCE_MASK, TOKEN, TextTask
+from lhy_rl.core.report_figures import ReportFigure
 from lhy_rl.core.saved_states import load_optimizer
 from lhy_rl.core.trees import map_tree
 from lhy_rl.core.validation import check, positive
@@ -38,6 +40,8 @@ class MLE(Agent):
     Args:
         env: A text environment: an id or a ``VectorEnv``.
         learning_rate: Adam's. 0.01 is fast for small generators; 0.005 with more hidden units and dropout.
+        weight_decay: Of all parameters (AdamW). Raise it (to 0.1) where sentences are asked for that combine words as
+            no training sentence does: it lets fade what was only a habit of the language.
         batch_size: Sentences a gradient step.
         max_grad_norm: Longer gradients are shortened to it.
         gradient_steps: Gradient steps an update, between two rows of metrics.
@@ -58,6 +62,7 @@ class MLE(Agent):
         env: Environment,
         *,
         learning_rate: float = 0.01,
+        weight_decay: float = 0.0,
         batch_size: int = 64,
         max_grad_norm: float = 5.0,
         gradient_steps: int = 50,
@@ -68,7 +73,7 @@ class MLE(Agent):
         **shared: Any,
     ) -> None:
         positive(learning_rate=learning_rate, max_grad_norm=max_grad_norm, half_life=scheduled_sampling_half_life)
-        check(batch_size=(batch_size, 1), gradient_steps=(gradient_steps, 1))
+        check(batch_size=(batch_size, 1), gradient_steps=(gradient_steps, 1), weight_decay=(weight_decay, 0))
         super().__init__(env, **shared)
         self.gradient_steps = gradient_steps
         self.likelihood = MaximumLikelihood(
@@ -76,6 +81,7 @@ class MLE(Agent):
             self.task,
             self.generator,
             learning_rate=learning_rate,
+            weight_decay=weight_decay,
             batch_size=batch_size,
             max_grad_norm=max_grad_norm,
             scheduled_sampling=scheduled_sampling,
@@ -93,6 +99,10 @@ class MLE(Agent):
         self.num_timesteps += tokens
         return metrics
 
+    def report_figures(self) -> list[ReportFigure]:
+        """Where an attention looks, for pictures that are captioned."""
+        return attention_figures(self.policy, self.task)
+
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "likelihood": self.likelihood.state_dict()}
 
@@ -108,7 +118,7 @@ class MaximumLikelihood:
         policy: The network that learns.
         task: Whose training sentences.
         generator: Owner of the shuffling and of scheduled sampling's draws.
-        learning_rate: Adam's.
+        learning_rate, weight_decay: Of AdamW.
         batch_size: Sentences a gradient step.
         max_grad_norm: Gradients longer than this are shortened to it.
         scheduled_sampling: ``none`` or a schedule of Bengio et al. 2015.
@@ -128,6 +138,7 @@ class MaximumLikelihood:
         learning_rate: float,
         batch_size: int,
         max_grad_norm: float,
+        weight_decay: float = 0.0,
         scheduled_sampling: str = "none",
         half_life: float = 1000.0,
         attention_penalty: str = "none",
@@ -154,7 +165,7 @@ class MaximumLikelihood:
         self.max_grad_norm = max_grad_norm
         self.scheduled_sampling = scheduled_sampling
         self.half_life = half_life
-        self.optimizer = torch.optim.Adam(policy.parameters(), lr=learning_rate, fused=True)
+        self.optimizer = torch.optim.AdamW(policy.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
         self.order = torch.empty(0, dtype=torch.int64)  # of this epoch's remaining sentences
         self.num_steps = 0
 

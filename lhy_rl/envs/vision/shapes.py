@@ -11,13 +11,15 @@ import numpy as np
 SHAPES = ("circle", "square", "triangle", "cross", "ring")
 COLOURS = ("red", "green", "blue", "yellow", "purple", "white")
 RGB = np.array(
-    [(225, 40, 40), (40, 180, 60), (50, 90, 235), (240, 215, 40), (170, 60, 210), (240, 240, 240)], np.float32
+    [(230, 80, 75), (80, 190, 95), (90, 120, 240), (240, 215, 85), (170, 95, 215), (240, 240, 240)], np.float32
 )
 """(6, 3) of the colours, from 0 to 255."""
 PATCH = 8
 """Pixels of a side of a patch, which one shape fits into."""
 SHIFT, RADII = 0.6, (2.6, 3.3)
 """By how many pixels a shape is moved from its patch's middle, at most, and how large it is."""
+LIGHT, TINT = (0.75, 1.05), 10.0
+"""By what the light multiplies a shape's colour, and the standard deviation of what its own is more or less."""
 THICKNESS = 0.36
 """Half of the width of a cross's bars, over its radius."""
 
@@ -83,11 +85,11 @@ def on_grid(cells: np.ndarray, grid: int, rng: np.random.Generator) -> tuple[np.
     filled = cells >= 0
     hue, shapes = np.divmod(cells[filled], len(SHAPES))
     cover[filled] = patches(shapes, rng)
-    colour[filled] = RGB[hue] * rng.uniform(0.85, 1.05, (len(hue), 1))
+    colour[filled] = RGB[hue] * rng.uniform(*LIGHT, (len(hue), 1)) + rng.normal(0, TINT, (len(hue), 3))
 
     def arranged(by_cell: np.ndarray) -> np.ndarray:  # (N, grid^2, 8, 8, ...) to (N, 8 grid, 8 grid, ...)
         split = by_cell.reshape(n, grid, grid, PATCH, PATCH, *by_cell.shape[4:])
         return split.swapaxes(2, 3).reshape(n, side, side, *by_cell.shape[4:])
 
     whole = np.broadcast_to(colour[:, :, None, None], (n, grid * grid, PATCH, PATCH, 3))
-    return arranged(cover), np.minimum(arranged(whole), 255)
+    return arranged(cover), np.clip(arranged(whole), 0, 255)

@@ -35,9 +35,10 @@ class RegionEncoder(SourceEncoder):
         if not looks_like_image(space) or len(space.shape or ()) != 3:
             raise UserError(f"source_encoder 'regions' reads pictures, Box (H, W, C) from 8x8 up, not {brief(space)}")
         channels, height, width = image_size(space)
-        self.places = (height // SIDE) * (width // SIDE)
+        self.grid = height // SIDE, width // SIDE
+        self.places = self.grid[0] * self.grid[1]
         self.channel_first, self.scale = channel_first(space.shape), byte_scale(space)  # type: ignore[arg-type]
-        maps = (max(8, options.size // 4), max(8, options.size // 2), options.size)
+        maps = (max(8, options.size // 8), max(8, options.size // 4), options.size)
         layers: list[nn.Module] = []
         for number, (before, after) in enumerate(zip((channels, *maps), maps, strict=False)):
             kernel, padding = (2, 0) if number else (4, 1)

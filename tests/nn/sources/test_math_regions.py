@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from lhy_rl.agents import MLE, PPO, Reinforce
+from lhy_rl.agents.supervised.attention_figures import shaded
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import SOURCE, TokenSequences
 from lhy_rl.envs.vision.scene_caption import SceneCaption
-from lhy_rl.nn.decoding import beam_search, sample
+from lhy_rl.nn.decoding import attention_weights, beam_search, sample
 from lhy_rl.nn.sources.base import SourceOptions
 from lhy_rl.nn.sources.regions import RegionEncoder
 
@@ -60,3 +61,19 @@ def test_sentences_about_pictures_are_taken_by_index():
     assert isinstance(part, TokenSequences) and part.source_mask is None
     assert (part.sources == sequences.sources[2:5]).all()
     assert SceneCaption(2).single_observation_space[SOURCE].shape == (24, 24, 3)
+
+
+def test_a_report_shows_where_the_words_look():
+    task = SceneCaption(2, objects=2, captions=40)
+    agent = MLE(task, seed=0, core="gru", hidden_size=8, device="cpu", gradient_steps=2).learn(1)
+    (figure,) = agent.report_figures()
+    assert len(figure.rows) <= 4 and all(row.shape == (12, 24, 24, 3) for row in figure.rows.values())
+    weights = attention_weights(agent.policy.eval(), task, task.sequences("test")[:7])
+    assert weights.shape[::2] == (7, 9) and weights.sum(2)[:, :6] == pytest.approx(1, abs=1e-5)
+    picture, looked = np.full((24, 24, 3), 200, np.uint8), np.eye(9)[5] / 2
+    bright = shaded(picture, looked, (3, 3))
+    assert (bright[8:16, 16:] == 200).all() and (bright[:8] == 30).all()
+    unseen = MLE(task, seed=0, core="gru", hidden_size=8, device="cpu", attention="none")
+    assert unseen.report_figures() == []
+    with pytest.raises(UserError, match="looks at no places"):
+        attention_weights(unseen.policy, task, task.sequences("test")[:1])

@@ -1,0 +1,210 @@
+"""Captions of drawn scenes (SceneCaption-v0): what an attention over regions is worth, and training on the metric.
+
+Held out: 4,000 pictures with captions, maximum likelihood, and 500 test pictures, each of which has a combination of
+colour and shape that no training picture has; greedy captions. `exact` is the share of captions that name all there is
+and nothing else, `score` what the parser gives, `known` the exact ones of 500 fresh pictures of the training's
+combinations. `mass` is the share of the attention that lies on the region of the thing whose colour or shape is being
+written, with the right words before.
+
+    attention     a CNN makes a vector of each of 9 regions, and each word looks at them
+    mean pool     the same regions' mean is all that each word has
+    no picture    the same network, and all pictures are black
+
+Few captions: 400 pictures with captions, so that maximum likelihood leaves something to be learned; 500 fresh pictures
+of the same combinations. Self-critical training (Rennie et al. 2017) begins with that network and goes on with pictures
+that have no captions: what the parser gives is the reward of a drawn caption, and of the greedy one its baseline.
+Scheduled sampling (Bengio et al. 2015) takes as many steps as maximum likelihood does; beam search has width 4.
+
+The options were chosen on seeds 100 and 101.
+
+    python -m benchmarks.captions [--quick] [--seeds 3]
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import harness
+from lhy_rl.agents import MLE, Reinforce
+from lhy_rl.agents.supervised.attention_figures import shaded
+from lhy_rl.core.protocols import Split, TokenSequences
+from lhy_rl.envs.vision.captions import GRID, THING, WORDS
+from lhy_rl.envs.vision.scene_caption import SceneCaption
+from lhy_rl.nn.decoding import attention_weights, beam_search, sample
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+
+NAME = "captions"
+HELD_OUT, FEW = "held out", "few captions"
+SHARED: dict[str, Any] = {"core": "gru", "hidden_size": 128, "embedding_size": 32, "critic": "none", "device": "cpu"}
+LEARNING: dict[str, Any] = {"dropout": 0.5, "learning_rate": 0.004, "weight_decay": 0.1}
+STEPS, FEW_STEPS, FEW_CAPTIONS, FEW_OBJECTS = 2000, 600, 500, 2
+SELF_CRITICAL: dict[str, Any] = {"num_envs": 64, "learning_rate": 1e-3, "baseline": "self_critical"}
+UPDATES, WIDTH, FRESH = 200, 4, 200
+ARMS: dict[str, dict[str, Any]] = {"attention": {}, "mean pool": {"attention": "none"}, "no picture": {}}
+WANTED = {
+    ("attention", "exact"): "wanted: 0.9",
+    ("no picture", "exact"): "wanted: at most 0.1",
+    ("attention", "mass"): "wanted: 0.7",
+    ("self-critical", "gain"): "wanted: 0.05",
+}
+
+
+class Black(SceneCaption):
+    """The same captions, and nothing to see."""
+
+    def sequences(self, split: Split) -> TokenSequences:
+        real = super().sequences(split)
+        assert real.sources is not None
+        return TokenSequences(real.tokens, real.lengths, np.zeros_like(real.sources))
+
+
+def greedy(policy: ActorCritic, task: SceneCaption, split: Split, count: int) -> TokenSequences:
+    """The most probable words, one after the other, for the first pictures of a split."""
+    answered = task.sequences(split)[:count]
+    return sample(policy.eval(), task, len(answered), temperature=0.0, answered=answered)
+
+
+def beam(policy: ActorCritic, task: SceneCaption, split: Split, count: int) -> TokenSequences:
+    """The best of a beam, for the first pictures of a split."""
+    answered, policy = task.sequences(split)[:count], policy.eval()
+    best = [beam_search(policy, task, WIDTH, answered[[row]])[0] for row in range(len(answered))]
+    return TokenSequences(*(np.concatenate([getattr(one, name)[:1] for one in best]) for name in ("tokens", "lengths")))
+
+
+def worth(task: SceneCaption, written: TokenSequences, split: Split) -> dict[str, float]:
+    """What captions are worth on average, by each measure."""
+    cells = task.cells(split)[: len(written)]
+    score, bleu = (task.scored(written.tokens, written.lengths, cells, reward) for reward in ("parser", "bleu"))
+    return {"exact": float((score == 1).mean()), "score": float(score.mean()), "BLEU-4": float(bleu.mean())}
+
+
+def mass(policy: ActorCritic, task: SceneCaption, words: tuple[int, ...] = (1, 2)) -> float:
+    """How much of the attention lies where the thing is that a word, its colour or its shape, is about."""
+    weights = attention_weights(policy.eval(), task, task.sequences("test"))
+    found = [
+        weights[picture, number * (THING + 1) + word, place]
+        for picture, cells in enumerate(task.cells("test"))
+        for number, place in enumerate(np.flatnonzero(cells >= 0))
+        for word in words
+    ]
+    return float(np.mean(found))
+
+
+def held_out(arm: str, steps: int, seed: int) -> tuple[dict[str, float], ActorCritic]:
+    """One network by maximum likelihood: metric to value."""
+    kind = Black if arm == "no picture" else SceneCaption
+    task, begun = kind(4), time.process_time()
+    agent = MLE(task, gradient_steps=steps, seed=seed, **SHARED, **LEARNING, **ARMS[arm]).learn(1)
+    seconds = time.process_time() - begun
+    found = worth(task, greedy(agent.policy, task, "test", 500), "test")
+    found["known"] = worth(task, greedy(agent.policy, task, "validation", 500), "validation")["exact"]
+    if arm == "attention":
+        found["mass"] = mass(agent.policy, task)
+    return {**found, "seconds": seconds}, agent.policy
+
+
+def few_captions(steps: int, updates: int, count: int, seed: int) -> dict[str, dict[str, float]]:
+    """Arms that learn from few captions: metric to value of each."""
+    task = SceneCaption(
+        SELF_CRITICAL["num_envs"], captions=FEW_CAPTIONS, objects=FEW_OBJECTS, autoreset_mode="Disabled"
+    )
+    found: dict[str, dict[str, float]] = {}
+
+    def add(arm: str, written: TokenSequences, seconds: float) -> None:
+        found[arm] = {**worth(task, written, "validation"), "seconds": seconds}
+        found[arm]["gain"] = found[arm]["score"] / max(found["maximum likelihood"]["score"], 1e-6) - 1
+
+    for arm, schedule in (("maximum likelihood", "none"), ("scheduled sampling", "inverse_sigmoid")):
+        begun, options = (
+            time.process_time(),
+            {"scheduled_sampling": schedule, "scheduled_sampling_half_life": steps / 2},
+        )
+        agent = MLE(task, gradient_steps=steps, seed=seed, **SHARED, **LEARNING, **options).learn(1)
+        seconds = time.process_time() - begun
+        add(arm, greedy(agent.policy, task, "validation", count), seconds)
+        add(f"{arm}, beam", beam(agent.policy, task, "validation", count), seconds)
+        if schedule == "none":
+            first = agent.policy.state_dict()
+    options = {key: value for key, value in SELF_CRITICAL.items() if key != "num_envs"}
+    begun = time.process_time()
+    critical = Reinforce(task, seed=seed, **SHARED, dropout=LEARNING["dropout"], **options)
+    critical.policy.load_state_dict(first)
+    for _ in range(updates):
+        critical.update()
+    seconds = found["maximum likelihood"]["seconds"] + time.process_time() - begun
+    add("self-critical", greedy(critical.policy, task, "validation", count), seconds)
+    add("self-critical, beam", beam(critical.policy, task, "validation", count), seconds)
+    return found
+
+
+def picture(policy: ActorCritic, path: Path) -> None:
+    """Three test pictures, and where each word of their captions looks."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    task = SceneCaption(4)
+    test = task.sequences("test")
+    chosen = test[np.flatnonzero(test.lengths == 2 * (THING + 1))[:3]]
+    weights = attention_weights(policy.eval(), task, chosen)
+    assert chosen.sources is not None
+    columns = int(chosen.lengths[0])
+    figure, axes = plt.subplots(len(chosen), columns, figsize=(columns * 1.05, len(chosen) * 1.25))
+    for row, image in enumerate(chosen.sources):
+        axes[row, 0].imshow(image)
+        for word in range(columns - 1):  # not of the end token
+            axes[row, word + 1].imshow(shaded(image, weights[row, word], (GRID, GRID)))
+            axes[row, word + 1].set_title(WORDS[chosen.tokens[row, word]], fontsize=9)
+        for ax in axes[row]:
+            ax.axis("off")
+    figure.tight_layout(pad=0.3)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Measure, save."""
+    common = harness.arguments(__doc__, seeds=3)
+    torch.set_num_threads(1)
+    seeds = 1 if common.quick else common.seeds
+    steps, few_steps, updates, count = (8, 8, 2, 8) if common.quick else (STEPS, FEW_STEPS, UPDATES, FRESH)
+    quarter = steps // 4
+    runs: dict[tuple[str, str], list[dict[str, float]]] = {}
+
+    def add(task: str, arm: str, seed: int, found: dict[str, float]) -> None:
+        runs.setdefault((task, arm), []).append(found)
+        print(f"{task}, {arm}, seed {seed}: { ({key: round(value, 3) for key, value in found.items()}) }", flush=True)
+        harness.save(NAME, rows_of(runs), common.output)
+
+    for arms in (("attention", "no picture"), (), ("mean pool",)):
+        for seed in range(seeds):
+            for arm in arms:
+                found, policy = held_out(arm, quarter if arm == "no picture" else steps, seed)
+                add(HELD_OUT, arm, seed, found)
+                if arm == "attention" and seed == 0:
+                    picture(policy, common.output / f"{NAME}.png")
+            for arm, found in few_captions(few_steps, updates, count, seed).items() if not arms else ():
+                add(FEW, arm, seed, found)
+
+
+def rows_of(runs: dict[tuple[str, str], list[dict[str, float]]]) -> list[harness.Row]:
+    """The rows of a table, from task and arm to the values of its runs."""
+    rows = []
+    for (task, arm), values in runs.items():
+        seconds = float(np.mean([value["seconds"] for value in values]))
+        agent = "reinforce" if arm.startswith("self-critical") else "mle"
+        steps = {HELD_OUT: STEPS, FEW: FEW_STEPS}[task]
+        for metric in values[0]:
+            if metric != "seconds":
+                wanted, each = WANTED.get((arm, metric), ""), [value[metric] for value in values]
+                rows.append(harness.summarize(task, agent, arm, metric, each, steps, seconds, wanted))
+    return rows
+
+
+if __name__ == "__main__":
+    main()
