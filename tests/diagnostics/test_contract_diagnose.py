@@ -25,6 +25,7 @@ TINY: dict[str, Any] = {"num_envs": 4, "embedding_size": 8, "hidden_size": 8, "s
 PLAYED = TINY | {"n_steps": 8}
 ROUNDS = PLAYED | {"gradient_steps": 3, "first_gradient_steps": 3}
 SHOWN = TINY | {"demonstrations": "cartpole-expert", "trajectories": 6, "gradient_steps": 3}
+POINTER = TINY | {"core": None, "head": "pointer", "source_encoder": "transformer", "critic": "none", "hidden_size": 16}
 TEXT = {"train_size": 64, "validation_size": 16}
 AGENTS: dict[str, tuple[Callable[[], Any], int]] = {
     "ppo": (lambda: PPO("CartPole-v1", **PLAYED), 64),
@@ -34,6 +35,7 @@ AGENTS: dict[str, tuple[Callable[[], Any], int]] = {
     "a2c continuous": (lambda: A2C("Pendulum-v1", normalize_observations=True, **PLAYED), 64),
     "reinforce": (lambda: Reinforce(lambda: Parrot(), core="lstm", **TINY), 64),
     "reinforce critic": (lambda: Reinforce(lambda: Parrot(), core=None, baseline="critic", **TINY), 64),
+    "reinforce pointer": (lambda: Reinforce("lhy_rl/Tour-v0", **POINTER), 64),
     "bc": (lambda: BC("CartPole-v1", **SHOWN), 300),
     "bc continuous": (lambda: BC("Pendulum-v1", **SHOWN | {"demonstrations": "pendulum-expert"}), 300),
     "bc gru": (lambda: BC("CartPole-v1", core="gru", **SHOWN), 300),

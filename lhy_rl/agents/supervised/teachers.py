@@ -150,7 +150,8 @@ def teacher_for(given: Any, head: Head, env: VectorEnv[Any, Any, Any]) -> Teache
         return given
     found = given
     if isinstance(given, str | Path):
-        found = saved_policy(Path(given), env, f"there is no teacher {str(given)!r}; allowed: {ALLOWED}")
+        missing = f"there is no teacher {str(given)!r}; train it first, or give another: {ALLOWED}"
+        found = saved_policy(Path(given), env, missing)
     if isinstance(found, Agent):
         if not isinstance(found.policy, ActorCritic):
             raise UserError(f"{type(found).__name__} gives no probabilities of actions; dagger imitates the actions")

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
 _plain = ContextVar("plain", default=False)
 
 
 @contextmanager
 def plain_operations() -> Iterator[None]:
-    """Inside, tanh layers and softmax layers are chains of torch's own operations: for Hessians and ``torch.func``."""
+    """Inside, tanh and softmax layers and attention are chains of torch's operations: for Hessians, ``torch.func``."""
     token = _plain.set(True)
     try:
-        yield
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
     finally:
         _plain.reset(token)
 

@@ -174,7 +174,7 @@ def test_who_is_a_teacher(tmp_path: Path) -> None:
     head = PPO("CartPole-v1", **TINY).policy.actor
     PPO("CartPole-v1", **TINY).save(tmp_path / "ppo.zip")
     assert isinstance(teacher_for(str(tmp_path / "ppo.zip"), head, env), AgentTeacher)
-    with pytest.raises(UserError, match="there is no teacher 'nowhere'; allowed: the path of a run"):
+    with pytest.raises(UserError, match="there is no teacher 'nowhere'; train it first, or give another: the path"):
         Distill("CartPole-v1", teacher="nowhere")
     with pytest.raises(UserError, match="7 is no teacher; allowed"):
         Distill("CartPole-v1", teacher=7)
