@@ -40,11 +40,11 @@ class SketchToImage(OneStepTask):
 
     ## Observation Space
 
-    `Box(0, 255, (16, 16, 1), uint8)`: the sketch, white on black.
+    `Box(0, 255, (16, 16, 3), uint8)`: the sketch, white on black, three times the same brightness.
 
     | Num | Observation | Min | Max |
     |-----|-------------|-----|-----|
-    | 0 to 255 | brightness of each pixel | 0 | 255 |
+    | 0 to 767 | red, green and blue of each pixel | 0 | 255 |
 
     ## Rewards
 
@@ -103,7 +103,7 @@ class SketchToImage(OneStepTask):
         self.pictures = validation.integer("pictures", pictures, 8)
         super().__init__(
             num_envs,
-            Box(0, 255, (SIDE, SIDE, 1), np.uint8),
+            Box(0, 255, (SIDE, SIDE, 3), np.uint8),
             Box(-1.0, 1.0, (SIDE, SIDE, 3), np.float32),
             autoreset_mode=autoreset_mode,
             render_mode=render_mode,
@@ -126,7 +126,7 @@ class SketchToImage(OneStepTask):
         room = SIDE / 2 - radii - MARGIN
         centres = SIDE / 2 + rng.uniform(-1, 1, (n, 2)) * room[:, None]
         distance = distances(shapes, centres, radii, SIDE)
-        sketch = np.rint(255 * outlined(distance)).astype(np.uint8)[..., None]
+        sketch = np.rint(255 * outlined(distance)).astype(np.uint8)[..., None].repeat(3, 3)
         return {CONDITION: sketch, "shape": shapes, "cover": covered(distance)}
 
     def right(self, state: State) -> np.ndarray:
@@ -159,7 +159,7 @@ class SketchToImage(OneStepTask):
         frames = []
         for sketch, sample in zip(state[CONDITION], state[SAMPLE], strict=True):
             picture = np.rint(127.5 * (np.clip(sample, -1, 1) + 1)).astype(np.uint8)
-            frames.append(drawing.enlarged(np.concatenate([sketch.repeat(3, 2), picture], 1)))
+            frames.append(drawing.enlarged(np.concatenate([sketch, picture], 1)))
         return frames
 
 

@@ -57,7 +57,7 @@ def test_both_colours_are_right_and_the_grey_between_is_not():
 
 def test_a_sketch_has_pictures_of_both_colours():
     samples = SketchToImage(pictures=1000).samples("train")
-    assert samples.conditions.shape == (1000, 16, 16, 1) and samples.samples.shape == (1000, 16, 16, 3)
+    assert samples.conditions.shape == (1000, 16, 16, 3) and samples.samples.shape == (1000, 16, 16, 3)
     assert (samples.sample_labels // 2 == samples.condition_labels).all()
     assert (np.bincount(samples.sample_labels) > 70).all()  # 1000 / 10
     inside = (samples.conditions[..., 0] == 0) & (samples.samples.max(-1) > 0.7)
