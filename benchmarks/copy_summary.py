@@ -5,6 +5,9 @@ the most important one. With `copy` an action may also be the word that the atte
 without it the same network has its vocabulary alone. ROUGE-L (F), and the share of the right headlines' names that were
 written, of greedy headlines of 300 test reports.
 
+Rewarded: after 14 gradient steps of likelihood (with `copy`), or 200 (without), 150 of REINFORCE with ROUGE-L as the
+reward, four headlines of each report as each other's baseline: ROUGE-L before and after.
+
 Repeats: a list of 16 to 24 words of 10, each about twice in it, is written again by a network of 16 units after 400
 gradient steps, that is, before it does so without fault. `repeats` is the share of its words that are more than the
 list has of them. Attentions that do not know where they looked (`dot`, `additive`) and that do (`coverage`, See et al.
@@ -28,14 +31,15 @@ import torch
 
 from benchmarks import harness
 from benchmarks.echo import Echo
-from lhy_rl.agents import MLE
+from lhy_rl.agents import MLE, Reinforce
 from lhy_rl.core.protocols import TextTask
 from lhy_rl.envs.pointer.copy_summary import CopySummary, names_recalled
 from lhy_rl.envs.pointer.reports import NAMES
 from lhy_rl.functional.rouge import rouge_l
 from lhy_rl.nn.decoding import sample
+from lhy_rl.nn.policies.actor_critic import ActorCritic
 
-HEADLINES, REPEATS = "headlines", "repeats"
+HEADLINES, REWARDED, REPEATS = "headlines", "rewarded", "repeats"
 SHARED: dict[str, Any] = {"core": "gru", "critic": "none", "learning_rate": 0.005, "device": "cpu"}
 READING = {"hidden_size": 96, "embedding_size": 48, "source_bidirectional": True, "unknown_words": NAMES}
 LISTING = {"hidden_size": 16, "embedding_size": 16}
@@ -45,6 +49,8 @@ LIST = {"words": 10, "longest": 24, "shortest": 16, "backwards": False}
 VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     (HEADLINES, "copy", {**READING, "copy": True}),
     (HEADLINES, "no copy", READING),
+    (REWARDED, "copy", {**READING, "copy": True, "pretrain_epochs": 14 / 62.5}),
+    (REWARDED, "no copy", {**READING, "pretrain_epochs": 200 / 62.5}),
     (REPEATS, "dot", LISTING),
     (REPEATS, "additive", {**LISTING, "attention": "additive"}),
     (REPEATS, "additive, coverage loss", {**LISTING, "attention": "additive", **COVERAGE}),
@@ -59,7 +65,7 @@ WANTED = {
     ("copy", "ROUGE-L"): "wanted: 0.9",
     ("coverage, coverage loss", "repeats"): "wanted: half of those without",
 }
-STEPS = {HEADLINES: 200, REPEATS: 400}
+STEPS = {HEADLINES: 200, REWARDED: 150, REPEATS: 400}  # gradient steps; of REINFORCE, behind those of likelihood
 
 
 def repeats(written: np.ndarray, right: np.ndarray, words: int) -> float:
@@ -68,19 +74,54 @@ def repeats(written: np.ndarray, right: np.ndarray, words: int) -> float:
     return float((np.maximum(counts[0] - counts[1], 0).sum(1) / counts[1].sum(1)).mean())
 
 
+def headlines(policy: ActorCritic, task: CopySummary) -> dict[str, float]:
+    """Scores of greedy headlines of the test reports."""
+    test = task.sequences("test")
+    written = sample(policy.eval(), task, len(test), temperature=0.0, answered=test)
+    rouge = rouge_l(written.tokens, written.lengths, test.tokens, test.lengths)
+    return {
+        "exact": float((written.tokens == test.tokens).all(1).mean()),
+        "names": float(names_recalled(written.tokens, test.tokens).mean()),
+        "ROUGE-L": float(rouge.mean()),
+        "length": float(written.lengths.mean()),
+    }
+
+
+def rewarded(options: dict[str, Any], steps: int, seed: int) -> dict[str, float]:
+    """REINFORCE behind maximum likelihood."""
+    task, left = CopySummary(64), steps
+
+    def count(agent: Reinforce, metrics: Any) -> bool:
+        nonlocal left
+        left -= not agent.preparing and "train/policy_loss" in metrics
+        return left > 0
+
+    begun = time.process_time()
+    agent = Reinforce(
+        task, episodes_per_start=4, pretrain_learning_rate=0.005, seed=seed,
+        **{**SHARED, "learning_rate": 0.001, **options},
+    )  # fmt: skip
+    agent.learn(10**9, callback=count)
+    seconds = time.process_time() - begun
+    before, after = headlines(agent.policies["mle"], task), headlines(agent.policy, task)
+    return {f"{name} before": before[name] for name in before} | after | {"seconds": seconds}
+
+
 def measured(name: str, options: dict[str, Any], steps: int, seed: int) -> dict[str, float]:
     """Train and test one network; metric to value."""
+    if name == REWARDED:
+        return rewarded(options, steps, seed)
     task: TextTask = CopySummary(4) if name == HEADLINES else Echo(4, **LIST)
     begun = time.process_time()
     agent = MLE(task, gradient_steps=steps, seed=seed, **SHARED, **options).learn(1)
-    seconds, test = time.process_time() - begun, task.sequences("test")
+    seconds = {"seconds": time.process_time() - begun}
+    if isinstance(task, CopySummary):
+        return headlines(agent.policy, task) | seconds
+    assert isinstance(task, Echo)
+    test = task.sequences("test")
     written = sample(agent.policy.eval(), task, len(test), temperature=0.0, answered=test)
     exact = float((written.tokens == test.tokens).all(1).mean())
-    found = {"exact": exact, "seconds": seconds}
-    if isinstance(task, Echo):
-        return {**found, "repeats": repeats(written.tokens, test.tokens, task.words)}
-    rouge = rouge_l(written.tokens, written.lengths, test.tokens, test.lengths)
-    return {**found, "names": float(names_recalled(written.tokens, test.tokens).mean()), "ROUGE-L": float(rouge.mean())}
+    return {"exact": exact, "repeats": repeats(written.tokens, test.tokens, task.words)} | seconds
 
 
 def main() -> None:
@@ -95,6 +136,8 @@ def main() -> None:
     rows = [row for row in rows if not fnmatch(row.task, common.only)]
     for name, variant, options in (variant for variant in VARIANTS if fnmatch(variant[0], common.only)):
         steps = 5 if common.quick else STEPS[name]
+        if common.quick and name == REWARDED:
+            options = {**options, "pretrain_epochs": 0.05}
         runs = []
         for seed in range(seeds):
             runs.append(measured(name, options, steps, seed))
@@ -103,8 +146,9 @@ def main() -> None:
         seconds = float(np.mean([run["seconds"] for run in runs]))
         for metric in runs[0]:
             if metric != "seconds":
-                values, wanted = [run[metric] for run in runs], WANTED.get((variant, metric), "")
-                rows.append(harness.summarize(name, "mle", variant, metric, values, steps, seconds, wanted))
+                values, agent = [run[metric] for run in runs], "reinforce" if name == REWARDED else "mle"
+                wanted = WANTED.get((variant, metric), "") if name != REWARDED else ""
+                rows.append(harness.summarize(name, agent, variant, metric, values, steps, seconds, wanted))
         harness.save("copy_summary", rows, common.output)
 
 
