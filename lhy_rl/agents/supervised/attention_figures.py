@@ -32,7 +32,7 @@ def attention_figures(policy: ActorCritic, task: TextTask) -> list[ReportFigure]
     for picture, tokens, looked in zip(written.sources, written.tokens, weights, strict=True):
         parts = [picture, *(shaded(picture, one, reader.encoder.grid) for one in looked)]
         parts += [np.full_like(picture, 255)] * (WORDS + 1 - len(parts))
-        rows[in_lines(str(task.decode(tokens)))] = np.stack(parts)
+        rows[in_lines(str(task.decode(tokens[:WORDS])))] = np.stack(parts)
     caption = "Pictures of the test split; then, for each word that is written, where the attention looks."
     return [PictureRows(title="Where the words look", caption=caption, rows=rows)]
 
