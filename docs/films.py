@@ -124,6 +124,7 @@ PLANS: dict[str, FilmPlan] = {
     "Ring-v0": FilmPlan(episodes=8, fps=2),
     "Grid25-v0": FilmPlan(episodes=8, fps=2),
     "Digits-v0": FilmPlan(episodes=4, fps=1),
+    "GlyphGlimpse-v0": FilmPlan(options={"difficulty": "medium"}, episodes=4, fps=1),
     "SceneCaption-v0": FilmPlan(episodes=2, fps=3),
     "CaptionToImage-v0": FilmPlan(episodes=4, fps=1),
     "SketchToImage-v0": FilmPlan(episodes=4, fps=1),

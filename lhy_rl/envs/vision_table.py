@@ -70,4 +70,12 @@ VISION: tuple[Row, ...] = (
         "draw handwritten digits pixel by pixel: pictures as sentences of two words",
         small={"rows": 1},
     ),
+    Row(
+        "lhy_rl/GlyphGlimpse-v0",
+        "lhy_rl.envs.vision.glyph_glimpse:GlyphGlimpseEnv",
+        "lhy_rl.envs.vision.glyph_glimpse:GlyphGlimpse",
+        "name a handwritten digit that is turned, moved and blurred, after looking at places of one's choice",
+        small={"places": 2, "looks": 1},
+        held_out={"split": "test"},
+    ),
 )

@@ -11,7 +11,7 @@ def resampled(shapes: np.ndarray, side: int, angle: np.ndarray, size: np.ndarray
     Args:
         shapes: (N, S, S), 0 where there is nothing.
         side: Of the canvas, in pixels.
-        angle: (N,) in radians, counter-clockwise where rows count downwards.
+        angle: (N,) in radians, clockwise.
         size: (N,) how many times as large.
         centre: (2, N) row and column of the canvas at which a shape's middle comes to lie.
 
