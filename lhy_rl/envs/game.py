@@ -29,6 +29,7 @@ from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import State, copied, put, take
+from lhy_rl.data.demonstrations import Demonstrations
 
 OBSERVATION = "observation"
 """Key of what a player sees, beside the ``action_mask``, in the observations of every view, where it is no Dict."""
@@ -107,6 +108,10 @@ class BatchedGame:
     def transcript(self, state: State) -> list[str]:
         """Each game as text, for ``render``."""
         raise NotImplementedError
+
+    def demonstrations(self) -> Demonstrations | None:
+        """What people did who played it, each episode one player's moves; None where nobody knows."""
+        return None
 
     # ------------------------------------------------------------------ for a person who plays
     def view(self, state: State, player: int) -> str:

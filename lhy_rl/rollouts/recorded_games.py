@@ -15,23 +15,34 @@ from lhy_rl.rollouts.games import Games
 from lhy_rl.rollouts.pettingzoo_games import policy_space, without_mask
 from lhy_rl.rollouts.self_play import PlayedGames
 
+PEOPLE = "people"
+
 
 def are_recorded(source: Any) -> bool:
-    """Whether this is a recording, not a player: demonstrations, or where they lie."""
-    return isinstance(source, Demonstrations | os.PathLike) or (isinstance(source, str) and source.endswith(".npz"))
+    """Whether this is a recording, not a player: demonstrations, or where they lie, or those of people."""
+    if isinstance(source, str):
+        return source.endswith(".npz") or source == PEOPLE
+    return isinstance(source, Demonstrations | os.PathLike)
 
 
 def recorded_games(source: Any, games: Games) -> PlayedGames:
     """The moves of demonstrations, of which nobody knows who played them.
 
     Args:
-        source: Demonstrations or an .npz file; observations as the game gives them, with their masks or without.
+        source: Demonstrations or an .npz file; observations as the game gives them, with their masks or without. Or
+            ``people``: those that the game's rules know.
         games: What they must be of.
 
     Raises:
         UserError: no such file, or of another game.
     """
-    given = load_demonstrations(source)
+    if source == PEOPLE:
+        known = None if games.batched is None else games.batched.demonstrations()
+        if known is None:
+            raise UserError(f"{games.name} knows no moves of people; give recorded ones, or the name of a player")
+        given = known
+    else:
+        given = load_demonstrations(source)
     spaces = policy_space(given.observation_space), given.action_space
     wanted = games.single_observation_space, games.single_action_space
     if spaces != wanted:

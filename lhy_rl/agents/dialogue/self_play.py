@@ -17,7 +17,7 @@ equilibrium of whoever moves first is found, not a fair one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,19 +25,20 @@ import numpy as np
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.construction import defaults_of
 from lhy_rl.agents.common.held_learner import HeldLearner
-from lhy_rl.agents.dialogue.language_drift import penalize_drift, supervised_step
+from lhy_rl.agents.dialogue.curriculum import Curriculum
+from lhy_rl.agents.dialogue.language_drift import Imitation, penalize_drift
 from lhy_rl.agents.dialogue.opponents import OpponentPool, frozen
 from lhy_rl.agents.policy_gradient.ppo import PPO
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import check_like
 from lhy_rl.core.validation import check
+from lhy_rl.nn.layers.eval_mode import without_dropout
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.evaluate_games import evaluate_policies, summarize_games
 from lhy_rl.rollouts.evaluate_policy import SEED
 from lhy_rl.rollouts.game_sources import make_games, make_player
 from lhy_rl.rollouts.games import Games
 from lhy_rl.rollouts.pettingzoo_games import mask_in, without_mask
-from lhy_rl.rollouts.recorded_games import are_recorded, recorded_games
 from lhy_rl.rollouts.rollout import Rollout
 from lhy_rl.rollouts.self_play import PlayedGames, PolicyPlayer, play_games
 
@@ -63,16 +64,20 @@ class SelfPlay(HeldLearner, Agent):
         alternation: Updates for which one side stays frozen, then the other (independent policies), or after which
             the frozen copy is renewed that sits opposite in every game (a shared one); null lets all learn.
         demonstrations: Whom to imitate: the name of a scripted player of the game (``linear``), or in Python a function
-            of the game's state; or recorded moves, an .npz or ``Demonstrations``, each episode one player's of a game.
+            of the game's state; or recorded moves, an .npz or ``Demonstrations``, each episode one player's of a game;
+            or ``people``, whose moves some games know.
         imitation_updates: Supervised gradient steps before the first game is played.
         imitation_interval: One more after so many updates; null never.
-        imitation_games: Games of the demonstrator with itself in such a step.
+        imitation_games: Games of the demonstrator with itself, or recorded ones, in such a step.
+        imitation_learning_rate: Of the steps before the first game; it falls to ``learning_rate``, which null takes.
+        curriculum: What of the game changes while it is learned: the name of an attribute of its rules, and the values
+            that it takes one after the other, each for an equal share of the moves: ``{max_turns: [2, 5, 8]}``.
         reference: The file of a saved ``selfplay`` agent, which the penalty keeps near; null takes the policy that
             imitation led to, where somebody was imitated.
         kl_coef: Weight of the penalty on leaving the reference, usually 0.001 to 0.1; 0 only measures it.
         partners: Scripted players that an evaluation plays with, too.
         num_envs: Copies of an environment of PettingZoo's that play side by side; our own games need none.
-        **ppo: Options of ``ppo`` and of every agent.
+        **ppo: Options of ``ppo`` and of every agent; ``dropout`` is of the supervised steps alone.
 
     Logs what ``ppo`` logs (``rollout/ep_rew_mean`` is the mean score of the seats that learn, ``rollout/ep_len_mean``
     the moves of a game), ``game/first_mover_return``, ``game/other_return``, the mean of each number that the games
@@ -99,6 +104,8 @@ class SelfPlay(HeldLearner, Agent):
         imitation_updates: int = 0,
         imitation_interval: int | None = None,
         imitation_games: int = 128,
+        imitation_learning_rate: float | None = None,
+        curriculum: Mapping[str, Sequence[Any]] | None = None,
         reference: str | None = None,
         kl_coef: float = 0.0,
         partners: Sequence[str] = (),
@@ -109,10 +116,8 @@ class SelfPlay(HeldLearner, Agent):
         **ppo: Any,
     ) -> None:
         check(n_games=(n_games, 1), pool_size=(pool_size, 1), pool_interval=(pool_interval, 1), kl_coef=(kl_coef, 0))
-        check(pool_share=(pool_share, 0, 1), imitation_updates=(imitation_updates, 0))
-        check(imitation_games=(imitation_games, 1))
-        for name, interval in (("alternation", alternation), ("imitation_interval", imitation_interval)):
-            check(**{name: (1 if interval is None else interval, 1)})
+        check(pool_share=(pool_share, 0, 1))
+        check(alternation=(1 if alternation is None else alternation, 1))
         for name, given, allowed in (("policies", policies, POLICIES), ("opponents", opponents, OPPONENTS)):
             if given not in allowed:
                 raise suggest(given, allowed, name)
@@ -135,16 +140,14 @@ class SelfPlay(HeldLearner, Agent):
         self.opponents = opponents
         self.pool_interval, self.pool_share = pool_interval, pool_share
         self.alternation = alternation
-        self.imitation_updates, self.imitation_interval = imitation_updates, imitation_interval
-        self.imitation_games = imitation_games
         self.kl_coef = kl_coef
         self.partners = tuple(partners)
         for name in self.partners:
             make_player(games, name)
-        recorded = are_recorded(demonstrations)
-        self.recorded = recorded_games(demonstrations, games) if recorded else None
-        self.demonstrator = None if recorded or demonstrations is None else make_player(games, demonstrations)
-        self.imitated = 0  # supervised steps so far
+        self.imitation = Imitation(
+            demonstrations, games, imitation_updates, imitation_interval, imitation_games, imitation_learning_rate
+        )
+        self.curriculum = Curriculum(curriculum, games)
         self.reference = None if reference is None else self.policies_of(reference)
         self.pool = OpponentPool(self.all_policies, 1 if alternation else pool_size)
         games.seed(seed)
@@ -159,10 +162,11 @@ class SelfPlay(HeldLearner, Agent):
     def update(self) -> Metrics:
         for learner in self.learners:
             learner.tie_parameters()
-        if self.imitated < self.imitation_updates:
+        if self.imitation.unfinished:
             return self.imitate()
-        if self.reference is None and (self.imitated or self.kl_coef):
+        if self.reference is None and (self.imitation.done or self.kl_coef):
             self.reference = [frozen(policy) for policy in self.all_policies]
+        self.curriculum.apply(self.games, self.num_timesteps / max(self.total_timesteps, 1))
         seats = self.take_seats()
         played = play_games(self.games, self.n_games, self.players(), seats)
         metrics = self.summary(played, seats)
@@ -173,7 +177,7 @@ class SelfPlay(HeldLearner, Agent):
             if moves.any() and self.learns(number):
                 metrics |= self.train_learner(learner, number, played.rollout(moves, learner.policy))
                 learned += int(moves.sum())
-        if self.imitation_interval and (self.num_updates + 1) % self.imitation_interval == 0:
+        if self.imitation.is_due(self.num_updates + 1):
             metrics |= self.imitate()
         self.num_timesteps += learned
         return metrics
@@ -185,7 +189,7 @@ class SelfPlay(HeldLearner, Agent):
         shared_and_alternating = bool(self.alternation) and len(self.learners) == 1
         if self.opponents == "pool" or shared_and_alternating:
             interval = self.alternation or self.pool_interval
-            if not len(self.pool) or (self.num_updates - self.imitation_updates) % interval == 0:
+            if not len(self.pool) or (self.num_updates - self.imitation.first_updates) % interval == 0:
                 self.pool.add()
             self.pool.seat(seats, 1.0 if shared_and_alternating else self.pool_share, self.games.rng)
         return seats
@@ -203,29 +207,15 @@ class SelfPlay(HeldLearner, Agent):
             kl = penalize_drift(learner.policy, self.reference[number], rollout, self.kl_coef)
             metrics["train/reference_kl"] = kl
         learner.num_timesteps, learner.total_timesteps = self.num_timesteps, self.total_timesteps
-        metrics |= learner.train(rollout)
+        with without_dropout(learner.policy):  # moves were drawn without
+            metrics |= learner.train(rollout)
         learner.collector.state = learner.policy.initial_state(self.env.num_envs)  # nothing goes on in another game
         return metrics
 
     # ------------------------------------------------------------------ the language
     def imitate(self) -> Metrics:
-        """One supervised step: L = -E[log pi(a|s)] over the moves of the player that is imitated."""
-        games, count, recorded = self.games, self.imitation_games, self.recorded
-        if recorded is not None:
-            chosen = games.rng.permutation(len(recorded.scores))[:count]
-            played, moves = recorded, np.isin(recorded.game, chosen)
-        elif self.demonstrator is not None:
-            played = play_games(games, count, [self.demonstrator], np.zeros((count, len(games.players)), np.int64))
-            moves = np.ones(len(played.actions), bool)
-        else:
-            raise UserError("nobody is there to imitate; give demonstrations, the name of a scripted player")
-        losses = []
-        everybodys = len(self.learners) == 1 or recorded is not None  # of a recording nobody knows who played
-        for number, learner in enumerate(self.learners):
-            mine = moves if everybodys else moves & (played.player == number)
-            losses.append(supervised_step(learner, played.rollout(mine, learner.policy)))
-        self.imitated += 1
-        return {"train/imitation_loss": float(np.mean(losses))}
+        """One supervised step of each policy."""
+        return {"train/imitation_loss": self.imitation.step(self.learners, self.games)}
 
     def policies_of(self, path: str) -> list[ActorCritic]:
         """The policies of a saved agent of the same kind, frozen, to stay near to."""
@@ -290,7 +280,12 @@ class SelfPlay(HeldLearner, Agent):
     # ------------------------------------------------------------------ manners
     @property
     def phase(self) -> str:
-        return "imitation" if self.imitated < self.imitation_updates else "training"
+        return "imitation" if self.imitation.unfinished else "training"
+
+    @property
+    def phase_progress(self) -> tuple[int, int]:
+        imitation = self.imitation
+        return (imitation.done, imitation.first_updates) if imitation.unfinished else super().phase_progress
 
     @property
     def timestep(self) -> str:
@@ -329,7 +324,7 @@ class SelfPlay(HeldLearner, Agent):
             "games": self.games.rng.bit_generator.state,
             "pool": self.pool.state_dict(),
             "reference": None if self.reference is None else [policy.state_dict() for policy in self.reference],
-            "imitated": self.imitated,
+            "imitated": self.imitation.done,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -339,7 +334,7 @@ class SelfPlay(HeldLearner, Agent):
             learner.load_state_dict(one)
         self.games.rng.bit_generator.state = state["games"]
         self.pool.load_state_dict(state["pool"])
-        self.imitated = int(state["imitated"])
+        self.imitation.done = int(state["imitated"])
         self.reference = None
         if state["reference"] is not None:
             self.reference = [frozen(policy) for policy in self.all_policies]

@@ -12,6 +12,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import SPLITS
 from lhy_rl.core.trees import State
 from lhy_rl.data.conversations import ConversationData
+from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.envs.dialogue.chat.rewards import Length, choose_reward, closed
 from lhy_rl.envs.dialogue.chat.turns import OVERLAP, DullReplies, overlap
 from lhy_rl.envs.game import BatchedGame
@@ -28,7 +29,7 @@ class ChatSelfplay(BatchedGame):
     with the end token, or with its 12th token, and then it is the other's turn. The dialogue is over as soon as one of
     them says something dull, repeats itself, or after 8 utterances. What an utterance is worth, its speaker gets at its
     end, by the same names as in `lhy_rl/ChatReply-v0`, which has the same observations: a policy that learned there
-    from people plays here.
+    from people plays here. `lhy-rl train selfplay/chat` does both: the bots imitate people first, and then play.
 
     ```python
     >>> from lhy_rl.envs.dialogue import chat_selfplay_v0
@@ -81,7 +82,7 @@ class ChatSelfplay(BatchedGame):
     1. Termination: an utterance is dull: more than half of its words are one of the shipped dull replies
        (`lhy_rl/data/dull_replies.yaml`, English and Chinese), or it has none.
     2. Termination: a bot repeats itself: more than 80 % of the words are those of its last utterance, in both.
-    3. Termination: `max_turns` utterances, 8. It may be set between games (`game.max_turns = 5`), as in a curriculum.
+    3. Termination: `max_turns` utterances, 8. The option `curriculum` of `selfplay` changes it between games.
     4. Truncation: never.
 
     ## Arguments
@@ -278,6 +279,17 @@ class ChatSelfplay(BatchedGame):
     def renewed(self, state: State) -> np.ndarray:
         begins: np.ndarray = state["length"] == 0  # an utterance, for which what was said is read again
         return begins
+
+    def demonstrations(self) -> Demonstrations:
+        """The training replies of people, a token a step; each is an episode."""
+        pairs = self.data.pairs["train"]
+        assert pairs.sources is not None
+        start, episodes = self.tokenizer.start_token, []
+        for tokens, length, source in zip(pairs.tokens, pairs.lengths, pairs.sources, strict=True):
+            actions = tokens[:length].astype(np.int64)
+            observed = source_observation(np.append(start, actions), np.tile(source, (length + 1, 1)), self.pad_token)
+            episodes.append(Episode(observed, actions, np.zeros(length), terminated=True, truncated=False))
+        return Demonstrations(episodes, self.observation_space, self.action_space, {"env_id": f"lhy_rl/{self.name}"})
 
     # ------------------------------------------------------------------ rewards, infos and transcripts
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from lhy_rl.agents.dialogue.self_play import SelfPlay
+from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import SOURCE, TOKEN
 from lhy_rl.envs.dialogue.chat_selfplay import ChatSelfplay
 from lhy_rl.rollouts.self_play import play_games
@@ -15,9 +17,9 @@ from lhy_rl.rollouts.self_play import play_games
 SIZES: dict[str, Any] = {"core": "gru", "hidden_size": 16, "embedding_size": 16, "critic": "shared"}
 
 
-def made(**options: Any) -> SelfPlay:
-    game = ChatSelfplay(corpus="chatterbot-english", vocabulary_size=200, max_length=5, max_turns=4, **options)
-    return SelfPlay(game, n_games=8, seed=0, n_epochs=1, **SIZES)
+def made(reward: str, **options: Any) -> SelfPlay:
+    game = ChatSelfplay(reward, corpus="chatterbot-english", vocabulary_size=200, max_length=5, max_turns=4)
+    return SelfPlay(game, n_games=8, seed=0, n_epochs=1, **SIZES, **options)
 
 
 def test_what_was_played_is_what_is_learned_from() -> None:
@@ -73,3 +75,48 @@ def test_sources_change_between_utterances() -> None:
             assert (rows == rows[0]).all()
         if utterance.max() > 1:
             assert (sources[utterance == 1][0] != sources[utterance == 2][0]).any()
+
+
+def test_people_are_imitated() -> None:
+    """What people replied is learned from token by token, and its likelihood rises."""
+    agent = made(
+        reward="none", demonstrations="people", imitation_updates=30, imitation_games=16, imitation_learning_rate=0.02
+    )
+    game = agent.games.batched
+    assert isinstance(game, ChatSelfplay)
+    people, pairs = game.demonstrations(), game.data.pairs["train"]
+    assert len(people) == len(pairs) and people.lengths.tolist() == pairs.lengths.tolist()
+    last = people.episodes[3]
+    np.testing.assert_array_equal(last.observations[TOKEN][1:], last.actions)
+    np.testing.assert_array_equal(last.actions, pairs.tokens[3, : pairs.lengths[3]])
+    losses = [agent.update()["train/imitation_loss"] for _ in range(30)]
+    assert agent.phase == "training" and np.mean(losses[-5:]) < 0.8 * losses[0]
+    assert agent.learner.optimizer.param_groups[0]["lr"] == agent.learner.learning_rate
+    with pytest.raises(UserError, match="referential_v0 knows no moves of people"):
+        SelfPlay("lhy_rl/referential_v0", demonstrations="people")
+
+
+def test_the_rules_change_as_the_curriculum_says() -> None:
+    agent = made(reward="none", curriculum={"max_turns": [1, 3]})
+    game = agent.games.batched
+    assert isinstance(game, ChatSelfplay) and game.max_turns == 1
+    lengths = []
+    for share in (0.0, 0.49, 0.5, 1.0):
+        agent.learner.num_timesteps, agent.learner.total_timesteps = int(share * 100), 100
+        agent.update()
+        lengths.append(game.max_turns)
+    assert lengths == [1, 1, 3, 3]
+    for wrong, message in (
+        ({"max_turns": [2, 9]}, "max_turns=9 is not allowed; must be a whole number from 1 to 8"),
+        ({"max_turns": 3}, "curriculum of max_turns is 3; allowed: a list"),
+        ({"turns": [2]}, "has no 'turns' that may change between games"),
+    ):
+        with pytest.raises(UserError, match=message):
+            made(reward="none", curriculum=wrong)
+
+
+def test_moves_are_learned_from_as_they_were_drawn() -> None:
+    """Dropout is of the supervised steps alone: with it the first ratio of PPO would be noise."""
+    agent = made(reward="length", dropout=0.5)
+    assert agent.update()["train/clip_fraction"] == 0
+    assert agent.learner.policy.trunk.dropout.p == 0.5

@@ -182,7 +182,7 @@ def test_an_agent_without_its_demonstrator_predicts_and_says_what_it_needs_to_le
     assert again.evaluate(10) == agent.evaluate(10)
     with pytest.raises(UserError, match="nobody is there to imitate; give demonstrations"):
         again.learn(1)
-    assert SelfPlay.load(tmp_path / "agent.zip", Nim(), demonstrations=first).learn(10).imitated == 2
+    assert SelfPlay.load(tmp_path / "agent.zip", Nim(), demonstrations=first).learn(10).imitation.done == 2
 
 
 @pytest.mark.parametrize("masked", [True, False])

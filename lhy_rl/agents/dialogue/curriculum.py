@@ -1,0 +1,43 @@
+"""A curriculum: the rules of a game change while it is learned, from easy to hard (Bengio et al. 2009)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.rollouts.games import Games
+
+
+class Curriculum:
+    """Attributes of a game's rules and the values that they take, each for an equal share of the training.
+
+    Args:
+        stages: Attribute to its values, the first one first.
+        games: In which each value is tried.
+
+    Raises:
+        UserError: the rules have no such attribute, no values are given, or one is refused by the rules.
+    """
+
+    def __init__(self, stages: Mapping[str, Sequence[Any]] | None, games: Games) -> None:
+        self.stages = dict(stages or {})
+        if self.stages and games.batched is None:
+            raise UserError(f"{games.name} has no rules of ours, and so no curriculum; curriculum must be None")
+        for name, values in self.stages.items():
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+                raise UserError(f"curriculum of {name} is {brief(values)}; allowed: a list of values, as [2, 5, 8]")
+            if not self.changeable(name, games):
+                raise UserError(f"curriculum: {games.name} has no {name!r} that may change between games")
+            for value in reversed(values):  # the first one stays
+                setattr(games.batched, name, value)
+
+    def changeable(self, name: str, games: Games) -> bool:
+        """Whether the rules take another value of this attribute between games: it has a setter of its own."""
+        found = getattr(type(games.batched), name, None)
+        return isinstance(found, property) and found.fset is not None
+
+    def apply(self, games: Games, share: float) -> None:
+        """Set what the rules are when ``share`` of the training, 0 to 1, is over."""
+        for name, values in self.stages.items():
+            setattr(games.batched, name, values[min(int(share * len(values)), len(values) - 1)])
