@@ -8,6 +8,7 @@ episodes that end at the target. PPO acts on the state; only the discriminator s
     true reward              PPO on the task's own reward
     first person             videos in the learner's own domain, and nobody's failures: what the view costs
     third person             the configuration
+    translation              the expert's view is redrawn as the learner's own, without reversal and random colours
     domain of all            as in the paper, the domain head compares all frames, and not random behaviour only
     learner as failure       as in the paper, the class head is shown the learner's frames, too
     no reversal              reversal 0
@@ -23,7 +24,7 @@ episodes that end at the target. PPO acts on the state; only the discriminator s
 both views, tested on other episodes (0.5 is chance); the head that was trained along has adapted to what it fights.
 
 `--sweeps` adds what happens to the point when lambda, the look-ahead or the angle of the expert's camera changes, five
-seeds each. The options were chosen on seeds 100 to 102.
+seeds each, the angle for `translation`, too. The options were chosen on seeds 100 to 102.
 
     python -m benchmarks.third_person [--quick] [--seeds 10] [--only PATTERNS] [--tasks NAMES] [--sweeps]
 """
@@ -34,7 +35,6 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -42,10 +42,12 @@ import numpy as np
 import torch
 
 from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.third_person_plots import draw, draw_sweeps
 from lhy_rl.agents import PPO, agents
 from lhy_rl.agents.adversarial.filmed_videos import filmed_videos, find_videos, image_space
 from lhy_rl.agents.adversarial.third_person import FIRST_SEED
 from lhy_rl.agents.common.construction import defaults_of
+from lhy_rl.agents.generative.view_translation import translated
 from lhy_rl.agents.rewards.goal_distance import GoalDistance
 from lhy_rl.data.videos import Videos
 from lhy_rl.experiment import config
@@ -55,11 +57,13 @@ from lhy_rl.rollouts.vector_envs import make_vec
 NAME = "third_person"
 EPISODES, FILMED, FILMS = 200, 16, 256
 PLAIN = {"reversal": 0.0, "recolour": 0.0}
+TRANSLATED = {"translation_steps": 600, "domain_steps": 0, **PLAIN}
 TURNED = {"expert_videos": "random:turned", "failure_videos": "random:turned"}
 ARMS: dict[str, dict[str, Any]] = {
     "true reward": {"name": "ppo"},
     "first person": {"expert_videos": "scripted:own", "failure_videos": None, **PLAIN},
     "third person": {},
+    "translation": TRANSLATED,
     "domain of all": {"domain_pairs": "all"},
     "learner as failure": {"learner_share": 1.0},
     "no reversal": {"reversal": 0.0},
@@ -83,7 +87,8 @@ SWEEPS: dict[str, dict[str, dict[str, Any]]] = {
     "angle": {f"{angle}": {"angle": angle} for angle in (0, 15, 30, 45)},
 }
 QUICK = {"videos": 8, "discriminator_warmup": 20}
-SWEPT, SWEPT_ARM = 5, "third person"  # seeds
+SWEPT = 5  # seeds
+SWEPT_ARMS: dict[str, tuple[str, ...]] = {"angle": ("third person", "translation")}  # of a sweep; the first elsewhere
 
 
 def play(env_id: str, act: Any) -> tuple[float, float]:
@@ -147,6 +152,8 @@ def probed(agent: Any, domain: Any) -> float:
     for label, name in enumerate(("own", domain)):
         for part in range(2):  # to learn from, and to test
             films = filmed_videos("random", agent.env, {"domain": name}, FILMED, 5_000_000 + part)
+            if label and (translator := getattr(agent, "translator", None)) is not None:
+                films = translated(films, translator, agent.device)
             features.append(network.read(torch.as_tensor(films.frames)).numpy())
             labels.append(np.full(len(films.frames), label))
     probe = LogisticRegression(max_iter=1000)
@@ -218,7 +225,13 @@ def main() -> None:
     path = args.output / f"{NAME}.json"
     rows = load(NAME, args.output) if path.exists() and not args.quick else []
     jobs = [(task, arm, "", QUICK if args.quick else {}) for task in tasks for arm in arms]
-    jobs += [("point", SWEPT_ARM, f"{k} {v}", changes) for k, sweep in sweeps.items() for v, changes in sweep.items()]
+    jobs += [
+        ("point", arm, f"{name} {value}", changes)
+        for name, sweep in sweeps.items()
+        for arm in SWEPT_ARMS.get(name, ("third person",))[: 1 if args.quick else None]
+        for value, changes in sweep.items()
+        if any(fnmatch(arm, pattern) for pattern in args.only.split(";"))
+    ]
     bounds = {task: references(config.load(f"third_person/{task}").values["env"]["id"]) for task in tasks}
     scores: dict[tuple[str, str], list[float]] = defaultdict(list)
     runs = [1 if args.quick else min(args.seeds, SWEPT) if variant else args.seeds for _, _, variant, _ in jobs]
@@ -235,9 +248,15 @@ def main() -> None:
                 found += differences(task, arm, scores, steps)
             places = {(row.task, row.agent, row.variant, row.metric) for row in found}
             rows = [row for row in rows if (row.task, row.agent, row.variant, row.metric) not in places] + found
+            rows.sort(key=place)
             save(NAME, rows, args.output)
-    draw(rows, args.output)
-    draw_sweeps(rows, args.output)
+    draw(rows, args.output / f"{NAME}.png")
+    draw_sweeps(rows, {name: list(sweep) for name, sweep in SWEEPS.items()}, args.output / f"{NAME}_sweeps.png")
+
+
+def place(row: Row) -> tuple[int, int]:
+    """Where a row stands in the tables: by the task and by the arm."""
+    return ("point", "pendulum", "reacher").index(row.task), list(ARMS).index(row.agent)
 
 
 def differences(task: str, arm: str, scores: dict[tuple[str, str], list[float]], steps: int) -> list[Row]:
@@ -245,48 +264,6 @@ def differences(task: str, arm: str, scores: dict[tuple[str, str], list[float]],
     if arm not in ("no reversal", "no colours", "neither") or (task, "third person") not in scores:
         return []
     return [difference(task, arm, scores[task, "third person"], scores[task, arm], steps)]
-
-
-def draw_sweeps(rows: Sequence[Row], folder: Path) -> None:
-    """Score and success over what was changed."""
-    import matplotlib.pyplot as plt
-
-    swept = {(row.variant, row.metric): row for row in rows if row.variant}
-    names = [name for name in SWEEPS if any(variant.startswith(name) for variant, _ in swept)]
-    if not names:
-        return
-    figure, axes = plt.subplots(1, len(names), figsize=(1 + 3.4 * len(names), 3.2), sharey=True, squeeze=False)
-    for ax, name in zip(axes[0], names, strict=True):
-        values = [value for value in SWEEPS[name] if (f"{name} {value}", "score") in swept]
-        for metric, colour in (("score", "#0072b2"), ("success", "#e69f00"), ("domain accuracy", "#999999")):
-            mine = [swept[f"{name} {value}", metric] for value in values]
-            middle, low, high = (np.array([getattr(row, part) for row in mine]) for part in ("value", "low", "high"))
-            ax.plot(values, middle, "o-", color=colour, label=metric)
-            ax.fill_between(values, low, high, color=colour, alpha=0.2, linewidth=0)
-        ax.axhline(0.5, color="black", linewidth=0.6, linestyle=":")
-        ax.set(xlabel={"angle": "degrees that the camera is turned by"}.get(name, name), ylim=(-0.6, 1.05))
-    axes[0, 0].legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(folder / f"{NAME}_sweeps.png", dpi=100)
-    plt.close(figure)
-
-
-def draw(rows: Sequence[Row], folder: Path) -> None:
-    """The scores of all arms, task by task."""
-    import matplotlib.pyplot as plt
-
-    scores = [row for row in rows if row.metric == "score" and not row.variant]
-    tasks = list(dict.fromkeys(row.task for row in scores))
-    figure, axes = plt.subplots(1, len(tasks), figsize=(1.5 + 3.4 * len(tasks), 4), sharey=True, squeeze=False)
-    for ax, task in zip(axes[0], tasks, strict=True):
-        mine = [row for row in scores if row.task == task][::-1]
-        values, lows, highs = (np.array([getattr(row, name) for row in mine]) for name in ("value", "low", "high"))
-        ax.barh([row.agent for row in mine], values, xerr=[values - lows, highs - values], color="#56b4e9", capsize=3)
-        ax.axvline(0, color="black", linewidth=0.8)
-        ax.set(title=task, xlabel="score: 0 random, 1 expert")
-    figure.tight_layout()
-    figure.savefig(folder / f"{NAME}.png", dpi=100)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -233,6 +233,13 @@ class RolloutCollector:
             lengths[t:, i] -= lengths[t, i]
         self.returns, self.lengths = returns[-1].copy(), lengths[-1].copy()
 
+    def episode_metrics(self) -> dict[str, float]:
+        """Mean return and length of the last episodes, once there are any."""
+        if not self.recent:
+            return {}
+        returns, lengths = zip(*self.recent, strict=True)
+        return {"rollout/ep_rew_mean": sum(returns) / len(returns), "rollout/ep_len_mean": sum(lengths) / len(lengths)}
+
     def _check(self, what: str, array: np.ndarray, first: int) -> None:
         """Every number of (T, B, ...) is one; the first row came after so many steps."""
         if array.dtype.kind != "f" or np.isfinite(array).all():

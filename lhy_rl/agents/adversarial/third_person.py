@@ -8,6 +8,10 @@ The environment observes a Dict with ``image``, which the discriminator sees, an
 ``encoder: image`` lets it act from its own pixels. With videos of the learner's own view and ``reversal: 0`` this is
 first-person imitation from observation. ``lhy_rl.agents.rewards.third_person`` has the loss.
 
+``translation_steps`` takes the other road: the videos are redrawn in the learner's own view first
+(:mod:`~lhy_rl.agents.generative.view_translation`), and with ``reversal: 0`` and ``recolour: 0`` what follows is
+imitation in one view.
+
 Use it where an expert can be watched and not copied; where actions were recorded, or the expert's view is the learner's
 own, ``gail`` needs less.
 """
@@ -19,18 +23,20 @@ from typing import Any
 
 from lhy_rl.agents.adversarial.filmed_videos import filmed_videos, find_videos, image_space, learner_videos
 from lhy_rl.agents.adversarial.gail import GENERATORS
-from lhy_rl.agents.adversarial.third_person_figures import EPISODES, figures_of
+from lhy_rl.agents.adversarial.third_person_figures import EPISODES, figures_of, translation_figure
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.construction import defaults_of
 from lhy_rl.agents.common.held_learner import HeldGenerator
 from lhy_rl.agents.common.on_policy import OnPolicy
+from lhy_rl.agents.generative.view_translation import learn_translation, translated
 from lhy_rl.agents.policy_gradient.ppo import PPO
 from lhy_rl.agents.rewards.third_person import ThirdPersonReward
 from lhy_rl.agents.rewards.third_person_options import ThirdPersonOptions
-from lhy_rl.core.errors import suggest
+from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.report_figures import ReportFigure
 from lhy_rl.core.validation import check
 from lhy_rl.data.videos import Videos
+from lhy_rl.nn.generative.view_translator import ViewTranslator
 from lhy_rl.rollouts.vector_envs import Environment
 
 FIRST_SEED = 1_000_000  # no training and no evaluation begins its episodes as these begin
@@ -50,6 +56,9 @@ class ThirdPerson(HeldGenerator, Agent):
         video_fps: Frames a second that films are brought to; null takes all of their frames.
         random_behaviour: Random behaviour in the learner's own view is filmed, too, for the domain head to compare with
             ``failure_videos``.
+        translation_steps: Gradient steps of a translator of the expert's view into the learner's own, which then
+            redraws all videos of the expert's view; 0: they stay as they are. It learns from ``failure_videos`` and
+            random behaviour in the own view, which ought to show the same behaviour.
         encoder: What the policy sees: ``state``, ``image``, or as in every agent.
         generator: ``ppo``, or ``a2c``, which takes one step a round and of the PPO options only those of ``a2c``.
         normalize_rewards: Divide learned rewards by the standard deviation of their discounted return.
@@ -58,7 +67,9 @@ class ThirdPerson(HeldGenerator, Agent):
 
     Logs what ``ppo`` logs (``rollout/ep_rew_mean`` is the task's own return, which nothing is learned from) and
     ``rollout/learned_reward_mean``, ``train/discriminator_loss``, ``train/discriminator_accuracy``,
-    ``train/domain_loss``, ``train/domain_accuracy``, ``train/reversal``.
+    ``train/domain_loss``, ``train/domain_accuracy``, ``train/reversal``, and where videos are held out
+    ``train/discriminator_accuracy_held_out``. While that is near 0.5 the policy does not learn, and what ``ppo`` logs
+    of it is missing.
     """
 
     takes_options_of = (ThirdPersonOptions, PPO)
@@ -76,6 +87,7 @@ class ThirdPerson(HeldGenerator, Agent):
         videos: int = 256,
         video_fps: float | None = None,
         random_behaviour: bool = True,
+        translation_steps: int = 0,
         encoder: Any = "state",
         generator: str = "ppo",
         normalize_rewards: bool = True,
@@ -84,7 +96,7 @@ class ThirdPerson(HeldGenerator, Agent):
     ) -> None:
         if generator not in GENERATORS:
             raise suggest(generator, GENERATORS, "generator")
-        check(videos=(videos, 1))
+        check(videos=(videos, 1), translation_steps=(translation_steps, 0))
         names = [field.name for field in fields(ThirdPersonOptions)]
         chosen = ThirdPersonOptions(**{name: options.pop(name) for name in names if name in options})
         kind, ppo = GENERATORS[generator], {**defaults_of(PPO), **options}
@@ -97,19 +109,40 @@ class ThirdPerson(HeldGenerator, Agent):
                 filmed[name] = find_videos(source, self.env, videos, FIRST_SEED + 3 * self.seed + place, video_fps)
         if random_behaviour and expert_videos is not None:
             filmed["random"] = filmed_videos("random", self.env, {}, videos, FIRST_SEED + 3 * self.seed + 2)
+        self.translator: ViewTranslator | None = None
+        self.translation: tuple[Videos, Videos, Videos] | None = None  # the expert's, as it is and redrawn; the own
         with self.randomness():
+            if translation_steps and expert_videos is not None:
+                filmed = self._translated(filmed, translation_steps)
             self.discriminator = ThirdPersonReward(
                 space, filmed["expert"], filmed["failures"], filmed["random"], chosen, self.generator, self.device
             )
         self.learner.give_reward_model(self.discriminator)
+
+    def _translated(self, filmed: dict[str, Videos | None], steps: int) -> dict[str, Videos | None]:
+        """The videos of the expert's view in the learner's own."""
+        expert, failures, own = filmed.values()
+        if expert is None or failures is None or own is None:
+            raise UserError(
+                "translation_steps needs failure_videos and random_behaviour: the same behaviour in both views"
+            )
+        self.translator = learn_translation(failures, own, steps, self.generator, self.device)
+        drawn = {
+            name: translated(videos, self.translator, self.device)
+            for name, videos in {"expert": expert, "failures": failures}.items()
+        }
+        self.translation = (expert, drawn["expert"], own)
+        return {**drawn, "random": own}
 
     def update(self) -> Metrics:
         self.discriminator.progress = self.num_timesteps / max(self.total_timesteps, 1)
         rollout = self.learner.collect()
         metrics = self.discriminator.train(rollout)
         metrics |= self.discriminator.relabel(rollout)
-        return {**self.learner.train(rollout), **metrics}
+        learned = self.learner.train(rollout) if self.discriminator.knows else self.learner.collector.episode_metrics()
+        return {**learned, **metrics}
 
     def report_figures(self) -> list[ReportFigure]:
         """Frames, accuracies and features, see :mod:`~lhy_rl.agents.adversarial.third_person_figures`."""
-        return figures_of(self.discriminator, learner_videos(self, self.env, EPISODES, FIRST_SEED - 1))
+        figures = figures_of(self.discriminator, learner_videos(self, self.env, EPISODES, FIRST_SEED - 1))
+        return figures if self.translation is None else [translation_figure(*self.translation), *figures]

@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from lhy_rl.agents.generative.picture_piles import nearest_of
 from lhy_rl.agents.rewards.frame_pairs import FramePairs
 from lhy_rl.agents.rewards.third_person import ThirdPersonReward
-from lhy_rl.core.report_figures import Embedding, EpisodeFrames, MetricCurves, ReportFigure, principal_plane
+from lhy_rl.core.report_figures import (
+    Embedding,
+    EpisodeFrames,
+    MetricCurves,
+    PictureRows,
+    ReportFigure,
+    principal_plane,
+)
 from lhy_rl.data.videos import Videos
 
 EPISODES = 4  # of each kind in the embedding
+TRANSLATED, COLUMNS = 3, 6  # episodes that are looked at in translation, and frames of each
 LABELS = {
     "expert": "expert, its view",
     "failures": "failures, the expert's view",
@@ -42,6 +51,29 @@ def figures_of(discriminator: ThirdPersonReward, learner: Videos) -> list[Report
     kinds = {name: some_episodes(pairs) for name, pairs in discriminator.kinds.items()} | {"learner": learner}
     films = {LABELS[name]: kinds[name] for name in LABELS if name in kinds}
     return [frames_figure(films, discriminator), CURVES, embedding_figure(films, discriminator)]
+
+
+def translation_figure(expert: Videos, drawn: Videos, own: Videos) -> PictureRows:
+    """Frames of the expert's first episodes, as they are and as they are drawn, and the nearest of the learner's.
+
+    Args:
+        expert, drawn: The same videos in both views.
+        own: Random behaviour in the learner's own view, to be looked through.
+    """
+    ends = expert.ends[:TRANSLATED]
+    episodes = zip(ends - expert.lengths[:TRANSLATED], ends - 1, strict=True)
+    places = np.concatenate([np.linspace(*episode, COLUMNS).round().astype(int) for episode in episodes])
+    translation = drawn.frames[places]
+    return PictureRows(
+        title="The expert's view, translated",
+        caption="Frames of the expert's first episodes; how they are drawn in the learner's view, which the "
+        "discriminator gets; and of random behaviour in that view the frame that is nearest to each.",
+        rows={
+            "expert, its view": expert.frames[places],
+            "translation": translation,
+            "nearest of the learner's": nearest_of(translation, own.frames),
+        },
+    )
 
 
 def frames_figure(films: dict[str, Videos], discriminator: ThirdPersonReward) -> EpisodeFrames:

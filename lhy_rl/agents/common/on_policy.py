@@ -224,10 +224,7 @@ class OnPolicy(Agent):
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
         self.set_training(True)
-        metrics = self.descend(batch)
-        if recent := self.collector.recent:
-            metrics["rollout/ep_rew_mean"] = sum(r for r, _ in recent) / len(recent)
-            metrics["rollout/ep_len_mean"] = sum(n for _, n in recent) / len(recent)
+        metrics = {**self.descend(batch), **self.collector.episode_metrics()}
         metrics["train/learning_rate"] = self.optimizer.param_groups[0]["lr"]
         metrics["train/n_updates"] = self.passes
         return metrics

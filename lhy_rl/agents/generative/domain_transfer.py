@@ -28,7 +28,7 @@ from torch import Tensor
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.gradient_step import diverged
 from lhy_rl.agents.generative.features import METHODS, FeatureLearner
-from lhy_rl.agents.generative.picture_piles import PicturePiles, as_bytes, find_piles
+from lhy_rl.agents.generative.picture_piles import PicturePiles, as_bytes, find_piles, nearest_of
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.report_figures import PictureRows, ReportFigure
 from lhy_rl.core.saved_states import load_optimizer
@@ -220,8 +220,6 @@ class DomainTransfer(Agent):
         observed = self.data.test[:PICTURES]
         drawn = self.predict(observed, deterministic=True)[0]
         real = self.data.targets.stored.cpu().numpy()
-        a, b = drawn.reshape(len(drawn), -1), real.reshape(len(real), -1)
-        nearest = real[((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T).argmin(1)]
         space = self.policy.actor.pictures
         rows = {"photograph": as_bytes(observed, self.policy.trunk.space), "drawing": as_bytes(drawn, space)}
         return [
@@ -229,7 +227,7 @@ class DomainTransfer(Agent):
                 title="What is drawn",
                 caption="Pictures that nothing was learned from, what the policy draws of them, and the picture of the "
                 "target domain, of the training, that is nearest to each drawing.",
-                rows={**rows, "nearest real": as_bytes(nearest, space)},
+                rows={**rows, "nearest real": as_bytes(nearest_of(drawn, real), space)},
             )
         ]
 

@@ -138,3 +138,10 @@ def as_bytes(stored: np.ndarray, space: gym.spaces.Box) -> np.ndarray:
     low, high = float(space.low.min()), float(space.high.max())
     pictures: np.ndarray = np.rint(255 * (np.clip(stored, low, high) - low) / (high - low)).astype(np.uint8)
     return pictures
+
+
+def nearest_of(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """(N, ...) of the real pictures those that are nearest to what is drawn, (N, ...), by the squared distance."""
+    a, b = (pictures.reshape(len(pictures), -1).astype(np.float32) for pictures in (drawn, real))
+    nearest: np.ndarray = real[((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T).argmin(1)]
+    return nearest

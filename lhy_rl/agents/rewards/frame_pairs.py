@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +12,14 @@ from lhy_rl.data.videos import Videos
 from lhy_rl.rollouts.rollout import Rollout
 
 IMAGE = "image"
+
+
+class PairSource(Protocol):
+    """What pairs of frames are drawn from."""
+
+    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """n pairs with replacement: frames now and later, (n, H, W, 3)."""
+        ...
 
 
 class FramePairs:
@@ -33,6 +43,28 @@ class FramePairs:
         """n pairs with replacement: frames now and later, (n, H, W, 3)."""
         chosen = self.pairs[torch.randint(len(self.pairs), (n,), generator=generator)]
         return self.frames[chosen[:, 0]], self.frames[chosen[:, 1]]
+
+
+class ReplayedPairs:
+    """The pairs of some rounds, as if they lay one round behind the other.
+
+    Args:
+        rounds: (N, 2, H, W, 3) uint8 of each.
+        device: Where what is drawn is to be.
+    """
+
+    def __init__(self, rounds: list[Tensor], device: torch.device) -> None:
+        self.rounds, self.device = rounds, device
+        self.ends = torch.tensor([len(pairs) for pairs in rounds]).cumsum(0)
+
+    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """n pairs with replacement: frames now and later, (n, H, W, 3)."""
+        chosen = torch.randint(int(self.ends[-1]), (n,), generator=generator)
+        of = torch.searchsorted(self.ends, chosen, right=True).tolist()
+        begins = [0, *self.ends.tolist()]
+        rows = [self.rounds[r][place - begins[r]] for r, place in zip(of, chosen.tolist(), strict=True)]
+        now, later = torch.stack(rows, 1).to(self.device)
+        return now, later
 
 
 def rollout_pairs(rollout: Rollout, ahead: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,14 +26,14 @@ from collections import deque
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.rewards.discriminator_trainer import DiscriminatorTrainer
-from lhy_rl.agents.rewards.frame_pairs import FramePairs, rollout_pairs
+from lhy_rl.agents.rewards.frame_pairs import FramePairs, PairSource, ReplayedPairs, rollout_pairs
+from lhy_rl.agents.rewards.held_out_videos import HeldOutVideos, held_out
 from lhy_rl.agents.rewards.third_person_options import ThirdPersonOptions
 from lhy_rl.core.errors import UserError
 from lhy_rl.data.videos import Videos
@@ -61,6 +61,8 @@ class ThirdPersonReward(DiscriminatorTrainer):
 
     Attributes:
         progress: Of the training, from 0 to 1; the ramp of the reversal follows it.
+        knows: Whether the rewards tell held-out videos of the expert from those of failures; true where none are held
+            out.
     """
 
     network: ThirdPersonDiscriminator
@@ -75,6 +77,7 @@ class ThirdPersonReward(DiscriminatorTrainer):
         generator: torch.Generator,
         device: torch.device,
     ) -> None:
+        self.options = options
         network = ThirdPersonDiscriminator(space, options.network()).to(device)
         super().__init__(
             network,
@@ -88,19 +91,32 @@ class ThirdPersonReward(DiscriminatorTrainer):
         heads = list(network.domain_head.parameters())
         rest = [p for name, p in network.named_parameters() if not name.startswith("domain_head")]
         self.optimizer = torch.optim.AdamW(
-            [{"params": rest}, {"params": heads}], betas=MOMENTUM, weight_decay=options.discriminator_weight_decay
-        )
-        self.options = options
+            [{"params": rest}, {"params": heads}], betas=MOMENTUM, weight_decay=options.discriminator_weight_decay,
+            fused=True,
+        )  # fmt: skip
         self.transform = RewardTransform(
             options.objective, options.reward if self.objective.kind == "logit" else "objective"
         )
         self.penalty = max(options.gradient_penalty, self.objective.penalty_weight)
         self.progress = 0.0
+        self.held_out: HeldOutVideos | None = None
+        if expert is not None and failures is not None:
+            expert, failures = self._hold_out(expert, failures)
         kinds = {"expert": expert, "failures": failures, "random": own}
         self.kinds = {
             name: FramePairs.of(videos, options.ahead, device) for name, videos in kinds.items() if videos is not None
         }
         self.replay: deque[Tensor] = deque(maxlen=options.replay)  # (N, 2, H, W, 3) pairs of each round
+        self.knows = True  # whether held-out videos are told apart, as far as there are any
+
+    def _hold_out(self, expert: Videos, failures: Videos) -> tuple[Videos, Videos]:
+        """The videos to learn from; the others are kept for a test."""
+        (expert, theirs), (failures, others) = (
+            held_out(videos, self.options.held_out) for videos in (expert, failures)
+        )
+        if theirs is not None and others is not None:
+            self.held_out = HeldOutVideos(theirs, others, self.options.ahead, self.device)
+        return expert, failures
 
     # ------------------------------------------------------------------ learning
     def train(self, rollout: Rollout) -> Metrics:
@@ -134,18 +150,31 @@ class ThirdPersonReward(DiscriminatorTrainer):
                 sums += torch.stack([loss, self.accuracy(real, fake), domain_loss, domain])
         names = ("discriminator_loss", "discriminator_accuracy", "domain_loss", "domain_accuracy")
         metrics = {f"train/{name}": value for name, value in zip(names, (sums / max(steps, 1)).tolist(), strict=True)}
-        return {**metrics, "train/reversal": strength}
+        return {**metrics, **self._test(), "train/reversal": strength}
 
-    def _drawn_from(self, rollout: Rollout) -> tuple[dict[str, FramePairs], dict[str, int]]:
+    def _test(self) -> Metrics:
+        """Whether the rewards tell held-out videos apart."""
+        if self.held_out is None:
+            return {}
+        share = self.held_out.ranked(self._rewards)
+        self.knows = self.held_out.is_sure(share)
+        return {"train/discriminator_accuracy_held_out": share}
+
+    def _rewards(self, now: Tensor, later: Tensor) -> Tensor:
+        """(N,) of pairs of frames (N, H, W, 3)."""
+        f_now, f_later = self.network.read(torch.cat([now, later])).chunk(2)
+        return self.transform(self.network.score(f_now, f_later))
+
+    def _drawn_from(self, rollout: Rollout) -> tuple[dict[str, PairSource], dict[str, int]]:
         """The kinds of pairs in a gradient step, and how many of each; the expert's are the first."""
-        kinds, n = dict(self.kinds), self.options.discriminator_batch_size
+        kinds: dict[str, PairSource] = dict(self.kinds)
+        n = self.options.discriminator_batch_size
         learners = max(2, round(n * self.options.learner_share)) if self.options.learner_share else 0
         learners = learners if {"failures", "random"} <= kinds.keys() else n
         if learners:
             frames, pairs = rollout_pairs(rollout, self.options.ahead)
             self.replay.append(torch.as_tensor(frames[pairs]))
-            played = torch.cat(list(self.replay))
-            kinds["learner"] = FramePairs(played.flatten(0, 1), np.arange(2 * len(played)).reshape(-1, 2), self.device)
+            kinds["learner"] = ReplayedPairs(list(self.replay), self.device)
         return kinds, {name: learners if name == "learner" else n for name in kinds}
 
     def _mask(self, counts: dict[str, int], kind: str) -> Tensor:
@@ -168,7 +197,7 @@ class ThirdPersonReward(DiscriminatorTrainer):
         theirs = of["expert"] | of["failures"] if "failures" in of else of["expert"]
         return compared, theirs[compared].float().repeat(2)
 
-    def _features(self, kinds: dict[str, FramePairs], counts: dict[str, int], true: Tensor) -> tuple[Tensor, Tensor]:
+    def _features(self, kinds: dict[str, PairSource], counts: dict[str, int], true: Tensor) -> tuple[Tensor, Tensor]:
         """Features of pairs that are drawn, (N, F) of the frames now and as many of those later."""
         drawn = [kind.draw(counts[name], self.generator) for name, kind in kinds.items()]
         frames = torch.cat([torch.cat(now_or_later) for now_or_later in zip(*drawn, strict=True)])

@@ -50,6 +50,10 @@ class ThirdPersonOptions:
         discriminator_weight_decay: Weight decay of its parameters.
         spectral_norm: Divide each weight by its largest singular value, but for the domain head's.
         gradient_penalty: Weight of the penalty on the class score's gradient with respect to the features.
+        held_out: Share of the videos of the expert, and of failures, that it does not learn from. The policy learns
+            only while their rewards tell the ones from the others (``train/discriminator_accuracy_held_out``): what a
+            discriminator knows of other videos than its own is worth following. With fewer than 16 videos held out
+            there is no such test, nor with 0.
         replay: Rounds of the learner's frames that it learns from.
 
     Raises:
@@ -79,6 +83,7 @@ class ThirdPersonOptions:
     discriminator_weight_decay: float = 0.0
     spectral_norm: bool = False
     gradient_penalty: float = 0.0
+    held_out: float = 0.125
     replay: int = 8
 
     def __post_init__(self) -> None:
@@ -86,6 +91,7 @@ class ThirdPersonOptions:
         limits: dict[str, tuple[float, ...]] = {"ahead": (0,), "reversal": (0,), "gradient_penalty": (0,)}
         limits |= {"discriminator_batch_size": (2,), "discriminator_steps": (0,), "replay": (1,)}
         limits |= {"discriminator_warmup": (0,), "domain_steps": (0,), "recolour": (0, 0.95), "learner_share": (0, 1)}
+        limits |= {"held_out": (0, 0.5)}
         limits |= {"discriminator_feature_size": (2,), "discriminator_hidden_size": (1,)}
         limits |= {"discriminator_dropout": (0, 0.99), "discriminator_weight_decay": (0,)}
         check(**{name: (getattr(self, name), *limit) for name, limit in limits.items()})

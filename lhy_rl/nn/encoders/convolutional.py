@@ -178,7 +178,8 @@ class PooledEncoder(ConvolutionalEncoder):
         return 2
 
     def flat(self, maps: Tensor) -> Tensor:
-        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
+        stored = maps.permute(0, 2, 3, 1).flatten(1, 2)  # hot: as it lies in memory, (N, places, maps)
+        return torch.cat([stored.mean(1), stored.max(1).values], 1)
 
 
 def _flat_stack(images: Tensor, first: bool) -> Tensor:

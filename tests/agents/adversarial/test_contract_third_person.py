@@ -14,7 +14,9 @@ from PIL import Image
 import lhy_rl  # noqa: F401
 from lhy_rl.agents.adversarial.filmed_videos import filmed_videos
 from lhy_rl.agents.adversarial.third_person import ThirdPerson
+from lhy_rl.agents.generative import view_translation
 from lhy_rl.core.errors import UserError
+from lhy_rl.core.report_figures import PictureRows
 from lhy_rl.data.videos import Videos
 from lhy_rl.rollouts.vector_envs import make_vec
 
@@ -25,6 +27,12 @@ SMALL: dict[str, Any] = {
     "discriminator_batch_size": 4, "discriminator_feature_size": 8, "expert_videos": "scripted:expert",
     "failure_videos": "random:expert",
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def hasty_translation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view_translation, "STARTS", 1)
+    monkeypatch.setattr(view_translation, "START_STEPS", 2)
 
 
 def small(**options: Any) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
@@ -40,7 +48,14 @@ def test_films_are_of_the_same_task_in_another_domain() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"encoder": "image"}, {"generator": "a2c"}, {"confusion": "reversal", "domain_pairs": "all"}],
+    [
+        {},
+        {"encoder": "image"},
+        {"generator": "a2c"},
+        {"confusion": "reversal", "domain_pairs": "all"},
+        {"learner_share": 0.5},
+        {"translation_steps": 2},
+    ],
 )
 def test_it_learns_and_goes_on_where_it_stopped(options: dict[str, Any], tmp_path: Path) -> None:
     def made() -> ThirdPerson:
@@ -56,6 +71,31 @@ def test_it_learns_and_goes_on_where_it_stopped(options: dict[str, Any], tmp_pat
     resumed.learn(16, reset_num_timesteps=False)
     for a, b in zip(whole.policy.parameters(), resumed.policy.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_what_is_translated_is_what_the_discriminator_gets() -> None:
+    agent = ThirdPerson(small(), **{**SMALL, "translation_steps": 2})
+    figure = agent.report_figures()[0]
+    assert isinstance(figure, PictureRows)
+    assert list(figure.rows) == ["expert, its view", "translation", "nearest of the learner's"]
+    assert len({rows.shape for rows in figure.rows.values()}) == 1
+    kinds, plain = (made.discriminator.kinds for made in (agent, ThirdPerson(small(), **SMALL)))
+    assert torch.equal(kinds["random"].frames, plain["random"].frames)
+    for name in ("expert", "failures"):
+        assert agent.translator is not None
+        assert torch.equal(kinds[name].frames, agent.translator(plain[name].frames))
+
+
+def test_a_policy_learns_nothing_while_held_out_videos_are_not_told_apart() -> None:
+    """Of 32 videos of each 16 are held out; the expert acts at random, too."""
+    options = {**SMALL, "videos": 32, "held_out": 0.5}
+    agent = ThirdPerson(small(), **{**options, "expert_videos": "random:expert"})
+    before = [p.clone() for p in agent.policy.parameters()]
+    found: list[dict[str, float]] = []
+    agent.learn(64, callback=lambda agent, metrics: found.append(metrics))
+    assert not agent.discriminator.knows and agent._n_updates == 0
+    assert all(torch.equal(a, b) for a, b in zip(before, agent.policy.parameters(), strict=True))
+    assert "rollout/ep_rew_mean" in found[-1] and 0 <= found[-1]["train/discriminator_accuracy_held_out"] < 0.9
 
 
 def test_the_policy_does_not_see_the_image() -> None:
@@ -90,6 +130,10 @@ def test_a_video_of_ones_own(tmp_path: Path) -> None:
         ({"recolour": 1}, "recolour"),
         ({"learner_share": 2}, "learner_share"),
         ({"videos": 0}, "videos"),
+        ({"held_out": 0.6}, "held_out"),
+        ({"translation_steps": -1}, "translation_steps"),
+        ({"translation_steps": 2, "failure_videos": None}, "translation_steps needs failure_videos"),
+        ({"translation_steps": 2, "random_behaviour": False}, "translation_steps needs failure_videos"),
         ({"generator": "dqn"}, "generator"),
     ],
 )
