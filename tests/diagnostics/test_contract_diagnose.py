@@ -101,7 +101,6 @@ def test_true_labels_generalize_and_random_ones_are_chance() -> None:
     true, random = memorization(subject, initial, 400, 1e-2, torch.Generator().manual_seed(0))
     assert true.learned > 0.98 and true.held_out > random.held_out + 0.15
     assert random.held_out < 0.6
-    assert true.steps < random.steps
 
 
 def test_who_cannot_be_diagnosed() -> None:
