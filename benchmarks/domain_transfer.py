@@ -32,7 +32,6 @@ import torch.nn.functional as F
 
 from benchmarks.harness import Row, load, parser, progress, save, summarize
 from lhy_rl.agents.generative.domain_transfer import DomainTransfer
-from lhy_rl.agents.generative.picture_piles import as_bytes
 from lhy_rl.core.protocols import Samples
 from lhy_rl.experiment import config
 from lhy_rl.nn.generative.pictures import PictureDiscriminator
@@ -126,7 +125,7 @@ def one(
     assert test.conditions is not None
     drawn = agent.predict(test.conditions, deterministic=True)[0]
     found = {"accuracy": classifier.accuracy(drawn, test.condition_labels), "features": accuracy, "seconds": seconds}
-    return found, as_bytes(drawn[:NUM_DRAWN], agent.policy.actor.pictures)
+    return found, agent.policy.actor.samples.as_bytes(drawn[:NUM_DRAWN])
 
 
 def references(task: str, classifier: Classifier, test: Samples) -> list[Row]:

@@ -75,10 +75,27 @@ RUNS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"name": "domain_transfer", "feature_steps": 2, "gradient_steps": 1, "batch_size": 8, "generator_width": 4},
     ),
     (
+        {"id": "lhy_rl/Ring-v0", "points": 50},
+        {"name": "gan", "objective": "began", "gradient_steps": 1, "batch_size": 8},
+    ),
+    (
+        {"id": "lhy_rl/Digits-v0", "pictures": "optical", "conditional": True},
+        {"name": "gan", "objective": "wgan_gp", "reconstruction": 1.0, "gradient_steps": 1, "batch_size": 8},
+    ),
+    (
+        {"id": "lhy_rl/Digits-v0", "pictures": "optical"},
+        {"name": "autoencoder", "gradient_steps": 1, "batch_size": 8},
+    ),
+    (
+        {"id": "lhy_rl/Ring-v0", "points": 50},
+        {"name": "vae", "likelihood": "gaussian", "gradient_steps": 1, "batch_size": 8},
+    ),
+    (
         {"id": "lhy_rl/FixedHorizon-v0", "horizon": 10},
         {"name": "gail", "demonstrations": "cartpole-expert", "n_steps": 10, "discriminator_steps": 1},
     ),
 ]
+OF_SAMPLES = ("autoencoder", "domain_transfer", "gan", "vae")
 
 
 def section(title: str) -> list[list[str]]:
@@ -96,7 +113,7 @@ def test_every_logged_metric_is_explained(tmp_path: Path, monkeypatch: pytest.Mo
     for i, (env, agent) in enumerate(RUNS):
         values = {
             "env": env,
-            "agent": agent | ({} if agent["name"] == "domain_transfer" else SIZES),
+            "agent": agent | ({} if agent["name"] in OF_SAMPLES else SIZES),
             "total_timesteps": 40,
             "run": options | {"evaluation_episodes": 2},
         }

@@ -12,7 +12,9 @@ agents = Registry(
     {
         "a2c": "lhy_rl.agents.policy_gradient.a2c:A2C",
         "airl": "lhy_rl.agents.adversarial.airl:AIRL",
+        "gan": "lhy_rl.agents.generative.gan:GAN",
         "gail": "lhy_rl.agents.adversarial.gail:GAIL",
+        "autoencoder": "lhy_rl.agents.generative.autoencoder:Autoencoder",
         "bc": "lhy_rl.agents.supervised.bc:BC",
         "dagger": "lhy_rl.agents.supervised.dagger:DAgger",
         "distill": "lhy_rl.agents.supervised.distill:Distill",
@@ -25,6 +27,7 @@ agents = Registry(
         "selfplay": "lhy_rl.agents.dialogue.self_play:SelfPlay",
         "seqgan": "lhy_rl.agents.adversarial.seqgan:SeqGAN",
         "third_person": "lhy_rl.agents.adversarial.third_person:ThirdPerson",
+        "vae": "lhy_rl.agents.generative.vae:VAE",
     },
 )
 
@@ -33,10 +36,13 @@ __all__ = [
     "AIRL",
     "BC",
     "GAIL",
+    "GAN",
     "IRL",
     "MLE",
     "PPO",
+    "VAE",
     "Agent",
+    "Autoencoder",
     "DAgger",
     "Distill",
     "DomainTransfer",

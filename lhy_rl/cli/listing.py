@@ -23,6 +23,7 @@ REGISTRIES = {
     "attentions": "lhy_rl.nn.sources.attention:attentions",
     "activations": "lhy_rl.nn.layers.activations:activations",
     "discriminators": "lhy_rl.nn.discriminators.sequence:discriminators",
+    "sample_networks": "lhy_rl.nn.generative.sample_networks:sample_networks",
     "transition_discriminators": "lhy_rl.nn.discriminators.transition:transition_discriminators",
     "language_models": "lhy_rl.nn.language_models.base:language_models",
     "objectives": "lhy_rl.functional.adversarial:objectives",

@@ -75,9 +75,15 @@ def options_of(constructor: Any, keep: set[str] | None = None) -> list[Option]:
         passes_on = is_dataclass(owner) or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
         if base is None or not passes_on:
             break
-        given |= given_to_base(function, base)
+        given |= given_to_base(function, next_constructor(constructor, owner))
     wanted = (option for name, option in found.items() if name not in HANDLED or name in (keep or ()))
     return [option for option in wanted if writable(option.default) and fits_yaml(option.hint)]
+
+
+def next_constructor(constructor: Any, owner: Any) -> Any:
+    """Whose ``__init__`` a ``super().__init__`` in the owner's calls, when an instance of the constructor is made."""
+    order = constructor.__mro__ if owner in getattr(constructor, "__mro__", ()) else owner.__mro__
+    return next(base for base in order[order.index(owner) + 1 :] if "__init__" in vars(base))
 
 
 def given_to_base(function: Any, base: Any) -> set[str]:

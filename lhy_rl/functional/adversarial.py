@@ -270,6 +270,10 @@ class BEGAN(Objective):
         """-e(g)."""
         return -fake
 
+    def convergence(self, real: Tensor, fake: Tensor) -> Tensor:
+        """M = E[e(x)] + |gamma E[e(x)] - E[e(g)]|: it falls as training converges (section 3.4.1)."""
+        return real.mean() + (self.gamma * real.mean() - fake.mean()).abs()
+
     def next_balance(self, balance: float | None, real: Tensor, fake: Tensor) -> float | None:
         """k_{t+1} = k_t + lambda_k (gamma E[e(x)] - E[e(g)]), kept in [0, 1]."""
         step = self.lambda_k * (self.gamma * real.mean() - fake.mean())
@@ -302,6 +306,17 @@ def gradient_penalty(
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     norm: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
     return (norm - 1).square().mean()
+
+
+def pulling_away(codes: Tensor) -> Tensor:
+    """1 / (N (N - 1)) sum_i sum_{j != i} (c_i . c_j / |c_i| |c_j|)^2   (Zhao et al. 2017, eq. 4), of codes (N, K).
+
+    It is small where the codes of a batch point in different directions. Added to the loss of an energy-based GAN's
+    generator it keeps its samples apart.
+    """
+    directions = F.normalize(codes, dim=1)
+    n = len(codes)
+    return ((directions @ directions.T).square().sum() - n) / (n * (n - 1))
 
 
 @torch.no_grad()

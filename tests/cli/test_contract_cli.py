@@ -85,6 +85,8 @@ def test_contract_help_of_a_configuration_shows_every_option_with_its_meaning(
             "feature_size",
             "Numbers that the encoder makes of a picture. Fewer let less of its style through.",
         )
+    if name.startswith(("autoencoder/", "gan/", "vae/")):
+        option, meaning = "code_size", "Numbers that a sample is drawn from, or that it is brought to."
     assert main(["train", name, "--help", f"--agent.{option}", "77"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     values = config.load(name).values

@@ -222,3 +222,11 @@ def test_a_game_is_an_environment_with_the_options_of_its_rules():
         config.load("selfplay/negotiation", {"env.rewrd": "fair"})
     with pytest.raises(UserError, match="did you mean 'lhy_rl/negotiation_v0'"):
         config.load("selfplay/negotiation", {"env.id": "lhy_rl/negotation_v0"})
+
+
+def test_what_is_given_to_a_base_is_no_option_and_what_is_handed_on_is() -> None:
+    """An argument by position fills the base's parameter, not that of the options beside it."""
+    from lhy_rl.agents import DomainTransfer
+
+    names = {option.name for option in options_of(DomainTransfer)}
+    assert {"generator_width", "encoder_width", "batch_size"} <= names and "env" not in names

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.functional import clip_weights, gradient_penalty, objective, objectives
+from lhy_rl.functional.adversarial import pulling_away
 
 LOG3 = log(3.0)  # the logit of D = 0.75
 
@@ -176,3 +177,15 @@ def test_clip_weights():
     clip_weights(layer.parameters(), 0.01)
     assert_close(layer.weight.data, torch.tensor([[0.01, -0.002]]))
     assert_close(layer.bias.data, torch.tensor([-0.01]))
+
+
+def test_began_convergence_by_hand():
+    began = objective("began", gamma=0.5)
+    assert began.convergence(torch.tensor([2.0, 4.0]), torch.tensor([1.0, 3.0])).item() == pytest.approx(3 + 0.5)
+
+
+def test_pulling_away_by_hand():
+    """Three codes: two the same but for their lengths, one across."""
+    codes = torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 2.0]])
+    assert_close(pulling_away(codes), torch.tensor(2 / 6))
+    assert pulling_away(torch.eye(3)).item() == 0 and pulling_away(torch.ones(4, 2)).item() == pytest.approx(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from lhy_rl.agents.generative.picture_piles import nearest_of
+from lhy_rl.agents.generative.sample_figures import nearest_of
 from lhy_rl.agents.rewards.frame_pairs import FramePairs
 from lhy_rl.agents.rewards.third_person import ThirdPersonReward
 from lhy_rl.core.report_figures import (

@@ -21,29 +21,30 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lhy_rl.agents.common.agent import Agent, Metrics
-from lhy_rl.agents.common.gradient_step import diverged
+from lhy_rl.agents.common.agent import Metrics
 from lhy_rl.agents.generative.features import METHODS, FeatureLearner
-from lhy_rl.agents.generative.picture_piles import PicturePiles, as_bytes, find_piles, nearest_of
-from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.agents.generative.picture_piles import PicturePiles
+from lhy_rl.agents.generative.sample_data import sample_task
+from lhy_rl.agents.generative.sample_figures import PICTURES, nearest_of
+from lhy_rl.agents.generative.sample_learner import SampleLearner, adam, set_gradients
+from lhy_rl.core.errors import suggest
 from lhy_rl.core.report_figures import PictureRows, ReportFigure
-from lhy_rl.core.saved_states import load_optimizer
 from lhy_rl.core.validation import check, positive
 from lhy_rl.functional.domain_transfer import discriminator_loss, generator_loss, total_variation
 from lhy_rl.nn.generative.pictures import PictureDiscriminator
+from lhy_rl.nn.generative.sample_space import SampleSpace
 from lhy_rl.nn.generative.transfer_policy import PictureNetworkOptions, TransferPolicy
 from lhy_rl.rollouts.vector_envs import Environment
 
 BETAS = (0.5, 0.999)  # of Adam, as usual for adversarial networks (Radford et al. 2016)
-LEAST_RATE = 0.02  # of the learning rates, at the end
-PICTURES = 24  # pictures in a report
 
 
-class DomainTransfer(Agent):
+class DomainTransfer(SampleLearner):
     """Domain transfer network. A timestep is a photograph (a picture of the source domain) that it learns to draw.
 
     Args:
@@ -60,17 +61,19 @@ class DomainTransfer(Agent):
         variation: Weight of the drawings' total variation, w_TV. Raise it where single pixels flicker.
         learning_rate: Adam's, of the generator; it falls to 0 in the second half of ``learn``.
         discriminator_learning_rate: Adam's, of the discriminator, likewise.
-        batch_size: Photographs, and as many pictures of the target domain, a gradient step.
-        gradient_steps: Gradient steps an update, between two rows of metrics.
-        **shared: Options of the networks, and of every agent.
+        **shared: Options of the networks, and of every agent that learns from samples; a batch has as many pictures of
+            the target domain besides.
 
     Logs ``train/feature_loss`` and, with labels, ``train/feature_accuracy``; then ``train/constancy``,
     ``train/identity``, ``train/variation``, ``train/discriminator_loss`` and ``train/generator_loss``.
     """
 
-    takes_options_of = (PictureNetworkOptions,)
+    takes_options_of: tuple[type, ...] = (PictureNetworkOptions,)
+    network_options = PictureNetworkOptions
     large = True
+    curves = {"train/discriminator_loss": "discriminator", "train/generator_loss": "generator"}
     policy: TransferPolicy
+    data: PicturePiles | None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -85,42 +88,33 @@ class DomainTransfer(Agent):
         variation: float = 0.0,
         learning_rate: float = 1e-3,
         discriminator_learning_rate: float = 1e-3,
-        batch_size: int = 64,
-        gradient_steps: int = 25,
-        num_envs: int = 64,
-        seed: int | None = 0,
-        device: str = "auto",
-        **networks: Any,
+        **shared: Any,
     ) -> None:
         positive(learning_rate=learning_rate, discriminator_learning_rate=discriminator_learning_rate)
         positive(feature_learning_rate=feature_learning_rate)
         check(adversarial=(adversarial, 0), constancy=(constancy, 0), identity=(identity, 0), variation=(variation, 0))
-        check(feature_steps=(feature_steps, 0), batch_size=(batch_size, 2), gradient_steps=(gradient_steps, 1))
+        check(feature_steps=(feature_steps, 0))
         if features not in METHODS:
             raise suggest(features, METHODS, "features")
-        self.networks = PictureNetworkOptions(**networks)
-        super().__init__(env=env, num_envs=num_envs, seed=seed, device=device)
-        self.weights = (adversarial, constancy, identity, variation)
-        self.learning_rate, self.discriminator_learning_rate = learning_rate, discriminator_learning_rate
-        self.batch_size, self.gradient_steps = batch_size, gradient_steps
         self.features, self.feature_steps, self.feature_learning_rate = features, feature_steps, feature_learning_rate
-        self.data = find_piles(self.env, features, self.policy, self.device)
-        height, width, channels = self.policy.actor.shape
+        super().__init__(env, **shared)
+        self.weights = (adversarial, constancy, identity, variation)
+        channels, height, width = self.policy.actor.samples.shape
         with self.randomness():
             self.feature_learner = self._make_feature_learner(2 if self.data is None else self.data.classes)
             self.discriminator = PictureDiscriminator(channels, (height, width), self.networks.generator_width, 3).to(
                 self.device
             )
-        self.optimizer, self.discriminator_optimizer = (
-            torch.optim.Adam(network.parameters(), betas=BETAS, fused=True)
-            for network in (self.generator_network, self.discriminator)
+        self.optimizer = self.add_optimizer("optimizer", adam(self.generator_network, learning_rate, BETAS))
+        self.discriminator_optimizer = self.add_optimizer(
+            "discriminator_optimizer", adam(self.discriminator, discriminator_learning_rate, BETAS)
         )
 
     def make_policy(self, observation_space: gym.Space[Any], **policy: Any) -> TransferPolicy:
         return TransferPolicy(observation_space, self.env.single_action_space, self.networks)
 
     def _make_feature_learner(self, classes: int) -> FeatureLearner:
-        height, width, channels = self.policy.actor.shape
+        channels, height, width = self.policy.actor.samples.shape
         learner = FeatureLearner(
             self.policy.trunk.encoder, self.features, classes, (channels, height, width), self.networks.generator_width,
             self.feature_steps, self.feature_learning_rate,
@@ -132,13 +126,15 @@ class DomainTransfer(Agent):
         """g, from features to pictures."""
         return self.policy.actor.generator
 
+    def find_data(self) -> None:
+        task = sample_task(self.env, "domain_transfer")
+        self.data = None if task is None else PicturePiles(task, self.features, self.policy, self.device)
+
     # ------------------------------------------------------------------ learning
     def update(self) -> Metrics:
-        if self.data is None:
-            raise UserError("there is no environment to learn from; give one: load(path, env), or set_env(env)")
-        if self.feature_learner.unfinished:
+        if self.data is not None and self.feature_learner.unfinished:
             return self._learn_features(self.data)
-        return self._learn_to_draw(self.data)
+        return super().update()
 
     def _learn_features(self, data: PicturePiles) -> Metrics:
         """Gradient steps of f. They count no timesteps."""
@@ -149,29 +145,21 @@ class DomainTransfer(Agent):
         metrics = {"train/feature_loss": float(torch.stack(losses).mean())}
         return metrics | self.feature_learner.metrics(*data.held_out)
 
-    def _learn_to_draw(self, data: PicturePiles) -> Metrics:
-        """Gradient steps of g and D, each down its loss at the same weights; f is fixed."""
+    def train_step(self, data: PicturePiles) -> dict[str, Tensor]:  # type: ignore[override]
+        """A step of g and of D, each down its loss at the same weights; f is fixed."""
         self.policy.trunk.eval()
-        self._set_rates(max(LEAST_RATE, min(1.0, 2 - 2 * self.num_timesteps / self.total_timesteps)))
-        rows, n = [], self.batch_size
-        for _ in range(self.gradient_steps):
-            s, t = (pile.draw(n, self.generator) for pile in (data.sources, data.targets))
-            losses = self.losses(s, t)
-            gan, const, tid, tv = self.weights
-            total = const * losses["constancy"] + tid * losses["identity"] + tv * losses["variation"]
-            if gan:
-                total = total + gan * losses["generator_loss"]
-                set_gradients(self.discriminator, losses["discriminator_loss"])
-            set_gradients(self.generator_network, total)
-            self.optimizer.step()
-            if gan:
-                self.discriminator_optimizer.step()
-            rows.append(torch.stack([loss.detach() for loss in losses.values()]))
-            self.num_timesteps += n
-        means = torch.stack(rows).mean(0)
-        if not bool(means.isfinite().all()):
-            raise diverged(self.num_timesteps // n)
-        return {f"train/{name}": value for name, value in zip(losses, means.tolist(), strict=True)}
+        s, t = (pile.draw(self.batch_size, self.generator) for pile in (data.sources, data.targets))
+        losses = self.losses(s, t)
+        gan, const, tid, tv = self.weights
+        total = const * losses["constancy"] + tid * losses["identity"] + tv * losses["variation"]
+        if gan:
+            total = total + gan * losses["generator_loss"]
+            set_gradients(self.discriminator, losses["discriminator_loss"])
+        set_gradients(self.generator_network, total)
+        self.optimizer.step()
+        if gan:
+            self.discriminator_optimizer.step()
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def losses(self, s: Tensor, t: Tensor) -> dict[str, Tensor]:
         """Of source and target pictures (N, C, H, W) each; the discriminator's only where it counts."""
@@ -191,14 +179,6 @@ class DomainTransfer(Agent):
             losses["generator_loss"] = generator_loss(from_source, from_target)
         return losses
 
-    def _set_rates(self, share: float) -> None:
-        """Learning rates, as a share of what they are at first."""
-        for optimizer, rate in (
-            (self.optimizer, self.learning_rate),
-            (self.discriminator_optimizer, self.discriminator_learning_rate),
-        ):
-            optimizer.param_groups[0]["lr"] = rate * share
-
     # ------------------------------------------------------------------ manners
     @property
     def phase(self) -> str:
@@ -213,6 +193,11 @@ class DomainTransfer(Agent):
     def timestep(self) -> str:
         return "photographs learned from"
 
+    def film_samples(self, n: int) -> np.ndarray:
+        assert self.data is not None
+        test = self.data.test
+        return self.predict(test[np.arange(n) % len(test)], deterministic=True)[0]
+
     def report_figures(self) -> list[ReportFigure]:
         """Held-out pictures, what is drawn of them, and the real pictures that are nearest to that."""
         if self.data is None:
@@ -220,28 +205,23 @@ class DomainTransfer(Agent):
         observed = self.data.test[:PICTURES]
         drawn = self.predict(observed, deterministic=True)[0]
         real = self.data.targets.stored.cpu().numpy()
-        space = self.policy.actor.pictures
-        rows = {"photograph": as_bytes(observed, self.policy.trunk.space), "drawing": as_bytes(drawn, space)}
+        space = self.policy.actor.samples
+        rows = {"photograph": SampleSpace(self.policy.trunk.space).as_bytes(observed), "drawing": space.as_bytes(drawn)}
         return [
             PictureRows(
                 title="What is drawn",
                 caption="Pictures that nothing was learned from, what the policy draws of them, and the picture of the "
                 "target domain, of the training, that is nearest to each drawing.",
-                rows={**rows, "nearest real": as_bytes(nearest_of(drawn, real), space)},
-            )
+                rows={**rows, "nearest real": space.as_bytes(nearest_of(drawn, real))},
+            ),
+            *self.film.figures(),
         ]
-
-    def set_env(self, env: Environment) -> None:
-        super().set_env(env)
-        self.data = find_piles(self.env, self.features, self.policy, self.device)
 
     def state_dict(self) -> dict[str, Any]:
         return {
             **super().state_dict(),
             "features": self.feature_learner.saved(),
             "discriminator": self.discriminator.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -250,11 +230,3 @@ class DomainTransfer(Agent):
             self.feature_learner = self._make_feature_learner(len(state["features"]["head"]["bias"]))
         self.feature_learner.load(state["features"])
         self.discriminator.load_state_dict(state["discriminator"])
-        load_optimizer(self.optimizer, state["optimizer"])
-        load_optimizer(self.discriminator_optimizer, state["discriminator_optimizer"])
-
-
-def set_gradients(network: torch.nn.Module, loss: Tensor) -> None:
-    """Give the network's parameters the loss's gradient, and nobody else's."""
-    network.zero_grad(set_to_none=True)
-    loss.backward(retain_graph=True, inputs=list(network.parameters()))  # type: ignore[no-untyped-call]

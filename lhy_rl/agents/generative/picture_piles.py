@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from lhy_rl.core.errors import UserError
@@ -63,7 +60,7 @@ class PicturePiles:
 
     def __init__(self, task: SampleTask, features: str, policy: TransferPolicy, device: torch.device) -> None:
         train, validation = task.samples("train"), task.samples("validation")
-        observed, drawn = policy.trunk.space, policy.actor.pictures
+        observed, drawn = policy.trunk.space, policy.actor.samples.box
         if observed.shape != drawn.shape:
             raise UserError(
                 f"the pictures are {observed.shape} and their drawings {drawn.shape}; features and constancy need one "
@@ -112,36 +109,3 @@ def conditions(samples: Samples) -> np.ndarray:
             f"{'' if samples.paired else 'no '}{what}"
         )
     return samples.conditions
-
-
-def find_piles(
-    env: VectorEnv[Any, Any, Any], features: str, policy: TransferPolicy, device: torch.device
-) -> PicturePiles | None:
-    """The pictures of an environment; None where it is absent (an agent of a file, which only predicts).
-
-    Raises:
-        UserError: it has none.
-    """
-    if getattr(env, "is_absent", False):
-        return None
-    for one in (env.unwrapped, *(single.unwrapped for single in getattr(env, "envs", ())[:1])):
-        if isinstance(one, SampleTask):
-            return PicturePiles(one, features, policy, device)
-    raise UserError(
-        f"domain_transfer needs an environment of samples, not {env}; "
-        "allowed: lhy_rl/DigitsTransfer-v0, lhy_rl/GlyphTransfer-v0"
-    )
-
-
-def as_bytes(stored: np.ndarray, space: gym.spaces.Box) -> np.ndarray:
-    """(N, H, W, C) of a space of pictures as bytes, to be looked at."""
-    low, high = float(space.low.min()), float(space.high.max())
-    pictures: np.ndarray = np.rint(255 * (np.clip(stored, low, high) - low) / (high - low)).astype(np.uint8)
-    return pictures
-
-
-def nearest_of(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """(N, ...) of the real pictures those that are nearest to what is drawn, (N, ...), by the squared distance."""
-    a, b = (pictures.reshape(len(pictures), -1).astype(np.float32) for pictures in (drawn, real))
-    nearest: np.ndarray = real[((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T).argmin(1)]
-    return nearest

@@ -6,22 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
-import torch
-from gymnasium.spaces import Discrete
 from torch import Tensor, nn
 
 from lhy_rl.core.validation import check
 from lhy_rl.nn.backbones.base import State
-from lhy_rl.nn.generative.pictures import (
-    PictureEncoder,
-    PictureGenerator,
-    from_pictures,
-    picture_space,
-    to_pictures,
-)
-from lhy_rl.nn.heads.base import ActionEvaluation, Head
-from lhy_rl.nn.policies.actor_critic import ActorCritic
-from lhy_rl.nn.randomness import OwnRandomness
+from lhy_rl.nn.generative.generator_policy import GeneratorHead, SamplePolicy
+from lhy_rl.nn.generative.pictures import PictureEncoder, PictureGenerator, picture_space, to_pictures
+from lhy_rl.nn.generative.sample_space import SampleSpace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,46 +73,8 @@ class PictureTrunk(nn.Module):
         return features.view(*obs.shape[:2], -1), ()
 
 
-class PictureHead(Head):
-    """The generator g, as a policy's head: it draws one picture of features, always the same."""
-
-    def __init__(self, space: gym.spaces.Box, options: PictureNetworkOptions) -> None:
-        super().__init__()
-        height, width, channels = space.shape
-        self.space, self.pictures, self.shape = space, space, (height, width, channels)
-        self.generator = PictureGenerator(options.feature_size, channels, (height, width), options.generator_width)
-
-    @property
-    def output(self) -> nn.Linear:  # type: ignore[override]
-        """The layer that reads the features."""
-        layer = self.generator.layers[0]
-        assert isinstance(layer, nn.Linear)
-        return layer
-
-    def sample(
-        self,
-        h: Tensor,
-        generator: torch.Generator | None = None,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        action_mask: Tensor | None = None,
-    ) -> Tensor:
-        return from_pictures(self.generator(h), self.pictures)
-
-    def draw(self, h: Tensor, noise: Tensor, action_mask: Tensor | None = None) -> Tensor:
-        return self.sample(h)
-
-    def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:
-        raise NotImplementedError("what is drawn without a choice has no probability")
-
-    def log_prob(
-        self, h: Tensor, actions: Tensor, temperature: float = 1.0, action_mask: Tensor | None = None
-    ) -> Tensor:
-        raise NotImplementedError("what is drawn without a choice has no probability")
-
-
-class TransferPolicy(ActorCritic):
-    """G = g(f(.)), from observed pictures to drawn ones.
+class TransferPolicy(SamplePolicy):
+    """G = g(f(.)), from observed pictures to drawn ones; nothing is drawn by chance.
 
     Args:
         observation_space, action_space: Pictures of one size.
@@ -131,15 +84,14 @@ class TransferPolicy(ActorCritic):
         UserError: no pictures.
     """
 
-    trunk: PictureTrunk  # type: ignore[assignment]
-    actor: PictureHead
+    trunk: PictureTrunk
 
     def __init__(
         self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: PictureNetworkOptions
     ) -> None:
-        observed, drawn = picture_space(observation_space, "observations"), picture_space(action_space, "actions")
-        with OwnRandomness(0):  # of a policy that is replaced by networks of pictures
-            super().__init__(Discrete(1), Discrete(2), embedding_size=1, core=None, critic="none")
-        self.observation_space = observation_space
-        self.trunk, self.actor = PictureTrunk(observed, options), PictureHead(drawn, options)
-        self.recurrent = False
+        observed = picture_space(observation_space, "observations")
+        samples = SampleSpace(picture_space(action_space, "actions"))
+        channels, height, width = samples.shape
+        trunk = PictureTrunk(observed, options)
+        generator = PictureGenerator(options.feature_size, channels, (height, width), options.generator_width)
+        super().__init__(observation_space, trunk, GeneratorHead(samples, generator, noise_size=0))

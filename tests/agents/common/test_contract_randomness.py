@@ -15,6 +15,7 @@ from lhy_rl.agents import agents
 from lhy_rl.rollouts.evaluate_policy import play
 from tests.agents.adversarial import test_contract_third_person as filmed
 from tests.agents.generative import test_contract_domain_transfer as translated
+from tests.agents.generative import test_contract_samples as sampled
 from tests.agents.tiny import make_env
 
 TINY = {"embedding_size": 4, "hidden_size": 4}
@@ -50,6 +51,9 @@ CASES: dict[str, tuple[str, Any, dict[str, Any], int]] = {
         {k: v for k, v in translated.SMALL.items() if k != "seed"},
         32,
     ),
+    "gan": ("gan", sampled.digits, {k: v for k, v in sampled.SMALL.items() if k != "seed"}, 32),
+    "autoencoder": ("autoencoder", sampled.digits, {k: v for k, v in sampled.SMALL.items() if k != "seed"}, 32),
+    "vae": ("vae", sampled.digits, {k: v for k, v in sampled.SMALL.items() if k != "seed"}, 32),
     "third_person": ("third_person", filmed.small, {**filmed.SMALL, "discriminator_dropout": 0.2}, 48),
     "seqgan": (
         "seqgan",

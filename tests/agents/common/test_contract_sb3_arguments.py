@@ -139,12 +139,18 @@ def test_functions_of_the_time_that_is_left(tmp_path: Path) -> None:
         PPO("CartPole-v1", learning_rate=lambda left: left - 0.5).learn(4096)
 
 
+OF_PICTURES = {
+    "domain_transfer": {"feature_size", "generator_width"},
+    **{name: {"code_size", "hidden_size", "width"} for name in ("autoencoder", "gan", "vae")},
+}
+
+
 @pytest.mark.parametrize("name", agents.names())
 def test_signatures_list_every_option(name: str) -> None:
     parameters = inspect.signature(agents.get(name)).parameters
     assert next(iter(parameters)) == "env"
     assert not any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters.values())
-    of_the_policy = {"feature_size", "generator_width"} if name == "domain_transfer" else {"core", "hidden_size"}
+    of_the_policy = OF_PICTURES.get(name, {"core", "hidden_size"})
     assert {"seed", "device", "num_envs"} | of_the_policy <= set(parameters)
 
 

@@ -35,6 +35,7 @@ from tests.agents.adversarial import test_contract_gail as adversarial
 from tests.agents.adversarial import test_contract_third_person as filmed
 from tests.agents.common import test_contract_agents as text
 from tests.agents.generative import test_contract_domain_transfer as translated
+from tests.agents.generative import test_contract_samples as sampled
 from tests.agents.inverse_rl import test_contract_inverse as inverse
 from tests.agents.small_envs import Parrot
 from tests.agents.small_games import Nim
@@ -58,6 +59,7 @@ CASES: dict[str, tuple[Callable[[], Any], int]] = {
     "airl": (lambda: AIRL(Parrot, demonstrations=SHOWN, **adversarial.SMALL), 40),
     "third_person": (lambda: ThirdPerson(filmed.small(), **filmed.SMALL), 32),
     "domain_transfer": (lambda: DomainTransfer(translated.small(), **translated.SMALL), 32),
+    **{name: (lambda name=name: sampled.make(name), 32) for name in ("gan began", "autoencoder", "vae gaussian")},
     "bc": (lambda: BC(Parrot, demonstrations=SHOWN, embedding_size=8), 50),
     "selfplay": (lambda: SelfPlay(Nim(), core="gru", n_games=4, opponents="pool", embedding_size=8), 20),
     "distill": (lambda: Distill(Parrot, teacher=PPO(Parrot, core="gru", **SMALL), **labels.SMALL), 30),

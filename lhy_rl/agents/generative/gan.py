@@ -1,0 +1,218 @@
+"""Generative adversarial networks (Goodfellow et al. 2014): a generator is a policy, and its reward has a gradient.
+
+    G      a sample of noise z and a condition c, where there is one: x' = G(z, c)
+    D      tells real samples from generated ones; what its score is, the objective says
+
+    L_D = the objective's discriminator loss of D(x, c) and D(G(z, c), c), with its penalty
+    L_G = w_GAN (the objective's generator loss of D(G(z, c), c)) + w_REC E|x - G(z, c)|     (Isola et al. 2017, eq. 4)
+          + w_PT (pulling-away term of the codes of G(z, c))                                  (EBGAN: Zhao et al. 2017)
+
+Every objective is here by its name (:mod:`lhy_rl.functional.adversarial`): gan, lsgan, wgan, wgan_gp, ebgan, began. The
+action is a sample, a point or a picture, and the gradient runs through it, which a policy gradient does not have.
+
+Use it where samples are to look real and nobody needs their probability; where that is needed, or modes are lost, take
+``vae``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.generative.sample_data import SampleData
+from lhy_rl.agents.generative.sample_learner import SampleLearner, adam, set_gradients
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.trees import leaves, map_tree
+from lhy_rl.core.validation import check, positive
+from lhy_rl.functional import adversarial as objectives
+from lhy_rl.functional.adversarial import BEGAN, EBGAN, WassersteinObjective, clip_weights, gradient_penalty
+from lhy_rl.nn.generative.generator_policy import GeneratorPolicy
+from lhy_rl.nn.generative.sample_discriminator import SampleDiscriminator
+from lhy_rl.rollouts.vector_envs import Environment
+
+BETA2 = 0.999  # of Adam
+
+
+class GAN(SampleLearner):
+    """A generator and its discriminator. A timestep is a real sample that the generator learns beside.
+
+    Args:
+        env: A task of one step that has samples: ``lhy_rl/Ring-v0``, ``lhy_rl/Digits-v0``.
+        objective: ``gan``, ``gan_saturating``, ``lsgan``, ``wgan``, ``wgan_gp``, ``ebgan`` or ``began``.
+        objective_options: Further options of the objective, {margin: 0.5} for ``ebgan``, say.
+        discriminator_steps: Gradient steps of the discriminator for each of the generator. ``wgan`` and ``wgan_gp``
+            want 5.
+        learning_rate: Adam's, of the generator.
+        discriminator_learning_rate: Adam's, of the discriminator.
+        beta1: Adam's momentum, of both. 0 for ``wgan``.
+        adversarial: Weight of the discriminator's judgement, w_GAN; 0 switches it off.
+        reconstruction: Weight of the distance of a sample to the real one of its condition, w_REC. 0 where a condition
+            has many right samples: their mean would be learned.
+        pulling_away: Weight of what keeps an ``ebgan``'s samples apart, w_PT; other objectives have none.
+        augmentation: Pixels by which pictures, real and generated ones alike, are shifted at most before the
+            discriminator reads them, so that it does not know the real ones by heart (Zhao et al. 2020). For points 0.
+        mismatched_pairs: Where there is a condition, show the discriminator real samples with the conditions of others,
+            too, so that it looks at the condition (Reed et al. 2016, algorithm 1).
+        **shared: Options of the networks, and of every agent that learns from samples.
+
+    Logs ``train/discriminator_loss``, ``train/discriminator_accuracy`` and ``train/generator_loss``;
+    ``train/reconstruction`` with that weight; ``train/wasserstein_distance`` of a ``wgan`` or ``wgan_gp``;
+    ``train/balance`` and ``train/convergence`` of a ``began``.
+    """
+
+    curves = {"train/discriminator_loss": "discriminator", "train/generator_loss": "generator"}
+    policy: GeneratorPolicy
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        objective: str = "gan",
+        objective_options: dict[str, Any] | None = None,
+        discriminator_steps: int = 1,
+        learning_rate: float = 1e-3,
+        discriminator_learning_rate: float = 1e-3,
+        beta1: float = 0.5,
+        adversarial: float = 1.0,
+        reconstruction: float = 0.0,
+        pulling_away: float = 0.1,
+        augmentation: int = 0,
+        mismatched_pairs: bool = True,
+        **shared: Any,
+    ) -> None:
+        positive(learning_rate=learning_rate, discriminator_learning_rate=discriminator_learning_rate)
+        check(discriminator_steps=(discriminator_steps, 1), beta1=(beta1, 0, 0.999))
+        check(adversarial=(adversarial, 0), reconstruction=(reconstruction, 0), pulling_away=(pulling_away, 0))
+        if not adversarial + reconstruction:
+            raise UserError("adversarial and reconstruction are 0; nothing is left to learn by")
+        check(augmentation=(augmentation, 0, 8))
+        self.objective = objectives.objective(objective, **(objective_options or {}))
+        super().__init__(env, **shared)
+        self.adversarial, self.reconstruction, self.pulling_away = adversarial, reconstruction, pulling_away
+        self.discriminator_steps, self.mismatched_pairs = discriminator_steps, mismatched_pairs
+        self.augmentation = augmentation
+        if augmentation and not self.policy.actor.samples.is_picture:
+            raise UserError("augmentation shifts pictures; points have none: 0")
+        if reconstruction and self.data is not None and not self.data.conditional:
+            raise UserError("reconstruction is a distance to the real sample of a condition; this task has none")
+        with self.randomness():
+            self.discriminator = SampleDiscriminator(
+                self.env.single_observation_space, self.policy.actor.samples, self.networks, self.objective.kind
+            ).to(self.device)
+        self.balance = self.objective.initial_balance
+        betas = (beta1, BETA2)
+        self.optimizer = self.add_optimizer("optimizer", adam(self.policy, learning_rate, betas))
+        self.discriminator_optimizer = self.add_optimizer(
+            "discriminator_optimizer", adam(self.discriminator, discriminator_learning_rate, betas)
+        )
+
+    def make_policy(self, observation_space: gym.Space[Any], **policy: Any) -> GeneratorPolicy:
+        return GeneratorPolicy(observation_space, self.env.single_action_space, self.networks)
+
+    # ------------------------------------------------------------------ learning
+    def train_step(self, data: SampleData) -> dict[str, Tensor]:
+        """Steps of D, then one of G; the last samples that D is shown are those that G learns by."""
+        found: dict[str, Tensor] = {}
+        for step in range(self.discriminator_steps if self.adversarial else 1):
+            x, c = data.rows(self.draw_rows())
+            with torch.set_grad_enabled(step == self.discriminator_steps - 1 or not self.adversarial):
+                fake = self.generate(c)
+            if self.adversarial:
+                found = self.train_discriminator(x, fake.detach(), c)
+        return found | self.train_generator(x, fake, c)
+
+    def generate(self, conditions: Any) -> Tensor:
+        """(N, *shape) samples of conditions (N, ...), with gradient."""
+        h = self.policy.trunk.encoder(conditions)
+        return self.policy.actor.write(h, self.policy.actor.noise((len(h),), self.generator, self.device))
+
+    def train_discriminator(self, x: Tensor, fake: Tensor, c: Any) -> dict[str, Tensor]:
+        """One step down L_D."""
+        n, samples, conditions = len(x), torch.cat([x, fake]), joined(c, c)
+        mismatched = self.mismatched_pairs and self.data is not None and self.data.conditional
+        if mismatched:  # x with the condition of another
+            others = map_tree(lambda a: a.roll(1, 0), c)
+            samples, conditions = torch.cat([samples, x]), joined(conditions, others)
+        scores = self.discriminator(self.shifted(samples), conditions)
+        real, generated = scores[:n], scores[n : 2 * n]
+        loss = self.objective.discriminator_loss(real, generated, self.balance)
+        if mismatched and (other := differs(c, others)).any():
+            loss = (loss + self.objective.discriminator_loss(real, scores[2 * n :][other], self.balance)) / 2
+        total = loss
+        if self.objective.penalty_weight:
+            penalty = gradient_penalty(lambda z: self.discriminator(z, c), x, fake, self.generator)
+            total = loss + self.objective.penalty_weight * penalty
+        set_gradients(self.discriminator, total)
+        self.discriminator_optimizer.step()
+        if self.objective.weight_clip is not None:
+            clip_weights(self.discriminator.parameters(), self.objective.weight_clip)
+        return self.diagnostics(loss.detach(), real.detach(), generated.detach())
+
+    def shifted(self, samples: Tensor) -> Tensor:
+        """Pictures (N, C, H, W), moved down and to the right by drawn numbers of pixels, with gradient."""
+        if not self.augmentation:
+            return samples
+        most = self.augmentation
+        moves = torch.randint(-most, most + 1, (2,), generator=self.generator).tolist()
+        return samples.roll(moves, (2, 3))
+
+    @torch.no_grad()
+    def diagnostics(self, loss: Tensor, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """What is logged of the discriminator, before its step; BEGAN's balance takes its step."""
+        found = {"discriminator_loss": loss, "discriminator_accuracy": self.accuracy(real, fake)}
+        if isinstance(self.objective, WassersteinObjective):
+            found["wasserstein_distance"] = real.mean() - fake.mean()
+        if isinstance(self.objective, BEGAN):
+            found["convergence"] = self.objective.convergence(real, fake)
+            self.balance = self.objective.next_balance(self.balance, real, fake)
+            found["balance"] = torch.tensor(self.balance, device=loss.device)
+        return found
+
+    def accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Share of logits on the right side of 0; of other scores, how often the real sample ranks above."""
+        if self.objective.kind == "logit":
+            return ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
+        above = real < fake if self.objective.kind == "energy" else real > fake
+        return above.float().mean()
+
+    def train_generator(self, x: Tensor, fake: Tensor, c: Any) -> dict[str, Tensor]:
+        """One step down L_G."""
+        found, total = {}, x.new_zeros(())
+        if self.adversarial:
+            scores, codes = self.discriminator.score(self.shifted(fake), c)
+            found["generator_loss"] = loss = self.objective.generator_loss(scores)
+            total = self.adversarial * loss
+            if self.pulling_away and isinstance(self.objective, EBGAN):
+                total = total + self.pulling_away * objectives.pulling_away(codes)
+        if self.reconstruction:
+            found["reconstruction"] = distance = (x - fake).abs().mean()
+            total = total + self.reconstruction * distance
+        set_gradients(self.policy, total)
+        self.optimizer.step()
+        return {name: loss.detach() for name, loss in found.items()}
+
+    # ------------------------------------------------------------------ manners
+    def state_dict(self) -> dict[str, Any]:
+        state = {**super().state_dict(), "discriminator": self.discriminator.state_dict()}
+        return state | ({} if self.balance is None else {"balance": self.balance})
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.discriminator.load_state_dict(state["discriminator"])
+        if self.balance is not None:
+            check(balance=(state["balance"], 0, 1))
+            self.balance = float(state["balance"])
+
+
+def joined(first: Any, second: Any) -> Any:
+    """Two batches of conditions as one."""
+    return map_tree(lambda a, b: torch.cat([a, b]), first, second)
+
+
+def differs(first: Any, second: Any) -> Tensor:
+    """(N,) bool: the conditions of a row are not the same."""
+    pairs = zip(leaves(first), leaves(second), strict=True)
+    return torch.stack([(a != b).flatten(1).any(1) if a.dim() > 1 else a != b for a, b in pairs]).any(0)

@@ -1,0 +1,80 @@
+"""What an autoencoder and a variational one have beside drawing: samples to codes, codes to samples, and both."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.generative.sample_data import SampleData, checked
+from lhy_rl.agents.generative.sample_figures import PICTURES, compared, held_out
+from lhy_rl.core.report_figures import ReportFigure
+from lhy_rl.core.trees import map_tree, native
+from lhy_rl.nn.generative.generator_policy import GeneratorPolicy
+from lhy_rl.nn.generative.sample_encoder import SampleEncoder
+
+
+class SampleCodes:
+    """A mixin of :class:`~lhy_rl.agents.generative.sample_learner.SampleLearner`.
+
+    Attributes:
+        encoder: The network of codes; :meth:`code_means` says which of its numbers are the code.
+    """
+
+    policy: GeneratorPolicy
+    encoder: SampleEncoder
+    device: torch.device
+    env: Any
+    split: Any
+    predict: Any
+
+    @abstractmethod
+    def code_means(self, samples: Tensor, conditions: Any) -> Tensor:
+        """(N, *shape) samples as networks have them, and conditions, to codes (N, Z)."""
+
+    def decode_tensor(self, codes: Tensor, conditions: Any) -> Tensor:
+        """Codes (N, Z) and conditions to samples (N, *shape) as networks have them."""
+        h = self.policy.trunk.encoder(conditions)
+        samples: Tensor = self.policy.actor.generator(torch.cat([codes, h], 1) if h.shape[1] else codes)
+        return samples
+
+    @torch.no_grad()
+    def encode(self, samples: np.ndarray, conditions: Any = None) -> np.ndarray:
+        """Samples (N, ...), as the task has them, to codes (N, Z).
+
+        Args:
+            conditions: (N, ...) what they are made for; left out where there is nothing to observe.
+
+        Raises:
+            UserError: samples or conditions of other spaces.
+        """
+        space = self.policy.actor.samples
+        stored = torch.as_tensor(native(checked(samples, space.box, "samples")), device=self.device)
+        codes = self.code_means(space.to_network(stored), self._conditions(conditions, len(samples)))
+        return codes.cpu().numpy()
+
+    @torch.no_grad()
+    def decode(self, codes: np.ndarray, conditions: Any = None) -> np.ndarray:
+        """Codes (N, Z) to samples (N, ...) as the task has them."""
+        given = torch.as_tensor(native(codes), dtype=torch.float32, device=self.device)
+        drawn = self.decode_tensor(given, self._conditions(conditions, len(codes)))
+        return self.policy.actor.for_environment(self.policy.actor.samples.from_network(drawn))
+
+    def reconstruct(self, samples: np.ndarray, conditions: Any = None) -> np.ndarray:
+        """Samples (N, ...) as they are drawn again from their codes."""
+        return self.decode(self.encode(samples, conditions), conditions)
+
+    def _conditions(self, given: Any, n: int) -> Any:
+        space = self.env.single_observation_space
+        given = np.zeros(n, np.int64) if given is None else checked(given, space, "conditions")
+        return map_tree(lambda x: torch.as_tensor(native(x), device=self.device), given)
+
+    def sample_figures(self, test: SampleData) -> list[ReportFigure]:
+        """Held-out samples, those samples drawn again, and new ones."""
+        real, conditions = held_out(test, PICTURES)
+        again = self.reconstruct(real, conditions)
+        drawn = self.predict(conditions, deterministic=True)[0]
+        return compared(self.policy.actor.samples, {"real": real, "drawn again": again, "generated": drawn})

@@ -1,0 +1,188 @@
+"""What agents share that learn from the real samples of a task: the loop of gradient steps, a film, a report."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lhy_rl.agents.common.agent import Agent, Metrics
+from lhy_rl.agents.common.gradient_step import diverged
+from lhy_rl.agents.generative.sample_data import SampleData, checked, data_of, sample_task
+from lhy_rl.agents.generative.sample_figures import PICTURES, Film, compared, held_out
+from lhy_rl.core.errors import UserError
+from lhy_rl.core.protocols import Split
+from lhy_rl.core.report_figures import MetricCurves, ReportFigure
+from lhy_rl.core.saved_states import load_optimizer
+from lhy_rl.core.trees import map_tree
+from lhy_rl.core.validation import check
+from lhy_rl.nn.generative.generator_policy import SamplePolicy
+from lhy_rl.nn.generative.sample_networks import SampleNetworkOptions
+from lhy_rl.rollouts.vector_envs import Environment
+
+LEAST_RATE = 0.02  # of the learning rates, at the end
+
+
+class SampleLearner(Agent):
+    """Gradient steps on batches of a task's samples. A timestep is a sample that is learned from.
+
+    Args:
+        env: A task of one step that has samples (:class:`~lhy_rl.core.protocols.SampleTask`).
+        batch_size: Samples a gradient step.
+        gradient_steps: Gradient steps an update, between two rows of metrics.
+        decay: Share of ``learn``, its last, in which the learning rates fall to 0; 0 leaves them.
+        film: Frames of the film of the training that the report has; 0 for none.
+        **networks: Options of the networks.
+    """
+
+    takes_options_of: tuple[type, ...] = (SampleNetworkOptions,)
+    network_options: ClassVar[type] = SampleNetworkOptions
+    curves: ClassVar[dict[str, str]] = {}
+    """Metrics that a report draws together, and their labels."""
+    policy: SamplePolicy
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        batch_size: int = 64,
+        gradient_steps: int = 25,
+        decay: float = 0.5,
+        film: int = 40,
+        num_envs: int = 64,
+        seed: int | None = 0,
+        device: str = "auto",
+        **networks: Any,
+    ) -> None:
+        check(batch_size=(batch_size, 2), gradient_steps=(gradient_steps, 1), decay=(decay, 0, 1), film=(film, 0, 1000))
+        self.networks: Any = self.network_options(**networks)
+        super().__init__(env=env, num_envs=num_envs, seed=seed, device=device)
+        self.batch_size, self.gradient_steps, self.decay = batch_size, gradient_steps, decay
+        self.film = Film(self.policy.actor.samples, film)
+        self.data: SampleData | None = None
+        self.held_out: SampleData | None = None
+        self.find_data()
+        self.optimizers: dict[str, tuple[torch.optim.Optimizer, float]] = {}
+
+    # ------------------------------------------------------------------ what an algorithm gives
+    @abstractmethod
+    def train_step(self, data: SampleData) -> dict[str, Tensor]:
+        """One gradient step; scalars, by the names of their metrics."""
+
+    def add_optimizer(self, name: str, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """Keep an optimizer under this name in the state, and let its learning rate fall at the end."""
+        self.optimizers[name] = optimizer, float(optimizer.param_groups[0]["lr"])
+        return optimizer
+
+    # ------------------------------------------------------------------ learning
+    def find_data(self) -> None:
+        """Take the samples of the present environment."""
+        self.sample_task = sample_task(self.env, self.name)
+        self.data, self.held_out = self.split("train"), self.split("validation")
+
+    def split(self, split: Split) -> SampleData | None:
+        """The samples of a split, on the device; None without an environment."""
+        return data_of(
+            self.sample_task, split, self.env.single_observation_space, self.policy.actor.samples, self.device
+        )
+
+    @property
+    def name(self) -> str:
+        """As configurations and messages write it."""
+        return type(self).__name__.lower()
+
+    def update(self) -> Metrics:
+        if self.data is None:
+            raise UserError("there is no environment to learn from; give one: load(path, env), or set_env(env)")
+        self.film.record(self.share_done, self.film_samples)
+        self._set_rates()
+        rows: list[Tensor] = []
+        for _ in range(self.gradient_steps):
+            found = self.train_step(self.data)
+            rows.append(torch.stack(list(found.values())))
+            self.num_timesteps += self.batch_size
+        means = torch.stack(rows).mean(0)
+        if not bool(means.isfinite().all()):
+            raise diverged(self.num_timesteps // self.batch_size)
+        self.film.record(self.share_done, self.film_samples)
+        return {f"train/{name}": value for name, value in zip(found, means.tolist(), strict=True)}
+
+    @property
+    def share_done(self) -> float:
+        """Of ``learn``, from 0 to 1."""
+        return min(1.0, self.num_timesteps / max(self.total_timesteps, 1))
+
+    def _set_rates(self) -> None:
+        """Learning rates, as a share of what they are at first."""
+        share = max(LEAST_RATE, min(1.0, (1 - self.share_done) / self.decay)) if self.decay else 1.0
+        for optimizer, rate in self.optimizers.values():
+            optimizer.param_groups[0]["lr"] = rate * share
+
+    def film_samples(self, n: int) -> np.ndarray:
+        """n samples of the same noise at every call, of the conditions of the first samples, over and over."""
+        assert self.data is not None
+        conditions = map_tree(lambda x: x[np.arange(n) % len(x)], self.data.stored_conditions)
+        return self.predict(conditions, deterministic=True)[0]
+
+    def draw_rows(self) -> Tensor:
+        """Places of a batch in the data, drawn with replacement."""
+        assert self.data is not None
+        return torch.randint(len(self.data), (self.batch_size,), generator=self.generator)
+
+    def begin_anew(self) -> None:
+        super().begin_anew()
+        self.film.clear()
+
+    # ------------------------------------------------------------------ manners
+    def observe(self, observation: Any) -> Any:
+        checked(observation, self.env.single_observation_space, "observations")
+        return super().observe(observation)
+
+    @property
+    def timestep(self) -> str:
+        return "samples learned from"
+
+    def set_env(self, env: Environment) -> None:
+        super().set_env(env)
+        self.find_data()
+
+    def report_figures(self) -> list[ReportFigure]:
+        """Real samples and those that are drawn, a film of the training, and the losses."""
+        test = self.split("test")
+        if test is None:
+            return []
+        figures = [*self.sample_figures(test), *self.film.figures(test.stored)]
+        if self.curves:
+            caption = "What the networks minimise, by the timesteps."
+            figures.append(MetricCurves(title="The losses", caption=caption, columns=dict(self.curves)))
+        return figures
+
+    def sample_figures(self, test: SampleData) -> list[ReportFigure]:
+        """Held-out samples beside those of the policy, of the same conditions."""
+        real, conditions = held_out(test, PICTURES)
+        drawn = self.predict(conditions, deterministic=True)[0]
+        return compared(self.policy.actor.samples, {"real": real, "generated": drawn})
+
+    def state_dict(self) -> dict[str, Any]:
+        optimizers = {name: optimizer.state_dict() for name, (optimizer, _) in self.optimizers.items()}
+        return {**super().state_dict(), **optimizers, "film": self.film.frames}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        for name, (optimizer, _) in self.optimizers.items():
+            load_optimizer(optimizer, state[name])
+        self.film.load(np.asarray(state["film"]))
+
+
+def set_gradients(network: torch.nn.Module, loss: Tensor) -> None:
+    """Give the network's parameters the loss's gradient, and nobody else's."""
+    network.zero_grad(set_to_none=True)
+    loss.backward(retain_graph=True, inputs=list(network.parameters()))  # type: ignore[no-untyped-call]
+
+
+def adam(network: torch.nn.Module, rate: float, betas: tuple[float, float]) -> torch.optim.Adam:
+    """Adam, as one operation where the device has it."""
+    return torch.optim.Adam(network.parameters(), lr=rate, betas=betas, fused=True)

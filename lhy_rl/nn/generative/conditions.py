@@ -1,0 +1,62 @@
+"""What a sample is made for, as numbers: a class, a caption, a sketch, or nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import gymnasium as gym
+from torch import Tensor, nn
+
+from lhy_rl.core.trees import leading, leaves
+from lhy_rl.nn.encoders.base import EncoderOptions
+from lhy_rl.nn.encoders.select import make_encoder
+from lhy_rl.nn.generative.sample_space import SampleSpace
+
+
+class ConditionEncoder(nn.Module):
+    """Observations (N, ...) to (N, G).
+
+    Nothing where there is but one observation (``Discrete(1)``); the picture itself where it is as high and wide as the
+    samples and has as many channels; else what an encoder of the observation space makes of it.
+
+    Args:
+        space: Of the observations.
+        samples: The space of the samples.
+        size: G of an encoder.
+    """
+
+    def __init__(self, space: gym.Space[Any], samples: SampleSpace, size: int) -> None:
+        super().__init__()
+        self.space, self.encoder, self.picture = space, None, picture_like(space, samples)
+        if is_nothing(space):
+            self.output_size = 0
+        elif self.picture is not None:
+            self.output_size = math.prod(self.picture.shape)
+        else:
+            options = EncoderOptions(size, 2, "auto")
+            self.encoder = make_encoder("auto", space, options)
+            self.output_size = self.encoder.output_size
+
+    def forward(self, conditions: Any) -> Tensor:
+        if self.picture is not None:
+            return self.picture.to_network(conditions).flatten(1)
+        if self.encoder is not None:
+            features: Tensor = self.encoder(conditions)
+            return features
+        first: Tensor = leaves(conditions)[0]
+        assert leading(first, self.space) == 1
+        return first.new_zeros(len(first), 0, dtype=None).float()
+
+
+def is_nothing(space: gym.Space[Any]) -> bool:
+    """Whether there is but one observation, which says nothing."""
+    return isinstance(space, gym.spaces.Discrete) and int(space.n) == 1
+
+
+def picture_like(space: gym.Space[Any], samples: SampleSpace) -> SampleSpace | None:
+    """The observations as a space of pictures, where they are as the samples are."""
+    if isinstance(space, gym.spaces.Box) and samples.is_picture and space.shape == samples.box.shape:
+        found = SampleSpace(space)
+        return found if found.is_picture else None
+    return None

@@ -1,0 +1,190 @@
+"""A generator as a policy: what a sample is made for is observed, and the action is the sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import torch
+from gymnasium.spaces import Discrete
+from torch import Tensor, nn
+
+from lhy_rl.core.trees import leaves, map_tree
+from lhy_rl.nn.backbones.base import State
+from lhy_rl.nn.generative.conditions import ConditionEncoder
+from lhy_rl.nn.generative.sample_networks import SampleNetworkOptions
+from lhy_rl.nn.generative.sample_space import SampleSpace
+from lhy_rl.nn.heads.base import ActionEvaluation, Head
+from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.nn.randomness import OwnRandomness
+
+NUM_FIXED = 1024  # draws that a deterministic generator goes through
+SEED_OF_FIXED = 0
+
+
+class MemorylessTrunk(nn.Module):
+    """A network from observations (N, ...) to features (N, F), as a policy's trunk.
+
+    Args:
+        network: With an ``output_size``.
+        space: Of the observations.
+    """
+
+    def __init__(self, network: nn.Module, space: gym.Space[Any]) -> None:
+        super().__init__()
+        self.encoder, self.space = network, space
+        self.output_size = int(network.output_size)  # type: ignore[arg-type]
+
+    def initial_state(self, batch_size: int) -> State:
+        """Nothing."""
+        return ()
+
+    def forward(self, obs: Any, state: State, start: Tensor | None) -> tuple[Tensor, State]:
+        """(T, B, ...) to (T, B, F)."""
+        t, b = leaves(obs)[0].shape[:2]
+        features: Tensor = self.encoder(map_tree(lambda x: x.flatten(0, 1), obs))
+        return features.view(t, b, self.output_size), ()
+
+
+class Prior(nn.Module):
+    """What codes are drawn from: a normal distribution, the standard one until :meth:`fit` moves it."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("scale", torch.eye(size))
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """(N, Z) standard normal numbers to codes."""
+        return self.mean + noise @ self.scale.T
+
+    @torch.no_grad()
+    def fit(self, codes: Tensor) -> None:
+        """Take the mean and the covariance of codes (N, Z)."""
+        self.mean.copy_(codes.mean(0))
+        covariance = (codes - self.mean).T @ (codes - self.mean) / max(len(codes) - 1, 1)
+        values, vectors = torch.linalg.eigh(covariance)
+        self.scale.copy_(vectors * values.clamp_min(0).sqrt())
+
+
+class GeneratorHead(Head):
+    """A writer as a policy's head: a sample of features and of noise that is drawn.
+
+    There is no probability of a sample; who learns such a policy follows the gradient through the sample. Where actions
+    are to be deterministic, the first row has the same noise at every call, and so has each other row.
+
+    Args:
+        space: Of the samples.
+        generator: (N, noise_size + F) to (N, *shape).
+        noise_size: Z; 0 where nothing is drawn.
+        prior: From noise to codes; None leaves it as it is.
+    """
+
+    fixed: Tensor
+
+    def __init__(self, space: SampleSpace, generator: nn.Module, noise_size: int, prior: Prior | None = None) -> None:
+        super().__init__()
+        self.samples, self.space = space, space.box
+        self.generator, self.noise_size, self.prior = generator, noise_size, prior
+        fixed = torch.randn(NUM_FIXED, noise_size, generator=torch.Generator().manual_seed(SEED_OF_FIXED))
+        self.register_buffer("fixed", fixed, persistent=False)
+
+    @property
+    def output(self) -> nn.Linear:  # type: ignore[override]
+        """A linear layer of the writer."""
+        return next(layer for layer in self.generator.modules() if isinstance(layer, nn.Linear))
+
+    @property
+    def num_logits(self) -> int:
+        return self.noise_size
+
+    def noise(self, rows: tuple[int, ...], generator: torch.Generator | None, device: torch.device) -> Tensor:
+        owner = device if generator is None else generator.device
+        return torch.randn(*rows, self.noise_size, generator=generator, device=owner).to(device)
+
+    def write(self, h: Tensor, noise: Tensor) -> Tensor:
+        """Features (N, F) and noise (N, Z) to samples as networks have them, (N, *shape)."""
+        code = noise if self.prior is None else self.prior(noise)
+        samples: Tensor = self.generator(torch.cat([code, h], 1) if h.shape[1] else code)
+        return samples
+
+    def sample(
+        self,
+        h: Tensor,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        action_mask: Tensor | None = None,
+    ) -> Tensor:
+        if temperature == 0 or not self.noise_size:
+            noise = self.fixed[torch.arange(len(h), device=h.device) % NUM_FIXED]
+        else:
+            noise = temperature * self.noise((len(h),), generator, h.device)
+        return self.samples.from_network(self.write(h, noise))
+
+    def draw(self, h: Tensor, noise: Tensor, action_mask: Tensor | None = None) -> Tensor:
+        return self.samples.from_network(self.write(h, noise))
+
+    def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:
+        raise NotImplementedError("a sample of a generator has no probability that is known")
+
+    def log_prob(
+        self, h: Tensor, actions: Tensor, temperature: float = 1.0, action_mask: Tensor | None = None
+    ) -> Tensor:
+        raise NotImplementedError("a sample of a generator has no probability that is known")
+
+
+class SamplePolicy(ActorCritic):
+    """A trunk that reads what a sample is made for, and a head that writes the sample.
+
+    Args:
+        observation_space: Of what is read.
+        trunk, head: The two.
+    """
+
+    trunk: nn.Module  # type: ignore[assignment]
+    actor: GeneratorHead
+
+    def __init__(self, observation_space: gym.Space[Any], trunk: nn.Module, head: GeneratorHead) -> None:
+        with OwnRandomness(0):  # of a policy that is replaced
+            super().__init__(Discrete(1), Discrete(2), embedding_size=1, core=None, critic="none")
+        self.observation_space, self.trunk, self.actor, self.recurrent = observation_space, trunk, head, False
+
+    @property
+    def device(self) -> torch.device:
+        return self.actor.fixed.device
+
+
+class GeneratorPolicy(SamplePolicy):
+    """A generator of noise and, where there is one, a condition.
+
+    Args:
+        observation_space: Of the conditions; ``Discrete(1)`` where there is nothing.
+        action_space: Of the samples.
+        options: How the networks are built.
+        fitted_prior: Whether codes are drawn from a distribution that is fitted, instead of the standard normal one.
+
+    Raises:
+        UserError: spaces that are none of samples, or no encoder for the conditions.
+    """
+
+    trunk: MemorylessTrunk
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        options: SampleNetworkOptions,
+        fitted_prior: bool = False,
+    ) -> None:
+        samples = SampleSpace(action_space)
+        conditions = ConditionEncoder(observation_space, samples, options.condition_size)
+        networks, z = options.networks_for(samples), options.code_size
+        writer = networks.writer(z + conditions.output_size)
+        if conditions.picture is not None:
+            writer = networks.translator(z)
+        head = GeneratorHead(samples, writer, z, Prior(z) if fitted_prior else None)
+        super().__init__(observation_space, MemorylessTrunk(conditions, observation_space), head)

@@ -1,0 +1,49 @@
+"""Discriminators of samples: a score, or the energy of an autoencoder; with what a sample is made for, if anything."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import gymnasium as gym
+from torch import Tensor, nn
+
+from lhy_rl.nn.generative.conditions import ConditionEncoder
+from lhy_rl.nn.generative.sample_networks import SampleNetworkOptions
+from lhy_rl.nn.generative.sample_space import SampleSpace
+
+
+class SampleDiscriminator(nn.Module):
+    """Samples (N, *shape) and conditions to scores (N,).
+
+    Of the kind ``energy`` it is an autoencoder, and the score is its error |x - Dec(Enc(x))|, the mean over the
+    numbers of a sample (Berthelot et al. 2017, section 3.1; Zhao et al. 2017, section 2.3); of any other kind a number.
+
+    Args:
+        observation_space: Of the conditions.
+        samples: The space of the samples.
+        options: How the networks are built.
+        kind: As the objective's.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        samples: SampleSpace,
+        options: SampleNetworkOptions,
+        kind: Literal["logit", "critic", "energy"],
+    ) -> None:
+        super().__init__()
+        self.conditions = ConditionEncoder(observation_space, samples, options.condition_size)
+        networks, energy = options.networks_for(samples), kind == "energy"
+        self.reader = networks.reader(options.code_size if energy else 1, self.conditions.output_size)
+        self.decoder = networks.writer(options.code_size) if energy else None
+
+    def forward(self, samples: Tensor, conditions: Any) -> Tensor:
+        return self.score(samples, conditions)[0]
+
+    def score(self, samples: Tensor, conditions: Any) -> tuple[Tensor, Tensor]:
+        """Scores (N,), and what the reader makes of samples, (N, K): of an energy the codes."""
+        read: Tensor = self.reader(samples, self.conditions(conditions))
+        if self.decoder is None:
+            return read[:, 0], read
+        return (samples - self.decoder(read)).abs().flatten(1).mean(1), read

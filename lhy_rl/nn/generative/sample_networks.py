@@ -1,0 +1,183 @@
+"""What reads samples and what writes them, chosen by name: convolutions for pictures, layers for points.
+
+A reader maps samples (N, *shape), and what they are made for, to numbers (N, K); a writer maps numbers (N, Z) to
+samples. A generator is a writer, a critic a reader, an autoencoder a reader and a writer.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.registry import Registry
+from lhy_rl.core.validation import check
+from lhy_rl.nn.generative.pictures import LEAK, PictureDiscriminator, PictureGenerator
+from lhy_rl.nn.generative.sample_space import SampleSpace
+from lhy_rl.nn.generative.translation import PictureTranslator
+
+sample_networks = Registry(
+    "network",
+    {
+        "convolutions": "lhy_rl.nn.generative.sample_networks:ConvolutionalNetworks",
+        "mlp": "lhy_rl.nn.generative.sample_networks:DenseNetworks",
+        "linear": "lhy_rl.nn.generative.sample_networks:LinearNetworks",
+    },
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleNetworkOptions:
+    """How the networks are built.
+
+    Args:
+        network: ``convolutions`` for pictures whose sides are multiples of 8, ``mlp`` for anything, ``linear``: no
+            layers between; or ``auto``: convolutions where they fit, else mlp.
+        width: Maps of the convolution next to the picture; twice and four times as many behind.
+        hidden_size: Width of each layer of an MLP.
+        layers: Of an MLP.
+        code_size: Numbers that a sample is drawn from, or that it is brought to.
+        condition_size: Numbers that are made of a condition.
+
+    Raises:
+        UserError: an unknown name, or a number out of its range.
+    """
+
+    network: str = "auto"
+    width: int = 16
+    hidden_size: int = 128
+    layers: int = 2
+    code_size: int = 32
+    condition_size: int = 32
+
+    def __post_init__(self) -> None:
+        if self.network not in (names := (*sample_networks.names(), "auto")):
+            raise suggest(self.network, names, "network")
+        check(width=(self.width, 4), hidden_size=(self.hidden_size, 1), layers=(self.layers, 1))
+        check(code_size=(self.code_size, 1), condition_size=(self.condition_size, 1))
+
+    def networks_for(self, space: SampleSpace) -> SampleNetworks:
+        """The networks of that name for samples of a space.
+
+        Raises:
+            UserError: convolutions do not fit.
+        """
+        name = self.network if self.network != "auto" else "convolutions" if space.is_picture else "mlp"
+        made: SampleNetworks = sample_networks.get(name)(space, self)
+        return made
+
+
+class SampleNetworks(ABC):
+    """Makes readers and writers of samples.
+
+    Args:
+        space: Of the samples.
+        options: How wide and deep.
+    """
+
+    def __init__(self, space: SampleSpace, options: SampleNetworkOptions) -> None:
+        self.space, self.options = space, options
+
+    @abstractmethod
+    def reader(self, output_size: int, condition_size: int = 0) -> nn.Module:
+        """(N, *shape) and (N, condition_size) to (N, output_size)."""
+
+    @abstractmethod
+    def writer(self, input_size: int) -> nn.Module:
+        """(N, input_size) to (N, *shape)."""
+
+    def translator(self, noise_size: int) -> nn.Module:
+        """(N, noise_size + numbers of a picture), the noise first, to (N, *shape): draws on a picture that is given.
+
+        Raises:
+            UserError: these networks read no picture.
+        """
+        return self.writer(noise_size + self.space.size)
+
+
+class ConvolutionalNetworks(SampleNetworks):
+    """For pictures (Radford et al. 2016)."""
+
+    def __init__(self, space: SampleSpace, options: SampleNetworkOptions) -> None:
+        if not space.is_picture:
+            raise UserError(
+                f"network 'convolutions' needs pictures (H, W, C), sides multiples of 8, not {space.box}; allowed: mlp"
+            )
+        super().__init__(space, options)
+
+    def reader(self, output_size: int, condition_size: int = 0) -> nn.Module:
+        return PictureReader(self.space.shape, self.options.width, output_size, condition_size)
+
+    def writer(self, input_size: int) -> nn.Module:
+        channels, height, width = self.space.shape
+        return PictureGenerator(input_size, channels, (height, width), self.options.width)
+
+    def translator(self, noise_size: int) -> nn.Module:
+        return PictureTranslator(self.space.shape, self.options.width, noise_size)
+
+
+class PictureReader(nn.Module):
+    """A picture, and what it is made for, to numbers; the condition lies over the picture as one more map (or, where
+    it has as many numbers as a picture, as that)."""
+
+    def __init__(self, shape: tuple[int, ...], width: int, output_size: int, condition_size: int) -> None:
+        super().__init__()
+        channels, *self.size = shape
+        maps = channels if condition_size == math.prod(shape) else min(condition_size, 1)
+        self.maps: nn.Module = nn.Identity()
+        if maps == 1 and condition_size != math.prod(shape):
+            self.maps = nn.Linear(condition_size, math.prod(self.size))
+        self.network = PictureDiscriminator(channels + maps, (shape[1], shape[2]), width, output_size)
+
+    def forward(self, samples: Tensor, condition: Tensor) -> Tensor:
+        if condition.shape[1]:
+            samples = torch.cat([samples, self.maps(condition).view(len(samples), -1, *self.size)], 1)
+        numbers: Tensor = self.network(samples)
+        return numbers
+
+
+class DenseNetworks(SampleNetworks):
+    """Layers over the numbers of a sample."""
+
+    def reader(self, output_size: int, condition_size: int = 0) -> nn.Module:
+        return DenseReader(self.layers(self.space.size + condition_size, output_size))
+
+    def writer(self, input_size: int) -> nn.Module:
+        return nn.Sequential(*self.layers(input_size, self.space.size), nn.Unflatten(1, self.space.shape))
+
+    def layers(self, size: int, output_size: int) -> nn.Sequential:
+        """Linear layers with leaky rectifiers between."""
+        modules: list[nn.Module] = []
+        for _ in range(self.depth):
+            modules += [nn.Linear(size, self.options.hidden_size), nn.LeakyReLU(LEAK)]
+            size = self.options.hidden_size
+        return nn.Sequential(*modules, nn.Linear(size, output_size))
+
+    @property
+    def depth(self) -> int:
+        """Hidden layers."""
+        return self.options.layers
+
+
+class LinearNetworks(DenseNetworks):
+    """One linear map: what they learn has a closed form (principal components)."""
+
+    @property
+    def depth(self) -> int:
+        return 0
+
+
+class DenseReader(nn.Module):
+    """A sample, and what it is made for, side by side."""
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, samples: Tensor, condition: Tensor) -> Tensor:
+        numbers: Tensor = self.layers(torch.cat([samples.flatten(1), condition], 1))
+        return numbers

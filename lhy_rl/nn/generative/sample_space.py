@@ -1,0 +1,81 @@
+"""Samples as networks have them: pictures (N, C, H, W) from -1 to 1, and anything else as vectors (N, D)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from torch import Tensor
+
+from lhy_rl.core.errors import UserError
+from lhy_rl.nn.generative.pictures import BOUNDS, from_pictures, to_pictures
+
+SPREAD = 4.0
+"""By how much the numbers of points are stretched: networks tell small details of larger numbers apart sooner."""
+
+
+class SampleSpace:
+    """The space of a task's samples, and the way from what it holds to what networks read and back.
+
+    Args:
+        space: Of the actions: a ``Box`` whose bounds are the same everywhere, or that has none.
+
+    Attributes:
+        box: The space.
+        is_picture: Whether samples are pictures that convolutions fit: (H, W, C), sides multiples of 8.
+        shape: Of a sample in a network: (C, H, W), or (D,).
+        low, high: The bounds; -4 and 4 where there are none, and numbers stay as they are.
+
+    Raises:
+        UserError: another space.
+    """
+
+    def __init__(self, space: gym.Space[Any]) -> None:
+        if not isinstance(space, gym.spaces.Box):
+            raise UserError(f"actions are {space}; samples are a Box: points, pictures")
+        low, high = float(space.low.min()), float(space.high.max())
+        even = (space.low == low).all() and (space.high == high).all()
+        if not even or math.isinf(low) != math.isinf(high):
+            raise UserError(f"actions are {space}; samples have one lower and one upper bound, or none")
+        self.box = space
+        self.low, self.high = (-SPREAD, SPREAD) if math.isinf(low) else (low, high)
+        shape = space.shape
+        self.is_picture = (
+            len(shape) == 3 and shape[0] % 8 == shape[1] % 8 == 0 and shape[2] <= 4 and (low, high) in BOUNDS
+        )
+        self.shape = (shape[2], *shape[:2]) if self.is_picture else (math.prod(shape),)
+
+    @property
+    def middle(self) -> float:
+        """Between the bounds."""
+        return (self.low + self.high) / 2
+
+    @property
+    def factor(self) -> float:
+        """What a number's distance from the middle is multiplied by, where samples are no pictures."""
+        return SPREAD * 2 / (self.high - self.low)
+
+    @property
+    def size(self) -> int:
+        """Numbers of a sample."""
+        return math.prod(self.shape)
+
+    def to_network(self, stored: Tensor) -> Tensor:
+        """(N, ...) of the space to (N, *shape): pictures from -1 to 1, anything else from -4 to 4."""
+        if self.is_picture:
+            return to_pictures(stored, self.box)
+        return (stored.flatten(1).float() - self.middle) * self.factor
+
+    def from_network(self, samples: Tensor) -> Tensor:
+        """The way back."""
+        if self.is_picture:
+            return from_pictures(samples, self.box)
+        return (samples / self.factor + self.middle).view(-1, *self.box.shape)
+
+    def as_bytes(self, stored: np.ndarray) -> np.ndarray:
+        """(N, ...) of the space, of pictures, as bytes to be looked at."""
+        share = (np.clip(stored, self.low, self.high) - self.low) / (self.high - self.low)
+        pictures: np.ndarray = np.rint(255 * share).astype(np.uint8)
+        return pictures

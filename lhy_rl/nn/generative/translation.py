@@ -1,0 +1,52 @@
+"""A picture drawn on another: what is on it stays where it is, because the layers in between are skipped as well."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from lhy_rl.nn.generative.pictures import GROUPS, LEAK
+
+
+class PictureTranslator(nn.Module):
+    """A U-Net (Ronneberger et al. 2015; Isola et al. 2017, section 3.2): each layer of the way up also reads the layer
+    of its size on the way down. The noise joins at the bottom.
+
+    Args:
+        shape: (C, H, W) of both pictures; sides are multiples of 8.
+        width: Maps of the first layer; twice and four times as many behind.
+        noise_size: Numbers of the noise.
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int, noise_size: int) -> None:
+        super().__init__()
+        channels, height, across = shape
+        self.shape, self.noise_size = shape, noise_size
+        self.bottom = (4 * width, height // 8, across // 8)
+        downs, maps = [], channels
+        for after in (width, 2 * width, 4 * width):
+            norm: list[nn.Module] = [nn.GroupNorm(GROUPS, after)] if maps != channels else []
+            downs.append(nn.Sequential(nn.Conv2d(maps, after, 4, 2, 1), *norm, nn.LeakyReLU(LEAK)))
+            maps = after
+        self.downs = nn.ModuleList(downs)
+        self.noise = nn.Linear(noise_size, math.prod(self.bottom))
+        self.ups = nn.ModuleList(
+            nn.Sequential(nn.ConvTranspose2d(before, after, 4, 2, 1), nn.GroupNorm(GROUPS, after), nn.ReLU())
+            for before, after in ((8 * width, 2 * width), (4 * width, width))
+        )
+        self.last = nn.Sequential(nn.ConvTranspose2d(2 * width, channels, 4, 2, 1), nn.Tanh())
+
+    def forward(self, given: Tensor) -> Tensor:
+        """(N, noise_size + C * H * W) to (N, C, H, W)."""
+        noise, h = given[:, : self.noise_size], given[:, self.noise_size :].view(-1, *self.shape)
+        levels = []
+        for down in self.downs:
+            h = down(h)
+            levels.append(h)
+        h = self.noise(noise).view(-1, *self.bottom)
+        for up in self.ups:
+            h = up(torch.cat([h, levels.pop()], 1))
+        picture: Tensor = self.last(torch.cat([h, levels.pop()], 1))
+        return picture
