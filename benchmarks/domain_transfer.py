@@ -25,7 +25,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -35,6 +34,7 @@ from lhy_rl.agents.generative.domain_transfer import DomainTransfer
 from lhy_rl.core.protocols import Samples
 from lhy_rl.experiment import config
 from lhy_rl.nn.generative.pictures import PictureDiscriminator
+from lhy_rl.rollouts.vector_envs import make_vec
 
 NAME = "domain_transfer"
 ARMS: dict[str, dict[str, Any]] = {
@@ -80,13 +80,18 @@ class Classifier:
         return float((self.network(self.tensor(pictures)).argmax(1).numpy() == labels).mean())
 
 
-def agent_of(task: str, arm: str, seed: int, steps: dict[str, int]) -> DomainTransfer:
-    """The agent of an arm, untrained."""
+def agent_of(task: str, arm: str, seed: int, sizes: dict[str, int]) -> DomainTransfer:
+    """The untrained agent of an arm; ``sizes`` may give its gradient steps and the number of photographs."""
     values = config.load(f"domain_transfer/{task}").values
-    options = {**values["agent"], **ARMS[arm], "seed": seed, "device": "cpu", "num_envs": 1}
-    options |= {name: value for name, value in steps.items() if name == "feature_steps"}
+    options = {**values["agent"], **ARMS[arm], "seed": seed, "device": "cpu"}
+    options |= {name: value for name, value in sizes.items() if name == "feature_steps"}
     del options["name"]
-    return DomainTransfer(values["env"]["id"], **options)
+    return DomainTransfer(make_env(values["env"]["id"], sizes), **options)
+
+
+def make_env(env_id: str, sizes: dict[str, int]) -> Any:
+    """One instance of the task."""
+    return make_vec(env_id, 1, **{name: value for name, value in sizes.items() if name == "photographs"})
 
 
 def with_features(agent: DomainTransfer) -> tuple[DomainTransfer, float, float]:
@@ -104,7 +109,7 @@ def one(
     seed: int,
     classifier: Classifier,
     test: Samples,
-    steps: dict[str, int],
+    sizes: dict[str, int],
     features: dict[str, Any],
 ) -> tuple[dict[str, float], np.ndarray]:
     """Train an agent; metric to value, and what it draws of the first photographs.
@@ -113,14 +118,14 @@ def one(
         features: Those of this seed, learned when first asked for.
     """
     torch.set_num_threads(1)
-    agent = agent_of(task, arm, seed, steps)
+    agent = agent_of(task, arm, seed, sizes)
     if seed not in features:
-        learned, *rest = with_features(agent_of(task, "full", seed, steps))
+        learned, *rest = with_features(agent_of(task, "full", seed, sizes))
         features[seed] = (learned.state_dict(), *rest)
     state, accuracy, seconds = features[seed]
     agent.load_state_dict(state)
     begun = time.process_time()
-    agent.learn(steps["total_timesteps"])
+    agent.learn(sizes["total_timesteps"])
     seconds += time.process_time() - begun
     assert test.conditions is not None
     drawn = agent.predict(test.conditions, deterministic=True)[0]
@@ -150,10 +155,10 @@ def main() -> None:
         args.seeds,
         [arm for arm in ARMS if any(fnmatch(arm, like) for like in args.only.split(","))],
     )
-    steps: dict[str, int] = {}
+    small: dict[str, int] = {}
     if args.quick:
         tasks, seeds, arms = ["glyphs"], 1, ["full", "no constancy"]
-        steps = {"feature_steps": 40, "total_timesteps": 1600}
+        small = {"feature_steps": 40, "total_timesteps": 1600, "photographs": 1600}
     torch.set_num_threads(1)
     path = args.output / f"{NAME}.json"
     kept = load(NAME, args.output) if path.exists() and not args.quick else []
@@ -161,8 +166,8 @@ def main() -> None:
     with progress(len(tasks) * len(arms) * seeds, NAME) as advance:
         for task in tasks:
             values = config.load(f"domain_transfer/{task}").values
-            budget = {"total_timesteps": values["total_timesteps"], **steps}
-            env: Any = gymnasium.make_vec(values["env"]["id"], num_envs=1).unwrapped
+            budget = {"total_timesteps": values["total_timesteps"], **small}
+            env = make_env(values["env"]["id"], budget).unwrapped
             classifier, test = (
                 Classifier(env.samples("train"), 50 if args.quick else CLASSIFIER_STEPS),
                 env.samples("test"),

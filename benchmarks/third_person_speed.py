@@ -143,7 +143,7 @@ def made(size: int, **options: Any) -> tuple[ThirdPerson, Any]:
     env = make_vec("lhy_rl/PointMassPixels-v0", 32, size=size)
     agent = ThirdPerson(
         env, expert_videos="scripted:expert", failure_videos="random:expert", videos=16, core=None,
-        discriminator_steps=STEPS, discriminator_batch_size=48, learner_share=1.0, **options,
+        discriminator_warmup=0, discriminator_steps=STEPS, discriminator_batch_size=48, learner_share=1.0, **options,
     )  # fmt: skip
     rollout = agent.learner.collect()
     agent.discriminator.train(rollout)

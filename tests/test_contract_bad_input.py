@@ -243,6 +243,12 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
         return {name: file[name] for name in file.files}
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For all examples, and with no other test's files."""
+    return tmp_path_factory.mktemp("odd")
+
+
 OLD = {"obs": np.zeros((13, 3), np.float32), "acts": np.zeros(11, int), "rews": np.zeros(11)}
 OLD |= {"terminal": np.array([True, True]), "indices": np.array([4])}
 BOX = {"type": "Box", "shape": [10**6, 10**6], "dtype": "float32", "low": 0, "high": 1}
@@ -291,7 +297,7 @@ def test_contract_members_of_any_kind(members: dict[str, np.ndarray], tmp_path: 
 @settings(derandomize=True, deadline=None, database=None, max_examples=150)
 @given(st.data())
 def test_contract_bytes_flipped_deleted_inserted(
-    members: dict[str, np.ndarray], tmp_path_factory: Any, data: st.DataObject
+    members: dict[str, np.ndarray], folder: Path, data: st.DataObject
 ) -> None:
     """Of the whole file, and of a member whose checksum is right."""
     name = data.draw(st.sampled_from([None, *members]))
@@ -311,7 +317,7 @@ def test_contract_bytes_flipped_deleted_inserted(
             del content[at:]
     others = {key: value for key, value in members.items() if key != name}
     whole = bytes(content) if name is None else packed(others, **{name: bytes(content)})
-    read(whole, tmp_path_factory.getbasetemp(), None)
+    read(whole, folder, None)
 
 
 def test_contract_a_small_file_that_would_fill_the_memory(tmp_path: Path) -> None:

@@ -1,24 +1,17 @@
 """The table of activation functions is made in parts, and the benchmark of their search runs in small."""
 
-import subprocess
-import sys
-
 import numpy as np
 
-from benchmarks.harness import load
 from lhy_rl.search.children.activation_formulas import simplest
 from lhy_rl.search.table import Table
-
-
-def run(*command):
-    subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True, text=True)
+from tests.benchmarks.quick import quick, run
 
 
 def test_a_table_goes_on_where_it_was_interrupted(tmp_path):
     files = ["--journal", str(tmp_path / "journal.jsonl"), "--table", str(tmp_path / "table.npz"), "--seeds", "1"]
-    run("benchmarks.activation_table", "--only", "2", *files)
+    run("activation_table", "--only", "2", *files)
     first = (tmp_path / "journal.jsonl").read_text()
-    run("benchmarks.activation_table", "--only", "3", *files)
+    run("activation_table", "--only", "3", *files)
     second = (tmp_path / "journal.jsonl").read_text()
     keys = np.unique(simplest()[:3])
     assert second.startswith(first) and len(second.splitlines()) == len(keys) > len(first.splitlines())
@@ -28,8 +21,7 @@ def test_a_table_goes_on_where_it_was_interrupted(tmp_path):
 
 
 def test_activation_search(tmp_path):
-    run("benchmarks.activation_search", "--quick", "--output", str(tmp_path))
-    rows = {(row.task, row.agent, row.metric): row.value for row in load("activation_search", tmp_path)}
+    rows = {(row.task, row.agent, row.metric): row.value for row in quick("activation_search", tmp_path)}
     task = "activations-mnist1d"
     for agent in ("controller", "controller_paper", "random", "evolution", "tpe (Optuna)"):
         assert 0.4 < rows[task, agent, "accuracy found"] < 1 and rows[task, agent, "different functions"] <= 40

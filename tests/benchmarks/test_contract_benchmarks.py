@@ -1,7 +1,6 @@
 """The benchmarks run in small and say something; the documentation's tables are what the results say."""
 
 import math
-import subprocess
 import sys
 
 import pytest
@@ -16,16 +15,14 @@ from lhy_rl.benchmark.spec import Definition, Entry
 from lhy_rl.benchmark.tables import documents, rewritten
 from lhy_rl.core.errors import UserError
 from lhy_rl.experiment import config
+from tests.benchmarks.quick import quick, run
 
 
-def quick(name, folder, *more):
-    """Run ``--quick`` as a user does; its rows. ``more`` are files that it leaves besides."""
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--output", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+def checked(name, folder, *more):
+    """The rows of ``--quick``, and what it leaves in the folder; ``more`` are files besides the usual ones."""
+    rows = quick(name, folder)
     picture = folder / f"{name}.png"
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 5_000
-    rows = load(name, folder)
     assert {path.name for path in folder.iterdir()} == {f"{name}.json", f"{name}.png", *more}
     for row in rows:
         assert all(math.isfinite(x) for x in (row.value, row.low, row.high))
@@ -34,7 +31,7 @@ def quick(name, folder, *more):
 
 
 def test_backbones(tmp_path):
-    rows = quick("backbones", tmp_path)
+    rows = checked("backbones", tmp_path)
     assert {row.agent for row in rows} >= {"rnn", "gru", "lstm"}
     ratios = [
         row.value for row in rows if row.variant == "one call over step loop" and row.agent in ("rnn", "gru", "lstm")
@@ -43,13 +40,13 @@ def test_backbones(tmp_path):
 
 
 def test_memory_networks(tmp_path):
-    rows = quick("memory_networks", tmp_path)
+    rows = checked("memory_networks", tmp_path)
     assert {(row.task, row.agent) for row in rows} == {("reverse", "stack_rnn"), ("dyck", "stack_rnn"), ("copy", "ntm")}
     assert all(row.value <= 1 for row in rows if row.metric.startswith("exact"))
 
 
 def test_seqgan_speed(tmp_path):
-    rows = quick("seqgan_speed", tmp_path)
+    rows = checked("seqgan_speed", tmp_path)
     pieces = {row.task.split(":")[0] for row in rows}
     assert pieces == {"generator step", "sampling", "MLE epoch", "discriminator epoch"}
     for piece in pieces:
@@ -62,7 +59,7 @@ def test_seqgan_speed(tmp_path):
 
 
 def test_drive(tmp_path):
-    rows = quick("drive", tmp_path, "drive_paths.png")
+    rows = checked("drive", tmp_path, "drive_paths.png")
     assert {row.agent for row in rows if row.metric == "regret"} == {"bc", "dagger"}
     clone, dagger = (row.value for row in rows if row.metric == "regret" and row.task.endswith(" 40"))
     assert dagger < clone
@@ -71,7 +68,7 @@ def test_drive(tmp_path):
 
 
 def test_cloning(tmp_path):
-    rows = {(row.agent, row.variant, row.metric): row.value for row in quick("cloning", tmp_path)}
+    rows = {(row.agent, row.variant, row.metric): row.value for row in checked("cloning", tmp_path)}
     assert rows["random", "", "mean return"] < 50 < 450 < rows["bc", "1 trajectory", "median"]
     assert rows["bc", "1 trajectory, shuffled", "median"] < 200
     labels = [rows[key] for key in rows if key[2] == "labels"]
@@ -79,7 +76,7 @@ def test_cloning(tmp_path):
 
 
 def test_gail(tmp_path):
-    rows = {(row.agent, row.variant, row.metric): row.value for row in quick("gail", tmp_path)}
+    rows = {(row.agent, row.variant, row.metric): row.value for row in checked("gail", tmp_path)}
     assert rows["random", "", "mean return"] < 50 and rows["expert", "", "mean return"] == 500
     assert rows["gail", "random, 10", "demonstrations' return"] < 50  # a control, told from the row beside it
     assert ("gail", "10 trajectories", "demonstrations' return") not in rows
@@ -87,7 +84,7 @@ def test_gail(tmp_path):
 
 
 def test_control_beside_sb3(tmp_path):
-    rows = quick("control_sb3", tmp_path, "control_sb3.trials.json")
+    rows = checked("control_sb3", tmp_path, "control_sb3.trials.json")
     assert {row.task for row in rows} == {"CartPole-v1", "Acrobot-v1"}
     for task in {row.task for row in rows}:
         found_rows = [row for row in rows if row.task == task]
@@ -109,7 +106,7 @@ def test_our_settings_in_the_words_of_sb3():
 
 
 def test_defaults(tmp_path):
-    rows = quick("defaults", tmp_path, "defaults.trials.json")
+    rows = checked("defaults", tmp_path, "defaults.trials.json")
     assert {row.agent for row in rows} == {"ppo", "a2c"} and {row.task for row in rows} <= set(defaults.STEPS)
     assert {row.variant for row in rows if row.metric == "mean return"} == {"lhy_rl", defaults.PEER}
     assert min(row.value for row in rows if row.metric == "times the CPU-seconds") > 1
@@ -137,17 +134,15 @@ def test_gail_beside_a_library_in_a_python_of_its_own(tmp_path):
     python = tmp_path / "python"
     python.write_text(STRANGER.format(python=sys.executable))
     python.chmod(0o755)
-    command = [sys.executable, "-m", "benchmarks.gail_imitation", "--quick", "--output", str(tmp_path / "out")]
-    done = subprocess.run([*command, "--peer-python", python], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    rows = {(row.variant, row.metric): row.value for row in load("gail_imitation", tmp_path / "out")}
+    found = quick("gail_imitation", tmp_path / "out", "--peer-python", python)
+    rows = {(row.variant, row.metric): row.value for row in found}
     assert rows["10 trajectories: imitation 1.0.1", "mean return"] == 7.0
     assert rows["10 trajectories: imitation 1.0.1 over lhy_rl", "times the CPU-seconds"] > 100
     assert (tmp_path / "out/gail_imitation.png").exists()
 
 
 def test_inverse_reinforcement_learning(tmp_path):
-    rows = {(row.agent, row.variant, row.metric): row.value for row in quick("irl", tmp_path)}
+    rows = {(row.agent, row.variant, row.metric): row.value for row in checked("irl", tmp_path)}
     assert rows["maxent_irl", "exact, soft expert", "occupancy gap"] < 1e-3
     ours, clones = (rows[agent, "100 paths", "return behind walls"] for agent in ("maxent_irl", "clone"))
     assert ours > 0.9 > clones
@@ -156,16 +151,17 @@ def test_inverse_reinforcement_learning(tmp_path):
     assert 0 < rows["irl", "perceptron", "mistakes"] <= rows["irl", "perceptron", "mistakes allowed"]
 
 
-def test_gail_says_which_rows_there_are(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.gail", "--only", "weakest*", "--output", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2 and "nothing is like 'weakest*'; there are Acrobot-v1, 1 trajectory; " in done.stderr
+def test_gail_says_which_rows_there_are(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run("gail", "--only", "weakest*", "--output", tmp_path)
+    printed = capsys.readouterr().err
+    assert stop.value.code == 2 and "nothing is like 'weakest*'; there are Acrobot-v1, 1 trajectory; " in printed
     assert not list(tmp_path.iterdir())
 
 
 def test_sb3_gail(tmp_path):
     pytest.importorskip("stable_baselines3")
-    rows = quick("sb3_gail", tmp_path)
+    rows = checked("sb3_gail", tmp_path)
     returns = {(row.agent, row.variant): row.value for row in rows if row.metric == "mean return"}
     assert len(returns) == 5 and returns["expert", ""] > -300 > returns["random", ""]
     accuracies = [row.value for row in rows if row.metric == "discriminator accuracy"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.harness import load
-from tests.benchmarks.test_contract_benchmarks import quick
+from tests.benchmarks.test_contract_benchmarks import checked
 
 
 def test_chat_rewards(tmp_path: Path) -> None:
-    rows = quick("chat_rewards", tmp_path)
+    rows = checked("chat_rewards", tmp_path)
     assert {row.variant for row in rows} == {"reward at the end", "reward for every token"}
 
 
@@ -23,7 +23,7 @@ def test_a_reward_for_every_token_learned_faster_at_full_size() -> None:
 
 
 def test_chat_selfplay(tmp_path: Path) -> None:
-    rows = quick("chat_selfplay", tmp_path, "chat_selfplay.txt")
+    rows = checked("chat_selfplay", tmp_path, "chat_selfplay.txt")
     assert {row.variant for row in rows} == {"maximum likelihood", "pmi, KL"}
     (kl,) = (row.value for row in rows if row.variant == "maximum likelihood" and row.metric == "kl")
     assert kl == 0 and "opening: " in (tmp_path / "chat_selfplay.txt").read_text(encoding="utf-8")

@@ -1,18 +1,13 @@
 """The benchmark of losses and layers runs in small, and finds the closed forms of linear networks."""
 
-import subprocess
-import sys
-
 import pytest
 
 from benchmarks.diagnostics import LAYERS, NORMS
-from benchmarks.harness import load
+from tests.benchmarks.quick import quick
 
 
 def test_diagnostics(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.diagnostics", "--quick", "--output", str(tmp_path)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    values = {(row.task, row.variant, row.metric): row.value for row in load("diagnostics", tmp_path)}
+    values = {(row.task, row.variant, row.metric): row.value for row in quick("diagnostics", tmp_path)}
     assert values["saddle", "1-1-1", "negative eigenvalues at the origin"] == 1
     assert values["saddle", "1-1-1", "smallest eigenvalue at the origin"] == pytest.approx(-2)
     assert values["saddle", "1-1-1-1", "greatest entry of the Hessian at the origin"] == 0

@@ -1,17 +1,10 @@
 """The benchmark of the dialogues runs in small and says something."""
 
-import subprocess
-import sys
-
-from benchmarks.harness import load
-from benchmarks.tables import ROOT
+from tests.benchmarks.quick import quick
 
 
 def test_dialogue(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.dialogue", "--quick", "--output", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    rows = {(row.task, row.agent, row.variant, row.metric): row.value for row in load("dialogue", tmp_path)}
+    rows = {(row.task, row.agent, row.variant, row.metric): row.value for row in quick("dialogue", tmp_path)}
     setting = "env3, 15 % errors"
     ours, rule, chance = (rows["SlotFilling", who, setting, "return"] for who in ("ppo", "handcrafted", "random"))
     assert ours > 10 and rule > 13 and chance < -10

@@ -1,16 +1,11 @@
 """The benchmark of distillation runs in small, and compares networks of the sizes that it names."""
 
-import subprocess
-import sys
-
 from benchmarks.distillation import ARMS, TEACHERS
-from benchmarks.harness import load
+from tests.benchmarks.quick import quick
 
 
 def test_distillation(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.distillation", "--quick", "--output", str(tmp_path)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    rows = load("distillation", tmp_path)
+    rows = quick("distillation", tmp_path)
     values = {(row.task, row.variant, row.metric): row.value for row in rows}
     for task in TEACHERS:
         for arm in ARMS:

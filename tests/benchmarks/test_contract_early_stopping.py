@@ -1,20 +1,15 @@
 """The benchmark of early termination runs in small; what it reads again is what a training gives."""
 
-import subprocess
-import sys
-
 import numpy as np
 
 from benchmarks.early_stopping import WITH, WITHOUT, Recorded
-from benchmarks.harness import load
 from lhy_rl.search.early_stopping import Thresholds
+from tests.benchmarks.quick import quick
 from tests.search.objectives import climbing, objective
 
 
 def test_early_stopping(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.early_stopping", "--quick", "--only", "digits-cnn"]
-    subprocess.run([*command, "--output", str(tmp_path)], check=True, capture_output=True, text=True)
-    rows = {(row.variant, row.metric): row.value for row in load("early_stopping", tmp_path)}
+    rows = {(row.variant, row.metric): row.value for row in quick("early_stopping", tmp_path, "--only", "digits-cnn")}
     assert rows[WITHOUT, "stopped"] == 0 and rows[WITHOUT, "reached"] == 1
     assert rows[WITH, "cost of 6 trials"] <= rows[WITHOUT, "cost of 6 trials"] == 18
     assert rows[WITH, "best score of 6 trials"] <= rows[WITHOUT, "best score of 6 trials"]

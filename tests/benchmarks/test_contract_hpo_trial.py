@@ -1,15 +1,10 @@
 """The benchmark of searching with what was learned elsewhere runs in small and says something."""
 
-import subprocess
-import sys
-
-from benchmarks.harness import load
+from tests.benchmarks.quick import quick
 
 
 def test_hpo_trial(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.hpo_trial", "--quick", "--output", str(tmp_path)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    rows = {(row.agent, row.variant, row.metric): row.value for row in load("hpo_trial", tmp_path)}
+    rows = {(row.agent, row.variant, row.metric): row.value for row in quick("hpo_trial", tmp_path)}
     assert {"random", "portfolio", "controller_transfer", "ppo, HPOTrial-v0"} < {agent for agent, *_ in rows}
     for agent in {agent for agent, variant, metric in rows if metric == "repeated"}:
         best, incumbent = (rows[agent, "12 trials", f"regret, {kind}"] for kind in ("best tried", "incumbent"))

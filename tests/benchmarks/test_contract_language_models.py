@@ -1,22 +1,16 @@
 """The benchmarks of the language models and of fluency as a reward run in small and say something."""
 
-import subprocess
-import sys
-
-from benchmarks.harness import load
-from benchmarks.tables import ROOT
+from tests.benchmarks.quick import quick
 
 
-def quick(name, folder):
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--output", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr
+def rows_of(name, folder):
+    rows = quick(name, folder)
     assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    return {(row.agent, row.variant, row.metric): row.value for row in load(name, folder)}
+    return {(row.agent, row.variant, row.metric): row.value for row in rows}
 
 
 def test_language_models(tmp_path):
-    rows = quick("language_models", tmp_path)
+    rows = rows_of("language_models", tmp_path)
     orders = [rows["ngram", f"order {n}", "perplexity"] for n in (2, 3, 4, 5)]
     assert orders == sorted(orders, reverse=True) and 50 < orders[-1] < 80
     assert all(80 < rows[key] < 400 for key in rows if key[0] != "ngram" and key[2] == "perplexity")  # one epoch
@@ -25,7 +19,7 @@ def test_language_models(tmp_path):
 
 
 def test_fluency_collapse(tmp_path):
-    rows = quick("fluency_collapse", tmp_path)
+    rows = rows_of("fluency_collapse", tmp_path)
     before, after = ("mle", "before, by maximum likelihood"), ("reinforce", "fluency")
     assert rows[*after, "perplexity"] < 0.9 * rows[*before, "perplexity"]
     assert rows[*before, "KL to MLE"] == 0 < rows[*after, "KL to MLE"]

@@ -1,17 +1,12 @@
 """The benchmark of learning-rate schedules runs in small and compares on the same instances."""
 
-import subprocess
-import sys
-
 import pytest
 
-from benchmarks.harness import load
+from tests.benchmarks.quick import quick
 
 
 def test_lr_schedule(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.lr_schedule", "--quick", "--output", str(tmp_path)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    rows = {(row.agent, row.variant, row.metric): row.value for row in load("lr_schedule", tmp_path)}
+    rows = {(row.agent, row.variant, row.metric): row.value for row in quick("lr_schedule", tmp_path)}
     loss = "validation NLL"
     assert rows["cosine", "all", loss] < rows["static", "all", loss] < rows["random", "all", loss]
     expected = rows["ppo", "all", loss] / rows["static", "all", loss]

@@ -1,15 +1,10 @@
 """The benchmark of schedules runs in small, and its rows fit each other."""
 
-import subprocess
-import sys
-
-from benchmarks.harness import load
+from tests.benchmarks.quick import quick
 
 
 def test_multi_fidelity(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.multi_fidelity", "--quick", "--output", str(tmp_path)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    rows = {(row.agent, row.variant, row.metric): row.value for row in load("multi_fidelity", tmp_path)}
+    rows = {(row.agent, row.variant, row.metric): row.value for row in quick("multi_fidelity", tmp_path)}
     agents = {agent for agent, *_ in rows}
     assert {"full_training", "successive_halving", "hyperband", "asha", "median_stopping", "ppo"} <= agents
     for agent in agents - {"full_training"}:

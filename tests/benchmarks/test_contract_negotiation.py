@@ -1,17 +1,10 @@
 """The benchmark of negotiation runs in small and says something."""
 
-import subprocess
-import sys
-
-from benchmarks.harness import load
-from benchmarks.tables import ROOT
+from tests.benchmarks.quick import quick
 
 
 def test_negotiation(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.negotiation", "--quick", "--output", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    rows = {(row.task, row.agent, row.variant, row.metric): row.value for row in load("negotiation", tmp_path)}
+    rows = {(row.task, row.agent, row.variant, row.metric): row.value for row in quick("negotiation", tmp_path)}
     ours, chance = (rows["against random", who, "held-out contexts", "own points"] for who in ("ppo", "random"))
     assert ours > 3.5 > 2.5 > chance
     assert 14.9 < rows["optimum", "joint", "training contexts", "joint points"] < 15.2

@@ -1,15 +1,10 @@
 """The benchmark of the searchers runs in small and says something."""
 
-import subprocess
-import sys
-
-from benchmarks.harness import load
+from tests.benchmarks.quick import quick
 
 
 def test_search(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.search", "--quick", "--only", "evolution", "--output", str(tmp_path)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    rows = {(row.agent, row.variant, row.metric): row.value for row in load("search", tmp_path)}
+    rows = {(row.agent, row.variant, row.metric): row.value for row in quick("search", tmp_path, "--only", "evolution")}
     assert {agent for agent, *_ in rows} == {"random", "evolution", "tpe (Optuna)"}
     for agent in ("random", "evolution", "tpe (Optuna)"):
         assert 0 <= rows[agent, "25 trials", "regret, best tried"] <= rows[agent, "10 trials", "regret, best tried"]

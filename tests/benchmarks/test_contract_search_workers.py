@@ -1,15 +1,10 @@
 """The benchmark of the workers runs in small and says how busy they were."""
 
-import subprocess
-import sys
-
-from benchmarks.harness import load
+from tests.benchmarks.quick import quick
 
 
 def test_search_workers(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.search_workers", "--quick", "--output", str(tmp_path)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    rows = {(row.agent, row.metric): row.value for row in load("search_workers", tmp_path)}
+    rows = {(row.agent, row.metric): row.value for row in quick("search_workers", tmp_path)}
     assert {agent for agent, _ in rows} == {"processes", "joblib"}
     for agent in ("processes", "joblib"):
         one, two = (rows[agent, f"seconds of {count}"] for count in ("1 worker", "2 workers"))

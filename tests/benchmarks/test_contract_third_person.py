@@ -1,15 +1,10 @@
 """The benchmark of third-person imitation runs in small and says something."""
 
-import subprocess
-import sys
-
-from benchmarks.harness import load
+from tests.benchmarks.quick import quick
 
 
 def test_third_person(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.third_person", "--quick", "--output", str(tmp_path)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    found = load("third_person", tmp_path)
+    found = quick("third_person", tmp_path)
     assert {row.variant for row in found} == {"", "angle 45"}
     rows = {(row.agent, row.metric): row.value for row in found if not row.variant}
     assert {agent for agent, _ in rows} == {"true reward", "third person", "goal distance"}

@@ -1,16 +1,11 @@
 """The benchmark of update rules runs in small and says something."""
 
-import subprocess
-import sys
-
-from benchmarks.harness import load
 from benchmarks.update_rules import KNOWN, SEARCHERS
+from tests.benchmarks.quick import quick
 
 
 def test_update_rules(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.update_rules", "--quick", "--output", str(tmp_path)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    rows = {(row.task, row.agent, row.metric): row.value for row in load("update_rules", tmp_path)}
+    rows = {(row.task, row.agent, row.metric): row.value for row in quick("update_rules", tmp_path)}
     for name in SEARCHERS:
         found, tried = (rows["rules-digits", name, metric] for metric in ("score found", "best score tried"))
         assert 0.1 <= found <= tried <= 1
