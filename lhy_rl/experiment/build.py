@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lhy_rl.core.errors import UserError
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from lhy_rl.data.demonstrations import Demonstrations
 
+ENCODER = "encoder.zip"  # a run's own copy of the encoder that it begins with
 MOST_THREADS = 1024  # more than any machine has cores; a million end the process
 
 
@@ -81,8 +84,42 @@ def make_agent(config: Config, env: VectorEnv[Any, Any, Any], demonstrations: De
     if isinstance(env, Games) and not hasattr(agent, "play_evaluation"):
         raise UserError(f"{values['env']['id']} is a game of several players; agent.name must be selfplay")
     options = config.section("agent")
+    place = encoder_place(config)
+    if place is not None:
+        options["encoder"] = str(place)
     if demonstrations is None and options.get("demonstrations") in RECORDED:
         demonstrations = resolve_demonstrations(config, env)
     if demonstrations is not None:
         options["demonstrations"] = demonstrations
     return agent(env, seed=values["seed"], device=values["device"], **options)
+
+
+def encoder_place(config: Config) -> Path | None:
+    """The file, or the run folder, of the encoder that the policy begins with; None where it is chosen by name.
+
+    A path is looked for beside the configuration's file, then in the working directory.
+    """
+    from lhy_rl.nn.encoders.select import is_place
+
+    given = config.values["agent"].get("encoder")
+    if not is_place(given):
+        return None
+    beside = Path(config.name).parent / given
+    return beside if config.name.endswith((".yaml", ".yml")) and beside.exists() else Path(given)
+
+
+def copy_encoder(config: Config, folder: Path) -> None:
+    """Lay a copy of such an encoder into a run's folder, so that the file may go."""
+    place = encoder_place(config)
+    if place is not None:
+        from lhy_rl.core import archive
+        from lhy_rl.nn.generative.saved_encoder import excerpt
+
+        archive.write(folder / ENCODER, excerpt(place))
+
+
+def with_own_encoder(config: Config) -> Config:
+    """The configuration that names that copy, as it stands in the run's folder."""
+    if encoder_place(config) is None:
+        return config
+    return replace(config, values=config.values | {"agent": config.values["agent"] | {"encoder": ENCODER}})

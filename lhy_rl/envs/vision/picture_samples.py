@@ -19,6 +19,7 @@ from lhy_rl.envs import drawing
 from lhy_rl.envs.vision.one_step import CONDITION, SAMPLE, OneStepTask
 from lhy_rl.envs.vision.reader import squared_distances
 
+SMALLEST = 8  # pixels of a side
 NUM_SCALED = 300  # pictures from which the scale of the distances is taken
 
 
@@ -32,7 +33,7 @@ class PictureSamples(OneStepTask):
         autoreset_mode, render_mode, max_episode_steps: See :class:`~lhy_rl.envs.base.BatchedEnv`.
 
     Raises:
-        UserError: no classes where they are to be observed, or pictures that are no multiples of 8 high and wide.
+        UserError: no classes where they are to be observed, or pictures below 8 x 8.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 2}
@@ -50,8 +51,8 @@ class PictureSamples(OneStepTask):
         if conditional and len(pictures.classes) < 2:
             raise UserError("conditional=True needs classes, and these pictures are of one; allowed: False")
         height, width, channels = pictures.splits.train.inputs.shape[1:]
-        if height % 8 or width % 8:
-            raise UserError(f"the pictures are {width} x {height} pixels; allowed: multiples of 8 (side=16)")
+        if min(height, width) < SMALLEST:
+            raise UserError(f"the pictures are {width} x {height} pixels; allowed: from 8 x 8 up (side=16)")
         super().__init__(
             num_envs,
             Discrete(len(pictures.classes) if conditional else 1),

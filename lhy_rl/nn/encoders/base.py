@@ -18,7 +18,10 @@ from lhy_rl.nn.layers.dense import KINDS
 from lhy_rl.nn.layers.pooling import POOLINGS
 
 NORMS = ("none", "batch", "layer")
-FURTHER = ("hidden_sizes", "dense_layers", "spatial_transformer", "crop", "routing_iterations", "capsule_size")
+FURTHER = (
+    *("hidden_sizes", "dense_layers", "spatial_transformer", "crop", "routing_iterations", "capsule_size"),
+    *("frozen", "architecture"),
+)
 """Options that stand by their names."""
 
 
@@ -45,6 +48,8 @@ class EncoderOptions:
             looked for is smaller than the image.
         routing_iterations: Of ``capsule``: how often it is found which capsules agree; 1 to 3.
         capsule_size: Numbers of one of its capsules, of which there are embedding_size / capsule_size.
+        frozen: Leave an encoder that was learned before as it is, and learn only what stands behind it.
+        architecture: Of such an encoder, as the file of an agent tells it that has one; its weights are the agent's.
 
     Raises:
         UserError: a name that does not exist or a number out of range.
@@ -62,6 +67,8 @@ class EncoderOptions:
     crop: float = 1.0
     routing_iterations: int = 3
     capsule_size: int = 8
+    frozen: bool = False
+    architecture: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         sizes = self.hidden_sizes or ()
@@ -74,6 +81,7 @@ class EncoderOptions:
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout is at least 0 and below 1, got {self.dropout}")
         flag("spatial_transformer", self.spatial_transformer)
+        flag("frozen", self.frozen)
         share("crop", self.crop)
         integer("routing_iterations", self.routing_iterations, 1)
         integer("capsule_size", self.capsule_size, 1)
@@ -118,13 +126,19 @@ class Encoder(nn.Module, ABC):
     owns_initialization = False
     """Whether weights were drawn as the activation needs it (SELU) and must not be drawn again from outside."""
 
+    @property
+    def learned(self) -> nn.Module | None:
+        """The part whose weights were learned before, which nobody draws again."""
+        return None
+
     @abstractmethod
     def forward(self, obs: Any) -> Tensor:
         """Observations (a tensor, or a dict or tuple of tensors) to vectors."""
 
 
 EncoderChoice = str | type[Encoder]
-"""A name of :data:`lhy_rl.nn.encoders.select.encoders`, a place ``"module:Class"``, or a class of one's own."""
+"""A name of :data:`lhy_rl.nn.encoders.select.encoders`, a place ``"module:Class"``, a class of one's own, or the file
+or the run folder of an autoencoder that has learned."""
 
 
 def refuse(encoder: str, space: gym.Space[Any], allowed: str) -> UserError:

@@ -34,6 +34,17 @@ def image_size(space: gym.Space[Any]) -> tuple[int, int, int]:
     return channels * math.prod(stack), height, width
 
 
+def axes_channel_last(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The order of the axes of images (N, *shape) in which the channels, those of all frames of a stack, are the last.
+
+    Frame and channel stand apart then: (N, H, W, K, C).
+    """
+    first = channel_first(shape[-3:])
+    if len(shape) == 3:
+        return (0, 2, 3, 1) if first else (0, 1, 2, 3)
+    return (0, 3, 4, 1, 2) if first else (0, 2, 3, 1, 4)
+
+
 def looks_like_image(space: gym.Space[Any]) -> bool:
     """Whether a space is likely images: three dimensions, sides of at least :data:`SMALLEST_IMAGE`, and at most as many
     channels as 16 or the shorter side; or a stack of such images, each of 1, 3 or 4 channels."""

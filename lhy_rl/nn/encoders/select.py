@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +14,7 @@ from lhy_rl.nn.encoders.base import Encoder, EncoderChoice, EncoderOptions
 from lhy_rl.nn.encoders.convolutional import NatureEncoder
 from lhy_rl.nn.encoders.image_spaces import image_size, looks_like_image
 
+EXAMPLE = "encoder='vae.zip'"
 LARGE = 4096  # numbers of several dimensions that an MLP takes without being asked for by name
 
 encoders = Registry(
@@ -31,19 +33,32 @@ encoders = Registry(
         "recursive": "lhy_rl.nn.encoders.recursive:RecursiveEncoder",
         "rntn": "lhy_rl.nn.encoders.rntn:RNTNEncoder",
         "mv_rnn": "lhy_rl.nn.encoders.mv_rnn:MVRNNEncoder",
+        "saved": "lhy_rl.nn.generative.saved_encoder:SavedEncoder",
     },
 )
 
 
 def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderOptions) -> Encoder:
-    """The encoder of a space; ``auto`` is the one that fits it.
+    """The encoder of a space; ``auto`` is the one that fits it, and a file or a run's folder the one that is in it.
 
     Raises:
         UserError: an unknown name, no encoder, or a space that it does not read.
     """
+    if isinstance(chosen, str) and is_place(chosen):
+        learned: Encoder = encoders.get("saved").of(chosen, space, options)
+        return learned
+    if options.frozen and chosen != "saved":
+        raise UserError(f"frozen is of an encoder that was learned before, {EXAMPLE}, not of {chosen!r}")
     kind = encoders.get(default_encoder(space)) if chosen == "auto" else encoders.choose(chosen, Encoder)
     made: Encoder = kind(space, options)
     return made
+
+
+def is_place(chosen: Any) -> bool:
+    """Whether an encoder is chosen by its file or a run's folder: ``vae.zip``, ``runs/vae``."""
+    if not isinstance(chosen, str) or chosen in encoders or ":" in chosen:
+        return False
+    return chosen.endswith(".zip") or os.sep in chosen or os.path.isdir(chosen)
 
 
 def default_encoder(space: gym.Space[Any]) -> str:

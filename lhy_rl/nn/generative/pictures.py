@@ -1,6 +1,7 @@
 """Networks of pictures (N, C, H, W) from -1 to 1: one reads them, one draws them, one tells them apart.
 
-Each has three layers of stride 2 (Radford et al. 2016), so that sides are multiples of 8.
+Each has three layers of stride 2 (Radford et al. 2016). What draws begins with a map for each 8 x 8 pixels, or part of
+that, and the margin is cut off.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from lhy_rl.nn.layers.spatial_transformer import SpatialTransformer
 
 GROUPS = 4  # of a group normalisation
 LEAK = 0.2
+SMALLEST = 8
+"""Pixels of the shorter side of a picture that convolutions fit."""
+MOST_CHANNELS = 16  # of one, or of all pictures of a stack together
 BOUNDS = ((0, 255), (0, 1), (-1, 1))  # of the pixels of pictures
 
 
@@ -75,7 +79,8 @@ class PictureGenerator(nn.Module):
 
     def __init__(self, feature_size: int, channels: int, size: tuple[int, int], width: int) -> None:
         super().__init__()
-        height, across = size[0] // 8, size[1] // 8
+        self.size = size
+        height, across = eighth(size[0]), eighth(size[1])
         layers: list[nn.Module] = [nn.Linear(feature_size, 4 * width * height * across)]
         layers += [nn.Unflatten(1, (4 * width, height, across)), nn.GroupNorm(GROUPS, 4 * width), nn.ReLU()]
         for before in (4 * width, 2 * width):
@@ -85,7 +90,7 @@ class PictureGenerator(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         pictures: Tensor = self.layers(features)
-        return pictures
+        return pictures[..., : self.size[0], : self.size[1]]
 
 
 class PictureDiscriminator(nn.Module):
@@ -104,11 +109,16 @@ class PictureDiscriminator(nn.Module):
         for before in (width, 2 * width):
             layers += [nn.Conv2d(before, 2 * before, 3, 2, 1), nn.GroupNorm(GROUPS, 2 * before), nn.LeakyReLU(LEAK)]
         self.convolutions = nn.Sequential(*layers)
-        self.output = nn.Linear(4 * width * (size[0] // 8) * (size[1] // 8), classes)
+        self.output = nn.Linear(4 * width * eighth(size[0]) * eighth(size[1]), classes)
 
     def forward(self, pictures: Tensor) -> Tensor:
         logits: Tensor = self.output(self.convolutions(pictures).flatten(1))
         return logits
+
+
+def eighth(side: int) -> int:
+    """What is left of a side after three layers of stride 2."""
+    return -(-side // 8)
 
 
 def picture_space(space: gym.Space[object], what: str) -> gym.spaces.Box:

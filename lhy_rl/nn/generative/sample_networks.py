@@ -35,7 +35,7 @@ class SampleNetworkOptions:
     """How the networks are built.
 
     Args:
-        network: ``convolutions`` for pictures whose sides are multiples of 8, ``mlp`` for anything, ``linear``: no
+        network: ``convolutions`` for pictures from 8 x 8 up, ``mlp`` for anything, ``linear``: no
             layers between; or ``auto``: convolutions where they fit, else mlp.
         width: Maps of the convolution next to the picture; twice and four times as many behind.
         hidden_size: Width of each layer of an MLP.
@@ -105,7 +105,7 @@ class ConvolutionalNetworks(SampleNetworks):
     def __init__(self, space: SampleSpace, options: SampleNetworkOptions) -> None:
         if not space.is_picture:
             raise UserError(
-                f"network 'convolutions' needs pictures (H, W, C), sides multiples of 8, not {space.box}; allowed: mlp"
+                f"network 'convolutions' needs pictures (H, W, C) from 8 x 8 up, not {space.box}; allowed: mlp"
             )
         super().__init__(space, options)
 

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.nn.generative.pictures import BOUNDS, from_pictures, to_pictures
+from lhy_rl.nn.generative.pictures import BOUNDS, MOST_CHANNELS, SMALLEST, from_pictures, to_pictures
 
 SPREAD = 4.0
 """By how much the numbers of points are stretched: networks tell small details of larger numbers apart sooner."""
@@ -24,7 +24,7 @@ class SampleSpace:
 
     Attributes:
         box: The space.
-        is_picture: Whether samples are pictures that convolutions fit: (H, W, C), sides multiples of 8.
+        is_picture: Whether samples are pictures that convolutions fit: (H, W, C), from 8 x 8 up.
         shape: Of a sample in a network: (C, H, W), or (D,).
         low, high: The bounds; -4 and 4 where there are none, and numbers stay as they are.
 
@@ -43,7 +43,7 @@ class SampleSpace:
         self.low, self.high = (-SPREAD, SPREAD) if math.isinf(low) else (low, high)
         shape = space.shape
         self.is_picture = (
-            len(shape) == 3 and shape[0] % 8 == shape[1] % 8 == 0 and shape[2] <= 4 and (low, high) in BOUNDS
+            len(shape) == 3 and min(shape[:2]) >= SMALLEST and shape[2] <= MOST_CHANNELS and (low, high) in BOUNDS
         )
         self.shape = (shape[2], *shape[:2]) if self.is_picture else (math.prod(shape),)
 

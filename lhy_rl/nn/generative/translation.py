@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lhy_rl.nn.generative.pictures import GROUPS, LEAK
+from lhy_rl.nn.generative.pictures import GROUPS, LEAK, eighth
 
 
 class PictureTranslator(nn.Module):
@@ -15,7 +16,7 @@ class PictureTranslator(nn.Module):
     of its size on the way down. The noise joins at the bottom.
 
     Args:
-        shape: (C, H, W) of both pictures; sides are multiples of 8.
+        shape: (C, H, W) of both pictures; sides that are no multiples of 8 are filled up, and cut again.
         width: Maps of the first layer; twice and four times as many behind.
         noise_size: Numbers of the noise.
     """
@@ -24,7 +25,7 @@ class PictureTranslator(nn.Module):
         super().__init__()
         channels, height, across = shape
         self.shape, self.noise_size = shape, noise_size
-        self.bottom = (4 * width, height // 8, across // 8)
+        self.bottom = (4 * width, eighth(height), eighth(across))
         downs, maps = [], channels
         for after in (width, 2 * width, 4 * width):
             norm: list[nn.Module] = [nn.GroupNorm(GROUPS, after)] if maps != channels else []
@@ -41,6 +42,8 @@ class PictureTranslator(nn.Module):
     def forward(self, given: Tensor) -> Tensor:
         """(N, noise_size + C * H * W) to (N, C, H, W)."""
         noise, h = given[:, : self.noise_size], given[:, self.noise_size :].view(-1, *self.shape)
+        _, height, across = self.shape
+        h = F.pad(h, (0, -across % 8, 0, -height % 8), "replicate")
         levels = []
         for down in self.downs:
             h = down(h)
@@ -49,4 +52,4 @@ class PictureTranslator(nn.Module):
         for up in self.ups:
             h = up(torch.cat([h, levels.pop()], 1))
         picture: Tensor = self.last(torch.cat([h, levels.pop()], 1))
-        return picture
+        return picture[..., :height, :across]

@@ -19,7 +19,7 @@ from lhy_rl.nn.backbones.base import CoreChoice, State
 from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
 from lhy_rl.nn.heads.categorical import CategoricalHead
 from lhy_rl.nn.heads.select import head_for
-from lhy_rl.nn.policies.trunk import Trunk
+from lhy_rl.nn.policies.trunk import Trunk, draw_normal
 from lhy_rl.nn.sources.base import SourceEncoderChoice, SourceOptions, unknown_range
 
 CRITICS = ("shared", "separate", "none")
@@ -51,8 +51,9 @@ class ActorCritic(nn.Module):
         action_space: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or ``Box`` of floats.
         encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``cnn_pooled``, ``dict``;
             ``capsule``; ``cnn_series`` for series; ``rntn``, ``mv_rnn``, ``recursive`` for trees; ``state`` or
-            ``image``, that part of a Dict alone; ``auto`` for what fits; or a class of your own, as ``module:Class`` (a
-            subclass of ``lhy_rl.nn.encoders.Encoder``).
+            ``image``, that part of a Dict alone; ``auto`` for what fits; the file or the run folder of a ``vae`` or an
+            ``autoencoder`` that has learned, ``vae.zip`` say; or a class of your own, as ``module:Class`` (a subclass
+            of ``lhy_rl.nn.encoders.Encoder``).
         embedding_size: Width of the encoder's output and of an MLP's layers.
         encoder_layers: Layers of an MLP encoder.
         hidden_sizes: Widths of the encoder's dense layers, [64, 64] say, instead of ``encoder_layers`` layers of
@@ -61,7 +62,8 @@ class ActorCritic(nn.Module):
         norm: Of the encoder: ``none``, ``batch`` or ``layer``.
         dense_layers: Of the encoder: ``plain``, or ``highway``, with which dozens of layers train.
         pooling: Of a CNN encoder: ``strided``, ``max``, ``average``, ``lp`` or ``fractional``.
-        encoder_options: Further ones of the encoder: ``spatial_transformer``, ``crop``; ``routing_iterations``, ...
+        encoder_options: Further ones of the encoder: ``spatial_transformer``, ``crop``; ``routing_iterations``, ...;
+            ``frozen`` of a file's, of which nothing is learned anew then, only what stands behind it.
         core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, ``stack_rnn``, ``memory_network``,
             ``attention``, ``ntm``, ``grid_lstm``, null for none, or a class of your own, as ``module:Class`` (a
             subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).
@@ -153,8 +155,7 @@ class ActorCritic(nn.Module):
         self.critic = nn.Linear(self.trunk.output_size, 1) if critic != "none" else None
         self.recurrent, self.reads_source = self.trunk.has_memory, self.trunk.source is not None
         if init_std is not None:
-            for parameter in self.parameters():
-                nn.init.normal_(parameter, std=init_std)
+            draw_normal(self, init_std)
         if orthogonal:
             for trunk in (self.trunk, self.critic_trunk):
                 if trunk is not None:

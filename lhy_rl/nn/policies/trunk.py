@@ -107,8 +107,9 @@ class Trunk(nn.Module):
 
     def make_orthogonal(self) -> None:
         """Draw the weights orthogonal, scaled by sqrt(2) in the encoder; biases are 0, an LSTM's forget gate's 1."""
+        learned = set(self.encoder.learned.parameters() if self.encoder.learned is not None else ())
         for module in [] if self.encoder.owns_initialization else self.encoder.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d):
+            if learned.isdisjoint(module.parameters(False)) and isinstance(module, nn.Linear | nn.Conv2d):
                 nn.init.orthogonal_(module.weight, math.sqrt(2))
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
@@ -124,3 +125,12 @@ class Trunk(nn.Module):
                     (nn.init.zeros_ if "bias" in parameter else nn.init.orthogonal_)(values)
                     if isinstance(module, nn.LSTM) and parameter.startswith("bias_ih"):
                         nn.init.ones_(values.data.view(4, -1)[1])  # input, forget, candidate, output
+
+
+def draw_normal(policy: nn.Module, std: float) -> None:
+    """Draw all weights from N(0, std) but those that were learned before."""
+    found = (trunk.encoder.learned for trunk in policy.modules() if isinstance(trunk, Trunk))
+    learned = {parameter for network in found if network is not None for parameter in network.parameters()}
+    for parameter in policy.parameters():
+        if parameter not in learned:
+            nn.init.normal_(parameter, std=std)

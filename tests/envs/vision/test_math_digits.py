@@ -76,10 +76,9 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
         (odd, {}, "07.png' has 24 x 16 pixels and '00.png' 16 x 16; give side"),
         (tmp_path / "words", {}, "holds 0 pictures"),
         (tmp_path / "nowhere", {}, "no folder"),
-        (tall, {}, "20 x 16 pixels; allowed: multiples of 8"),
         (tall, {"side": 16, "conditional": True}, "needs classes"),
-        (tall, {"side": 12}, "12 x 12 pixels; allowed: multiples of 8"),
-        (Path("optical"), {"side": 16}, "side is of pictures of one's own"),
+        (write(tmp_path / "low", size=(16, 7)), {}, "16 x 7 pixels; allowed: from 8 x 8 up"),
+        (Path("optical"), {"side": 16}, "side is of a folder of picture files"),
         (Path("optical"), {"conditional": 1}, "conditional=1"),
     ):
         with pytest.raises(UserError, match=message) as caught:
