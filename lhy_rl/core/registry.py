@@ -178,3 +178,22 @@ def spec_of(env_id: str) -> EnvSpec:
         return gymnasium.spec(registered(env_id))
     except gymnasium.error.Error as error:
         raise UserError(f"unknown environment {env_id!r}: {' '.join(str(error).split())}") from error
+
+
+def game_spec_of(env_id: str) -> tuple[str, Any] | None:
+    """PettingZoo's name for the kind of one of its games, ``aec`` or ``parallel``, and its specification.
+
+    Args:
+        env_id: As in its registry, ``classic/tictactoe-v3`` say.
+
+    Returns:
+        None where PettingZoo has no such game, and for ours, whose rules are found elsewhere.
+    """
+    if env_id.startswith("lhy_rl/"):
+        return None
+    import pettingzoo
+
+    for kind, known in (("aec", pettingzoo.aec_registry), ("parallel", pettingzoo.parallel_registry)):
+        if env_id in known:
+            return kind, known[env_id]
+    return None

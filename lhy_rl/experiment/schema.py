@@ -16,7 +16,7 @@ from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, Literal
 
 from lhy_rl.core.errors import UserError, brief, suggest
-from lhy_rl.core.registry import registered
+from lhy_rl.core.registry import game_spec_of, registered
 from lhy_rl.core.signatures import option_sources
 
 HANDLED = {"self", "env", "seed", "device", "num_envs", "autoreset_mode", "render_mode"}  # given by the run itself
@@ -158,7 +158,7 @@ def environment_schema(env_id: str, given: dict[str, Any]) -> list[Option]:
     constructor, preset = environment_class(env_id)
     found = [replace(option, default=preset.get(option.name, option.default)) for option in options_of(constructor)]
     known = {option.name: option for option in found}
-    if not env_id.startswith("lhy_rl/"):
+    if not env_id.startswith("lhy_rl/") and game_spec_of(env_id) is None:
         spec = gymnasium.registry.get(registered(env_id))
         limit = known.get("max_episode_steps") or Option("max_episode_steps", int | None, None, "")
         default = spec.max_episode_steps if spec is not None else limit.default
@@ -172,6 +172,8 @@ def environment_schema(env_id: str, given: dict[str, Any]) -> list[Option]:
 def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
     """The class behind an environment id (the batched one where there is one) and the id's preset arguments.
 
+    PettingZoo's games have ids, too, ``classic/tictactoe-v3`` say.
+
     Raises:
         UserError: unknown id, with the nearest one.
     """
@@ -183,10 +185,20 @@ def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
         if row.id == env_id:
             module, _, attribute = row.rules.partition(":")
             return getattr(importlib.import_module(module), attribute), {}
+    if (game := game_spec_of(env_id)) is not None:
+        module, _, attribute = game[1].entry_point.partition(":")
+        try:
+            made = importlib.import_module(module)
+        except ModuleNotFoundError as lacking:
+            needed = f"pip install 'pettingzoo[{game[1].namespace}]'"
+            raise UserError(f"{lacking}, which {env_id} needs: {needed}") from lacking
+        return getattr(made, "raw_env", getattr(made, attribute)), dict(game[1].kwargs)
     spec = gymnasium.registry.get(registered(env_id))
     if spec is None:
+        import pettingzoo
+
         ours = [known for known in gymnasium.registry if known.startswith("lhy_rl/")] + [row.id for row in GAMES]
-        known = sorted(gymnasium.registry) if not env_id.startswith("lhy_rl/") else ours
+        known = [*sorted(gymnasium.registry), *pettingzoo.aec_registry] if not env_id.startswith("lhy_rl/") else ours
         error = suggest(env_id, known, "environment")
         message = str(error).split(" allowed:")[0].rstrip(";")
         raise UserError(message + (" " if message.endswith("?") else "; ") + f"ours: {', '.join(sorted(ours))}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+import pettingzoo
 from gymnasium.vector import VectorEnv
 
 from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.core.registry import game_spec_of
 from lhy_rl.envs.game import BatchedGame
 from lhy_rl.envs.registration import GAMES, GameRow
 from lhy_rl.rollouts.games import BatchedGames, Games
@@ -16,8 +18,8 @@ from lhy_rl.rollouts.self_play import Player, RandomPlayer, ScriptedPlayer
 
 
 def is_game(env_id: str) -> bool:
-    """Whether this is the id of one of our games."""
-    return any(row.id == env_id for row in GAMES)
+    """Whether this is the id of one of our games, or of one of PettingZoo's."""
+    return any(row.id == env_id for row in GAMES) or game_spec_of(env_id) is not None
 
 
 def imported(place: str) -> Any:
@@ -52,8 +54,8 @@ def make_games(env: Any, num_envs: int = 1, **options: Any) -> Games:
         return env
     if isinstance(env, VectorEnv) and hasattr(env, "is_absent"):
         return AbsentGames(PAIR, env.single_observation_space, env.single_action_space, env.num_envs)
-    if isinstance(env, str) and not is_game(env) and (made := from_pettingzoo(env, num_envs, options)):
-        return made
+    if isinstance(env, str) and (found := game_spec_of(env)) is not None:
+        return PettingZooGames([pettingzoo.make(found[0], env, **options) for _ in range(num_envs)])
     if isinstance(env, str):
         row = row_of(env)
         rules = imported(row.rules)
@@ -67,16 +69,6 @@ def make_games(env: Any, num_envs: int = 1, **options: Any) -> Games:
             return BatchedGames(first, num_envs)
         return PettingZooGames([first, *(env() for _ in range(num_envs - 1))])
     return PettingZooGames([env])
-
-
-def from_pettingzoo(env_id: str, num_envs: int, options: dict[str, Any]) -> Games | None:
-    """Games of PettingZoo's own registry, ``classic/tictactoe-v3`` say; None where it has no such."""
-    import pettingzoo
-
-    for kind, known in (("aec", pettingzoo.aec_registry), ("parallel", pettingzoo.parallel_registry)):
-        if env_id in known:
-            return PettingZooGames([pettingzoo.make(kind, env_id, **options) for _ in range(num_envs)])
-    return None
 
 
 PAIR = ("player_0", "player_1")

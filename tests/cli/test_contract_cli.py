@@ -145,6 +145,8 @@ def test_contract_list_names_everything(capsys: pytest.CaptureFixture[str]) -> N
         ("train mle/oracle --agent.learning_rate=x", "agent.learning_rate is 'x'; it must be a number"),
         ("train mle/oracle --agent.core lstn", "unknown core 'lstn'; did you mean 'lstm'?"),
         ("train mle/oracle --device tpu9", "device 'tpu9'"),
+        ("train selfplay --env.id classic/tictactoe-v2", "unknown environment 'classic/tictactoe-v2'; did you mean"),
+        ("train ppo --env.id classic/tictactoe-v3", "is a game of several players; agent.name must be selfplay"),
         ("train mle/oracle --total_timesteps 0", "total_timesteps is 0"),
         ("train mle/oracle --threads 0", "threads is 0"),
         ("train mle/oracle --seed -1", "seed is -1"),
@@ -206,6 +208,17 @@ def test_contract_missing_packages_are_named(
     monkeypatch.setitem(sys.modules, "jsonargparse", None)
     message = refused(capsys, "train", "mle/oracle")
     assert "'jsonargparse' is not installed: " in message and message.endswith("pip install jsonargparse\n")
+
+
+def test_contract_what_a_game_of_pettingzoos_needs_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in sys.modules if name.startswith("pettingzoo.classic")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "chess", None)
+    message = refused(capsys, "train", "selfplay", "--env.id", "classic/chess-v6")
+    assert message.endswith("which classic/chess-v6 needs: pip install 'pettingzoo[classic]'\n")
 
 
 def test_contract_no_message_installs_a_stranger_of_our_name(monkeypatch: pytest.MonkeyPatch) -> None:

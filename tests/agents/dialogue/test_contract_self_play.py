@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import gymnasium
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from pettingzoo.classic import tictactoe_v3
 
 import lhy_rl
 from lhy_rl.agents import PPO, SelfPlay
+from lhy_rl.cli.main import main
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
 from lhy_rl.data.demonstrations import Demonstrations, Episode
@@ -122,6 +125,17 @@ def test_an_id_goes_by_its_name_and_by_pettingzoos():
     games = make_games(NEGOTIATION, reward="fair", max_moves=4)
     assert games.batched.rewarded == "fair"
     assert games.held_out().batched.max_moves == 4
+
+
+def test_a_run_trains_in_a_game_of_pettingzoos(tmp_path):
+    """By its id, with its options, and goes on after a stop."""
+    folder = tmp_path / "run"
+    game = ["--env.id", "classic/rps-v2", "--env.max_cycles", "3", "--agent.num_envs", "2", "--agent.n_games", "4"]
+    run = ["--total_timesteps", "30", "--run.folder", str(folder), "--run.tracker", "none", "--run.plots", "false"]
+    assert main(["train", "selfplay", *game, *run, "--run.evaluation_episodes", "4"]) == 0
+    assert main(["resume", str(folder), "--total_timesteps", "60"]) == 0
+    result = json.loads((folder / "result.json").read_text())
+    assert result["timesteps"] >= 60 and "random" in result["references"]
 
 
 def test_a_saved_agent_names_its_game(tmp_path):
