@@ -12,14 +12,14 @@ import numpy as np
 from torch import Tensor, nn
 
 from lhy_rl.core.errors import UserError, suggest
-from lhy_rl.core.validation import flag, integer, share
+from lhy_rl.core.validation import flag, integer, positive, share
 from lhy_rl.nn.layers.activations import activations
 from lhy_rl.nn.layers.dense import KINDS
 from lhy_rl.nn.layers.pooling import POOLINGS
 
 NORMS = ("none", "batch", "layer")
 FURTHER = (
-    *("hidden_sizes", "dense_layers", "spatial_transformer", "crop", "routing_iterations", "capsule_size"),
+    *("hidden_sizes", "dense_layers", "spatial_transformer", "crop", "map_rate", "routing_iterations", "capsule_size"),
     *("frozen", "architecture"),
 )
 """Options that stand by their names."""
@@ -43,9 +43,11 @@ class EncoderOptions:
             with what they are given, so that dozens of them train (Srivastava et al. 2015); they have no ``norm``.
         dropout: Share of each dense layer's outputs dropped in training; AlphaDropout after SELU.
         spatial_transformer: Put one before the first convolution of a CNN, where what pictures show stands turned,
-            moved or in other sizes (Jaderberg et al. 2015).
+            moved or in other sizes (Jaderberg et al. 2015). It has the CNN's ``norm``, and learns better with one.
         crop: Share of an image's sides that a spatial transformer hands on, at first the middle. Lower it where what is
             looked for is smaller than the image.
+        map_rate: How fast the map of a spatial transformer learns, beside the rest of the network. Lower it (to 0.03)
+            where it turns away from what is looked for before that is known.
         routing_iterations: Of ``capsule``: how often it is found which capsules agree; 1 to 3.
         capsule_size: Numbers of one of its capsules, of which there are embedding_size / capsule_size.
         frozen: Leave an encoder that was learned before as it is, and learn only what stands behind it.
@@ -65,6 +67,7 @@ class EncoderOptions:
     dense_layers: str = "plain"
     spatial_transformer: bool = False
     crop: float = 1.0
+    map_rate: float = 1.0
     routing_iterations: int = 3
     capsule_size: int = 8
     frozen: bool = False
@@ -83,6 +86,7 @@ class EncoderOptions:
         flag("spatial_transformer", self.spatial_transformer)
         flag("frozen", self.frozen)
         share("crop", self.crop)
+        positive(map_rate=self.map_rate)
         integer("routing_iterations", self.routing_iterations, 1)
         integer("capsule_size", self.capsule_size, 1)
         names = [*activations.names(), "auto"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import torch
@@ -33,6 +33,8 @@ class CapsuleEncoder(ConvolutionalEncoder):
     name = "capsule"
     smallest = SMALLEST_IMAGE
     plan = (Convolution(32, 5, 2, 2), Convolution(8 * PRIMARY_SIZE, 5, 2, 2))
+    shared: ClassVar[bool] = False
+    """Whether the matrices are the same at all places."""
 
     def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
         if options.embedding_size % options.capsule_size:
@@ -44,16 +46,31 @@ class CapsuleEncoder(ConvolutionalEncoder):
         self.after[-1] = nn.Identity()  # the capsules' own nonlinearity is what squashes them
         below, self.count = self.output_size // PRIMARY_SIZE, options.embedding_size // options.capsule_size
         self.iterations = options.routing_iterations
-        matrices = torch.randn(below, self.count, options.capsule_size, PRIMARY_SIZE)
-        self.matrices = nn.Parameter(matrices / PRIMARY_SIZE**0.5)  # W, (I, K, D, 8)
+        kinds = self.plan[-1].maps // PRIMARY_SIZE if self.shared else below
+        self.below = below // kinds, kinds, PRIMARY_SIZE  # L places where matrices are shared, or 1; their kinds
+        matrices = torch.randn(kinds, self.count, options.capsule_size, PRIMARY_SIZE)
+        self.matrices = nn.Parameter(matrices / PRIMARY_SIZE**0.5)  # W, (I or kinds of I, K, D, 8)
         self.output_size = options.embedding_size
 
     def capsules(self, obs: Tensor) -> Tensor:
         """(N, *space.shape) images to (N, K, D)."""
-        below = squash(self.flat(self.maps(obs)).reshape(len(obs), len(self.matrices), PRIMARY_SIZE))  # (N, I, 8)
-        return routing(torch.einsum("nip,ikdp->nikd", below, self.matrices), self.iterations)
+        below = squash(self.flat(self.maps(obs)).reshape(len(obs), *self.below))
+        expected = torch.einsum("nlip,ikdp->nlikd", below, self.matrices)
+        return routing(expected.flatten(1, 2), self.iterations)
 
     def forward(self, obs: Tensor) -> Tensor:
         leading = obs.shape[: -len(self.shape)]
         capsules = self.capsules(obs.reshape(leading.numel(), *self.shape))
         return capsules.reshape(*leading, self.output_size)
+
+
+class SharedCapsuleEncoder(CapsuleEncoder):
+    """Capsules whose matrices W_ik are the same at all places (Hinton, Sabour and Frosst 2018, section 4).
+
+    What stands elsewhere is expected to be the same thing, and large images need no more weights. Only the second
+    convolution halves the image, so that a picture that moves by two pixels moves its lower capsules by one place.
+    """
+
+    name = "capsule_shared"
+    plan = (Convolution(32, 5, 1, 2), Convolution(8 * PRIMARY_SIZE, 5, 2, 2))
+    shared = True

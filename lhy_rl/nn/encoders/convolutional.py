@@ -19,7 +19,7 @@ from lhy_rl.nn.acceleration.inventory import hooked
 from lhy_rl.nn.encoders.base import Encoder, EncoderOptions, refuse
 from lhy_rl.nn.encoders.image_spaces import SMALLEST_IMAGE, byte_scale, channel_first, image_size
 from lhy_rl.nn.layers.activations import initialize, make_activation
-from lhy_rl.nn.layers.dense import dense
+from lhy_rl.nn.layers.dense import dense, norm_of_maps
 from lhy_rl.nn.layers.pooling import Window, make_pooling
 from lhy_rl.nn.layers.spatial_transformer import SpatialTransformer
 
@@ -54,7 +54,9 @@ class ConvolutionalEncoder(Encoder):
         channels, height, width = self.size(space)
         self.shape = space.shape or ()
         self.scale = byte_scale(space)
-        self.front = SpatialTransformer(channels, options.crop) if options.spatial_transformer else None
+        self.front = None
+        if options.spatial_transformer:
+            self.front = SpatialTransformer(channels, options.crop, options.map_rate, options.norm)
         if self.front is not None:
             height, width = (round(options.crop * side) for side in (height, width))
             if min(height, width) < self.smallest:
@@ -70,11 +72,8 @@ class ConvolutionalEncoder(Encoder):
             convolution = nn.Conv2d(channels, maps, *windows)
             initialize(convolution, activation)
             convolutions.append(convolution)
-            norm: list[nn.Module] = []
-            if options.norm != "none":
-                norm = [nn.BatchNorm2d(maps) if options.norm == "batch" else nn.GroupNorm(1, maps)]
             pooling = [make_pooling(options.pooling, self.window(stride))] if pooled else []
-            after.append(nn.Sequential(*norm, make_activation(activation), *pooling))
+            after.append(nn.Sequential(*norm_of_maps(maps, options.norm), make_activation(activation), *pooling))
             channels = maps
             height, width = (
                 (side + 2 * p - k) // s + 1

@@ -26,6 +26,7 @@ encoders = Registry(
         "cnn_small": "lhy_rl.nn.encoders.convolutional:SmallEncoder",
         "cnn_pooled": "lhy_rl.nn.encoders.convolutional:PooledEncoder",
         "capsule": "lhy_rl.nn.encoders.capsule:CapsuleEncoder",
+        "capsule_shared": "lhy_rl.nn.encoders.capsule:SharedCapsuleEncoder",
         "cnn_series": "lhy_rl.nn.encoders.series:SeriesEncoder",
         "dict": "lhy_rl.nn.encoders.dict_encoder:DictEncoder",
         "state": "lhy_rl.nn.encoders.part:StateEncoder",

@@ -21,6 +21,13 @@ def after_linear(size: int, activation: str, norm: str = "none", dropout: float 
     return [*norms, make_activation(activation), *make_dropout(activation, dropout)]
 
 
+def norm_of_maps(maps: int, norm: str) -> list[nn.Module]:
+    """What follows a convolution: normalisation over all maps and places (``layer``), or of each map (``batch``)."""
+    if norm == "none":
+        return []
+    return [nn.BatchNorm2d(maps) if norm == "batch" else nn.GroupNorm(1, maps)]
+
+
 KINDS = ("plain", "highway")
 
 

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lhy_rl.nn.layers.dense import after_linear, norm_of_maps
+
 HIDDEN = 32
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -19,21 +21,27 @@ class SpatialTransformer(nn.Module):
     Args:
         channels: C.
         crop: Share of the sides that is handed on, (N, C, crop * H, crop * W); at first it is the middle.
+        rate: Factor of what the last layer adds to the map. Adam's steps are as long whatever the gradient's length is,
+            so that with 0.1 the map learns ten times slower than what reads the picture: fast maps leave the picture
+            before anything in it is known.
+        norm: ``none``, ``batch`` or ``layer``, before each activation of what finds the map. Without one, pictures that
+            are mostly empty differ so little there that all of them get the same map for long.
     """
 
-    def __init__(self, channels: int, crop: float = 1.0) -> None:
+    def __init__(self, channels: int, crop: float = 1.0, rate: float = 1.0, norm: str = "none") -> None:
         super().__init__()
-        self.crop = crop
-        self.localization = nn.Sequential(
-            nn.Conv2d(channels, 16, 5, 2, 2), nn.ReLU(), nn.Conv2d(16, 16, 5, 2, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(4),
-            nn.Flatten(), nn.Linear(256, HIDDEN), nn.ReLU(),
-        )  # fmt: skip
+        self.crop, self.rate = crop, rate
+        layers: list[nn.Module] = []
+        for maps in (channels, 16):
+            layers += [nn.Conv2d(maps, 16, 5, 2, 2), *norm_of_maps(16, norm), nn.ReLU()]
+        layers += [nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(256, HIDDEN), *after_linear(HIDDEN, "relu", norm)]
+        self.localization = nn.Sequential(*layers)
         self.weight = nn.Parameter(torch.zeros(6, HIDDEN))
         self.bias = nn.Parameter(torch.zeros(6))
 
     def theta(self, pictures: Tensor) -> Tensor:
         """(N, 2, 3): where in the picture, from -1 to 1, each place of the result looks."""
-        change = F.linear(self.localization(pictures), self.weight, self.bias)
+        change = self.rate * F.linear(self.localization(pictures), self.weight, self.bias)
         return (change + self.crop * change.new_tensor(IDENTITY)).view(-1, 2, 3)
 
     def forward(self, pictures: Tensor) -> Tensor:

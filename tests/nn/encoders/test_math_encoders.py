@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import map_tree
 from lhy_rl.nn.encoders.base import EncoderOptions
+from lhy_rl.nn.encoders.capsule import SharedCapsuleEncoder
 from lhy_rl.nn.encoders.convolutional import NatureEncoder, SmallEncoder
 from lhy_rl.nn.encoders.dict_encoder import DictEncoder
 from lhy_rl.nn.encoders.image_spaces import channel_first
@@ -409,3 +410,15 @@ def test_what_looks_like_no_image_is_not_made_a_large_vector_unasked(shape):
     assert MLPEncoder(space, EncoderOptions(embedding_size=2))(torch.zeros(3, *shape)).shape == (3, 2)
     assert default_encoder(Box(-1, 1, (np.prod(shape),), np.float32)) == "mlp"
     assert default_encoder(Box(-1, 1, (64, 64), np.float32)) == "mlp"
+
+
+def test_capsules_that_share_their_matrices_are_those_whose_matrices_are_the_same_at_all_places() -> None:
+    class Own(SharedCapsuleEncoder):
+        shared = False
+
+    space, options = Box(0, 1, (1, 12, 12)), EncoderOptions(12, capsule_size=4)
+    shared, own = SharedCapsuleEncoder(space, options), Own(space, options)
+    assert shared.matrices.shape == (8, 3, 4, 8) and own.matrices.shape == (36 * 8, 3, 4, 8)
+    own.load_state_dict({**shared.state_dict(), "matrices": shared.matrices.repeat(36, 1, 1, 1)})
+    x = torch.rand(2, 1, 12, 12)
+    torch.testing.assert_close(shared(x), own(x))

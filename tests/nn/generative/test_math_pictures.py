@@ -89,3 +89,27 @@ def test_a_spatial_transformer_learns() -> None:
     transformer(picture).square().sum().backward()
     assert picture.grad is not None and picture.grad.abs().sum() > 0
     assert transformer.bias.grad is not None and transformer.bias.grad.abs().min() > 0
+
+
+def test_the_map_of_a_spatial_transformer_learns_as_fast_as_wanted() -> None:
+    """One step of Adam moves each of the six numbers by ten times less, whatever the gradient's length is."""
+    pictures, moved = torch.rand(2, 1, 16, 16), {}
+    for rate in (1.0, 0.1):
+        torch.manual_seed(0)
+        transformer = SpatialTransformer(1, rate=rate)
+        optimizer = torch.optim.Adam([transformer.bias], 0.01)
+        transformer(pictures).square().sum().backward()
+        optimizer.step()
+        moved[rate] = transformer.theta(pictures)[0].flatten() - torch.eye(2, 3).flatten()
+    torch.testing.assert_close(moved[1.0].abs(), torch.full((6,), 0.01), atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(moved[0.1], 0.1 * moved[1.0], atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_what_finds_the_map_may_be_normalised(norm: str) -> None:
+    """Then nearly empty pictures are told apart from the beginning; and still nothing is changed at first."""
+    pictures = torch.rand(8, 1, 16, 16) * 0.01
+    torch.manual_seed(0)
+    plain, normed = SpatialTransformer(1), SpatialTransformer(1, norm=norm)
+    torch.testing.assert_close(normed(pictures), pictures, atol=1e-5, rtol=1e-5)
+    assert normed.localization(pictures).std(0).mean() > 10 * plain.localization(pictures).std(0).mean()
