@@ -101,12 +101,16 @@ def read_folder(folder: str | os.PathLike[str], side: int | None = None) -> Pict
         side: Pixels of the square that pictures are brought to; None takes them as they are, if all are of one size.
 
     Raises:
-        UserError: no folder, fewer than ten pictures, one that cannot be read, or several sizes.
+        UserError: no folder, fewer than ten pictures, a class without any, one that cannot be read, or several sizes.
     """
     path = Path(folder)
     if not path.is_dir():
         raise UserError(f"no folder {str(folder)!r} of pictures ({', '.join(SUFFIXES)})")
-    names = sorted(part.name for part in path.iterdir() if part.is_dir() and pictures_in(part))
+    folders = sorted(part.name for part in path.iterdir() if part.is_dir() and not part.name.startswith("."))
+    names = [name for name in folders if pictures_in(path / name)]
+    for name in folders if names else ():
+        if name not in names:
+            raise UserError(f"{str(path / name)!r} is a class without a picture; put some into it, or take it away")
     files = [(file, label) for label, name in enumerate(names) for file in pictures_in(path / name)]
     files = files or [(file, 0) for file in pictures_in(path)]
     if len(files) < FEWEST:

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from lhy_rl.agents.generative.sample_data import SampleData, checked
 from lhy_rl.agents.generative.sample_figures import PICTURES, compared, held_out
+from lhy_rl.core.errors import UserError
 from lhy_rl.core.report_figures import ReportFigure
-from lhy_rl.core.trees import map_tree, native
+from lhy_rl.core.trees import leaves, map_tree, native
+from lhy_rl.nn.generative.conditions import is_nothing
 from lhy_rl.nn.generative.generator_policy import GeneratorPolicy
 from lhy_rl.nn.generative.sample_encoder import SampleEncoder
 
@@ -49,7 +51,7 @@ class SampleCodes:
             conditions: (N, ...) what they are made for; left out where there is nothing to observe.
 
         Raises:
-            UserError: samples or conditions of other spaces.
+            UserError: samples or conditions of other spaces, or not as many of one as of the other.
         """
         space = self.policy.actor.samples
         stored = torch.as_tensor(native(checked(samples, space.box, "samples")), device=self.device)
@@ -58,7 +60,14 @@ class SampleCodes:
 
     @torch.no_grad()
     def decode(self, codes: np.ndarray, conditions: Any = None) -> np.ndarray:
-        """Codes (N, Z) to samples (N, ...) as the task has them."""
+        """Codes (N, Z) to samples (N, ...) as the task has them.
+
+        Raises:
+            UserError: other codes, conditions of another space, or not as many of one as of the other.
+        """
+        size, shape = self.policy.actor.noise_size, np.shape(codes)
+        if len(shape) != 2 or shape[1] != size:
+            raise UserError(f"codes are of shape {shape}; allowed: (N, {size})")
         given = torch.as_tensor(native(codes), dtype=torch.float32, device=self.device)
         drawn = self.decode_tensor(given, self._conditions(conditions, len(codes)))
         return self.policy.actor.for_environment(self.policy.actor.samples.from_network(drawn))
@@ -69,7 +78,14 @@ class SampleCodes:
 
     def _conditions(self, given: Any, n: int) -> Any:
         space = self.env.single_observation_space
+        if given is None and not is_nothing(space):
+            raise UserError(f"samples are of conditions, {space}, and none are given; allowed: one for each")
         given = np.zeros(n, np.int64) if given is None else checked(given, space, "conditions")
+        counts = {len(leaf) for leaf in leaves(given)}
+        if counts != {n}:
+            raise UserError(
+                f"{n} samples or codes and {', '.join(map(str, counts))} conditions are given; allowed: one for each"
+            )
         return map_tree(lambda x: torch.as_tensor(native(x), device=self.device), given)
 
     def sample_figures(self, test: SampleData) -> list[ReportFigure]:
