@@ -17,10 +17,12 @@ class ReportFigure:
     """Attributes:
     title: Heading of its section.
     caption: What is to be known to read it.
+    first: Whether the page begins with it, before the film of an episode and the results.
     """
 
     title: str
     caption: str
+    first: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from lhy_rl.core.errors import suggest
 from lhy_rl.core.registry import Registry
+from lhy_rl.functional.fused.leaky_mlp import gradients_of_inputs_alone
 
 objectives = Registry(
     "objective",
@@ -303,7 +304,8 @@ def gradient_penalty(
     """
     u = torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator, device=real.device, dtype=real.dtype)
     between = (u * real + (1 - u) * fake).detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    with gradients_of_inputs_alone():
+        (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     norm: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
     return (norm - 1).square().mean()
 

@@ -63,7 +63,7 @@ def draw(figures: Sequence[ReportFigure], folder: Path, csv: Path, whose: str = 
             if isinstance(figure, EpisodeFrames):
                 files.append(f"{whose}_{number}.gif")
                 write_film(figure, folder / files[1])
-            entries.append({"title": figure.title, "caption": figure.caption, "files": files})
+            entries.append({"title": figure.title, "caption": figure.caption, "files": files, "first": figure.first})
     archive.write_bytes(list_of(folder, whose), json.dumps(entries, indent=1).encode())
 
 
@@ -73,7 +73,7 @@ def list_of(folder: Path, whose: str) -> Path:
 
 
 def drawn(folder: Path, whose: str = AGENT) -> list[dict[str, Any]]:
-    """What :func:`draw` left in a folder: ``title``, ``caption`` and ``files`` of each."""
+    """What :func:`draw` left in a folder: ``title``, ``caption``, ``files`` and ``first`` of each."""
     path = list_of(folder, whose)
     found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     return found

@@ -122,7 +122,9 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
         look=look_command(result).format(place.path),
         film=base64.b64encode(film.read_bytes()).decode() if film.is_file() else None,
         curve=picture(curve) if curve else None,
-        figures=[entry | {"files": [embedded(folder / name) for name in entry["files"]]} for entry in own],
+        figures=[
+            {"first": False} | entry | {"files": [embedded(folder / name) for name in entry["files"]]} for entry in own
+        ],
         plots={title: picture(path) for title, path in {**kept, **drawn}.items()},
         config=place.config_file.read_text(encoding="utf-8"),
         duration=duration(result["seconds"]),

@@ -64,7 +64,7 @@ class Autoencoder(SampleCodes, SampleLearner):
     def train_step(self, data: SampleData) -> dict[str, Tensor]:
         x, c = data.rows(self.draw_rows())
         loss = F.mse_loss(self.decode_tensor(self.encoder(x, c), c), x)
-        set_gradients(self.trained, loss)
+        set_gradients(self.optimizer, loss)
         self.optimizer.step()
         return {"reconstruction_error": loss.detach()}
 

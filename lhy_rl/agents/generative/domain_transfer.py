@@ -154,8 +154,8 @@ class DomainTransfer(SampleLearner):
         total = const * losses["constancy"] + tid * losses["identity"] + tv * losses["variation"]
         if gan:
             total = total + gan * losses["generator_loss"]
-            set_gradients(self.discriminator, losses["discriminator_loss"])
-        set_gradients(self.generator_network, total)
+            set_gradients(self.discriminator_optimizer, losses["discriminator_loss"])
+        set_gradients(self.optimizer, total)
         self.optimizer.step()
         if gan:
             self.discriminator_optimizer.step()

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from lhy_rl.agents.generative.sample_data import SampleData
-from lhy_rl.agents.generative.sample_learner import SampleLearner, adam, set_gradients
+from lhy_rl.agents.generative.sample_learner import SampleLearner, adam, frozen, set_gradients
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.core.validation import check, positive
@@ -32,8 +32,6 @@ from lhy_rl.functional.adversarial import BEGAN, EBGAN, WassersteinObjective, cl
 from lhy_rl.nn.generative.generator_policy import GeneratorPolicy
 from lhy_rl.nn.generative.sample_discriminator import SampleDiscriminator
 from lhy_rl.rollouts.vector_envs import Environment
-
-BETA2 = 0.999  # of Adam
 
 
 class GAN(SampleLearner):
@@ -48,10 +46,14 @@ class GAN(SampleLearner):
         learning_rate: Adam's, of the generator.
         discriminator_learning_rate: Adam's, of the discriminator.
         beta1: Adam's momentum, of both. 0 for ``wgan``.
+        beta2: Adam's memory of the gradients' size, of both. Lower it, to 0.9, where a critic takes many steps.
         adversarial: Weight of the discriminator's judgement, w_GAN; 0 switches it off.
         reconstruction: Weight of the distance of a sample to the real one of its condition, w_REC. 0 where a condition
             has many right samples: their mean would be learned.
         pulling_away: Weight of what keeps an ``ebgan``'s samples apart, w_PT; other objectives have none.
+        energy_code_size: Numbers of a code of the autoencoder that is the discriminator of an ``ebgan`` or a ``began``;
+            ``None`` takes as many as the noise has, ``code_size``. With as many as a sample has it may learn to copy
+            whatever it is shown, and tells nothing apart.
         augmentation: Pixels by which pictures, real and generated ones alike, are shifted at most before the
             discriminator reads them, so that it does not know the real ones by heart (Zhao et al. 2020). For points 0.
         mismatched_pairs: Where there is a condition, show the discriminator real samples with the conditions of others,
@@ -76,15 +78,18 @@ class GAN(SampleLearner):
         learning_rate: float = 1e-3,
         discriminator_learning_rate: float = 1e-3,
         beta1: float = 0.5,
+        beta2: float = 0.999,
         adversarial: float = 1.0,
         reconstruction: float = 0.0,
         pulling_away: float = 0.1,
+        energy_code_size: int | None = None,
         augmentation: int = 0,
         mismatched_pairs: bool = True,
         **shared: Any,
     ) -> None:
         positive(learning_rate=learning_rate, discriminator_learning_rate=discriminator_learning_rate)
-        check(discriminator_steps=(discriminator_steps, 1), beta1=(beta1, 0, 0.999))
+        check(discriminator_steps=(discriminator_steps, 1), beta1=(beta1, 0, 0.999), beta2=(beta2, 0, 0.99999))
+        check(energy_code_size=(1 if energy_code_size is None else energy_code_size, 1))
         check(adversarial=(adversarial, 0), reconstruction=(reconstruction, 0), pulling_away=(pulling_away, 0))
         if not adversarial + reconstruction:
             raise UserError("adversarial and reconstruction are 0; nothing is left to learn by")
@@ -100,10 +105,14 @@ class GAN(SampleLearner):
             raise UserError("reconstruction is a distance to the real sample of a condition; this task has none")
         with self.randomness():
             self.discriminator = SampleDiscriminator(
-                self.env.single_observation_space, self.policy.actor.samples, self.networks, self.objective.kind
+                self.env.single_observation_space,
+                self.policy.actor.samples,
+                self.networks,
+                self.objective.kind,
+                energy_code_size,
             ).to(self.device)
         self.balance = self.objective.initial_balance
-        betas = (beta1, BETA2)
+        betas = (float(beta1), float(beta2))
         self.optimizer = self.add_optimizer("optimizer", adam(self.policy, learning_rate, betas))
         self.discriminator_optimizer = self.add_optimizer(
             "discriminator_optimizer", adam(self.discriminator, discriminator_learning_rate, betas)
@@ -145,7 +154,7 @@ class GAN(SampleLearner):
         if self.objective.penalty_weight:
             penalty = gradient_penalty(lambda z: self.discriminator(z, c), x, fake, self.generator)
             total = loss + self.objective.penalty_weight * penalty
-        set_gradients(self.discriminator, total)
+        set_gradients(self.discriminator_optimizer, total)
         self.discriminator_optimizer.step()
         if self.objective.weight_clip is not None:
             clip_weights(self.discriminator.parameters(), self.objective.weight_clip)
@@ -182,7 +191,8 @@ class GAN(SampleLearner):
         """One step down L_G."""
         found, total = {}, x.new_zeros(())
         if self.adversarial:
-            scores, codes = self.discriminator.score(self.shifted(fake), c)
+            with frozen(self.discriminator_optimizer):
+                scores, codes = self.discriminator.score(self.shifted(fake), c)
             found["generator_loss"] = loss = self.objective.generator_loss(scores)
             total = self.adversarial * loss
             if self.pulling_away and isinstance(self.objective, EBGAN):
@@ -190,7 +200,7 @@ class GAN(SampleLearner):
         if self.reconstruction:
             found["reconstruction"] = distance = (x - fake).abs().mean()
             total = total + self.reconstruction * distance
-        set_gradients(self.policy, total)
+        set_gradients(self.optimizer, total)
         self.optimizer.step()
         return {name: loss.detach() for name, loss in found.items()}
 

@@ -18,6 +18,7 @@ PICTURES = 24  # of a row
 IN_A_FRAME, POINTS = 24, 512  # pictures of a frame of the film, and points
 ACROSS = 6  # pictures side by side in a frame
 SIDE = 150  # pixels of a frame of points
+WIDE = 320  # pixels of a frame of pictures at most, unless they are so wide already
 REAL, GENERATED, GROUND = (205, 208, 214), (0, 90, 170), (255, 255, 255)
 
 
@@ -76,7 +77,7 @@ class Film:
         if len(self.frames) < 2:
             return []
         if looks_like_pictures(self.space):
-            rows = {"generated": np.stack([mosaic(frame) for frame in self.frames])}
+            rows = {"generated": np.stack([enlarged(mosaic(frame)) for frame in self.frames])}
         else:
             real = np.zeros((0, 2)) if real is None else real[: self.size]
             rows = {
@@ -84,7 +85,7 @@ class Film:
                 "generated": np.stack([self.points(frame, real) for frame in self.frames]),
             }
         caption = "Samples of the same noise, from the beginning of the training to its end."
-        return [EpisodeFrames(title="How samples became so", caption=caption, rows=rows)]
+        return [EpisodeFrames(title="How samples became so", caption=caption, rows=rows, first=True)]
 
     def points(self, points: np.ndarray, behind: np.ndarray | None = None) -> np.ndarray:
         """Points as a picture, real ones in grey behind them."""
@@ -118,6 +119,12 @@ def mosaic(pictures: np.ndarray) -> np.ndarray:
     return whole
 
 
+def enlarged(picture: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3), larger by a whole number."""
+    times = max(1, WIDE // picture.shape[1])
+    return picture.repeat(times, 0).repeat(times, 1)
+
+
 def coloured(pictures: np.ndarray) -> np.ndarray:
     """(N, H, W, C) bytes with three colours."""
     return np.ascontiguousarray(np.broadcast_to(pictures, (*pictures.shape[:3], 3)))
@@ -145,5 +152,6 @@ def compared(space: SampleSpace, rows: dict[str, np.ndarray]) -> list[ReportFigu
             title="Real and generated",
             caption=f"{caption}condition, or of nothing.",
             rows={label: coloured(space.as_bytes(pictures)) for label, pictures in rows.items()},
+            first=True,
         )
     ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -177,10 +179,25 @@ class SampleLearner(Agent):
         self.film.load(np.asarray(state["film"]))
 
 
-def set_gradients(network: torch.nn.Module, loss: Tensor) -> None:
-    """Give the network's parameters the loss's gradient, and nobody else's."""
-    network.zero_grad(set_to_none=True)
-    loss.backward(retain_graph=True, inputs=list(network.parameters()))  # type: ignore[no-untyped-call]
+def set_gradients(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """Give the parameters that the optimizer moves the loss's gradient, and nobody else."""
+    parameters = optimizer.param_groups[0]["params"]  # hot: a network's parameters() takes ten times as long
+    for parameter in parameters:
+        parameter.grad = None
+    loss.backward(retain_graph=True, inputs=parameters)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def frozen(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Inside, what is computed of the parameters that the optimizer moves has no gradient in them."""
+    parameters = optimizer.param_groups[0]["params"]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 def adam(network: torch.nn.Module, rate: float, betas: tuple[float, float]) -> torch.optim.Adam:

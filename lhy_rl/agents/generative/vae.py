@@ -90,7 +90,7 @@ class VAE(SampleCodes, SampleLearner):
     def train_step(self, data: SampleData) -> dict[str, Tensor]:
         x, c = data.rows(self.draw_rows())
         log_likelihood, kl = (part.mean() for part in self.bound(x, c, self.generator))
-        set_gradients(self.trained, self.beta * kl - log_likelihood)
+        set_gradients(self.optimizer, self.beta * kl - log_likelihood)
         self.optimizer.step()
         found = {"elbo": log_likelihood - kl, "log_likelihood": log_likelihood, "code_kl": kl}
         if self.likelihood == "gaussian":

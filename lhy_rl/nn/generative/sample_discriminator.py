@@ -23,6 +23,7 @@ class SampleDiscriminator(nn.Module):
         samples: The space of the samples.
         options: How the networks are built.
         kind: As the objective's.
+        code_size: Of the autoencoder; None takes the options'.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class SampleDiscriminator(nn.Module):
         samples: SampleSpace,
         options: SampleNetworkOptions,
         kind: Literal["logit", "critic", "energy"],
+        code_size: int | None = None,
     ) -> None:
         super().__init__()
         self.conditions = ConditionEncoder(observation_space, samples, options.condition_size)
         networks, energy = options.networks_for(samples), kind == "energy"
-        self.reader = networks.reader(options.code_size if energy else 1, self.conditions.output_size)
-        self.decoder = networks.writer(options.code_size) if energy else None
+        size = options.code_size if code_size is None else code_size
+        self.reader = networks.reader(size if energy else 1, self.conditions.output_size)
+        self.decoder = networks.writer(size) if energy else None
 
     def forward(self, samples: Tensor, conditions: Any) -> Tensor:
         return self.score(samples, conditions)[0]

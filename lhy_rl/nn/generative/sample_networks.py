@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.registry import Registry
 from lhy_rl.core.validation import check
+from lhy_rl.functional.fused.leaky_mlp import leaky_layers
+from lhy_rl.nn.acceleration.inventory import hooked
 from lhy_rl.nn.generative.pictures import LEAK, PictureDiscriminator, PictureGenerator
 from lhy_rl.nn.generative.sample_space import SampleSpace
 from lhy_rl.nn.generative.translation import PictureTranslator
@@ -147,7 +149,8 @@ class DenseNetworks(SampleNetworks):
         return DenseReader(self.layers(self.space.size + condition_size, output_size))
 
     def writer(self, input_size: int) -> nn.Module:
-        return nn.Sequential(*self.layers(input_size, self.space.size), nn.Unflatten(1, self.space.shape))
+        layers = self.layers(input_size, self.space.size)
+        return layers if len(self.space.shape) == 1 else nn.Sequential(layers, nn.Unflatten(1, self.space.shape))
 
     def layers(self, size: int, output_size: int) -> nn.Sequential:
         """Linear layers with leaky rectifiers between."""
@@ -155,7 +158,7 @@ class DenseNetworks(SampleNetworks):
         for _ in range(self.depth):
             modules += [nn.Linear(size, self.options.hidden_size), nn.LeakyReLU(LEAK)]
             size = self.options.hidden_size
-        return nn.Sequential(*modules, nn.Linear(size, output_size))
+        return LeakyLayers(*modules, nn.Linear(size, output_size))
 
     @property
     def depth(self) -> int:
@@ -169,6 +172,18 @@ class LinearNetworks(DenseNetworks):
     @property
     def depth(self) -> int:
         return 0
+
+
+class LeakyLayers(nn.Sequential):
+    """Linear layers with leaky rectifiers between, as one operation unless somebody listens to one of them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        layers = list(self._modules.values())
+        kinds = [type(layer) for layer in layers]
+        if kinds != [nn.Linear, *[nn.LeakyReLU, nn.Linear] * (len(kinds) // 2)] or hooked(*layers):
+            return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
+        parameters = [p for layer in layers for p in layer._parameters.values() if p is not None]
+        return leaky_layers(x, LEAK, *parameters)
 
 
 class DenseReader(nn.Module):

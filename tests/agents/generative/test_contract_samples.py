@@ -21,6 +21,7 @@ from lhy_rl.core.protocols import Samples, Split
 from lhy_rl.core.report_figures import EpisodeFrames, MetricCurves, PictureRows
 from lhy_rl.core.trees import map_tree
 from lhy_rl.envs.vision.one_step import OneStepTask
+from lhy_rl.reporting import agent_figures
 from lhy_rl.rollouts.vector_envs import make_vec
 from tests.agents.generative.test_contract_domain_transfer import tensors
 
@@ -96,7 +97,8 @@ def test_the_report_begins_with_real_and_generated() -> None:
     rows, film, curves = agent.report_figures()
     assert isinstance(rows, PictureRows) and list(rows.rows) == ["real", "generated"]
     assert all(x.dtype == np.uint8 and x.shape == (24, 8, 8, 3) for x in rows.rows.values())
-    assert isinstance(film, EpisodeFrames) and film.rows["generated"].shape == (3, 35, 53, 3)
+    assert isinstance(film, EpisodeFrames) and film.rows["generated"].shape == (3, 6 * 35, 6 * 53, 3)
+    assert rows.first and film.first and not curves.first
     assert isinstance(curves, MetricCurves)
     film = make("gan wgan").learn(64).report_figures()[0]
     assert isinstance(film, EpisodeFrames) and list(film.rows) == ["real", "generated"]
@@ -209,3 +211,11 @@ def test_other_environments_and_observations_are_refused() -> None:
         agent.predict(np.array([3, 12]))
     with pytest.raises(UserError, match="shape"):
         VAE(digits(), **SMALL).encode(np.zeros((2, 5, 5, 1), np.float32), np.zeros(2, int))
+
+
+def test_the_page_begins_with_the_pictures(tmp_path: Path) -> None:
+    agent = make("gan pictures").learn(64)
+    (tmp_path / "plots").mkdir()
+    agent_figures.draw(agent.report_figures(), tmp_path / "plots", tmp_path / "metrics.csv")
+    entries = agent_figures.drawn(tmp_path / "plots")
+    assert [entry["first"] for entry in entries][:2] == [True, True]
