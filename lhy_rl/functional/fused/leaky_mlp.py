@@ -31,68 +31,68 @@ def gradients_of_inputs_alone() -> Iterator[None]:
         _inputs_alone.reset(token)
 
 
-def leaky_layers(x: Tensor, slope: float, *parameters: Tensor) -> Tensor:
+def leaky_layers(x: Tensor, leak: float, *parameters: Tensor) -> Tensor:
     """y = leaky(y W^T + b), layer after layer, the last one without the rectifier.
 
     Args:
         x: (N, I).
-        slope: Of the rectifier below 0; above 0 itself.
+        leak: What the rectifier multiplies numbers below 0 by.
         parameters: W (O, I) and b (O,) of the first layer, of the second, ...
 
     Returns:
         (N, O).
     """
     if plain():
-        return _plain_layers(x, slope, *parameters)
-    return _LeakyLayers.apply(x, slope, *parameters)  # type: ignore[no-any-return, no-untyped-call]
+        return _plain_layers(x, leak, *parameters)
+    return _LeakyLayers.apply(x, leak, *parameters)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def _plain_layers(x: Tensor, slope: float, *parameters: Tensor) -> Tensor:
+def _plain_layers(x: Tensor, leak: float, *parameters: Tensor) -> Tensor:
     for place in range(0, len(parameters), 2):
-        x = F.linear(x if place == 0 else F.leaky_relu(x, slope), parameters[place], parameters[place + 1])
+        x = F.linear(x if place == 0 else F.leaky_relu(x, leak), parameters[place], parameters[place + 1])
     return x
 
 
-def _through(grad: Tensor, layer: Tensor, slope: float) -> Tensor:
+def _through(grad: Tensor, layer: Tensor, leak: float) -> Tensor:
     """A gradient at a rectifier's output, (N, H), at its input."""
-    return torch.ops.aten.leaky_relu_backward(grad, layer, slope, True)  # type: ignore[no-any-return]
+    return torch.ops.aten.leaky_relu_backward(grad, layer, leak, True)  # type: ignore[no-any-return]
 
 
 class _LeakyLayers(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, slope: float, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, leak: float, *parameters: Tensor) -> Tensor:
         layers = [x]
         for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
-            layers.append(F.leaky_relu_(torch.addmm(bias, layers[-1], weight.T), slope))
+            layers.append(F.leaky_relu_(torch.addmm(bias, layers[-1], weight.T), leak))
         ctx.save_for_backward(*layers, *parameters)
-        ctx.slope = slope
+        ctx.leak = leak
         return torch.addmm(parameters[-1], layers[-1], parameters[-2].T)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        depth, slope = len(ctx.saved_tensors) // 3, ctx.slope
+        depth, leak = len(ctx.saved_tensors) // 3, ctx.leak
         layers, parameters = ctx.saved_tensors[:depth], ctx.saved_tensors[depth:]
         weights = parameters[::2]
         if torch.is_grad_enabled():
             if _inputs_alone.get():
-                found = _InputGradient.apply(grad, slope, *layers[1:], *weights)  # type: ignore[no-untyped-call]
+                found = _InputGradient.apply(grad, leak, *layers[1:], *weights)  # type: ignore[no-untyped-call]
                 return (found, None, *[None] * (2 * depth))
-            return _recorded(ctx, layers[0], slope, parameters, grad)
+            return _recorded(ctx, layers[0], leak, parameters, grad)
         grads: list[Tensor | None] = []
         for k in reversed(range(depth)):
             trained = ctx.needs_input_grad[2 + 2 * k]
             grads += [grad.sum(0), grad.T @ layers[k]] if trained else [None, None]
             if k:
-                grad = _through(grad @ weights[k], layers[k], slope)
+                grad = _through(grad @ weights[k], layers[k], leak)
         return (grad @ weights[0] if ctx.needs_input_grad[0] else None), None, *grads[::-1]
 
 
 def _recorded(
-    ctx: Any, x: Tensor, slope: float, parameters: tuple[Tensor, ...], grad: Tensor
+    ctx: Any, x: Tensor, leak: float, parameters: tuple[Tensor, ...], grad: Tensor
 ) -> tuple[Tensor | None, ...]:
     """All gradients, as a graph that may be differentiated again."""
     wanted = [tensor for tensor in (x, *parameters) if tensor.requires_grad]
-    found = iter(torch.autograd.grad(_plain_layers(x, slope, *parameters), wanted, grad, create_graph=True))
+    found = iter(torch.autograd.grad(_plain_layers(x, leak, *parameters), wanted, grad, create_graph=True))
     first, *others = (next(found) if tensor.requires_grad else None for tensor in (x, *parameters))
     return first, None, *others
 
@@ -101,14 +101,14 @@ class _InputGradient(torch.autograd.Function):
     """grad W_L D_{L-1} ... D_1 W_1, with the rectifiers' slopes D."""
 
     @staticmethod
-    def forward(ctx: Any, grad: Tensor, slope: float, *tensors: Tensor) -> Tensor:
+    def forward(ctx: Any, grad: Tensor, leak: float, *tensors: Tensor) -> Tensor:
         depth = (len(tensors) + 1) // 2
         layers, weights = tensors[: depth - 1], tensors[depth - 1 :]
         grads = [grad]  # at the output of each linear layer, the last one first
         for k in reversed(range(1, depth)):
-            grads.append(_through(grads[-1] @ weights[k], layers[k - 1], slope))
+            grads.append(_through(grads[-1] @ weights[k], layers[k - 1], leak))
         ctx.save_for_backward(*grads[::-1], *layers, *weights)
-        ctx.slope = slope
+        ctx.leak = leak
         return grads[-1] @ weights[0]
 
     @staticmethod
@@ -121,5 +121,5 @@ class _InputGradient(torch.autograd.Function):
             found.append(grads[k].T @ grad)
             grad = grad @ weights[k].T
             if k < depth - 1:
-                grad = _through(grad, layers[k], ctx.slope)
+                grad = _through(grad, layers[k], ctx.leak)
         return grad, None, *[None] * (depth - 1), *found

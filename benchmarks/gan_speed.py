@@ -1,0 +1,157 @@
+"""What a gradient step of a GAN costs, beside a plain PyTorch loop of the same networks, batches and steps.
+
+The loops take turns on one thread; a value is the least of the repeats. A step is one of the discriminator and one of
+the generator, of the non-saturating GAN, 64 real and 64 generated samples, Adam. `plain loop` draws rows of a tensor;
+`plain loop, DataLoader` reads a `torch.utils.data.DataLoader` as tutorials do. The plain loop shows the discriminator
+real and generated samples one after the other, and shows it the generated ones again, with gradient, for the
+generator's loss; both losses are read at the end of each step, as ours are logged.
+
+    python -m benchmarks.gan_speed [--quick] [--seeds 5]
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from benchmarks.harness import Row, alternate, arguments, progress, save
+from lhy_rl.agents import GAN
+from lhy_rl.nn.generative.sample_networks import LeakyLayers
+from lhy_rl.rollouts.vector_envs import make_vec
+
+NAME = "gan_speed"
+TASKS = {"Ring-v0": ("two layers of 128", 400), "Digits-v0": ("convolutions of 16, 32 and 64 maps", 100)}
+BATCH, CODE, RATE, BETAS = 64, 32, 1e-3, (0.5, 0.999)
+WAYS = ("lhy_rl", "plain loop", "plain loop, DataLoader")
+PRODUCTS = "matrix products alone"
+
+
+def our_agent(task: str) -> GAN:
+    """One of the task."""
+    env = make_vec(f"lhy_rl/{task}", 8)
+    return GAN(env, device="cpu", num_envs=8, batch_size=BATCH, code_size=CODE, film=0, learning_rate=RATE)
+
+
+def plain_modules(network: nn.Module) -> nn.Module:
+    """A copy, made of torch's own modules."""
+    made = copy.deepcopy(network)
+    return nn.Sequential(*made) if isinstance(made, LeakyLayers) else made
+
+
+def drawn(samples: Tensor) -> Iterator[Tensor]:
+    """Batches, as rows of the tensor."""
+    while True:
+        yield samples[torch.randint(len(samples), (BATCH,))]
+
+
+def loaded(samples: Tensor) -> Iterator[Tensor]:
+    """Batches, of a loader that goes over the data again and again."""
+    loader = DataLoader(TensorDataset(samples), BATCH, shuffle=True, drop_last=True)
+    while True:
+        for (batch,) in loader:
+            yield batch
+
+
+def plain_loop(agent: GAN, batches: Iterator[Tensor], steps: int) -> Callable[[], None]:
+    """The same GAN as tutorials write it."""
+    generator = plain_modules(agent.policy.actor.generator)
+    reader = agent.discriminator.reader
+    inner = getattr(reader, "layers", None) or reader.network
+    discriminator = plain_modules(inner)  # type: ignore[arg-type]
+    bce, ones, zeros = nn.BCEWithLogitsLoss(), torch.ones(BATCH, 1), torch.zeros(BATCH, 1)
+    ours = torch.optim.Adam(generator.parameters(), RATE, BETAS)
+    theirs = torch.optim.Adam(discriminator.parameters(), RATE, BETAS)
+
+    def loop() -> None:
+        for _ in range(steps):
+            real, fake = next(batches), generator(torch.randn(BATCH, CODE))
+            theirs.zero_grad()
+            loss = bce(discriminator(real), ones) + bce(discriminator(fake.detach()), zeros)
+            loss.backward()
+            theirs.step()
+            ours.zero_grad()
+            loss_of_generator = bce(discriminator(fake), ones)
+            loss_of_generator.backward()
+            ours.step()
+            loss.item(), loss_of_generator.item()
+
+    return loop
+
+
+def our_loop(agent: GAN, steps: int) -> Callable[[], None]:
+    """Updates of the agent, with all that is logged."""
+    agent.gradient_steps = steps
+    return lambda: agent.update()
+
+
+def products(agent: GAN, steps: int) -> Callable[[], None]:
+    """The matrix products of a step of dense networks, and nothing else."""
+    generator, discriminator = (
+        [layer.weight.detach() for layer in network.modules() if isinstance(layer, nn.Linear)]
+        for network in (agent.policy.actor.generator, agent.discriminator.reader)
+    )
+    pairs: list[tuple[Tensor, Tensor]] = []
+    for weights, rows, trained in (
+        (generator, BATCH, True),
+        (discriminator, 2 * BATCH, True),
+        (discriminator, BATCH, False),
+    ):
+        for place, weight in enumerate(weights):
+            x, grad = torch.randn(rows, weight.shape[1]), torch.randn(rows, weight.shape[0])
+            pairs.append((x, weight.T))
+            pairs += [(grad.T, x)] if trained else []
+            pairs += [(grad, weight)] if place or not trained else []
+
+    @torch.no_grad()
+    def loop() -> None:
+        for _ in range(steps):
+            for first, second in pairs:
+                torch.mm(first, second)
+
+    return loop
+
+
+def compare(task: str, steps: int, repeats: int) -> list[Row]:
+    """Milliseconds of a step, and ratios."""
+    agent = our_agent(task)
+    assert agent.data is not None
+    samples = agent.data.samples
+    ways = (
+        our_loop(agent, steps),
+        plain_loop(agent, drawn(samples), steps),
+        plain_loop(agent, loaded(samples), steps),
+    )
+    candidates = dict(zip(WAYS, ways, strict=True))
+    if task == "Ring-v0":
+        candidates[PRODUCTS] = products(agent, steps)
+    seconds = alternate(candidates, repeats)
+    best = {way: 1000 * min(times) / steps for way, times in seconds.items()}
+    name = f"{task}, {TASKS[task][0]}"
+    rows = [Row(name, "gan", way, "milliseconds a step", best[way], best[way], best[way], repeats) for way in best]
+    for way in WAYS[1:]:
+        ratio = best[way] / best[WAYS[0]]
+        rows.append(
+            Row(name, "gan", f"over {way}", "times faster", ratio, ratio, ratio, repeats, None, None, "wanted: 1.5")
+        )
+    return rows
+
+
+def main() -> None:
+    args = arguments(__doc__, seeds=7)
+    torch.set_num_threads(1)
+    rows: list[Row] = []
+    with progress(len(TASKS), NAME) as advance:
+        for task, (_, steps) in TASKS.items():
+            rows += compare(task, 3 if args.quick else steps, 1 if args.quick else args.seeds)
+            advance(task)
+    for row in rows:
+        print(f"{row.task}: {row.variant}, {row.metric} {row.value:.3f}", flush=True)
+    save(NAME, rows, args.output)
+
+
+if __name__ == "__main__":
+    main()

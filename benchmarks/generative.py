@@ -1,0 +1,163 @@
+"""Generative models against what is known: closed forms for autoencoders, the modes of mixtures for adversarial nets.
+
+`digits`: scikit-learn's digits (8 x 8 from -1 to 1, 1,000 to learn from, 397 to test), eight numbers a code. A linear
+variational autoencoder's bound, of 200 draws a digit, beside the likelihood of probabilistic principal components
+(Tipping and Bishop 1999), on the digits learned from; an autoencoder's squared error over that of principal components
+with as many numbers (Baldi and Hornik 1989), the components being those of the digits learned from.
+
+`Ring-v0`, `Grid25-v0`: eight and 25 narrow Gaussians. `modes`: those that have 20 or more good ones of 2,500 samples;
+`good`: the share of samples within three standard deviations of the nearest mean, of which real ones have 0.989. Each
+objective has the options below, chosen on seeds of 100 and above, and as many CPU-seconds as any other in its task.
+
+    python -m benchmarks.generative [--quick] [--seeds 3] [--only PATTERN] [--ring 25] [--grid 180]
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.harness import Row, learned_for, load, parser, progress, save, summarize
+from lhy_rl.agents import GAN, VAE, Autoencoder
+from lhy_rl.core.errors import UserError
+from lhy_rl.functional.variational import pca_error, principal_subspace, probabilistic_pca_log_likelihood
+from lhy_rl.rollouts.vector_envs import make_vec
+
+NAME = "generative"
+CODE = 8
+LINEAR = {"network": "linear", "batch_size": 250, "learning_rate": 5e-3, "decay": 0.7}
+DEEP = {"network": "mlp", "hidden_size": 256, "batch_size": 100}
+AUTOENCODERS: dict[str, tuple[type[Any], dict[str, Any], int]] = {  # and gradient steps
+    "linear vae": (VAE, {**LINEAR, "likelihood": "gaussian"}, 10_000),
+    "linear autoencoder": (Autoencoder, LINEAR, 10_000),
+    "deep autoencoder": (Autoencoder, DEEP, 3_000),
+}
+DRAWS = 200  # of a bound
+
+POINTS = {"network": "mlp", "hidden_size": 128, "layers": 2, "code_size": 2}
+CRITIC = {"discriminator_steps": 5, "batch_size": 64}
+RING: dict[str, dict[str, Any]] = {
+    "gan": POINTS,
+    "lsgan": POINTS,
+    "wgan": {**POINTS, **CRITIC, "beta1": 0.0, "objective_options": {"clip": 0.1}},
+    "wgan_gp": {**POINTS, **CRITIC},
+    "ebgan": {**POINTS, "objective_options": {"margin": 1.0}},
+    "began": POINTS,
+}
+GRID: dict[str, dict[str, Any]] = {"gan": POINTS, "wgan_gp": {**POINTS, **CRITIC}}
+TASKS: dict[str, dict[str, dict[str, Any]]] = {"Ring-v0": RING, "Grid25-v0": GRID}
+SAMPLES, LEAST = 2500, 20  # and those of a mode that is found
+WANTED = {
+    ("digits", "linear vae", "below the closed form"): "wanted: at most 0.05",
+    ("digits", "linear autoencoder", "error over PCA"): "wanted: at most 1.02",
+    ("digits", "deep autoencoder", "error over PCA, held out"): "wanted: at most 0.8",
+    ("Ring-v0", "wgan", "modes"): "wanted: 8",
+    ("Ring-v0", "ebgan", "modes"): "wanted: 7",
+    ("Grid25-v0", "wgan_gp", "modes"): "wanted: 22",
+    ("Grid25-v0", "gan", "modes"): "17.3 of 25 in Lin et al. 2018",
+}
+
+
+def autoencoder(name: str, seed: int, quick: bool) -> dict[str, float]:
+    """One run; metric to value."""
+    kind, options, steps = AUTOENCODERS[name]
+    env = make_vec("lhy_rl/Digits-v0", 8, pictures="optical")
+    agent = kind(
+        env, seed=seed, device="cpu", num_envs=8, film=0, code_size=CODE, gradient_steps=20 if quick else 100, **options
+    )
+    begun = time.process_time()
+    agent.learn((40 if quick else steps) * agent.batch_size)
+    found = {"steps": agent.num_timesteps // agent.batch_size, "seconds": time.process_time() - begun}
+    train, test = (agent.split(split).samples for split in ("train", "test"))
+    if kind is VAE:
+        bound = agent.elbo(agent.data, len(train), 5 if quick else DRAWS)
+        known = probabilistic_pca_log_likelihood(train.flatten(1), CODE)
+        return {"bound": bound, "closed form": known, "below the closed form": known - bound, **found}
+    basis, _ = principal_subspace(train.flatten(1), CODE)
+    left = test.flatten(1) - train.flatten(1).mean(0)
+    unseen = float((left - left @ basis @ basis.T).square().mean())
+    return {
+        "error over PCA": drawn_again(agent, train) / pca_error(train.flatten(1), CODE),
+        "error over PCA, held out": drawn_again(agent, test) / unseen,
+        **found,
+    }
+
+
+@torch.no_grad()
+def drawn_again(agent: Autoencoder, x: Tensor) -> float:
+    """The mean squared error of a number."""
+    nothing = torch.zeros(len(x), dtype=torch.int64)
+    return float((agent.decode_tensor(agent.encoder(x, nothing), nothing) - x).square().mean())
+
+
+def mixture(task: str, objective: str, seed: int, seconds: float) -> dict[str, float]:
+    """One run; metric to value."""
+    env = make_vec(f"lhy_rl/{task}", 8)
+    options = {"objective": objective, "num_envs": 8, "film": 0, "gradient_steps": 100, **TASKS[task][objective]}
+    options |= {"gradient_steps": 5} if seconds < 1 else {}
+    agent, spent = learned_for(seconds, lambda: GAN(env, seed=seed, device="cpu", **options))
+    modes, good = coverage(agent)
+    return {"modes": modes, "good": good, "steps": agent.num_timesteps, "seconds": spent}
+
+
+def coverage(agent: GAN) -> tuple[int, float]:
+    """How many modes the generator finds, and the share of its samples that are good."""
+    task: Any = agent.env.unwrapped
+    drawn, _ = agent.predict(np.zeros(SAMPLES, np.int64))
+    modes, good = task.nearest(drawn)
+    return int((np.bincount(modes[good], minlength=len(task.means)) >= LEAST).sum()), float(good.mean())
+
+
+def rows_of(task: str, name: str, results: Sequence[dict[str, float]]) -> list[Row]:
+    """A row for each metric."""
+    steps, seconds = (float(np.mean([result[metric] for result in results])) for metric in ("steps", "seconds"))
+    agent = "gan" if task in TASKS else name.split()[1]
+    return [
+        summarize(
+            task, agent, name, metric, [result[metric] for result in results], round(steps), seconds,
+            WANTED.get((task, name, metric), ""),
+        )
+        for metric in results[0]
+        if metric not in ("steps", "seconds")
+    ]  # fmt: skip
+
+
+def main() -> None:
+    command = parser(__doc__, seeds=3)
+    command.add_argument("--only", default="*", metavar="PATTERN", help="rows like this: 'Ring-v0/*'")
+    command.add_argument("--ring", type=float, default=25.0, metavar="S", help="CPU-seconds of a run on the ring (25)")
+    command.add_argument("--grid", type=float, default=180.0, metavar="S", help="and on the grid (180)")
+    args = command.parse_args()
+    torch.set_num_threads(1)
+    seconds = {"Ring-v0": 0.05, "Grid25-v0": 0.05} if args.quick else {"Ring-v0": args.ring, "Grid25-v0": args.grid}
+    cases: dict[str, Callable[[int], dict[str, float]]] = {}
+    for name in AUTOENCODERS:
+        cases[f"digits/{name}"] = lambda seed, name=name: autoencoder(name, seed, args.quick)
+    for task, objectives in TASKS.items():
+        for name in objectives:
+            cases[f"{task}/{name}"] = lambda seed, task=task, name=name: mixture(task, name, seed, seconds[task])
+    names = [name for name in cases if fnmatch(name, args.only)]
+    if not names:
+        raise UserError(f"nothing is like {args.only!r}; there are {'; '.join(cases)}")
+    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
+    with progress(len(names), NAME) as advance:
+        for name in names:
+            task, variant = name.split("/")
+            results = []
+            for seed in range(1 if args.quick else args.seeds):
+                results.append(cases[name](seed))
+                numbers = ", ".join(f"{metric} {value:.4g}" for metric, value in results[-1].items())
+                print(f"{name}, seed {seed}: {numbers}", flush=True)
+            rows = [row for row in rows if (row.task, row.variant) != (task, variant)] + rows_of(task, variant, results)
+            save(NAME, rows, args.output)
+            advance(name)
+
+
+if __name__ == "__main__":
+    main()
