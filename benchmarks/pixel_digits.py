@@ -37,7 +37,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "lstm": {"core": "lstm", "hidden_size": 128, "dropout": 0.5, "learning_rate": 0.003},
     "grid_lstm_2d": {"core": "grid_lstm_2d", "hidden_size": 64, "dropout": 0.5, "learning_rate": 0.003},
 }
-STEPS = {"lstm": 2400, "grid_lstm_2d": 1200}
+STEPS = {"lstm": 2400, "grid_lstm_2d": 768}
 WANTED = {
     "independent": "found before: 0.554",
     "logistic": "found before: 0.410",
