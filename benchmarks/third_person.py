@@ -75,6 +75,12 @@ ARMS: dict[str, dict[str, Any]] = {
     "random videos": {"expert_videos": "random:"},
     "random videos, turned": TURNED,
 }
+PAIRS = (  # an arm, and one that lacks a part of it
+    ("third person", "no reversal"),
+    ("third person", "no colours"),
+    ("third person", "neither"),
+    ("no colours", "neither"),  # what reversal does where nothing else makes the views alike
+)
 WANTED = {
     ("point", "third person", "score"): "wanted: 0.85",
     ("point", "third person", "success"): "wanted: 0.6",
@@ -197,15 +203,13 @@ def rows_of(task: str, arm: str, results: Sequence[dict[str, float]], steps: int
     ]  # fmt: skip
 
 
-def difference(task: str, arm: str, ours: Sequence[float], others: Sequence[float], steps: int) -> Row:
-    """Third person minus another arm, seed by seed: the mean gain in score and its bootstrap interval."""
-    gains = np.array(ours) - np.array(others)
+def difference(task: str, arm: str, other: str, scores: dict[tuple[str, str], list[float]], steps: int) -> Row:
+    """An arm minus another, seed by seed: the mean gain in score and its bootstrap interval."""
+    gains = np.array(scores[task, arm]) - np.array(scores[task, other])
     drawn = gains[np.random.default_rng(0).integers(len(gains), size=(2000, len(gains)))].mean(1)
     low, high = np.quantile(drawn, (0.025, 0.975))
-    wanted = "wanted: above 0" if arm == "no reversal" else ""
-    return Row(
-        task, "third person", "", f"score minus {arm}", float(gains.mean()), low, high, len(gains), steps, None, wanted
-    )
+    wanted = "wanted: above 0" if other == "no reversal" else ""
+    return Row(task, arm, "", f"score minus {other}", float(gains.mean()), low, high, len(gains), steps, None, wanted)
 
 
 def main() -> None:
@@ -260,10 +264,9 @@ def place(row: Row) -> tuple[int, int]:
 
 
 def differences(task: str, arm: str, scores: dict[tuple[str, str], list[float]], steps: int) -> list[Row]:
-    """Third person minus an arm without one of its parts, once both were run."""
-    if arm not in ("no reversal", "no colours", "neither") or (task, "third person") not in scores:
-        return []
-    return [difference(task, arm, scores[task, "third person"], scores[task, arm], steps)]
+    """Arms minus ``arm``, which lacks one of their parts, where they were run."""
+    pairs = [(more, less) for more, less in PAIRS if less == arm and (task, more) in scores]
+    return [difference(task, more, less, scores, steps) for more, less in pairs]
 
 
 if __name__ == "__main__":
