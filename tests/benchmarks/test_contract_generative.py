@@ -23,9 +23,7 @@ def test_wasserstein(tmp_path):
     values = quick("wasserstein", tmp_path)
     assert values["lines", "gan, 1 apart", "slope"] < 0.5 < values["lines", "wgan_gp, 1 apart", "slope"]
     assert values["critic", "after 0 steps", "exact"] > 5 * values["critic", "after 0 steps", "two real samples"]
-    assert all(
-        -1 <= values["began", f"gamma {gamma}", "Spearman of convergence and distance"] <= 1 for gamma in (0.3, 0.7)
-    )
+    assert -1 <= values["began", "gamma 0.7", "Spearman of convergence and distance"] <= 1
 
 
 def test_gan_speed(tmp_path):
