@@ -1,0 +1,226 @@
+"""Pixels that somebody has seen before: steps to catch the ball with an encoder that has learned.
+
+Random episodes of Catch (easy, 36 x 36 pixels) give frames, from which an autoencoder or a variational one learns
+without a reward. PPO then begins with its encoder, frozen or tuned, and two layers of 64 behind it; beside it the same
+network from its first weights, and the CNN of `configs/ppo/catch.yaml`. All have that file's options, with a learning
+rate that would be 0 at 100,000 steps. Every four updates 200 episodes are played with the most probable actions; a run
+ends at the second mean of 0.9 in a row, and counts as the steps of the first. The frames that an encoder learned from
+are steps of the environment, too, and are counted.
+
+`loss on the ball` is the squared error of the ball's pixels in other frames that are drawn again, as a share of what it
+is if no ball is drawn: 1 means that the ball is lost. `left or right` is how often layers of 64 and 64, which learn of
+4,000 codes, say rightly whether the ball is left of, above or right of the paddle in other frames.
+
+Settings were chosen on seed 100.
+
+    python -m benchmarks.pretrained_encoder [--quick] [--seeds 3] [--jobs 1] [--only PATTERN]
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from fnmatch import fnmatch
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from benchmarks.harness import Row, load, parser, progress, save, summarize
+from lhy_rl.agents import PPO, VAE, Autoencoder
+from lhy_rl.envs.memory.catch import BALL, FIELD
+from lhy_rl.nn.generative.saved_encoder import read
+from lhy_rl.rollouts.evaluate_policy import play
+from lhy_rl.rollouts.vector_envs import make_vec
+
+NAME, TASK = "pretrained_encoder", "lhy_rl/Catch-v0"
+PLAYER: dict[str, Any] = {"num_envs": 32, "critic": "shared", "n_steps": 24, "batch_size": 128, "n_epochs": 6}
+PLAYER |= {"learning_rate": 1e-3, "learning_rate_schedule": "linear", "entropy_coef": 0.01}
+SHARED = {"code_size": 32, "width": 8, "learning_rate": 2e-3, "film": 0}
+LEARNERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "vae": (VAE, {**SHARED, "likelihood": "gaussian"}),
+    "autoencoder": (Autoencoder, SHARED),
+}
+SCRATCH = ("cnn", "vae")  # from their first weights
+JOBS = [(kind, False) for kind in SCRATCH] + [(kind, True) for kind in LEARNERS]
+WANTED = 0.9  # of the return
+REFERENCE = "wanted: at most half of the cnn's"
+
+
+class Sizes(NamedTuple):
+    """How much there is of everything."""
+
+    frames: int = 6_000
+    samples: int = 128_000  # that an autoencoder learns from, with repetition
+    steps: int = 100_000  # of the cnn
+    fewer: int = 50_000  # of all others: half of that
+    probed: int = 4_000  # codes
+    updates: int = 4  # between two evaluations
+    episodes: int = 200  # in each
+    probing: int = 1_000  # gradient steps
+
+
+QUICK = Sizes(200, 128, 768, 768, 200, 1, 20, 50)
+
+
+def frames(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 36, 36, 1) bytes of random play, and (N,) 0, 1 or 2: the ball is left of, above or right of the paddle."""
+    env = gymnasium.make_vec(TASK, 64)
+    env.action_space.seed(seed)
+    pictures, sides = [env.reset(seed=seed)[0]], []
+    while True:
+        state = env.unwrapped.snapshot()["state"]  # type: ignore[attr-defined]
+        sides.append(1 + np.sign(state["ball"][:, 1] - state["paddle"]))
+        if len(pictures) * len(pictures[0]) >= n:
+            break
+        pictures.append(env.step(env.action_space.sample())[0])
+    return np.concatenate(pictures)[:n].transpose(0, 2, 3, 1), np.concatenate(sides)[:n]
+
+
+def pretrained(kind: str, place: Path, sizes: Sizes, seed: int) -> dict[str, float]:
+    """An encoder that has learned, in a file, and what it keeps of the ball."""
+    learner, options = LEARNERS[kind]
+    seen, _ = frames(sizes.frames, seed)
+    data = place.with_suffix(".npz")
+    np.savez(data, pictures=seen)
+    begun = time.process_time()
+    agent = learner(make_vec("lhy_rl/Digits-v0", 2, pictures=str(data)), seed=seed, **options)
+    agent.learn(sizes.samples).save(place)
+    return {"CPU-seconds": time.process_time() - begun, **kept(agent, sizes, seed)}
+
+
+def kept(agent: Any, sizes: Sizes, seed: int) -> dict[str, float]:
+    """What codes keep of the ball in frames that nothing was learned from."""
+    others, sides = frames(2 * sizes.probed, 10_000 + seed)
+    pictures = others.astype(np.float32) / 127.5 - 1
+    codes, again = [], []
+    for part in np.array_split(pictures, len(pictures) // 100):
+        codes.append(agent.encode(part))
+        again.append(agent.decode(codes[-1]))
+    ball = others == BALL
+    error = ((np.concatenate(again) - pictures)[ball] ** 2).mean() / (2 * (BALL - FIELD) / 255) ** 2
+    return {"loss on the ball": float(error), "left or right": probe(np.concatenate(codes), sides, sizes, seed)}
+
+
+def probe(codes: np.ndarray, sides: np.ndarray, sizes: Sizes, seed: int) -> float:
+    """How often a small network that learns from the first codes is right on the others."""
+    torch.manual_seed(seed)
+    n = sizes.probed
+    x, y = torch.tensor(codes), torch.tensor(sides).long()
+    x = (x - x[:n].mean(0)) / (x[:n].std(0) + 1e-6)
+    network = nn.Sequential(nn.Linear(x.shape[1], 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 3))
+    optimizer = torch.optim.Adam(network.parameters(), 3e-3, fused=True)
+    for _ in range(sizes.probing):
+        rows = torch.randint(n, (256,))
+        optimizer.zero_grad()
+        F.cross_entropy(network(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return float((network(x[n:]).argmax(1) == y[n:]).float().mean())
+
+
+def caught(sizes: Sizes, seed: int, steps: int, **encoder: Any) -> dict[str, float]:
+    """Steps until PPO catches the ball, and the best mean return; all steps where it never does."""
+    begun = time.process_time()
+    agent = PPO(TASK, seed=seed, **PLAYER, **encoder)
+    env = gymnasium.make_vec(TASK, 50)
+    returns: list[tuple[int, float]] = []
+
+    def evaluate(agent: Any, metrics: dict[str, float]) -> bool:
+        if agent.num_updates % sizes.updates == 0:
+            greedy = play(
+                lambda obs, state, start, _: agent.predict(obs, state, start, True), env, sizes.episodes, 10_000
+            )
+            returns.append((agent.num_timesteps, float(greedy[0].mean())))
+        over = [value >= WANTED for _, value in returns[-2:]] == [True, True]
+        return not over and agent.num_timesteps < steps
+
+    agent.learn(sizes.steps, callback=evaluate)
+    over = [value >= WANTED for _, value in returns]
+    reached = len(over) > 1 and over[-1] and over[-2]
+    found = {"steps": float(returns[-2][0] if reached else agent.num_timesteps), "solved": float(reached)}
+    found["return"] = max(value for _, value in returns)
+    return found | {"CPU-seconds": time.process_time() - begun}
+
+
+def untrained(kind: str, place: Path) -> dict[str, Any]:
+    """The options of an encoder like those that learn, with its first weights."""
+    learner, options = LEARNERS[kind]
+    np.savez(place.with_suffix(".npz"), pictures=frames(100, 0)[0])
+    learner(make_vec("lhy_rl/Digits-v0", 2, pictures=str(place.with_suffix(".npz"))), **options).save(place)
+    return {"encoder": "saved", "encoder_options": {"architecture": read(place)[0]}}
+
+
+def measure(kind: str, learns: bool, seed: int, sizes: Sizes) -> dict[str, dict[str, float]]:
+    """Variant to metric to value."""
+    torch.set_num_threads(1)
+    if kind == "cnn":
+        return {"cnn, from scratch": caught(sizes, seed, sizes.steps, encoder="cnn")}
+    with tempfile.TemporaryDirectory() as folder:
+        place, found = Path(folder) / "encoder.zip", {}
+        if not learns:
+            return {"the same network, from scratch": caught(sizes, seed, sizes.fewer, **untrained(kind, place))}
+        learned = pretrained(kind, place, sizes, seed)
+        for frozen in (True, False):
+            encoder = {"encoder": str(place), "encoder_options": {"frozen": frozen}}
+            numbers = caught(sizes, seed, sizes.fewer - sizes.frames, **encoder)
+            numbers["steps"] += sizes.frames
+            numbers["CPU-seconds"] += learned["CPU-seconds"]
+            found[f"{kind}, {'frozen' if frozen else 'tuned'}"] = {**learned, **numbers}
+            print(kind, "frozen" if frozen else "tuned", seed, numbers, flush=True)
+        return found
+
+
+def rows_of(found: dict[str, list[dict[str, float]]], sizes: Sizes) -> list[Row]:
+    """One for each variant and metric."""
+    rows = []
+    for variant, runs in found.items():
+        seconds = float(np.mean([numbers["CPU-seconds"] for numbers in runs]))
+        for metric in sorted(runs[0], key="steps".__ne__):
+            if metric != "CPU-seconds":
+                values = [numbers[metric] for numbers in runs]
+                wanted = (
+                    REFERENCE if metric == "steps" and variant.startswith("vae, ") and "bern" not in variant else ""
+                )
+                rows.append(summarize(TASK, "ppo", variant, metric, values, sizes.steps, seconds, wanted))
+    return rows
+
+
+def main() -> None:
+    command = parser(__doc__, seeds=3)
+    command.add_argument(
+        "--only",
+        default="*",
+        metavar="PATTERN",
+        help="what is like this, 'vae True', with True where something is learned before",
+    )
+    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the runs (0)")
+    command.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
+    args = command.parse_args()
+    sizes = QUICK if args.quick else Sizes()
+    seeds = range(args.first_seed, args.first_seed + (1 if args.quick else args.seeds))
+    tasks = [(*job, seed) for seed in seeds for job in JOBS if fnmatch(f"{job[0]} {job[1]}", args.only)]
+    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
+    found: dict[str, list[dict[str, float]]] = {}
+    pool = ProcessPoolExecutor(args.jobs, get_context("spawn")) if args.jobs > 1 else None
+    jobs = [pool.submit(measure, *task, sizes) if pool else None for task in tasks]
+    with progress(len(tasks), NAME) as advance:
+        for (kind, learns, seed), job in zip(tasks, jobs, strict=True):
+            for variant, numbers in (job.result() if job else measure(kind, learns, seed, sizes)).items():
+                print(f"{variant}, seed {seed}: {', '.join(f'{k} {v:.4g}' for k, v in numbers.items())}", flush=True)
+                found.setdefault(variant, []).append(numbers)
+            advance(kind)
+            rows = [row for row in rows if row.variant not in found] + rows_of(found, sizes)
+            save(NAME, rows, args.output)
+    if pool:
+        pool.shutdown()
+
+
+if __name__ == "__main__":
+    main()
