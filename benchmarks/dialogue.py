@@ -163,7 +163,7 @@ def trainings(quick: bool, seeds: int, episodes: int) -> list[list[Training]]:
         plan(QUESTIONS, core or "no memory", "dagger/twentyquestions", {"agent.core": core}, seeds)
     if not quick:
         plan(QUESTIONS, "sees all answers", "ppo/twentyquestions", {}, seeds)
-        options = {"env.action_masks": False, "agent.gamma": 1.0}
+        options = {"env.action_masks": False, "agent.entropy_coef": 0.1, "total_timesteps": 2_000_000}
         plan(QUESTIONS, "sees all answers, no masks", "ppo/twentyquestions", options, seeds)
     for suffix, variant in (("", "mean as baseline"), ("_no_baseline", "no baseline")):
         plan(CHAT, variant, f"reinforce/chatbandit{suffix}", {}, 1 if quick else 5)
@@ -236,8 +236,9 @@ def picture(rows: list[harness.Row], path: Path) -> None:
     slots.set_ylabel("return")
     slots.grid(axis="y", alpha=0.3)
     slots.legend(fontsize=8, loc="lower left")
-    titles = {"gru": "DAgger\nGRU", "no memory": "DAgger\nno mem.", "sees all answers": "PPO\nsees all"}
-    bars = [row for row in rows if row.task == QUESTIONS and row.metric == "return" and "masks" not in row.variant]
+    titles = {"gru": "DAgger\nGRU", "no memory": "DAgger\nno mem.", "sees all answers": "PPO\nmasks"}
+    titles["sees all answers, no masks"] = "PPO, no\nmasks"
+    bars = [row for row in rows if row.task == QUESTIONS and row.metric == "return"]
     draw(questions, bars, ["#009e73", "0.7", *["#0072b2"] * (len(bars) - 2)])
     questions.set_xticks(range(len(bars)), [titles.get(row.variant, row.agent) for row in bars], fontsize=8)
     questions.axhline(0, color="0.3", linewidth=0.8)
