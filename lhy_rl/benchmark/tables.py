@@ -148,7 +148,8 @@ def find_checkout() -> Path | None:
 
 def documents(checkout: Path) -> list[Path]:
     """The files that may hold tables of results."""
-    return [checkout / "README.md", *sorted((checkout / "docs").glob("*.md"))]
+    docs = checkout / "docs"
+    return [checkout / "README.md", *sorted(docs.glob("*.md")), *sorted(docs.glob("benchmarks/*.md"))]
 
 
 def print_rows(console: Console, name: str, rows: list[Row]) -> None:

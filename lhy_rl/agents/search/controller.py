@@ -3,8 +3,8 @@
 The configuration is a sentence: choice by choice an LSTM gives the distribution of the next value, reads the one that
 was drawn, and goes on (Zoph and Le 2017). The score of the finished configuration is the reward of an episode whose
 steps are the choices. As it stands in that paper it is hardly better than random search where a budget is a few hundred
-trials. What makes it a match for model-based optimizers there, each of which can be switched off (docs/benchmarks.md
-says what each is worth):
+trials. What makes it a match for model-based optimizers there, each of which can be switched off
+(docs/benchmarks/search.md says what each is worth):
 
 * ``unique``: no configuration is proposed twice, since a repeated trial costs as much as a new one and tells little;
 * ``elite``: the best trials so far are imitated in every update (as self-imitation, Oh et al. 2018), because a good

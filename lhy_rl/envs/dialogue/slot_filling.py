@@ -97,8 +97,8 @@ class SlotFilling(BatchedEnv):
     (`reward="tcbot"`, Li et al. 2017). A dialogue succeeds if the place last offered is as wished and all that was
     asked of it has been told; `info["success"]` and `info["turns"]` say so at the end.
 
-    Success in % / return, 10,000 dialogues each (`python -m benchmarks.dialogue`; docs/benchmarks.md has the turns,
-    too); the last row is PPO (`ppo/slotfilling`, 400,000 turns), the mean of three seeds:
+    Success in % / return, 10,000 dialogues each (`python -m benchmarks.dialogue`; docs/benchmarks/dialogue.md has the
+    turns, too); the last row is PPO (`ppo/slotfilling`, 400,000 turns), the mean of three seeds:
 
     | Policy | env1: no errors | env3: 15 % | env5: unfriendly | env6: 30 % | 15 %, 6 slots | 15 %, 11 slots |
     |--------|-----------------|------------|------------------|------------|---------------|----------------|

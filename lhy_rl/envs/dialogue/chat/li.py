@@ -19,7 +19,8 @@ class LiReward:
         r3 = (1/N_a) log p(a | q, p) + (1/N_q) log p_back(q | a)
 
     a is the reply, q the turn that it answers. The cosine is kept within [1e-3, 1], for a log needs it above 0; r2 is 0
-    where there is no turn before. Nothing in it asks for variety: watch the distinct replies (docs/benchmarks.md).
+    where there is no turn before. Nothing in it asks for variety: watch the distinct replies
+    (docs/benchmarks/dialogue.md).
 
     Args:
         data: Whose tokens.
