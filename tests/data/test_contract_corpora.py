@@ -13,7 +13,8 @@ SIZES = {"chitchat": (4018, 240_000), "chatterbot-english": (2026, 4400), "chatt
 
 
 @pytest.mark.parametrize("name", CORPORA)
-def test_packaged(name: str) -> None:
+def test_packaged(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, CORPORA[name].package, raising=False)  # another test may have imported it
     corpus = load_corpus(name)
     conversations, utterances = SIZES[name]
     assert len(corpus.conversations) == conversations
