@@ -20,14 +20,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from fnmatch import fnmatch
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.harness import Row, load, parser, progress, save, summarize
-from lhy_rl.core.errors import UserError
+from benchmarks.harness import Row, parser, run_cases, summarize
 from lhy_rl.experiment import build, config
 
 NAME = "conditional_gan"
@@ -98,21 +97,8 @@ def main() -> None:
     command.add_argument("--only", default="*", metavar="PATTERN", help="rows like this: 'captions/*'")
     args = command.parse_args()
     torch.set_num_threads(1)
-    names = [name for name in CASES if fnmatch(name, args.only)]
-    if not names:
-        raise UserError(f"nothing is like {args.only!r}; there are {'; '.join(CASES)}")
-    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
-    with progress(len(names), NAME) as advance:
-        for name in names:
-            results = []
-            for seed in range(1 if args.quick else args.seeds):
-                results.append(trained(name, seed, args.quick))
-                numbers = ", ".join(f"{metric} {value:.4g}" for metric, value in results[-1].items())
-                print(f"{name}, seed {seed}: {numbers}", flush=True)
-            task, variant = name.split("/")
-            rows = [row for row in rows if (row.task, row.variant) != (task, variant)] + rows_of(name, results)
-            save(NAME, rows, args.output)
-            advance(name)
+    cases = {name: partial(trained, name, quick=args.quick) for name in CASES}
+    run_cases(NAME, cases, rows_of, args)
 
 
 if __name__ == "__main__":

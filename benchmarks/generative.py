@@ -16,16 +16,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from fnmatch import fnmatch
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.harness import Row, learned_for, load, parser, progress, save, summarize
+from benchmarks.harness import Row, learned_for, parser, run_cases, summarize
 from lhy_rl.agents import GAN, VAE, Autoencoder
-from lhy_rl.core.errors import UserError
 from lhy_rl.functional.variational import pca_error, principal_subspace, probabilistic_pca_log_likelihood
 from lhy_rl.rollouts.vector_envs import make_vec
 
@@ -120,8 +118,9 @@ def coverage(agent: GAN) -> tuple[int, float]:
     return int((np.bincount(modes[good], minlength=len(task.means)) >= LEAST).sum()), float(good.mean())
 
 
-def rows_of(task: str, name: str, results: Sequence[dict[str, float]]) -> list[Row]:
+def rows_of(case: str, results: Sequence[dict[str, float]]) -> list[Row]:
     """A row for each metric."""
+    task, name = case.split("/")
     steps, seconds = (float(np.mean([result[metric] for result in results])) for metric in ("steps", "seconds"))
     agent = "gan" if task in TASKS else name.split()[1]
     return [
@@ -148,21 +147,7 @@ def main() -> None:
     for task, objectives in TASKS.items():
         for name in objectives:
             cases[f"{task}/{name}"] = lambda seed, task=task, name=name: mixture(task, name, seed, seconds[task])
-    names = [name for name in cases if fnmatch(name, args.only)]
-    if not names:
-        raise UserError(f"nothing is like {args.only!r}; there are {'; '.join(cases)}")
-    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
-    with progress(len(names), NAME) as advance:
-        for name in names:
-            task, variant = name.split("/")
-            results = []
-            for seed in range(1 if args.quick else args.seeds):
-                results.append(cases[name](seed))
-                numbers = ", ".join(f"{metric} {value:.4g}" for metric, value in results[-1].items())
-                print(f"{name}, seed {seed}: {numbers}", flush=True)
-            rows = [row for row in rows if (row.task, row.variant) != (task, variant)] + rows_of(task, variant, results)
-            save(NAME, rows, args.output)
-            advance(name)
+    run_cases(NAME, cases, rows_of, args)
 
 
 if __name__ == "__main__":

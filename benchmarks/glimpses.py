@@ -14,14 +14,14 @@ validation.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from fnmatch import fnmatch
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.harness import load, parser, progress, save, summarize
+from benchmarks.harness import Row, parser, run_cases, summarize
 from lhy_rl.agents import PPO, DAgger
 from lhy_rl.envs.vision.glyph_glimpse import CLASSES, GlyphGlimpse
 
@@ -96,6 +96,19 @@ RUNS = [
 ]
 
 
+def rows_of(case: str, results: Sequence[dict[str, float]]) -> list[Row]:
+    """A row for each metric."""
+    task, agent, variant = case.split("/")
+    seconds, wanted = float(np.mean([result["seconds"] for result in results])), WANTED.get((agent, variant), "")
+    return [
+        summarize(
+            task, agent, variant, metric, [result[metric] for result in results], STEPS[agent], seconds,
+            wanted if metric == "return" else "",
+        )
+        for metric in results[0]
+    ]  # fmt: skip
+
+
 def main() -> None:
     command = parser(__doc__, seeds=3)
     command.add_argument("--only", default="*", metavar="PATTERN", help="runs like this: *easy/ppo/*")
@@ -104,25 +117,14 @@ def main() -> None:
     args = command.parse_args()
     torch.set_num_threads(1)
     size = 0.01 if args.quick else 1.0
-    chosen = [names for names in RUNS if fnmatch("/".join(names), args.only)]
-    if args.quick:
-        chosen = [names for names in chosen if names[0].endswith("easy")]
-    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
-    with progress(len(chosen), NAME) as advance:
-        for task, agent, variant in chosen:
-            results = []
-            for seed in range(args.first_seed, args.first_seed + (1 if args.quick else args.seeds)):
-                results.append(run(agent, variant, task.split(", ")[1], seed, size, args.judged_by))
-                numbers = ", ".join(f"{metric} {value:.4g}" for metric, value in results[-1].items())
-                print(f"{task}, {agent}, {variant}, seed {seed}: {numbers}", flush=True)
-            seconds = float(np.mean([result["seconds"] for result in results]))
-            rows = [row for row in rows if (row.task, row.agent, row.variant) != (task, agent, variant)]
-            for metric in results[0]:
-                values = [result[metric] for result in results]
-                wanted = WANTED.get((agent, variant), "") if metric == "return" else ""
-                rows.append(summarize(task, agent, variant, metric, values, STEPS[agent], seconds, wanted))
-            save(NAME, rows, args.output)
-            advance(f"{task}, {agent}, {variant}")
+    cases = {
+        "/".join([task, agent, variant]): partial(
+            run, agent, variant, task.split(", ")[1], size=size, split=args.judged_by
+        )
+        for task, agent, variant in RUNS
+        if task.endswith("easy") or not args.quick
+    }
+    run_cases(NAME, cases, rows_of, args)
 
 
 if __name__ == "__main__":

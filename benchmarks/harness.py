@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import inspect
 import math
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ __all__ = [
     "load",
     "parser",
     "progress",
+    "run_cases",
     "save",
     "summarize",
 ]
@@ -55,6 +58,47 @@ def save(name: str, rows: Sequence[Row], folder: Path = RESULTS) -> Path:
 def load(name: str, folder: Path = RESULTS) -> list[Row]:
     """The rows that :func:`save` wrote."""
     return results.load(name, folder)
+
+
+def run_cases(
+    script: str,
+    cases: Mapping[str, Callable[[int], dict[str, float]]],
+    rows_of: Callable[[str, Sequence[dict[str, float]]], list[Row]],
+    options: argparse.Namespace,
+) -> None:
+    """Run the cases that ``--only`` names, one seed after the other, and save the rows of each that is done.
+
+    Rows of other cases stay as an earlier call saved them.
+
+    Args:
+        script: Whose results.
+        cases: Name to what a seed gives, metric to value; each gets its CPU-seconds as ``seconds`` if it says none.
+        rows_of: A case's name and the results of its seeds to rows.
+        options: With ``only``; ``first_seed`` is 0 where it is not offered.
+
+    Raises:
+        SystemExit: ``--only`` names none; a line says which there are, and the status is 2.
+    """
+    names = [name for name in cases if fnmatch(name, options.only)]
+    if not names:
+        print(f"{script}: error: nothing is like {options.only!r}; there are {'; '.join(cases)}", file=sys.stderr)
+        raise SystemExit(2)
+    first = getattr(options, "first_seed", 0)
+    rows = load(script, options.output) if (options.output / f"{script}.json").exists() and not options.quick else []
+    with progress(len(names), script) as advance:
+        for name in names:
+            results = []
+            for seed in range(first, first + (1 if options.quick else options.seeds)):
+                begun = time.process_time()
+                found = cases[name](seed)
+                results.append({**found, "seconds": found.get("seconds", time.process_time() - begun)})
+                numbers = ", ".join(f"{metric} {value:.4g}" for metric, value in results[-1].items())
+                print(f"{name}, seed {seed}: {numbers}", flush=True)
+            made = rows_of(name, results)
+            places = {(row.task, row.agent, row.variant) for row in made}
+            rows = [row for row in rows if (row.task, row.agent, row.variant) not in places] + made
+            save(script, rows, options.output)
+            advance(name)
 
 
 def alternate(candidates: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:

@@ -87,9 +87,9 @@ def frames(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def pretrained(kind: str, place: Path, sizes: Sizes, seed: int) -> dict[str, float]:
     """An encoder that has learned, in a file, and what it keeps of the ball."""
     learner, options = LEARNERS[kind]
-    seen, _ = frames(sizes.frames, seed)
+    pictures, _ = frames(sizes.frames, seed)
     data = place.with_suffix(".npz")
-    np.savez(data, pictures=seen)
+    np.savez(data, pictures=pictures)
     begun = time.process_time()
     agent = learner(make_vec("lhy_rl/Digits-v0", 2, pictures=str(data)), seed=seed, **options)
     agent.learn(sizes.samples).save(place)

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatch
 from functools import cache, partial
 
 import numpy as np
@@ -33,7 +32,7 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
-from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.harness import Row, parser, run_cases, summarize
 from lhy_rl.data.mnist import load_mnist
 from lhy_rl.data.mnist1d import mnist1d
 from lhy_rl.envs.vision.glyph_canvas import Distortion
@@ -259,13 +258,9 @@ MEASURED: dict[tuple[str, str], Measured] = {
 }
 
 
-def rows_of(task: str, network: str, seeds: Sequence[int], size: float, judged_by: str) -> list[Row]:
-    """Run the seeds; a row for each metric."""
-    results = []
-    for seed in seeds:
-        results.append(MEASURED[task, network](seed, size, judged_by))
-        numbers = ", ".join(f"{metric} {value:.4g}" for metric, value in results[-1].items())
-        print(f"{task}, {network}, seed {seed}: {numbers}", flush=True)
+def rows_of(case: str, results: Sequence[dict[str, float]]) -> list[Row]:
+    """A row for each metric."""
+    task, network = case.split("/")
     seconds = float(np.mean([result["seconds"] for result in results]))
     return [
         summarize(
@@ -283,16 +278,8 @@ def main() -> None:
     command.add_argument("--judged-by", default="test", metavar="PART", help="validation, to choose options (test)")
     args = command.parse_args()
     torch.set_num_threads(1)
-    seeds = range(args.first_seed, args.first_seed + (1 if args.quick else args.seeds))
-    size = 0.04 if args.quick else 1.0
-    chosen = [key for key in MEASURED if fnmatch("/".join(key), args.only)]
-    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
-    with progress(len(chosen), NAME) as advance:
-        for task, network in chosen:
-            made = rows_of(task, network, seeds, size, args.judged_by)
-            rows = [row for row in rows if (row.task, row.variant) != (task, network)] + made
-            save(NAME, rows, args.output)
-            advance(f"{task}/{network}")
+    options = {"size": 0.04 if args.quick else 1.0, "judged_by": args.judged_by}
+    run_cases(NAME, {"/".join(key): partial(measure, **options) for key, measure in MEASURED.items()}, rows_of, args)
 
 
 if __name__ == "__main__":

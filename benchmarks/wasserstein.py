@@ -1,10 +1,10 @@
 """What the objectives of adversarial nets measure, beside what is known exactly.
 
 `lines` (Arjovsky et al. 2017, example 1): real points lie evenly on a line of length one, generated ones on a parallel
-line at a distance. The Jensen-Shannon divergence is log 2 wherever they do not touch, so that it has no slope; the
-earth mover's distance is the distance, and its slope is 1. Measured: a discriminator's divergence, log 2 - L_D / 2 of
-the objective `gan`, a critic's difference of means of `wgan_gp`, and the slope of either along the distance, after
-training the network at that distance.
+line at a distance. The Jensen-Shannon divergence is log 2 wherever they do not touch, so its gradient is 0; the
+earth mover's distance is the distance, and its gradient is 1. Measured: a discriminator's divergence, log 2 - L_D / 2
+of the objective `gan`, a critic's difference of means of `wgan_gp`, and the gradient of either along the distance,
+after training the network at that distance.
 
 `critic` (Ring-v0): a `wgan_gp`'s generator is stopped after some steps, and only its critic learns on. Then the
 critic's difference of means, over the mean size of its gradient where the penalty looks at it, is held against the
@@ -20,9 +20,7 @@ their mean distance from each other over that of real ones, 1,000 samples are at
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from typing import Any
 
 import torch
@@ -30,9 +28,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.harness import Row, parser, run_cases, summarize
 from lhy_rl.agents import GAN
-from lhy_rl.core.errors import UserError
 from lhy_rl.functional.adversarial import gradient_penalty, objective
 from lhy_rl.rollouts.vector_envs import make_vec
 
@@ -60,7 +57,7 @@ def w1(first: Tensor, second: Tensor) -> float:
 
 # ------------------------------------------------------------------ two lines
 def lines(name: str, apart: float, seed: int, steps: int) -> dict[str, float]:
-    """Train a network to tell the lines; what it says of the distance, and the slope."""
+    """Train a network to tell the lines; its estimate of the distance, and the gradient."""
     torch.manual_seed(seed)
     chosen, generator = objective(name), torch.Generator().manual_seed(seed)
     network = nn.Sequential(
@@ -84,8 +81,8 @@ def lines(name: str, apart: float, seed: int, steps: int) -> dict[str, float]:
     place = torch.tensor(apart, requires_grad=True)
     loss = torch.stack([chosen.discriminator_loss(network(line(0.0)), network(line(place))) for _ in range(8)]).mean()
     value = -loss if name == "wgan_gp" else math.log(2) - loss / 2
-    (slope,) = torch.autograd.grad(value, place)
-    return {"measured": float(value.detach()), "slope": float(slope)}
+    (grad,) = torch.autograd.grad(value, place)
+    return {"measured": float(value.detach()), "gradient": float(grad)}
 
 
 # ------------------------------------------------------------------ a critic
@@ -180,21 +177,23 @@ def cases(quick: bool) -> dict[str, Any]:
     return made
 
 
-def rows_of(name: str, results: Sequence[dict[str, float]], seconds: float) -> list[Row]:
+def rows_of(name: str, results: Sequence[dict[str, float]]) -> list[Row]:
     """A row for each metric."""
+    seconds = sum(result["seconds"] for result in results) / len(results)
     task, variant = name.split("/")
     agent = variant.split(",")[0] if task == "lines" else "gan"
     reference = dict(WANTED)
     if task == "lines":
         earth = variant.startswith("wgan")
         known = variant.split()[1] if earth else f"{math.log(2):.3g} (log 2)"
-        reference = {"measured": f"closed form: {known}", "slope": f"closed form: {int(earth)}"}
+        reference = {"measured": f"closed form: {known}", "gradient": f"closed form: {int(earth)}"}
     return [
         summarize(
             task, agent, variant, metric, [result[metric] for result in results], None, seconds,
             reference.get(metric, ""),
         )
         for metric in results[0]
+        if metric != "seconds"
     ]  # fmt: skip
 
 
@@ -203,23 +202,7 @@ def main() -> None:
     command.add_argument("--only", default="*", metavar="PATTERN", help="rows like this: 'lines/*'")
     args = command.parse_args()
     torch.set_num_threads(1)
-    known = cases(args.quick)
-    names = [name for name in known if fnmatch(name, args.only)]
-    if not names:
-        raise UserError(f"nothing is like {args.only!r}; there are {'; '.join(known)}")
-    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
-    with progress(len(names), NAME) as advance:
-        for name in names:
-            results, begun, seeds = [], time.process_time(), 1 if args.quick else args.seeds
-            for seed in range(seeds):
-                results.append(known[name](seed))
-                numbers = ", ".join(f"{metric} {value:.4g}" for metric, value in results[-1].items())
-                print(f"{name}, seed {seed}: {numbers}", flush=True)
-            task, variant = name.split("/")
-            made = rows_of(name, results, (time.process_time() - begun) / seeds)
-            rows = [row for row in rows if (row.task, row.variant) != (task, variant)] + made
-            save(NAME, rows, args.output)
-            advance(name)
+    run_cases(NAME, cases(args.quick), rows_of, args)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 import math
 import sys
+from argparse import Namespace
 
 import pytest
 
 from benchmarks import defaults
 from benchmarks.control_sb3 import WAYS, ZOO, our_entries, translated
-from benchmarks.harness import RESULTS, Row, alternate, interval, load, save, summarize
+from benchmarks.harness import RESULTS, Row, alternate, interval, load, run_cases, save, summarize
 from benchmarks.tables import ROOT
 from lhy_rl.benchmark.benchmark_row import rows_of
 from lhy_rl.benchmark.results import ratio
@@ -193,6 +194,23 @@ def test_rows_come_back_as_they_were_saved(tmp_path):
     save("x", rows, tmp_path)
     assert load("x", tmp_path) == rows
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_cases_that_were_not_asked_for_stay_as_they_are(tmp_path, capsys):
+    def rows_of(name, results):
+        values = [result["score"] for result in results]
+        return [summarize(*name.split("/"), "", "score", values, 0, sum(result["seconds"] for result in results))]
+
+    cases = {"a/ppo": lambda seed: {"score": 1.0 + seed, "seconds": 0.5}, "b/ppo": lambda seed: {"score": 7.0}}
+    options = Namespace(only="*", seeds=2, quick=False, output=tmp_path)
+    run_cases("x", cases, rows_of, options)
+    cases |= {name: lambda seed: {"score": 9.0} for name in cases}
+    run_cases("x", cases, rows_of, Namespace(**{**vars(options), "only": "b/*"}))
+    assert [(row.task, row.value, row.seeds) for row in load("x", tmp_path)] == [("a", 1.5, 2), ("b", 9.0, 2)]
+    assert load("x", tmp_path)[0].cpu_seconds == 1.0
+    with pytest.raises(SystemExit) as stop:
+        run_cases("x", cases, rows_of, Namespace(**{**vars(options), "only": "c/*"}))
+    assert stop.value.code == 2 and "nothing is like 'c/*'; there are a/ppo; b/ppo" in capsys.readouterr().err
 
 
 def test_candidates_take_turns():

@@ -21,7 +21,7 @@ def test_generative(tmp_path):
 
 def test_wasserstein(tmp_path):
     values = quick("wasserstein", tmp_path)
-    assert values["lines", "gan, 1 apart", "slope"] < 0.5 < values["lines", "wgan_gp, 1 apart", "slope"]
+    assert values["lines", "gan, 1 apart", "gradient"] < 0.5 < values["lines", "wgan_gp, 1 apart", "gradient"]
     assert values["critic", "after 0 steps", "exact"] > 5 * values["critic", "after 0 steps", "two real samples"]
     assert -1 <= values["began", "gamma 0.7", "Spearman of convergence and distance"] <= 1
 

@@ -52,6 +52,14 @@ def labelled(label: int) -> Callable[[Path], None]:
     return make
 
 
+def refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command ends with one line that holds the message, and makes nothing."""
+    assert main(words) == 2
+    line = capsys.readouterr().err
+    assert message in line and line.count("\n") == 1, line
+    assert not Path("runs").exists()
+
+
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
@@ -81,10 +89,7 @@ def test_pictures_that_cannot_be_learned_from(
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "mine")
     given = [] if "--env.pictures" in options else ["--env.pictures", "mine"]
-    assert main(["train", "vae", "--env.id", "lhy_rl/Digits-v0", *given, *options]) == 2
-    line = capsys.readouterr().err
-    assert message in line and line.count("\n") == 1, line
-    assert not (tmp_path / "runs").exists(), "nothing is made"
+    refused(["train", "vae", "--env.id", "lhy_rl/Digits-v0", *given, *options], message, capsys)
 
 
 @pytest.mark.parametrize(
@@ -111,10 +116,7 @@ def test_encoders_that_do_not_fit(
     env = make_vec("lhy_rl/Digits-v0", 2, pictures=str(folder(tmp_path / "mine")))
     VAE(env, width=4, code_size=4, film=0).save("vae.zip")
     Path("words.zip").write_text("words")
-    assert main(["train", "ppo/catch", *options]) == 2
-    line = capsys.readouterr().err
-    assert message in line and line.count("\n") == 1, line
-    assert not (tmp_path / "runs").exists(), "nothing is made"
+    refused(["train", "ppo/catch", *options], message, capsys)
 
 
 def test_samples_and_conditions_that_do_not_fit_are_one_line() -> None:

@@ -23,7 +23,7 @@ from lhy_rl.data.videos import Videos
 from lhy_rl.functional.sliced_wasserstein import random_directions, sliced_wasserstein
 from lhy_rl.nn.generative.view_translator import ViewTranslator
 
-AHEAD = 4  # steps to the later colour: what moves is told from what rests
+AHEAD = 4  # steps to the later colour: what moves is distinguished from what rests
 MOST_PAIRS = 3000  # of frames that are drawn from
 OUTSTANDING = 0.2  # of the largest difference from the ground, from which on a pixel stands out
 SHARE = 0.5  # of the pixels that stand out among those that are drawn

@@ -107,7 +107,7 @@ class ThirdPersonReward(DiscriminatorTrainer):
             name: FramePairs.of(videos, options.ahead, device) for name, videos in kinds.items() if videos is not None
         }
         self.replay: deque[Tensor] = deque(maxlen=options.replay)  # (N, 2, H, W, 3) pairs of each round
-        self.knows = True  # whether held-out videos are told apart, as far as there are any
+        self.knows = True  # whether held-out videos are distinguished, as far as there are any
 
     def _hold_out(self, expert: Videos, failures: Videos) -> tuple[Videos, Videos]:
         """The videos to learn from; the others are kept for a test."""

@@ -6,7 +6,7 @@ from the left and from above, H = [h_row, h_column], and the pixel:
     (h_row', m_row')       = LSTM_row(H, x, m_row)              to the pixel on the right
     (h_column', m_column') = LSTM_column(H, x, m_column)        to the pixel below
 
-A pixel that is not written yet is foretold from its three neighbours that are, on the left, above and above on the
+A pixel that is not written yet is predicted from its three neighbours that are, on the left, above and above on the
 right, so that what is far in the sentence and near in the picture is two steps away (van den Oord et al. 2016, figure
 4, for pictures whose rows are shifted). Beyond the border there is nothing. Where a pixel lies is known to both.
 """
