@@ -122,7 +122,7 @@ class SourceReader(nn.Module):
         kept: State = summary, self.attention.annotate(annotations), attended_places
         if self.copies:
             kept = (*kept, source.long())
-        return (*kept, annotations.new_zeros(mask.shape)) if self.aligns else kept
+        return (*kept, annotations.new_zeros(attended_places.shape)) if self.aligns else kept
 
     def read(self, obs: Any, state: State, start: Tensor | None, steps: int) -> tuple[BlockSources, State]:
         """Read the sources with which episodes begin, all in one call.

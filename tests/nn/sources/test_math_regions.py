@@ -10,7 +10,8 @@ from lhy_rl.agents.supervised.attention_figures import shaded
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import SOURCE, TokenSequences
 from lhy_rl.envs.vision.scene_caption import SceneCaption
-from lhy_rl.nn.decoding import attention_weights, beam_search, sample
+from lhy_rl.nn.decoding import attention_weights, beam_search, sample, starts, teacher_forcing
+from lhy_rl.nn.sources.attention import attentions
 from lhy_rl.nn.sources.base import SourceOptions
 from lhy_rl.nn.sources.regions import RegionEncoder
 
@@ -53,6 +54,23 @@ def test_agents_read_pictures(kind):
     assert (written.sources[3:] == answered.sources[:2]).all()
     found, scores = beam_search(agent.policy, task, 3, answered[:1])
     assert found.sources.shape == (3, 24, 24, 3) and (np.diff(scores) <= 0).all()
+
+
+@pytest.mark.parametrize("attention", [*attentions])
+def test_every_attention_reads_pictures_one_word_at_a_time_as_all_at_once(attention):
+    task = SceneCaption(4, objects=1, captions=40)
+    agent = MLE(task, seed=0, core="gru", hidden_size=8, device="cpu", gradient_steps=2, attention=attention).learn(1)
+    policy, answered = agent.policy.eval(), task.sequences("test")[:5]
+    obs, actions, mask = teacher_forcing(answered, task, policy)
+    start, state, each = starts(mask), policy.initial_state(5), []
+    whole = policy.evaluate(obs, actions, state, start).log_prob
+    for t in range(len(mask)):
+        now = slice(t, t + 1)
+        one = policy.evaluate({key: part[now] for key, part in obs.items()}, actions[now], state, start[now])
+        state = one.state
+        each.append(one.log_prob)
+    torch.testing.assert_close(torch.cat(each), whole, atol=1e-5, rtol=1e-4)
+    assert attention_weights(policy, task, answered).shape == (5, len(mask), 9)
 
 
 def test_sentences_about_pictures_are_taken_by_index():
