@@ -68,3 +68,15 @@ def copied(tree: Any) -> Any:
     if isinstance(tree, dict):
         return {key: x.copy() if type(x) is np.ndarray else copied(x) for key, x in tree.items()}
     return map_tree(np.array, tree)
+
+
+def first(tree: Any) -> Any:
+    """The first row of every array, copied; of arrays with one dimension the first number."""
+    if isinstance(tree, dict):  # the observations of single environments, at every step
+        return {key: first(x) for key, x in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(first(x) for x in tree)
+    row = tree[0]
+    if type(row) is np.ndarray:
+        return row.copy()
+    return row if isinstance(row, np.generic) else np.array(tree)[0]

@@ -75,6 +75,9 @@ def choice(name: str, value: object, allowed: Iterable[str]) -> str:
 
 def discrete_actions(given: Any, n: int, start: int, count: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
     """(n,) int64 actions, if they are whole numbers and those of the rows are in ``Discrete(count, start=start)``."""
+    single = type(given) is list and len(given) == n == 1 and type(given[0]) in (int, np.int64)
+    if single and start <= given[0] < start + count:  # at every step of a single environment
+        return np.array(given, np.int64)
     try:
         array = np.asarray(given)
     except ValueError:  # rows of several lengths

@@ -25,7 +25,7 @@ from gymnasium.vector.utils import batch_space, iterate
 
 from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError, brief
-from lhy_rl.core.trees import Indices, State, copied, put, take
+from lhy_rl.core.trees import Indices, State, copied, first, put, take
 
 
 class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
@@ -122,12 +122,9 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
                 raise UserError(f"seed={brief(seed)} is not allowed; must be None or one whole number of at least 0")
             super().reset(seed=int(seed))
-        rows = np.arange(self.num_envs)
-        mask = (options or {}).get("reset_mask")
-        if mask is not None:
-            rows = self._masked_rows(mask)
+        rows = self._chosen(options)
         infos: dict[str, Any] = {}
-        self._begin(rows, infos)
+        self._add(infos, self._begin(rows), rows)
         return self.observe(), infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -151,7 +148,8 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             )
         actions = self._checked(actions, live)
         if not whole:
-            self._begin(np.flatnonzero(self._done), infos)  # NEXT_STEP: this step only begins the new episode
+            begun = np.flatnonzero(self._done)  # NEXT_STEP: this step only begins the new episode
+            self._add(infos, self._begin(begun), begun)
         if isinstance(live, slice) or live.size:
             state = self._state if whole else take(self._state, live)
             action = actions if whole else take(actions, live)
@@ -165,6 +163,37 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             self._done = terminated | truncated
             self._report(live, infos)
         return self.observe(), rewards, terminated, truncated, infos
+
+    def reset_of_one(self, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+        """:meth:`reset` of a batch of one as Gymnasium's ``Env`` gives it, without a seed."""
+        values = self._begin(self._chosen(options))
+        return self.observe_one(), first_info(values)
+
+    def observe_one(self) -> Any:
+        """:meth:`observe` of a batch of one as Gymnasium's ``Env`` gives it."""
+        if self._state is None:
+            raise ResetNeeded("call reset() before observe()")
+        return first(self.observation(self._state))
+
+    def step_of_one(self, actions: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """:meth:`step` of a batch of one without autoreset, as Gymnasium's ``Env`` gives it.
+
+        It has no rows to tell apart, and so is shorter and says the same.
+        """
+        state = self._state
+        if state is None or self._done[0]:
+            self.step(actions)  # raises ResetNeeded
+        action = self._checked(actions, slice(None))
+        after = self.transition(state, action, self.np_random)  # type: ignore[arg-type]
+        reward = float(np.asarray(self.reward(state, action, after)).item())  # type: ignore[arg-type]
+        terminated = bool(np.asarray(self.terminal(after)).item())
+        self._steps[0] += 1
+        truncated = self.max_episode_steps is not None and bool(self._steps[0] >= self.max_episode_steps)
+        self._state, values = after, self.info(after)
+        if terminated or truncated:
+            self._done[0] = True
+            values = {**values, **self.final_info(after)}
+        return first(self.observation(after)), reward, terminated, truncated, first_info(values) if values else {}
 
     def _report(self, live: Indices, infos: dict[str, Any]) -> None:
         """Fill in the infos of a step, and in SAME_STEP begin the next episodes."""
@@ -183,7 +212,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
                 for k, item in enumerate(iterate(self.observation_space, copied(self.observation(last)))):
                     final_obs[k] = item
                 self._add(infos, {"final_obs": final_obs, "final_info": final}, ended)
-                self._begin(ended, infos)
+                self._add(infos, self._begin(ended), ended)
             else:
                 self._add(infos, final, ended)
         if rest.size:
@@ -254,18 +283,23 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             self.np_random.bit_generator.state = snapshot["rng"]
 
     # ------------------------------------------------------------------ inside
-    def _begin(self, rows: np.ndarray, infos: dict[str, Any]) -> None:
-        """New episodes in these instances."""
-        new = self.initial(len(rows), self.np_random)
-        if self._state is None or len(rows) == self.num_envs:
+    def _begin(self, rows: Indices) -> dict[str, Any]:
+        """New episodes in these instances; what :meth:`info` says of them."""
+        count = self.num_envs if isinstance(rows, slice) else len(rows)
+        new = self.initial(count, self.np_random)
+        if self._state is None or count == self.num_envs:
             self._state = new
         else:
             self._state = put(self._state, rows, new)
         self._steps[rows] = 0
         self._done[rows] = False
-        self._add(infos, self.info(new), rows)
+        return self.info(new)
 
-    def _masked_rows(self, mask: Any) -> np.ndarray:
+    def _chosen(self, options: dict[str, Any] | None) -> Indices:
+        """The instances that a reset with these options is of."""
+        mask = (options or {}).get("reset_mask")
+        if mask is None:
+            return slice(None)
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (self.num_envs,):
             raise UserError(f"options['reset_mask'] must be a bool array of shape ({self.num_envs},)")
         if not mask.any():
@@ -296,3 +330,20 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
                 shape = (self.num_envs, *value.shape[1:])
                 infos[key] = np.full(shape, None) if value.dtype.kind in "OU" else np.zeros(shape, value.dtype)
             infos[key][rows] = value
+
+
+def first_info(values: dict[str, Any]) -> dict[str, Any]:
+    """The first instance's entries, as Gymnasium's ``Env`` has them; arrays share no memory with the given ones."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found[key] = first_info(value)
+            continue
+        array = np.asarray(value)
+        if array.dtype.kind in "OU":
+            array = array.astype(object)
+        one = array[0] if array.ndim else array[()]
+        if isinstance(one, np.bool_):
+            one = bool(one)
+        found[key] = one.copy() if isinstance(one, np.ndarray) and array.ndim > 1 else one
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import Any, ClassVar
 
 import gymnasium
@@ -12,7 +11,6 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.trees import map_tree
 from lhy_rl.envs.base import BatchedEnv
 
 
@@ -45,8 +43,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         """Begin a new episode."""
         super().reset(seed=seed)
         self.batched_env.np_random = self.np_random
-        obs, infos = self.batched_env.reset(options=options)
-        return self._one(obs), _one_info(infos)
+        return self.batched_env.reset_of_one(options)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step; see :meth:`BatchedEnv.step`."""
@@ -56,8 +53,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         else:
             empty: Any = create_empty_array(space, n=1)
             actions = concatenate(space, [action], empty)
-        obs, reward, terminated, truncated, infos = self.batched_env.step(actions)
-        return self._one(obs), float(reward[0]), bool(terminated[0]), bool(truncated[0]), _one_info(infos)
+        return self.batched_env.step_of_one(actions)
 
     def render(self) -> Any:
         """A frame in ``render_mode``."""
@@ -70,7 +66,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
 
     def observe(self) -> Any:
         """The current observation."""
-        return self._one(self.batched_env.observe())
+        return self.batched_env.observe_one()
 
     def snapshot(self, indices: np.ndarray | None = None) -> dict[str, Any]:
         """See :meth:`BatchedEnv.snapshot`."""
@@ -81,22 +77,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         self.batched_env.np_random = self.np_random
         self.batched_env.restore(snapshot, indices)
 
-    def _one(self, obs: Any) -> Any:
-        return map_tree(itemgetter(0), obs)
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "batched_env":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.batched_env, name)
-
-
-def _one_info(infos: dict[str, Any]) -> dict[str, Any]:
-    """The entries that instance 0 has, without masks."""
-    result: dict[str, Any] = {}
-    for key, value in infos.items():
-        if f"_{key}" not in infos:  # a mask
-            continue
-        if infos[f"_{key}"][0]:
-            one = _one_info(value) if isinstance(value, dict) else value[0]
-            result[key] = bool(one) if isinstance(one, np.bool_) else one
-    return result

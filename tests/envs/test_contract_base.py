@@ -101,6 +101,67 @@ def test_random_batch_of_one_equals_single(mode: str) -> None:
     assert same(run(Walk(1, noise=True, autoreset_mode=mode), actions, 5), run(sync(mode, 1, noise=True), actions, 5))
 
 
+def of_one(infos: dict[str, Any]) -> dict[str, Any]:
+    """The entries of a batch's infos that instance 0 has, without masks."""
+    found: dict[str, Any] = {}
+    for key, value in infos.items():
+        if f"_{key}" in infos and infos[f"_{key}"][0]:
+            one = of_one(value) if isinstance(value, dict) else value[0]
+            found[key] = bool(one) if isinstance(one, np.bool_) else one
+    return found
+
+
+def test_a_step_of_one_is_the_batchs_step_in_types_too() -> None:
+    """What :class:`SingleEnv` takes, which leaves rows and masks out, against what the batch takes."""
+    short, whole = (Walk(1, noise=True, goal=12, autoreset_mode="Disabled", max_episode_steps=6) for _ in range(2))
+    truncations = []
+    for action, seed in enumerate((3, None, None, 4)):
+        if seed is not None:
+            short.np_random, whole.np_random = (np.random.default_rng(seed) for _ in range(2))
+        first = short.reset_of_one({"reset_mask": np.ones(1, bool)} if action == 1 else None)
+        obs, infos = whole.reset()
+        assert same([first], [({key: x[0] for key, x in obs.items()}, of_one(infos))])
+        terminated = truncated = False
+        while not (terminated or truncated):
+            obs, reward, terminated, truncated, info = short.step_of_one([action])
+            expected = whole.step([action])
+            assert same([obs, info], [{key: x[0] for key, x in expected[0].items()}, of_one(expected[4])])
+            assert [reward, terminated, truncated] == [x[0] for x in expected[1:4]]
+            assert [type(x) for x in (reward, terminated, truncated)] == [float, bool, bool]
+            assert type(info["deep"]["even"]) is bool and type(info["left"]) is np.int64
+            assert same([short.snapshot()], [whole.snapshot()])
+        assert type(info["name"]) is str and info["pair"].base is None
+        truncations.append(truncated)
+        with pytest.raises(ResetNeeded, match=r"instances \[0\] have ended"):
+            short.step_of_one([1])
+    assert set(truncations) == {True, False}
+
+
+def test_what_a_single_environment_gives_is_its_users() -> None:
+    env = WalkEnv(goal=100)
+    obs, _ = env.reset(seed=0)
+    first = env.step(2)
+    for given in (obs["place"], first[0]["place"]):
+        given += 7.0
+    assert env.observe()["place"].tolist() == [2.0, 100 / 3]
+    assert env.step(1)[0]["place"].tolist() == [3.0, 100 / 3]
+
+
+@pytest.mark.parametrize("action", [4, -1, True, 1.0, np.array([1, 2]), None, "1", np.float32(1)])
+def test_a_step_of_one_refuses_what_the_step_refuses(action: Any) -> None:
+    env = Walk(1, autoreset_mode="Disabled")
+    with pytest.raises(ResetNeeded):
+        env.step_of_one([1])
+    env.reset(seed=0)
+    for given in ([action], [1, 1], [], 1):
+        with pytest.raises(UserError) as short:
+            env.step_of_one(given)
+        with pytest.raises(UserError) as whole:
+            env.step(given)
+        assert str(short.value) == str(whole.value)
+    assert env.observe()["place"][0, 0] == 0
+
+
 def test_time_limit_equals_gymnasiums_wrapper() -> None:
     ours = WalkEnv(max_episode_steps=3)
     theirs = gymnasium.wrappers.TimeLimit(WalkEnv(), 3)

@@ -132,9 +132,10 @@ class HPOToken(BatchedEnv):
         self.table = load_table(table)
         self.space = self.table.space
         sizes = self.space.sizes
-        self._first_of = np.cumsum(sizes) - sizes  # of a choice's values in the observation
-        self._num_choices = len(sizes)
-        self._order, self._width = np.arange(len(sizes)), int(sizes.sum())
+        self._num_choices, width = len(sizes), int(sizes.sum())
+        self._next = np.eye(len(sizes) + 1, width + len(sizes) + 1, width, np.float32)  # which choice comes, one-hot
+        made = np.tri(len(sizes) + 1, len(sizes), -1, bool)  # row n: the first n choices
+        self._places = np.where(made, np.cumsum(sizes) - sizes, -1)  # of first values; the last column: not yet
         self._sizes = np.append(sizes, 0)  # behind the last choice nothing can be chosen
         self._masks = np.tri(sizes.max() + 1, sizes.max(), -1, np.int8)  # row n: the first n values
         first = self.table.first_scores
@@ -161,22 +162,23 @@ class HPOToken(BatchedEnv):
         }
 
     def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
-        position, rows, count = state["position"], np.arange(len(action)), self._num_values(state)
-        wrong = np.zeros(len(action), bool)
+        position, count = state["position"], self._num_values(state)
         if self.invalid == "remap":
             action = action % count
-        else:
-            wrong = action >= count
-        tokens = state["tokens"].copy()
-        tokens[rows, position] = action * ~wrong
-        position = position + ~wrong
+        made: np.ndarray | int = 1
+        tokens, mistakes = state["tokens"].copy(), state["mistakes"]
+        allowed = action < count
+        if np.count_nonzero(allowed) < len(action):
+            action, mistakes, made = action * allowed, mistakes + ~allowed, allowed
+        tokens[np.arange(len(action)), position] = action
+        position = position + made
         score = np.zeros(len(action))
         finished = (position == self._num_choices).nonzero()[0]
         if finished.size:
             seeds = rng.integers(0, 2**31, finished.size)
             scores = self.table.scores(tokens[finished], seeds)
             score[finished] = np.where(np.isnan(scores), self._lowest, scores)
-        return {"tokens": tokens, "position": position, "mistakes": state["mistakes"] + wrong, "score": score}
+        return {"tokens": tokens, "position": position, "mistakes": mistakes, "score": score}
 
     def _num_values(self, state: State) -> np.ndarray:
         """(B,) how many values the present choice has: one if it does not count, none behind the last choice."""
@@ -188,13 +190,11 @@ class HPOToken(BatchedEnv):
         return count
 
     def observation(self, state: State) -> dict[str, np.ndarray]:
-        position = state["position"][:, None]
-        places = np.empty((len(position), self._num_choices + 1), np.int64)
-        places[:, 1:] = np.where(position > self._order, state["tokens"] + self._first_of, -1)  # the last is cut off
-        places[:, :1] = self._width + position
-        observed = np.zeros((len(position), self._width + self._num_choices + 1), np.float32)
+        position = state["position"]
+        places = self._places.take(position, 0) + state["tokens"]
+        observed = self._next.take(position, 0)  # whose last column is cut off, with the choices to come
         observed[np.arange(len(position))[:, None], places] = 1.0
-        return {"observation": observed[:, :-1], ACTION_MASK: self._masks[self._num_values(state)]}
+        return {"observation": observed[:, :-1], ACTION_MASK: self._masks.take(self._num_values(state), 0)}
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
         score = next_state["score"]  # 0 before the last choice
