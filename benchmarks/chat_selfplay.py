@@ -38,12 +38,13 @@ from lhy_rl.agents.dialogue.opponents import frozen
 from lhy_rl.agents.dialogue.self_play import SelfPlay
 from lhy_rl.agents.supervised.mle import MaximumLikelihood
 from lhy_rl.core.protocols import TokenSequences
+from lhy_rl.data.conversations import backward_pairs
 from lhy_rl.envs.dialogue.chat_selfplay import ChatSelfplay
 from lhy_rl.functional.dialogue_metrics import COLLAPSED, dialogue_metrics
 from lhy_rl.functional.text_metrics import unpadded
 from lhy_rl.nn.decoding import nll_per_token
 from lhy_rl.nn.policies.actor_critic import ActorCritic
-from lhy_rl.nn.policy_scorer import PolicyScorer, backward_pairs
+from lhy_rl.nn.policy_scorer import PolicyScorer
 from lhy_rl.rollouts.games import BatchedGames
 from lhy_rl.rollouts.self_play import PolicyPlayer, play_games
 
@@ -198,7 +199,8 @@ def one_seed(seed: int, quick: bool, likelihood: float, budget: float) -> SeedRe
     data, sizes = QUICK if quick else (DATA, SIZES)
     game = EachOpening("none", split="test", **data)
     bot, guesser = imitator(data, sizes, seed), imitator(data, sizes, seed)
-    guesser.likelihood.sentences = backward_pairs(guesser.likelihood.sentences, guesser.task)
+    tokens = guesser.task.end_token, guesser.task.pad_token
+    guesser.likelihood.sentences = backward_pairs(guesser.likelihood.sentences, *tokens)
     learn_from_people(bot, likelihood)
     spend(likelihood / 2, lambda share: guesser.learn(1, reset_num_timesteps=False))
     scorer = PolicyScorer(frozen(bot.policy), frozen(guesser.policy), bot.task)

@@ -162,6 +162,25 @@ class ConversationData:
         source[: len(flat)] = flat
         return source, len(flat)
 
+    def backward(self) -> ConversationData:
+        """The same pairs turned round: a reply is read, and the turn that it answers is written.
+
+        Turns longer than ``max_length`` are left out.
+
+        Raises:
+            UserError: that leaves a split without a pair.
+        """
+        pairs: dict[Split, TokenSequences] = {}
+        for name, forward in self.pairs.items():
+            turned = backward_pairs(forward, self.tokenizer.end_token, self.tokenizer.pad_token)
+            short = turned[np.flatnonzero(turned.lengths <= self.max_length)]
+            if not len(short):
+                raise UserError(f"every {name} turn that is answered is longer than max_length={self.max_length}")
+            missing = max(self.max_length - short.tokens.shape[1], 0)
+            tokens = np.pad(short.tokens, ((0, 0), (0, missing)), constant_values=self.tokenizer.pad_token)
+            pairs[name] = replace(short, tokens=tokens[:, : self.max_length])
+        return replace(self, pairs=pairs)
+
     def describe(self) -> str:
         """A line for the vocabulary and one for each split."""
         lines = [f"{self.name}: {self.tokenizer.kind} tokenizer, {self.tokenizer.vocabulary_size} actions"]
@@ -189,6 +208,21 @@ def turns_of(tokens: list[int], end_token: int) -> list[Turn]:
             turns.append(tuple(tokens[first:i]))
             first = i + 1
     return turns if first == len(tokens) else [*turns, tuple(tokens[first:])]
+
+
+def backward_pairs(pairs: TokenSequences, end_token: int, pad_token: int) -> TokenSequences:
+    """Pairs turned round: the last turn of each source as an answer to its reply."""
+    assert pairs.sources is not None
+    ends = np.cumsum((pairs.sources == end_token)[:, ::-1], 1)[:, ::-1]
+    mine = (ends == 1) & (pairs.sources != pad_token)
+    order = np.argsort(~mine, axis=1, kind="stable")
+    lengths = mine.sum(1)
+    longest = max(int(lengths.max(initial=0)), 1)
+    filled = np.arange(pairs.sources.shape[1]) < lengths[:, None]
+    turns = np.where(filled, np.take_along_axis(pairs.sources, order, 1), pad_token)
+    room = max(pairs.sources.shape[1] - pairs.tokens.shape[1], 0)
+    sources = np.pad(pairs.tokens, ((0, 0), (0, room)), constant_values=pad_token)
+    return TokenSequences(turns[:, :longest], lengths, sources, pairs.lengths)
 
 
 @dataclass(frozen=True)

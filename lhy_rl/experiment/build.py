@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lhy_rl.core.errors import UserError
+from lhy_rl.core.registry import names_from_a_file
 from lhy_rl.experiment.config import Config, environment_options
 from lhy_rl.experiment.demonstrations import RECORDED, resolve_demonstrations
+from lhy_rl.experiment.run_folder import Checkpoints, RunFolder
 from lhy_rl.experiment.schema import agent_class
+from lhy_rl.experiment.scorers import scorer_of
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
 
+    from lhy_rl.agents.common.agent import Agent
     from lhy_rl.data.demonstrations import Demonstrations
 
 ENCODER = "encoder.zip"  # a run's own copy of the encoder that it begins with
@@ -35,6 +39,8 @@ def make_environment(config: Config, num_envs: int | None = None, **changed: Any
     limit = options.get("max_episode_steps")
     if limit is not None and limit < 1:
         raise UserError(f"env.max_episode_steps is {limit}; it must be at least 1")
+    if "scorer" in options:
+        options["scorer"] = scorer_of(options["scorer"], options.get("reward"), trained)
     n = num_envs if num_envs is not None else int(config.values["agent"].get("num_envs", 1))
     if n < 1:
         raise UserError(f"agent.num_envs is {n}; it must be at least 1")
@@ -92,6 +98,47 @@ def make_agent(config: Config, env: VectorEnv[Any, Any, Any], demonstrations: De
     if demonstrations is not None:
         options["demonstrations"] = demonstrations
     return agent(env, seed=values["seed"], device=values["device"], **options)
+
+
+def trained(run: RunFolder, checkpoint: str = "newest", device: str = "auto", **changed: Any) -> Agent:
+    """The agent of a run, in its environment, as a checkpoint has it; torch's threads stay as they are.
+
+    Args:
+        checkpoint: ``newest`` or ``best``.
+        **changed: As :func:`untrained` takes them.
+
+    Raises:
+        UserError: the run has no checkpoint, or none that can be read.
+    """
+    tree = Checkpoints(run.checkpoints).load(checkpoint)
+    if tree is None:
+        raise UserError(f"{str(run.path)!r} has no checkpoints; lhy-rl resume {run.path} trains the run anew")
+    agent = untrained(run, device, **changed)
+    agent.load_state_dict(tree["agent"])
+    return agent
+
+
+def untrained(
+    run: RunFolder,
+    device: str = "auto",
+    env: Any = None,
+    options: dict[str, Any] | None = None,
+    env_options: dict[str, Any] | None = None,
+) -> Agent:
+    """The agent of a run as it was before it learned anything; torch's threads stay as they are.
+
+    Args:
+        env: Like the run's; None makes it.
+        options: Of the agent, those that change.
+        env_options: Of the environment that is made, those that change.
+    """
+    config = run.config()
+    values = {"agent": config.values["agent"] | (options or {}), "device": device, "threads": None}
+    config = replace(config, values=config.values | values)
+    made = make_environment(config, **(env_options or {})) if env is None else env
+    with names_from_a_file():
+        agent: Agent = make_agent(config, made)
+    return agent
 
 
 def encoder_place(config: Config) -> Path | None:

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 from lhy_rl.agents.common import saved
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, suggest
-from lhy_rl.core.registry import names_from_a_file
 from lhy_rl.experiment import build
-from lhy_rl.experiment.config import Config
-from lhy_rl.experiment.run_folder import Checkpoints, RunFolder
+from lhy_rl.experiment.run_folder import RunFolder
 from lhy_rl.rollouts.vector_envs import Environment
 
 if TYPE_CHECKING:
@@ -45,10 +43,7 @@ def load(
         run = RunFolder(place)
         if checkpoint not in WHICH:
             raise suggest(checkpoint, WHICH, "checkpoint")
-        tree = Checkpoints(run.checkpoints).load(checkpoint)
-        if tree is None:
-            raise UserError(f"{str(place)!r} has no checkpoints; lhy-rl resume {place} trains the run anew")
-        return _of_run(run, tree, env, device, options)
+        return build.trained(run, checkpoint, device, env=env, options=options)
     place = archive.zipped(place)
     found = saved.read(place)
     if found is not None:
@@ -57,25 +52,8 @@ def load(
     folder = place.absolute().parent.parent
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{str(place)!r} is a checkpoint of a run, whose config.yaml is not beside its folder")
-    return _of_run(RunFolder(folder), archive.read(place), env, device, options)
-
-
-def _of_run(
-    run: RunFolder, tree: dict[str, Any], env: Environment | None, device: str, options: dict[str, Any]
-) -> Agent:
-    """The agent of a run's configuration, as a checkpoint has it; torch's threads stay as they are."""
-    agent = _untrained(run, env, device, options)
-    agent.load_state_dict(tree["agent"])
-    return agent
-
-
-def _untrained(run: RunFolder, env: Environment | None, device: str, options: dict[str, Any]) -> Agent:
-    config = run.config()
-    changed = {"agent": config.values["agent"] | options, "device": device, "threads": None}
-    config = Config(config.name, config.values | changed)
-    made: Any = build.make_environment(config) if env is None else env
-    with names_from_a_file():
-        agent: Agent = build.make_agent(config, made)
+    agent = build.untrained(RunFolder(folder), device, env, options)
+    agent.load_state_dict(archive.read(place)["agent"])
     return agent
 
 
@@ -85,4 +63,4 @@ def load_untrained(path: str | os.PathLike[str], env: Environment | None = None,
     Raises:
         UserError: no run there.
     """
-    return _untrained(RunFolder(Path(path)), env, device, {})
+    return build.untrained(RunFolder(Path(path)), device, env)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import SOURCE, SOURCE_MASK, TextTask, TokenSequences
+from lhy_rl.data.conversations import backward_pairs
 from lhy_rl.nn.decoding import token_log_probs
 from lhy_rl.nn.layers.eval_mode import evaluating
 from lhy_rl.nn.policies.actor_critic import ActorCritic
@@ -16,11 +18,12 @@ class PolicyScorer:
 
     Args:
         forward: Writes a reply to a context.
-        backward: Writes the turn that a reply answers (:func:`backward_pairs`).
+        backward: Writes the turn that a reply answers (:func:`~lhy_rl.data.conversations.backward_pairs`); None for
+            rewards that do not ask for it.
         task: Whose tokens.
     """
 
-    def __init__(self, forward: ActorCritic, backward: ActorCritic, task: TextTask) -> None:
+    def __init__(self, forward: ActorCritic, backward: ActorCritic | None, task: TextTask) -> None:
         self.forward_policy, self.backward_policy, self.task = forward, backward, task
 
     def forward(self, pairs: TokenSequences) -> np.ndarray:
@@ -28,8 +31,15 @@ class PolicyScorer:
         return self._log_prob(self.forward_policy, pairs)
 
     def backward(self, pairs: TokenSequences) -> np.ndarray:
-        """(N,) log p(last turn of the source | reply) in nats."""
-        return self._log_prob(self.backward_policy, backward_pairs(pairs, self.task))
+        """(N,) log p(last turn of the source | reply) in nats.
+
+        Raises:
+            UserError: there is no backward policy.
+        """
+        if self.backward_policy is None:
+            raise UserError("the reward asks how probable the turn before is; the scorer must have a backward policy")
+        assert self.task.end_token is not None
+        return self._log_prob(self.backward_policy, backward_pairs(pairs, self.task.end_token, self.task.pad_token))
 
     def similarity(self, first: TokenSequences, second: TokenSequences) -> np.ndarray:
         """(N,) cosine of what the forward policy's encoder makes of two utterances."""
@@ -57,19 +67,3 @@ class PolicyScorer:
             summary = reader.encode(obs[SOURCE], obs[SOURCE_MASK])[0]
         encoded: np.ndarray = summary.double().cpu().numpy()
         return encoded
-
-
-def backward_pairs(pairs: TokenSequences, task: TextTask) -> TokenSequences:
-    """Pairs turned round: the last turn of each source as an answer to its reply."""
-    assert pairs.sources is not None and task.end_token is not None
-    ends = np.cumsum((pairs.sources == task.end_token)[:, ::-1], 1)[:, ::-1]
-    mine = (ends == 1) & (pairs.sources != task.pad_token)
-    order = np.argsort(~mine, axis=1, kind="stable")
-    lengths = mine.sum(1)
-    longest = max(int(lengths.max(initial=0)), 1)
-    filled = np.arange(pairs.sources.shape[1]) < lengths[:, None]
-    turns = np.where(filled, np.take_along_axis(pairs.sources, order, 1), task.pad_token)
-    sources, room = pairs.tokens, max(pairs.sources.shape[1] - pairs.tokens.shape[1], 0)
-    return TokenSequences(
-        turns[:, :longest], lengths, np.pad(sources, ((0, 0), (0, room)), constant_values=task.pad_token), pairs.lengths
-    )

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from lhy_rl.core.protocols import ReplyScorer, TokenSequences
+from lhy_rl.data.conversations import backward_pairs
 from lhy_rl.envs.dialogue.chat_reply import ChatReply
 from lhy_rl.nn.decoding import token_log_probs
 from lhy_rl.nn.policies.actor_critic import ActorCritic
-from lhy_rl.nn.policy_scorer import PolicyScorer, backward_pairs
+from lhy_rl.nn.policy_scorer import PolicyScorer
 
 SIZES: dict[str, Any] = {"core": "gru", "hidden_size": 12, "embedding_size": 8, "dropout": 0.5}
 
@@ -31,7 +32,7 @@ def scorer(task: ChatReply) -> PolicyScorer:
 
 def test_pairs_turned_round(task: ChatReply) -> None:
     pairs = task.sequences("train")[:50]
-    turned = backward_pairs(pairs, task)
+    turned = backward_pairs(pairs, task.end_token, task.pad_token)
     assert turned.sources is not None and turned.source_lengths is not None and pairs.sources is not None
     for i in range(50):
         turn = task.decode(turned.tokens[i, : turned.lengths[i]])

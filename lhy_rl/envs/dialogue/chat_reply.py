@@ -17,6 +17,7 @@ from lhy_rl.envs.dialogue.chat.rewards import choose_reward
 from lhy_rl.envs.text.base import SingleTextEnv, TextEnv
 
 REWARD_AT = ("end", "token")
+DIRECTIONS = ("forward", "backward")
 
 
 class ChatReply(TextEnv):
@@ -72,6 +73,10 @@ class ChatReply(TextEnv):
     - `"li"`: ease of answering, information flow and semantic coherence, literally as in Li et al. (2016), from a
       scorer. Nothing in it asks for variety.
     - `"pmi"`: 2 (log p(a; context) - log p(a; another context)) / N, from a scorer.
+
+      The scorer of both counts words, unless policies that learned from people are given: in a configuration or on the
+      command line as a run, `--env.scorer runs/mle-chatreply`; `"li"` needs two, `{forward: RUN, backward: RUN}`, of
+      which the second learned with `--env.direction backward`.
     - `"relevance"`: how much the reply's different words belong to those of the turn before, summed and divided by 6.
     - `"length"`: min(1, words / 6).
     - `"none"`: 0, for agents that bring their own reward, such as a discriminator that learns with them:
@@ -113,7 +118,8 @@ class ChatReply(TextEnv):
     | `split` | `"train"` | whose contexts come: `"train"`, `"validation"` or `"test"` |
     | `reward` | `"rules"` | see above |
     | `reward_at` | `"end"` | `"end"` or `"token"` |
-    | `scorer` | `None` | the models of `"li"` and `"pmi"`: a `ReplyScorer`, `module:Class`, or None for counts |
+    | `scorer` | `None` | the models of `"li"` and `"pmi"`: a `ReplyScorer`, `module:Class`, runs, or None for counts |
+    | `direction` | `"forward"` | `"backward"`: a reply is read, and the turn that it answers is written |
     | `render_mode` | `None` | `"ansi"` gives context and reply as text |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
@@ -156,6 +162,7 @@ class ChatReply(TextEnv):
         reward: Any = "rules",
         reward_at: str = "end",
         scorer: Any = None,
+        direction: str = "forward",
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
@@ -174,6 +181,8 @@ class ChatReply(TextEnv):
             split_seed=split_seed,
         )
         self.tokenizer = self.data.tokenizer
+        if validation.choice("direction", direction, DIRECTIONS) == "backward":
+            self.data = self.data.backward()
         self.score = choose_reward(reward, self.data, scorer)
         pairs = self.data.pairs[split]  # type: ignore[index]
         assert pairs.sources is not None

@@ -91,7 +91,7 @@ class ChatSelfplay(BatchedGame):
     |----------|---------|---------|
     | `reward` | `"rules"` | a name, `module:name` or a callable, as in `lhy_rl/ChatReply-v0` |
     | `length_weight` | `0.0` | of the length term |
-    | `scorer` | `None` | the models of `"li"` and `"pmi"`: a `ReplyScorer`, `module:Class`, or None for counts |
+    | `scorer` | `None` | the models of `"li"` and `"pmi"`: a `ReplyScorer`, `module:Class`, runs as in ChatReply |
     | `shared` | `False` | whether both get what an utterance is worth |
     | `max_turns` | `8` | utterances of both together, 1 to 8 |
     | `split` | `"train"` | whose openings: `"train"`, `"validation"` or `"test"` |

@@ -56,13 +56,15 @@ def choose_reward(given: Any, data: ConversationData, scorer: Any = None) -> Rew
 
 
 def choose_scorer(given: Any, data: ConversationData) -> ReplyScorer:
-    """The scorer itself, or of a name or a place ``"module:Class"``; None is ``"counts"``.
+    """The scorer itself, or what makes one of the data: a name, a place ``"module:Class"``, a class or a function.
+
+    None is ``"counts"``.
 
     Raises:
         UserError: it does not keep the contract.
     """
     scorer = given
-    if given is None or isinstance(given, str) or inspect.isclass(given):
+    if given is None or isinstance(given, str) or inspect.isclass(given) or inspect.isfunction(given):
         scorer = scorers.choose_callable("counts" if given is None else given)(data)
     if not isinstance(scorer, ReplyScorer):
         raise UserError(f"scorer is {brief(given)}; allowed: 'counts', module:Class, or forward, backward, similarity")
