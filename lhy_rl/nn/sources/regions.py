@@ -1,7 +1,9 @@
 """Regions of a picture: what stands where, for an attention to look at (Xu et al. 2015).
 
 Three convolutions, each of which halves the picture, make a vector of each 8 x 8 pixels; to it is added a learned one
-that says where in the picture it is. Only the first convolution looks a pixel beyond the square that it makes a number
+that says where in the picture it is. The convolutions are drawn so that a picture keeps its contrast from layer to
+layer (He et al. 2015): behind torch's smaller weights regions would differ by their places alone at first, and an
+attention would learn to look at fixed ones. Only the first convolution looks a pixel beyond the square that it makes a number
 of, so that a region's vector is about that region.
 """
 
@@ -42,7 +44,10 @@ class RegionEncoder(SourceEncoder):
         layers: list[nn.Module] = []
         for number, (before, after) in enumerate(zip((channels, *maps), maps, strict=False)):
             kernel, padding = (2, 0) if number else (4, 1)
-            layers += [nn.Conv2d(before, after, kernel, 2, padding), nn.ReLU()]
+            convolution = nn.Conv2d(before, after, kernel, 2, padding)
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+            nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+            layers += [convolution, nn.ReLU()]
         self.convolutions = nn.Sequential(*layers[:-1])
         self.where = nn.Parameter(0.1 * torch.randn(self.places, options.size))
 
