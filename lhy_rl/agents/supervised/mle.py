@@ -32,6 +32,7 @@ from lhy_rl.rollouts.vector_envs import Environment
 
 PENALTIES = ("none", "coverage", "doubly_stochastic")
 SCHEDULES = ("none", "linear", "exponential", "inverse_sigmoid")
+LEARNING_RATES = ("constant", "linear")
 
 
 class MLE(Agent):
@@ -40,6 +41,8 @@ class MLE(Agent):
     Args:
         env: A text environment: an id or a ``VectorEnv``.
         learning_rate: Adam's. 0.01 is fast for small generators; 0.005 with more hidden units and dropout.
+        learning_rate_schedule: ``constant``, or ``linear`` down to 0 at the end of ``learn``, in as many stairs as it
+            has updates: steadier where the last few steps of a large rate are better or worse by chance.
         weight_decay: Of all parameters (AdamW). Raise it (to 0.1) where sentences are asked for that combine words as
             no training sentence does: it lets fade what was only a habit of the language.
         batch_size: Sentences a gradient step.
@@ -62,6 +65,7 @@ class MLE(Agent):
         env: Environment,
         *,
         learning_rate: float = 0.01,
+        learning_rate_schedule: str = "constant",
         weight_decay: float = 0.0,
         batch_size: int = 64,
         max_grad_norm: float = 5.0,
@@ -74,8 +78,11 @@ class MLE(Agent):
     ) -> None:
         positive(learning_rate=learning_rate, max_grad_norm=max_grad_norm, half_life=scheduled_sampling_half_life)
         check(batch_size=(batch_size, 1), gradient_steps=(gradient_steps, 1), weight_decay=(weight_decay, 0))
+        if learning_rate_schedule not in LEARNING_RATES:
+            raise suggest(learning_rate_schedule, LEARNING_RATES, "learning_rate_schedule")
         super().__init__(env, **shared)
         self.gradient_steps = gradient_steps
+        self.learning_rate, self.learning_rate_schedule = learning_rate, learning_rate_schedule
         self.likelihood = MaximumLikelihood(
             self.policy,
             self.task,
@@ -95,6 +102,9 @@ class MLE(Agent):
         return "tokens learned from"
 
     def update(self) -> Metrics:
+        if self.learning_rate_schedule == "linear":
+            remaining = max(0.0, 1 - self.num_timesteps / max(self.total_timesteps, 1))
+            self.likelihood.optimizer.param_groups[0]["lr"] = self.learning_rate * remaining
         metrics, tokens = self.likelihood.update(self.gradient_steps)
         self.num_timesteps += tokens
         return metrics

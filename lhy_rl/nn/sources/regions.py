@@ -3,8 +3,8 @@
 Three convolutions, each of which halves the picture, make a vector of each 8 x 8 pixels; to it is added a learned one
 that says where in the picture it is. The convolutions are drawn so that a picture keeps its contrast from layer to
 layer (He et al. 2015): behind torch's smaller weights regions would differ by their places alone at first, and an
-attention would learn to look at fixed ones. Only the first convolution looks a pixel beyond the square that it makes a number
-of, so that a region's vector is about that region.
+attention would learn to look at fixed ones. Only the first convolution looks a pixel beyond the square that it makes a
+number of, so that a region's vector is about that region.
 """
 
 from __future__ import annotations
