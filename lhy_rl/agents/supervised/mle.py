@@ -51,6 +51,8 @@ class MLE(Agent):
         scheduled_sampling: ``none``, ``linear``, ``exponential`` or ``inverse_sigmoid``: how the share of true
             inputs falls.
         scheduled_sampling_half_life: Gradient steps until half of the inputs are the model's own.
+        word_dropout: Share of the words read that are hidden: the start token stands for them (Bowman et al. 2016,
+            section 3.1). Raise it (to 0.3) where words are guessed from those before though the source tells them.
         attention_penalty: ``none``; ``coverage``: looking again at what was looked at costs (See et al. 2017);
             ``doubly_stochastic``: every place of a source is to be looked at once (Xu et al. 2015).
         attention_penalty_coef: Weight of the penalty, beside nats a token. Raise it when words are written again.
@@ -72,6 +74,7 @@ class MLE(Agent):
         gradient_steps: int = 50,
         scheduled_sampling: str = "none",
         scheduled_sampling_half_life: float = 1000.0,
+        word_dropout: float = 0.0,
         attention_penalty: str = "none",
         attention_penalty_coef: float = 1.0,
         **shared: Any,
@@ -93,6 +96,7 @@ class MLE(Agent):
             max_grad_norm=max_grad_norm,
             scheduled_sampling=scheduled_sampling,
             half_life=scheduled_sampling_half_life,
+            word_dropout=word_dropout,
             attention_penalty=attention_penalty,
             attention_penalty_coef=attention_penalty_coef,
         )
@@ -133,7 +137,7 @@ class MaximumLikelihood:
         max_grad_norm: Gradients longer than this are shortened to it.
         scheduled_sampling: ``none`` or a schedule of Bengio et al. 2015.
         half_life: Gradient steps until half of the inputs are the model's own.
-        attention_penalty, attention_penalty_coef: As of :class:`MLE`.
+        word_dropout, attention_penalty, attention_penalty_coef: As of :class:`MLE`.
 
     Raises:
         UserError: no training sentences, an unknown schedule or penalty, or a penalty on no attention.
@@ -151,12 +155,13 @@ class MaximumLikelihood:
         weight_decay: float = 0.0,
         scheduled_sampling: str = "none",
         half_life: float = 1000.0,
+        word_dropout: float = 0.0,
         attention_penalty: str = "none",
         attention_penalty_coef: float = 1.0,
     ) -> None:
         if attention_penalty not in PENALTIES:
             raise suggest(attention_penalty, PENALTIES, "attention_penalty")
-        check(attention_penalty_coef=(attention_penalty_coef, 0))
+        check(attention_penalty_coef=(attention_penalty_coef, 0), word_dropout=(word_dropout, 0, 0.99))
         self.attention_penalty, self.attention_penalty_coef = attention_penalty, attention_penalty_coef
         self.reader = policy.trunk.source
         if attention_penalty != "none":
@@ -175,6 +180,7 @@ class MaximumLikelihood:
         self.max_grad_norm = max_grad_norm
         self.scheduled_sampling = scheduled_sampling
         self.half_life = half_life
+        self.word_dropout = word_dropout
         self.optimizer = torch.optim.AdamW(policy.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
         self.order = torch.empty(0, dtype=torch.int64)  # of this epoch's remaining sentences
         self.num_steps = 0
@@ -212,6 +218,8 @@ class MaximumLikelihood:
         obs, actions, mask = teacher_forcing(batch, self.task, self.policy)
         if self.scheduled_sampling != "none":
             obs = self._mix_in_own_tokens(obs)
+        if self.word_dropout:
+            obs = self._hide_words(obs)
         state = self.policy.initial_state(mask.shape[1])
         log_prob = self.policy.evaluate(obs, actions, state, starts(mask), mask).log_prob
         self._evaluated = obs, mask
@@ -249,6 +257,13 @@ class MaximumLikelihood:
             mixed[t + 1] = torch.where(true[t + 1], tokens[t + 1], own)
         self.policy.train()
         return inputs
+
+    def _hide_words(self, obs: Any) -> Any:
+        """Inputs of which a share, drawn anew, is the start token."""
+        tokens = obs[TOKEN] if isinstance(obs, dict) else obs
+        hidden = (torch.rand(tokens.shape, generator=self.generator) < self.word_dropout).to(tokens.device)
+        read = torch.where(hidden, torch.full_like(tokens, self.task.start_token), tokens)
+        return {**obs, TOKEN: read} if isinstance(obs, dict) else read
 
     def state_dict(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer.state_dict(), "order": self.order, "num_steps": self.num_steps}
