@@ -6,12 +6,13 @@ own module called for each step, its state multiplied by 1 - start). A backbone 
 loop over: its definition is the plain loop. Forward and backward, one thread; ``against lstm`` is the time of our
 LSTM's one call on the same data, divided by the backbone's.
 
-    python -m benchmarks.backbones [--quick]
+    python -m benchmarks.backbones [--quick] [--only PATTERN]
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from statistics import median
 
@@ -19,7 +20,7 @@ import matplotlib
 import torch
 from torch import Tensor, nn
 
-from benchmarks.harness import Row, alternate, arguments, progress, save
+from benchmarks.harness import Row, alternate, load, parser, progress, save
 from lhy_rl.nn.backbones.base import cores, step_by_step
 from lhy_rl.nn.backbones.recurrent import LSTM, Recurrent
 
@@ -74,12 +75,13 @@ def candidates(name: str, hidden: int, density: float, steps: int) -> dict[str, 
     return {variant: measured(way) for variant, way in ways.items()}
 
 
-def measure(quick: bool, repeats: int) -> list[Row]:
-    """All rows: CPU-seconds (the least of the repeats) and ratios (their median)."""
+def measure(quick: bool, repeats: int, only: str) -> list[Row]:
+    """The rows of backbones named so: CPU-seconds (the least of the repeats) and ratios (their median)."""
     steps, sizes = (24, (16,)) if quick else (STEPS, (64, 256))
     own = [name for name in cores.names() if name not in TORCHS]
     cases = [(name, hidden, density) for name in TORCHS for hidden in sizes for density in DENSITIES]
     cases += [(name, sizes[0], DENSITIES[0]) for name in own]
+    cases = [case for case in cases if fnmatch(case[0], only)]
     rows = []
     with progress(len(cases), "backbones") as advance:
         for name, hidden, density in cases:
@@ -137,9 +139,14 @@ def draw(rows: list[Row], path: Path) -> None:
 
 def main() -> None:
     """Measure, save, draw."""
-    options = arguments(__doc__, seeds=15)
+    command = parser(__doc__, seeds=15)
+    command.add_argument("--only", default="*", metavar="PATTERN", help="backbones like this; other rows stay")
+    options = command.parse_args()
     torch.set_num_threads(1)
-    rows = measure(options.quick, min(options.seeds, 3) if options.quick else options.seeds)
+    rows = measure(options.quick, min(options.seeds, 3) if options.quick else options.seeds, options.only)
+    if options.only != "*":
+        measured = {row.agent for row in rows}
+        rows = [row for row in load("backbones", options.output) if row.agent not in measured] + rows
     save("backbones", rows, options.output)
     draw(rows, options.output / "backbones.png")
     for row in rows:

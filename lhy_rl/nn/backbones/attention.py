@@ -12,6 +12,7 @@ that keeps episodes apart; nothing waits for the step before.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,7 @@ from lhy_rl.nn.backbones.cells import Layer, Layered
 
 SCORES = ("dot", "additive")
 LONGEST_PERIOD = 10_000.0  # in steps, about, of the slowest angle
+SHUT = 1e30  # by how much the score of a place falls with each step that it is before the episode: to nothing
 
 
 class AttentionLayer(Layer):
@@ -49,21 +51,24 @@ class AttentionLayer(Layer):
         old_keys, old_values, count = state
         step = torch.arange(len(x), device=x.device)[:, None]
         begun = torch.where(start, step, -count).cummax(0).values  # (T, B) when the present episode did, from here
-        self.check(step - begun)
-        steps, held = len(x), int((-begun[0]).clamp(0, self.slots).max())  # places of the ring that count
-        place = torch.arange(-held, len(x), device=x.device)  # (S,)
-        x = x.transpose(0, 1)
+        steps, before = len(x), int(-begun[0].min())  # the present episodes' steps that are not here, at most
+        if steps + before > self.slots:
+            self.check(step - begun)
+        held = min(max(before, 0), self.slots)  # places of the ring that count
+        place = torch.arange(-held, steps, device=x.device)  # (S,)
+        x = x.transpose(0, 1).contiguous()  # once, for both products
         u, (q, k, v) = self.input(x), self.query_key_value(x).chunk(3, -1)  # (B, T, .)
         keys, values = k, v  # (B, S, D), with those of the ring before them
         if held:
             keys = torch.cat([old_keys[:, self.slots - held :], k], 1)
             values = torch.cat([old_values[:, self.slots - held :], v], 1)
-        distance = step - place
-        visible = (distance >= 0) & (distance <= self.slots) & (place >= begun.T[:, :, None])  # (B, T, S)
-        y = torch.tanh(u + self.output(self.attend(q, keys, values, visible)))
-        kept = (place >= begun[-1][:, None])[:, -self.slots :, None]
-        room = max(0, self.slots - kept.shape[1])
-        ring = (F.pad(latest[:, -self.slots :] * kept, (0, 0, room, 0)) for latest in (keys, values))
+        other = (place.to(x.dtype) - begun.T[:, :, None]).clamp_(max=0)  # (B, T, S): steps before the episode
+        mask = other.mul_(SHUT).add_(near(steps, held, self.slots, x.dtype, x.device))
+        y = torch.tanh(u + self.output(self.attend(q, keys, values, mask)))
+        kept = (place >= begun[-1][:, None])[:, -self.slots :, None].to(x.dtype)
+        ring = [latest[:, -self.slots :] * kept for latest in (keys, values)]
+        if room := self.slots - kept.shape[1]:
+            ring = [F.pad(latest, (0, 0, room, 0)) for latest in ring]
         return y.transpose(0, 1), (*ring, steps - begun[-1])
 
     def check(self, position: Tensor) -> None:
@@ -75,26 +80,39 @@ class AttentionLayer(Layer):
             )
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, D) queries over (B, S, D) keys and values to (B, T, D); the queries' places are the last T of S."""
+        """(B, T, D) queries over (B, S, D) keys and values to (B, T, D); the queries' places are the last T of S.
+
+        Args:
+            mask: (B, T, S): added to the scores.
+        """
         q, k, v = (x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2) for x in (q, k, v))  # (B, heads, T or S, .)
-        turns = self.turns(k.shape[2])
+        places = k.shape[2]
+        turns = turns_of(self.pairs, 1 << (places - 1).bit_length(), k.dtype, k.device)[:places]
         own = turns[-q.shape[2] :]
         back = own.conj()
         k, v = turned(k, turns), turned(v, turns)
         if self.weight is None:
-            shut = torch.zeros_like(mask, dtype=q.dtype).masked_fill_(~mask, -torch.inf)  # faster than the mask itself
-            read = F.scaled_dot_product_attention(turned(q, own), k, v, shut[:, None])
+            read = F.scaled_dot_product_attention(turned(q, own), k, v, mask[:, None])
         else:
             both = q[:, :, :, None] + turned(k[:, :, None], back[:, None])  # (B, heads, T, S, .)
-            scores = (self.weight * both.tanh()).sum(-1).masked_fill(~mask[:, None], -torch.inf)
-            read = scores.softmax(-1) @ v
+            read = ((self.weight * both.tanh()).sum(-1) + mask[:, None]).softmax(-1) @ v
         return turned(read, back).transpose(1, 2).flatten(2)
 
-    def turns(self, places: int) -> Tensor:
-        """(S, pairs) complex numbers of length 1, each place's angles."""
-        weight = self.output.weight
-        rate = LONGEST_PERIOD ** (-torch.arange(self.pairs, device=weight.device, dtype=weight.dtype) / self.pairs)
-        angle = torch.arange(places, device=weight.device, dtype=weight.dtype)[:, None] * rate
+
+@lru_cache(maxsize=8)
+def near(steps: int, held: int, slots: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(T, S): 0 where a step may read a place, minus infinity where that is later or forgotten."""
+    with torch.inference_mode(False):
+        shut = torch.full((steps, held + steps), -torch.inf, dtype=dtype, device=device)
+        return shut.triu(held + 1) + shut.tril(held - slots - 1)
+
+
+@lru_cache(maxsize=8)
+def turns_of(pairs: int, places: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(S, pairs) complex numbers of length 1, each place's angles; the same ones serve every call."""
+    with torch.inference_mode(False):
+        rate = LONGEST_PERIOD ** (-torch.arange(pairs, device=device, dtype=dtype) / pairs)
+        angle = torch.arange(places, device=device, dtype=dtype)[:, None] * rate
         return torch.polar(torch.ones_like(angle), angle)
 
 
