@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lhy_rl.core import validation
+from lhy_rl.functional.fused.plain import plain
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.backbones.cells import Cell, Layered
 from lhy_rl.nn.layers.highway import closed_by
@@ -44,12 +45,33 @@ class GridCell(Cell):
 
     def step(self, given: Tensor, state: State) -> tuple[Tensor, State]:
         h, m = given.chunk(2, -1)  # along depth
+        if self.depth > len(self.along_time) == 1 and given.device.type == "cpu" and not plain():
+            return self.at_once(h, m, state)
         after = []
         for level, (h_time, m_time) in enumerate(zip(*(s.unbind(1) for s in state), strict=True)):
             block = level % len(self.along_time)
             after.append(self.along_time[block](h, (h_time, m_time)))  # to a cell, one half of H is its hidden state
             h, m = self.along_depth[block](h_time, (h, m))
         return h, tuple(torch.stack(tensors, 1) for tensors in zip(*after, strict=True))
+
+    def at_once(self, h: Tensor, m: Tensor, state: State) -> tuple[Tensor, State]:
+        """:meth:`step` of tied layers: the cells along time are one batch."""
+        before = [s.transpose(0, 1) for s in state]  # (layers, B, H)
+        heights = self.rise(h, m, before[0])
+        below = torch.cat([h[None], heights[:-1]])
+        after = self.along_time[0](below.flatten(0, 1), tuple(s.flatten(0, 1) for s in before))
+        return heights[-1], tuple(s.view_as(below).transpose(0, 1) for s in after)
+
+    def rise(self, h: Tensor, m: Tensor, h_time: Tensor) -> Tensor:
+        """What tied layers hand up, (layers, B, H): depth is a sequence to one LSTM.
+
+        Args:
+            h, m: (B, H): what enters below.
+            h_time: (layers, B, H): the hidden states along time.
+        """
+        weights = tuple(self.along_depth[0].parameters())
+        begun = (h[None].contiguous(), m[None].contiguous())
+        return torch.lstm(h_time, begun, weights, True, 1, 0.0, self.training, False, False)[0]
 
 
 class GridLSTM(Layered):

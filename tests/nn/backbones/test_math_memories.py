@@ -1,12 +1,14 @@
 """Attention, the neural Turing machine and the grid LSTM by hand; options and lengths that cannot be."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch.testing import assert_close
 
 from lhy_rl.core.errors import UserError
+from lhy_rl.functional.fused.plain import plain_operations
 from lhy_rl.nn.backbones.attention import Attention
 from lhy_rl.nn.backbones.base import make_core
 from lhy_rl.nn.backbones.grid_lstm import GridLSTM
@@ -113,6 +115,20 @@ def test_tied_layers_are_one():
         for tied in (True, False)
     }
     assert count[False] == 6 * count[True]
+
+
+def test_tied_layers_as_one_sequence_are_the_loop_over_them():
+    torch.manual_seed(0)
+    core, x = GridLSTM(3, 4, 6, tied=True), torch.randn(5, 2, 3)
+    state = tuple(torch.randn(2, 1, 6, 4) for _ in range(2))
+    start, found = starts(5, 2), []
+    start[3, 1] = True
+    for operations in (nullcontext, plain_operations):
+        with operations():
+            y, after = core(x, state, start)
+            loss = (y * x.sum(-1, keepdim=True)).sum() + sum(s.square().sum() for s in after)
+            found.append((y, after, torch.autograd.grad(loss, list(core.parameters()))))
+    assert_close(found[0], found[1])
 
 
 def test_a_grid_hands_up_what_enters_it_however_deep_it_is():
