@@ -45,7 +45,8 @@ from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 NAME = "captions"
 HELD_OUT = "held out"
-FEW = {"few captions": 500, "a hundred captions": 100}
+FEW, HUNDRED = "few captions", "a hundred captions"
+CAPTIONS = {FEW: 500, HUNDRED: 100}
 SHARED: dict[str, Any] = {
     "core": "gru", "hidden_size": 128, "embedding_size": 32, "attention": "coverage", "critic": "none", "device": "cpu"
 }  # fmt: skip
@@ -132,22 +133,29 @@ def held_out(arm: str, steps: int, seed: int) -> tuple[dict[str, float], ActorCr
     return {**found, "seconds": seconds}, agent.policy
 
 
-def few_captions(captions: int, steps: int, updates: int, count: int, seed: int) -> dict[str, dict[str, float]]:
-    """Arms that learn from so many captions: metric to value of each."""
-    task = SceneCaption(SELF_CRITICAL["num_envs"], captions=captions, objects=FEW_OBJECTS, autoreset_mode="Disabled")
+def few_captions(few: str, steps: int, updates: int, count: int, seed: int) -> dict[str, dict[str, float]]:
+    """Arms that learn from few captions: metric to value of each."""
+    task = SceneCaption(
+        SELF_CRITICAL["num_envs"], captions=CAPTIONS[few], objects=FEW_OBJECTS, autoreset_mode="Disabled"
+    )
     found: dict[str, dict[str, float]] = {}
 
     def add(arm: str, written: TokenSequences, seconds: float) -> None:
         found[arm] = {**worth(task, written, "validation"), "seconds": seconds}
         found[arm]["gain"] = found[arm]["score"] / max(found["maximum likelihood"]["score"], 1e-6) - 1
 
-    for arm, schedule in (("maximum likelihood", "none"), ("scheduled sampling", "inverse_sigmoid")):
+    def add_both(arm: str, policy: ActorCritic, seconds: float) -> None:
+        add(arm, greedy(policy, task, "validation", count), seconds)
+        if few == FEW:
+            add(f"{arm}, beam", beam(policy, task, "validation", count), seconds)
+
+    schedules = {"maximum likelihood": "none", "scheduled sampling": "inverse_sigmoid"}
+    for arm, schedule in schedules.items() if few == FEW else [("maximum likelihood", "none")]:
         options = {"scheduled_sampling": schedule, "scheduled_sampling_half_life": steps / 2}
         begun = time.process_time()
         agent = learned(task, steps, seed, **options)
         seconds = time.process_time() - begun
-        add(arm, greedy(agent.policy, task, "validation", count), seconds)
-        add(f"{arm}, beam", beam(agent.policy, task, "validation", count), seconds)
+        add_both(arm, agent.policy, seconds)
         if schedule == "none":
             first = agent.policy.state_dict()
     options = {key: value for key, value in SELF_CRITICAL.items() if key != "num_envs"}
@@ -157,8 +165,7 @@ def few_captions(captions: int, steps: int, updates: int, count: int, seed: int)
     for _ in range(updates):
         critical.update()
     seconds = found["maximum likelihood"]["seconds"] + time.process_time() - begun
-    add("self-critical", greedy(critical.policy, task, "validation", count), seconds)
-    add("self-critical, beam", beam(critical.policy, task, "validation", count), seconds)
+    add_both("self-critical", critical.policy, seconds)
     return found
 
 
@@ -217,9 +224,9 @@ def main() -> None:
             add(HELD_OUT, arm, seed, found)
             if arm == "attention" and seed == 0:
                 picture(policy, options.output / f"{NAME}.png")
-    for few, captions in FEW.items():
+    for few in CAPTIONS:
         for seed in range(seeds) if fnmatch(few, options.only) else ():
-            for arm, found in few_captions(captions, few_steps, updates, count, seed).items():
+            for arm, found in few_captions(few, few_steps, updates, count, seed).items():
                 add(few, arm, seed, found)
 
 
