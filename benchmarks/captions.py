@@ -8,7 +8,6 @@ written, with the right words before.
 
     attention     a CNN makes a vector of each of 9 regions, and each word looks at them, and knows how much the words
                   before have looked at each (`attention: coverage`)
-    dot           the words look and do not know where the others did
     mean pool     the same regions' mean is all that each word has
     no picture    the same network, and all pictures are black; a quarter of the steps
 
@@ -58,12 +57,7 @@ STAIRS = 20
 STEPS, FEW_STEPS, FEW_OBJECTS = 2000, 600, 2
 SELF_CRITICAL: dict[str, Any] = {"num_envs": 64, "learning_rate": 1e-3, "baseline": "self_critical"}
 UPDATES, WIDTH, FRESH = 200, 4, 200
-ARMS: dict[str, dict[str, Any]] = {
-    "attention": {},
-    "dot": {"attention": "dot"},
-    "mean pool": {"attention": "none"},
-    "no picture": {},
-}
+ARMS: dict[str, dict[str, Any]] = {"attention": {}, "mean pool": {"attention": "none"}, "no picture": {}}
 WANTED = {
     ("attention", "exact"): "wanted: 0.9",
     ("no picture", "exact"): "wanted: at most 0.1",
