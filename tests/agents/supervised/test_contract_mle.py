@@ -47,5 +47,5 @@ def test_hidden_words_are_read_as_the_start_token_and_learned_all_the_same() -> 
     again = MLE(task, gradient_steps=4, word_dropout=0.5, **SMALL)
     again.likelihood._hide_words(obs)  # the same draws
     assert torch.equal(again.learn(1).policy.actor.output.weight, hidden.policy.actor.output.weight)
-    with pytest.raises(UserError, match="word_dropout is 1.0; allowed"):
+    with pytest.raises(UserError, match=r"word_dropout is 1\.0; allowed"):
         MLE(task, word_dropout=1.0, **SMALL)
