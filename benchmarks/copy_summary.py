@@ -17,13 +17,14 @@ looked at (See et al. 2017); `doubly stochastic`, 0.05 times the squared distanc
 
 The options were chosen on seeds 100 and 101. Maximum likelihood.
 
-    python -m benchmarks.copy_summary [--quick] [--seeds 5] [--only repeats]
+    python -m benchmarks.copy_summary [--quick] [--seeds 5] [--only "repeats/*"]
 """
 
 from __future__ import annotations
 
 import time
-from fnmatch import fnmatch
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -124,32 +125,32 @@ def measured(name: str, options: dict[str, Any], steps: int, seed: int) -> dict[
     return {"exact": exact, "repeats": repeats(written.tokens, test.tokens, task.words)} | seconds
 
 
+def rows_of(case: str, runs: Sequence[dict[str, float]]) -> list[harness.Row]:
+    """The rows of a task's variant."""
+    name, variant = case.split("/")
+    seconds, agent = float(np.mean([run["seconds"] for run in runs])), "reinforce" if name == REWARDED else "mle"
+    return [
+        harness.summarize(
+            name, agent, variant, metric, [run[metric] for run in runs], STEPS[name], seconds,
+            "" if name == REWARDED else WANTED.get((variant, metric), ""),
+        )
+        for metric in runs[0]
+        if metric != "seconds"
+    ]  # fmt: skip
+
+
 def main() -> None:
     """Measure, save."""
-    parser = harness.parser(__doc__, seeds=5)
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="tasks like this: repeats")
-    common = parser.parse_args()
+    command = harness.parser(__doc__, seeds=5)
+    command.add_argument("--only", default="*", metavar="PATTERN", help="TASK/VARIANT like this: repeats/coverage*")
+    args = command.parse_args()
     torch.set_num_threads(1)
-    seeds = 1 if common.quick else common.seeds
-    path = common.output / "copy_summary.json"
-    rows = harness.load("copy_summary", common.output) if path.exists() and not common.quick else []
-    rows = [row for row in rows if not fnmatch(row.task, common.only)]
-    for name, variant, options in (variant for variant in VARIANTS if fnmatch(variant[0], common.only)):
-        steps = 5 if common.quick else STEPS[name]
-        if common.quick and name == REWARDED:
+    cases = {}
+    for name, variant, options in VARIANTS:
+        if args.quick and name == REWARDED:
             options = {**options, "pretrain_epochs": 0.05}
-        runs = []
-        for seed in range(seeds):
-            runs.append(measured(name, options, steps, seed))
-            line = ", ".join(f"{metric} {value:.3f}" for metric, value in runs[-1].items())
-            print(f"{name}, {variant}, seed {seed}: {line}", flush=True)
-        seconds = float(np.mean([run["seconds"] for run in runs]))
-        for metric in runs[0]:
-            if metric != "seconds":
-                values, agent = [run[metric] for run in runs], "reinforce" if name == REWARDED else "mle"
-                wanted = WANTED.get((variant, metric), "") if name != REWARDED else ""
-                rows.append(harness.summarize(name, agent, variant, metric, values, steps, seconds, wanted))
-        harness.save("copy_summary", rows, common.output)
+        cases[f"{name}/{variant}"] = partial(measured, name, options, 5 if args.quick else STEPS[name])
+    harness.run_cases("copy_summary", cases, rows_of, args)
 
 
 if __name__ == "__main__":
