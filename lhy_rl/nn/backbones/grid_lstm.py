@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lhy_rl.core import validation
 from lhy_rl.functional.fused.plain import plain
+from lhy_rl.nn.acceleration.inventory import hooked
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.backbones.cells import Cell, Layered
 from lhy_rl.nn.layers.highway import closed_by
@@ -45,7 +46,7 @@ class GridCell(Cell):
 
     def step(self, given: Tensor, state: State) -> tuple[Tensor, State]:
         h, m = given.chunk(2, -1)  # along depth
-        if self.depth > len(self.along_time) == 1 and given.device.type == "cpu" and not plain():
+        if self.depth > len(self.along_time) == 1 and given.device.type == "cpu" and not self.observed():
             return self.at_once(h, m, state)
         after = []
         for level, (h_time, m_time) in enumerate(zip(*(s.unbind(1) for s in state), strict=True)):
@@ -53,6 +54,10 @@ class GridCell(Cell):
             after.append(self.along_time[block](h, (h_time, m_time)))  # to a cell, one half of H is its hidden state
             h, m = self.along_depth[block](h_time, (h, m))
         return h, tuple(torch.stack(tensors, 1) for tensors in zip(*after, strict=True))
+
+    def observed(self) -> bool:
+        """Whether somebody wants the plain operations, or to be told of each cell."""
+        return plain() or hooked(self.along_depth[0], self.along_time[0])
 
     def at_once(self, h: Tensor, m: Tensor, state: State) -> tuple[Tensor, State]:
         """:meth:`step` of tied layers: the cells along time are one batch."""

@@ -131,6 +131,20 @@ def test_tied_layers_as_one_sequence_are_the_loop_over_them():
     assert_close(found[0], found[1])
 
 
+@pytest.mark.parametrize("along", ["along_depth", "along_time"])
+def test_who_listens_to_a_cell_of_tied_layers_is_told_of_each(along):
+    torch.manual_seed(0)
+    core, x, calls = GridLSTM(3, 4, 6, tied=True), torch.randn(2, 1, 3), []
+    state, start = core.initial_state(1), starts(2)
+    fast = core(x, state, start)
+    hook = getattr(core.layers[0], along)[0].register_forward_hook(lambda *given: calls.append(given[-1]))
+    assert_close(core(x, state, start), fast)
+    assert len(calls) == 2 * 6
+    hook.remove()
+    core(x, state, start)
+    assert len(calls) == 2 * 6
+
+
 def test_a_grid_hands_up_what_enters_it_however_deep_it_is():
     """The forget gates along depth begin at about n / (n + 1), so that 1/e of a memory is left after n layers."""
     for depth in (8, 100):
