@@ -178,7 +178,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
     def step_of_one(self, actions: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """:meth:`step` of a batch of one without autoreset, as Gymnasium's ``Env`` gives it.
 
-        It has no rows to tell apart, and so is shorter and says the same.
+        It has no rows to tell apart, and so is shorter and says the same. Who overrides one of the two overrides both.
         """
         state = self._state
         if state is None or self._done[0]:
