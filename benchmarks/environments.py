@@ -11,7 +11,6 @@ steps of both, in the same turn. A batch is measured where a single environment 
 from __future__ import annotations
 
 import time
-from fnmatch import fnmatch
 from statistics import median
 from typing import Any
 
@@ -19,7 +18,7 @@ import gymnasium
 import torch
 
 import lhy_rl  # noqa: F401
-from benchmarks.harness import Row, load, parser, progress, save
+from benchmarks.harness import Row, chosen, load, parser, progress, save
 from lhy_rl.envs.registration import TABLE
 
 NAME = "environments"
@@ -92,11 +91,11 @@ def main() -> None:
     command.add_argument("--seconds", type=float, default=0.2, metavar="S", help="of each turn (0.2)")
     options = command.parse_args()
     torch.set_num_threads(1)
-    ids = [row.id for row in TABLE if fnmatch(row.id.removeprefix("lhy_rl/"), options.only)]
+    names = chosen(NAME, [row.id.removeprefix("lhy_rl/") for row in TABLE], options.only)
     if options.quick:
         rows = measure(["lhy_rl/HPOToken-v0", "lhy_rl/RepeatPrevious-v0"], 64, 0.02, 2)
     else:
-        rows = measure(ids, options.num_envs, options.seconds, options.seeds)
+        rows = measure([f"lhy_rl/{name}" for name in names], options.num_envs, options.seconds, options.seeds)
         known = load(NAME, options.output) if (options.output / f"{NAME}.json").exists() else []
         made = {(row.task, row.variant, row.metric) for row in rows}
         rows = [row for row in known if (row.task, row.variant, row.metric) not in made] + rows

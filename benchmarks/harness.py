@@ -7,7 +7,7 @@ import inspect
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,19 @@ def load(name: str, folder: Path = RESULTS) -> list[Row]:
     return results.load(name, folder)
 
 
+def chosen(script: str, names: Collection[str], pattern: str) -> list[str]:
+    """Those of the names that are like the pattern.
+
+    Raises:
+        SystemExit: none is; a line says which there are, and the status is 2.
+    """
+    found = [name for name in names if fnmatch(name, pattern)]
+    if not found:
+        print(f"{script}: error: nothing is like {pattern!r}; there are {'; '.join(names)}", file=sys.stderr)
+        raise SystemExit(2)
+    return found
+
+
 def run_cases(
     script: str,
     cases: Mapping[str, Callable[[int], dict[str, float]]],
@@ -79,10 +92,7 @@ def run_cases(
     Raises:
         SystemExit: ``--only`` names none; a line says which there are, and the status is 2.
     """
-    names = [name for name in cases if fnmatch(name, options.only)]
-    if not names:
-        print(f"{script}: error: nothing is like {options.only!r}; there are {'; '.join(cases)}", file=sys.stderr)
-        raise SystemExit(2)
+    names = chosen(script, cases, options.only)
     first = getattr(options, "first_seed", 0)
     rows = load(script, options.output) if (options.output / f"{script}.json").exists() and not options.quick else []
     with progress(len(names), script) as advance:

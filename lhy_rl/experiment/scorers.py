@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lhy_rl.core.protocols import ReplyScorer
     from lhy_rl.data.conversations import ConversationData
 
-DIRECTIONS = ("forward", "backward")
 CONVERSATIONS = {"reward": "none", "scorer": None}  # of an environment that is made for its words alone
 
 
@@ -35,6 +34,8 @@ def scorer_of(given: Any, reward: Any, trained: Callable[..., Agent]) -> Any:
         given = {"forward": given}
     if not isinstance(given, dict):
         return given
+    from lhy_rl.envs.dialogue.chat_reply import DIRECTIONS
+
     if not {"forward"} <= set(given) <= set(DIRECTIONS):
         raise UserError(f"env.scorer is {brief(given)}; allowed: RUN, or {{forward: RUN, backward: RUN}}")
     if reward == "li" and "backward" not in given:

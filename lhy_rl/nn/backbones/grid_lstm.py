@@ -46,7 +46,7 @@ class GridCell(Cell):
 
     def step(self, given: Tensor, state: State) -> tuple[Tensor, State]:
         h, m = given.chunk(2, -1)  # along depth
-        if self.depth > len(self.along_time) == 1 and given.device.type == "cpu" and not self.observed():
+        if self.depth > len(self.along_time) == 1 and given.device.type == "cpu" and not self.called_singly():
             return self.at_once(h, m, state)
         after = []
         for level, (h_time, m_time) in enumerate(zip(*(s.unbind(1) for s in state), strict=True)):
@@ -55,8 +55,8 @@ class GridCell(Cell):
             h, m = self.along_depth[block](h_time, (h, m))
         return h, tuple(torch.stack(tensors, 1) for tensors in zip(*after, strict=True))
 
-    def observed(self) -> bool:
-        """Whether somebody wants the plain operations, or to be told of each cell."""
+    def called_singly(self) -> bool:
+        """Whether each cell must be called by itself: plain operations are wanted, or a hook waits for a cell."""
         return plain() or hooked(self.along_depth[0], self.along_time[0])
 
     def at_once(self, h: Tensor, m: Tensor, state: State) -> tuple[Tensor, State]:

@@ -132,7 +132,7 @@ def test_tied_layers_as_one_sequence_are_the_loop_over_them():
 
 
 @pytest.mark.parametrize("along", ["along_depth", "along_time"])
-def test_who_listens_to_a_cell_of_tied_layers_is_told_of_each(along):
+def test_a_hook_on_a_cell_of_tied_layers_is_called_for_every_layer(along):
     torch.manual_seed(0)
     core, x, calls = GridLSTM(3, 4, 6, tied=True), torch.randn(2, 1, 3), []
     state, start = core.initial_state(1), starts(2)
