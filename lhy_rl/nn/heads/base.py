@@ -19,7 +19,12 @@ class ActionEvaluation(NamedTuple):
 
 
 def in_space(actions: np.ndarray, space: gym.Space[Any]) -> np.ndarray:
-    """Actions as an environment takes them: in the space's own type, and inside its bounds in that type."""
+    """Actions as an environment takes them: in the space's own type, and inside its bounds in that type.
+
+    Of a box of whole numbers, bytes of a picture say, they are the nearest ones.
+    """
+    if isinstance(space, gym.spaces.Box) and space.dtype.kind in "iu":
+        actions = np.clip(np.rint(actions), space.low, space.high)
     array = actions.astype(space.dtype, copy=False)
     return np.clip(array, space.low, space.high) if isinstance(space, gym.spaces.Box) else array
 

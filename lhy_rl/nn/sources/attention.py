@@ -89,9 +89,10 @@ class DotAttention(Attention):
         return self.query(h) @ annotations.transpose(1, 2) * annotations.shape[-1] ** -0.5  # type: ignore[no-any-return]
 
     def forward(self, h: Tensor, annotations: Tensor, mask: Tensor) -> Tensor:
-        return F.scaled_dot_product_attention(
-            self.query(h), annotations, annotations, attn_mask=attended(of_steps(mask)).expand(-1, h.shape[1], -1)
-        )
+        mask = of_steps(mask)
+        open_ = attended(mask).expand(-1, h.shape[1], -1)
+        context = F.scaled_dot_product_attention(self.query(h), annotations, annotations, attn_mask=open_)
+        return context if mask.shape[1] == 1 else context * mask.any(-1, keepdim=True)  # 0 where no place is open
 
 
 class AdditiveAttention(Attention):

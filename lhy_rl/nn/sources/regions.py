@@ -53,6 +53,6 @@ class RegionEncoder(SourceEncoder):
 
     def forward(self, source: Tensor, mask: Tensor) -> Reading:
         pictures = source if self.channel_first else source.permute(0, 3, 1, 2)
-        maps = self.convolutions(pictures.float() * self.scale)  # (N, E, H/8, W/8)
+        maps = self.convolutions(pictures.to(self.where.dtype) * self.scale)  # (N, E, H/8, W/8)
         annotations = maps.flatten(2).transpose(1, 2) + self.where  # (N, L, E)
         return Reading(annotations.mean(1), annotations, mask.new_ones(annotations.shape[:2]))

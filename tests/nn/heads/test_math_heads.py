@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from lhy_rl.nn.acceleration.flat_parameters import FlatParameters
 from lhy_rl.nn.acceleration.numpy_actor import fast_actor
+from lhy_rl.nn.heads.base import in_space
 from lhy_rl.nn.heads.select import head_for
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 
@@ -153,3 +154,9 @@ def test_flat_parameters_descend_as_an_optimizer_of_many():
 def test_the_first_noise_may_be_given_as_a_whole_number():
     head = head_for(Box(-1, 1, (2,)), 3, log_std=-1)
     assert head.log_std.tolist() == [-1.0, -1.0]
+
+
+def test_bytes_are_the_nearest_ones_and_none_is_wrapped_round():
+    space = Box(0, 255, (5,), np.uint8)
+    given = np.array([199.99998, 254.6, 300.0, -3.0, 0.4], np.float32)
+    assert in_space(given, space).tolist() == [200, 255, 255, 0, 0]

@@ -140,3 +140,21 @@ def test_every_agent_takes_it():
     for kind, own in {**options, DAgger: {**steps, "gradient_steps": 3}}.items():
         agent = kind(env, **POINTER, seed=0, **own).learn(40)
         assert isinstance(agent.policy.actor, PointerHead) and agent.num_timesteps >= 40
+
+
+@pytest.mark.parametrize("attention", ["dot", "additive", "coverage", "location"])
+def test_where_no_place_is_open_nothing_is_found_whether_or_not_the_weights_are_kept(attention):
+    torch.manual_seed(0)
+    space, _ = spaces(7)
+    policy = ActorCritic(space, Discrete(7), **{**POINTER, "attention": attention}, critic="shared").eval()
+    (obs, start) = observed(n=6)
+    longer = {**obs, "source": torch.cat([obs["source"], torch.rand(5, 4, 1, 2)], 2)}
+    longer["action_mask"] = torch.cat([obs["action_mask"], torch.zeros(5, 4, 1, dtype=torch.int8)], 2)
+    longer["action_mask"][2] = 0
+    actions = torch.zeros(5, 4, dtype=torch.int64)
+    values = []
+    for kept in (False, True):
+        policy.trunk.source.keeps_weights = kept
+        values.append(policy.evaluate(longer, actions, policy.initial_state(4), start).value)
+    assert_close(values[0], values[1])
+    assert policy.trunk.source.kept_weights[2].abs().sum() == 0

@@ -106,3 +106,13 @@ def test_a_report_shows_where_the_words_look():
     assert unseen.report_figures() == []
     with pytest.raises(UserError, match="looks at no places"):
         attention_weights(unseen.policy, task, task.sequences("test")[:1])
+
+
+def test_pictures_are_read_in_double_precision():
+    torch.manual_seed(0)
+    encoder, mask = RegionEncoder(SPACE, SourceOptions(size=8)), torch.ones(2, 24, dtype=torch.bool)
+    pictures = torch.randint(256, (2, 24, 16, 3), dtype=torch.uint8)
+    single = encoder(pictures, mask).annotations
+    double = encoder.double()(pictures, mask).annotations
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(double.float(), single, atol=1e-5, rtol=1e-4)
