@@ -297,12 +297,14 @@ def gradient_penalty(
             depend on row n alone (no batch normalisation).
         real: (N, ...).
         fake: Same shape.
-        generator: Owner of the randomness, on the inputs' device.
+        generator: Owner of the randomness.
 
     Returns:
         A scalar, not yet multiplied with the objective's ``penalty_weight``; differentiable with respect to the critic.
     """
-    u = torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator, device=real.device, dtype=real.dtype)
+    owner = real.device if generator is None else generator.device
+    u = torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator, device=owner, dtype=real.dtype)
+    u = u.to(real.device)
     between = (u * real + (1 - u) * fake).detach().requires_grad_()
     with gradients_of_inputs_alone():
         (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)

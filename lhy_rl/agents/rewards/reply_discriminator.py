@@ -81,11 +81,14 @@ class ReplyDiscriminator(DiscriminatorTrainer):
         fake, n = self._written(rollout), len(rollout.lengths)
         loss_sum = right_sum = torch.zeros((), device=self.device)
         for _ in range(self.steps):
-            drawn, stray = self._draw(n), self._draw(n // 2 + 1)
+            drawn, stray = self._draw(n), self._draw(max(2, n // 2 + 1))  # a stray needs another context
             others = np.roll(stray, 1)
             real, wrong = self._people(drawn, drawn), self._people(stray, others)
             scores = [self._final(*rows) for rows in (real, fake, wrong)]
             loss = self.objective.discriminator_loss(scores[0], torch.cat(scores[1:]), self.balance)
+            if self.objective.penalty_weight:
+                ends = torch.maximum(real[1], fake[1])
+                loss = loss + self.objective.penalty_weight * self.network.penalty(real[0], fake[0], ends)
             self.descend(loss, scores[0], scores[1])
             loss_sum = loss_sum + loss.detach()
             right_sum = right_sum + self.accuracy(scores[0].detach(), scores[1].detach())

@@ -20,7 +20,6 @@ from lhy_rl.agents.rewards.monte_carlo_search import monte_carlo_credit
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import TextTask, TokenSequences
 from lhy_rl.core.validation import check, positive
-from lhy_rl.functional.adversarial import gradient_penalty
 from lhy_rl.functional.returns import generalized_advantages
 from lhy_rl.nn.decoding import sample
 from lhy_rl.nn.discriminators.sequence import Discriminator, discriminators
@@ -153,18 +152,18 @@ class SequenceDiscriminatorReward(DiscriminatorTrainer):
         tokens = torch.cat([torch.as_tensor(s.tokens, device=self.device) for s in (real, fake)])
         lengths = torch.cat([torch.as_tensor(s.lengths, device=self.device) for s in (real, fake)])
         if self.credit == "prefix":
-            scores = self.network.prefixes(tokens, lengths)
+            every = self.network.prefixes(tokens, lengths)
             mask = torch.arange(tokens.shape[1], device=self.device) < lengths[:, None]
-            return scores[:n][mask[:n]], scores[n:][mask[n:]], 0.0
-        embedded = self.network.embed(tokens)
-        scores = self.network.forward_embedded(embedded, lengths)
+            of_real, of_fake = every[:n][mask[:n]], every[n:][mask[n:]]
+        else:
+            of_real, of_fake = self.network(tokens, lengths).split(n)
         penalty: Tensor | float = 0.0
         if self.objective.penalty_weight and self.network.training:
-            longer = torch.maximum(lengths[:n], lengths[n:])
-            penalty = self.objective.penalty_weight * gradient_penalty(
-                lambda z: self.network.forward_embedded(z, longer), embedded[:n], embedded[n:]
-            )
-        return scores[:n], scores[n:], penalty
+            ends = torch.maximum(lengths[:n], lengths[n:])
+            if self.credit == "prefix":  # of each pair one prefix is drawn, so that all of them are held
+                ends = (torch.rand(n, generator=self.generator).to(self.device) * ends).long() + 1
+            penalty = self.objective.penalty_weight * self.network.penalty(tokens[:n], tokens[n:], ends)
+        return of_real, of_fake, penalty
 
     # ------------------------------------------------------------------ the reward
     def relabel(self, episodes: Episodes) -> Metrics:

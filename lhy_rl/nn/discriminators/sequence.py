@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lhy_rl.core.registry import Registry
+from lhy_rl.functional.adversarial import gradient_penalty
 from lhy_rl.functional.fused.conv_max_pool import convolve_max
 from lhy_rl.nn.backbones.base import SequenceBackbone, cores
 from lhy_rl.nn.layers.eval_mode import evaluating
@@ -58,6 +59,13 @@ class Discriminator(nn.Module, ABC):
     def prefixes(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """(N, T) scores, one for each prefix, where ``scores_prefixes``."""
         raise TypeError(f"{type(self).__name__} does not score prefixes; choose the discriminator 'recurrent'")
+
+    def penalty(self, real: Tensor, fake: Tensor, ends: Tensor) -> Tensor:
+        """The gradient penalty between sentences (N, T) and as many others, of the scores of their first ``ends`` (N,)
+        tokens (:func:`~lhy_rl.functional.adversarial.gradient_penalty`)."""
+        with torch.no_grad():
+            embedded = self.embed(real), self.embed(fake)
+        return gradient_penalty(lambda z: self.forward_embedded(z, ends), *embedded)
 
     @torch.no_grad()
     def score(self, tokens: Tensor, lengths: Tensor) -> Tensor:

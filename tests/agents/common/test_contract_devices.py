@@ -29,6 +29,7 @@ CASES = {
         48,
     ),
     "reinforce multi": ("reinforce", lambda: Parrot("multi"), {"num_envs": 2, **TINY, "core": None}, 32),
+    "gan wgan_gp": ("gan", "lhy_rl/Ring-v0", {"objective": "wgan_gp", "batch_size": 8, "gradient_steps": 2}, 32),
     "a2c lstm": ("a2c", "CartPole-v1", {**PLAYED, "core": "lstm"}, 48),
 }
 

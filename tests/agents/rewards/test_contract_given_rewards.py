@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gymnasium
 import numpy as np
 import pytest
+import torch
 
-from lhy_rl.agents import A2C, GAIL, IRL, PPO, Reinforce
+from lhy_rl.agents import A2C, GAIL, IRL, PPO, Reinforce, SeqGAN
 from lhy_rl.agents.common.reward_model import RewardModel
 from lhy_rl.core.errors import UserError
 from lhy_rl.nn.rewards.learned_reward import load_reward
@@ -82,3 +84,18 @@ def test_without_its_reward_model_an_agent_predicts_and_does_not_learn_from_othe
     alone.predict(np.zeros(4, np.float32))
     with pytest.raises(UserError, match="reward_model="):
         alone.learn(64)
+
+
+@pytest.mark.parametrize("credit", ["prefix", "critic"])
+def test_a_critic_of_prefixes_has_its_gradient_penalty(credit: str) -> None:
+    env = gymnasium.make_vec("lhy_rl/OracleText-v0", num_envs=4, vocabulary_size=9, max_length=5, train_size=32)
+    agent = SeqGAN(
+        env, seed=0, credit=credit, objective="wgan_gp", discriminator="recurrent", baseline="critic", hidden_size=8,
+        embedding_size=8, discriminator_embedding_size=8,
+    )  # fmt: skip
+    model, real = agent.discriminator, agent.task.sequences("train")
+    model.network.train()
+    penalty = model._scores(real[:6], real[6:12])[2]
+    assert isinstance(penalty, torch.Tensor) and penalty > 0 and penalty.requires_grad
+    model.network.eval()
+    assert model._scores(real[:6], real[6:12])[2] == 0.0

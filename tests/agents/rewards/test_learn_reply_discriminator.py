@@ -12,6 +12,7 @@ import lhy_rl  # noqa: F401  (registers)
 from lhy_rl.agents import Reinforce
 from lhy_rl.agents.rewards.reply_discriminator import ReplyDiscriminator
 from lhy_rl.core.errors import UserError
+from lhy_rl.nn.discriminators.sequence import RecurrentDiscriminator
 
 SIZES: dict[str, Any] = {"core": "gru", "hidden_size": 16, "embedding_size": 16, "source_encoder": "mean"}
 
@@ -100,3 +101,25 @@ def test_bad_options_are_one_line() -> None:
         Reinforce(env, reward_model=ReplyDiscriminator())
     with pytest.raises(UserError, match="do not fit"):
         made(ReplyDiscriminator(objective="ebgan"))
+
+
+def test_a_gradient_penalty_is_taken_where_the_objective_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    penalty = RecurrentDiscriminator.penalty
+    monkeypatch.setattr(
+        RecurrentDiscriminator, "penalty", lambda *given: taken.append(1) or penalty(*given)  # type: ignore[func-returns-value]
+    )
+    for objective, times in (("wgan_gp", 2), ("gan", 0)):
+        taken.clear()
+        updated(made(ReplyDiscriminator(steps=2, objective=objective), 4))
+        assert len(taken) == times
+
+
+def test_with_one_reply_at_a_time_nobodys_own_context_counts_as_anothers(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ReplyDiscriminator(steps=1)
+    agent, pairs = made(model, 1), []
+    people = ReplyDiscriminator._people
+    monkeypatch.setattr(ReplyDiscriminator, "_people", lambda self, a, b: pairs.append((a, b)) or people(self, a, b))  # type: ignore[func-returns-value]
+    updated(agent)
+    (drawn, same), (stray, others) = pairs
+    assert (drawn == same).all() and (stray != others).any()

@@ -71,3 +71,19 @@ def test_the_papers_network_has_the_papers_size():
     assert [width for width, _ in network.windows] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20]
     assert network.highway.linear.weight.shape == (2 * 1720, 1720)
     assert [width for width, _ in ConvolutionalDiscriminator(50, 4).windows] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["cnn", "recurrent"])
+def test_the_penalty_is_of_a_prefix_and_reaches_the_weights(name, sentences):
+    torch.manual_seed(0)
+    network = discriminators.get(name)(V, T, dropout=0.0)
+    tokens, _ = sentences
+    real, fake, ends = tokens[:5], tokens[5:10], torch.full((5,), 3)
+    torch.manual_seed(1)
+    penalty = network.penalty(real, fake, ends)
+    penalty.backward()
+    assert penalty > 0 and network.output.weight.grad.abs().sum() > 0
+    if name == "recurrent":  # what stands behind the prefix does not count
+        torch.manual_seed(1)
+        changed = real.index_fill(1, torch.tensor([5]), 0)
+        torch.testing.assert_close(network.penalty(changed, fake, ends), penalty)
