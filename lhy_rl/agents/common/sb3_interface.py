@@ -141,7 +141,7 @@ class SB3Interface:
         single = leading(map_tree(np.asarray, observation), space) == 0
         obs = self.observe(map_tree(lambda x: np.asarray(x)[None], observation) if single else observation)
         count = len(leaves(obs)[0])
-        state = self.policy.initial_state(count) if state is None else state
+        state = self.policy.initial_state(count) if state is None else tuple(part.to(self.device) for part in state)
         start = None
         if episode_start is not None:
             start = torch.as_tensor(np.atleast_1d(native(episode_start)), dtype=torch.bool, device=self.device)

@@ -113,16 +113,6 @@ class Distill(LabellingRounds, SupervisedImitation):
         """As :meth:`Agent.load`; the teacher is not loaded again unless it is given."""
         return super().load(path, env, device, **{"teacher": None, **options})
 
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "teacher": self.expert.state}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        memory = state["teacher"]
-        if memory is not None and not all(len(part) == len(state["collector"]["start"]) for part in memory):
-            raise ValueError("teacher is no memory of these environments")
-        self.expert.state = None if self.collector.obs is None else memory
-
 
 class ProbabilityCollector(LabellingCollector):
     """Steps of the student and the teacher by turns, and the teacher's distributions."""

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import VectorEnv
+from torch import Tensor
 
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.trees import map_tree
@@ -24,9 +25,12 @@ class Expert(ABC):
 
     Attributes:
         gone: It will not answer any more.
+        state: What it remembers of the present episodes, a list of tensors or arrays; None without a memory, or before
+            the first answer.
     """
 
     gone = False
+    state: list[Any] | None = None
 
     @abstractmethod
     def label(self, obs: Any, start: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -54,11 +58,20 @@ class PolicyLabels(Expert):
 
     def __init__(self, policy: Any) -> None:
         self.policy = policy
-        self.state: Any = None
+        self.memory: Any = None  # as it gave it last
 
     def label(self, obs: Any, start: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        actions, self.state = self.policy.predict(obs, state=self.state, episode_start=start, deterministic=True)
+        actions, self.memory = self.policy.predict(obs, state=self.memory, episode_start=start, deterministic=True)
         return np.asarray(actions)
+
+    @property
+    def state(self) -> list[Any] | None:
+        parts = self.memory if isinstance(self.memory, tuple | list) else ()
+        return list(parts) if parts and all(isinstance(part, Tensor | np.ndarray) for part in parts) else None
+
+    @state.setter
+    def state(self, state: list[Any] | None) -> None:
+        self.memory = None if state is None else tuple(state)
 
 
 class Person(Expert):

@@ -173,6 +173,7 @@ class LabellingRounds(Imitation):
         return {
             **super().state_dict(),
             "collector": self.collector.state_dict(),
+            "teacher": self.expert.state,
             "demonstrated": None if self.demonstrated is None else self.demonstrated.state_dict(),
             "pieces": [piece.state_dict() for piece in self.pieces],
             "round": self.round,
@@ -188,6 +189,13 @@ class LabellingRounds(Imitation):
         self.pieces = [LabelledSteps.of_state(piece, *spaces) for piece in state["pieces"]]
         self.round, self.labels, self.cloned = state["round"], state["labels"], state["cloned"]
         self.collector.load_state_dict(state["collector"])
+        memory, count = state.get("teacher"), self.env.num_envs  # older files of dagger have none
+        if self.collector.obs is None:  # new episodes begin
+            self.expert.state = None
+        elif memory is None or all(count in part.shape[:2] for part in memory):
+            self.expert.state = memory
+        else:
+            raise ValueError("teacher is no memory of these environments")
 
 
 class LabellingCollector(RolloutCollector):

@@ -29,14 +29,10 @@ class Teacher(Expert):
 
     Args:
         head: Of the student: what a distribution looks like.
-
-    Attributes:
-        state: The memory after the last states, a list of tensors or arrays; None before the first.
     """
 
     def __init__(self, head: Head) -> None:
         self.head = head
-        self.state: list[Any] | None = None
 
     @abstractmethod
     def answer(self, obs: Any, start: np.ndarray) -> Tensor:
@@ -109,7 +105,8 @@ class AgentTeacher(Teacher):
         if isinstance(space, gym.spaces.Dict):
             obs = {key: obs[key] for key in space.spaces}  # without what it does not see
         observed = agent.observe(obs)
-        state = policy.initial_state(len(start)) if self.state is None else tuple(self.state)
+        known = policy.initial_state(len(start)) if self.state is None else self.state
+        state = tuple(part.to(policy.device) for part in known)
         begins = torch.as_tensor(start, device=policy.device) if policy.recurrent else None
         with evaluating(policy):
             h, state = policy.step(observed, state, begins)

@@ -150,6 +150,39 @@ def test_an_expert_with_a_memory_keeps_it() -> None:
     assert [start.all() for _, start in calls] == [t % 8 == 0 for t in range(15)]
 
 
+class Step:
+    """An expert whose action is how many steps of the episode it has seen, modulo 4."""
+
+    def predict(self, obs: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> Any:
+        (seen,) = (np.zeros(3, np.int64),) if state is None else state
+        seen = np.where(episode_start, 0, seen)
+        return seen % 4 + 3, (seen + 1,)
+
+
+def test_an_experts_memory_is_saved_with_the_agent(tmp_path: Any) -> None:
+    def make() -> Any:
+        return gymnasium.make_vec("lhy_rl/Catch-v0", num_envs=3)
+
+    def step_labels(first: int, agent: DAgger) -> list[list[int]]:
+        return [piece.actions[:, 0].tolist() for piece in agent.pieces[first:]]
+
+    space = make().single_action_space
+
+    class Within(Step):
+        def predict(self, *given: Any, **options: Any) -> Any:
+            actions, state = super().predict(*given, **options)
+            return (actions - 3) % int(space.n) + int(space.start), state
+
+    options = {**SMALL, "learning_rate_schedule": "constant"}
+    whole = DAgger(make(), expert=Within(), **options).learn(15 * 4)
+    begun = DAgger(make(), expert=Within(), **options).learn(15 * 2)
+    begun.save(tmp_path / "dagger")
+    resumed = DAgger.load(tmp_path / "dagger", make(), expert=Within()).learn(15 * 2, reset_num_timesteps=False)
+    assert step_labels(2, resumed) == step_labels(2, whole)
+    for a, b in zip(whole.policy.parameters(), resumed.policy.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_a_person_is_asked_until_they_have_had_enough() -> None:
     said = iter(["3", "nonsense", "9", "4", "5", "6", "6", ""])
     heard: list[str] = []
