@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -102,11 +103,15 @@ class Search:
             on_trial: Called with each trial as it ends; False ends the search.
         """
         check(num_trials=(num_trials, 1))
-        for number in self._pending:  # what was being tried when the search was interrupted
-            self._submit(number)
+        begun = deque(self._pending)  # what was being tried when the search was interrupted
         more = True
         while self._pending or (more and self._asked < num_trials):
-            while more and self._asked < num_trials and len(self._pending) < self.executor.workers:
+            while len(self._pending) - len(begun) < self.executor.workers:
+                if begun:
+                    self._submit(begun.popleft())
+                    continue
+                if not more or self._asked >= num_trials:
+                    break
                 try:
                     number, tokens = self._ask()
                 except Exhausted:

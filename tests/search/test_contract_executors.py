@@ -92,7 +92,8 @@ def test_a_function_that_gives_no_number(returns):
 
 # ---------------------------------------------------------------------- the journal
 def searched(path, n, on=hill, about=None):
-    return Search(Random(SPACE, seed=0), InProcess(objective(on)), journal=Journal(path), about=about).run(n)
+    journal = None if path is None else Journal(path)
+    return Search(Random(SPACE, seed=0), InProcess(objective(on)), journal=journal, about=about).run(n)
 
 
 def test_a_line_that_was_cut_off_is_tried_again(tmp_path):
@@ -214,3 +215,20 @@ def test_a_time_limit_above_zero():
     with pytest.raises(UserError, match="workers is -1"):
         Processes(objective(hill), workers=-1)
     assert time.monotonic() - begin < 1
+
+
+class Counted(InProcess):
+    """One trial at a time, as it says of itself."""
+
+    def submit(self, number, tokens, seed, thresholds=None):
+        assert len(self._ended) < self.workers, "more trials at once than there are workers"
+        super().submit(number, tokens, seed, thresholds)
+
+
+def test_a_search_of_many_workers_goes_on_with_fewer(tmp_path):
+    journal, searcher = Journal(tmp_path / "journal.jsonl"), Random(SPACE, seed=0)
+    journal.append({"event": "search", "about": {}, "seed": None})
+    for number in range(4):  # all were being tried when it was interrupted
+        journal.append({"event": "ask", "number": number, "tokens": searcher.ask().tolist()})
+    found = Search(Random(SPACE, seed=0), Counted(objective(hill)), journal=journal).run(6)
+    assert [t.tokens for t in found.trials] == [t.tokens for t in searched(None, 6).trials]
