@@ -97,5 +97,9 @@ def approximate_kl(log_ratio: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def _finite_log_softmax(logits: Tensor) -> Tensor:
-    """Log probabilities with -inf replaced by a number so low that its exponential is 0."""
-    return logits.log_softmax(-1).clamp(min=torch.finfo(logits.dtype).min / 4)
+    return finite(logits.log_softmax(-1))
+
+
+def finite(log_probs: Tensor) -> Tensor:
+    """Log-probabilities with -inf replaced by a number so low that its exponential is 0, and times that is 0."""
+    return log_probs.clamp(min=torch.finfo(log_probs.dtype).min / 4)

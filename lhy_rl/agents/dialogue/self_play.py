@@ -166,7 +166,7 @@ class SelfPlay(HeldLearner, Agent):
             return self.imitate()
         if self.reference is None and (self.imitation.done or self.kl_coef):
             self.reference = [frozen(policy) for policy in self.all_policies]
-        self.curriculum.apply(self.games, self.num_timesteps / max(self.total_timesteps, 1))
+        self.set_stage()
         seats = self.take_seats()
         played = play_games(self.games, self.n_games, self.players(), seats)
         metrics = self.summary(played, seats)
@@ -181,6 +181,10 @@ class SelfPlay(HeldLearner, Agent):
             metrics |= self.imitate()
         self.num_timesteps += learned
         return metrics
+
+    def set_stage(self) -> None:
+        """Let the rules be those of the curriculum's present stage."""
+        self.curriculum.apply(self.games, self.num_timesteps / max(self.total_timesteps, 1))
 
     def take_seats(self) -> np.ndarray:
         """(N, P) who sits where: the policies that learn, by number, and behind them those of the pool."""
@@ -333,6 +337,7 @@ class SelfPlay(HeldLearner, Agent):
         for learner, one in zip(self.learners, state["learners"], strict=True):
             learner.load_state_dict(one)
         self.games.rng.bit_generator.state = state["games"]
+        self.set_stage()
         self.pool.load_state_dict(state["pool"])
         self.imitation.done = int(state["imitated"])
         self.reference = None

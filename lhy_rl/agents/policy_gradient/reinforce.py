@@ -34,7 +34,7 @@ from lhy_rl.agents.supervised.mle import MaximumLikelihood
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import load_optimizer
 from lhy_rl.core.validation import check, positive
-from lhy_rl.functional.policy_gradient import masked_mean, reinforce_loss, value_loss
+from lhy_rl.functional.policy_gradient import finite, masked_mean, reinforce_loss, value_loss
 from lhy_rl.functional.returns import discounted_returns, leave_one_out_mean
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.full_episodes import Episodes, collect_episodes, truncated_final_values
@@ -225,9 +225,10 @@ class Reinforce(Agent):
             metrics["train/value_loss"] = float(critic_loss.detach())
         entropies = new.entropy
         if new.log_probs is not None:
-            probabilities = new.log_probs.exp()
-            entropies = -(probabilities * new.log_probs).sum(-1)
-            kl = masked_mean((probabilities * (new.log_probs - self._reference(episodes))).sum(-1), mask)
+            log_probs = finite(new.log_probs)
+            probabilities = log_probs.exp()
+            entropies = -(probabilities * log_probs).sum(-1)
+            kl = masked_mean((probabilities * (log_probs - finite(self._reference(episodes)))).sum(-1), mask)
             loss = loss + self.kl_coef * kl
             metrics["train/kl"] = float(kl.detach())
         if entropies is not None:
@@ -272,7 +273,9 @@ class Reinforce(Agent):
         """(T, B, A) log-probabilities of the pretrained policy."""
         assert self.pretrained is not None
         state = self.pretrained.initial_state(episodes.valid.shape[1])
-        new = self.pretrained.evaluate(episodes.obs, episodes.actions, state, episodes.start, all_actions=True)
+        new = self.pretrained.evaluate(
+            episodes.obs, episodes.actions, state, episodes.start, all_actions=True, action_mask=episodes.action_mask
+        )
         assert new.log_probs is not None
         return new.log_probs
 

@@ -70,7 +70,8 @@ class FeatureReward(RewardModel):
         obs = map_tree(lambda x: x[:-1].reshape(-1, *x.shape[2:]), rollout.raw_obs)
         features = self.features(obs, rollout.env_actions.reshape(-1, *rollout.env_actions.shape[2:]))
         rewards = self.net(features).view(rollout.rewards.shape)
-        rollout.rewards = rewards / rewards.std().clamp(min=1e-6)
+        rewards = rewards.masked_fill(~rollout.valid, 0.0)  # a step that only resets has none
+        rollout.rewards = rewards / rewards[rollout.valid].std().clamp(min=1e-6)
         features = features.view(*rewards.shape, -1)
         self.newest = PlayedFeatures(features, rollout.valid, self._count_absent(rollout))
         return {}

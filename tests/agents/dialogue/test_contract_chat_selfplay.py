@@ -120,3 +120,11 @@ def test_moves_are_learned_from_as_they_were_drawn() -> None:
     agent = made(reward="length", dropout=0.5)
     assert agent.update()["train/clip_fraction"] == 0
     assert agent.learner.policy.trunk.dropout.p == 0.5
+
+
+def test_a_loaded_agent_plays_by_the_present_stage_of_its_curriculum() -> None:
+    agent = made(reward="none", curriculum={"max_turns": [1, 3]})
+    agent.learner.num_timesteps, agent.learner.total_timesteps = 60, 100
+    again = made(reward="none", curriculum={"max_turns": [1, 3]})
+    again.load_state_dict(agent.state_dict())
+    assert isinstance(again.games.batched, ChatSelfplay) and again.games.batched.max_turns == 3

@@ -12,6 +12,7 @@ import torch
 from lhy_rl.agents import IRL, MaxEntIRL
 from lhy_rl.agents.inverse_rl.maxent_irl import SoftValue, flattened_weights
 from lhy_rl.agents.inverse_rl.state_visitation import empirical_occupancy, mixture_policy, state_occupancy
+from lhy_rl.agents.rewards.feature_reward import FeatureReward
 from lhy_rl.functional.dynamic_programming import occupancies
 from lhy_rl.nn.rewards.feature_reward import RewardNet, StepFeatures
 
@@ -105,3 +106,17 @@ def test_rewards_are_asked_for_as_a_wrapper_asks():
     reached = np.array([3, 50, 3])
     rewards = agent.rewards(np.zeros(3, int), np.zeros(3, int), reached)
     np.testing.assert_array_equal(rewards, agent.state_rewards[reached])
+
+
+def test_steps_that_only_reset_have_no_reward_and_no_part_in_its_scale():
+    valid = torch.tensor([[True, True], [False, True], [True, True]])
+    played = SimpleNamespace(
+        raw_obs=np.arange(8.0).reshape(4, 2), env_actions=np.zeros((3, 2)), rewards=torch.zeros(3, 2), valid=valid,
+        terminated=torch.zeros(3, 2, dtype=torch.bool), truncated=torch.zeros(3, 2, dtype=torch.bool),
+    )  # fmt: skip
+    net = torch.nn.Flatten(0)
+    net.weights = torch.zeros(1)
+    model = FeatureReward(lambda obs, actions: torch.as_tensor(obs)[:, None], net, 2)
+    model.relabel(played)
+    assert played.rewards[1, 0] == 0
+    torch.testing.assert_close(played.rewards[valid].std(), torch.tensor(1.0, dtype=torch.float64))

@@ -327,3 +327,16 @@ def test_a_linear_schedule_ends_near_zero():
     agent = Reinforce("lhy_rl/Tour-v0", **options)
     agent.learn(200, callback=lambda agent, metrics: rates.append(agent.optimizer.param_groups[0]["lr"]))
     assert rates == pytest.approx([0.2, 0.15, 0.1, 0.05])
+
+
+def test_the_penalty_on_leaving_the_pretrained_policy_knows_what_is_legal():
+    env = gymnasium.make_vec("lhy_rl/OracleText-v0", num_envs=4, vocabulary_size=20, max_length=5, train_size=64)
+    agent = Reinforce(env, embedding_size=8, hidden_size=8, seed=0, pretrain_epochs=0.01, kl_coef=0.1)
+    while agent.preparing:
+        agent.update()
+    episodes = agent.collect(0)
+    head = agent.policy.categorical
+    episodes.action_mask = torch.rand(*episodes.valid.shape, 20, generator=torch.Generator().manual_seed(0)) < 0.5
+    episodes.action_mask.scatter_(2, episodes.actions[..., None] - head.start, True)
+    metrics = agent.train_on_batch(episodes)
+    assert abs(metrics["train/kl"]) < 1e-6 and np.isfinite(list(metrics.values())).all()
