@@ -152,9 +152,9 @@ class SequenceDiscriminatorReward(DiscriminatorTrainer):
         tokens = torch.cat([torch.as_tensor(s.tokens, device=self.device) for s in (real, fake)])
         lengths = torch.cat([torch.as_tensor(s.lengths, device=self.device) for s in (real, fake)])
         if self.credit == "prefix":
-            every = self.network.prefixes(tokens, lengths)
+            scores = self.network.prefixes(tokens, lengths)
             mask = torch.arange(tokens.shape[1], device=self.device) < lengths[:, None]
-            of_real, of_fake = every[:n][mask[:n]], every[n:][mask[n:]]
+            of_real, of_fake = scores[:n][mask[:n]], scores[n:][mask[n:]]
         else:
             of_real, of_fake = self.network(tokens, lengths).split(n)
         penalty: Tensor | float = 0.0

@@ -107,7 +107,9 @@ def test_a_gradient_penalty_is_taken_where_the_objective_has_one(monkeypatch: py
     taken = []
     penalty = RecurrentDiscriminator.penalty
     monkeypatch.setattr(
-        RecurrentDiscriminator, "penalty", lambda *given: taken.append(1) or penalty(*given)  # type: ignore[func-returns-value]
+        RecurrentDiscriminator,
+        "penalty",
+        lambda *given: taken.append(1) or penalty(*given),  # type: ignore[func-returns-value]
     )
     for objective, times in (("wgan_gp", 2), ("gan", 0)):
         taken.clear()
