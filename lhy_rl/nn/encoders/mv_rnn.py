@@ -15,7 +15,7 @@ class MVRNNEncoder(TreeEncoder):
 
     a and A are the vector and the matrix of the left part, b and B of the right one. A word's matrix is of low rank
     beside its diagonal, A = U V + diag(d) (equation 6, rank 3), the identity to begin with, and P the parts' mean.
-    A node is E + E^2 wide: its vector, then its matrix.
+    A node is E + E^2 wide: its vector, then its matrix, transposed, so that W_M makes all rows of all of them at once.
     """
 
     name = "mv_rnn"
@@ -32,17 +32,17 @@ class MVRNNEncoder(TreeEncoder):
 
     def word(self, symbol: Tensor) -> Tensor:
         u, v = self.factors(symbol).view(len(symbol), 2, RANK, self.size).unbind(1)
-        matrix = u.transpose(1, 2) @ v + torch.diag_embed(self.diagonal(symbol))  # (R, E, E)
-        return torch.cat([self.words(symbol), matrix.flatten(1)], -1)
+        transposed = v.transpose(1, 2) @ u + torch.diag_embed(self.diagonal(symbol))  # (R, E, E)
+        return torch.cat([self.words(symbol), transposed.flatten(1)], -1)
 
     def compose(self, a: Tensor, b: Tensor) -> Tensor:
-        vector_a, matrix_a = self._parts(a)
-        vector_b, matrix_b = self._parts(b)
-        changed = torch.cat([matrix_b @ vector_a, matrix_a @ vector_b], 1)[..., 0]  # (R, 2E)
+        vector_a, transposed_a = self._parts(a)
+        vector_b, transposed_b = self._parts(b)
+        changed = torch.cat([vector_a @ transposed_b, vector_b @ transposed_a], -1)[:, 0]  # B a and A b, (R, 2E)
         vector = self.norm(self.linear(changed)).tanh()
-        matrix = self.matrices @ torch.cat([matrix_a, matrix_b], 1)  # (E, 2E) by (R, 2E, E)
-        return torch.cat([vector, matrix.flatten(1)], -1)
+        transposed = torch.cat([transposed_a, transposed_b], -1) @ self.matrices.T  # (R, E, 2E) by (2E, E)
+        return torch.cat([vector, transposed.flatten(1)], -1)
 
     def _parts(self, node: Tensor) -> tuple[Tensor, Tensor]:
-        """(R, E + E^2) to a column (R, E, 1) and a matrix (R, E, E)."""
-        return node[:, : self.size, None], node[:, self.size :].view(len(node), self.size, self.size)
+        """(R, E + E^2) to a row (R, 1, E) and a matrix (R, E, E), transposed."""
+        return node[:, None, : self.size], node[:, self.size :].view(len(node), self.size, self.size)

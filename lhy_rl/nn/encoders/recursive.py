@@ -81,13 +81,15 @@ class TreeEncoder(Encoder):
         return self.layers(vectors).view(*leading, self.output_size)  # type: ignore[no-any-return]
 
     def nodes(self, levels: TreeLevels) -> Tensor:
-        """(R, width): all nodes, level by level."""
-        nodes = self.word(levels.symbol[: levels.bounds[1]])
+        """(R, width): all nodes, level by level; each word is made once."""
+        symbols, place = levels.symbol.unique(return_inverse=True)
+        words = self.word(symbols)
+        nodes = words[place[: levels.bounds[1]]]
         for first, end in itertools.pairwise(levels.bounds[1:]):
             symbol, right = levels.symbol[first:end], levels.right[first:end]
             phrase = nodes[levels.left[first:end]]
             worded = (symbol > 0).nonzero()[:, 0]
-            phrase = _replaced(phrase, worded, self.compose(self.word(symbol[worded]), phrase[worded]))
+            phrase = _replaced(phrase, worded, self.compose(words[place[first:end][worded]], phrase[worded]))
             paired = (right >= 0).nonzero()[:, 0]
             phrase = _replaced(phrase, paired, self.compose(phrase[paired], nodes[right[paired]]))
             nodes = torch.cat([nodes, phrase])

@@ -122,11 +122,11 @@ def test_mv_rnn_by_hand() -> None:
     """p = tanh(W [B a; A b] + w) and P = W_M [A; B], one node at a time."""
     encoder = make("mv_rnn")
     a, b = encoder.word(torch.tensor([1, 2])).split(1)
-    (va, ma), (vb, mb) = ((x[0, :3], x[0, 3:].view(3, 3)) for x in (a, b))
+    (va, ma), (vb, mb) = ((x[0, :3], x[0, 3:].view(3, 3).T) for x in (a, b))
     p = encoder.compose(a, b)[0]
     changed = torch.cat([mb @ va, ma @ vb])
     torch.testing.assert_close(p[:3], (encoder.linear.weight @ changed + encoder.linear.bias).tanh())
-    torch.testing.assert_close(p[3:].view(3, 3), encoder.matrices @ torch.cat([ma, mb]))
+    torch.testing.assert_close(p[3:].view(3, 3).T, encoder.matrices @ torch.cat([ma, mb]))
     off_diagonal = ma - torch.diag(encoder.diagonal.weight[1])
     assert torch.linalg.matrix_rank(off_diagonal) <= 3
 
