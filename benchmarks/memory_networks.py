@@ -16,51 +16,22 @@ again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import MultiBinary, Space
-from torch import Tensor, nn
+from gymnasium.spaces import MultiBinary
 
 from benchmarks import harness
+from benchmarks.strings import BITS, Clock, Scores, share, supervised, words, written
 from lhy_rl.agents import Reinforce
-from lhy_rl.core.trees import map_tree
-from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.full_episodes import collect_episodes
 
-Scores = dict[str, float]
-Look = Callable[[], Scores]
-BITS, LONGEST = 6, 10
-RATE, LEARNED = 3e-3, 2e-4  # and nats a bit, of fresh strings, at which nothing is left to learn
+LONGEST = 10
 LOCATIONS = 128  # of the memory: with 40, what a head finds by content depends on how much of it is written
-
-
-class Clock:
-    """CPU-seconds of the training alone."""
-
-    def __init__(self, budget: float) -> None:
-        self.budget, self.spent, self.begun = budget, 0.0, time.process_time()
-
-    @property
-    def over(self) -> bool:
-        return self.share >= 1
-
-    @property
-    def share(self) -> float:
-        """Of the seconds that are gone."""
-        return (self.spent + time.process_time() - self.begun) / self.budget
-
-    def paused(self, look: Look) -> Scores:
-        """What a look at the network sees, which costs it nothing."""
-        self.spent += time.process_time() - self.begun
-        scores = look()
-        self.begun = time.process_time()
-        return scores
 
 
 # ---------------------------------------------------------------------- by reinforcement
@@ -138,98 +109,14 @@ def autoencode(core: str, seed: int, clock: Clock) -> Scores:
 
 
 # ---------------------------------------------------------------------- by maximum likelihood
-class Strings(NamedTuple):
-    """Strings to read and to write: observations and answers (T, B, ...), and (T, B) which answers are asked for."""
-
-    obs: Tensor
-    answers: Tensor
-    asked: Tensor
-
-
-def words(n: int, batch: int, rng: np.random.Generator) -> Strings:
-    """n words of bits, a mark, n steps that ask for them."""
-    bits = rng.integers(0, 2, (n, batch, BITS))
-    obs = np.zeros((2 * n + 1, batch, BITS + 1), np.float32)
-    obs[:n, :, :BITS], obs[n, :, BITS] = bits, 1.0
-    asked, answers = np.zeros((2 * n + 1, batch), bool), np.zeros((2 * n + 1, batch, BITS), np.int64)
-    asked[n + 1 :], answers[n + 1 :] = True, bits
-    return Strings(torch.as_tensor(obs), torch.as_tensor(answers), torch.as_tensor(asked))
-
-
-def supervised(
-    core: str,
-    seed: int,
-    clock: Clock,
-    spaces: tuple[Space[Any], Space[Any]],
-    draw: Callable[..., Strings],
-    longest: int,
-) -> tuple[ActorCritic, int]:
-    """Maximum likelihood on strings of up to 3, then more and more, up to ``longest``; a policy and its gradient steps.
-
-    A training that has not learned it after half of the seconds begins anew, with other weights, as Joulin and Mikolov
-    (2015) begin theirs anew. In each half the learning rate falls to nothing, gradients are cut short, and what counts
-    are the weights that were best on fresh strings of the longest.
-    """
-    torch.manual_seed(seed)
-    rng, now, recent, steps, learned, half = np.random.default_rng(seed), 3, [9.0], 0, 0, 0
-    memory = {"locations": LOCATIONS} if core == "ntm" else None
-
-    def begin() -> tuple[ActorCritic, torch.optim.Adam]:
-        policy = ActorCritic(*spaces, core=core, core_options=memory, hidden_size=100, encoder_layers=0, critic="none")
-        return policy, torch.optim.Adam(policy.parameters(), RATE)
-
-    policy, optimizer = begin()
-    best, kept = float("inf"), policy.state_dict()
-
-    def nll(strings: Strings) -> Tensor:  # nats a number that is asked for
-        obs, answers, asked = strings
-        start = torch.zeros_like(asked)
-        start[0] = True
-        evaluated = policy.evaluate(obs, answers, policy.initial_state(asked.shape[1]), start, asked)
-        return -evaluated.log_prob.sum() / answers[asked].numel()
-
-    while not steps or not clock.over:
-        if half == 0 and clock.share > 0.5:
-            (policy, optimizer), now, recent, half = begin(), 3, [9.0], 1
-        optimizer.param_groups[0]["lr"] = RATE * max(0.02, 1 + half - 2 * clock.share)
-        loss = nll(draw(int(rng.integers(1, now, endpoint=True)), 16, rng))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
-        optimizer.step()
-        steps += 1
-        recent.append(float(loss.detach()))
-        if now < longest and len(recent) > 30 and np.mean(recent[-30:]) < 0.05:
-            now, recent = now + 1, [9.0]
-        if steps % 100 == 0 or clock.over:
-            with torch.no_grad():
-                found = float(nll(draw(longest, 128, rng)))
-            if found < best:
-                best, kept = found, map_tree(torch.clone, dict(policy.state_dict()))
-            learned = learned + 1 if now == longest and found < LEARNED else 0
-            if learned == 3:
-                break
-    policy.load_state_dict(kept)
-    return policy.eval(), steps
-
-
-@torch.no_grad()
-def written(policy: ActorCritic, strings: Strings) -> Tensor:
-    """(T, B, ...) the most probable answer at each step; none depends on another."""
-    state, answers = policy.initial_state(strings.asked.shape[1]), []
-    for obs in strings.obs:
-        answer, state = policy.act(obs, state, None, deterministic=True)
-        answers.append(answer)
-    return torch.stack(answers)
-
-
-def share(right: Tensor, asked: Tensor) -> float:
-    """The share of strings that are right, (T, B), wherever they are asked for."""
-    return float((right | ~asked).all(0).float().mean())
+def memory_of(core: str) -> dict[str, Any] | None:
+    """Options of a network with rows of memory."""
+    return {"locations": LOCATIONS} if core == "ntm" else None
 
 
 def copy(core: str, seed: int, clock: Clock) -> Scores:
-    policy, steps = supervised(core, seed, clock, (MultiBinary(BITS + 1), MultiBinary(BITS)), words, LONGEST)
+    spaces = MultiBinary(BITS + 1), MultiBinary(BITS)
+    policy, steps = supervised(core, seed, clock, spaces, words, LONGEST, memory_of(core))
 
     def look() -> Scores:
         scores: Scores = {}

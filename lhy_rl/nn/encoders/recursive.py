@@ -82,7 +82,7 @@ class TreeEncoder(Encoder):
 
     def nodes(self, levels: TreeLevels) -> Tensor:
         """(R, width): all nodes, level by level; each word is made once."""
-        symbols, place = levels.symbol.unique(return_inverse=True)
+        symbols, place = torch.unique(levels.symbol, return_inverse=True)
         words = self.word(symbols)
         nodes = words[place[: levels.bounds[1]]]
         for first, end in itertools.pairwise(levels.bounds[1:]):
