@@ -313,7 +313,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         space = self.single_action_space
         if not isinstance(space, Discrete):
             if actions not in self.action_space:
-                raise UserError(f"actions are not in the action space {brief(self.action_space)}")
+                raise UserError(f"actions are not in the action space {brief(self.action_space)}; given: {brief(actions)}")
             return actions
         return validation.discrete_actions(actions, self.num_envs, int(space.start), int(space.n), live)
 

@@ -10,7 +10,7 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import concatenate, create_empty_array
 
-from lhy_rl.core.errors import UserError
+from lhy_rl.core.errors import UserError, brief
 from lhy_rl.envs.base import BatchedEnv
 
 
@@ -52,7 +52,10 @@ class SingleEnv(gymnasium.Env[Any, Any]):
             actions: Any = [action]
         else:
             empty: Any = create_empty_array(space, n=1)
-            actions = concatenate(space, [action], empty)
+            try:
+                actions = concatenate(space, [action], empty)
+            except (ValueError, TypeError, KeyError, IndexError):  # no array of the space's shape
+                raise UserError(f"action {brief(action)} is not in the action space {brief(space)}") from None
         return self.batched_env.step_of_one(actions)
 
     def render(self) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 import warnings
@@ -18,6 +20,7 @@ from gymnasium.vector.utils import iterate
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import lhy_rl  # noqa: F401  (registers)
+from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import Snapshot, TextTask
 from lhy_rl.core.trees import leaves, take
 from lhy_rl.envs.base import BatchedEnv
@@ -243,6 +246,30 @@ def test_returned_arrays_are_the_callers(row: Row) -> None:
         for value in result[4].values():
             if isinstance(value, np.ndarray):
                 value[:] = 1
+
+
+@every_row
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["copy", "pickle"])
+def test_a_copy_goes_on_alike_and_alone(row: Row, copied: Any) -> None:
+    for env in (single(row).unwrapped, batch(row, 3, "SameStep")):
+        script = actions(env, 1)
+        env.reset(seed=1)
+        twin = copied(env)
+        assert same(run(env, script, None), run(twin, script, None))
+        before = env.snapshot()
+        twin.reset(seed=2)
+        assert same(env.snapshot(), before)
+
+
+@every_row
+def test_what_is_no_action_is_one_line(row: Row) -> None:
+    env, many = single(row).unwrapped, batch(row, 2)
+    for odd in ([], None, "x", 10**30, -(10**9), np.nan, np.zeros(77), {"a": 1}, [None, None]):
+        env.reset(seed=0)
+        many.reset(seed=0)
+        for step in (env.step, many.step):
+            with pytest.raises(UserError, match="action"):
+                step(odd)
 
 
 @every_text

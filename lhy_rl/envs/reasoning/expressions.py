@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -32,31 +33,56 @@ class Calculus:
     unary: bool = False
 
 
+
+def add(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+    return (a + b) % v
+
+
+def subtract(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+    return (a - b) % v
+
+
+def multiply(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+    return a * b % v
+
+
+def least(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+    return np.minimum(a, b)
+
+
+def greatest(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+    return np.maximum(a, b)
+
+
+def first(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+    return a
+
+
+def last(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+    return b
+
+
+def scaled(a: np.ndarray, b: np.ndarray, v: int, factor: int) -> np.ndarray:
+    return factor * a % v
+
+
+def shifted(a: np.ndarray, b: np.ndarray, v: int, step: int) -> np.ndarray:
+    return (a + step) % v
+
+
+# functions with names, so that an environment that holds one can be pickled
 CALCULI = {
-    "arithmetic": Calculus(
-        ("+", "-", "*"),
-        (lambda a, b, v: (a + b) % v, lambda a, b, v: (a - b) % v, lambda a, b, v: a * b % v),
-        infix=True,
-    ),
-    "lists": Calculus(
-        ("MIN", "MAX", "FIRST", "LAST", "SUM"),
-        (
-            lambda a, b, v: np.minimum(a, b),
-            lambda a, b, v: np.maximum(a, b),
-            lambda a, b, v: a,
-            lambda a, b, v: b,
-            lambda a, b, v: (a + b) % v,
-        ),
-    ),
+    "arithmetic": Calculus(("+", "-", "*"), (add, subtract, multiply), infix=True),
+    "lists": Calculus(("MIN", "MAX", "FIRST", "LAST", "SUM"), (least, greatest, first, last, add)),
     "unary": Calculus(
         ("NEGATE", "NEXT", "BACK", "DOUBLE", "TRIPLE", "SKIP"),
         (
-            lambda a, b, v: -a % v,
-            lambda a, b, v: (a + 1) % v,
-            lambda a, b, v: (a - 1) % v,
-            lambda a, b, v: 2 * a % v,
-            lambda a, b, v: 3 * a % v,
-            lambda a, b, v: (a + 2) % v,
+            partial(scaled, factor=-1),
+            partial(shifted, step=1),
+            partial(shifted, step=-1),
+            partial(scaled, factor=2),
+            partial(scaled, factor=3),
+            partial(shifted, step=2),
         ),
         unary=True,
     ),

@@ -41,6 +41,10 @@ class Cameras:
             self.made[size] = MujocoCamera(env, self.own, self.domain, size)
         return self.made[size].picture(env.data)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy makes its own contexts: they can be neither shared nor pickled."""
+        return {**self.__dict__, "made": {}}
+
     def close(self) -> None:
         """Give all graphics contexts back; they are made again when they are wanted."""
         while self.made:
@@ -70,7 +74,7 @@ class MujocoViews(gymnasium.Env[Any, np.ndarray]):
         self.observed = validation.choice("observation", observation, OBSERVATIONS)
         if not SIZES[0] <= validation.integer("size", size, 1) <= SIZES[1]:
             raise UserError(f"size={size} is not allowed; must be {SIZES[0]} to {SIZES[1]} pixels")
-        self.size, self.render_mode = size, render_mode
+        self.env_id, self.size, self.render_mode = env_id, size, render_mode
         self.env = _made(env_id, horizon, options)
         self.cameras = Cameras(env_id, domain) if cameras is None else cameras
         self.metadata = {**self.metadata, "render_fps": self.env.metadata.get("render_fps", 30)}
@@ -81,7 +85,7 @@ class MujocoViews(gymnasium.Env[Any, np.ndarray]):
         self.action_space = self.env.action_space
         self._state: Any = None
         if family(env_id) in EXPERTS:  # who else can be asked is not known
-            self.expert_action = lambda: EXPERTS[family(env_id)](np.asarray(self._state))[None]
+            self.expert_action = self._expert_action  # of a copy its own, as a closure would not be
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
@@ -99,6 +103,10 @@ class MujocoViews(gymnasium.Env[Any, np.ndarray]):
     def close(self) -> None:
         self.cameras.close()
         self.env.close()
+
+    def _expert_action(self) -> np.ndarray:
+        """(1, A) what the scripted expert does now."""
+        return EXPERTS[family(self.env_id)](np.asarray(self._state))[None]
 
     def _observation(self) -> Any:
         if self.observed == "state":
