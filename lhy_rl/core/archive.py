@@ -29,8 +29,14 @@ TAGS = ("$tensor", "$array", "$tuple", "$items", "$float")
 
 
 def zipped(path: str | os.PathLike[str]) -> Path:
-    """The path, with ``.zip`` where it has no ending."""
+    """The path, with ``.zip`` where it has no ending.
+
+    Raises:
+        UserError: no path that a file can have.
+    """
     path = Path(path)
+    if not path.name or "\0" in str(path):
+        raise UserError(f"{brief(str(path))} is no name of a file")
     return path if path.suffix else path.with_suffix(".zip")
 
 

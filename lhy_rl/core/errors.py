@@ -30,6 +30,10 @@ class UserError(ValueError):
         super().__init__(message if len(message) <= LONGEST else f"{message[:half]} ... {message[-half:]}")
 
 
+class OtherArguments(UserError):
+    """A snapshot is of the same kind of environment, made with other arguments."""
+
+
 def brief(value: Any, limit: int = 100) -> str:
     """A value as a message names it: its repr on one line, cut where it is longer than ``limit``.
 

@@ -130,6 +130,45 @@ def difference(one: Space, other: Space, name: str = "") -> str | None:
     return next((words for words in found if words), None)
 
 
+def misfit(observation: Any, space: Space, name: str = "") -> str | None:
+    """What keeps this from being one observation of the space, or a batch of them, in words; None where nothing does.
+
+    Of a Box the shape counts, not its bounds.
+    """
+    there = f" at {name}" if name else ""
+    parts: list[tuple[Any, Space, str]] = []
+    if isinstance(space, spaces.Dict):
+        if not isinstance(observation, dict):
+            return f"{brief(observation)} is no dict{there}; wanted: the keys {', '.join(map(repr, space.spaces))}"
+        if missing := [key for key in space.spaces if key not in observation]:
+            return f"the key {missing[0]!r} is missing{there}; given: {brief(sorted(map(str, observation)))}"
+        parts = [(observation[key], part, repr(key)) for key, part in space.spaces.items()]
+    elif isinstance(space, spaces.Tuple):
+        if not isinstance(observation, tuple) or len(observation) != len(space.spaces):
+            return f"{brief(observation)} is no tuple of {len(space.spaces)} parts{there}"
+        parts = [(x, part, str(i)) for i, (x, part) in enumerate(zip(observation, space.spaces, strict=True))]
+    if parts:
+        found = (misfit(x, part, f"{name} {key}".strip()) for x, part, key in parts)
+        return next((words for words in found if words), None)
+    try:
+        array = np.asarray(observation)
+    except ValueError:  # rows of several lengths
+        return f"{brief(observation)} is no array{there}"
+    shape = space.shape or ()
+    extra = array.ndim - len(shape)
+    if array.dtype.kind not in "biuf" or extra not in (0, 1) or array.shape[extra:] != shape:
+        given = f"{brief(observation)}, " if array.dtype.kind not in "biuf" else ""
+        allowed = f"{shape}, or (B, {', '.join(map(str, shape))})" if shape else "(), or (B,)"
+        return f"{given}{array.dtype} of shape {array.shape}{there}; wanted: numbers of shape {allowed}"
+    if isinstance(space, spaces.Discrete):
+        least, most = int(space.start), int(space.start + space.n - 1)
+        if array.dtype.kind == "f" or (array.size and not least <= array.min() <= array.max() <= most):
+            return f"{brief(observation)}{there}; wanted: whole numbers from {least} to {most}"
+    if not array.size:
+        return f"{brief(observation)}{there} holds nothing"
+    return None
+
+
 def _words(space: Space) -> str:
     if isinstance(space, spaces.Box):  # whose bounds may be pages long
         return f"Box of shape {space.shape} and {space.dtype}"

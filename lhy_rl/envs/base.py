@@ -24,7 +24,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 
 from lhy_rl.core import validation
-from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.errors import OtherArguments, UserError, brief
 from lhy_rl.core.trees import Indices, State, copied, first, put, take
 
 
@@ -263,6 +263,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
 
         Raises:
             UserError: numbers of instances that do not fit, or a snapshot of another kind of environment.
+            OtherArguments: a snapshot of this kind of environment, whose arrays have other sizes.
         """
         rows = np.arange(self.num_envs) if indices is None else np.asarray(indices)
         count = len(snapshot["steps"])
@@ -273,10 +274,10 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             if indices is not None:
                 raise ResetNeeded("call reset() before restoring single instances")
             self._state = self.initial(self.num_envs, np.random.default_rng(0))
-        if {k: (v.shape[1:], v.dtype) for k, v in state.items()} != {
-            k: (v.shape[1:], v.dtype) for k, v in self._state.items()
-        }:
-            raise UserError("this snapshot is of an environment of another kind or with other arguments")
+        mine, theirs = ({k: (x.shape[1:], x.dtype) for k, x in arrays.items()} for arrays in (self._state, state))
+        if mine != theirs:
+            kind = OtherArguments if mine.keys() == theirs.keys() else UserError
+            raise kind("this snapshot is of an environment of another kind or with other arguments")
         self._state = put(self._state, rows, state)
         self._steps[rows], self._done[rows] = snapshot["steps"], snapshot["done"]
         if indices is None and "rng" in snapshot:
@@ -313,7 +314,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         space = self.single_action_space
         if not isinstance(space, Discrete):
             if actions not in self.action_space:
-                raise UserError(f"actions are not in the action space {brief(self.action_space)}; given: {brief(actions)}")
+                raise UserError(f"actions are not in the action space {brief(self.action_space)}: {brief(actions)}")
             return actions
         return validation.discrete_actions(actions, self.num_envs, int(space.start), int(space.n), live)
 

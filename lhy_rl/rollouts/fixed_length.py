@@ -12,6 +12,7 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from lhy_rl.core.errors import OtherArguments
 from lhy_rl.core.protocols import Phased
 from lhy_rl.core.saved_states import check_like, check_rows
 from lhy_rl.core.trees import map_tree
@@ -97,8 +98,8 @@ class RolloutCollector:
             self.env.unwrapped.stagger()
         if self.begins_anew:
             warnings.warn(
-                "new episodes begin, for this environment's state was not saved with the agent: the training is not "
-                "bit for bit the one that was never stopped",
+                "new episodes begin, for this environment's state was not saved with the agent, or was of one with "
+                "other arguments: the training is not bit for bit the one that was never stopped",
                 stacklevel=2,
             )
         seed = self.seed  # only once, or the same episodes would be played again
@@ -265,7 +266,8 @@ class RolloutCollector:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on there.
 
-        New episodes begin where the environment's state cannot be had, and with another number of instances.
+        New episodes begin where the environment's state cannot be had, with another number of instances, and in an
+        environment of the same kind that was made with other arguments.
 
         Raises:
             ValueError: not what :meth:`state_dict` gave.
@@ -282,7 +284,12 @@ class RolloutCollector:
         check_like(state, own, "collector", shapes=True)
         if len(state["state"]) != len(self.state):
             raise ValueError(f"collector.state has {len(state['state'])} parts, not {len(self.state)}")
-        known.restore(state["environment"])
+        try:
+            known.restore(state["environment"])
+        except OtherArguments:
+            self.forget()
+            self.begins_anew = self.steps_done > 0
+            return
         check_like(state["environment"], known.snapshot(), "environment")
         if hasattr(known, "observe"):
             obs = known.observe()

@@ -255,7 +255,8 @@ class Agent(SB3Interface, metaclass=AgentClass):
     def __repr__(self) -> str:
         inner = getattr(self.env.unwrapped, "envs", [self.env.unwrapped])[0]  # the first of a SyncVectorEnv
         spec = self.env.spec or inner.spec
-        of = spec.id if spec is not None else type(inner.unwrapped).__name__
+        base = inner.unwrapped
+        of = getattr(base, "name", type(base).__name__) if spec is None else spec.id  # games have names of their own
         size = sum(parameter.numel() for parameter in self.policy.parameters())
         done = f"{self.num_timesteps:,} timesteps, {size:,} parameters, {self.device}"
         return f"<{type(self).__name__} on {of}, num_envs={self.env.num_envs}: {done}>"
@@ -288,8 +289,8 @@ class Agent(SB3Interface, metaclass=AgentClass):
         task = self.env.unwrapped
         if not isinstance(task, TextTask):
             raise UserError(
-                f"{type(self).__name__} needs an environment of sentences, not {task}; "
-                "allowed: lhy_rl/OracleText-v0, lhy_rl/CorpusText-v0"
+                f"{type(self).__name__} needs an environment of sentences, not {task}; allowed: "
+                "lhy_rl/CorpusText-v0, lhy_rl/ChatReply-v0, lhy_rl/SceneCaption-v0 and others (core.protocols.TextTask)"
             )
         return cast(TextTask, task)
 

@@ -69,8 +69,11 @@ class SavedAgent:
 
 
 def write(agent: Savable, path: str | os.PathLike[str]) -> None:
-    """Save an agent."""
-    archive.write(archive.zipped(path), {**about(agent), "state": agent.state_dict()})
+    """Save an agent; folders that are not there are made, as Stable-Baselines3 makes them."""
+    place = archive.zipped(path)
+    content = {**about(agent), "state": agent.state_dict()}
+    place.parent.mkdir(parents=True, exist_ok=True)
+    archive.write(place, content)
 
 
 def about(agent: Savable) -> dict[str, Any]:
@@ -147,8 +150,22 @@ def load(
     except UserError as error:
         hint = "; the file names no environment: give load one" if isinstance(env, SpacesOnly) else ""
         raise UserError(f"{error}{hint}") from error
-    agent.load_state_dict(found.state)
+    try:
+        agent.load_state_dict(found.state)
+    except UserError as error:
+        if why := _other_spaces(found, agent.env):
+            hint = "give load an env like its"
+            raise UserError(f"{str(path)!r} is of an agent of other spaces: {why}; {hint}") from error
+        raise
     return agent
+
+
+def _other_spaces(found: SavedAgent, env: VectorEnv[Any, Any, Any]) -> str | None:
+    """What keeps an agent's observations and actions out of an environment, in words."""
+    if found.spaces is None:
+        return None
+    pairs = zip(("observations", "actions"), found.spaces, spaces.spaces_of(env), strict=True)
+    return next((f"{what}, {why}" for what, one, other in pairs if (why := spaces.difference(one, other))), None)
 
 
 def class_of(kind: str) -> Any:
@@ -191,6 +208,7 @@ class SpacesOnly(VectorEnv[Any, Any, Any]):
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
     is_absent = True
+    name = "no environment"
 
     def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], num_envs: int) -> None:
         self.num_envs = num_envs

@@ -18,8 +18,9 @@ from gymnasium.vector import VectorEnv
 from lhy_rl.agents.common import saved
 from lhy_rl.core.errors import UserError, brief, install_extra
 from lhy_rl.core.protocols import ACTION_MASK
-from lhy_rl.core.saved_states import check_whole
+from lhy_rl.core.saved_states import MISFIT, check_whole
 from lhy_rl.core.trees import leading, leaves, map_tree, native
+from lhy_rl.data.spaces import misfit
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.device import choose_device
 from lhy_rl.nn.layers.eval_mode import evaluating
@@ -133,18 +134,45 @@ class SB3Interface:
 
         Returns:
             Actions (B,), or one action for one observation, and the memory.
+
+        Raises:
+            UserError: what is no observation of the environment, or a state without a legal action.
         """
         check_whole(self)
         space = self.env.single_observation_space
-        if isinstance(space, gym.spaces.Dict) and isinstance(observation, dict):
+        try:
+            return self._predicted(observation, space, state, episode_start, deterministic, action_masks)
+        except MISFIT as error:
+            if (why := misfit(observation, space)) is None:  # what was seen is right: it is something else
+                raise
+            raise UserError(f"this is no observation of {type(self).__name__}'s environment: {why}") from error
+
+    def _predicted(
+        self,
+        observation: Any,
+        space: gym.Space[Any],
+        state: State | None,
+        episode_start: np.ndarray | None,
+        deterministic: bool,
+        action_masks: np.ndarray | None,
+    ) -> tuple[np.ndarray, State | None]:
+        """:meth:`predict`, with whatever numpy and torch raise where the observation is none."""
+        if isinstance(space, gym.spaces.Dict):
             observation = {key: observation[key] for key in space.spaces}  # without what it does not see
-        single = leading(map_tree(np.asarray, observation), space) == 0
+        dimensions = leading(map_tree(np.asarray, observation), space)
+        if dimensions not in (0, 1):
+            raise ValueError("neither one observation nor a batch")
+        single = dimensions == 0
         obs = self.observe(map_tree(lambda x: np.asarray(x)[None], observation) if single else observation)
         count = len(leaves(obs)[0])
         state = self.policy.initial_state(count) if state is None else tuple(part.to(self.device) for part in state)
+        if any(len(part) != count for part in state):
+            raise UserError(f"there are {count} observations, and the state is not of as many; give None at first")
         start = None
         if episode_start is not None:
             start = torch.as_tensor(np.atleast_1d(native(episode_start)), dtype=torch.bool, device=self.device)
+            if start.shape != (count,):
+                raise UserError(f"episode_start has shape {tuple(start.shape)}; must be ({count},), as observations")
         masks = ActionMasks(self.env.single_action_space, count)
         rows = [action_masks] if count == 1 and np.size(action_masks) > 1 else action_masks  # type: ignore[arg-type]
         known = masks.of(observation, {ACTION_MASK: rows})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -33,40 +34,39 @@ class Calculus:
     unary: bool = False
 
 
-
-def add(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+def add(a: np.ndarray, b: np.ndarray, v: int) -> Any:
     return (a + b) % v
 
 
-def subtract(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+def subtract(a: np.ndarray, b: np.ndarray, v: int) -> Any:
     return (a - b) % v
 
 
-def multiply(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+def multiply(a: np.ndarray, b: np.ndarray, v: int) -> Any:
     return a * b % v
 
 
-def least(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+def least(a: np.ndarray, b: np.ndarray, v: int) -> Any:
     return np.minimum(a, b)
 
 
-def greatest(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+def greatest(a: np.ndarray, b: np.ndarray, v: int) -> Any:
     return np.maximum(a, b)
 
 
-def first(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+def first(a: np.ndarray, b: np.ndarray, v: int) -> Any:
     return a
 
 
-def last(a: np.ndarray, b: np.ndarray, v: int) -> np.ndarray:
+def last(a: np.ndarray, b: np.ndarray, v: int) -> Any:
     return b
 
 
-def scaled(a: np.ndarray, b: np.ndarray, v: int, factor: int) -> np.ndarray:
+def scaled(a: np.ndarray, b: np.ndarray, v: int, factor: int) -> Any:
     return factor * a % v
 
 
-def shifted(a: np.ndarray, b: np.ndarray, v: int, step: int) -> np.ndarray:
+def shifted(a: np.ndarray, b: np.ndarray, v: int, step: int) -> Any:
     return (a + step) % v
 
 
