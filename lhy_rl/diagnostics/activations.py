@@ -26,11 +26,12 @@ class LayerStatistics(NamedTuple):
     units: int
 
 
-def layer_statistics(network: nn.Module, run: Callable[[], Any]) -> list[LayerStatistics]:
+def layer_statistics(network: nn.Module, run: Callable[[], Any], valid: Tensor | None = None) -> list[LayerStatistics]:
     """The statistics of every activation function's outputs, and of every recurrent backbone's.
 
     Args:
         run: Shows the network its examples; layers are numbered in the order in which they are called first.
+        valid: (L, N) bool: which of the steps that it is shown count; None takes all.
     """
     kinds = (*(activations.get(name) for name in activations.names()), nn.Sigmoid, SequenceBackbone)
     sums: dict[str, list[Tensor]] = {}
@@ -38,8 +39,8 @@ def layer_statistics(network: nn.Module, run: Callable[[], Any]) -> list[LayerSt
 
     def listen(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, given: Any, output: Any) -> None:
-            y = output[0] if isinstance(output, tuple) else output
-            units = y.detach().transpose(1, -1) if y.dim() == 4 else y.detach()  # maps of a CNN are units
+            y = _counted((output[0] if isinstance(output, tuple) else output).detach(), valid)
+            units = y.transpose(1, -1) if y.dim() == 4 else y  # maps of a CNN are units
             sums.setdefault(name, []).append(units.reshape(-1, units.shape[-1]).double())
 
         return hook
@@ -59,3 +60,12 @@ def layer_statistics(network: nn.Module, run: Callable[[], Any]) -> list[LayerSt
         dead = ((y.amax(0) - y.amin(0)) < DEAD).double().mean()
         found.append(LayerStatistics(name, float(y.mean()), float(y.var()), float(dead), y.shape[1]))
     return found
+
+
+def _counted(y: Tensor, valid: Tensor | None) -> Tensor:
+    """The outputs of the steps that count, of a block (L, N, units) or of its rows (L * N, ...)."""
+    if valid is None:
+        return y
+    if y.dim() == 3 and y.shape[:2] == valid.shape:
+        return y[valid]
+    return y[valid.flatten()] if len(y) == valid.numel() else y

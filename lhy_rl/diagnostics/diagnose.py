@@ -94,7 +94,7 @@ def diagnose(subject: PolicySubject, initial: Tensor, options: DiagnosisOptions 
         noise = noise_of(subject, min(options.batches, subject.count), generator)
         numbers["gradient noise scale"] = noise.scale
         numbers["examples"] = float(subject.count)
-    layers = layer_statistics(policy, lambda: policy.trunk(x.obs, policy.split_state(x.state)[0], x.start))
+    layers = layer_statistics(policy, lambda: policy.trunk(x.obs, policy.split_state(x.state)[0], x.start), x.valid)
     found = Diagnosis(f"{subject.what}; {int(x.valid.sum()):,} steps", numbers, layers)
     found.figures.append(_line(subject, initial, now))
     if options.plane:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from gymnasium.spaces import Box, Discrete
 from torch import nn
 
 from lhy_rl.diagnostics import hessian
@@ -14,6 +15,7 @@ from lhy_rl.diagnostics.activations import layer_statistics
 from lhy_rl.diagnostics.landscape import filter_normalized_direction, loss_on_line, loss_on_plane
 from lhy_rl.diagnostics.subject import Subject, prepared
 from lhy_rl.nn.layers.dense import dense
+from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 
 def subject(activation: str = "tanh", seed: int = 0) -> Subject:
@@ -131,3 +133,22 @@ def test_the_units_of_a_cnn_are_its_maps() -> None:
         network[0].bias.copy_(torch.tensor([-100.0, 1.0]))
     (layer,) = layer_statistics(network, lambda: network(torch.rand(4, 1, 6, 6)))
     assert layer.units == 2 and layer.dead == 0.5
+
+
+def test_steps_that_do_not_count_are_in_no_layers_statistics() -> None:
+    torch.manual_seed(0)
+    valid = torch.tensor([[True, True], [True, False], [True, False]])
+    x = torch.where(valid[..., None], torch.randn(3, 2, 4), 100.0)
+    policy = ActorCritic(Box(-1, 1, (4,)), Discrete(2), core="gru", hidden_size=3, embedding_size=5, encoder_layers=1)
+    start = torch.zeros(3, 2, dtype=torch.bool)
+
+    def run() -> None:
+        policy.trunk(x, policy.trunk.initial_state(2), start)
+
+    found = {layer.name: layer for layer in layer_statistics(policy, run, valid)}
+    outputs = policy.trunk.encoder(x)[valid]
+    assert found["trunk.encoder.layers.1"].mean == pytest.approx(outputs.mean().item(), abs=1e-6)
+    assert found["trunk.encoder.layers.1"].variance == pytest.approx(outputs.var().item(), rel=1e-4)
+    with torch.no_grad():
+        y, _ = policy.trunk(x, policy.trunk.initial_state(2), start)
+    assert found["trunk.core"].mean == pytest.approx(y[valid].mean().item(), abs=1e-6)

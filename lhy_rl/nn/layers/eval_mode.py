@@ -11,13 +11,16 @@ from torch.nn.modules.dropout import _DropoutNd
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Inside, the network is in evaluation mode (no dropout); afterwards it is as it was."""
+    """Inside, the network is in evaluation mode (no dropout); afterwards it is as it was, part by part."""
     training = network.training
+    others = [module for module in network.modules() if module.training is not training]
     network.eval()
     try:
         yield
     finally:
         network.train(training)
+        for module in others:
+            module.training = not training
 
 
 @contextmanager
