@@ -109,7 +109,7 @@ def supervised_step(learner: PPO, rollout: Rollout, learning_rate: float | None 
     learner.policy.train()
     found = learner.policy.evaluate(
         map_tree(lambda x: x[:-1], rollout.obs), rollout.actions, rollout.state, rollout.start[:-1],
-        action_mask=rollout.action_mask,
+        action_mask=rollout.action_mask, valid=rollout.valid,
     )  # fmt: skip
     loss = -masked_mean(found.log_prob, rollout.valid)
     learner.parameters.descend(learner.optimizer, loss, learner.max_grad_norm)

@@ -73,8 +73,9 @@ class A2C(OnPolicy):
         if by_hand is not None:
             return by_hand
         new = self.policy.evaluate(
-            steps.obs, steps.actions, steps.state, steps.start, entropy=True, action_mask=steps.action_mask
-        )
+            steps.obs, steps.actions, steps.state, steps.start, entropy=True, action_mask=steps.action_mask,
+            valid=steps.valid,
+        )  # fmt: skip
         assert new.value is not None and new.entropy is not None
         policy_loss = reinforce_loss(new.log_prob, steps.advantages, steps.valid)
         critic_loss = value_loss(new.value, steps.returns, steps.valid)

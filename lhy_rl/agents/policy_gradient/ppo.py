@@ -105,8 +105,9 @@ class PPO(OnPolicy):
         if by_hand is not None:
             return by_hand
         new = self.policy.evaluate(
-            steps.obs, steps.actions, steps.state, steps.start, entropy=True, action_mask=steps.action_mask
-        )
+            steps.obs, steps.actions, steps.state, steps.start, entropy=True, action_mask=steps.action_mask,
+            valid=steps.valid,
+        )  # fmt: skip
         assert new.value is not None and new.entropy is not None
         log_ratio = new.log_prob - steps.log_prob
         policy_loss = clipped_surrogate(log_ratio, steps.advantages, clip_range, steps.valid)

@@ -73,7 +73,7 @@ class Reinforce(Agent):
             begins; 0 for other environments.
         pretrain_learning_rate: Adam's, of the pretraining.
         pretrain_batch_size: Sentences a gradient step of the pretraining.
-        **shared: Options of every agent.
+        **shared: Options of every agent; ``dropout`` is of the pretraining alone.
 
     Logs ``rollout/ep_rew_mean``, ``rollout/ep_len_mean``, ``train/policy_loss``, ``train/entropy`` (where it is
     computed, otherwise its estimate from the actions taken), ``train/kl``, ``train/value_loss``,
@@ -114,6 +114,8 @@ class Reinforce(Agent):
             raise suggest(learning_rate_schedule, SCHEDULES, "learning_rate_schedule")
         if kl_coef and not pretrain_epochs:
             raise UserError(f"kl_coef is {kl_coef}, but there is no pretrained policy; set pretrain_epochs above 0")
+        if shared.get("norm") == "batch" and not pretrain_epochs:
+            raise UserError("norm 'batch' learns in pretraining only; norm must be layer, or pretrain_epochs above 0")
         if baseline == "critic" and shared.get("critic") == "none":
             raise UserError("baseline 'critic' needs a critic; critic must be shared or separate")
         self.sees_normalized = normalize_observations
@@ -125,14 +127,11 @@ class Reinforce(Agent):
         if (n := self.env.num_envs) % episodes_per_start:
             raise UserError(f"episodes_per_start is {episodes_per_start}; num_envs, {n}, must be a multiple of it")
         self.learning_rate, self.learning_rate_schedule = learning_rate, learning_rate_schedule
-        self.gamma = gamma
+        self.gamma, self.max_grad_norm = gamma, max_grad_norm
         self.baseline, self.episodes_per_start = baseline, episodes_per_start
         self.normalize_advantage = normalize_advantage
-        self.entropy_coef = entropy_coef
-        self.kl_coef = kl_coef
+        self.entropy_coef, self.kl_coef, self.value_coef = entropy_coef, kl_coef, value_coef
         self.likelihood_coef = likelihood_coef
-        self.value_coef = value_coef
-        self.max_grad_norm = max_grad_norm
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=learning_rate, eps=adam_epsilon, fused=True)
         self.past_return: float | None = None  # the baseline of one instance alone
         self.pretrained: ActorCritic | None = None

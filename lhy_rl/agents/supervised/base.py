@@ -207,7 +207,7 @@ class SupervisedImitation(Agent):
             return LabelledFeatures(h[0], steps.actions[rows], action_mask, targets)
         start = steps.start[inside]
         start[0] = True
-        h, _ = self.policy.trunk(obs, self.policy.trunk.initial_state(rows.shape[1]), start)
+        h, _ = self.policy.trunk(obs, self.policy.trunk.initial_state(rows.shape[1]), start, rows >= 0)
         counts = (rows >= 0) & steps.labelled[inside]
         chosen = inside[counts]
         return LabelledFeatures(

@@ -221,7 +221,7 @@ class MaximumLikelihood:
         if self.word_dropout:
             obs = self._hide_words(obs)
         state = self.policy.initial_state(mask.shape[1])
-        log_prob = self.policy.evaluate(obs, actions, state, starts(mask), mask).log_prob
+        log_prob = self.policy.evaluate(obs, actions, state, starts(mask), mask, valid=mask).log_prob
         self._evaluated = obs, mask
         return -masked_mean(log_prob, mask), int(batch.lengths.sum())
 

@@ -270,6 +270,7 @@ class ActorCritic(nn.Module):
         entropy: bool = False,
         action_mask: Tensor | None = None,
         features: Tensor | None = None,
+        valid: Tensor | None = None,
     ) -> Evaluation:
         """Log-probabilities and values of steps, for learning.
 
@@ -285,17 +286,18 @@ class ActorCritic(nn.Module):
             action_mask: (T, B, A) bool; the observation's ``action_mask`` if left out.
             features: (T, B, H) that the actor's head read, where they are known already: the actor does not read the
                 observations again, and its part of the memory stays as it is.
+            valid: (T, B) bool: false where a step only fills up, which ``norm="batch"`` leaves out.
 
         Returns:
             Log-probability and, with a critic, value of each step, (T, B).
         """
         actor_state, critic_state = self.split_state(state)
-        h, actor_state = self.trunk(obs, actor_state, start) if features is None else (features, actor_state)
+        h, actor_state = self.trunk(obs, actor_state, start, valid) if features is None else (features, actor_state)
         value = None
         if self.critic is not None:
             features = h
             if self.critic_trunk is not None:
-                features, critic_state = self.critic_trunk(obs, critic_state, start)
+                features, critic_state = self.critic_trunk(obs, critic_state, start, valid)
             value = self._value_of(features)
         state = (*actor_state, *critic_state)
         action_mask = mask_of(obs) if action_mask is None else action_mask

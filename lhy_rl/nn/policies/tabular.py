@@ -29,7 +29,9 @@ class Table(nn.Module):
         timeless = len(self.logits) == 1
         return () if timeless else (torch.zeros(batch_size, dtype=torch.long, device=self.logits.device),)
 
-    def forward(self, obs: Tensor, state: State, start: Tensor | None) -> tuple[Tensor, State]:
+    def forward(
+        self, obs: Tensor, state: State, start: Tensor | None, valid: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """(T, B) states to (T, B, A) logits, and the clocks after the last step."""
         if not state:
             return self.logits[0][obs.long()], ()

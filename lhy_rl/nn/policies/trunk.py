@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import ACTION_MASK, TOKEN
+from lhy_rl.core.trees import map_tree
 from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, State, make_core
 from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
 from lhy_rl.nn.encoders.select import make_encoder
@@ -41,6 +42,7 @@ class Trunk(nn.Module):
         super().__init__()
         reads = source is not None and has_source(space)
         self.encoder = make_encoder(encoder, without_source(space) if reads else space, options)
+        self.has_batch_norm = any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in self.encoder.modules())
         self.core: SequenceBackbone | None = None
         self.source: SourceReader | None = None
         self.output_size = self.encoder.output_size
@@ -85,11 +87,24 @@ class Trunk(nn.Module):
         sources, after = self.source.read(obs, state[k:], start, steps)
         return state[:k], sources, after
 
-    def forward(self, obs: Any, state: State, start: Tensor | None) -> tuple[Tensor, State]:
-        """(T, B, ...) observations to (T, B, H) features and the state after the last step."""
+    def encode(self, obs: Any, valid: Tensor | None) -> Tensor:
+        """(T, B, ...) observations to (T, B, E); steps that only fill up have no part in a batch's moments."""
+        if valid is None or not self.training or not self.has_batch_norm or bool(valid.all()):
+            return self.encoder(obs)  # type: ignore[no-any-return]
+        read: Tensor = self.encoder(map_tree(lambda x: x[valid], obs))  # (N, E)
+        return read.new_zeros(*valid.shape, read.shape[-1]).index_put((valid,), read)
+
+    def forward(
+        self, obs: Any, state: State, start: Tensor | None, valid: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """(T, B, ...) observations to (T, B, H) features and the state after the last step.
+
+        Args:
+            valid: (T, B) bool: false where a step only fills up; None where none does.
+        """
         if self.source is not None and TOKEN in obs:
             obs = {**obs, TOKEN: self.source.readable(obs[TOKEN])}
-        h: Tensor = self.encoder(obs if self.source is None else steps_of(obs))
+        h = self.encode(obs if self.source is None else steps_of(obs), valid)
         if self.dropout.p:
             h = self.dropout(h)
         state, sources, after = self.read(obs, state, start, len(h))

@@ -340,3 +340,8 @@ def test_the_penalty_on_leaving_the_pretrained_policy_knows_what_is_legal():
     episodes.action_mask.scatter_(2, episodes.actions[..., None] - head.start, True)
     metrics = agent.train_on_batch(episodes)
     assert abs(metrics["train/kl"]) < 1e-6 and np.isfinite(list(metrics.values())).all()
+
+
+def test_batch_normalisation_that_would_learn_nothing_is_refused():
+    with pytest.raises(UserError, match="norm must be layer, or pretrain_epochs above 0"):
+        Reinforce("CartPole-v1", norm="batch", **SMALL)

@@ -9,13 +9,16 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box, Discrete
 
 from lhy_rl.agents import BC
+from lhy_rl.agents.supervised.labelled_steps import packed_rows
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.experiment.config import load
+from lhy_rl.nn.policies.actor_critic import ActorCritic
 from tests.agents.small_envs import Parrot
 
 SMALL = {"embedding_size": 16, "hidden_size": 16, "gradient_steps": 5, "batch_size": 16, "seed": 0}
@@ -202,3 +205,31 @@ def test_options_are_taken_by_their_former_names() -> None:
     with pytest.warns(FutureWarning, match="agent.label_every is called agent.label_interval now"):
         config = load("dagger/drive", {"agent.label_every": "3"})
     assert config.values["agent"]["label_interval"] == 3
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_steps_that_fill_up_have_no_part_in_a_batchs_moments(filled: bool) -> None:
+    policy = ActorCritic(Box(-1, 1, (3,)), Discrete(2), norm="batch", core="gru", hidden_size=4, embedding_size=4)
+    obs, valid = torch.randn(5, 2, 3), torch.tensor([[1, 1], [1, 1], [1, 0], [1, 0], [1, 0]], dtype=torch.bool)
+    obs = torch.where(valid[..., None], obs, 100.0 * filled)
+    start = torch.zeros(5, 2, dtype=torch.bool)
+    start[0] = True
+    policy.train()
+    found = policy.evaluate(
+        obs, torch.zeros(5, 2, dtype=torch.int64), policy.initial_state(2), start, entropy=True, valid=valid
+    )
+    mean, first = policy.trunk.encoder.layers[1].running_mean, policy.trunk.encoder.layers[0]
+    torch.testing.assert_close(mean, 0.1 * first(obs[valid]).mean(0))
+    (found.log_prob[valid].sum() + found.value[valid].sum()).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in policy.parameters())
+
+
+def test_a_recurrent_clones_batch_norm_sees_each_step_once() -> None:
+    agent = BC(lambda: Parrot(), demonstrations=demonstrations(), core="gru", norm="batch", seed=0, held_out=0.0)
+    steps = agent.dataset.steps
+    agent.policy.train()
+    spans = [(0, 2), (2, 9)]  # of two lengths
+    agent.features(agent.dataset, packed_rows(spans))
+    layer, norm = agent.policy.trunk.encoder.layers[:2]
+    torch.testing.assert_close(norm.running_mean, 0.1 * layer(agent.dataset.obs[:9]).mean(0), atol=1e-5, rtol=1e-4)
+    assert len(steps) > 9
