@@ -21,11 +21,13 @@ OTHERS = {"minigrid", "popgym", "gymnasium_robotics"}  # packages of environment
 class UserError(ValueError):
     """Bad input: one line that says what was given, what is allowed and what to do.
 
-    The command line prints the line alone and exits with status 2. A message so long that somebody's data must be in
-    it is cut in its middle; :func:`brief` keeps values short where a message is written.
+    The command line prints the line alone and exits with status 2. Values whose text has several lines, spaces of
+    arrays say, are put on one. A message so long that somebody's data must be in it is cut in its middle;
+    :func:`brief` keeps values short where a message is written.
     """
 
     def __init__(self, message: str) -> None:
+        message = re.sub(r"\s*\n\s*", " ", message)
         half = LONGEST // 2 - 3
         super().__init__(message if len(message) <= LONGEST else f"{message[:half]} ... {message[-half:]}")
 

@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from torch import Tensor, nn
 
-from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.errors import UserError, brief, suggest
 from lhy_rl.core.validation import flag, integer, positive, share
 from lhy_rl.nn.layers.activations import activations
 from lhy_rl.nn.layers.dense import KINDS
@@ -147,4 +147,6 @@ or the run folder of an autoencoder that has learned."""
 
 def refuse(encoder: str, space: gym.Space[Any], allowed: str) -> UserError:
     """The error for a space that the encoder asked for by name does not read."""
-    return UserError(f"encoder {encoder!r} reads {allowed}, not {space}; encoder='auto' chooses one that fits")
+    return UserError(
+        f"encoder {encoder!r} reads {allowed}, not {brief(space, 200)}; encoder='auto' chooses one that fits"
+    )

@@ -43,7 +43,10 @@ class CapsuleEncoder(ConvolutionalEncoder):
                 f"numbers; allowed: multiples of capsule_size"
             )
         super().__init__(space, replace(options, hidden_sizes=()))
-        self.after[-1] = nn.Identity()  # the capsules' own nonlinearity is what squashes them
+        pooled = options.pooling != "strided" and self.plan[-1].stride > 1
+        after = self.after[-1]
+        assert isinstance(after, nn.Sequential)
+        self.after[-1] = after[-1] if pooled else nn.Identity()  # the capsules' own nonlinearity squashes them
         below, self.count = self.output_size // PRIMARY_SIZE, options.embedding_size // options.capsule_size
         self.iterations = options.routing_iterations
         kinds = self.plan[-1].maps // PRIMARY_SIZE if self.shared else below

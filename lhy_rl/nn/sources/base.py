@@ -132,7 +132,8 @@ class SourceEmbedding(nn.Module):
         self.first, self.table, self.linear = 0, None, None
         match space:
             case gym.spaces.MultiDiscrete() if len(space.shape) == 1 and len(set(space.nvec)) == 1:
-                self.first, self.table = int(np.min(space.start)), nn.Embedding(int(space.nvec[0]), size)
+                self.first = int(np.min(space.start))
+                self.table = nn.Embedding(int(np.max(space.start + space.nvec)) - self.first, size)
             case gym.spaces.Box() if len(space.shape) == 2:
                 self.linear = nn.Linear(space.shape[1], size)
             case _:

@@ -312,3 +312,16 @@ def test_further_options_are_checked() -> None:
     assert "without a spatial_transformer" in refused(lambda: make(series, "cnn_series", spatial_transformer=True))
     uneven = refused(lambda: make(Box(0, 1, (8, 8, 1)), "capsule", capsule_size=4))
     assert uneven.startswith("embedding_size=6 is no whole number of capsules of 4 numbers")
+
+
+@pytest.mark.parametrize("name", ["capsule", "capsule_shared"])
+@pytest.mark.parametrize("pooling", ["strided", "max", "average", "lp", "fractional"])
+def test_capsules_are_pooled_as_other_convolutions_are(name: str, pooling: str) -> None:
+    encoder = make(Box(0, 1, (1, 12, 16)), name, capsule_size=3, pooling=pooling)
+    assert encoder(torch.rand(2, 1, 12, 16)).shape == (2, 6)
+
+
+def test_a_space_whose_text_has_several_lines_is_refused_in_one() -> None:
+    bounds = np.arange(6.0).reshape(2, 3)
+    message = refused(lambda: make(Box(bounds, bounds + 1, dtype=np.float64), "cnn"))
+    assert "\n" not in message and message.endswith("encoder='auto' chooses one that fits")

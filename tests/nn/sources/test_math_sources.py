@@ -174,3 +174,10 @@ def test_a_block_begins_with_what_was_read_before_and_that_has_no_gradient():
     assert torch.equal(one, two)
     one.sum().backward()
     assert all(parameter.grad is None for parameter in policy.trunk.source.encoder.parameters())
+
+
+def test_tokens_whose_places_begin_at_different_numbers_are_read():
+    space = MultiDiscrete([4, 4, 4], start=[0, 2, 5])
+    encoder = source_encoders.get("mean")(space, SourceOptions(size=6))
+    last = torch.as_tensor(space.start + space.nvec - 1)[None]
+    assert encoder(last, torch.ones(1, 3, dtype=torch.bool)).annotations.shape == (1, 3, 6)
