@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.registry import names_from_a_file
+from lhy_rl.data.spaces import difference, spaces_of, without_texts
 from lhy_rl.experiment.config import Config, environment_options
 from lhy_rl.experiment.demonstrations import RECORDED, resolve_demonstrations
 from lhy_rl.experiment.run_folder import Checkpoints, RunFolder
@@ -113,9 +116,32 @@ def trained(run: RunFolder, checkpoint: str = "newest", device: str = "auto", **
     tree = Checkpoints(run.checkpoints).load(checkpoint)
     if tree is None:
         raise UserError(f"{str(run.path)!r} has no checkpoints; lhy-rl resume {run.path} trains the run anew")
-    agent = untrained(run, device, **changed)
-    agent.load_state_dict(tree["agent"])
+    with in_an_environment_like_its_own(run, changed.get("env")):
+        agent = untrained(run, device, **changed)
+        agent.load_state_dict(tree["agent"])
     return agent
+
+
+@contextmanager
+def in_an_environment_like_its_own(run: RunFolder, env: Any) -> Iterator[None]:
+    """Inside, an agent of a run that fails in an environment of other spaces is told which they are.
+
+    Args:
+        env: Given in place of the run's; None where none is.
+    """
+    try:
+        yield
+    except UserError as error:
+        config = run.config()
+        try:
+            pairs = zip(*map(spaces_of, (make_environment(config, 1), env)), strict=True)
+            others = [why for one, other in pairs if (why := difference(without_texts(one), without_texts(other)))]
+        except UserError:  # none is given, or what it is was not known before
+            others = []
+        if not others:
+            raise
+        trained_in = config.values["env"]["id"]
+        raise UserError(f"{str(run.path)!r} learned {trained_in}, whose spaces are others: {others[0]}") from error
 
 
 def untrained(

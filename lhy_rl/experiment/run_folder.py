@@ -14,6 +14,7 @@ from typing import Any
 
 from lhy_rl.core import archive, checkpoint_files
 from lhy_rl.core.errors import UserError
+from lhy_rl.core.saved_states import check_like
 from lhy_rl.experiment.config import Config, load
 
 
@@ -63,7 +64,9 @@ class RunFolder:
         if not self.result_file.is_file():
             return None
         try:
-            return dict(json.loads(self.result_file.read_text(encoding="utf-8")))
+            found = dict(json.loads(self.result_file.read_text(encoding="utf-8")))
+            check_like(found, {"table": {}, "samples": {}})
+            return found
         except (ValueError, TypeError, RecursionError) as error:
             raise UserError(f"{str(self.result_file)!r} is damaged; delete it and resume the run") from error
 

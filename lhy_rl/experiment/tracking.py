@@ -86,7 +86,8 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
     """The rows of a metrics file, cells as text; a last line that is cut off is left out."""
     text = path.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
-    return list(csv.DictReader(io.StringIO(whole, newline="")))
+    rows = list(csv.DictReader(io.StringIO(whole, newline="")))
+    return [{name: text for name, text in row.items() if name is not None} for row in rows]  # cells beyond the head
 
 
 def metric_columns(path: Path) -> dict[str, list[tuple[int, float]]]:

@@ -15,10 +15,12 @@ import yaml
 
 import lhy_rl
 from lhy_rl.agents import A2C, BC, PPO, MaxEntIRL, SeqGAN
+from lhy_rl.cli.main import main
 from lhy_rl.core import archive
 from lhy_rl.core.errors import LONGEST, UserError, brief
 from lhy_rl.experiment import config
 from lhy_rl.experiment.start_run import train
+from lhy_rl.experiment.tracking import metric_columns
 
 SHORT = 400  # characters of a message that names paths
 
@@ -71,6 +73,26 @@ def test_a_run_is_not_another_agent(run: Path) -> None:
     newest = max((run / "checkpoints").glob("update-*.zip"))
     assert "of a run of PPO, not A2C" in message(lambda: A2C.load(newest))
     assert "did you mean 'best'?" in message(lambda: lhy_rl.load(run, checkpoint="bst"))
+
+
+def test_a_run_in_an_environment_of_other_spaces_is_told_which_they_are(run: Path) -> None:
+    for place in (run, max((run / "checkpoints").glob("update-*.zip"))):
+        assert "learned CartPole-v1, whose spaces are others: Box of shape (4,) and float32 is not" in message(
+            lambda place=place: lhy_rl.load(place, "Acrobot-v1")
+        )
+
+
+@pytest.mark.parametrize("odd", ["", "[1]", '{"table": 3}', '{"table": {}}'])
+def test_a_damaged_result_is_one_line(run: Path, tmp_path: Path, odd: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run/result.json").write_text(odd)
+    assert main(["report", str(tmp_path / "run")]) == 2
+    assert "is damaged; delete it and resume the run" in capsys.readouterr().err
+
+
+def test_cells_beyond_the_head_of_the_metrics_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("a,b\n1\n,,,\n2,3,4\n")
+    assert metric_columns(tmp_path / "metrics.csv") == {"a": [(0, 1.0), (2, 2.0)], "b": [(2, 3.0)]}
 
 
 def test_a_file_names_the_id_it_was_made_with(tmp_path: Path) -> None:

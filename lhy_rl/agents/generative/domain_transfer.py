@@ -39,6 +39,7 @@ from lhy_rl.functional.domain_transfer import discriminator_loss, generator_loss
 from lhy_rl.nn.generative.pictures import PictureDiscriminator
 from lhy_rl.nn.generative.sample_space import SampleSpace
 from lhy_rl.nn.generative.transfer_policy import PictureNetworkOptions, TransferPolicy
+from lhy_rl.nn.randomness import OwnRandomness
 from lhy_rl.rollouts.vector_envs import Environment
 
 BETAS = (0.5, 0.999)  # of Adam, as usual for adversarial networks (Radford et al. 2016)
@@ -227,6 +228,7 @@ class DomainTransfer(SampleLearner):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         if self.data is None and self.features == "classification":  # an absent environment has no classes
-            self.feature_learner = self._make_feature_learner(len(state["features"]["head"]["bias"]))
+            with OwnRandomness(0, self.device):  # its weights are replaced
+                self.feature_learner = self._make_feature_learner(len(state["features"]["head"]["bias"]))
         self.feature_learner.load(state["features"])
         self.discriminator.load_state_dict(state["discriminator"])

@@ -66,7 +66,9 @@ def test_resuming_at_any_update_is_bit_for_bit(options: dict[str, Any], tmp_path
 def test_a_file_translates_without_its_environment(tmp_path: Path) -> None:
     agent = DomainTransfer(small(), **SMALL).learn(32)
     agent.save(tmp_path / "agent.zip")
+    before = torch.get_rng_state()
     alone = lhy_rl.load(tmp_path / "agent.zip")
+    assert torch.equal(torch.get_rng_state(), before)
     obs = agent.env.reset(seed=0)[0]
     drawn, state = alone.predict(obs)
     assert drawn.shape == obs.shape and drawn.dtype == np.float32 and state == () and np.abs(drawn).max() <= 1
