@@ -9,7 +9,7 @@ import numpy as np
 
 from lhy_rl.benchmark.benchmark_row import BenchmarkRow
 from lhy_rl.benchmark.learning_curve import Curve
-from lhy_rl.reporting.plots import COLOURS, DPI, GREY, STYLE
+from lhy_rl.reporting.plots import COLOURS, GREY, STYLE, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def draw(rows: list[tuple[BenchmarkRow, list[Curve]]], path: Path) -> None:
         for panels in axes:
             panels[0].set_ylabel("mean return")
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=DPI)
+        write(figure, path)
 
 
 def _curve(ax: Axes, curves: list[Curve], what: str, colour: str, label: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from lhy_rl.benchmark.benchmark_row import ScoredRow
 from lhy_rl.benchmark.learning_curve import Curve
 from lhy_rl.benchmark.results import interval
-from lhy_rl.reporting.plots import DPI, GREY, STYLE
+from lhy_rl.reporting.plots import GREY, STYLE, write
 
 
 def draw(found: list[tuple[ScoredRow, list[Curve]]], path: Path) -> None:
@@ -47,4 +47,4 @@ def draw(found: list[tuple[ScoredRow, list[Curve]]], path: Path) -> None:
         bar = figure.colorbar(image, ax=ax, label="0: chance, 1: optimum")
         bar.outline.set_edgecolor(GREY)
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=DPI)
+        write(figure, path)

@@ -37,6 +37,7 @@ from lhy_rl.experiment import config as configuration
 from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.yaml_files import BENCHMARKS, config_names, find_configs, read_yaml
 from lhy_rl.experiment.yaml_files import summary as first_sentence
+from lhy_rl.rollouts.game_sources import is_game
 
 FORMER_NAMES = {"every": "evaluation_interval"}  # of the keys of a row
 
@@ -84,6 +85,11 @@ class Entry:
     def resolved(self, seed: int, quick: bool = False, changes: dict[str, Any] | None = None) -> Config:
         """The complete configuration of a seed, with further changes; ``quick`` trains a fiftieth of the steps."""
         loaded = configuration.load(self.config, self.overrides | (changes or {}) | {"seed": seed})
+        if is_game(loaded.values["env"]["id"]):
+            raise UserError(
+                f"{self.config} is a game of several players, and a benchmark compares returns of one; lhy-rl train "
+                "and lhy-rl evaluate measure it"
+            )
         if quick and loaded.values["total_timesteps"]:
             loaded.values["total_timesteps"] = max(1, loaded.values["total_timesteps"] // 50)
         return loaded

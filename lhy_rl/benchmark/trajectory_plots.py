@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lhy_rl.benchmark.benchmark_row import BenchmarkRow, Imitation
 from lhy_rl.benchmark.learning_curve import Curve
 from lhy_rl.benchmark.results import interval
-from lhy_rl.reporting.plots import COLOURS, DPI, GREY, STYLE
+from lhy_rl.reporting.plots import COLOURS, GREY, STYLE, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,7 @@ def draw(rows: list[tuple[BenchmarkRow, list[Curve]]], path: Path) -> None:
             [handles[name] for name in styles], list(styles), loc="outside lower center", ncols=int(width // 2)
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=DPI)
+        write(figure, path)
 
 
 def _styles(rows: list[Imitation]) -> dict[str, tuple[str, str, str]]:

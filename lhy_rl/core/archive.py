@@ -12,10 +12,10 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -108,6 +108,14 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def write_made(path: str | os.PathLike[str], make: Callable[[IO[bytes]], Any]) -> None:
+    """:func:`write_bytes` of what ``make`` writes into an open file: a picture is whole or not there, and a full disk
+    names it."""
+    buffer = io.BytesIO()
+    make(buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def check_growth(path: str | os.PathLike[str]) -> None:

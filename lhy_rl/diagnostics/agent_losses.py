@@ -35,6 +35,7 @@ from lhy_rl.functional.policy_gradient import (
 )
 from lhy_rl.nn.decoding import starts, teacher_forcing
 from lhy_rl.nn.policies.actor_critic import ActorCritic, mask_of
+from lhy_rl.rollouts.games import Games
 
 FEWEST = 8  # episodes, where a memory reads whole ones
 
@@ -52,7 +53,7 @@ def subject_of(agent: Any, steps: int, generator: torch.Generator) -> PolicySubj
     Raises:
         UserError: nobody knows this agent's loss, or it has no data.
     """
-    if isinstance(agent, HeldLearner) and isinstance(agent.learner, Agent):
+    if isinstance(agent, HeldLearner) and isinstance(agent.learner, Agent) and not isinstance(agent.env, Games):
         return subject_of(agent.learner, steps, generator)
     known = "ppo, a2c, reinforce, bc, dagger, distill, mle; gail and airl by their generator"
     raise UserError(f"{type(agent).__name__}'s loss is not known here; agents that can be diagnosed: {known}")

@@ -23,6 +23,7 @@ from rich.console import Console
 import lhy_rl
 from lhy_rl.agents.common import saved
 from lhy_rl.agents.common.progress import ProgressDisplay
+from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, brief, pip_install
 from lhy_rl.core.saved_states import check_like, fitting
 from lhy_rl.experiment import build, game_evaluation, tracking
@@ -286,7 +287,7 @@ class Run:
         for name, sentences in result["samples"].items():
             (place.path / "samples").mkdir(exist_ok=True)
             text = ("\n\n" if result["is_game"] else "\n").join(sentences)
-            (place.path / "samples" / f"{name.replace(' ', '_')}.txt").write_text(text + "\n", "utf-8")
+            archive.write_bytes(place.path / "samples" / f"{name.replace(' ', '_')}.txt", f"{text}\n".encode())
         if self.options.plots and report is not None:
             report(self, result)
         self.tracker.finish(result["table"] | result["references"], place.path / "plots")

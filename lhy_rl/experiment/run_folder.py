@@ -134,7 +134,7 @@ def check_space(place: Path, needed: int) -> None:
     free = shutil.disk_usage(place).free
     if free < needed:
         raise UserError(
-            f"a run's checkpoints need {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free at "
+            f"a run's checkpoints need {needed / 1e6:,.1f} MB and {free / 1e6:,.1f} MB are free at "
             f"{str(place.parent)!r}; make room, or give another place with --run.folder"
         )
 

@@ -13,6 +13,7 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
+from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, install_extra
 from lhy_rl.experiment.config import Config
 from lhy_rl.recording import rendering
@@ -142,7 +143,8 @@ def film(path: Path, fps: float) -> Iterator[Film]:
     made: GIF | MP4 = (GIF if path.suffix.lower() == ".gif" else MP4)(temporary, fps)
     try:
         yield made
-        made.close()
+        with archive.naming(path):
+            made.close()
         os.replace(temporary, path)
     except BaseException:
         made.abandon()

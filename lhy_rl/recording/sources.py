@@ -97,6 +97,10 @@ def _of_run(path: Path, options: RecordOptions) -> Demonstrator:
     if which == "best" and not any((RunFolder(path).checkpoints).glob("best*")):
         which = "newest"
     loaded = start_run.load(path, which)
+    if loaded.evaluator.is_game:
+        raise UserError(
+            f"{str(path)!r} plays a game of several players, and demonstrations are one's; lhy-rl play shows it"
+        )
     loaded.agent.predict_generator.manual_seed(options.seed)
     env = build.make_environment(loaded.config, min(MOST_INSTANCES, options.episodes))
     values = loaded.config.values

@@ -24,7 +24,8 @@ from lhy_rl.core.report_figures import (
     Surface,
 )
 from lhy_rl.experiment.tracking import read_metrics
-from lhy_rl.reporting.plots import COLOURS, DPI, GREY, STEPS, smooth
+from lhy_rl.reporting import plots
+from lhy_rl.reporting.plots import COLOURS, GREY, STEPS, smooth
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +60,7 @@ def draw(figures: Sequence[ReportFigure], folder: Path, csv: Path, whose: str = 
             if made is None:
                 continue
             files = [f"{whose}_{number}.png"]
-            made.savefig(folder / files[0], dpi=DPI)
+            plots.write(made, folder / files[0])
             if isinstance(figure, EpisodeFrames):
                 files.append(f"{whose}_{number}.gif")
                 write_film(figure, folder / files[1])
@@ -166,7 +167,8 @@ def write_film(figure: EpisodeFrames, path: Path) -> None:
             parts.append(framed)
         pictures.append(Image.fromarray(np.concatenate(parts, 1)[:, :-GAP]).quantize(128, dither=Image.Dither.NONE))
     durations = [MILLISECONDS] * (longest - 1) + [PAUSE]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    more = {"save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0}
+    archive.write_made(path, lambda file: pictures[0].save(file, "GIF", **more))
 
 
 def _tile(frame: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lhy_rl.core import archive
 from lhy_rl.experiment.evaluation import EXPERT, RANDOM, THRESHOLD
 from lhy_rl.experiment.text_evaluation import REAL
 from lhy_rl.experiment.tracking import metric_columns, read_metrics
@@ -76,8 +77,13 @@ def draw_all(csv: Path, result: dict[str, Any], folder: Path) -> dict[str, Path]
         ):
             if figure is not None:
                 drawn[title] = folder / f"{name}.png"
-                figure.savefig(drawn[title], dpi=DPI)
+                write(figure, drawn[title])
     return drawn
+
+
+def write(figure: Figure, path: Path) -> None:
+    """A figure as a PNG, whole or not at all."""
+    archive.write_made(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
 
 
 def curves(columns: dict[str, list[tuple[int, float]]], rows: list[dict[str, str]], *prefixes: str) -> Figure | None:

@@ -67,11 +67,11 @@ def draw_pictures(run: Run, folder: Path, film: Callable[[], bytes]) -> list[str
             from lhy_rl.reporting.reward_maps import reward_maps
 
             if (maps := reward_maps(run.agent)) is not None:
-                maps.savefig(folder / "rewards.png", dpi=plots.DPI)
+                plots.write(maps, folder / "rewards.png")
         if run.config.values["env"]["id"] == DRIVE:
             from lhy_rl.reporting.road_plot import drives, roads
 
-            roads(drives(run)).savefig(folder / "road.png", dpi=plots.DPI)
+            plots.write(roads(drives(run)), folder / "road.png")
     try:
         archive.write_bytes(folder / FILM, film())
     except Exception as error:  # a renderer's, of which there are many kinds

@@ -46,7 +46,7 @@ def write_search_report(
         if (parallel := search_plots.parallel_plot(space, result["trials"])) is not None:
             figures["configurations"] = parallel
         for name, figure in figures.items():
-            figure.savefig(place / f"{name}.png", dpi=plots.DPI)
+            plots.write(figure, place / f"{name}.png")
     scored = sorted((t for t in result["trials"] if search_plots.complete(t)), key=lambda t: -t["score"])
     failures: dict[str, int] = {}
     for trial in result["trials"]:

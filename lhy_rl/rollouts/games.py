@@ -113,7 +113,9 @@ class Games(VectorEnv[Any, Any, np.ndarray]):
         self.rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> Any:
-        raise UserError(f"{self.name} is a game of several players; train in it with selfplay, which evaluates itself")
+        raise UserError(
+            f"{self.name} is a game of several players, which only selfplay trains in; lhy-rl evaluate and play show it"
+        )
 
     def step(self, actions: Any) -> Any:
         return self.reset()

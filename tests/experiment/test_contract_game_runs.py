@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lhy_rl.agents import SelfPlay
 from lhy_rl.cli.main import main
 from lhy_rl.cli.policy import command_play
 from lhy_rl.core.errors import UserError
@@ -41,6 +42,33 @@ def test_a_run_is_reported_and_resumed(tmp_path: Path, capsys: pytest.CaptureFix
         command_play([str(tmp_path / "run"), "--output", str(tmp_path / "x.gif")])
     assert main(["evaluate", str(tmp_path / "run"), "--episodes", "4"]) == 0
     assert "with random" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["diagnose", "run"], "SelfPlay's loss is not known here"),
+        (["record", "run", "--output", "d.npz"], "plays a game of several players"),
+        (["benchmark", "selfplay/negotiation", "--output", "b"], "is a game of several players, and a benchmark"),
+    ],
+)
+def test_what_is_for_one_player_says_so(
+    command: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    start_run.train(config.load("selfplay/negotiation", {**OPTIONS, "total_timesteps": 1, "run.folder": "run"}))
+    assert main(command) == 2
+    assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_agent_of_another_librarys_game_has_a_name() -> None:
+    agent = SelfPlay("classic/tictactoe-v3", num_envs=1, n_games=2, embedding_size=8)
+    assert repr(agent).startswith("<SelfPlay on tictactoe_v3, num_envs=1: 0 timesteps, ")
 
 
 def test_other_agents_are_refused_at_once() -> None:

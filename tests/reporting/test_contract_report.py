@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from matplotlib.figure import Figure
+from PIL import Image
 
 from lhy_rl.cli.main import main
+from lhy_rl.core.report_figures import EpisodeFrames
 from lhy_rl.experiment import config
 from lhy_rl.experiment.build import make_environment
 from lhy_rl.experiment.evaluation import references
 from lhy_rl.recording import film
-from lhy_rl.reporting import plots, report
+from lhy_rl.reporting import agent_figures, plots, report
 
 PPO: dict[str, Any] = {"name": "ppo", "num_envs": 2, "n_steps": 8, "batch_size": 16, "embedding_size": 8}
 
@@ -171,3 +176,23 @@ def test_contract_sentences_that_are_pictures_are_drawn(trained: Callable[..., d
     text = page()
     assert "<h2>Sentences that are pictures</h2>" in text and "<h2>Sentences</h2>" not in text
     assert text.count("data:image/png;base64") >= 1
+
+
+def test_contract_a_picture_is_whole_or_not_there_and_a_full_disk_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    episodes = EpisodeFrames(title="a film", caption="", rows={"expert": np.zeros((3, 8, 8, 3), np.uint8)})
+    plots.write(figure, tmp_path / "a.png")
+    agent_figures.write_film(episodes, tmp_path / "a.gif")
+    assert Image.open(tmp_path / "a.png").format == "PNG" and Image.open(tmp_path / "a.gif").n_frames >= 1
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"b\.png"):
+        plots.write(figure, tmp_path / "b.png")
+    with pytest.raises(OSError, match=r"b\.gif"):
+        agent_figures.write_film(episodes, tmp_path / "b.gif")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.gif", "a.png"]

@@ -253,10 +253,10 @@ class Agent(SB3Interface, metaclass=AgentClass):
         return saved.load(cls, path, env, device, translate_load(options))
 
     def __repr__(self) -> str:
-        inner = getattr(self.env.unwrapped, "envs", [self.env.unwrapped])[0]  # the first of a SyncVectorEnv
-        spec = self.env.spec or inner.spec
-        base = inner.unwrapped
-        of = getattr(base, "name", type(base).__name__) if spec is None else spec.id  # games have names of their own
+        base = self.env.unwrapped
+        inner = getattr(base, "envs", [base])[0]  # the first of a SyncVectorEnv
+        spec = self.env.spec or getattr(inner, "spec", None)
+        of = getattr(base, "name", type(inner.unwrapped).__name__) if spec is None else spec.id  # games have a name
         size = sum(parameter.numel() for parameter in self.policy.parameters())
         done = f"{self.num_timesteps:,} timesteps, {size:,} parameters, {self.device}"
         return f"<{type(self).__name__} on {of}, num_envs={self.env.num_envs}: {done}>"
