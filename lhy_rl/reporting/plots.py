@@ -10,6 +10,7 @@ import numpy as np
 
 from lhy_rl.core import archive
 from lhy_rl.experiment.evaluation import EXPERT, RANDOM, THRESHOLD
+from lhy_rl.experiment.game_evaluation import WITH_ITSELF
 from lhy_rl.experiment.text_evaluation import REAL
 from lhy_rl.experiment.tracking import metric_columns, read_metrics
 
@@ -214,9 +215,9 @@ def draw_return(ax: Axes, rows: list[dict[str, str]], result: dict[str, Any]) ->
     from matplotlib.ticker import EngFormatter
 
     evaluated, played = (_points(rows, column) for column in RETURN_COLUMNS)
-    evaluated.append(
-        (float(result["timesteps"]), [row[RETURN] for row in result["table"].values() if RETURN in row][-1])
-    )
+    ends = {name: row[RETURN] for name, row in result["table"].items() if RETURN in row}
+    end = ends.get(WITH_ITSELF, list(ends.values())[-1])  # of games as the evaluations are, not with a partner
+    evaluated.append((float(result["timesteps"]), end))
     names = list(RETURN_COLUMNS.values())
     if played:
         x, y = zip(*played, strict=True)

@@ -74,7 +74,13 @@ class ActionMasks:
             return None
         mask = None
         if isinstance(obs, dict) and ACTION_MASK in obs:
-            mask = np.array(obs[ACTION_MASK], bool).reshape(self.shape)
+            mask = np.array(obs[ACTION_MASK], bool)
+            if mask.size != self.shape[0] * self.shape[1]:
+                raise UserError(
+                    f"the action_mask in the observations has shape {mask.shape[1:]}; must be ({self.shape[1]},), the "
+                    "number of actions; a wrapper that stacks observations must leave it out"
+                )
+            mask = mask.reshape(self.shape)
         if (given := infos.get(ACTION_MASK)) is None:
             return mask
         if mask is None:

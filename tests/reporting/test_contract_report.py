@@ -167,6 +167,10 @@ def test_contract_the_curve_has_its_marks_and_a_legend() -> None:
     x, y = ax.lines[1].get_data()
     assert list(x) == [100, 200, 300, 400, 450] and list(y) == [2, 4, 6, 8, 9]
     assert plots.return_curve(rows, result | {"table": {"mle": {"nll_test": 1.0}}}) is None
+    games = {"self-play": {"mean_return": 7.0}, "with random": {"mean_return": 99.0}}
+    curve = plots.return_curve(rows, result | {"table": games})
+    assert curve is not None
+    assert max(float(np.max(line.get_ydata())) for line in curve.axes[0].lines if len(line.get_xdata()) == 1) == 7.0
 
 
 def test_contract_sentences_that_are_pictures_are_drawn(trained: Callable[..., dict[str, Any]]) -> None:

@@ -62,6 +62,11 @@ class SourceReader(nn.Module):
         super().__init__()
         assert isinstance(space, gym.spaces.Dict)
         source = space[SOURCE]
+        if SOURCE_MASK in space.spaces and space[SOURCE_MASK].shape != (source.shape or ())[:1]:
+            raise UserError(
+                f"source_mask has shape {space[SOURCE_MASK].shape} and the source {source.shape}; it must have a flag "
+                "for each place, (L,) of (L, ...); a wrapper that stacks observations must leave the source out"
+            )
         self.size = options.size
         self.encoder: SourceEncoder = source_encoders.choose(fitting(options.encoder, source), SourceEncoder)(
             source, options

@@ -87,3 +87,18 @@ def test_contract_a_repr_names_the_game(tmp_path: Path) -> None:
     assert repr(AGENTS["a game"]()).startswith("<SelfPlay on negotiation_v0, ")
     AGENTS["numbers, memory"]().save(tmp_path / "ppo.zip")
     assert repr(PPO.load(tmp_path / "ppo.zip")).startswith("<PPO on no environment, ")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("HPOToken", r"the action_mask in the observations has shape \(3, 5\); must be \(5,\)"),
+        ("CopySummary", r"source_mask has shape \(3, \d+\).* flag for each place"),
+    ],
+)
+def test_contract_stacked_masks_are_one_line(name: str, message: str) -> None:
+    def stacked() -> Any:
+        return gymnasium.wrappers.FrameStackObservation(gymnasium.make(f"lhy_rl/{name}-v0"), 3)
+
+    with pytest.raises(UserError, match=message):
+        PPO(stacked, num_envs=2, **SMALL).learn(8)
