@@ -8,6 +8,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
+from lhy_rl.core.errors import UserError
 from lhy_rl.nn.discriminators.transition import (
     ImageReader,
     NetworkOptions,
@@ -24,11 +25,19 @@ class ShapedDiscriminator(TransitionDiscriminator):
     g is the reward and h a potential, which takes up what depends on the dynamics (Ng et al. 1999): where g reads the
     state only, it transfers to other dynamics. The discriminator's logit is f - log pi(a|s); the caller subtracts the
     log-probability.
+
+    Raises:
+        UserError: other inputs than state, action and next state.
     """
 
     def __init__(
         self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: NetworkOptions
     ) -> None:
+        if options.inputs != "state_action_next_state":
+            raise UserError(
+                f"discriminator 'shaped' reads state, action, next state; discriminator_inputs is {options.inputs!r} "
+                "and must be state_action_next_state"
+            )
         super().__init__(observation_space, action_space, options)
         assert self.features.action is not None and self.features.next_state is not None
         self.actions = (

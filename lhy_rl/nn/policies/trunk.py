@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import ACTION_MASK, TOKEN
-from lhy_rl.core.trees import map_tree
+from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, State, make_core
 from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
 from lhy_rl.nn.encoders.select import make_encoder
@@ -88,8 +88,19 @@ class Trunk(nn.Module):
         return state[:k], sources, after
 
     def encode(self, obs: Any, valid: Tensor | None) -> Tensor:
-        """(T, B, ...) observations to (T, B, E); steps that only fill up have no part in a batch's moments."""
-        if valid is None or not self.training or not self.has_batch_norm or bool(valid.all()):
+        """(T, B, ...) observations to (T, B, E); steps that only fill up have no part in a batch's moments.
+
+        Raises:
+            UserError: a batch of one step, which has no moments.
+        """
+        if not self.training or not self.has_batch_norm:
+            return self.encoder(obs)  # type: ignore[no-any-return]
+        if (leaves(obs)[0].shape[:2].numel() if valid is None else int(valid.sum())) == 1:
+            raise UserError(
+                "norm 'batch' has one step to learn from at once; batch_size must leave two or more in each minibatch, "
+                "or norm be layer"
+            )
+        if valid is None or bool(valid.all()):
             return self.encoder(obs)  # type: ignore[no-any-return]
         read: Tensor = self.encoder(map_tree(lambda x: x[valid], obs))  # (N, E)
         return read.new_zeros(*valid.shape, read.shape[-1]).index_put((valid,), read)

@@ -194,6 +194,8 @@ def test_demonstrations_of_another_task_are_refused():
         GAIL("CartPole-v1", demonstrations=recorded(Parrot), **SMALL)
     with pytest.raises(UserError, match="core must be null"):
         AIRL(lambda: Parrot(), demonstrations=recorded(Parrot), **SMALL, core="gru")
+    with pytest.raises(UserError, match="discriminator_inputs is 'state' and must be state_action_next_state"):
+        AIRL(lambda: Parrot(), demonstrations=recorded(Parrot), **SMALL, discriminator_inputs="state")
 
 
 def test_subsampling_does_not_change_how_often_the_expert_ends():

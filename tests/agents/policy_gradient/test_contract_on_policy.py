@@ -214,3 +214,10 @@ def test_where_the_state_cannot_be_had_other_episodes_begin_and_a_line_says_so()
     with pytest.warns(UserWarning, match="not bit for bit"):
         again.learn(24, reset_num_timesteps=False)
     assert len(seeds) == 1 and seeds[0] != first
+
+
+@pytest.mark.parametrize("observation", ["box", "dict"])
+def test_a_minibatch_of_one_step_has_no_moments(observation):
+    agent = PPO(lambda: Parrot(observation), **{**SMALL, "num_envs": 1}, norm="batch", batch_size=7)
+    with pytest.raises(UserError, match="norm 'batch' has one step to learn from at once; batch_size must leave"):
+        agent.learn(8)  # of eight steps one is left over
