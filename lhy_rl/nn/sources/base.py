@@ -101,6 +101,8 @@ class SourceEncoder(nn.Module, ABC):
     """L, where it annotates other places than the source's first dimension: the regions of a picture."""
     annotates_tokens = True
     """Whether an annotation stands for the token at its place, which can then be copied."""
+    has_directions = True
+    """Whether it reads a source in one direction or in both."""
 
     @abstractmethod
     def forward(self, source: Tensor, mask: Tensor) -> Reading:

@@ -13,6 +13,8 @@ from lhy_rl.nn.sources.base import Reading, RealPlaces, SourceEmbedding, SourceE
 class MeanEncoder(SourceEncoder):
     """Each place's vector for itself, (tanh of a map of vectors); the summary is their mean: a bag of words."""
 
+    has_directions = False
+
     def __init__(self, space: gym.Space[Any], options: SourceOptions) -> None:
         super().__init__()
         self.embedding = SourceEmbedding(space, options.size)

@@ -71,6 +71,11 @@ class SourceReader(nn.Module):
         self.encoder: SourceEncoder = source_encoders.choose(fitting(options.encoder, source), SourceEncoder)(
             source, options
         )
+        if options.bidirectional and not self.encoder.has_directions:
+            raise UserError(
+                f"source_bidirectional is of gru, lstm, hred, hred_tokens; source_encoder {options.encoder!r} has no "
+                "directions"
+            )
         self.places = self.encoder.places or (source.shape or (1,))[0]
         self.attention: Attention | None = None
         if options.attention != "none":

@@ -31,6 +31,7 @@ class RegionEncoder(SourceEncoder):
     """
 
     annotates_tokens = False
+    has_directions = False
 
     def __init__(self, space: gym.Space[Any], options: SourceOptions) -> None:
         super().__init__()

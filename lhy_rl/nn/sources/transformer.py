@@ -20,6 +20,8 @@ class TransformerEncoder(SourceEncoder):
     torch's, normalised before each sublayer, with feed-forward layers twice as wide as the source.
     """
 
+    has_directions = False
+
     def __init__(self, space: gym.Space[Any], options: SourceOptions) -> None:
         super().__init__()
         size = options.size

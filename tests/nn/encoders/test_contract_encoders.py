@@ -325,3 +325,21 @@ def test_a_space_whose_text_has_several_lines_is_refused_in_one() -> None:
     bounds = np.arange(6.0).reshape(2, 3)
     message = refused(lambda: make(Box(bounds, bounds + 1, dtype=np.float64), "cnn"))
     assert "\n" not in message and message.endswith("encoder='auto' chooses one that fits")
+
+
+@pytest.mark.parametrize(
+    ("space", "options", "message"),
+    [
+        (VECTOR, {"spatial_transformer": True}, "encoder_option spatial_transformer is of a spatial_transformer"),
+        (Box(0, 1, (1, 9, 9)), {"crop": 0.5}, "encoder_option crop is of a spatial_transformer, which a CNN has"),
+        (
+            Box(0, 1, (1, 9, 9)),
+            {"capsule_size": 2},
+            "encoder_option capsule_size is of encoder 'capsule'; SmallEncoder",
+        ),
+    ],
+)
+def test_options_of_another_encoder_are_refused(space: gym.Space[Any], options: dict[str, Any], message: str) -> None:
+    assert refused(lambda: ActorCritic(space, spaces.Discrete(2), encoder_options=options)).startswith(message)
+    usual = {name: getattr(EncoderOptions(), name) for name in options}
+    ActorCritic(space, spaces.Discrete(2), encoder_options=usual)  # what changes nothing may be said

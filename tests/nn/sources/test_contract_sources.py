@@ -15,6 +15,7 @@ from lhy_rl.nn.sources import Reading, SourceEncoder, source_encoders
 from lhy_rl.nn.sources.attention import attentions
 from tests.nn.sources.blocks import TASK, L, block, make_policy
 
+SETS = ("mean", "transformer")  # read in no direction
 VARIANTS = [
     {"source_encoder": name, "attention": attention, "copy": copy}
     for name in source_encoders
@@ -24,7 +25,10 @@ VARIANTS = [
     if not (copy and (attention == "none" or name == "hred"))
 ]
 TOGETHER = [
-    *({**variant, "source_bidirectional": variant["attention"] == "dot"} for variant in VARIANTS),
+    *(
+        {**variant, "source_bidirectional": variant["attention"] == "dot" and variant["source_encoder"] not in SETS}
+        for variant in VARIANTS
+    ),
     {"core": "lstm", "critic": "separate", "copy": True},
     {"core": None, "critic": "separate", "attention": "additive"},
     {"core": "lstm", "num_layers": 2, "source_encoder": "lstm", "source_bidirectional": True},
@@ -200,6 +204,14 @@ def test_a_source_of_vectors_and_an_encoder_of_ones_own(encoder):
             "source_size is 5; with source_bidirectional it must be even",
         ),
         ({"source_size": 0}, "source_size is 0; allowed: at least 1"),
+        (
+            {"source_encoder": "mean", "source_bidirectional": True},
+            "source_bidirectional is of gru, lstm, hred, hred_tokens; source_encoder 'mean' has no directions",
+        ),
+        (
+            {"source_encoder": None, "source_bidirectional": True},
+            "source_bidirectional is of a source: there is no key 'source', or source_encoder is None",
+        ),
     ],
 )
 def test_options_that_cannot_be_used(options, message):
