@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -57,8 +56,8 @@ def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderO
     return made
 
 
-def refuse_unused(encoder: Encoder, given: Mapping[str, Any]) -> None:
-    """Refuse further options of another encoder of ours than this one, where they would change nothing.
+def refuse_unused(encoder: Encoder, given: EncoderOptions) -> None:
+    """Refuse options of another encoder of ours than this one, where they would change nothing.
 
     Raises:
         UserError: there is one.
@@ -74,7 +73,7 @@ def refuse_unused(encoder: Encoder, given: Mapping[str, Any]) -> None:
     ):
         used = any(isinstance(part, kind) for part in parts)
         for name in () if used else options:
-            if name in given and given[name] != getattr(usual, name):
+            if getattr(given, name) != getattr(usual, name):
                 raise UserError(f"encoder_option {name} is of {of}; {type(encoder).__name__} has no use for it")
 
 

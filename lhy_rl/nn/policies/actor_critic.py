@@ -17,7 +17,6 @@ from lhy_rl.core.validation import check
 from lhy_rl.nn.acceleration.inventory import Inventory
 from lhy_rl.nn.backbones.base import CoreChoice, State
 from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
-from lhy_rl.nn.encoders.select import refuse_unused
 from lhy_rl.nn.heads.categorical import CategoricalHead
 from lhy_rl.nn.heads.select import head_for
 from lhy_rl.nn.policies.trunk import Trunk, draw_normal
@@ -145,9 +144,6 @@ class ActorCritic(nn.Module):
         parts = (observation_space, encoder, options, core, hidden_size, num_layers, dropout, source, core_options)
         self.observation_space = observation_space
         self.trunk = Trunk(*parts)
-        refuse_unused(self.trunk.encoder, encoder_options or {})
-        if source_bidirectional and self.trunk.source is None:
-            raise UserError("source_bidirectional is of a source: there is no key 'source', or source_encoder is None")
         if copy and not self.trunk.copies:
             raise UserError("copy takes words of a source: there is no key 'source', or source_encoder is None")
         if unknown_words and self.trunk.source is None:

@@ -208,10 +208,6 @@ def test_a_source_of_vectors_and_an_encoder_of_ones_own(encoder):
             {"source_encoder": "mean", "source_bidirectional": True},
             "source_bidirectional is of gru, lstm, hred, hred_tokens; source_encoder 'mean' has no directions",
         ),
-        (
-            {"source_encoder": None, "source_bidirectional": True},
-            "source_bidirectional is of a source: there is no key 'source', or source_encoder is None",
-        ),
     ],
 )
 def test_options_that_cannot_be_used(options, message):
@@ -227,3 +223,8 @@ def test_a_source_that_cannot_be_read(space):
         ActorCritic(observed, gymnasium.spaces.Discrete(2))
     with pytest.raises(UserError, match="copy needs actions that are words"):
         ActorCritic(TASK.single_observation_space, gymnasium.spaces.Box(0, 1, (1,), np.float32), copy=True)
+
+
+def test_both_directions_of_no_source_are_refused():
+    with pytest.raises(UserError, match="source_bidirectional is of a source, and there is no key 'source'"):
+        ActorCritic(gymnasium.spaces.Discrete(3), gymnasium.spaces.Discrete(2), source_bidirectional=True)
