@@ -26,9 +26,13 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
 from lhy_rl.core.errors import UserError
+from lhy_rl.functional.ngram_counts import LargestCounts
 
 Sentence = str | Sequence[int] | Sequence[str] | np.ndarray
 Gram = tuple[str, ...]
+
+
+MANY = 300  # references, from which on it pays to sort numbers
 
 
 class BleuScorer:
@@ -48,18 +52,12 @@ class BleuScorer:
             raise UserError(f"max_order={max_order} is not allowed; must be at least 1")
         self.max_order = max_order
         self.effective_order = effective_order
-        self._most: dict[Gram, int] = {}  # over the references, the largest count of each n-gram
-        lengths = set()
-        most = self._most
-        for reference in references:
-            counts, length = _count(reference, max_order)
-            lengths.add(length)
-            for gram, count in counts.items():
-                if most.get(gram, 0) < count:
-                    most[gram] = count
-        if not lengths:
+        words = [_plain(reference).split() for reference in references]
+        if not words:
             raise UserError("BLEU needs at least one reference sentence; none was given")
-        self._lengths = sorted(lengths)
+        self._lengths = sorted(set(map(len, words)))
+        # over the references, the largest count of each n-gram
+        self._most = (LargestCounts if len(words) >= MANY else _largest_counts)(words, max_order)
 
     def score(self, hypotheses: Sequence[Sentence]) -> dict[int, float]:
         """Mean sentence BLEU for the orders 2 to ``max_order``: ``{2: 0.71, 3: 0.42, 4: 0.25}``.
@@ -87,6 +85,16 @@ class BleuScorer:
 
     def _match(self, counts: Counter[Gram], length: int) -> Match:
         return *_clipped(counts, self._most, self.max_order), length, _closest(self._lengths, length)
+
+
+def _largest_counts(sentences: list[list[str]], max_order: int) -> dict[Gram, int]:
+    """As :class:`LargestCounts`, which takes ten times as long for a sentence and a tenth for a hundred thousand."""
+    most: dict[Gram, int] = {}
+    for sentence in sentences:
+        for gram, count in _count(sentence, max_order)[0].items():
+            if most.get(gram, 0) < count:
+                most[gram] = count
+    return most
 
 
 Match = tuple[list[int], list[int], int, int]  # matched and present n-grams per order; hypothesis and reference length
@@ -227,10 +235,14 @@ def _first_tokens(sentences: Iterable[Sentence], tokens: int) -> list[Sentence]:
 
 def _count(sentence: Sentence, max_order: int, min_order: int = 1) -> tuple[Counter[Gram], int]:
     """The n-grams of a sentence with their counts, and its length."""
-    if not isinstance(sentence, str):
-        words = sentence.tolist() if isinstance(sentence, np.ndarray) else sentence
-        sentence = " ".join(map(str, words))
-    return extract_all_word_ngrams(sentence, min_order, max_order)
+    return extract_all_word_ngrams(_plain(sentence), min_order, max_order)
+
+
+def _plain(sentence: Sentence) -> str:
+    """A sentence with white space between its words."""
+    if isinstance(sentence, str):
+        return sentence
+    return " ".join(map(str, sentence.tolist() if isinstance(sentence, np.ndarray) else sentence))
 
 
 def _grams(sentences: Iterable[Sentence], order: int) -> Counter[Gram]:
@@ -242,7 +254,9 @@ def _grams(sentences: Iterable[Sentence], order: int) -> Counter[Gram]:
     return counts
 
 
-def _clipped(counts: Counter[Gram], most: dict[Gram, int], max_order: int) -> tuple[list[int], list[int]]:
+def _clipped(
+    counts: Counter[Gram], most: dict[Gram, int] | LargestCounts, max_order: int
+) -> tuple[list[int], list[int]]:
     """Per order the matched n-grams, each at most as often as a reference has it, and all n-grams."""
     matched, present = [0] * max_order, [0] * max_order
     for gram, count in counts.items():

@@ -1,5 +1,6 @@
 """BLEU against sacrebleu's own sentence score and hand-computed numbers; self-BLEU against brute force."""
 
+import itertools
 import math
 import time
 
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 
 from lhy_rl.core.errors import UserError
+from lhy_rl.functional import text_metrics
+from lhy_rl.functional.ngram_counts import LargestCounts
 from lhy_rl.functional.text_metrics import (
     BleuScorer,
     count_tokens,
@@ -64,6 +67,25 @@ def test_by_hand() -> None:
 def test_counts_are_clipped_by_the_largest_of_one_reference_not_their_sum() -> None:
     assert BleuScorer([[7, 1, 2], [7, 3, 4]]).sentence_scores([[7, 7, 9]], order=1)[0] == pytest.approx(1 / 3)
     assert BleuScorer([[7, 7, 2], [7, 3, 4]]).sentence_scores([[7, 7, 9]], order=1)[0] == pytest.approx(2 / 3)
+
+
+@given(st.lists(st.lists(st.integers(0, 3), max_size=9), max_size=6), st.integers(1, 4))
+def test_largest_counts_are_brute_force(sentences: list[list[int]], order: int) -> None:
+    words = [[str(word) for word in sentence] for sentence in sentences]
+    found = LargestCounts(words, order)
+    for n in range(1, order + 1):
+        for gram in itertools.product("01234", repeat=n):
+            most = max((sum(tuple(w[i : i + n]) == gram for i in range(len(w))) for w in words), default=0)
+            assert found.get(gram) == most
+
+
+def test_many_references_score_as_few_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    references = [rng.integers(5, size=rng.integers(1, 9)).tolist() for _ in range(30)]
+    hypotheses = [rng.integers(6, size=rng.integers(1, 9)).tolist() for _ in range(30)]
+    few = BleuScorer(references).sentence_scores(hypotheses)
+    monkeypatch.setattr(text_metrics, "MANY", 0)
+    np.testing.assert_array_equal(BleuScorer(references).sentence_scores(hypotheses), few)
 
 
 def test_brevity_is_by_the_nearest_reference() -> None:
