@@ -66,14 +66,7 @@ def assert_same(a, b):
         assert torch.equal(first[place], second[place]), place
 
 
-def test_same_seed_same_everything(case):
-    first, second, other = (make(case, seed).learn(case[2]) for seed in (0, 0, 1))
-    assert_same(first, second)
-    weights = [torch.cat([p.flatten() for p in agent.policy.parameters()]) for agent in (first, other)]
-    assert not torch.equal(*weights)
-
-
-def test_global_randomness_is_neither_used_nor_touched(case):
+def test_same_seed_same_everything_and_global_randomness_is_neither_used_nor_touched(case):
     torch.manual_seed(1)
     np.random.seed(1)  # noqa: NPY002
     first = make(case).learn(case[2])
@@ -82,13 +75,20 @@ def test_global_randomness_is_neither_used_nor_touched(case):
     assert torch.equal(after, torch.rand(3))
     torch.manual_seed(2)
     assert_same(first, make(case).learn(case[2]))
+    other = make(case, seed=1).learn(case[2])
+    weights = [torch.cat([p.flatten() for p in agent.policy.parameters()]) for agent in (first, other)]
+    assert not torch.equal(*weights)
 
 
-def test_resuming_at_any_update_is_bit_for_bit(case, tmp_path):
+def test_resuming_at_any_update_is_bit_for_bit_and_metrics_are_finite_numbers_named_like_sb3s(case, tmp_path):
     from lhy_rl.core import archive
 
     whole, rows = make(case), []
     whole.learn(case[2], callback=lambda agent, metrics: rows.append({**metrics}))
+    for row in rows:
+        assert all(key.split("/")[0] in ("rollout", "train", "time") for key in row)
+        assert all(isinstance(value, (int, float)) and np.isfinite(value) for value in row.values()), row
+        assert {"time/fps", "time/total_timesteps", "time/time_elapsed"} <= row.keys()
     for stop in {1, len(rows) // 2, len(rows) - 1} - {0}:
         begun = make(case)
         begun.learn(case[2], callback=lambda agent, metrics, stop=stop: agent.num_updates < stop)
@@ -102,15 +102,6 @@ def test_resuming_at_any_update_is_bit_for_bit(case, tmp_path):
             assert {k: v for k, v in a.items() if not k.startswith("time/")} == {
                 k: v for k, v in b.items() if not k.startswith("time/")
             }
-
-
-def test_metrics_are_finite_numbers_named_like_sb3(case):
-    rows = []
-    make(case).learn(case[2], callback=lambda agent, metrics: rows.append(metrics))
-    for row in rows:
-        assert all(key.split("/")[0] in ("rollout", "train", "time") for key in row)
-        assert all(isinstance(value, (int, float)) and np.isfinite(value) for value in row.values()), row
-        assert {"time/fps", "time/total_timesteps", "time/time_elapsed"} <= row.keys()
 
 
 def test_save_load_predict(case, tmp_path):
