@@ -30,7 +30,8 @@ from torch import Tensor, nn
 
 from benchmarks.harness import Row, parser, run_cases, summarize
 from lhy_rl.agents import GAN
-from lhy_rl.functional.adversarial import gradient_penalty, objective
+from lhy_rl.functional.adversarial import objective
+from lhy_rl.functional.adversarial_penalties import gradient_penalty
 from lhy_rl.rollouts.vector_envs import make_vec
 
 NAME = "wasserstein"

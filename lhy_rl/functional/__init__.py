@@ -3,7 +3,8 @@
 Text metrics are in :mod:`lhy_rl.functional.text_metrics`, which needs sacrebleu and is imported when used.
 """
 
-from lhy_rl.functional.adversarial import Objective, clip_weights, gradient_penalty, objective, objectives
+from lhy_rl.functional.adversarial import Objective, objective, objectives
+from lhy_rl.functional.adversarial_penalties import clip_weights, gradient_penalty
 from lhy_rl.functional.policy_gradient import (
     actor_critic_loss,
     approximate_kl,

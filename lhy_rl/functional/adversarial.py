@@ -13,13 +13,13 @@ it maximises ``reward``, which but for ``gan`` is minus the generator's loss, en
     ebgan             E e(x) + E max(0, m - e(g))              E e(g)              -e(g)
     began             E e(x) - k E e(g)                        E e(g)              -e(g)
 
-x are real samples, g generated ones, s a score, D = sigmoid(s), e an energy.
+x are real samples, g generated ones, s a score, D = sigmoid(s), e an energy. What is added to the losses stands in
+:mod:`~lhy_rl.functional.adversarial_penalties`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
@@ -29,7 +29,8 @@ from torch import Tensor
 
 from lhy_rl.core.errors import suggest
 from lhy_rl.core.registry import Registry
-from lhy_rl.functional.fused.leaky_mlp import gradients_of_inputs_alone
+
+LEAST_LOGIT = 80.0  # below minus this, e^-s is more than a float32 holds
 
 objectives = Registry(
     "objective",
@@ -69,8 +70,8 @@ class Objective(ABC):
 
     Attributes:
         kind: What a score is: "logit", "critic" or "energy" (never negative; low is real).
-        weight_clip: Bound on the discriminator's weights after each of its updates (:func:`clip_weights`), or None.
-        penalty_weight: What to multiply :func:`gradient_penalty` with before adding it to the discriminator's loss.
+        weight_clip: Bound on the discriminator's weights after each of its updates (``clip_weights``), or None.
+        penalty_weight: What to multiply ``gradient_penalty`` with before adding it to the discriminator's loss.
         initial_balance: The balance that the first discriminator loss takes; None where there is none.
     """
 
@@ -100,6 +101,14 @@ class Objective(ABC):
     def reward(self, fake: Tensor) -> Tensor:
         """What each score is worth to a policy; higher is better, same shape."""
 
+    def slope_ratio(self, fake: Tensor) -> Tensor | None:
+        """(dL_G / ds) / (dL_D / ds) at each score of a generated sample (Shen et al. 2021, section 3.2).
+
+        Where a score is a sample's own, this turns the gradient that the discriminator's loss has at that sample into
+        the generator's. None of an objective whose discriminator loss is flat at some scores, which leaves no gradient.
+        """
+        return None
+
     def next_balance(self, balance: float | None, real: Tensor, fake: Tensor) -> float | None:
         """The balance of the next discriminator loss, from the scores of this one."""
         return balance
@@ -123,6 +132,10 @@ class GAN(Objective):
         """D(g), between 0 and 1."""
         return torch.sigmoid(fake)
 
+    def slope_ratio(self, fake: Tensor) -> Tensor | None:
+        """-(1 - D(g)) / D(g)."""
+        return -torch.exp(-fake.clamp(min=-LEAST_LOGIT))
+
 
 @dataclass(frozen=True)
 class SaturatingGAN(GAN):
@@ -138,6 +151,10 @@ class SaturatingGAN(GAN):
     def reward(self, fake: Tensor) -> Tensor:
         """-log(1 - D(g)), never negative."""
         return F.softplus(fake)
+
+    def slope_ratio(self, fake: Tensor) -> Tensor | None:
+        """-1."""
+        return -torch.ones_like(fake)
 
 
 @dataclass(frozen=True)
@@ -167,6 +184,11 @@ class LSGAN(Objective):
         """-(s(g) - c)^2 / 2, never positive."""
         return -(fake - self.wanted).square() / 2
 
+    def slope_ratio(self, fake: Tensor) -> Tensor | None:
+        """(s(g) - c) / (s(g) - a); 0 where the discriminator has exactly what it wants."""
+        wanted = fake - self.fake_target
+        return torch.where(wanted == 0, 0.0, (fake - self.wanted) / wanted)
+
 
 @dataclass(frozen=True)
 class WassersteinObjective(Objective):
@@ -186,6 +208,10 @@ class WassersteinObjective(Objective):
         """s(g)."""
         return fake
 
+    def slope_ratio(self, fake: Tensor) -> Tensor | None:
+        """-1."""
+        return -torch.ones_like(fake)
+
 
 @dataclass(frozen=True)
 class WGAN(WassersteinObjective):
@@ -204,7 +230,7 @@ class WGAN(WassersteinObjective):
 
 @dataclass(frozen=True)
 class WGANGP(WassersteinObjective):
-    """Kept Lipschitz by a penalty on its gradient (Gulrajani et al. 2017, eq. 3; add :func:`gradient_penalty`).
+    """Kept Lipschitz by a penalty on its gradient (Gulrajani et al. 2017, eq. 3; add ``gradient_penalty``).
 
     Attributes:
         penalty: lambda, the penalty's weight.
@@ -285,46 +311,3 @@ def _given(balance: float | None) -> float:
     if balance is None:
         raise ValueError("began needs its balance: begin with initial_balance, go on with next_balance(...)")
     return balance
-
-
-def gradient_penalty(
-    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, generator: torch.Generator | None = None
-) -> Tensor:
-    """E[(||grad_z s(z)|| - 1)^2],   z = u x + (1 - u) g,   u ~ U[0, 1] a row   (Gulrajani et al. 2017, eq. 3).
-
-    Args:
-        critic: Maps (N, ...) continuous inputs (embeddings, not token ids) to scores with N first; row n's scores
-            depend on row n alone (no batch normalisation).
-        real: (N, ...).
-        fake: Same shape.
-        generator: Owner of the randomness.
-
-    Returns:
-        A scalar, not yet multiplied with the objective's ``penalty_weight``; differentiable with respect to the critic.
-    """
-    owner = real.device if generator is None else generator.device
-    u = torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator, device=owner, dtype=real.dtype)
-    u = u.to(real.device)
-    between = (u * real + (1 - u) * fake).detach().requires_grad_()
-    with gradients_of_inputs_alone():
-        (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    norm: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
-    return (norm - 1).square().mean()
-
-
-def pulling_away(codes: Tensor) -> Tensor:
-    """1 / (N (N - 1)) sum_i sum_{j != i} (c_i . c_j / |c_i| |c_j|)^2   (Zhao et al. 2017, eq. 4), of codes (N, K).
-
-    It is small where the codes of a batch point in different directions. Added to the loss of an energy-based GAN's
-    generator it keeps its samples apart.
-    """
-    directions = F.normalize(codes, dim=1)
-    n = len(codes)
-    return ((directions @ directions.T).square().sum() - n) / (n * (n - 1))
-
-
-@torch.no_grad()
-def clip_weights(parameters: Iterable[Tensor], bound: float) -> None:
-    """Put every weight into [-bound, bound], in place (Arjovsky et al. 2017, algorithm 1, line 7)."""
-    for parameter in parameters:
-        parameter.clamp_(-bound, bound)

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.functional import clip_weights, gradient_penalty, objective, objectives
-from lhy_rl.functional.adversarial import pulling_away
+from lhy_rl.functional.adversarial_penalties import pulling_away
 
 LOG3 = log(3.0)  # the logit of D = 0.75
 
@@ -43,6 +43,21 @@ def test_losses_and_reward_by_hand(name, real, fake, discriminator, generator, r
     assert_close(chosen.discriminator_loss(tensor(*real), tensor(*fake), balance).item(), discriminator)
     assert_close(chosen.generator_loss(tensor(*fake)).item(), generator)
     assert_close(chosen.reward(tensor(*fake)), tensor(*rewards))
+
+
+@pytest.mark.parametrize("name", ["gan", "gan_saturating", "lsgan", "wgan", "wgan_gp"])
+def test_slope_ratios_are_those_of_the_losses(name):
+    chosen, fake = objective(name), tensor(-30.0, -2.0, -0.5, 0.25, 3.0).requires_grad_()
+    (of_discriminator,) = torch.autograd.grad(chosen.discriminator_loss(tensor(1.0, -1.0), fake), fake)
+    (of_generator,) = torch.autograd.grad(chosen.generator_loss(fake), fake)
+    assert_close(chosen.slope_ratio(fake.detach()), of_generator / of_discriminator)
+
+
+def test_slope_ratios_stay_finite():
+    scores = torch.tensor([-1e4, 0.0, 1e4])
+    assert all(objective(name).slope_ratio(scores).isfinite().all() for name in ("gan", "gan_saturating", "lsgan"))
+    assert objective("ebgan").slope_ratio(scores) is None
+    assert objective("began").slope_ratio(scores) is None
 
 
 def test_every_objective_is_tested_above():

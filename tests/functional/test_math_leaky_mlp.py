@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lhy_rl.functional.adversarial import gradient_penalty
+from lhy_rl.functional.adversarial_penalties import gradient_penalty
 from lhy_rl.functional.fused.leaky_mlp import leaky_layers
 from lhy_rl.functional.fused.plain import plain_operations
 

@@ -7,6 +7,10 @@
     L_G = w_GAN (the objective's generator loss of D(G(z, c), c)) + w_REC E|x - G(z, c)|     (Isola et al. 2017, eq. 4)
           + w_PT (pulling-away term of the codes of G(z, c))                                  (EBGAN: Zhao et al. 2017)
 
+D takes its step first, and G learns by the new D. In one stage both losses are of the same scores, and one pass of D
+over the generated samples is enough for both gradients (Shen et al. 2021, "Training generative adversarial networks in
+one stage").
+
 Every objective is here by its name (:mod:`lhy_rl.functional.adversarial`): gan, lsgan, wgan, wgan_gp, ebgan, began. The
 action is a sample, a point or a picture, and the gradient runs through it, which a policy gradient does not have.
 
@@ -28,7 +32,8 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.core.validation import check, positive
 from lhy_rl.functional import adversarial as objectives
-from lhy_rl.functional.adversarial import BEGAN, EBGAN, WassersteinObjective, clip_weights, gradient_penalty
+from lhy_rl.functional.adversarial import BEGAN, EBGAN, WassersteinObjective
+from lhy_rl.functional.adversarial_penalties import clip_weights, gradient_penalty, pulling_away
 from lhy_rl.nn.generative.generator_policy import GeneratorPolicy
 from lhy_rl.nn.generative.sample_discriminator import SampleDiscriminator
 from lhy_rl.rollouts.vector_envs import Environment
@@ -43,6 +48,8 @@ class GAN(SampleLearner):
         objective_options: Further options of the objective, {margin: 0.5} for ``ebgan``, say.
         discriminator_steps: Gradient steps of the discriminator for each of the generator. ``wgan`` and ``wgan_gp``
             want 5.
+        one_stage: Let the generator learn by the pass in which the discriminator learns, and not by another one after
+            its step: less arithmetic, and both move at once. Not for ``ebgan`` and ``began``.
         learning_rate: Adam's, of the generator.
         discriminator_learning_rate: Adam's, of the discriminator.
         beta1: Adam's momentum, of both. 0 for ``wgan``.
@@ -75,6 +82,7 @@ class GAN(SampleLearner):
         objective: str = "gan",
         objective_options: dict[str, Any] | None = None,
         discriminator_steps: int = 1,
+        one_stage: bool = False,
         learning_rate: float = 1e-3,
         discriminator_learning_rate: float = 1e-3,
         beta1: float = 0.5,
@@ -98,7 +106,12 @@ class GAN(SampleLearner):
         super().__init__(env, **shared)
         self.adversarial, self.reconstruction, self.pulling_away = adversarial, reconstruction, pulling_away
         self.discriminator_steps, self.mismatched_pairs = discriminator_steps, mismatched_pairs
-        self.augmentation = augmentation
+        self.augmentation, self.one_stage = augmentation, one_stage
+        if one_stage and self.objective.slope_ratio(torch.zeros(1)) is None:
+            raise UserError(
+                f"one_stage: true is not for {objective}, whose discriminator's loss is flat at some scores; "
+                "allowed: gan, gan_saturating, lsgan, wgan, wgan_gp"
+            )
         if augmentation and not self.policy.actor.samples.is_picture:
             raise UserError("augmentation shifts pictures; points have none: 0")
         if reconstruction and self.data is not None and not self.data.conditional:
@@ -126,20 +139,35 @@ class GAN(SampleLearner):
         """Steps of D, then one of G; the last samples that D is shown are those that G learns by."""
         found: dict[str, Tensor] = {}
         for step in range(self.discriminator_steps if self.adversarial else 1):
+            last = step == self.discriminator_steps - 1 or not self.adversarial
             x, c = data.rows(self.draw_rows())
-            with torch.set_grad_enabled(step == self.discriminator_steps - 1 or not self.adversarial):
+            with torch.set_grad_enabled(last):
                 fake = self.generate(c)
             if self.adversarial:
-                found = self.train_discriminator(x, fake.detach(), c)
-        return found | self.train_generator(x, fake, c)
+                shown = fake.detach().requires_grad_(last and self.one_stage)
+                found, scores = self.train_discriminator(x, shown, c)
+        total = x.new_zeros(())
+        if self.adversarial:
+            loss, judged = self.same_pass(fake, shown, scores) if self.one_stage else self.another_pass(fake, c)
+            found["generator_loss"], total = loss, self.adversarial * judged
+        if self.reconstruction:
+            found["reconstruction"] = distance = (x - fake).abs().mean()
+            total = total + self.reconstruction * distance
+        set_gradients(self.optimizer, total)
+        self.optimizer.step()
+        return {name: value.detach() for name, value in found.items()}
 
     def generate(self, conditions: Any) -> Tensor:
         """(N, *shape) samples of conditions (N, ...), with gradient."""
         h = self.policy.trunk.encoder(conditions)
         return self.policy.actor.write(h, self.policy.actor.noise((len(h),), self.generator, self.device))
 
-    def train_discriminator(self, x: Tensor, fake: Tensor, c: Any) -> dict[str, Tensor]:
-        """One step down L_D."""
+    def train_discriminator(self, x: Tensor, fake: Tensor, c: Any) -> tuple[dict[str, Tensor], Tensor]:
+        """One step down L_D; what is logged, and the scores of the generated samples, (N,).
+
+        Where ``fake`` requires a gradient, it gets the one of L_D as far as the samples are shown with their own
+        conditions.
+        """
         n, samples, conditions = len(x), torch.cat([x, fake]), joined(c, c)
         mismatched = self.mismatched_pairs and self.data is not None and self.data.conditional
         if mismatched:  # x with the condition of another
@@ -148,17 +176,21 @@ class GAN(SampleLearner):
         scores = self.discriminator(self.shifted(samples), conditions)
         real, generated = scores[:n], scores[n : 2 * n]
         loss = self.objective.discriminator_loss(real, generated, self.balance)
+        parts = 1
         if mismatched and (other := differs(c, others)).any():
-            loss = (loss + self.objective.discriminator_loss(real, scores[2 * n :][other], self.balance)) / 2
+            parts = 2
+            loss = (loss + self.objective.discriminator_loss(real, scores[2 * n :][other], self.balance)) / parts
         total = loss
         if self.objective.penalty_weight:
             penalty = gradient_penalty(lambda z: self.discriminator(z, c), x, fake, self.generator)
             total = loss + self.objective.penalty_weight * penalty
-        set_gradients(self.discriminator_optimizer, total)
+        set_gradients(self.discriminator_optimizer, total, *[fake] if fake.requires_grad else [])
+        if fake.grad is not None:
+            fake.grad *= parts
         self.discriminator_optimizer.step()
         if self.objective.weight_clip is not None:
             clip_weights(self.discriminator.parameters(), self.objective.weight_clip)
-        return self.diagnostics(loss.detach(), real.detach(), generated.detach())
+        return self.diagnostics(loss.detach(), real.detach(), generated.detach()), generated.detach()
 
     def shifted(self, samples: Tensor) -> Tensor:
         """Pictures (N, C, H, W), moved down and to the right by drawn numbers of pixels, with gradient."""
@@ -187,22 +219,25 @@ class GAN(SampleLearner):
         above = real < fake if self.objective.kind == "energy" else real > fake
         return above.float().mean()
 
-    def train_generator(self, x: Tensor, fake: Tensor, c: Any) -> dict[str, Tensor]:
-        """One step down L_G."""
-        found, total = {}, x.new_zeros(())
-        if self.adversarial:
-            with frozen(self.discriminator_optimizer):
-                scores, codes = self.discriminator.score(self.shifted(fake), c)
-            found["generator_loss"] = loss = self.objective.generator_loss(scores)
-            total = self.adversarial * loss
-            if self.pulling_away and isinstance(self.objective, EBGAN):
-                total = total + self.pulling_away * objectives.pulling_away(codes)
-        if self.reconstruction:
-            found["reconstruction"] = distance = (x - fake).abs().mean()
-            total = total + self.reconstruction * distance
-        set_gradients(self.optimizer, total)
-        self.optimizer.step()
-        return {name: loss.detach() for name, loss in found.items()}
+    def another_pass(self, fake: Tensor, c: Any) -> tuple[Tensor, Tensor]:
+        """L_G without the reconstruction, by D as it is now: the objective's loss, and with the pulling-away term."""
+        with frozen(self.discriminator_optimizer):
+            scores, codes = self.discriminator.score(self.shifted(fake), c)
+        loss = self.objective.generator_loss(scores)
+        if self.pulling_away and isinstance(self.objective, EBGAN):
+            return loss, loss + self.pulling_away * pulling_away(codes)
+        return loss, loss
+
+    def same_pass(self, fake: Tensor, shown: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """The objective's loss of scores (N,) that D learned by, and a scalar that has its gradient in ``fake``.
+
+        A score is its own sample's alone, so that dL_G / dg = (dL_G / ds) / (dL_D / ds) dL_D / dg, the last of which
+        is the gradient of ``shown``.
+        """
+        ratio = self.objective.slope_ratio(scores)
+        assert ratio is not None and shown.grad is not None
+        gradient = shown.grad * ratio.view(-1, *[1] * (shown.dim() - 1))
+        return self.objective.generator_loss(scores), (fake * gradient).sum()
 
     # ------------------------------------------------------------------ manners
     def state_dict(self) -> dict[str, Any]:

@@ -179,12 +179,12 @@ class SampleLearner(Agent):
         self.film.load(np.asarray(state["film"]))
 
 
-def set_gradients(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """Give the parameters that the optimizer moves the loss's gradient, and nobody else."""
+def set_gradients(optimizer: torch.optim.Optimizer, loss: Tensor, *others: Tensor) -> None:
+    """Give the loss's gradient to the parameters that the optimizer moves and to other leaves, and to nobody else."""
     parameters = optimizer.param_groups[0]["params"]  # hot: a network's parameters() takes ten times as long
     for parameter in parameters:
         parameter.grad = None
-    loss.backward(retain_graph=True, inputs=parameters)  # type: ignore[no-untyped-call]
+    loss.backward(retain_graph=True, inputs=[*parameters, *others])  # type: ignore[no-untyped-call]
 
 
 @contextmanager

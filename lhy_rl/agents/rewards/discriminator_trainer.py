@@ -13,7 +13,8 @@ from torch import Tensor
 from lhy_rl.agents.common.reward_model import RewardModel
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.saved_states import load_optimizer
-from lhy_rl.functional.adversarial import Objective, clip_weights, objective
+from lhy_rl.functional.adversarial import Objective, objective
+from lhy_rl.functional.adversarial_penalties import clip_weights
 
 
 class DiscriminatorTrainer(RewardModel):

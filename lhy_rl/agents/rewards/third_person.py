@@ -37,7 +37,7 @@ from lhy_rl.agents.rewards.held_out_videos import HeldOutVideos, held_out
 from lhy_rl.agents.rewards.third_person_options import ThirdPersonOptions
 from lhy_rl.core.errors import UserError
 from lhy_rl.data.videos import Videos
-from lhy_rl.functional.adversarial import gradient_penalty
+from lhy_rl.functional.adversarial_penalties import gradient_penalty
 from lhy_rl.functional.gradient_reversal import confusion_loss, reversal_ramp, reverse_gradient
 from lhy_rl.nn.discriminators.third_person import ThirdPersonDiscriminator, random_colours
 from lhy_rl.nn.rewards.learned_reward import RewardTransform

@@ -17,7 +17,7 @@ from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import check_like, check_rows
 from lhy_rl.core.validation import check, positive
 from lhy_rl.data.demonstrations import Demonstrations, Transitions
-from lhy_rl.functional.adversarial import gradient_penalty
+from lhy_rl.functional.adversarial_penalties import gradient_penalty
 from lhy_rl.functional.discriminator_rewards import FORMS, absorbing_value
 from lhy_rl.interop.demonstrations import load_demonstrations
 from lhy_rl.nn.discriminators.transition import NetworkOptions, TransitionDiscriminator, make_discriminator

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lhy_rl.core.registry import Registry
-from lhy_rl.functional.adversarial import gradient_penalty
+from lhy_rl.functional.adversarial_penalties import gradient_penalty
 from lhy_rl.functional.fused.conv_max_pool import convolve_max
 from lhy_rl.nn.backbones.base import SequenceBackbone, cores
 from lhy_rl.nn.layers.eval_mode import evaluating
@@ -62,7 +62,7 @@ class Discriminator(nn.Module, ABC):
 
     def penalty(self, real: Tensor, fake: Tensor, ends: Tensor) -> Tensor:
         """The gradient penalty between sentences (N, T) and as many others, of the scores of their first ``ends`` (N,)
-        tokens (:func:`~lhy_rl.functional.adversarial.gradient_penalty`)."""
+        tokens (:func:`~lhy_rl.functional.adversarial_penalties.gradient_penalty`)."""
         with torch.no_grad():
             embedded = self.embed(real), self.embed(fake)
         return gradient_penalty(lambda z: self.forward_embedded(z, ends), *embedded)

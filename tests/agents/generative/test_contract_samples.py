@@ -41,6 +41,7 @@ def digits(conditional: bool = True) -> VectorEnv[Any, Any, Any]:
 CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     **{f"gan {name}": ("gan", ring, {"objective": name}) for name in ("gan", "lsgan", "wgan", "ebgan", "began")},
     "gan wgan_gp": ("gan", digits, {"objective": "wgan_gp", "discriminator_steps": 2}),
+    "gan one stage": ("gan", digits, {"one_stage": True, "discriminator_steps": 2, "augmentation": 1}),
     "gan pictures": ("gan", digits, {"reconstruction": 1.0, "augmentation": 1}),
     "gan reconstruction": ("gan", digits, {"adversarial": 0.0, "reconstruction": 1.0}),
     "autoencoder": ("autoencoder", lambda: digits(False), {}),
@@ -73,6 +74,17 @@ def test_resuming_at_any_update_is_bit_for_bit(name: str, tmp_path: Path) -> Non
     assert len(whole.film.frames) == 3 and np.array_equal(whole.film.frames, resumed.film.frames), "of one noise"
     assert not np.array_equal(whole.film.frames[0], whole.film.frames[-1])
     assert len(rows) == 4 and all(np.isfinite(value) for row in rows for value in row.values())
+
+
+@pytest.mark.parametrize("objective", ["gan", "gan_saturating", "lsgan", "wgan_gp"])
+def test_one_stage_has_the_gradient_that_a_discriminator_at_rest_gives(objective: str) -> None:
+    options = {"objective": objective, "discriminator_learning_rate": 1e-30, "reconstruction": 0.5}
+    both = [make("gan pictures", one_stage=one_stage, augmentation=0, **options) for one_stage in (False, True)]
+    for agent in both:
+        assert agent.data is not None
+        agent.train_step(agent.data)
+    for ours, theirs in zip(both[0].policy.parameters(), both[1].policy.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["gan pictures", "autoencoder", "vae", "gan ebgan"])
@@ -185,6 +197,7 @@ def test_odd_samples_are_refused_in_one_line(condition: Any, sample: Any, sample
         ("gan gan", {"reconstruction": 1.0}, "this task has none"),
         ("gan gan", {"augmentation": 1}, "points have none"),
         ("gan gan", {"adversarial": 0.0}, "nothing is left"),
+        ("gan ebgan", {"one_stage": True}, "one_stage: true is not for ebgan"),
         ("gan gan", {"network": "convolutions"}, "needs pictures"),
         ("gan gan", {"network": "mpl"}, "did you mean 'mlp'"),
         ("gan gan", {"code_size": 0}, "code_size is 0"),

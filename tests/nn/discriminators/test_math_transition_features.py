@@ -9,7 +9,7 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.functional.adversarial import gradient_penalty
+from lhy_rl.functional.adversarial_penalties import gradient_penalty
 from lhy_rl.nn.discriminators.transition import NetworkOptions, make_discriminator
 from lhy_rl.nn.discriminators.transition_features import TransitionFeatures
 
