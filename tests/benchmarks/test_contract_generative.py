@@ -28,4 +28,4 @@ def test_wasserstein(tmp_path):
 
 def test_gan_speed(tmp_path):
     values = quick("gan_speed", tmp_path)
-    assert len([key for key in values if key[2] == "times faster"]) == 4 and min(values.values()) > 0
+    assert len([key for key in values if key[2] == "times faster"]) == 8 and min(values.values()) > 0
