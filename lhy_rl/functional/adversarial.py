@@ -101,7 +101,7 @@ class Objective(ABC):
     def reward(self, fake: Tensor) -> Tensor:
         """What each score is worth to a policy; higher is better, same shape."""
 
-    def slope_ratio(self, fake: Tensor) -> Tensor | None:
+    def gradient_ratio(self, fake: Tensor) -> Tensor | None:
         """(dL_G / ds) / (dL_D / ds) at each score of a generated sample (Shen et al. 2021, section 3.2).
 
         Where a score is a sample's own, this turns the gradient that the discriminator's loss has at that sample into
@@ -132,7 +132,7 @@ class GAN(Objective):
         """D(g), between 0 and 1."""
         return torch.sigmoid(fake)
 
-    def slope_ratio(self, fake: Tensor) -> Tensor | None:
+    def gradient_ratio(self, fake: Tensor) -> Tensor | None:
         """-(1 - D(g)) / D(g)."""
         return -torch.exp(-fake.clamp(min=-LEAST_LOGIT))
 
@@ -152,7 +152,7 @@ class SaturatingGAN(GAN):
         """-log(1 - D(g)), never negative."""
         return F.softplus(fake)
 
-    def slope_ratio(self, fake: Tensor) -> Tensor | None:
+    def gradient_ratio(self, fake: Tensor) -> Tensor | None:
         """-1."""
         return -torch.ones_like(fake)
 
@@ -184,7 +184,7 @@ class LSGAN(Objective):
         """-(s(g) - c)^2 / 2, never positive."""
         return -(fake - self.wanted).square() / 2
 
-    def slope_ratio(self, fake: Tensor) -> Tensor | None:
+    def gradient_ratio(self, fake: Tensor) -> Tensor | None:
         """(s(g) - c) / (s(g) - a); 0 where the discriminator has exactly what it wants."""
         wanted = fake - self.fake_target
         return torch.where(wanted == 0, 0.0, (fake - self.wanted) / wanted)
@@ -208,7 +208,7 @@ class WassersteinObjective(Objective):
         """s(g)."""
         return fake
 
-    def slope_ratio(self, fake: Tensor) -> Tensor | None:
+    def gradient_ratio(self, fake: Tensor) -> Tensor | None:
         """-1."""
         return -torch.ones_like(fake)
 

@@ -46,18 +46,18 @@ def test_losses_and_reward_by_hand(name, real, fake, discriminator, generator, r
 
 
 @pytest.mark.parametrize("name", ["gan", "gan_saturating", "lsgan", "wgan", "wgan_gp"])
-def test_slope_ratios_are_those_of_the_losses(name):
+def test_gradient_ratios_are_those_of_the_losses(name):
     chosen, fake = objective(name), tensor(-30.0, -2.0, -0.5, 0.25, 3.0).requires_grad_()
     (of_discriminator,) = torch.autograd.grad(chosen.discriminator_loss(tensor(1.0, -1.0), fake), fake)
     (of_generator,) = torch.autograd.grad(chosen.generator_loss(fake), fake)
-    assert_close(chosen.slope_ratio(fake.detach()), of_generator / of_discriminator)
+    assert_close(chosen.gradient_ratio(fake.detach()), of_generator / of_discriminator)
 
 
-def test_slope_ratios_stay_finite():
+def test_gradient_ratios_stay_finite():
     scores = torch.tensor([-1e4, 0.0, 1e4])
-    assert all(objective(name).slope_ratio(scores).isfinite().all() for name in ("gan", "gan_saturating", "lsgan"))
-    assert objective("ebgan").slope_ratio(scores) is None
-    assert objective("began").slope_ratio(scores) is None
+    assert all(objective(name).gradient_ratio(scores).isfinite().all() for name in ("gan", "gan_saturating", "lsgan"))
+    assert objective("ebgan").gradient_ratio(scores) is None
+    assert objective("began").gradient_ratio(scores) is None
 
 
 def test_every_objective_is_tested_above():

@@ -107,7 +107,7 @@ class GAN(SampleLearner):
         self.adversarial, self.reconstruction, self.pulling_away = adversarial, reconstruction, pulling_away
         self.discriminator_steps, self.mismatched_pairs = discriminator_steps, mismatched_pairs
         self.augmentation, self.one_stage = augmentation, one_stage
-        if one_stage and self.objective.slope_ratio(torch.zeros(1)) is None:
+        if one_stage and self.objective.gradient_ratio(torch.zeros(1)) is None:
             raise UserError(
                 f"one_stage: true is not for {objective}, whose discriminator's loss is flat at some scores; "
                 "allowed: gan, gan_saturating, lsgan, wgan, wgan_gp"
@@ -144,12 +144,12 @@ class GAN(SampleLearner):
             with torch.set_grad_enabled(last):
                 fake = self.generate(c)
             if self.adversarial:
-                shown = fake.detach().requires_grad_(last and self.one_stage)
-                found, scores = self.train_discriminator(x, shown, c)
+                detached = fake.detach().requires_grad_(last and self.one_stage)
+                found, scores = self.train_discriminator(x, detached, c)
         total = x.new_zeros(())
         if self.adversarial:
-            loss, judged = self.same_pass(fake, shown, scores) if self.one_stage else self.another_pass(fake, c)
-            found["generator_loss"], total = loss, self.adversarial * judged
+            loss, descent = self.same_pass(fake, detached, scores) if self.one_stage else self.another_pass(fake, c)
+            found["generator_loss"], total = loss, self.adversarial * descent
         if self.reconstruction:
             found["reconstruction"] = distance = (x - fake).abs().mean()
             total = total + self.reconstruction * distance
@@ -228,15 +228,15 @@ class GAN(SampleLearner):
             return loss, loss + self.pulling_away * pulling_away(codes)
         return loss, loss
 
-    def same_pass(self, fake: Tensor, shown: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    def same_pass(self, fake: Tensor, detached: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """The objective's loss of scores (N,) that D learned by, and a scalar that has its gradient in ``fake``.
 
         A score is its own sample's alone, so that dL_G / dg = (dL_G / ds) / (dL_D / ds) dL_D / dg, the last of which
-        is the gradient of ``shown``.
+        is the gradient of ``detached``.
         """
-        ratio = self.objective.slope_ratio(scores)
-        assert ratio is not None and shown.grad is not None
-        gradient = shown.grad * ratio.view(-1, *[1] * (shown.dim() - 1))
+        ratio = self.objective.gradient_ratio(scores)
+        assert ratio is not None and detached.grad is not None
+        gradient = detached.grad * ratio.view(-1, *[1] * (detached.dim() - 1))
         return self.objective.generator_loss(scores), (fake * gradient).sum()
 
     # ------------------------------------------------------------------ manners
