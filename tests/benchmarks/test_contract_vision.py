@@ -1,20 +1,17 @@
 """The benchmarks of seeing run in small and say something."""
 
-import subprocess
-import sys
-
 import pytest
 
 from benchmarks.glimpses import WITHOUT
 from benchmarks.harness import load
 from benchmarks.pixel_digits import MODELS
 from benchmarks.vision import MEASURED
+from tests.benchmarks import quick
 
 
 def run(name, folder, *further):
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--output", str(folder), *further]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return load(name, folder), done.stdout
+    printed = quick.run(name, "--quick", "--output", folder, *further)
+    return load(name, folder), printed
 
 
 @pytest.mark.parametrize("pattern", ["MNIST-1D/cnn, bare", "glyphs/spatial transformer", "shifted digits/capsules"])

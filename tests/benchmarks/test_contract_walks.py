@@ -5,8 +5,6 @@ import re
 import subprocess
 import sys
 
-import pytest
-
 from benchmarks.harness import load
 from benchmarks.tables import ROOT
 from benchmarks.walks import WALKS, Walk, traced
@@ -31,20 +29,13 @@ def test_climbs_are_steps_to_a_higher_floor():
     assert Walk({}, [5, 5, 2, 4, 4, 0, 5], []).climbs == 2
 
 
-@pytest.fixture(scope="module")
-def output(tmp_path_factory):
-    """The folder that a quick run leaves."""
-    folder = tmp_path_factory.mktemp("walks")
-    command = [sys.executable, "-m", "benchmarks.walks", "--quick", "--output", str(folder), "--label", "now"]
+def test_walks_are_those_that_are_documented(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.walks", "--quick", "--output", str(tmp_path), "--label", "now"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    return folder
-
-
-def test_walks(output):
-    files = {row.task: row.value for row in load("walks", output) if row.metric == "files"}
+    files = {row.task: row.value for row in load("walks", tmp_path) if row.metric == "files"}
     assert list(files) == list(WALKS) and all(5 < count < 100 for count in files.values())
-    kept = json.loads((output / "walks.files.json").read_text())["now"]
+    kept = json.loads((tmp_path / "walks.files.json").read_text())["now"]
     assert {name: len(walk["files"]) for name, walk in kept.items()} == files
     for name, ends in {
         "an observation to a gradient": {"agents/policy_gradient/ppo.py", "functional/returns.py"},
@@ -53,12 +44,12 @@ def test_walks(output):
         "a sentence through SeqGAN": {"agents/adversarial/seqgan.py", "envs/text/oracle.py"},
     }.items():
         assert kept[name]["files"].keys() >= ends, name
-    assert (output / "walks.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "walks.png").read_bytes().startswith(b"\x89PNG")
+    documented(kept)
 
 
-def test_the_documented_walks_are_those_that_are_run(output):
+def documented(kept):
     """File by file, and each sentence names something that the file defines."""
-    kept = json.loads((output / "walks.files.json").read_text())["now"]
     page = (ROOT / "docs/architecture.md").read_text("utf-8")
     walks = page.partition("## Four walks")[2]
     sections = re.findall(r"^### ([^\n]+)\n(.*?)(?=^##|\Z)", walks, re.MULTILINE | re.DOTALL)

@@ -136,7 +136,7 @@ def test_samples_and_conditions_that_do_not_fit_are_one_line() -> None:
         (lambda: agent.encode(pictures, labels.astype(str)), "conditions are <U"),
         (lambda: agent.decode(np.zeros((3, 5)), labels), r"codes are of shape \(3, 5\); allowed: \(N, 4\)"),
         (lambda: agent.decode(np.zeros((3, 4))), "none are given"),
-        (lambda: agent.predict(np.array([3, 12])), "hold 12"),
+        (lambda: agent.predict(np.array([3, 12])), "wanted: whole numbers from 0 to 9"),
         (lambda: env.step(np.zeros((2, 5, 5, 1), np.float32)), "actions are not in the action space"),
     ):
         with pytest.raises(UserError, match=message) as caught:

@@ -241,7 +241,7 @@ def test_callbacks_of_stable_baselines3_watch_it_against_a_bot(tmp_path):
 
 
 def test_other_agents_say_what_a_game_is_for():
-    with pytest.raises(UserError, match="a game of several players; train in it with selfplay"):
+    with pytest.raises(UserError, match="a game of several players, which only selfplay trains in"):
         PPO(make_games(Nim()), n_steps=4).learn(8)
     with pytest.raises(UserError, match="single_observation_space"):
         SelfPlay(Nim(), **SMALL).set_env(Negotiation())

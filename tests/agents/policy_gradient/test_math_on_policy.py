@@ -26,7 +26,7 @@ def test_truncation_bootstraps_and_termination_does_not(mode, core):
     values = {}
     for ending in ("truncated", "terminated"):
         env = vector(lambda ending=ending: Always(ending), mode=mode)
-        agent = PPO(env, **{**SMALL, "n_steps": 32}, core=core, gamma=0.8, learning_rate=0.01, n_epochs=10, seed=0)
+        agent = PPO(env, **{**SMALL, "n_steps": 32}, core=core, gamma=0.8, learning_rate=0.01, batch_size=128, seed=0)
         agent.learn(128 * 40)
         batch = agent.compute_advantages(agent.collector.collect(32))
         values[ending] = float(batch.values.mean())
