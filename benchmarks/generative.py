@@ -7,7 +7,8 @@ with as many numbers (Baldi and Hornik 1989), the components being those of the 
 
 `Ring-v0`, `Grid25-v0`: eight and 25 narrow Gaussians. `modes`: those that have 20 or more good ones of 2,500 samples;
 `good`: the share of samples within three standard deviations of the nearest mean, of which real ones have 0.989. Each
-objective has the options below. `ebgan, nothing pulls away` is without the pulling-away term.
+objective has the options below. `ebgan, nothing pulls away` is without the pulling-away term; in `one stage` generator
+and discriminator learn by the same pass.
 
     python -m benchmarks.generative [--quick] [--seeds 3] [--only PATTERN] [--ring 25] [--grid 180]
 """
@@ -43,7 +44,9 @@ CRITIC = {"discriminator_steps": 5, "batch_size": 64}
 APART = {"code_size": 32, "pulling_away": 1.0, "discriminator_learning_rate": 3e-4, "decay": 1.0}
 RING: dict[str, dict[str, Any]] = {
     "gan": POINTS,
+    "gan, one stage": {**POINTS, "one_stage": True},
     "lsgan": POINTS,
+    "lsgan, one stage": {**POINTS, "one_stage": True},
     "wgan_gp": {**POINTS, **CRITIC},
     "ebgan": {**POINTS, **APART, "objective_options": {"margin": 0.3}},
     "ebgan, nothing pulls away": {**POINTS, **APART, "objective_options": {"margin": 0.3}, "pulling_away": 0.0},
