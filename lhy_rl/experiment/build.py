@@ -124,19 +124,24 @@ def trained(run: RunFolder, checkpoint: str = "newest", device: str = "auto", **
 
 @contextmanager
 def in_an_environment_like_its_own(run: RunFolder, env: Any) -> Iterator[None]:
-    """Inside, an agent of a run that fails in an environment of other spaces is told which they are.
+    """Inside, an error of an agent of a run, in an environment of other spaces than the run's, names the two spaces.
 
     Args:
         env: Given in place of the run's; None where none is.
+
+    Raises:
+        UserError: the error inside, or in its place the spaces that differ.
     """
     try:
         yield
     except UserError as error:
+        if env is None:
+            raise
         config = run.config()
         try:
             pairs = zip(*map(spaces_of, (make_environment(config, 1), env)), strict=True)
             others = [why for one, other in pairs if (why := difference(without_texts(one), without_texts(other)))]
-        except UserError:  # none is given, or what it is was not known before
+        except UserError:  # one of the two cannot be made: the first error says more
             others = []
         if not others:
             raise

@@ -107,6 +107,8 @@ class GAN(SampleLearner):
         self.adversarial, self.reconstruction, self.pulling_away = adversarial, reconstruction, pulling_away
         self.discriminator_steps, self.mismatched_pairs = discriminator_steps, mismatched_pairs
         self.augmentation, self.one_stage = augmentation, one_stage
+        if one_stage and not adversarial:
+            raise UserError("one_stage: true is of the discriminator's pass, and adversarial is 0: there is none")
         if one_stage and self.objective.gradient_ratio(torch.zeros(1)) is None:
             raise UserError(
                 f"one_stage: true is not for {objective}, whose discriminator's loss is flat at some scores; "
@@ -138,8 +140,9 @@ class GAN(SampleLearner):
     def train_step(self, data: SampleData) -> dict[str, Tensor]:
         """Steps of D, then one of G; the last samples that D is shown are those that G learns by."""
         found: dict[str, Tensor] = {}
-        for step in range(self.discriminator_steps if self.adversarial else 1):
-            last = step == self.discriminator_steps - 1 or not self.adversarial
+        steps = self.discriminator_steps if self.adversarial else 1
+        for step in range(steps):
+            last = step == steps - 1
             x, c = data.rows(self.draw_rows())
             with torch.set_grad_enabled(last):
                 fake = self.generate(c)
@@ -186,7 +189,7 @@ class GAN(SampleLearner):
             total = loss + self.objective.penalty_weight * penalty
         set_gradients(self.discriminator_optimizer, total, *[fake] if fake.requires_grad else [])
         if fake.grad is not None:
-            fake.grad *= parts
+            fake.grad *= parts  # the share of the loss that these scores are in was 1 / parts
         self.discriminator_optimizer.step()
         if self.objective.weight_clip is not None:
             clip_weights(self.discriminator.parameters(), self.objective.weight_clip)

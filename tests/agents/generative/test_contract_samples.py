@@ -198,6 +198,7 @@ def test_odd_samples_are_refused_in_one_line(condition: Any, sample: Any, sample
         ("gan gan", {"augmentation": 1}, "points have none"),
         ("gan gan", {"adversarial": 0.0}, "nothing is left"),
         ("gan ebgan", {"one_stage": True}, "one_stage: true is not for ebgan"),
+        ("gan reconstruction", {"one_stage": True}, "adversarial is 0: there is none"),
         ("gan gan", {"network": "convolutions"}, "needs pictures"),
         ("gan gan", {"network": "mpl"}, "did you mean 'mlp'"),
         ("gan gan", {"code_size": 0}, "code_size is 0"),
