@@ -17,6 +17,7 @@ class GameRow:
         summary: One line for lists.
         small: Arguments for a size that runs in milliseconds.
         held_out: Arguments with which no game is like one of the training; none where nothing is held out.
+        validation: Arguments with which no game is like one that ``held_out`` gives: a checkpoint is chosen by these.
         partner: ``"module:function"`` that gives a scripted player by its name; empty where there is none.
     """
 
@@ -26,6 +27,7 @@ class GameRow:
     summary: str
     small: dict[str, Any] = field(default_factory=dict)
     held_out: dict[str, Any] = field(default_factory=dict)
+    validation: dict[str, Any] = field(default_factory=dict)
     partner: str = ""
 
 
@@ -37,6 +39,7 @@ GAMES: tuple[GameRow, ...] = (
         "two divide books, hats and balls that they value differently; exact optima known",
         small={"max_moves": 4},
         held_out={"split": "held_out"},
+        validation={"split": "train"},
         partner="lhy_rl.envs.dialogue.negotiation_bots:partner",
     ),
     GameRow(
@@ -46,6 +49,7 @@ GAMES: tuple[GameRow, ...] = (
         "the negotiation word by word, in a language with a grammar",
         small={"max_moves": 4},
         held_out={"split": "held_out"},
+        validation={"split": "train"},
         partner="lhy_rl.envs.dialogue.negotiation_spoken:spoken_partner",
     ),
     GameRow(
@@ -55,6 +59,7 @@ GAMES: tuple[GameRow, ...] = (
         "a speaker invents words for an object, and a listener finds it among others",
         small={"message_length": 2},
         held_out={"split": "held_out"},
+        validation={"split": "train"},
     ),
     GameRow(
         "lhy_rl/chat_selfplay_v0",
@@ -63,5 +68,6 @@ GAMES: tuple[GameRow, ...] = (
         "two bots talk from an opening that a person wrote, until one is dull or repeats itself",
         small={"corpus": "chatterbot-english", "max_length": 6, "vocabulary_size": 200, "max_turns": 4},
         held_out={"split": "test"},
+        validation={"split": "validation"},
     ),
 )

@@ -23,7 +23,7 @@ from lhy_rl.experiment import game_evaluation, text_evaluation
 from lhy_rl.experiment.config import Config, environment_options
 from lhy_rl.experiment.demonstrations import RECORDED
 from lhy_rl.rollouts import evaluate_policy
-from lhy_rl.rollouts.evaluate_policy import SEED, Predict
+from lhy_rl.rollouts.evaluate_policy import SEED, SELECTION_SEED, Predict
 from lhy_rl.rollouts.games import Games
 from lhy_rl.rollouts.record_episodes import random_policy
 
@@ -144,7 +144,10 @@ class Evaluator:
         return Evaluation(*text_evaluation.compare(self.agent.policies, task, self.sentences, self.samples))
 
     def quick(self) -> tuple[dict[str, float], float]:
-        """Evaluate the policy in training, quickly.
+        """Evaluate the policy in training, quickly, to choose a checkpoint by: on nothing that :meth:`full` reports.
+
+        Text is validation text, games are those of :meth:`~lhy_rl.rollouts.games.Games.validation`, and episodes are
+        begun with another seed than the reported ones.
 
         Returns:
             The columns ``eval/...`` and the selection value: lower is better. It is nll_validation, plus nll_oracle
@@ -152,7 +155,11 @@ class Evaluator:
             the mean return.
         """
         if not self.is_text:
-            returns = self.agent.evaluate(self.episodes) if self.is_game else self.mean_return()
+            if self.is_game:
+                games = self.agent.games.validation()
+                returns = self.agent.evaluate(self.episodes, env=games, seed=SELECTION_SEED)
+            else:
+                returns = self.mean_return(seed=SELECTION_SEED)
             return {f"eval/{name}": value for name, value in returns.items()}, -returns["mean_return"]
         row = text_evaluation.validation_metrics(self.agent.policy, self.env.unwrapped, self.sentences)
         return {f"eval/{name}": value for name, value in row.items()}, sum(row.values())
@@ -166,11 +173,12 @@ class Evaluator:
             return []
         return text_evaluation.write_sentences(self.agent, self.env, self.samples)
 
-    def mean_return(self, make_env: Callable[[], Any] | None = None) -> dict[str, float]:
-        """Episodic return of the deterministic policy, with the evaluation's seed.
+    def mean_return(self, make_env: Callable[[], Any] | None = None, seed: int = SEED) -> dict[str, float]:
+        """Episodic return of the deterministic policy.
 
         Args:
             make_env: Makes the environment; None takes the evaluator's.
+            seed: Of the episodes.
         """
 
         def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
@@ -179,14 +187,14 @@ class Evaluator:
 
         env = (make_env or self.make_env)()
         try:
-            return _statistics(predict, env, self.episodes)
+            return _statistics(predict, env, self.episodes, seed)
         finally:
             env.close()
 
 
-def _statistics(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int) -> dict[str, float]:
+def _statistics(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: int = SEED) -> dict[str, float]:
     """Play episodes and return their metrics."""
-    returns, lengths = evaluate_policy.play(predict, env, episodes, SEED)
+    returns, lengths = evaluate_policy.play(predict, env, episodes, seed)
     return {
         "mean_return": float(returns.mean()),
         "std_return": float(returns.std()),

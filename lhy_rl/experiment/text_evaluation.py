@@ -11,7 +11,7 @@ import numpy as np
 
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.protocols import TextTask, TokenSequences
-from lhy_rl.rollouts.evaluate_policy import SEED
+from lhy_rl.rollouts.evaluate_policy import SEED, SELECTION_SEED
 
 if TYPE_CHECKING:
     from lhy_rl.functional.text_metrics import BleuScorer
@@ -83,7 +83,7 @@ def validation_metrics(policy: ActorCritic, task: Any, sentences: int) -> dict[s
     from lhy_rl.nn.decoding import nll_per_token, sample
 
     validation = first(task.sequences("validation"), sentences)
-    with evaluating(policy) as generator:
+    with evaluating(policy, SELECTION_SEED) as generator:
         row = {"nll_validation": nll_per_token(policy, validation, task)}
         if known_density(task):
             answered = None if validation.sources is None else validation

@@ -14,7 +14,8 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.rollouts.autoreset import EpisodeStepper
 from lhy_rl.rollouts.full_episodes import LONGEST
 
-SEED = 20_170_101  # of every evaluation; no training seed comes near it
+SEED = 20_170_101  # of every evaluation that is reported; no training seed comes near it
+SELECTION_SEED = SEED + 1_000_000  # of those that choose a checkpoint: never the episodes that are reported
 Predict = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, Any]]
 """(observations, memory, which episodes begin, legal actions where the environment says so) to actions and the memory
 after them; None is the memory at first."""

@@ -59,8 +59,8 @@ def make_games(env: Any, num_envs: int = 1, **options: Any) -> Games:
     if isinstance(env, str):
         row = row_of(env)
         rules = imported(row.rules)
-        evaluated = rules(**{**options, **row.held_out}) if row.held_out else None
-        return BatchedGames(rules(**options), num_envs, evaluated)
+        others = [rules(**{**options, **part}) if part else None for part in (row.held_out, row.validation)]
+        return BatchedGames(rules(**options), num_envs, *others)
     if isinstance(env, BatchedGame):
         return BatchedGames(env, num_envs)
     if callable(env) and not hasattr(env, "possible_agents"):

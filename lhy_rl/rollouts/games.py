@@ -107,6 +107,11 @@ class Games(VectorEnv[Any, Any, np.ndarray]):
         """Games to evaluate in, with a generator of their own: such as no training begins, where some are held out."""
         raise NotImplementedError
 
+    def validation(self) -> Games:
+        """Games to choose a checkpoint by, with a generator of their own: none that :meth:`held_out` gives, where the
+        game's table row says how; else the same with another seed."""
+        return self.held_out()
+
     # ------------------------------------------------------------------ manners
     def seed(self, seed: int) -> None:
         """Begin a new stream of random numbers."""
@@ -128,11 +133,18 @@ class BatchedGames(Games):
         game: The rules.
         num_envs: Games at once, where nobody says how many.
         evaluated: The rules of the games that :meth:`held_out` gives, with contexts that were held out.
+        validated: The rules of those that :meth:`validation` gives.
     """
 
-    def __init__(self, game: BatchedGame, num_envs: int = 1, evaluated: BatchedGame | None = None) -> None:
+    def __init__(
+        self,
+        game: BatchedGame,
+        num_envs: int = 1,
+        evaluated: BatchedGame | None = None,
+        validated: BatchedGame | None = None,
+    ) -> None:
         super().__init__(game.players, game.observation_space, game.action_space, num_envs)
-        self.batched, self.name, self.evaluated = game, game.name, evaluated
+        self.batched, self.name, self.evaluated, self.validated = game, game.name, evaluated, validated
         self._last: list[tuple[np.ndarray, State]] = []
 
     def begin(self, count: int) -> None:
@@ -193,3 +205,6 @@ class BatchedGames(Games):
 
     def held_out(self) -> Games:
         return BatchedGames(self.evaluated or self.rules, self.num_envs)
+
+    def validation(self) -> Games:
+        return BatchedGames(self.validated or self.rules, self.num_envs)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from lhy_rl.agents import SelfPlay
+from lhy_rl.agents.dialogue import self_play
 from lhy_rl.cli.main import main
 from lhy_rl.cli.policy import command_play
 from lhy_rl.core.errors import UserError
+from lhy_rl.envs.registration import GAMES
 from lhy_rl.experiment import config, start_run
+from lhy_rl.experiment.evaluation import Evaluator
 from lhy_rl.reporting.report import write_report
+from lhy_rl.rollouts.game_sources import make_games
 from tests.agents.common.test_contract_agents import tensors
 
 OPTIONS = {
@@ -80,4 +86,33 @@ def test_other_agents_are_refused_at_once() -> None:
 @pytest.mark.parametrize("name", ["negotiation", "negotiation_selfish", "negotiation_tokens"])
 def test_the_configurations_make_agents(name: str) -> None:
     run = start_run.prepare(config.load(f"selfplay/{name}", {"agent.n_games": 2}))
-    assert run.agent.games.held_out().batched.contexts.pool.shape[0] == 1037
+    reported, chosen_by = (
+        games.batched.contexts for games in (run.agent.games.held_out(), run.agent.games.validation())
+    )
+    assert len(reported) == 1037
+    assert len(np.unique(np.concatenate([rows_of(reported), rows_of(chosen_by)]), axis=0)) == 1037 + len(chosen_by)
+
+
+def rows_of(contexts: Any) -> np.ndarray:
+    return np.concatenate([contexts.pool, contexts.values.reshape(len(contexts), -1)], 1)
+
+
+@pytest.mark.parametrize("row", [row for row in GAMES if row.held_out], ids=lambda row: row.id)
+def test_a_checkpoint_is_chosen_in_other_games_than_are_reported(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No game has the reported split, nor the reported games' seed."""
+    agent = SelfPlay(make_games(row.id, **row.small), n_games=2, embedding_size=8, hidden_sizes=[8])
+    played: list[tuple[Any, int]] = []
+
+    def play(games: Any, *others: Any) -> tuple[dict[str, float], list[str]]:
+        played.append((games.batched, others[3]))
+        return {"mean_return": 0.0}, []
+
+    monkeypatch.setattr(self_play, "evaluate_policies", play)
+    evaluator = Evaluator(agent, agent.env, lambda: None, episodes=2)
+    evaluator.quick()
+    evaluator.full()
+    (quick, one), (full, other) = played
+    assert one != other
+    assert quick is agent.games.validated
+    assert full is agent.games.evaluated
+    assert row.validation["split"] != row.held_out["split"]

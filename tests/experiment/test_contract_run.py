@@ -144,7 +144,8 @@ def test_contract_other_tasks_are_evaluated_by_their_return(
     assert 5 <= row["mean_return"] <= 500
     assert row["mean_episode_length"] == row["mean_return"]  # 1 a step; the step that resets is none
     assert result["samples"] == {}
-    assert "eval/mean_return" in tracking.metric_columns(Path("run/metrics.csv"))
+    (_, last) = tracking.metric_columns(Path("run/metrics.csv"))["eval/mean_return"][-1]
+    assert last != row["mean_return"], "a checkpoint is chosen in other episodes than those that are reported"
     assert main(["sample", "run"]) == 2
     assert "not a text task" in capsys.readouterr().err
 
