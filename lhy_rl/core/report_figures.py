@@ -87,11 +87,13 @@ class LinePlot(ReportFigure):
         series: Label to places (N,) and values (N,).
         axes: What the two axes are.
         marks: Places at which a line is drawn across all values.
+        counts: Whether places are numbers of things: the axis has whole ones only.
     """
 
     series: dict[str, tuple[np.ndarray, np.ndarray]]
     axes: tuple[str, str]
     marks: tuple[float, ...] = ()
+    counts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

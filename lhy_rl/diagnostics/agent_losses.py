@@ -21,7 +21,7 @@ from lhy_rl.agents.policy_gradient.ppo import PPO
 from lhy_rl.agents.policy_gradient.reinforce import Reinforce
 from lhy_rl.agents.supervised.action_likelihood import CensoredGaussianLikelihood, LabelledFeatures
 from lhy_rl.agents.supervised.base import SupervisedImitation
-from lhy_rl.agents.supervised.mle import MLE
+from lhy_rl.agents.supervised.mle import MLE, MaximumLikelihood
 from lhy_rl.agents.supervised.rounds import LabellingRounds
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import map_tree
@@ -30,10 +30,9 @@ from lhy_rl.functional.policy_gradient import (
     actor_critic_loss,
     clipped_surrogate,
     masked_mean,
-    reinforce_loss,
     value_loss,
 )
-from lhy_rl.nn.decoding import starts, teacher_forcing
+from lhy_rl.nn.decoding import starts
 from lhy_rl.nn.policies.actor_critic import ActorCritic, mask_of
 from lhy_rl.rollouts.games import Games
 
@@ -94,7 +93,10 @@ def _of_on_policy(agent: OnPolicy, steps: int, generator: torch.Generator) -> Po
 
 @subject_of.register
 def _of_reinforce(agent: Reinforce, steps: int, generator: torch.Generator) -> PolicySubject:
-    """Fresh episodes, one in each instance."""
+    """Fresh episodes, one in each instance, and training sentences where the loss has their likelihood, too."""
+    if agent.preparing:
+        assert agent.likelihood is not None
+        return _of_sentences(agent.likelihood, steps, generator)
     agent.policy.eval()
     agent._seed = agent.draw_seed()
     episodes = agent.collect(agent._seed)
@@ -102,24 +104,27 @@ def _of_reinforce(agent: Reinforce, steps: int, generator: torch.Generator) -> P
         now = evaluate_episodes(agent.policy, episodes, False, False)
         values = torch.zeros_like(episodes.rewards) if now.value is None else now.value
         returns, _ = agent.credit(episodes, values)
-        advantages = returns - agent._baseline(returns, episodes.valid, values)
-    if agent.normalize_advantage:
-        deviation = masked_mean((advantages - masked_mean(advantages, episodes.valid)).square(), episodes.valid).sqrt()
-        advantages = advantages / (deviation + 1e-8)
+        advantages, _ = agent.advantages(returns, episodes.valid, values)
     others = {"advantages": advantages, "returns": returns}
+    if agent.kl_coef:
+        others["reference"] = agent.reference(episodes)
+    held = None
+    if agent.likelihood is not None and agent.likelihood_coef:
+        held = _sentences(agent.likelihood, steps, generator).cast(torch.float64)
     state = tuple(s[0] for s in episodes.states)
     examples = LossExamples(
         episodes.obs, episodes.actions, episodes.start, episodes.valid, state, episodes.action_mask, others
     )
 
     def loss(policy: ActorCritic, x: LossExamples) -> Tensor:
-        new = policy.evaluate(x.obs, x.actions, x.state, x.start, action_mask=x.action_mask)
-        total = reinforce_loss(new.log_prob, x.others["advantages"], x.valid)
-        if agent.baseline == "critic" and new.value is not None:
-            total = total + agent.value_coef * value_loss(new.value, x.others["returns"], x.valid)
-        return total
+        reference = x.others.get("reference")
+        asked = {"all_actions": reference is not None, "entropy": reference is None and agent.entropy_coef > 0}
+        new = policy.evaluate(x.obs, x.actions, x.state, x.start, action_mask=x.action_mask, **asked)
+        total, _ = agent.loss(new, x.others["advantages"], x.others["returns"], x.valid, reference)
+        return total if held is None else total + agent.likelihood_coef * _nll(policy, held)
 
-    return subject_of_policy(agent.policy, examples, loss, "policy gradient on fresh episodes")
+    what = "policy gradient on fresh episodes" + ("" if held is None else " and likelihood of training sentences")
+    return subject_of_policy(agent.policy, examples, loss, what)
 
 
 @subject_of.register
@@ -165,14 +170,29 @@ def _of_imitation(agent: SupervisedImitation, steps: int, generator: torch.Gener
 @subject_of.register
 def _of_likelihood(agent: MLE, steps: int, generator: torch.Generator) -> PolicySubject:
     """Training sentences."""
-    likelihood = agent.likelihood
+    return _of_sentences(agent.likelihood, steps, generator)
+
+
+def _of_sentences(likelihood: MaximumLikelihood, steps: int, generator: torch.Generator) -> PolicySubject:
+    def loss(policy: ActorCritic, x: LossExamples) -> Tensor:
+        nll = _nll(policy, x)
+        if likelihood.attention_penalty == "none":
+            return nll
+        return nll + likelihood.attention_penalty_coef * likelihood.penalty(x.obs, x.valid)
+
+    what = "negative log-likelihood of training sentences"
+    if likelihood.attention_penalty != "none":
+        what += f" and attention_penalty {likelihood.attention_penalty!r}"
+    return subject_of_policy(likelihood.policy, _sentences(likelihood, steps, generator), loss, what, True)
+
+
+def _sentences(likelihood: MaximumLikelihood, steps: int, generator: torch.Generator) -> LossExamples:
+    """Sentences of so many tokens as they are read now, with words hidden or drawn if they are: what is drawn stays."""
     order = torch.randperm(len(likelihood.sentences), generator=generator).numpy()
     enough = int(np.searchsorted(np.cumsum(likelihood.sentences.lengths[order]), steps)) + 1
-    obs, actions, mask = teacher_forcing(likelihood.sentences[order[:enough]], likelihood.task, agent.policy)
-    examples = LossExamples(obs, actions, starts(mask), mask, agent.policy.initial_state(mask.shape[1]))
+    obs, actions, mask = likelihood.inputs(likelihood.sentences[order[:enough]])
+    return LossExamples(obs, actions, starts(mask), mask, likelihood.policy.initial_state(mask.shape[1]))
 
-    def loss(policy: ActorCritic, x: LossExamples) -> Tensor:
-        log_prob = policy.evaluate(x.obs, x.actions, x.state, x.start, x.valid).log_prob
-        return -masked_mean(log_prob, x.valid)
 
-    return subject_of_policy(agent.policy, examples, loss, "negative log-likelihood of training sentences", True)
+def _nll(policy: ActorCritic, x: LossExamples) -> Tensor:
+    return -masked_mean(policy.evaluate(x.obs, x.actions, x.state, x.start, x.valid).log_prob, x.valid)

@@ -142,4 +142,4 @@ def _layers(layers: list[LayerStatistics]) -> LinePlot:
         "Of each layer's outputs on the examples, from the input to the output: mean and variance, and the share of "
         "the units that put out the same on every example."
     )
-    return LinePlot(title="Layers", caption=caption, series=series, axes=("layer", ""), marks=())
+    return LinePlot(title="Layers", caption=caption, series=series, axes=("layer", ""), counts=True)

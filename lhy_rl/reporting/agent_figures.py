@@ -234,6 +234,8 @@ def line_plot(figure: LinePlot) -> Figure:
     for place in figure.marks:
         ax.axvline(place, color=GREY, linewidth=1.2, linestyle="--")
     ax.set(xlabel=figure.axes[0], ylabel=figure.axes[1])
+    if figure.counts:
+        ax.xaxis.get_major_locator().set_params(integer=True)
     if len(figure.series) > 1:
         ax.legend(fontsize=8.5)
     return made

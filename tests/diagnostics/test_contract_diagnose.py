@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import pytest
 import torch
 
@@ -18,10 +19,12 @@ from lhy_rl.diagnostics.diagnose import DiagnosisOptions, diagnose
 from lhy_rl.diagnostics.loss_examples import PolicySubject
 from lhy_rl.diagnostics.memorization import memorization
 from lhy_rl.functional.policy_gradient import masked_mean
+from lhy_rl.nn.decoding import nll_per_token
 from tests.agents.small_envs import Parrot
 from tests.agents.tiny import make_env
 
 TINY: dict[str, Any] = {"num_envs": 4, "embedding_size": 8, "hidden_size": 8, "seed": 1}
+SMALL: dict[str, Any] = {"embedding_size": 8, "hidden_size": 8, "seed": 1}
 PLAYED = TINY | {"n_steps": 8}
 ROUNDS = PLAYED | {"gradient_steps": 3, "first_gradient_steps": 3}
 SHOWN = TINY | {"demonstrations": "cartpole-expert", "trajectories": 6, "gradient_steps": 3}
@@ -92,6 +95,42 @@ def test_the_loss_of_imitation_is_the_agents_own() -> None:
     with torch.no_grad():
         own = float(agent.batch_loss(agent.features(agent.dataset, rows))[0])
     assert float(subject_of(agent, 10**6, torch.Generator()).loss(None).detach()) == pytest.approx(own, rel=1e-5)
+
+
+def test_the_loss_of_reinforce_has_all_its_terms() -> None:
+    coefs = {"entropy_coef": 0.2, "kl_coef": 0.3, "likelihood_coef": 0.4}
+    agent = Reinforce(make_env(4, **TEXT), pretrain_epochs=1, baseline="none", learning_rate=0.1, **coefs, **SMALL)
+    agent.learn(300)
+    subject = subject_of(agent, 10**6, torch.Generator().manual_seed(0))
+    x, policy = subject.examples, subject.policy
+    log_probs = policy.evaluate(x.obs, x.actions, x.state, x.start, all_actions=True).log_probs
+    assert log_probs is not None
+    chosen = log_probs.gather(-1, x.actions[..., None])[..., 0]
+    divergence = (log_probs.exp() * (log_probs - x.others["reference"])).sum(-1)
+    entropy = -(log_probs.exp() * log_probs).sum(-1)
+    played = -chosen * x.others["advantages"] - 0.2 * entropy + 0.3 * divergence
+    by_hand = masked_mean(played, x.valid) + 0.4 * nll_per_token(policy, agent.task.sequences("train"), agent.task)
+    assert masked_mean(divergence, x.valid).item() > 0.01
+    assert subject.loss(None).item() == pytest.approx(by_hand.item(), rel=1e-6)
+
+
+def test_the_loss_of_a_pretraining_is_the_likelihoods() -> None:
+    agent = Reinforce(make_env(4, **TEXT), pretrain_epochs=100, kl_coef=0.3, **SMALL)
+    agent.learn(1, callback=lambda *_: False)
+    assert subject_of(agent, 64, torch.Generator()).what == "negative log-likelihood of training sentences"
+
+
+@pytest.mark.parametrize("penalty", ["none", "coverage"])
+def test_the_loss_of_likelihood_is_the_agents_own(penalty: str) -> None:
+    options = {"attention_penalty": penalty, "attention_penalty_coef": 3.0, "batch_size": 64, "gradient_steps": 1}
+    env = gymnasium.make_vec("lhy_rl/CopySummary-v0", num_envs=2, events=1, reports=20)
+    agent = MLE(env, **options, **SMALL).learn(1)
+    agent.policy.eval()
+    own, _ = agent.likelihood.loss()
+    if penalty == "coverage":
+        own = own + 3 * agent.likelihood.penalty(*agent.likelihood._evaluated)
+    found = subject_of(agent, 10**6, torch.Generator().manual_seed(0)).loss(None)
+    assert found.item() == pytest.approx(own.item(), rel=1e-5)
 
 
 def test_true_labels_generalize_and_random_ones_are_chance() -> None:

@@ -36,7 +36,7 @@ from lhy_rl.core.saved_states import load_optimizer
 from lhy_rl.core.validation import check, positive
 from lhy_rl.functional.policy_gradient import finite, masked_mean, reinforce_loss, value_loss
 from lhy_rl.functional.returns import discounted_returns, leave_one_out_mean
-from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.nn.policies.actor_critic import ActorCritic, Evaluation
 from lhy_rl.rollouts.full_episodes import Episodes, collect_episodes, truncated_final_values
 from lhy_rl.rollouts.normalization import Normalizer
 from lhy_rl.rollouts.vector_envs import Environment
@@ -107,7 +107,7 @@ class Reinforce(Agent):
         positive(pretrain_learning_rate=pretrain_learning_rate)
         check(gamma=(gamma, 0, 1), entropy_coef=(entropy_coef, 0), kl_coef=(kl_coef, 0), value_coef=(value_coef, 0))
         check(likelihood_coef=(likelihood_coef, 0), pretrain_epochs=(pretrain_epochs, 0))
-        check(pretrain_batch_size=(pretrain_batch_size, 1))
+        check(pretrain_batch_size=(pretrain_batch_size, 1), episodes_per_start=(episodes_per_start, 1))
         if baseline not in BASELINES:
             raise suggest(baseline, BASELINES, "baseline")
         if learning_rate_schedule not in SCHEDULES:
@@ -123,13 +123,11 @@ class Reinforce(Agent):
         self.normalizer = Normalizer(
             self.env.single_observation_space, self.env.num_envs, gamma, observed=normalize_observations
         )
-        check(episodes_per_start=(episodes_per_start, 1))
         if (n := self.env.num_envs) % episodes_per_start:
             raise UserError(f"episodes_per_start is {episodes_per_start}; num_envs, {n}, must be a multiple of it")
         self.learning_rate, self.learning_rate_schedule = learning_rate, learning_rate_schedule
-        self.gamma, self.max_grad_norm = gamma, max_grad_norm
+        self.gamma, self.max_grad_norm, self.normalize_advantage = gamma, max_grad_norm, normalize_advantage
         self.baseline, self.episodes_per_start = baseline, episodes_per_start
-        self.normalize_advantage = normalize_advantage
         self.entropy_coef, self.kl_coef, self.value_coef = entropy_coef, kl_coef, value_coef
         self.likelihood_coef = likelihood_coef
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=learning_rate, eps=adam_epsilon, fused=True)
@@ -207,36 +205,15 @@ class Reinforce(Agent):
     # ------------------------------------------------------------------ update
     def train_on_batch(self, episodes: Episodes) -> Metrics:
         """One gradient step; the policy is in evaluation mode, so that what learns is what acted."""
-        mask = episodes.valid
-        full = self.kl_coef > 0
+        mask, full = episodes.valid, self.kl_coef > 0
         new = evaluate_episodes(self.policy, episodes, full, self.entropy_coef > 0 and not full)
         values = torch.zeros_like(episodes.rewards) if new.value is None else new.value
         returns, metrics = self.credit(episodes, values.detach())
-        advantage = returns - self._baseline(returns, mask, values.detach())
-        deviation = masked_mean((advantage - masked_mean(advantage, mask)).square(), mask).sqrt()
-        if self.normalize_advantage:
-            advantage = advantage / (deviation + 1e-8)
-        loss = policy_loss = reinforce_loss(new.log_prob, advantage, mask)
-        entropy = -masked_mean(new.log_prob.detach(), mask)
-        if self.baseline == "critic":
-            critic_loss = value_loss(values, returns, mask)
-            loss = loss + self.value_coef * critic_loss
-            metrics["train/value_loss"] = float(critic_loss.detach())
-        entropies = new.entropy
-        if new.log_probs is not None:
-            log_probs = finite(new.log_probs)
-            probabilities = log_probs.exp()
-            entropies = -(probabilities * log_probs).sum(-1)
-            kl = masked_mean((probabilities * (log_probs - finite(self._reference(episodes)))).sum(-1), mask)
-            loss = loss + self.kl_coef * kl
-            metrics["train/kl"] = float(kl.detach())
-        if entropies is not None:
-            entropy = masked_mean(entropies, mask)
-            loss = loss - self.entropy_coef * entropy
+        advantage, deviation = self.advantages(returns, mask, values.detach())
+        loss, terms = self.loss(new, advantage, returns, mask, self.reference(episodes) if full else None)
         if self.likelihood is not None and self.likelihood_coef:
-            nll, _ = self.likelihood.loss()
-            loss = loss + self.likelihood_coef * nll
-            metrics["train/nll"] = float(nll.detach())
+            terms["nll"], _ = self.likelihood.loss()
+            loss = loss + self.likelihood_coef * terms["nll"]
         if self.learning_rate_schedule == "linear":
             remaining = max(0.0, 1 - self.num_timesteps / max(self.total_timesteps, 1))
             self.optimizer.param_groups[0]["lr"] = self.learning_rate * remaining
@@ -244,11 +221,37 @@ class Reinforce(Agent):
         return {
             "rollout/ep_len_mean": float(episodes.lengths.float().mean()),
             **metrics,
-            "train/policy_loss": float(policy_loss.detach()),
-            "train/entropy": float(entropy.detach()),
+            **{f"train/{name}": float(term.detach()) for name, term in terms.items()},
             "train/advantage_std": float(deviation),
             "train/grad_norm": float(norm),
         }
+
+    def loss(
+        self, new: Evaluation, advantage: Tensor, returns: Tensor, mask: Tensor, reference: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss but for the training sentences' likelihood, and its terms; of ``reference`` where kl_coef is."""
+        loss = policy_loss = reinforce_loss(new.log_prob, advantage, mask)
+        terms = {"policy_loss": policy_loss, "entropy": -masked_mean(new.log_prob.detach(), mask)}
+        if self.baseline == "critic" and new.value is not None:
+            terms["value_loss"] = value_loss(new.value, returns, mask)
+            loss = loss + self.value_coef * terms["value_loss"]
+        entropies = new.entropy
+        if reference is not None and new.log_probs is not None:
+            log_probs = finite(new.log_probs)
+            probabilities = log_probs.exp()
+            entropies = -(probabilities * log_probs).sum(-1)
+            terms["kl"] = masked_mean((probabilities * (log_probs - finite(reference))).sum(-1), mask)
+            loss = loss + self.kl_coef * terms["kl"]
+        if entropies is not None:
+            terms["entropy"] = masked_mean(entropies, mask)
+            loss = loss - self.entropy_coef * terms["entropy"]
+        return loss, terms
+
+    def advantages(self, returns: Tensor, mask: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """What actions led to beside what was to be expected, and its standard deviation before it is normalised."""
+        advantage = returns - self._baseline(returns, mask, values)
+        deviation = masked_mean((advantage - masked_mean(advantage, mask)).square(), mask).sqrt()
+        return advantage / (deviation + 1e-8) if self.normalize_advantage else advantage, deviation
 
     def _baseline(self, returns: Tensor, mask: Tensor, values: Tensor) -> Tensor:
         if self.baseline == "mean":
@@ -268,15 +271,13 @@ class Reinforce(Agent):
         return torch.full_like(returns, 0.0 if past is None else past)
 
     @torch.no_grad()
-    def _reference(self, episodes: Episodes) -> Tensor:
+    def reference(self, episodes: Episodes) -> Tensor:
         """(T, B, A) log-probabilities of the pretrained policy."""
         assert self.pretrained is not None
-        state = self.pretrained.initial_state(episodes.valid.shape[1])
-        new = self.pretrained.evaluate(
-            episodes.obs, episodes.actions, state, episodes.start, all_actions=True, action_mask=episodes.action_mask
-        )
-        assert new.log_probs is not None
-        return new.log_probs
+        steps = episodes.obs, episodes.actions, self.pretrained.initial_state(episodes.valid.shape[1]), episodes.start
+        found = self.pretrained.evaluate(*steps, all_actions=True, action_mask=episodes.action_mask).log_probs
+        assert found is not None
+        return found
 
     # ------------------------------------------------------------------ pretraining
     @property

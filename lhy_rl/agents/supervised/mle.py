@@ -18,7 +18,7 @@ from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.gradient_step import gradient_step
 from lhy_rl.agents.supervised.attention_figures import attention_figures
 from lhy_rl.core.errors import UserError, suggest
-from lhy_rl.core.protocols import SOURCE_MASK, TOKEN, TextTask
+from lhy_rl.core.protocols import SOURCE_MASK, TOKEN, TextTask, TokenSequences
 from lhy_rl.core.report_figures import ReportFigure
 from lhy_rl.core.saved_states import load_optimizer
 from lhy_rl.core.trees import map_tree
@@ -198,7 +198,7 @@ class MaximumLikelihood:
             nll, learned = self.loss()
             loss = nll
             if self.attention_penalty != "none":
-                penalty = self._penalty()
+                penalty = self.penalty(*self._evaluated)
                 loss = nll + self.attention_penalty_coef * penalty
                 penalties += float(penalty.detach()) / steps
             gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm, self.num_steps)
@@ -215,20 +215,26 @@ class MaximumLikelihood:
     def loss(self) -> tuple[Tensor, int]:
         """Mean negative log-likelihood of the next batch's tokens, with gradient, and how many they are."""
         batch = self.sentences[self._next_batch().numpy()]
-        obs, actions, mask = teacher_forcing(batch, self.task, self.policy)
-        if self.scheduled_sampling != "none":
-            obs = self._mix_in_own_tokens(obs)
-        if self.word_dropout:
-            obs = self._hide_words(obs)
+        obs, actions, mask = self.inputs(batch)
         state = self.policy.initial_state(mask.shape[1])
         log_prob = self.policy.evaluate(obs, actions, state, starts(mask), mask, valid=mask).log_prob
         self._evaluated = obs, mask
         return -masked_mean(log_prob, mask), int(batch.lengths.sum())
 
-    def _penalty(self) -> Tensor:
+    def inputs(self, batch: TokenSequences) -> tuple[Any, Tensor, Tensor]:
+        """What is read of sentences, with own tokens mixed in and words hidden where that is wanted; what is to be
+        written, and where."""
+        obs, actions, mask = teacher_forcing(batch, self.task, self.policy)
+        if self.scheduled_sampling != "none":
+            obs = self._mix_in_own_tokens(obs)
+        if self.word_dropout:
+            obs = self._hide_words(obs)
+        return obs, actions, mask
+
+    def penalty(self, obs: Any, mask: Tensor) -> Tensor:
         """What the attention of the batch just evaluated costs."""
         assert self.reader is not None and self.reader.kept_weights is not None
-        (obs, mask), weights = self._evaluated, self.reader.kept_weights
+        weights = self.reader.kept_weights
         if self.attention_penalty == "coverage":
             return coverage_loss(weights, mask)
         places = obs[SOURCE_MASK][0].bool() if SOURCE_MASK in obs else weights.new_ones(weights.shape[1:]).bool()
