@@ -1,5 +1,5 @@
 """Write what is said of the registries: docs/environments/ from the environments' own docstrings, a page for each id
-and an index, and the table "What is there" of README.md.
+and an index, and docs/names.md, the table of all names.
 
 python docs/build.py
 """
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "environments"
-README = FOLDER.parents[1] / "README.md"
+NAMES = FOLDER.parent / "names.md"
 sys.path.insert(0, str(FOLDER.parents[1]))
 
 from lhy_rl.cli.arguments import COMMANDS  # noqa: E402
@@ -61,21 +61,19 @@ def pages() -> dict[str, str]:
     return {"index.md": index()} | {file_name(row): page(row) for row in TABLE + WRAPPED + GAMES}
 
 
-def what_is_there(readme: str) -> str:
-    """The README with its table of names as the registries have them."""
+def names() -> str:
+    """The page of all names, as the registries have them."""
     kinds = ("environments", *REGISTRIES, "configurations", "benchmarks")
-    names = {kind: [name for name, _ in listing(kind)] for kind in kinds} | {"commands": list(COMMANDS)}
+    found = {kind: [name for name, _ in listing(kind)] for kind in kinds} | {"commands": list(COMMANDS)}
     rows = "".join(
-        f"| {kind.replace('_', ' ')} | {', '.join(f'`{name}`' for name in found)} |\n" for kind, found in names.items()
+        f"| {kind.replace('_', ' ')} | {', '.join(f'`{name}`' for name in known)} |\n" for kind, known in found.items()
     )
-    begin, end = "<!-- what is there -->\n", "<!-- end -->"
-    before, _, rest = readme.partition(begin)
-    _, _, after = rest.partition(end)
-    return f"{before}{begin}| Kind | Names |\n|------|-------|\n{rows}{end}{after}"
+    head = "# Names\n\nWhat an option or a command takes by name; `lhy-rl list KIND` has a line on each.\n"
+    return f"{NOTE.format(source='lhy_rl/cli/listing.py')}{head}\n| Kind | Names |\n|------|-------|\n{rows}"
 
 
 def main() -> None:
-    """Write the pages and the table; drop the pages of environments that are gone."""
+    """Write the pages; drop those of environments that are gone."""
     FOLDER.mkdir(exist_ok=True)
     wanted = pages()
     for old in FOLDER.glob("*.md"):
@@ -83,7 +81,7 @@ def main() -> None:
             old.unlink()
     for name, text in wanted.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
-    README.write_text(what_is_there(README.read_text(encoding="utf-8")), encoding="utf-8")
+    NAMES.write_text(names(), encoding="utf-8")
 
 
 if __name__ == "__main__":

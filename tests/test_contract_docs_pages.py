@@ -1,4 +1,4 @@
-"""The README and the pages say what is there: tables, commands, options, links and code are tried."""
+"""The README and the pages: their tables, commands, options, links and code are tried."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tests.scripts import script
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
+NAMES = (ROOT / "docs" / "names.md").read_text("utf-8")
 PAGES = [
     path
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"))
@@ -44,11 +45,16 @@ def smaller(code: str, **sizes: str) -> str:
     return code
 
 
-def test_the_table_of_what_is_there_is_the_registries() -> None:
+def test_the_readme_has_every_environment_and_agent() -> None:
+    names = [row.id.removeprefix("lhy_rl/") for row in TABLE + WRAPPED + GAMES] + agents.names()
+    assert [name for name in names if f"`{name}`" not in README] == []
+
+
+def test_the_table_of_names_is_the_registries() -> None:
     """As ``python docs/build.py`` writes it."""
-    table = README.partition("<!-- what is there -->\n")[2].partition("<!-- end -->")[0]
+    table = NAMES.partition("|------|-------|\n")[2]
     stated = {}
-    for line in table.splitlines()[2:]:
+    for line in table.splitlines():
         _, kind, names, _ = line.split("|")
         stated[kind.strip()] = re.findall(r"`([^`]+)`", names)
     assert stated == {
