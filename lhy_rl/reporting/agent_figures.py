@@ -225,6 +225,7 @@ def curves(figure: MetricCurves, rows: list[dict[str, str]]) -> Figure | None:
 def line_plot(figure: LinePlot) -> Figure:
     """The lines in one plot."""
     from matplotlib.figure import Figure as Made
+    from matplotlib.ticker import MaxNLocator
 
     made = Made(figsize=(10.8, 3.2))
     ax = made.subplots()
@@ -235,7 +236,7 @@ def line_plot(figure: LinePlot) -> Figure:
         ax.axvline(place, color=GREY, linewidth=1.2, linestyle="--")
     ax.set(xlabel=figure.axes[0], ylabel=figure.axes[1])
     if figure.counts:
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(figure.series) > 1:
         ax.legend(fontsize=8.5)
     return made
