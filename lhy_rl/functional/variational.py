@@ -23,10 +23,12 @@ def gaussian_log_likelihood(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     return -(0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
 
 
-def bernoulli_log_likelihood(x: Tensor, mean: Tensor) -> Tensor:
-    """sum x log p + (1 - x) log(1 - p) of samples (N, ...) and probabilities from 0 to 1: (N,) nats."""
-    p = mean.clamp(1e-6, 1 - 1e-6)
-    return -F.binary_cross_entropy(p, x, reduction="none").flatten(1).sum(1)
+def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
+    """sum x log p + (1 - x) log(1 - p), p = sigmoid(logits), of samples (N, ...) from 0 to 1: (N,) nats.
+
+    Of logits, and not of p, because the gradient x - p is that of any logit, however large.
+    """
+    return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
 
 
 def principal_subspace(x: Tensor, size: int) -> tuple[Tensor, Tensor]:

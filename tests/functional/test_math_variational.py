@@ -27,10 +27,10 @@ def test_the_parts_are_those_of_torch() -> None:
     expected = Normal(drawn, 0.3).log_prob(x).sum((1, 2))
     torch.testing.assert_close(gaussian_log_likelihood(x, drawn, torch.tensor(math.log(0.3))), expected)
     p, share = torch.rand(4, 5).clamp(0.1, 0.9), torch.randint(2, (4, 5)).float()
-    torch.testing.assert_close(bernoulli_log_likelihood(share, p), Bernoulli(p).log_prob(share).sum(1))
-    assert bernoulli_log_likelihood(torch.ones(1, 2), torch.zeros(1, 2)).item() == pytest.approx(
-        2 * math.log(1e-6), 1e-3
-    )
+    torch.testing.assert_close(bernoulli_log_likelihood(share, p.logit()), Bernoulli(p).log_prob(share).sum(1))
+    sure = torch.tensor([[40.0, -40.0]], requires_grad=True)  # and wrong
+    bernoulli_log_likelihood(torch.tensor([[0.0, 1.0]]), sure).backward()
+    torch.testing.assert_close(sure.grad, torch.tensor([[-1.0, 1.0]]))
 
 
 def test_principal_components_of_a_known_cloud() -> None:

@@ -39,9 +39,13 @@ class SampleCodes:
 
     def decode_tensor(self, codes: Tensor, conditions: Any) -> Tensor:
         """Codes (N, Z) and conditions to samples (N, *shape) as networks have them."""
-        h = self.policy.trunk.encoder(conditions)
-        samples: Tensor = self.policy.actor.generator(torch.cat([codes, h], 1) if h.shape[1] else codes)
+        samples: Tensor = self.policy.actor.generator(self.decoder_input(codes, conditions))
         return samples
+
+    def decoder_input(self, codes: Tensor, conditions: Any) -> Tensor:
+        """Codes (N, Z) and what is made of the conditions, side by side."""
+        h = self.policy.trunk.encoder(conditions)
+        return torch.cat([codes, h], 1) if h.shape[1] else codes
 
     @torch.no_grad()
     def encode(self, samples: np.ndarray, conditions: Any = None) -> np.ndarray:

@@ -84,7 +84,8 @@ class VAE(SampleCodes, SampleLearner):
         self.optimizer = self.add_optimizer("optimizer", adam(self.trained, learning_rate, BETAS))
 
     def make_policy(self, observation_space: gym.Space[Any], **policy: Any) -> GeneratorPolicy:
-        return GeneratorPolicy(observation_space, self.env.single_action_space, self.networks)
+        bounded = self.likelihood == "bernoulli"
+        return GeneratorPolicy(observation_space, self.env.single_action_space, self.networks, bounded=bounded)
 
     # ------------------------------------------------------------------ learning
     def train_step(self, data: SampleData) -> dict[str, Tensor]:
@@ -101,11 +102,11 @@ class VAE(SampleCodes, SampleLearner):
         """log p(x | z, c) of a z that is drawn, and the codes' KL, (N,) nats each; the bound is their difference."""
         mean, log_variance = self.code_distribution(x, c)
         noise = self.policy.actor.noise((len(x),), generator, self.device)
-        drawn = self.decode_tensor(mean + (0.5 * log_variance).exp() * noise, c)
+        code, decoder = self.decoder_input(mean + (0.5 * log_variance).exp() * noise, c), self.policy.actor.generator
         if self.likelihood == "gaussian":
-            log_likelihood = gaussian_log_likelihood(x, drawn, self.log_std)
-        else:
-            log_likelihood = bernoulli_log_likelihood((x + 1) / 2, (drawn + 1) / 2)
+            log_likelihood = gaussian_log_likelihood(x, decoder(code), self.log_std)
+        else:  # (1 + tanh h) / 2 = sigmoid(2 h)
+            log_likelihood = bernoulli_log_likelihood((x + 1) / 2, 2 * decoder.before_tanh(code))  # type: ignore[operator]
         return log_likelihood, normal_kl(mean, log_variance)
 
     def code_distribution(self, x: Tensor, c: Any) -> tuple[Tensor, Tensor]:

@@ -166,6 +166,7 @@ class GeneratorPolicy(SamplePolicy):
         action_space: Of the samples.
         options: How the networks are built.
         fitted_prior: Whether codes are drawn from a distribution that is fitted, instead of the standard normal one.
+        bounded: Whether the writer has a tanh behind, and a method ``before_tanh``.
 
     Raises:
         UserError: spaces that are none of samples, or no encoder for the conditions.
@@ -179,12 +180,13 @@ class GeneratorPolicy(SamplePolicy):
         action_space: gym.Space[Any],
         options: SampleNetworkOptions,
         fitted_prior: bool = False,
+        bounded: bool = False,
     ) -> None:
         samples = SampleSpace(action_space)
         conditions = ConditionEncoder(observation_space, samples, options.condition_size)
         networks, z = options.networks_for(samples), options.code_size
-        writer = networks.writer(z + conditions.output_size)
+        writer = networks.writer(z + conditions.output_size, bounded)
         if conditions.picture is not None:
-            writer = networks.translator(z)
+            writer = networks.translator(z, bounded)
         head = GeneratorHead(samples, writer, z, Prior(z) if fitted_prior else None)
         super().__init__(observation_space, MemorylessTrunk(conditions, observation_space), head)

@@ -85,12 +85,16 @@ class PictureGenerator(nn.Module):
         layers += [nn.Unflatten(1, (4 * width, height, across)), nn.GroupNorm(GROUPS, 4 * width), nn.ReLU()]
         for before in (4 * width, 2 * width):
             layers += [nn.ConvTranspose2d(before, before // 2, 4, 2, 1), nn.GroupNorm(GROUPS, before // 2), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh()]
+        layers.append(nn.ConvTranspose2d(width, channels, 4, 2, 1))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        pictures: Tensor = self.layers(features)
-        return pictures[..., : self.size[0], : self.size[1]]
+        return self.before_tanh(features).tanh()
+
+    def before_tanh(self, features: Tensor) -> Tensor:
+        """What the tanh is of."""
+        numbers: Tensor = self.layers(features)
+        return numbers[..., : self.size[0], : self.size[1]]
 
 
 class PictureDiscriminator(nn.Module):

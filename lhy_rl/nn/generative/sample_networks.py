@@ -89,16 +89,16 @@ class SampleNetworks(ABC):
         """(N, *shape) and (N, condition_size) to (N, output_size)."""
 
     @abstractmethod
-    def writer(self, input_size: int) -> nn.Module:
-        """(N, input_size) to (N, *shape)."""
+    def writer(self, input_size: int, bounded: bool = False) -> nn.Module:
+        """(N, input_size) to (N, *shape).
 
-    def translator(self, noise_size: int) -> nn.Module:
-        """(N, noise_size + numbers of a picture), the noise first, to (N, *shape): draws on a picture that is given.
-
-        Raises:
-            UserError: these networks read no picture.
+        Args:
+            bounded: With a tanh behind, and a method ``before_tanh``; convolutions always have both.
         """
-        return self.writer(noise_size + self.space.size)
+
+    def translator(self, noise_size: int, bounded: bool = False) -> nn.Module:
+        """(N, noise_size + numbers of a picture), the noise first, to (N, *shape): draws on a picture that is given."""
+        return self.writer(noise_size + self.space.size, bounded)
 
 
 class ConvolutionalNetworks(SampleNetworks):
@@ -114,11 +114,11 @@ class ConvolutionalNetworks(SampleNetworks):
     def reader(self, output_size: int, condition_size: int = 0) -> nn.Module:
         return PictureReader(self.space.shape, self.options.width, output_size, condition_size)
 
-    def writer(self, input_size: int) -> nn.Module:
+    def writer(self, input_size: int, bounded: bool = False) -> nn.Module:
         channels, height, width = self.space.shape
         return PictureGenerator(input_size, channels, (height, width), self.options.width)
 
-    def translator(self, noise_size: int) -> nn.Module:
+    def translator(self, noise_size: int, bounded: bool = False) -> nn.Module:
         return PictureTranslator(self.space.shape, self.options.width, noise_size)
 
 
@@ -148,8 +148,10 @@ class DenseNetworks(SampleNetworks):
     def reader(self, output_size: int, condition_size: int = 0) -> nn.Module:
         return DenseReader(self.layers(self.space.size + condition_size, output_size))
 
-    def writer(self, input_size: int) -> nn.Module:
+    def writer(self, input_size: int, bounded: bool = False) -> nn.Module:
         layers = self.layers(input_size, self.space.size)
+        if bounded:
+            return BoundedWriter(layers, nn.Unflatten(1, self.space.shape))
         return layers if len(self.space.shape) == 1 else nn.Sequential(layers, nn.Unflatten(1, self.space.shape))
 
     def layers(self, size: int, output_size: int) -> nn.Sequential:
@@ -184,6 +186,17 @@ class LeakyLayers(nn.Sequential):
             return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
         parameters = [p for layer in layers for p in layer._parameters.values() if p is not None]
         return leaky_layers(x, LEAK, *parameters)
+
+
+class BoundedWriter(nn.Sequential):
+    """Layers whose numbers a tanh brings to -1 to 1."""
+
+    def before_tanh(self, x: Tensor) -> Tensor:
+        """What the tanh is of."""
+        return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.before_tanh(x).tanh()
 
 
 class DenseReader(nn.Module):

@@ -37,10 +37,14 @@ class PictureTranslator(nn.Module):
             nn.Sequential(nn.ConvTranspose2d(before, after, 4, 2, 1), nn.GroupNorm(GROUPS, after), nn.ReLU())
             for before, after in ((8 * width, 2 * width), (4 * width, width))
         )
-        self.last = nn.Sequential(nn.ConvTranspose2d(2 * width, channels, 4, 2, 1), nn.Tanh())
+        self.last = nn.Sequential(nn.ConvTranspose2d(2 * width, channels, 4, 2, 1))
 
     def forward(self, given: Tensor) -> Tensor:
         """(N, noise_size + C * H * W) to (N, C, H, W)."""
+        return self.before_tanh(given).tanh()
+
+    def before_tanh(self, given: Tensor) -> Tensor:
+        """What the tanh is of."""
         noise, h = given[:, : self.noise_size], given[:, self.noise_size :].view(-1, *self.shape)
         _, height, across = self.shape
         h = F.pad(h, (0, -across % 8, 0, -height % 8), "replicate")

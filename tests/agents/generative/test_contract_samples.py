@@ -21,6 +21,7 @@ from lhy_rl.core.protocols import Samples, Split
 from lhy_rl.core.report_figures import EpisodeFrames, MetricCurves, PictureRows
 from lhy_rl.core.trees import map_tree
 from lhy_rl.envs.vision.one_step import OneStepTask
+from lhy_rl.functional.variational import bernoulli_log_likelihood
 from lhy_rl.reporting import agent_figures
 from lhy_rl.rollouts.vector_envs import make_vec
 from tests.agents.generative.test_contract_domain_transfer import tensors
@@ -55,6 +56,24 @@ def make(name: str, **options: Any) -> SampleLearner:
     kind, env, own = CASES[name]
     agent: SampleLearner = agents.get(kind)(env(), **{**SMALL, **own, **options})
     return agent
+
+
+@pytest.mark.parametrize("network", ["convolutions", "mlp", "linear"])
+def test_every_pixel_of_a_bernoulli_decoder_learns(network: str) -> None:
+    """However wrong it is: logits are in the loss, and what is drawn is inside the bounds of a picture."""
+    agent = VAE(digits(), network=network, **SMALL)
+    with torch.no_grad():
+        for parameter in agent.policy.actor.generator.parameters():
+            parameter.mul_(30.0)
+    x, c = agent.split("train").rows(slice(8))
+    code = agent.decoder_input(30 * torch.randn(8, 4, generator=agent.generator), c)
+    numbers = agent.policy.actor.generator.before_tanh(code).detach().requires_grad_()
+    assert float((numbers.abs() > 10).float().mean()) > 0.3
+    bernoulli_log_likelihood((x + 1) / 2, 2 * numbers).sum().backward()
+    wrong = ((numbers > 0) != (x > 0)) & (x.abs() == 1)
+    assert bool((numbers.grad[wrong].abs() >= 1).all()) and bool(wrong.any())
+    drawn = agent.policy.actor.generator(code)
+    assert torch.equal(drawn, numbers.tanh())
 
 
 @pytest.mark.parametrize("name", CASES)
