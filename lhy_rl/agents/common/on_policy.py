@@ -106,6 +106,8 @@ class OnPolicy(Agent):
             env, num_envs=num_envs, core=core, embedding_size=embedding_size, hidden_size=hidden_size, critic=critic,
             orthogonal=orthogonal, **shared,
         )  # fmt: skip
+        if bptt_steps not in (None, n_steps) and not self.policy.recurrent:
+            raise UserError(f"bptt_steps is {bptt_steps}, of a recurrent policy; core must be one, gru say")
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
         self.n_steps = n_steps

@@ -13,7 +13,6 @@ from lhy_rl.core.registry import Registry
 from lhy_rl.nn.encoders.base import Encoder, EncoderChoice, EncoderOptions
 from lhy_rl.nn.encoders.convolutional import NatureEncoder
 from lhy_rl.nn.encoders.image_spaces import image_size, looks_like_image
-from lhy_rl.nn.layers.spatial_transformer import SpatialTransformer
 
 EXAMPLE = "encoder='vae.zip'"
 LARGE = 4096  # numbers of several dimensions that an MLP takes without being asked for by name
@@ -54,27 +53,6 @@ def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderO
     kind = encoders.get(default_encoder(space)) if chosen == "auto" else encoders.choose(chosen, Encoder)
     made: Encoder = kind(space, options)
     return made
-
-
-def refuse_unused(encoder: Encoder, given: EncoderOptions) -> None:
-    """Refuse options of another encoder of ours than this one, where they would change nothing.
-
-    Raises:
-        UserError: there is one.
-    """
-    from lhy_rl.nn.encoders.capsule import CapsuleEncoder
-
-    if not type(encoder).__module__.startswith("lhy_rl."):
-        return
-    parts, usual = list(encoder.modules()), EncoderOptions()
-    for options, kind, of in (
-        (("spatial_transformer", "crop", "map_rate"), SpatialTransformer, "a spatial_transformer, which a CNN has"),
-        (("routing_iterations", "capsule_size"), CapsuleEncoder, "encoder 'capsule'"),
-    ):
-        used = any(isinstance(part, kind) for part in parts)
-        for name in () if used else options:
-            if getattr(given, name) != getattr(usual, name):
-                raise UserError(f"encoder_option {name} is of {of}; {type(encoder).__name__} has no use for it")
 
 
 def is_place(chosen: Any) -> bool:

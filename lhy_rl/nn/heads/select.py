@@ -31,6 +31,8 @@ def head_for(
         head: Head = _pointer_head(space, input_size, points)
     else:
         head = _copy_head(space, input_size) if copies else _head_for(space, input_size, log_std)
+    if log_std and not isinstance(head, GaussianHead):
+        raise UserError(f"log_std_init is {log_std}, of the noise on actions of a Box; these are {space}")
     head.space = space
     return head
 

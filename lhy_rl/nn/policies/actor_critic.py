@@ -10,7 +10,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from lhy_rl.core.errors import UserError, suggest
+from lhy_rl.core.errors import suggest
 from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import map_tree
 from lhy_rl.core.validation import check
@@ -20,6 +20,7 @@ from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
 from lhy_rl.nn.heads.categorical import CategoricalHead
 from lhy_rl.nn.heads.select import head_for
 from lhy_rl.nn.policies.trunk import Trunk, draw_normal
+from lhy_rl.nn.policies.unused_options import refuse_unused
 from lhy_rl.nn.sources.base import SourceEncoderChoice, SourceOptions, unknown_range
 
 CRITICS = ("shared", "separate", "none")
@@ -144,12 +145,9 @@ class ActorCritic(nn.Module):
         parts = (observation_space, encoder, options, core, hidden_size, num_layers, dropout, source, core_options)
         self.observation_space = observation_space
         self.trunk = Trunk(*parts)
-        if copy and not self.trunk.copies:
-            raise UserError("copy takes words of a source: there is no key 'source', or source_encoder is None")
-        if unknown_words and self.trunk.source is None:
-            raise UserError("unknown_words are words of a source: there is no key 'source', or source_encoder is None")
-        if head == "pointer" and self.trunk.points is None:
-            raise UserError("head 'pointer' points at a source: there is no key 'source', or source_encoder is None")
+        asked = {"source_encoder": source_encoder, "source_size": source_size, "attention": attention, "copy": copy}
+        asked |= {"source_bidirectional": source_bidirectional, "unknown_words": unknown_words, "head": head}
+        refuse_unused(self.trunk, parts, asked)
         self.actor = head_for(action_space, self.trunk.output_size, log_std_init, self.trunk.copies, self.trunk.points)
         self.critic_trunk = Trunk(*parts) if critic == "separate" else None
         self.critic = nn.Linear(self.trunk.output_size, 1) if critic != "none" else None

@@ -15,7 +15,7 @@ from lhy_rl.core.protocols import ACTION_MASK, TOKEN
 from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.nn.backbones.base import CoreChoice, SequenceBackbone, State, make_core
 from lhy_rl.nn.encoders.base import EncoderChoice, EncoderOptions
-from lhy_rl.nn.encoders.select import make_encoder, refuse_unused
+from lhy_rl.nn.encoders.select import make_encoder
 from lhy_rl.nn.sources.base import SourceOptions
 from lhy_rl.nn.sources.reader import BlockSources, SourceReader, has_source, steps_of, without_source
 
@@ -42,9 +42,6 @@ class Trunk(nn.Module):
         super().__init__()
         reads = source is not None and has_source(space)
         self.encoder = make_encoder(encoder, without_source(space) if reads else space, options)
-        refuse_unused(self.encoder, options)
-        if source is not None and source.bidirectional and not reads:
-            raise UserError("source_bidirectional is of a source, and there is no key 'source'")
         self.has_batch_norm = any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in self.encoder.modules())
         self.core: SequenceBackbone | None = None
         self.source: SourceReader | None = None

@@ -49,7 +49,9 @@ LOSSES = {
 @pytest.mark.parametrize("loss", LOSSES)
 def test_by_hand_is_autograd(space, observed, entropy_coef, layers, masked, loss):
     torch.manual_seed(0)
-    policy = ActorCritic(observed, space, core=None, critic="separate", encoder_layers=layers, log_std_init=-0.3)
+    policy = ActorCritic(
+        observed, space, core=None, critic="separate", encoder_layers=layers, log_std_init=-0.3 * isinstance(space, Box)
+    )
     parameters = FlatParameters(policy)
     manual = ManualActorCritic.of(policy, parameters)
     assert manual is not None

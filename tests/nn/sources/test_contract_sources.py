@@ -135,7 +135,7 @@ def test_only_the_reader_sees_the_source():
     assert type(ActorCritic(masked, TASK.single_action_space).trunk.encoder) is type(policy.trunk.encoder)
     several = gymnasium.spaces.Dict({**masked.spaces, "step": gymnasium.spaces.Box(0, 1, (1,))})
     assert ActorCritic(several, TASK.single_action_space).trunk.encoder.keys == ["step", "token"]
-    each_step = make_policy(source_encoder=None)
+    each_step = make_policy(source_encoder=None, source_size=None)
     assert each_step.trunk.source is None and each_step.trunk.encoder.keys == ["source", "source_mask", "token"]
 
 
@@ -193,7 +193,10 @@ def test_a_source_of_vectors_and_an_encoder_of_ones_own(encoder):
     [
         ({"attention": "dto"}, "unknown attention 'dto'; did you mean 'dot'?"),
         ({"source_encoder": "gur"}, "unknown source_encoder 'gur'; did you mean 'gru'?"),
-        ({"copy": True, "source_encoder": None}, "there is no key 'source', or source_encoder is None"),
+        (
+            {"copy": True, "source_encoder": None, "source_size": None},
+            "copy is of a source, and source_encoder is None",
+        ),
         ({"copy": True, "attention": "none"}, "attention must not be none"),
         (
             {"copy": True, "source_encoder": "hred"},

@@ -60,5 +60,5 @@ def test_bad_input_is_one_line():
     spaces = env.observation_space, env.action_space
     with pytest.raises(UserError, match=f"unknown_words is {VOCABULARY}; allowed: fewer than there are actions"):
         ActorCritic(*spaces, unknown_words=VOCABULARY)
-    with pytest.raises(UserError, match="unknown_words are words of a source"):
+    with pytest.raises(UserError, match="unknown_words is of a source, and source_encoder is None"):
         ActorCritic(*spaces, unknown_words=4, source_encoder=None)
