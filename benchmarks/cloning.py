@@ -141,7 +141,8 @@ def main() -> None:
     rows: list[harness.Row] = []
     for task in dict.fromkeys(part.task for part in parts):
         rows += beside(task, episodes)
-    train(PARTS[0], 0, True, None)  # unmeasured: what is imported and set up once
+    if not common.quick:
+        train(PARTS[0], 0, True, None)  # unmeasured: what is imported and set up once
     taken: dict[tuple[str, int], int] = {}  # gradient steps of each configuration and seed
     counts = [1 if common.quick else max(common.seeds, part.seeds or 0) for part in parts]
     with harness.progress(sum(counts), "cloning") as advance:

@@ -197,10 +197,10 @@ def main() -> None:
     """Measure, save, draw."""
     options = arguments(__doc__)
     torch.set_num_threads(1)
-    rows = measure(options.quick, min(options.seeds, 2) if options.quick else options.seeds)
+    rows = measure(options.quick, 1 if options.quick else options.seeds)
     save("drive", rows, options.output)
     draw(rows, options.output / "drive.png")
-    small = (40, 40, 200)
+    small = (40, 10, 20)
     draw_paths(options.output / "drive_paths.png", *(small if options.quick else (BUDGETS[0], 200, GRADIENT_STEPS)))
     for row in rows:
         print(f"{row.task:28s} {row.agent:7s} {row.variant:22s} {row.value:9.3f} {row.metric}")

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -144,6 +145,19 @@ def run(number: int, seed: int, quick: bool) -> dict[str, float]:
     }  # fmt: skip
 
 
+def finished(
+    jobs: list[tuple[int, int]], quick: bool, processes: int
+) -> Iterator[tuple[tuple[int, int], dict[str, float]]]:
+    """The parts and seeds with their results, as they end; one process is this one."""
+    if processes == 1:
+        yield from ((job, run(*job, quick)) for job in jobs)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        waiting = {pool.submit(run, *job, quick): job for job in jobs}
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+
+
 def mean_return(act: Act, config: Config, episodes: int) -> float:
     return float(record(build.make_environment(config, 10), act, episodes, seed=TEST_SEED).returns.mean())
 
@@ -196,11 +210,9 @@ def main() -> None:
     for task in dict.fromkeys(PARTS[number].task for number in chosen):
         table += reference_rows(next(part for part in PARTS if part.task == task))
     jobs = [(number, seed) for number in chosen for seed in range(seeds)]
-    with harness.progress(len(jobs), "gail") as advance, ProcessPoolExecutor(common.jobs, get_context("spawn")) as pool:
-        waiting = {pool.submit(run, number, seed, common.quick): (number, seed) for number, seed in jobs}
-        for future in as_completed(waiting):
-            number, seed = waiting[future]
-            found[number][seed] = future.result()
+    with harness.progress(len(jobs), "gail") as advance:
+        for (number, seed), result in finished(jobs, common.quick, common.jobs):
+            found[number][seed] = result
             part = PARTS[number]
             advance(f"{part.task}, {part.kind} {part.variant}: {found[number][seed]['return']:.4g}")
             if len(found[number]) == seeds:  # what has finished is kept

@@ -78,7 +78,7 @@ def train(task: str, seed: int, quick: bool) -> Trained:
     name, changed = TASKS[task]
     options = {**changed, "seed": seed, "device": "cpu", "threads": 1}
     if quick:
-        options |= {"total_timesteps": 60_000 if task != "words" else 3_000, "agent.n_games": 256}
+        options |= {"total_timesteps": 30_000 if task != "words" else 3_000, "agent.n_games": 256}
         options |= {"agent.imitation_updates": 3} if task == "words" else {}
     chosen = config.load(name, options)
     agent = build.make_agent(chosen, build.make_environment(chosen))

@@ -138,7 +138,7 @@ def test_nothing_is_unpickled(path):
 
 
 HEAVY = ("torch", "wandb", "matplotlib", "stable_baselines3", "tensorboard", "pettingzoo", "sacrebleu", "pandas")
-HEAVY += ("minari", "h5py")
+HEAVY += ("minari", "h5py", "scipy")
 
 
 @pytest.mark.parametrize(

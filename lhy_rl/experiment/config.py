@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,12 +184,12 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
     env_options.add_argument("--env.id", type=str, help="The environment (lhy-rl list environments).")
     add_options(env_options, "env", environment)
     agent_options.add_argument("--agent.name", type=str, help="The agent (lhy-rl list agents).")
-    add_options(agent_options, "agent", options_of(agent, keep={"num_envs"}))
+    add_options(agent_options, "agent", options_of(agent, keep=frozenset({"num_envs"})))
     add_options(parser.add_argument_group("run"), "run", options_of(RunOptions))
     return parser
 
 
-def add_options(group: Any, section: str, found: list[Option]) -> None:
+def add_options(group: Any, section: str, found: Iterable[Option]) -> None:
     """Add options to a parser, as ``--section.option``."""
     for option in found:
         meaning = option.doc or "(its class says nothing of it)"

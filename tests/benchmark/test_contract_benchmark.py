@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,6 +24,7 @@ from lhy_rl.benchmark.results import SOLVED
 from lhy_rl.cli.main import main
 from lhy_rl.core.errors import UserError
 from lhy_rl.rollouts.evaluate_policy import play
+from tests.processes import start
 
 ROOT = Path(lhy_rl.__file__).parents[1]
 CONFIG: dict[str, Any] = {
@@ -82,6 +82,10 @@ def test_contract_a_benchmark_writes_its_rows_and_a_picture(tiny: Path, capsys: 
 def test_contract_finished_seeds_are_used_again(
     tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    short = CONFIG | {"total_timesteps": 112}  # an update
+    (tiny / "tiny.yaml").write_text(yaml.safe_dump(short))
+    rows = [{name: value for name, value in row.items() if name != "evaluation_interval"} for row in ROWS]
+    (tiny / "two.yaml").write_text(yaml.safe_dump({"rows": rows}))
     (two,) = spec.find(["two.yaml"])
     first = runner.run(two, Path("out"), seeds=1)
     ran: list[int] = []
@@ -96,7 +100,7 @@ def test_contract_finished_seeds_are_used_again(
     assert ran == []
     runner.run(two, Path("out"), seeds=2)
     assert ran == [1, 1]
-    (tiny / "tiny.yaml").write_text(yaml.safe_dump(CONFIG | {"total_timesteps": 1_000}))  # another configuration
+    (tiny / "tiny.yaml").write_text(yaml.safe_dump(short | {"total_timesteps": 224}))  # another configuration
     runner.run(two, Path("out"), seeds=1)
     assert ran == [1, 1, 0, 0]
     fresh = runner.run(two, Path("out"), seeds=1, fresh=True)
@@ -106,32 +110,36 @@ def test_contract_finished_seeds_are_used_again(
     ]  # same seed, same curve
 
 
+def heard(words: list[str]) -> None:
+    """The command, as a shell starts it: what it prints of errors goes to a file, and Ctrl-C is heard."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
+    with open("err.txt", "w") as sys.stderr:
+        status = main(words)
+    os._exit(status)
+
+
 def test_contract_an_interrupted_benchmark_goes_on(tiny: Path) -> None:
     long = CONFIG | {"total_timesteps": 2_000_000}
     (tiny / "long.yaml").write_text(yaml.safe_dump(long))
     rows = [ROWS[0], {"config": "long.yaml", "variant": "long", "overrides": {"env.k": 4}}]
     (tiny / "two.yaml").write_text(yaml.safe_dump({"rows": rows}))
-    words = [sys.executable, "-m", "lhy_rl.cli", "benchmark", "two.yaml", "--seeds", "2", "--output", "out"]
-    running = subprocess.Popen(
-        [*words, "--jobs", "2"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
-    )
+    words = ["benchmark", "two.yaml", "--seeds", "1", "--output", "out"]
+    running = start(heard, [*words, "--jobs", "2"])
     cache = tiny / "out/two.trials.json"
     deadline = time.monotonic() + 90
-    while not (cache.exists() and len(json.loads(cache.read_text())) == 2):
-        assert running.poll() is None and time.monotonic() < deadline
+    while not (cache.exists() and len(json.loads(cache.read_text())) == 1):
+        assert running.is_alive() and time.monotonic() < deadline
         time.sleep(0.1)
-    running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=30)
-    assert running.returncode == 130
-    assert err.splitlines()[-1].startswith("lhy-rl: interrupted; 2 of 4 seeds of two have finished and are kept in out")
+    assert running.pid is not None
+    os.kill(running.pid, signal.SIGINT)
+    running.join(30)
+    assert running.exitcode == 130
+    err = (tiny / "err.txt").read_text()
+    assert err.splitlines()[-1].startswith("lhy-rl: interrupted; 1 of 2 seeds of two have finished and are kept in out")
     before = cache.read_bytes()
     (tiny / "two.yaml").write_text(yaml.safe_dump({"rows": ROWS[:1]}))  # the row that had finished
     begun = time.process_time()
-    assert main(["benchmark", "two.yaml", "--seeds", "2", "--output", "out"]) == 0
+    assert main(words) == 0
     assert time.process_time() - begun < 8 and cache.read_bytes() == before
     assert files(tiny / "out") == {"two.json", "two.png", "two.trials.json"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import importlib
 import sys
 from typing import Any
 
@@ -147,12 +147,11 @@ def test_what_is_refused(make: Any, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_missing_stable_baselines3_is_named() -> None:
-    program = (
-        "import sys; sys.modules['stable_baselines3'] = None\n"
-        "try:\n    import lhy_rl.interop.feature_extractors\n"
-        "except ValueError as error:\n    print(error)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.startswith("stable-baselines3 is not installed; ")
-    assert done.stdout.strip().endswith("pip install 'stable-baselines3>=2.9'")
+def test_missing_stable_baselines3_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "stable_baselines3"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, Encoder.__module__)
+    with pytest.raises(ValueError) as caught:
+        importlib.import_module(Encoder.__module__)
+    assert str(caught.value).startswith("stable-baselines3 is not installed; ")
+    assert str(caught.value).endswith("pip install 'stable-baselines3>=2.9'")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import inspect
-import os
 import re
 import subprocess
 import sys
@@ -22,7 +21,8 @@ from lhy_rl.core.registry import Registry
 from lhy_rl.core.trees import take
 from lhy_rl.envs.game import BatchedGame, GameBatch
 from lhy_rl.envs.registration import GAMES, GameRow
-from tests.envs.dialogue.traces import legal, module, trace
+from tests.envs.dialogue.traces import all_traces, legal, module
+from tests.processes import result_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -53,18 +53,9 @@ def test_pettingzoos_own_tests(row: GameRow) -> None:
 
 
 def test_the_same_seed_gives_the_same_trajectories_in_a_fresh_process() -> None:
-    here = [trace(row, seed) for row in GAMES for seed in range(5)]
+    here = all_traces()
     assert len(set(here)) == len(here)
-    code = (
-        "from tests.envs.dialogue.traces import GAMES, trace\n"
-        "print([trace(row, seed) for row in GAMES for seed in range(5)])"
-    )
-    environment = {**os.environ, "PYTHONHASHSEED": "7"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(here)
+    assert result_of(all_traces) == here
 
 
 @every_game

@@ -10,7 +10,7 @@ import numpy as np
 
 from lhy_rl.envs.registration import GAMES, GameRow
 
-__all__ = ["GAMES", "legal", "module", "trace"]
+__all__ = ["GAMES", "all_traces", "legal", "module", "trace"]
 
 
 def module(row: GameRow) -> Any:
@@ -35,3 +35,7 @@ def trace(row: GameRow, seed: int, steps: int = 500) -> str:
         over = terminated or truncated
         env.step(None if over else int(legal(obs["action_mask"], draw)))
     return found.hexdigest()
+
+
+def all_traces() -> list[str]:
+    return [trace(row, seed) for row in GAMES for seed in range(2)]
