@@ -126,7 +126,7 @@ def test_contract_a_configuration_of_others(
     assert os.listdir() == ["odd.yaml"]
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=120)
+@settings(derandomize=True, deadline=None, database=None, max_examples=60)
 @given(st.sampled_from(KEYS), st.sampled_from(ODD) | st.text(max_size=12))
 def test_contract_any_option_on_the_command_line(key: str, value: str) -> None:
     message = ""

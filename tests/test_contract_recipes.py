@@ -31,12 +31,16 @@ TRAINED = {
 }
 
 
-def follow(recipe: str, folder: Path) -> str:
-    """Write the recipe's files and entries into a copy of the package; return the code to try it with."""
+def copy(folder: Path) -> None:
+    """What the recipes change and what they need."""
     for part in ("lhy_rl", "configs", "docs", "tests", "benchmarks"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
+
+
+def follow(recipe: str, folder: Path) -> str:
+    """Write the recipe's files and entries into a copy of the package; return the code to try it with."""
     try_it = ""
     for code in re.findall(r"^```(?:python|yaml)\n(.*?)^```$", recipe, re.MULTILINE | re.DOTALL):
         first, rest = code.split("\n", 1)
@@ -56,9 +60,9 @@ def follow(recipe: str, folder: Path) -> str:
     return try_it
 
 
-def typed(shell: str) -> str:
-    """The commands of a recipe as one program, so that torch is imported once."""
-    lines = ["import runpy, sys, pytest", "from lhy_rl.cli.main import main"]
+def typed(shell: str) -> list[str]:
+    """The commands of a recipe as lines of a program, so that torch is imported once."""
+    lines = []
     for command in shell.splitlines():
         match shlex.split(command):
             case ["lhy-rl", *words]:
@@ -69,41 +73,53 @@ def typed(shell: str) -> str:
                 lines.append(f"sys.argv = {[script, *words]}; runpy.run_path({script!r}, run_name='__main__')")
             case _:
                 raise AssertionError(f"what is {command!r}?")
-    return "\n".join(lines)
-
-
-def run(folder: Path, program: str) -> str:
-    """A program in the copy; what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", program],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder), "WANDB_MODE": "disabled"},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return lines
 
 
 def test_there_are_four_recipes():
     assert [name for name, _ in RECIPES] == ["environment", "backbone", "agent", "reward model"]
 
 
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory):
+    """A copy in which all recipes were followed, in one process; the copy and what each of them printed."""
+    folder, program = tmp_path_factory.mktemp("copy"), ["import runpy, sys, pytest", "from lhy_rl.cli.main import main"]
+    copy(folder)
+    for name, recipe in RECIPES:
+        try_it = follow(recipe, folder)
+        (shell,) = re.findall(r"^```sh\n(.*?)^```$", recipe, re.MULTILINE | re.DOTALL)
+        new = [line for line in typed(shell) if line not in program]  # docs/build.py once for all entries
+        program += [f"print('recipe: {name}')", *new, f"exec({try_it!r}, {{'__name__': '__main__'}})"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", "\n".join(program)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder), "WANDB_MODE": "disabled"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed = re.split(r"^recipe: (.*)\n", done.stdout, flags=re.MULTILINE)
+    return folder, dict(zip(printed[1::2], printed[2::2], strict=True))
+
+
 @pytest.mark.parametrize(("name", "recipe"), RECIPES, ids=[name for name, _ in RECIPES])
-def test_recipe_works(name, recipe, tmp_path):
-    try_it = follow(recipe, tmp_path)
-    (shell,) = re.findall(r"^```sh\n(.*?)^```$", recipe, re.MULTILINE | re.DOTALL)
-    said = run(tmp_path, f"{typed(shell)}\n{try_it}")
+def test_recipe_works(name, recipe, followed):
+    folder, printed = followed
     expected = {
         "environment": "reward: ",
         "backbone": "torch.Size([10, 3, 16]) torch.Size([3, 16])",
         "agent": "'elite': 0.2",
         "reward model": "Stable-Baselines3: states reached 64",
     }
-    assert expected[name] in said and TRAINED[name] in said
+    assert expected[name] in printed[name] and TRAINED[name] in printed[name]
     if name in NEW:
-        assert NEW[name] in (tmp_path / "docs" / "names.md").read_text(), "docs/build.py enters it"
-    files = re.findall(r"^# (lhy_rl/\S+\.py)$", recipe, re.MULTILINE)
+        assert NEW[name] in (folder / "docs/names.md").read_text(), "docs/build.py enters it"
+
+
+def test_what_the_recipes_write_is_in_style(followed):
+    folder, _ = followed
+    files = [name for _, recipe in RECIPES for name in re.findall(r"^# (lhy_rl/\S+\.py)$", recipe, re.MULTILINE)]
+    assert len(files) == len(RECIPES)
     ruff = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), *files]
-    found = subprocess.run(ruff, capture_output=True, text=True, cwd=tmp_path)
+    found = subprocess.run(ruff, capture_output=True, text=True, cwd=folder)
     assert found.returncode == 0, found.stdout

@@ -89,7 +89,7 @@ def test_maximum_likelihood_comes_close_to_the_entropy():
     env = make_env(64, vocabulary_size=20, max_length=5, hidden_size=8, embedding_size=8, train_size=10_000)
     task = env.unwrapped
     entropy, _ = task.oracle.entropy(2000, 5, torch.Generator().manual_seed(0))
-    agent = MLE(env, hidden_size=32, embedding_size=16).learn(8 * 50_000)
+    agent = MLE(env, hidden_size=32, embedding_size=16).learn(80_000)
     nll = nll_per_token(agent.policy.eval(), task.sequences("test"), task)
     train = task.sequences("train").tokens
     unigram = np.bincount(train.ravel(), minlength=20) / train.size

@@ -40,7 +40,7 @@ def test_learn_to_draw_letters() -> None:
         "adversarial": 0.2,
     }
     for weight in (30.0, 0.0):
-        agent = DomainTransfer(env, constancy=weight, identity=weight, seed=0, **small).learn(9600)
+        agent = DomainTransfer(env, constancy=weight, identity=weight, seed=0, **small).learn(6400)
         obs, _ = env.reset(seed=1)
         right[weight] = env.step(agent.predict(obs)[0])[1].mean()
-    assert right[30.0] > 0.45 > right[0.0]  # seeds 0 to 2 gave 0.98, 0.58, 0.54 beside 0
+    assert right[30.0] > 0.45 > right[0.0]  # seeds 0 to 2 gave 0.98, 0.62, 0.52 beside 0

@@ -154,8 +154,8 @@ def test_gymnasiums_own_batched_environment():
 def test_the_critic_s_opinion_follows_a_cut_and_not_an_end(ending, core):
     """Reward 1 for ever is worth 1 / (1 - gamma) = 5 from anywhere; before an end that is seen, less."""
     env = vector(lambda: Always(ending), 4)
-    agent = Reinforce(env, **SMALL, core=core, baseline="critic", gamma=0.8, learning_rate=0.01, value_coef=10.0)
-    agent.learn(4 * 10 * 100)
+    agent = Reinforce(env, **SMALL, core=core, baseline="critic", gamma=0.8, learning_rate=0.02, value_coef=10.0)
+    agent.learn(4 * 10 * 50)
     episodes = agent.collect(0)
     returns, _ = agent.credit(episodes, torch.zeros_like(episodes.rewards))
     expected = 5.0 if ending == "truncated" else (1 - 0.8**10) / 0.2
