@@ -9,6 +9,7 @@ the floors with the functions below, and `benchmarks/walks.py` counts a walk's c
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import Counter
 from collections.abc import Container, Iterator
@@ -81,6 +82,7 @@ def _imported_names(tree: ast.AST, package: str, lazily: bool) -> Iterator[str]:
                 yield text.split(":")[0]
 
 
+@functools.cache
 def imports(lazily: bool = True) -> dict[str, set[str]]:
     """Each module of the package to the other modules of it that it imports."""
     files, graph = modules(), {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 DOCS = Path(__file__).parent.parent / "docs"
 
 
+@functools.cache
 def script(name: str) -> Any:
     """A script of docs/ as a module."""
     spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")

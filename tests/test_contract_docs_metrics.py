@@ -16,6 +16,7 @@ from lhy_rl.experiment.tracking import read_metrics
 
 TEXT = (Path(__file__).parent.parent / "docs/metrics.md").read_text("utf-8")
 SIZES = {"hidden_size": 8, "embedding_size": 8, "num_envs": 4}
+FEW = {"n_steps": 3, "gradient_steps": 2, "first_gradient_steps": 2}
 PRETRAIN = {"pretrain_epochs": 1, "pretrain_batch_size": 20}
 ORACLE = {
     "id": "lhy_rl/OracleText-v0",
@@ -53,10 +54,10 @@ RUNS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     ({"id": "CartPole-v1"}, {"name": "reinforce", "core": None}),
     ({"id": "Pendulum-v1"}, {"name": "a2c"}),
-    ({"id": "lhy_rl/LRSchedule-v0", "decisions": 2, "batch_size": 200}, {"name": "ppo", "core": None, "n_steps": 2}),
+    ({"id": "lhy_rl/LRSchedule-v0", "decisions": 2, "batch_size": 200}, {"name": "ppo", "core": None, "n_steps": 5}),
     ({"id": "CartPole-v1"}, {"name": "bc", "demonstrations": "cartpole-expert", "gradient_steps": 2}),
-    ({"id": "CartPole-v1"}, {"name": "dagger", "demonstrations": "cartpole-expert", "n_steps": 3}),
-    ({"id": "CartPole-v1"}, {"name": "distill", "teacher": "run8", "n_steps": 3}),  # the clone
+    ({"id": "CartPole-v1"}, {"name": "dagger", "demonstrations": "cartpole-expert", **FEW}),
+    ({"id": "CartPole-v1"}, {"name": "distill", "teacher": "run8", **FEW}),  # the clone
     ({"id": "lhy_rl/Gridworld-v0"}, {"name": "irl"}),
     ({"id": "lhy_rl/Objectworld-v0"}, {"name": "maxent_irl"}),
     ({"id": "CartPole-v1"}, {"name": "maxent_irl", "demonstrations": "cartpole-expert", "ppo": {"n_steps": 5}}),

@@ -41,7 +41,7 @@ AGENTS: dict[str, tuple[Callable[[], Any], int]] = {
     "reinforce pointer": (lambda: Reinforce("lhy_rl/Tour-v0", **POINTER), 64),
     "bc": (lambda: BC("CartPole-v1", **SHOWN), 300),
     "bc continuous": (lambda: BC("Pendulum-v1", **SHOWN | {"demonstrations": "pendulum-expert"}), 300),
-    "bc gru": (lambda: BC("CartPole-v1", core="gru", **SHOWN | {"trajectories": 2}), 300),
+    "bc gru": (lambda: BC("Pendulum-v1", core="gru", **SHOWN | {"demonstrations": "pendulum-expert"}), 300),
     "dagger": (lambda: DAgger("CartPole-v1", **ROUNDS), 64),
     "distill": (lambda: Distill("CartPole-v1", teacher=PPO("CartPole-v1", **PLAYED), temperature=2.0, **ROUNDS), 64),
     "mle": (lambda: MLE(make_env(4, **TEXT), gradient_steps=2, embedding_size=8, hidden_size=8), 64),

@@ -58,7 +58,7 @@ def test_every_agent_learns_predicts_saves_and_loads_on_a_device(name: str, tmp_
     kind, env, given, steps = CASES[name]
     with fake_device() as device:
         agent = agents.get(kind)(env() if callable(env) else env, device=device, seed=3, **given)
-        agent.learn(min(steps, 64))
+        agent.learn(min(steps, 32))
         assert {p.device for p in agent.policy.parameters()} == {DEVICE}
         obs = agent.env.observation_space.sample()
         agent.predict(obs)
