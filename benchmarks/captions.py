@@ -154,7 +154,7 @@ def few_captions(few: str, steps: int, updates: int, count: int, seed: int) -> d
             first = agent.policy.state_dict()
     options = {key: value for key, value in SELF_CRITICAL.items() if key != "num_envs"}
     begun = time.process_time()
-    critical = Reinforce(task, seed=seed, **SHARED, dropout=LEARNING["dropout"], **options)
+    critical = Reinforce(task, seed=seed, **SHARED, **options)
     critical.policy.load_state_dict(first)
     for _ in range(updates):
         critical.update()

@@ -84,7 +84,8 @@ def run(agent: str, variant: str, difficulty: str, seed: int, size: float, split
     if size < 1:
         options |= {"n_steps": 16, "batch_size": 64} | ({} if agent == "ppo" else {"gradient_steps": 5})
     begun = time.process_time()
-    learner = make(environment(variant, difficulty, 64), seed=seed, device="cpu", **NETWORK, **options)
+    options = NETWORK | ({"norm": "layer"} if agent == "ppo" else {}) | options
+    learner = make(environment(variant, difficulty, 64), seed=seed, device="cpu", **options)
     learner.learn(max(1024, round(size * STEPS[agent])))
     seconds = time.process_time() - begun
     return judged(learner, variant, difficulty, TESTED if size == 1 else 100, split) | {"seconds": seconds}

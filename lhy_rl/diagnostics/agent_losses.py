@@ -62,7 +62,7 @@ def subject_of(agent: Any, steps: int, generator: torch.Generator) -> PolicySubj
 def _of_on_policy(agent: OnPolicy, steps: int, generator: torch.Generator) -> PolicySubject:
     """Fresh steps, with the critic's advantages; for PPO the ratio is to the policy as it is."""
     played = max(agent.n_steps, -(-steps // agent.env.num_envs))
-    agent.set_training(False)
+    agent.policy.eval()
     rollout = agent.collector.collect(played - played % agent.bptt_steps)
     agent.tie_parameters()
     if agent.reward_model is not None:

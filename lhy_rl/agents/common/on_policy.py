@@ -62,7 +62,8 @@ class OnPolicy(Agent):
         normalize_rewards: Divide rewards by the standard deviation of the discounted return.
         reward_model: Rewards in place of the environment's: ``fluency``, the file of a learned reward, ``module:Class``
             of a ``lhy_rl.agents.common.reward_model.RewardModel``, or (in Python) a reward model itself.
-        **shared: Options of every agent.
+        **shared: Options of every agent, but for ``dropout`` and ``norm: batch``: what learns is what acted, so that a
+            ratio begins at 1.
     """
 
     def __init__(
@@ -98,6 +99,8 @@ class OnPolicy(Agent):
             raise suggest(learning_rate_schedule, SCHEDULES, "learning_rate_schedule")
         if critic == "none":
             raise UserError(f"{type(self).__name__} needs a critic; critic must be shared or separate")
+        if shared.get("dropout") or shared.get("norm") == "batch":
+            raise UserError("here what learns is what acted: dropout must be 0, and norm layer or none, not batch")
         if n_steps % (bptt_steps or n_steps):
             raise UserError(f"bptt_steps is {bptt_steps}; n_steps, {n_steps}, must be a multiple of it")
         self.sees_normalized = normalize_observations
@@ -152,7 +155,8 @@ class OnPolicy(Agent):
 
     def collect(self) -> Rollout:
         """The steps of an update, played by the present policy."""
-        self.set_training(False)
+        if self.manual is None:
+            self.policy.eval()  # until the next collection, so that what learns is what acted, and ratios begin at 1
         if self.callback.wants_steps:
             rollout = self.collector.collect(self.n_steps, self.on_step)
         else:
@@ -225,7 +229,6 @@ class OnPolicy(Agent):
         if (rate := self.scheduled("learning_rate")) is not None:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-        self.set_training(True)
         metrics = {**self.descend(batch), **self.collector.episode_metrics()}
         metrics["train/learning_rate"] = self.optimizer.param_groups[0]["lr"]
         metrics["train/n_updates"] = self.passes
@@ -243,11 +246,6 @@ class OnPolicy(Agent):
             order = torch.randperm(pieces, generator=self.generator)
             parts = (whole.part(columns) for columns in torch.split(order, max(1, steps // length)))
         yield from (part.standardized() for part in parts) if self.normalize_advantage else parts
-
-    def set_training(self, training: bool) -> None:
-        """Switch dropout and batch normalisation; a policy whose gradient is made by hand has neither."""
-        if self.manual is None:
-            self.policy.train(training)
 
     def report(self, names: tuple[str, ...], values: Tensor) -> Metrics:
         """An update's numbers as metrics below ``train/``; an ``entropy`` is ``entropy_loss``, its negative, as in SB3.

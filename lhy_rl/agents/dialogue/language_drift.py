@@ -96,6 +96,14 @@ class Imitation:
         return self.learning_rate + self.done / self.first_updates * (learner.learning_rate - self.learning_rate)
 
 
+def with_dropout(learner: PPO, share: float) -> PPO:
+    """A learner whose supervised steps have dropout; from games it learns as it played, without."""
+    for trunk in (learner.policy.trunk, learner.policy.critic_trunk):
+        if trunk is not None:
+            trunk.dropout.p = share
+    return learner
+
+
 def supervised_step(learner: PPO, rollout: Rollout, learning_rate: float | None = None) -> float:
     """One gradient step down L = -E[log pi(a|s)] over the valid steps of somebody's rollout; the loss before it.
 

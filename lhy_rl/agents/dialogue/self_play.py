@@ -26,13 +26,12 @@ from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.agents.common.construction import defaults_of
 from lhy_rl.agents.common.held_learner import HeldLearner
 from lhy_rl.agents.dialogue.curriculum import Curriculum
-from lhy_rl.agents.dialogue.language_drift import Imitation, penalize_drift
+from lhy_rl.agents.dialogue.language_drift import Imitation, penalize_drift, with_dropout
 from lhy_rl.agents.dialogue.opponents import OpponentPool, frozen
 from lhy_rl.agents.policy_gradient.ppo import PPO
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import check_like
 from lhy_rl.core.validation import check
-from lhy_rl.nn.layers.eval_mode import without_dropout
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.evaluate_games import evaluate_policies, summarize_games
 from lhy_rl.rollouts.evaluate_policy import SEED
@@ -127,11 +126,13 @@ class SelfPlay(HeldLearner, Agent):
             if ppo.get(name):
                 raise UserError(f"{name} is {ppo[name]!r}; self-play learns from the game's own numbers")
         options = {"batch_size": batch_size, "n_epochs": n_epochs, "gamma": gamma, **ppo}
+        dropout = options.pop("dropout", 0.0)
+        check(dropout=(dropout, 0, 0.99))
         options = {name: options[name] for name in defaults_of(PPO) if name in options}
         games = make_games(env, num_envs)
         count = 1 if policies == "shared" else len(games.players)
         seed = options.get("seed", 0) or 0
-        self.learners = [PPO(games, **{**options, "seed": seed + i}) for i in range(count)]
+        self.learners = [with_dropout(PPO(games, **{**options, "seed": seed + i}), dropout) for i in range(count)]
         for learner in self.learners:
             learner.n_steps = 0  # steps are counted when they have been learned from
         self.learner = self.learners[0]
@@ -211,8 +212,7 @@ class SelfPlay(HeldLearner, Agent):
             kl = penalize_drift(learner.policy, self.reference[number], rollout, self.kl_coef)
             metrics["train/reference_kl"] = kl
         learner.num_timesteps, learner.total_timesteps = self.num_timesteps, self.total_timesteps
-        with without_dropout(learner.policy):  # moves were drawn without
-            metrics |= learner.train(rollout)
+        metrics |= learner.train(rollout)
         learner.collector.state = learner.policy.initial_state(self.env.num_envs)  # nothing goes on in another game
         return metrics
 

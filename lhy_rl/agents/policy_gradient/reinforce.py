@@ -114,8 +114,8 @@ class Reinforce(Agent):
             raise suggest(learning_rate_schedule, SCHEDULES, "learning_rate_schedule")
         if kl_coef and not pretrain_epochs:
             raise UserError(f"kl_coef is {kl_coef}, but there is no pretrained policy; set pretrain_epochs above 0")
-        if shared.get("norm") == "batch" and not pretrain_epochs:
-            raise UserError("norm 'batch' learns in pretraining only; norm must be layer, or pretrain_epochs above 0")
+        if (shared.get("norm") == "batch" or shared.get("dropout")) and not pretrain_epochs:
+            raise UserError("norm 'batch' and dropout are of the pretraining only; pretrain_epochs must be above 0")
         if baseline == "critic" and shared.get("critic") == "none":
             raise UserError("baseline 'critic' needs a critic; critic must be shared or separate")
         self.sees_normalized = normalize_observations

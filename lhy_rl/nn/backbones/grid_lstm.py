@@ -76,7 +76,7 @@ class GridCell(Cell):
         """
         weights = tuple(self.along_depth[0].parameters())
         begun = (h[None].contiguous(), m[None].contiguous())
-        return torch.lstm(h_time, begun, weights, True, 1, 0.0, self.training, False, False)[0]
+        return torch.lstm(h_time, begun, weights, True, 1, 0.0, True, False, False)[0]
 
 
 class GridLSTM(Layered):

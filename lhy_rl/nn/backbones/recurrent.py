@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -54,6 +54,13 @@ class Recurrent(SequenceBackbone):
         self.layers = nn.ModuleList(make(size, hidden_size) for size in sizes)
         self.output_size = hidden_size
         self.gates = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in sizes[1:]) if highway else None
+
+    def train(self, mode: bool = True) -> Self:
+        """As any module; torch's layers stay in training mode, without which cuDNN keeps nothing for the gradient that
+        is also taken in evaluation mode. They have no dropout."""
+        super().train(mode)
+        self.layers.train()
+        return self
 
     def carry(self, depth: int, given: Tensor, y: Tensor) -> Tensor:
         """What a layer hands on: its output y, mixed with what it was given where there are highways."""

@@ -14,7 +14,10 @@ from threadpoolctl import ThreadpoolController
 from lhy_rl.agents import A2C, PPO, Reinforce
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
+from lhy_rl.core.trees import map_tree
+from lhy_rl.nn.policies.actor_critic import ActorCritic
 from tests.agents.small_envs import Always, Failing, NoChoice, Parrot
+from tests.nn.own_networks import Doubling
 
 SMALL = {"num_envs": 3, "n_steps": 8, "embedding_size": 16, "hidden_size": 16, "seed": 0}
 
@@ -173,6 +176,9 @@ def test_gradients_that_are_no_numbers_are_named():
         ({"critic": "none"}, "needs a critic"),
         ({"activation": "rleu"}, "did you mean 'relu'"),
         ({"bptt_steps": 3}, "must be a multiple"),
+        ({"bptt_steps": 4}, "bptt_steps is 4, of a recurrent policy; core must be one, gru say"),
+        ({"dropout": 0.1}, "what learns is what acted: dropout must be 0, and norm layer or none, not batch"),
+        ({"norm": "batch"}, "what learns is what acted: dropout must be 0, and norm layer or none, not batch"),
         ({"learning_rate_schedule": "linaer"}, "did you mean 'linear'"),
         ({"encoder": "cnn"}, "encoder 'cnn' reads"),
     ],
@@ -218,6 +224,35 @@ def test_where_the_state_cannot_be_had_other_episodes_begin_and_a_line_says_so()
 
 @pytest.mark.parametrize("observation", ["box", "dict"])
 def test_a_minibatch_of_one_step_has_no_moments(observation):
-    agent = PPO(lambda: Parrot(observation), **{**SMALL, "num_envs": 1}, norm="batch", batch_size=7)
+    env = Parrot(observation)
+    policy = ActorCritic(env.observation_space, env.action_space, core=None, norm="batch")
+    obs, actions = map_tree(
+        lambda x: torch.as_tensor(x)[None, None], (env.reset()[0], np.array(env.action_space.start))
+    )
     with pytest.raises(UserError, match="norm 'batch' has one step to learn from at once; batch_size must leave"):
-        agent.learn(8)  # of eight steps one is left over
+        policy.evaluate(obs, actions, (), torch.ones(1, 1, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("kind", [PPO, A2C])
+@pytest.mark.parametrize("core", [None, "gru"])
+def test_what_learns_is_what_acted(kind, core):
+    """A network of one's own may have dropout: it has none here, and the first ratio is 1."""
+    agent = kind(lambda: Parrot(), encoder=Dropping, core=core, **SMALL)
+    rollout = agent.collect()
+    batch = agent.compute_advantages(rollout)
+    found = agent.policy.evaluate(batch.obs, batch.actions, batch.state, batch.start, valid=batch.valid)
+    torch.testing.assert_close(found.log_prob, batch.log_prob)
+    metrics = agent.train_on_batch(batch)
+    assert not agent.policy.training
+    assert all(layer.training for layer in agent.policy.modules() if isinstance(layer, torch.nn.RNNBase)), "for cuDNN"
+    if kind is PPO and core is None:
+        agent = PPO(lambda: Parrot(), encoder=Dropping, n_epochs=1, batch_size=24, **SMALL)
+        metrics = agent.update()
+        assert abs(metrics["train/approx_kl"]) < 1e-6 and metrics["train/clip_fraction"] == 0
+
+
+class Dropping(Doubling):
+    """An encoder with dropout."""
+
+    def forward(self, obs):
+        return torch.nn.functional.dropout(super().forward(obs), 0.5, self.training)
