@@ -76,6 +76,7 @@ class MujocoViews(gymnasium.Env[Any, np.ndarray]):
             raise UserError(f"size={size} is not allowed; must be {SIZES[0]} to {SIZES[1]} pixels")
         self.env_id, self.size, self.render_mode = env_id, size, render_mode
         self.env = _made(env_id, horizon, options)
+        self.arguments = dict(self.env.unwrapped.spec.kwargs)  # type: ignore[union-attr]
         self.cameras = Cameras(env_id, domain) if cameras is None else cameras
         self.metadata = {**self.metadata, "render_fps": self.env.metadata.get("render_fps", 30)}
         state, image = self.env.observation_space, Box(0, 255, (size, size, 3), np.uint8)
@@ -103,6 +104,18 @@ class MujocoViews(gymnasium.Env[Any, np.ndarray]):
     def close(self) -> None:
         self.cameras.close()
         self.env.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy goes on where this one is. Gymnasium's make their copies anew, of the arguments that they recorded,
+        the pendulum in another order than it takes them: so they are named."""
+        task: Any = self.env.unwrapped
+        task._ezpickle_args, task._ezpickle_kwargs = (), self.arguments
+        return {**self.__dict__, "dynamics": (task.data, task.np_random)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        task: Any = self.env.unwrapped
+        task.data, task.np_random = self.__dict__.pop("dynamics")
 
     def _expert_action(self) -> np.ndarray:
         """(1, A) what the scripted expert does now."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,22 @@ def test_a_model_that_is_simulated_keeps_its_colours() -> None:
     before = env.envs[0].unwrapped.env.unwrapped.model.geom_rgba.copy()
     other = views()
     np.testing.assert_array_equal(other.envs[0].unwrapped.env.unwrapped.model.geom_rgba, before)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["copy", "pickle"])
+@pytest.mark.parametrize("env_id", IDS)
+def test_a_copy_goes_on_alike_and_draws(env_id: str, copied: Any) -> None:
+    """Gymnasium's pendulum records its arguments in another order than it takes them."""
+    options = {"reset_noise_scale": 0.2} if env_id == IDS[0] else {}
+    env = views(env_id, 1, size=16, **options).envs[0]
+    env.reset(seed=0)
+    action = np.full(env.action_space.shape, 0.1, np.float32)
+    env.step(action)
+    twin = copied(copied(env))
+    for _ in range(3):
+        pairs = [(one.step(action)[0], one.reset()[0]) for one in (env, twin)]
+        for first, second in zip(*pairs, strict=True):
+            assert all(np.array_equal(first[key], second[key]) for key in ("state", "image"))
 
 
 def test_third_person_runs_on_it_unchanged(tmp_path: Path) -> None:
