@@ -121,12 +121,24 @@ def training_objective(
     return objective
 
 
-def trained_again(name: str, overrides: dict[str, Any], best: dict[str, Scalar], seeds: int) -> dict[str, list[float]]:
-    """The scores of what was found and of what the search began from, with fresh seeds."""
-    return {
-        who: [trained_score(values, FRESH + seed, name, overrides) for seed in range(seeds)]
-        for who, values in (("found", best), ("before", {}))
-    }
+def trained_again(
+    name: str,
+    overrides: dict[str, Any],
+    best: dict[str, Scalar],
+    seeds: int,
+    advance: Callable[[str], None] = lambda now: None,
+) -> dict[str, list[float]]:
+    """The scores of what was found and of what the search began from, with fresh seeds.
+
+    Args:
+        advance: Called after each training, with a few words.
+    """
+    scores: dict[str, list[float]] = {"found": [], "before": []}
+    for who, values in (("found", best), ("before", {})):
+        for seed in range(seeds):
+            scores[who].append(trained_score(values, FRESH + seed, name, overrides))
+            advance(f"{who} {scores[who][-1]:.4g}")
+    return scores
 
 
 def best_config(name: str, overrides: dict[str, Any], best: dict[str, Scalar]) -> str:

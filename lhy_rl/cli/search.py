@@ -107,10 +107,15 @@ def command_sweep(arguments: list[str]) -> int:
         searcher = options.searcher or asked.searcher
         run = SearchRun(folder, searcher, objective, trials, options.search_seed, early_terminate=early)
     result = run_search(run, options, options.config)
+    from lhy_rl.reporting.terminal import progress
+
     if result["best"] is not None:
         archive.write_bytes(folder / BEST, tuning.best_config(options.config, overrides, result["best"]).encode())
         if options.again:
-            result["again"] = tuning.trained_again(options.config, overrides, result["best"], options.again)
+            with progress(2 * options.again, "trained again") as advance:
+                result["again"] = tuning.trained_again(
+                    options.config, overrides, result["best"], options.again, advance
+                )
             run.save(result)
     from lhy_rl.reporting.search_report import write_search_report
 
