@@ -10,8 +10,9 @@ import torch
 from gymnasium.spaces import Discrete
 
 from lhy_rl.core.errors import UserError, brief
-from lhy_rl.core.trees import State
+from lhy_rl.core.trees import State, take
 from lhy_rl.rollouts.games import BatchedGames, Games
+from lhy_rl.rollouts.pettingzoo_games import PettingZooGames
 from lhy_rl.rollouts.self_play import Player, PolicyPlayer, play_games
 
 LONGEST = 500  # characters of a message
@@ -53,10 +54,11 @@ class Person:
 
     def show(self, games: Games, player: int, obs: Any) -> None:
         """Print what is new for the person."""
-        if isinstance(games, BatchedGames):
-            text = games.rules.view(games.state, player)
-        else:
-            text = str(obs[0] if isinstance(obs, np.ndarray) else {key: part[0] for key, part in obs.items()})
+        if isinstance(games, PettingZooGames):
+            self.say(seen(games.envs[games.going[0]], take(obs, 0)))
+            return
+        assert isinstance(games, BatchedGames)
+        text = games.rules.view(games.state, player)
         self.say(text.removeprefix(self.printed).strip("\n"))
         self.printed = text
 
@@ -90,6 +92,19 @@ class Person:
         if not text.isdecimal() or not 0 <= int(text) - start < len(action_mask) or not action_mask[int(text) - start]:
             raise UserError(f"{brief(text)} is not allowed; allowed: {', '.join(moves[:LISTED])} (? lists all)")
         return [int(text)]
+
+
+def seen(env: Any, obs: Any) -> str:
+    """A game of PettingZoo's as text: as it renders itself, or a board of two planes, or else what is observed."""
+    if "ansi" in (env.metadata.get("render_modes") or ()):
+        env.unwrapped.render_mode = env.unwrapped.render_mode or "ansi"
+        if isinstance(rendered := env.render(), str):
+            return rendered
+    planes = isinstance(obs, np.ndarray) and obs.ndim == 3 and obs.shape[2] == 2
+    if planes and np.isin(obs, (0, 1)).all() and (obs.sum(2) <= 1).all():
+        rows = [" ".join("x" if one else "o" if other else "." for one, other in row) for row in obs.tolist()]
+        return "\n".join([*rows, "(x: the first plane of what you observe, o: the second)"])
+    return str(obs)
 
 
 def check_moves(rules: Any, state: State, actions: list[int], text: str) -> None:

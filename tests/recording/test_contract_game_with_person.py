@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from lhy_rl.envs.dialogue import negotiation_grammar as grammar
 from lhy_rl.envs.dialogue.negotiation import Negotiation
 from lhy_rl.envs.dialogue.negotiation_contexts import AGREE, OFFERS
 from lhy_rl.envs.dialogue.negotiation_tokens import NegotiationTokens
-from lhy_rl.recording.game_with_person import play_with_person
+from lhy_rl.recording.game_with_person import play_with_person, seen
 
 POOL = np.array([2, 1, 3])
 SMALL = {"n_games": 2, "hidden_sizes": [4]}
@@ -97,6 +99,25 @@ def test_a_game_of_pettingzoos_goes_by_numbers():
     done, printed = conversation(lambda: tictactoe_v3.env(), ["", "12", *map(str, range(9))], seed=0)
     assert done == 1
     assert any("'12' is not allowed" in line for line in printed)
+    assert any(line.startswith(". . .\n. . .\n. . .\n(x: ") for line in printed), "a board, not an array"
+    assert not any("[[" in line for line in printed)
+
+
+def test_a_game_that_draws_itself_as_text_is_shown_so():
+    class Drawing:
+        metadata: ClassVar = {"render_modes": ["human", "ansi"]}
+        render_mode = None
+        unwrapped = property(lambda self: self)
+
+        def render(self):
+            return "a board" if self.render_mode == "ansi" else None
+
+    board = np.zeros((2, 2, 2), bool)
+    board[0, 1, 0] = board[1, 0, 1] = True
+    assert seen(Drawing(), board) == "a board"
+    mute = SimpleNamespace(metadata={})
+    assert seen(mute, board).split("\n")[:2] == [". x", "o ."]
+    assert seen(mute, np.array([0.5])) == "[0.5]"
 
 
 def test_ctrl_d_ends():
