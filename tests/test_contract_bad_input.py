@@ -204,11 +204,22 @@ def test_contract_seeds_and_counts_of_an_agent(seed: int) -> None:
             PPO("CartPole-v1", **{option: seed})
 
 
-@pytest.mark.parametrize("option", ["num_envs", "embedding_size"])
-def test_contract_more_than_the_memory(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("config", "option", "message"),
+    [
+        ("ppo/cartpole", "num_envs", "not enough memory"),
+        ("ppo/cartpole", "embedding_size", "not enough memory"),
+        ("ppo/cartpole", "n_steps", "with num_envs 8 an update would hold"),
+        ("dagger/cartpole", "n_steps", "an update would hold"),
+        ("selfplay/negotiation", "n_games", "an update would hold"),
+    ],
+)
+def test_contract_more_than_the_memory(
+    config: str, option: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     place = tmp_path / "never"
-    assert main(["train", "ppo/cartpole", f"--agent.{option}", str(10**17), "--run.folder", str(place)]) == 2
-    assert "not enough memory" in capsys.readouterr().err
+    assert main(["train", config, f"--agent.{option}", str(10**17), "--run.folder", str(place)]) == 2
+    assert message in capsys.readouterr().err
     assert not os.listdir(tmp_path)
 
 

@@ -10,7 +10,7 @@ import torch
 from gymnasium.spaces import Discrete
 
 from lhy_rl.core.errors import UserError, brief
-from lhy_rl.core.trees import State, take
+from lhy_rl.core.trees import State, map_tree
 from lhy_rl.rollouts.games import BatchedGames, Games
 from lhy_rl.rollouts.pettingzoo_games import PettingZooGames
 from lhy_rl.rollouts.self_play import Player, PolicyPlayer, play_games
@@ -55,7 +55,7 @@ class Person:
     def show(self, games: Games, player: int, obs: Any) -> None:
         """Print what is new for the person."""
         if isinstance(games, PettingZooGames):
-            self.say(seen(games.envs[games.going[0]], take(obs, 0)))
+            self.say(seen(games.envs[games.going[0]], map_tree(lambda x: x[0], obs)))
             return
         assert isinstance(games, BatchedGames)
         text = games.rules.view(games.state, player)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector import VectorEnv
+from gymnasium.vector.utils import create_empty_array
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import ACTION_MASK
@@ -32,6 +35,30 @@ def check_numbers(what: str, tree: Any, going: np.ndarray, step: int, of: str = 
         wrong = np.flatnonzero(~np.isfinite(rows).all(1) & going)
         if len(wrong):
             raise not_a_number(what, int(wrong[0]), f"{step}{of}", rows[wrong[0]])
+
+
+def check_memory(env: VectorEnv[Any, Any, Any], **steps: int) -> None:
+    """Refuse steps whose observations and actions alone are more than this machine's memory holds.
+
+    Args:
+        env: Whose.
+        steps: Of every instance, by the name of the option that says so.
+
+    Raises:
+        UserError: they are too many.
+    """
+    spaces = env.single_observation_space, env.single_action_space
+    size = sum(np.asarray(leaf).nbytes for space in spaces for leaf in leaves(create_empty_array(space, 1)))
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # what has no such numbers: Windows
+        return
+    for name, count in steps.items():
+        if (needed := count * env.num_envs * size) > memory:
+            raise UserError(
+                f"{name} is {count:,}: with num_envs {env.num_envs} an update would hold {needed / 1e9:,.0f} GB, and "
+                f"this machine has {memory / 1e9:,.0f} GB; allowed: at most {memory // (env.num_envs * size):,}"
+            )
 
 
 def not_a_number(what: str, instance: int, step: int | str, values: np.ndarray) -> UserError:

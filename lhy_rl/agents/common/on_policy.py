@@ -32,6 +32,7 @@ from lhy_rl.nn.acceleration.manual_gradients import ROWS, ManualActorCritic
 from lhy_rl.nn.backbones.base import CoreChoice, State
 from lhy_rl.nn.heads.gaussian import GaussianHead
 from lhy_rl.nn.policies.actor_critic import Evaluation
+from lhy_rl.rollouts.checks import check_memory
 from lhy_rl.rollouts.final_values import final_values
 from lhy_rl.rollouts.fixed_length import PlayedStep, RolloutCollector
 from lhy_rl.rollouts.normalization import Normalizer
@@ -124,6 +125,7 @@ class OnPolicy(Agent):
         self.normalizer = Normalizer(
             self.env.single_observation_space, self.env.num_envs, gamma, normalize_observations, normalize_rewards
         )
+        check_memory(self.env, n_steps=n_steps)
         self.collector = self.make_collector()
         self.passes = 0  # over the steps of an update, so far
         self.parameters = FlatParameters(self.policy)

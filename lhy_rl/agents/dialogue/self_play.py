@@ -33,6 +33,7 @@ from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import check_like
 from lhy_rl.core.validation import check
 from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.rollouts.checks import check_memory
 from lhy_rl.rollouts.evaluate_games import evaluate_policies, summarize_games
 from lhy_rl.rollouts.evaluate_policy import SEED
 from lhy_rl.rollouts.game_sources import make_games, make_player
@@ -130,6 +131,7 @@ class SelfPlay(HeldLearner, Agent):
         check(dropout=(dropout, 0, 0.99))
         options = {name: options[name] for name in defaults_of(PPO) if name in options}
         games = make_games(env, num_envs)
+        check_memory(games, n_games=n_games)
         count = 1 if policies == "shared" else len(games.players)
         seed = options.get("seed", 0) or 0
         self.learners = [with_dropout(PPO(games, **{**options, "seed": seed + i}), dropout) for i in range(count)]

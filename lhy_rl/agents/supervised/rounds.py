@@ -18,6 +18,7 @@ from lhy_rl.core.saved_states import guarded
 from lhy_rl.core.trees import map_tree
 from lhy_rl.core.validation import check
 from lhy_rl.functional.schedules import expert_share
+from lhy_rl.rollouts.checks import check_memory
 from lhy_rl.rollouts.fixed_length import Actor, PlayedStep, RolloutCollector
 from lhy_rl.rollouts.normalization import Normalizer
 from lhy_rl.rollouts.vector_envs import Environment
@@ -76,6 +77,7 @@ class LabellingRounds(Imitation):
         if beta not in BETAS:
             raise suggest(beta, BETAS, "beta")
         super().__init__(env, num_envs=num_envs, **imitation)
+        check_memory(self.env, n_steps=n_steps)
         self.expert = self.find_expert()
         self.n_steps, self.gradient_steps, self.first_gradient_steps = n_steps, gradient_steps, first_gradient_steps
         self.max_labels, self.label_interval = max_labels, label_interval
