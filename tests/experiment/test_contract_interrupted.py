@@ -117,6 +117,41 @@ def test_contract_ctrl_c_saves_a_checkpoint_to_go_on_from(
     assert "finished already" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("where", ["update", "save"])
+def test_contract_a_second_ctrl_c_stops_at_once_with_whole_checkpoints(
+    where: str,
+    tiny: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    same: Callable[[Any, Any], bool],
+) -> None:
+    """In the middle of an update, or of a checkpoint that is being written."""
+    from lhy_rl.agents import MLE
+
+    update, fsync, late = MLE.update, os.fsync, []
+
+    def press() -> None:
+        signal.raise_signal(signal.SIGINT)
+        assert "stopping after this update and saving a checkpoint; press Ctrl-C again" in capsys.readouterr().err
+        signal.raise_signal(signal.SIGINT)
+
+    def updated(self: Any) -> dict[str, float]:
+        late[:] = [self.num_updates] if self.num_updates >= 8 else []
+        if late and where == "update":
+            press()
+        return update(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MLE, "update", updated)
+        patched.setattr(os, "fsync", lambda file: press() if late and where == "save" else fsync(file))
+        assert main(["train", str(tiny()), "--run.folder", "run"]) == 130
+    assert late
+    assert Checkpoints(Path("run/checkpoints")).newest()[0].name == "update-00000008.zip"
+    assert main(["resume", "run"]) == 0
+    assert main(["train", "tiny.yaml", "--run.folder", "whole"]) == 0
+    assert same(final_state(Path("run")), final_state(Path("whole")))
+
+
 def test_contract_damaged_checkpoint_is_stepped_over(
     interrupted: Path, capsys: pytest.CaptureFixture[str], same: Callable[[Any, Any], bool]
 ) -> None:
