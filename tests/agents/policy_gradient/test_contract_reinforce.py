@@ -342,6 +342,7 @@ def test_the_penalty_on_leaving_the_pretrained_policy_knows_what_is_legal():
     assert abs(metrics["train/kl"]) < 1e-6 and np.isfinite(list(metrics.values())).all()
 
 
-def test_batch_normalisation_that_would_learn_nothing_is_refused():
-    with pytest.raises(UserError, match="norm must be layer, or pretrain_epochs above 0"):
-        Reinforce("CartPole-v1", norm="batch", **SMALL)
+@pytest.mark.parametrize("options", [{"norm": "batch"}, {"dropout": 0.1}])
+def test_what_is_of_the_pretraining_is_refused_without(options):
+    with pytest.raises(UserError, match="norm 'batch' and dropout are of the pretraining only; pretrain_epochs must be"):
+        Reinforce("CartPole-v1", **options, **SMALL)
