@@ -344,5 +344,5 @@ def test_the_penalty_on_leaving_the_pretrained_policy_knows_what_is_legal():
 
 @pytest.mark.parametrize("options", [{"norm": "batch"}, {"dropout": 0.1}])
 def test_what_is_of_the_pretraining_is_refused_without(options):
-    with pytest.raises(UserError, match="norm 'batch' and dropout are of the pretraining only; pretrain_epochs must be"):
+    with pytest.raises(UserError, match="norm 'batch' and dropout are of the pretraining only; pretrain_epochs"):
         Reinforce("CartPole-v1", **options, **SMALL)
