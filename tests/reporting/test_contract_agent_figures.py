@@ -14,7 +14,7 @@ from PIL import Image
 
 from lhy_rl.agents.adversarial.third_person import ThirdPerson
 from lhy_rl.cli.main import main
-from lhy_rl.core.report_figures import EpisodeFrames, MetricCurves, principal_plane
+from lhy_rl.core.report_figures import EpisodeFrames, LinePlot, MetricCurves, principal_plane
 from lhy_rl.reporting import agent_figures, plots
 from tests.agents.adversarial.test_contract_third_person import SMALL, small
 
@@ -68,6 +68,13 @@ def test_contract_a_report_shows_them_and_writes_them_anew(
     Path("run/plots/agent_1.png").unlink()
     assert main(["report", "run"]) == 0
     assert Path("run/plots/agent_1.png").is_file()
+
+
+def test_contract_numbers_of_things_are_whole_on_an_axis() -> None:
+    series = {"mean": (np.arange(1.0, 4.0), np.zeros(3))}
+    figure = LinePlot(title="Layers", caption="", series=series, axes=("layer", ""), counts=True)
+    ticks = agent_figures.line_plot(figure).axes[0].get_xticks()
+    assert len(ticks) >= 3 and (ticks == ticks.round()).all()
 
 
 def test_contract_an_agent_without_figures_leaves_none(tmp_path: Path) -> None:
