@@ -55,7 +55,7 @@ class Person:
     def show(self, games: Games, player: int, obs: Any) -> None:
         """Print what is new for the person."""
         if isinstance(games, PettingZooGames):
-            self.say(seen(games.envs[games.going[0]], map_tree(lambda x: x[0], obs)))
+            self.say(as_text(games.envs[games.going[0]], map_tree(lambda x: x[0], obs)))
             return
         assert isinstance(games, BatchedGames)
         text = games.rules.view(games.state, player)
@@ -94,7 +94,7 @@ class Person:
         return [int(text)]
 
 
-def seen(env: Any, obs: Any) -> str:
+def as_text(env: Any, obs: Any) -> str:
     """A game of PettingZoo's as text: as it renders itself, or a board of two planes, or else what is observed."""
     if "ansi" in (env.metadata.get("render_modes") or ()):
         env.unwrapped.render_mode = env.unwrapped.render_mode or "ansi"

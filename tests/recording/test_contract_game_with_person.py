@@ -16,7 +16,7 @@ from lhy_rl.envs.dialogue import negotiation_grammar as grammar
 from lhy_rl.envs.dialogue.negotiation import Negotiation
 from lhy_rl.envs.dialogue.negotiation_contexts import AGREE, OFFERS
 from lhy_rl.envs.dialogue.negotiation_tokens import NegotiationTokens
-from lhy_rl.recording.game_with_person import play_with_person, seen
+from lhy_rl.recording.game_with_person import as_text, play_with_person
 
 POOL = np.array([2, 1, 3])
 SMALL = {"n_games": 2, "hidden_sizes": [4]}
@@ -114,10 +114,10 @@ def test_a_game_that_draws_itself_as_text_is_shown_so():
 
     board = np.zeros((2, 2, 2), bool)
     board[0, 1, 0] = board[1, 0, 1] = True
-    assert seen(Drawing(), board) == "a board"
+    assert as_text(Drawing(), board) == "a board"
     mute = SimpleNamespace(metadata={})
-    assert seen(mute, board).split("\n")[:2] == [". x", "o ."]
-    assert seen(mute, np.array([0.5])) == "[0.5]"
+    assert as_text(mute, board).split("\n")[:2] == [". x", "o ."]
+    assert as_text(mute, np.array([0.5])) == "[0.5]"
 
 
 def test_ctrl_d_ends():

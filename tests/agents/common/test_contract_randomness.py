@@ -25,8 +25,8 @@ TAUGHT = {"gradient_steps": 3, "teacher": agents.get("ppo")("CartPole-v1", core=
 GRID = {"size": 4, "num_envs": 2}
 CASES: dict[str, tuple[str, Any, dict[str, Any], int]] = {
     "a2c": ("a2c", "CartPole-v1", PLAYED, 48),
-    "ppo": ("ppo", "CartPole-v1", {**PLAYED, "dropout": 0.2}, 48),
-    "ppo gru": ("ppo", "CartPole-v1", {**PLAYED, "core": "gru", "dropout": 0.2}, 48),
+    "ppo": ("ppo", "CartPole-v1", PLAYED, 48),
+    "ppo gru": ("ppo", "CartPole-v1", {**PLAYED, "core": "gru"}, 48),
     "ppo continuous": ("ppo", "Pendulum-v1", PLAYED, 48),
     "gail": ("gail", "CartPole-v1", {**PLAYED, **SHOWN, "discriminator_dropout": 0.2}, 48),
     "airl": ("airl", "CartPole-v1", {**PLAYED, **SHOWN}, 48),
@@ -38,7 +38,7 @@ CASES: dict[str, tuple[str, Any, dict[str, Any], int]] = {
         48,
     ),
     "distill": ("distill", "CartPole-v1", {**PLAYED, **TAUGHT, "dropout": 0.2, "teacher_stochastic": True}, 48),
-    "irl": ("irl", "CartPole-v1", {**SHOWN, **TINY, "num_envs": 2, "ppo": {"n_steps": 8, "dropout": 0.2}}, 48),
+    "irl": ("irl", "CartPole-v1", {**SHOWN, **TINY, "num_envs": 2, "ppo": {"n_steps": 8}}, 48),
     "irl tables": ("irl", lambda: gymnasium.make_vec("lhy_rl/Gridworld-v0", **GRID), {}, 3),
     "maxent_irl": ("maxent_irl", "CartPole-v1", {**SHOWN, **TINY, "num_envs": 2, "ppo": {"n_steps": 8}}, 48),
     "maxent_irl tables": ("maxent_irl", lambda: gymnasium.make_vec("lhy_rl/Gridworld-v0", **GRID), {}, 3),
