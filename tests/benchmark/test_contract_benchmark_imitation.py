@@ -75,7 +75,7 @@ def test_contract_imitation_is_held_against_the_expert_and_chance(
 
 
 def test_contract_who_is_looked_at_on_the_way_has_a_learning_curve(tiny: Path) -> None:
-    rows = [{**ROWS[2], "evaluation_interval": 16, "episodes": 2}, {**ROW, "evaluation_interval": 5_000, "episodes": 2}]
+    rows = [{**ROWS[2], "evaluation_interval": 16, "episodes": 1}, {**ROW, "evaluation_interval": 8_000, "episodes": 1}]
     (tiny / "im.yaml").write_text(yaml.safe_dump({"rows": rows}))
     (im,) = spec.find(["im.yaml"])
     runner.run(im, Path("out"), seeds=1, quick=False)

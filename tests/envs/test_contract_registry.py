@@ -105,7 +105,7 @@ def test_default_size(row: Row) -> None:
 @every_mode
 def test_two_copies_agree(row: Row, mode: str) -> None:
     first, second = batch(row, 4, mode), batch(row, 4, mode)
-    script = actions(first, 50)
+    script = actions(first, 25)  # two ends and more, of nearly all
     assert same(run(first, script), run(second, script))
 
 
@@ -118,13 +118,14 @@ def test_batch_equals_singles(row: Row, mode: str, limit: int | None) -> None:
     With more than one instance this holds for environments whose dynamics draw no random numbers; a random
     one shares a generator in the batch and is compared as a batch of one.
     """
+    steps = 10 if limit else 20
     ours = batch(row, 5, mode, max_episode_steps=limit)
-    script = actions(ours, 40)
+    script = actions(ours, steps)
     before = ours.np_random.bit_generator.state
     result = run(ours, script, seed=None)
     if ours.np_random.bit_generator.state != before:
         ours = batch(row, 1, mode, max_episode_steps=limit)
-        script = actions(ours, 40)
+        script = actions(ours, steps)
         result = run(ours, script)
     made = type(single(row).unwrapped)
     theirs = SyncVectorEnv(
@@ -156,7 +157,7 @@ def test_same_step_keeps_the_end(row: Row) -> None:
 def test_snapshot(row: Row, mode: str) -> None:
     env = batch(row, 4, mode, max_episode_steps=6).unwrapped
     assert isinstance(env, BatchedEnv) and isinstance(env, Snapshot)
-    script = actions(env, 30)
+    script = actions(env, 18)
     env.reset(seed=0)
     for action in script[:4]:
         if mode == "Disabled" and env._done.any():

@@ -166,11 +166,13 @@ def test_contract_an_mp4_names_the_package_it_lacks(
     play(capsys, "--output", "a.gif")
 
 
-@pytest.mark.parametrize("agent", [
-    {**PPO, "core": "gru", "hidden_size": 8},
-    {"name": "reinforce", "num_envs": 2, "core": "lstm", "hidden_size": 8},
-])  # fmt: skip
-@pytest.mark.parametrize("env", ["RepeatPrevious", "Reverse", "Copy", "Catch"])
+GRU = {**PPO, "core": "gru", "hidden_size": 8}
+LSTM = {"name": "reinforce", "num_envs": 2, "core": "lstm", "hidden_size": 8}
+
+
+@pytest.mark.parametrize(
+    ("agent", "env"), [(GRU, "RepeatPrevious"), (LSTM, "Reverse"), (GRU, "Copy"), (LSTM, "Copy"), (GRU, "Catch")]
+)
 def test_contract_memory_tasks_are_printed_or_filmed(
     agent: dict[str, Any], env: str, trained: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,7 +58,7 @@ class Now(gymnasium.Env):
 @pytest.mark.parametrize("mode", MODES)
 def test_masks_that_come_now_and_then_are_heeded_everywhere(when, multi, mode):
     env = SyncVectorEnv([lambda i=i: Now(when, i, multi) for i in range(3)], autoreset_mode=mode)
-    agent = PPO(env, n_steps=8, entropy_coef=0.01, **SMALL).learn(3 * 8 * 6)
+    agent = PPO(env, n_steps=8, entropy_coef=0.01, **SMALL).learn(3 * 8 * 3)
     assert all(p.isfinite().all() for p in agent.policy.parameters())
     Reinforce(env, **SMALL).learn(60)
     record(env, random_policy(env.single_action_space, 0), 6, noise=0.5)

@@ -27,7 +27,7 @@ SMALL = {"num_envs": 3, "n_steps": 8, "embedding_size": 16, "hidden_size": 16, "
 @pytest.mark.parametrize("action", ["discrete", "multi", "bits", "box"])
 @pytest.mark.parametrize("core", [None, "gru"])
 def test_every_space(kind, observation, action, core):
-    agent = kind(lambda: Parrot(observation, action), **SMALL, core=core).learn(60)
+    agent = kind(lambda: Parrot(observation, action), **SMALL, core=core).learn(30)  # two updates
     obs, _ = agent.env.reset(seed=0)
     actions, state = agent.predict(obs)
     assert all(a in agent.env.single_action_space for a in actions)
