@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 from lhy_rl.core.errors import UserError, brief, renamed, suggest
 from lhy_rl.core.saved_states import MISFIT
 from lhy_rl.experiment import yaml_files
-from lhy_rl.experiment.schema import Option, RunOptions, agent_class, environment_class, environment_schema, options_of
+from lhy_rl.experiment.schema import (
+    Option,
+    RunOptions,
+    agent_class,
+    environment_class,
+    environment_schema,
+    in_words,
+    options_of,
+)
 from lhy_rl.experiment.yaml_files import find_config, read_yaml
 
 if TYPE_CHECKING:
@@ -69,8 +77,8 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
     parser = parser_for(values, name)
     check_keys(values, parser)
     for key, option in options(parser).items():
-        value = str(value_at(values, key))
-        if describe(option) == "a whole number" and WITH_EXPONENT.fullmatch(value) and float(value).is_integer():
+        value, whole = str(value_at(values, key)), describe(option).startswith("a whole number")
+        if whole and WITH_EXPONENT.fullmatch(value) and float(value).is_integer():
             set_value(values, key, int(float(value)))
     try:
         parsed = parser.parse_object(values)
@@ -281,13 +289,7 @@ def first_unreadable(values: dict[str, Any], parser: ArgumentParser) -> str:
 
 def describe(action: Any) -> str:
     """Describe an option's type in words."""
-    hint = getattr(action, "_typehint", None) or action.type
-    text = hint.__name__ if isinstance(hint, type) and not hasattr(hint, "__args__") else str(hint)
-    literal = re.fullmatch(r"typing\.Literal\[(.*)\]", text)
-    if literal:
-        return f"one of {literal[1]}"
-    text = re.sub(r"typing\.Optional\[(.*)\]", r"\1 | None", text).replace("typing.", "").replace("NoneType", "None")
-    return {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(text, f"of type {text}")
+    return in_words(getattr(action, "_typehint", None) or action.type)
 
 
 def environment_options(config: Config) -> dict[str, Any]:

@@ -121,6 +121,22 @@ def fits_yaml(hint: Any) -> bool:
     return kind is object or issubclass(kind, known) or kind in (abc.Sequence, abc.Mapping, abc.Iterable)
 
 
+def in_words(hint: Any) -> str:
+    """Describe what a configuration may hold where a type is wanted: ``int | None`` is a whole number, or null."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(hint, types.UnionType) or origin is typing.Union:
+        words = [in_words(part) for part in parts if fits_yaml(part)]
+        return ", or ".join(dict.fromkeys([*words, *(["null"] if types.NoneType in parts else [])]))
+    if origin is Literal:
+        return f"one of {', '.join(map(repr, parts))}"
+    kind = origin or hint
+    if kind in (abc.Sequence, list, tuple):
+        return "a list as [a, b]" + (f", each {in_words(parts[0])}" if parts else "")
+    if kind in (abc.Mapping, dict):
+        return "names with values, as {name: value}"
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}.get(kind, f"of type {hint}")
+
+
 def writable(value: Any) -> bool:
     """Whether YAML can hold a value; MuJoCo's environments have a camera with an array as a default."""
     if isinstance(value, dict):

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from lhy_rl.core.errors import UserError
+from lhy_rl.core.validation import check
 from lhy_rl.nn.heads.base import Head
 from lhy_rl.nn.heads.categorical import CategoricalHead, MultiCategoricalHead
 from lhy_rl.nn.heads.copying import CopyHead
@@ -27,6 +28,7 @@ def head_for(
     Raises:
         UserError: none does.
     """
+    check(log_std_init=(log_std, -20, 20))
     if points is not None:
         head: Head = _pointer_head(space, input_size, points)
     else:

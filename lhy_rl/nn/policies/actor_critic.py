@@ -130,7 +130,7 @@ class ActorCritic(nn.Module):
         orthogonal: bool = False,
     ) -> None:
         super().__init__()
-        check(embedding_size=(embedding_size, 1), hidden_size=(hidden_size, 1))
+        check(embedding_size=(embedding_size, 1), hidden_size=(hidden_size, 1), init_std=(init_std or 0.0, 0))
         check(encoder_layers=(encoder_layers, 0), num_layers=(num_layers, 1), dropout=(dropout, 0, 0.99))
         for given, allowed, what in ((critic, CRITICS, "critic"), (head, HEADS, "head")):
             if given not in allowed:

@@ -129,6 +129,8 @@ def test_save_load_predict(case, tmp_path):
         (MLE, {"learning_rate": -1}, "learning_rate is -1"),
         (MLE, {"learning_rate": float("nan")}, "learning_rate"),
         (MLE, {"dropout": 1.5}, "dropout is 1.5"),
+        (MLE, {"init_std": -0.1}, "init_std is -0.1; allowed: at least 0"),
+        (MLE, {"log_std_init": 1000.0}, "log_std_init is 1000.0; allowed: -20 to 20"),
         (MLE, {"core": "lsmt"}, "did you mean 'lstm'"),
         (MLE, {"scheduled_sampling": "linaer"}, "did you mean 'linear'"),
         (MLE, {"device": "tpu9"}, "device 'tpu9'"),
