@@ -240,7 +240,8 @@ def _load(options: _Options) -> SentenceData:
         all_ids = [tuple(tokenizer.ids(sentence)) for sentence in tokenized[key].sentences]
         kept = [ids for ids in all_ids if tokenizer.unknown_token not in ids] if options.drop_unknown else all_ids
         single = list(dict.fromkeys(kept)) if options.unique else kept
-        fresh = [ids for ids in single if bare(ids) not in earlier]
+        bared = list(map(bare, single))
+        fresh = [ids for ids, letters in zip(single, bared, strict=True) if letters not in earlier]
         unknown_words = sum(ids.count(tokenizer.unknown_token) for ids in all_ids)
         statistics[key] = SplitStatistics(
             conversations=len(dealt[key]),
@@ -257,7 +258,7 @@ def _load(options: _Options) -> SentenceData:
         if not fresh:
             raise _nothing_left(options, key, statistics[key])
         splits[key] = pack(fresh, tokenizer, options.max_length)
-        earlier.update(map(bare, fresh))
+        earlier.update(bared)
     return SentenceData(corpus.name, corpus.licence, corpus.source, tokenizer, splits, statistics, options.max_length)
 
 
@@ -266,7 +267,8 @@ def bare_words(tokenizer: Tokenizer) -> Callable[[Sentence], tuple[str, ...]]:
     words = [tokenizer.token(index) for index in range(tokenizer.pad_token + 1)]
     plain = ["".join(filter(str.isalnum, word.casefold())) for word in words]
     plain[tokenizer.unknown_token] = words[tokenizer.unknown_token]
-    return lambda ids: tuple(plain[i] for i in ids if plain[i]) or tuple(words[i] for i in ids)
+    letters, token = plain.__getitem__, words.__getitem__
+    return lambda ids: tuple(filter(None, map(letters, ids))) or tuple(map(token, ids))
 
 
 def pack(sentences: Iterable[Sentence], tokenizer: Tokenizer, max_length: int) -> TokenSequences:
