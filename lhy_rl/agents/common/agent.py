@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from lhy_rl.agents.common import saved
 from lhy_rl.agents.common.callbacks import Callback, make_callback
-from lhy_rl.agents.common.construction import AgentClass
+from lhy_rl.agents.common.construction import AgentClass, defaults_of
 from lhy_rl.agents.common.sb3_arguments import translate_load
 from lhy_rl.agents.common.sb3_interface import Metrics as Metrics
 from lhy_rl.agents.common.sb3_interface import SB3Interface
@@ -95,8 +96,20 @@ class Agent(SB3Interface, metaclass=AgentClass):
         with self.randomness():
             obs_space = normalized_space(space) if self.sees_normalized else space
             self.policy = self.make_policy(obs_space, **policy)
+        self._warn_of_unread_width()
         self.device = choose_device(device, self.large or is_large(self.policy))
         self.policy.to(self.device)
+
+    def _warn_of_unread_width(self) -> None:
+        width = self.hyperparameters.get("hidden_size")
+        if width in (None, defaults_of(type(self)).get("hidden_size")) or not isinstance(self.policy, ActorCritic):
+            return
+        if not self.policy.recurrent and not self.policy.reads_source:
+            warnings.warn(
+                f"hidden_size is {width}, the width of a backbone, and core is None: nothing reads it; the layers of a "
+                "policy without memory are embedding_size wide, or as hidden_sizes says",
+                stacklevel=2,
+            )
 
     # ------------------------------------------------------------------ what an algorithm gives
     def make_policy(self, observation_space: gym.Space[Any], **policy: Any) -> ActorCritic:

@@ -1,11 +1,13 @@
 """Every agent: the same seed gives the same weights, resuming and saving continue bit for bit, bad options speak."""
 
+import warnings
+
 import gymnasium
 import numpy as np
 import pytest
 import torch
 
-from lhy_rl.agents import MLE, Reinforce, SeqGAN, agents
+from lhy_rl.agents import MLE, PPO, Reinforce, SeqGAN, agents
 from lhy_rl.core.errors import UserError
 from tests.agents.tiny import make_env
 
@@ -165,3 +167,11 @@ def test_an_environment_may_be_an_id_an_env_a_vector_env_or_a_callable():
 def test_unknown_agent_names_the_nearest():
     with pytest.raises(UserError, match="did you mean 'seqgan'"):
         agents.get("seqgam")
+
+
+@pytest.mark.parametrize(("core", "warned"), [(None, 1), ("gru", 0)])
+def test_a_width_that_nothing_reads_is_a_warning(core, warned):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        PPO("CartPole-v1", num_envs=1, n_steps=8, core=core, hidden_size=256)
+    assert sum("hidden_size is 256" in str(warning.message) for warning in caught) == warned
