@@ -126,7 +126,7 @@ def test_contract_a_configuration_of_others(
     assert os.listdir() == ["odd.yaml"]
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.sampled_from(KEYS), st.sampled_from(ODD) | st.text(max_size=12))
 def test_contract_any_option_on_the_command_line(key: str, value: str) -> None:
     message = ""
@@ -137,7 +137,7 @@ def test_contract_any_option_on_the_command_line(key: str, value: str) -> None:
     assert "\n" not in message
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 30), st.sampled_from(["insert", "cut", "line"]), st.sampled_from(ODD) | st.text(max_size=8))
 def test_contract_any_text_in_a_configuration(tmp_path_factory: Any, place: int, how: str, text: str) -> None:
     lines = CARTPOLE.read_text().splitlines()
@@ -305,7 +305,7 @@ def test_contract_members_of_any_kind(members: dict[str, np.ndarray], tmp_path: 
                 read(packed({**others, name: odd}), tmp_path, env)
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.data())
 def test_contract_bytes_flipped_deleted_inserted(
     members: dict[str, np.ndarray], folder: Path, data: st.DataObject

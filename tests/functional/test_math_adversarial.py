@@ -82,7 +82,7 @@ def test_kinds_and_what_the_training_loop_must_add():
 
 
 @pytest.mark.parametrize("name", [n for n in objectives.names() if n != "gan"])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(scores=st.lists(st.floats(-20, 20), min_size=1, max_size=6))
 def test_the_mean_reward_is_minus_the_generator_loss(name, scores):
     chosen, fake = objective(name), tensor(*scores)

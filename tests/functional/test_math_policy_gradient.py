@@ -115,7 +115,7 @@ def test_clipped_surrogate_by_hand(ratio, advantage, loss, slope):
     assert_close(gradient(surrogate, tensor(log(ratio))).item(), slope)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=8), st.floats(0.01, 0.5))
 def test_clipped_surrogate_has_the_policy_gradient_at_ratio_one(advantages, clip_range):
     advantage = tensor(*advantages)
@@ -146,7 +146,7 @@ def test_masked_actions_keep_entropy_kl_and_their_gradients_finite():
     assert_close(gradient(lambda x: categorical_kl(x, logits).sum(), logits), tensor(0.0, 0.0, 0.0))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.floats(-4, 4), min_size=3, max_size=3),
     st.lists(st.floats(-4, 4), min_size=3, max_size=3),

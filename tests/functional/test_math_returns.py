@@ -84,7 +84,7 @@ def random_rollout(seed, steps, batch):
     return rewards, values, next_values, ended[0], ended[1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 3), st.floats(0.0, 1.0))
 def test_lambda_one_is_the_return_minus_the_value(seed, steps, batch, gamma):
     rewards, values, next_values, terminated, truncated = random_rollout(seed, steps, batch)
@@ -95,7 +95,7 @@ def test_lambda_one_is_the_return_minus_the_value(seed, steps, batch, gamma):
     assert_close(advantages, discounted_returns(seen, discounts, next_values[-1]) - values)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 3), st.floats(0.0, 1.0))
 def test_lambda_zero_is_the_one_step_error(seed, steps, batch, gamma):
     rewards, values, next_values, terminated, truncated = random_rollout(seed, steps, batch)

@@ -51,7 +51,7 @@ def test_rows_have_their_own_distributions():
     assert torch.equal(sample_categorical(logits, seeded()), wanted)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10**6), st.integers(1, 3 * BLOCK + 5), st.floats(0.01, 1.0))
 def test_tokens_of_weight_zero_are_never_drawn(seed, size, share):
     generator = seeded(seed)
