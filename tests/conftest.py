@@ -1,5 +1,5 @@
-"""One thread: small networks are slower with two, and much slower when the cores are shared. What hypothesis tries is the
-same in every run, and may take as long as a busy machine makes it."""
+"""One thread: small networks are slower with two, and much slower when the cores are shared. What hypothesis tries is
+the same in every run, and may take as long as a busy machine makes it."""
 
 import torch
 from hypothesis import settings
