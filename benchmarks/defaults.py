@@ -147,7 +147,7 @@ def main() -> None:
     command.add_argument("--agent", choices=AGENTS, action="append", help="an agent; all else stays")
     options = command.parse_args()
     torch.set_num_threads(1)
-    tasks = ["CartPole-v1", "Pendulum-v1"] if options.quick else options.only or list(STEPS)
+    tasks = ["CartPole-v1"] if options.quick else options.only or list(STEPS)
     agents = options.agent or list(AGENTS)
     seeds = min(options.seeds, 1) if options.quick else options.seeds
     rows = measure(options.output, options.quick, seeds, tasks, agents)

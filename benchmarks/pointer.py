@@ -51,13 +51,13 @@ SHARED: dict[str, Any] = {
 VARIANTS: dict[str, dict[str, Any]] = {
     "pointer": {"head": "pointer", "source_encoder": "transformer"},
     "pointer, LSTM": {"head": "pointer", "source_encoder": "lstm", "num_layers": 1},
-    "no pointer": {"source_encoder": None, "hidden_sizes": [256, 256]},
+    "no pointer": {"source_encoder": None, "hidden_sizes": [256, 256], "num_layers": 1},
 }
 ARMS = [(10, "pointer"), (10, "pointer, LSTM"), (10, "no pointer"), (20, "pointer")]
-UPDATES, INSTANCES = {10: 600, 20: 900}, 32
+UPDATES, INSTANCES = {10: 850, 20: 900}, 32
 WANTED = {(10, "pointer"): "wanted: at most 1.02", (20, "pointer"): "wanted: at most 1.05"}
 HULL, POINTS, DEMONSTRATED = "lhy_rl/ConvexHull-v0", 10, 2_000_000
-HULLS, HULL_STEPS, HULL_TESTS = 60_000, 2000, 1000
+HULLS, HULL_STEPS, HULL_TESTS = 60_000, 2800, 1000
 HULL_SHARED: dict[str, Any] = {
     "core": None,
     "hidden_size": 64,

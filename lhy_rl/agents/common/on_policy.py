@@ -101,7 +101,7 @@ class OnPolicy(Agent):
         if critic == "none":
             raise UserError(f"{type(self).__name__} needs a critic; critic must be shared or separate")
         if shared.get("dropout") or shared.get("norm") == "batch":
-            raise UserError("here what learns is what acted: dropout must be 0, and norm layer or none, not batch")
+            raise UserError(f"{type(self).__name__} learns with what acted: dropout must be 0, norm 'layer' or 'none'")
         if n_steps % (bptt_steps or n_steps):
             raise UserError(f"bptt_steps is {bptt_steps}; n_steps, {n_steps}, must be a multiple of it")
         self.sees_normalized = normalize_observations

@@ -15,7 +15,7 @@ from lhy_rl.agents import A2C, PPO, Reinforce
 from lhy_rl.core.errors import UserError
 from tests.agents.small_envs import Parrot
 
-SMALL: dict[str, Any] = {"num_envs": 2, "embedding_size": 16, "hidden_size": 16, "seed": 0}
+SMALL: dict[str, Any] = {"num_envs": 2, "embedding_size": 16, "seed": 0}
 KINDS = {"ppo": (PPO, {"n_steps": 16}), "a2c": (A2C, {"n_steps": 8}), "reinforce": (Reinforce, {"core": None})}
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
