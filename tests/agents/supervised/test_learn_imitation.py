@@ -66,8 +66,9 @@ def test_cloning_swings_a_pendulum_up() -> None:
     assert score(agent, gymnasium.make_vec("Pendulum-v1", 20)) > -250  # at random -1200
 
 
-def test_dagger_mends_what_25_steps_of_cartpole_leave_open() -> None:
-    options = {"demonstrations": "cartpole-expert", "trajectories": 1, "subsample": 20, "seed": 0}
+@pytest.mark.parametrize("seed", [0, 1])
+def test_dagger_mends_what_25_steps_of_cartpole_leave_open(seed: int) -> None:
+    options = {"demonstrations": "cartpole-expert", "trajectories": 1, "subsample": 20, "seed": seed}
     agent = DAgger("CartPole-v1", num_envs=4, n_steps=64, label_interval=4, max_labels=1000, **options).learn(10_000)
     assert agent.labels <= 1000
     assert score(agent, gymnasium.make_vec("CartPole-v1", 20)) >= 490
