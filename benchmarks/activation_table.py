@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import argparse
 import math
-import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.harness import progress
+from benchmarks.harness import progress, run_jobs
 from lhy_rl.search.children.activation_cnn import RECORDED, data_set, function_of, side_by_side, train
 from lhy_rl.search.children.activation_formulas import SPACE, simplest
 from lhy_rl.search.journal import Journal
@@ -54,15 +51,6 @@ def one(task: Task) -> list[dict[str, Any]]:
         numbers = [None if math.isnan(value) else round(value, 4) for value in (*outcome.validation, outcome.test)]
         events.append({"key": key, "seed": seed, "validation": numbers[:-1], "test": numbers[-1], "seconds": seconds})
     return events
-
-
-def trained(tasks: list[Task], workers: int) -> Iterator[list[dict[str, Any]]]:
-    """The outcomes, in the order of the tasks; one worker is this process."""
-    if workers == 1:
-        yield from map(one, tasks)
-        return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(one, tasks)
 
 
 def table_of(events: list[dict[str, Any]], seeds: int) -> Table:
@@ -104,7 +92,7 @@ def main() -> None:
         missing += [(key, seed) for key in different for seed in seeds if (key, seed) not in known]
     tasks = [missing[first : first + TOGETHER] for first in range(0, len(missing), TOGETHER)]
     with progress(len(tasks), NAME) as advance:
-        for found in trained(tasks, given.workers):
+        for found in run_jobs(one, tasks, given.workers):
             for event in found:
                 journal.append(event)
             events += found

@@ -14,11 +14,8 @@ language model of the same sizes that reads none.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -151,12 +148,8 @@ def main() -> None:
     rows = speed(options, *((128, 2) if common.quick else (2048, 5)))
     runs: dict[str, list[Reached]] = {name: [] for name in names}
     jobs = [Job(name, seed, budget, options) for seed in range(seeds) for name in names]
-    with contextlib.ExitStack() as stack:
-        advance = stack.enter_context(harness.progress(len(jobs), "chat"))
-        each: Any = map
-        if common.jobs > 1:
-            each = stack.enter_context(ProcessPoolExecutor(common.jobs, mp_context=get_context("spawn"))).map
-        for job, reached in zip(jobs, each(trained, jobs), strict=True):
+    with harness.progress(len(jobs), "chat") as advance:
+        for job, reached in zip(jobs, harness.run_jobs(trained, jobs, common.jobs), strict=True):
             runs[job.variant].append(reached)
             harness.save("chat", [*summarized(runs, budget), *rows], common.output)
             advance(f"{job.variant}, seed {job.seed}")

@@ -22,9 +22,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -224,8 +222,8 @@ def main() -> None:
     given.add_argument("--jobs", type=int, default=1, metavar="N", help="seeds at the same time (1)")
     common = given.parse_args()
     seeds, budget, likelihood = (1, 0.5, 1.0) if common.quick else (common.seeds, common.budget, common.mle)
-    with ProcessPoolExecutor(common.jobs, get_context("spawn")) as pool:
-        runs = list(pool.map(partial(one_seed, quick=common.quick, likelihood=likelihood, budget=budget), range(seeds)))
+    run = partial(one_seed, quick=common.quick, likelihood=likelihood, budget=budget)
+    runs = list(harness.run_jobs(run, range(seeds), common.jobs))
     found = {name: [run.found[name] for run in runs] for name in runs[0].found}
     texts = [text for run in runs for text in run.texts]
     print("\n\n".join(texts))

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from fnmatch import fnmatch
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -192,16 +190,14 @@ def main() -> None:
         rows = [r for r in harness.load("dialogue", common.output) if (r.task, r.agent, r.variant) not in again]
     else:
         rows = untrained(common.quick, episodes)
-    with (
-        ProcessPoolExecutor(common.jobs, mp_context=get_context("spawn")) as pool,
-        harness.progress(sum(map(len, groups)), "dialogue") as advance,
-    ):
-        waiting = [[pool.submit(trained, job) for job in group] for group in groups]
-        for group, futures in zip(groups, waiting, strict=True):
+    jobs = [job for group in groups for job in group]
+    results = harness.run_jobs(trained, jobs, common.jobs)
+    with harness.progress(len(jobs), "dialogue") as advance:
+        for group in groups:
             runs = []
-            for future in futures:
-                runs.append(future.result())
-                advance(f"{group[0].task}, {group[0].variant}")
+            for job in group:
+                runs.append(next(results))
+                advance(f"{job.task}, {job.variant}")
             seconds = float(np.mean([run[2] for run in runs]))
             for metric in runs[0][0]:
                 values = [run[0][metric] for run in runs]

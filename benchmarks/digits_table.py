@@ -10,14 +10,13 @@ an interrupted run goes on where it was.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.harness import RESULTS, Row, progress, save
+from benchmarks.harness import RESULTS, Row, progress, run_jobs, save
 from lhy_rl.reporting.search_plots import main_effects
 from lhy_rl.search.children.digits_cnn import EPOCHS, cnn_space, train
 from lhy_rl.search.table import FOLDER, Table
@@ -37,8 +36,17 @@ def block_path(folder: Path, seed: int, block: int) -> Path:
     return folder / f"seed-{seed}-block-{block:03}.npz"
 
 
-def train_block(tokens: np.ndarray, seed: int, path: Path) -> Path:
-    """Train (N, D) configurations with one seed and keep (N, E) validation, (N,) test and seconds."""
+class Block(NamedTuple):
+    """(N, D) configurations, the seed that they are trained with, and where the results are kept."""
+
+    tokens: np.ndarray
+    seed: int
+    path: Path
+
+
+def train_block(block: Block) -> Path:
+    """Train and keep (N, E) validation, (N,) test and seconds."""
+    tokens, seed, path = block
     space = cnn_space()
     curves = [train(space.configuration(row), seed) for row in tokens]
     unfinished = path.with_suffix(f".{os.getpid()}.npz")
@@ -62,11 +70,10 @@ def make_table(folder: Path, tokens: np.ndarray, seeds: int, workers: int) -> Ta
     blocks = np.split(tokens, range(BLOCK, len(tokens), BLOCK))
     paths = {(seed, block): block_path(folder, seed, block) for seed in range(seeds) for block in range(len(blocks))}
     missing = [place for place, path in paths.items() if not path.exists()]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as pool, progress(len(missing), NAME) as advance:
-        running = [pool.submit(train_block, blocks[block], seed, paths[seed, block]) for seed, block in missing]
-        for future in as_completed(running):
-            advance(future.result().stem)
+    jobs = [Block(blocks[block], seed, paths[seed, block]) for seed, block in missing]
+    with progress(len(jobs), NAME) as advance:
+        for path in run_jobs(train_block, jobs, workers):
+            advance(path.stem)
     kept: dict[str, list[np.ndarray]] = {"validation": [], "test": [], "seconds": []}
     for seed in range(seeds):
         files = [np.load(paths[seed, block], allow_pickle=False) for block in range(len(blocks))]

@@ -19,11 +19,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +117,10 @@ def demonstrations_of(part: Part, config: Config, env: VectorEnv[Any, Any, Any])
     return found
 
 
-def run(number: int, seed: int, quick: bool) -> dict[str, float]:
-    """Train one seed of a part, and play."""
+def run(job: tuple[int, int], quick: bool) -> dict[str, float]:
+    """Train a part, by its number, with a seed, and play."""
     torch.set_num_threads(1)
+    number, seed = job
     part = PARTS[number]
     config = part.resolved(seed, quick)
     env = build.make_environment(config)
@@ -143,19 +141,6 @@ def run(number: int, seed: int, quick: bool) -> dict[str, float]:
         "return": best, "drawn": drawn, "demonstrated": learned_from, "accuracy": accuracy,
         "cpu": seconds, "steps": steps,
     }  # fmt: skip
-
-
-def finished(
-    jobs: list[tuple[int, int]], quick: bool, processes: int
-) -> Iterator[tuple[tuple[int, int], dict[str, float]]]:
-    """The parts and seeds with their results, as they end; one process is this one."""
-    if processes == 1:
-        yield from ((job, run(*job, quick)) for job in jobs)
-        return
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        waiting = {pool.submit(run, *job, quick): job for job in jobs}
-        for future in as_completed(waiting):
-            yield waiting[future], future.result()
 
 
 def mean_return(act: Act, config: Config, episodes: int) -> float:
@@ -211,7 +196,8 @@ def main() -> None:
         table += reference_rows(next(part for part in PARTS if part.task == task))
     jobs = [(number, seed) for number in chosen for seed in range(seeds)]
     with harness.progress(len(jobs), "gail") as advance:
-        for (number, seed), result in finished(jobs, common.quick, common.jobs):
+        results = harness.run_jobs(functools.partial(run, quick=common.quick), jobs, common.jobs)
+        for (number, seed), result in zip(jobs, results, strict=True):
             found[number][seed] = result
             part = PARTS[number]
             advance(f"{part.task}, {part.kind} {part.variant}: {found[number][seed]['return']:.4g}")

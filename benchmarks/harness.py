@@ -7,10 +7,12 @@ import inspect
 import math
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from fnmatch import fnmatch
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lhy_rl.benchmark import results
 from lhy_rl.benchmark.results import Row, interval, summarize
@@ -27,10 +29,12 @@ __all__ = [
     "parser",
     "progress",
     "run_cases",
+    "run_jobs",
     "save",
     "summarize",
 ]
 
+Job, Result = TypeVar("Job"), TypeVar("Result")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -71,6 +75,15 @@ def chosen(script: str, names: Collection[str], pattern: str) -> list[str]:
         print(f"{script}: error: nothing is like {pattern!r}; there are {'; '.join(names)}", file=sys.stderr)
         raise SystemExit(2)
     return found
+
+
+def run_jobs(run: Callable[[Job], Result], jobs: Sequence[Job], processes: int) -> Iterator[Result]:
+    """What a function of a module gives for each job, in their order; so many run at a time, one in this process."""
+    if processes == 1:
+        yield from map(run, jobs)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        yield from pool.map(run, jobs)
 
 
 def run_cases(

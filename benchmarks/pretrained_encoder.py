@@ -21,9 +21,8 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from fnmatch import fnmatch
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.harness import Row, load, parser, progress, run_jobs, save, summarize
 from lhy_rl.agents import PPO, VAE, Autoencoder
 from lhy_rl.envs.memory.catch import BALL, FIELD
 from lhy_rl.nn.generative.saved_encoder import read
@@ -157,9 +156,10 @@ def untrained(kind: str, place: Path) -> dict[str, Any]:
     return {"encoder": "saved", "encoder_options": {"architecture": read(place)[0]}}
 
 
-def measure(kind: str, learns: bool, seed: int, sizes: Sizes) -> dict[str, dict[str, float]]:
-    """Variant to metric to value."""
+def measure(job: tuple[str, bool, int], sizes: Sizes) -> dict[str, dict[str, float]]:
+    """Variant to metric to value, of a kind of encoder, which learns before or does not, and a seed."""
     torch.set_num_threads(1)
+    kind, learns, seed = job
     if kind == "cnn":
         return {"cnn, from scratch": caught(sizes, seed, sizes.steps, encoder="cnn")}
     with tempfile.TemporaryDirectory() as folder:
@@ -208,18 +208,15 @@ def main() -> None:
     tasks = [(*job, seed) for seed in seeds for job in JOBS if fnmatch(f"{job[0]} {job[1]}", args.only)]
     rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
     found: dict[str, list[dict[str, float]]] = {}
-    pool = ProcessPoolExecutor(args.jobs, get_context("spawn")) if args.jobs > 1 else None
-    jobs = [pool.submit(measure, *task, sizes) if pool else None for task in tasks]
+    results = run_jobs(partial(measure, sizes=sizes), tasks, args.jobs)
     with progress(len(tasks), NAME) as advance:
-        for (kind, learns, seed), job in zip(tasks, jobs, strict=True):
-            for variant, numbers in (job.result() if job else measure(kind, learns, seed, sizes)).items():
+        for (kind, _, seed), measured in zip(tasks, results, strict=True):
+            for variant, numbers in measured.items():
                 print(f"{variant}, seed {seed}: {', '.join(f'{k} {v:.4g}' for k, v in numbers.items())}", flush=True)
                 found.setdefault(variant, []).append(numbers)
             advance(kind)
             rows = [row for row in rows if row.variant not in found] + rows_of(found, sizes)
             save(NAME, rows, args.output)
-    if pool:
-        pool.shutdown()
 
 
 if __name__ == "__main__":

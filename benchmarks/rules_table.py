@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness import progress
+from benchmarks.harness import progress, run_jobs
 from lhy_rl.data.digits import load_digits
 from lhy_rl.functional.update_rules import Rule
 from lhy_rl.search.children.rule_mlp import EPOCHS, RATES, tuned
@@ -30,8 +28,9 @@ SEEDS = 5
 TOGETHER, BLOCK = 2, 64  # rules that are trained at once: their children fit into the cache; and rules of a file
 
 
-def train_block(path: Path, rules: list[Rule]) -> None:
-    """Train with these rules and write what came of it."""
+def train_block(block: tuple[Path, list[Rule]]) -> None:
+    """Train with these rules and write into the file what came of it."""
+    path, rules = block
     begun, parts = time.process_time(), []
     for first in range(0, len(rules), TOGETHER):
         parts.append(tuned(load_digits(), rules[first : first + TOGETHER], range(SEEDS)))
@@ -91,8 +90,8 @@ def main() -> None:
     print(
         f"{len(number):,} configurations, {len(rules):,} rules, {len(RATES)} learning rates, {len(todo)} blocks to do"
     )
-    with ProcessPoolExecutor(given.workers, get_context("spawn")) as pool, progress(len(todo), NAME) as advance:
-        for _ in pool.map(train_block, *zip(*todo, strict=True)) if todo else ():
+    with progress(len(todo), NAME) as advance:
+        for _ in run_jobs(train_block, todo, given.workers):
             advance("")
     table = collect(files, number)
     table.save(FOLDER / f"{NAME}.npz")

@@ -27,13 +27,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import multiprocessing
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -254,14 +253,14 @@ def cached(path: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def piece(job: tuple[str, int], settings: dict[str, Any], quick: bool, cache: Path) -> tuple[str, int, dict[str, Any]]:
+def piece(job: tuple[str, int], settings: dict[str, Any], quick: bool, cache: Path) -> dict[str, Any]:
     """One cell of the table: a start or a variant, with a seed."""
     name, seed = job
     path = cell_file(cache, name, seed)
     if name in GENERATORS:
-        return name, seed, cached(path, lambda: pretrain(name, seed, settings, quick, cache))
+        return cached(path, lambda: pretrain(name, seed, settings, quick, cache))
     variant = next(v for v in variants(quick) if v.name == name)
-    return name, seed, cached(path, lambda: go_on(variant, seed, settings, quick, cache))
+    return cached(path, lambda: go_on(variant, seed, settings, quick, cache))
 
 
 # ---------------------------------------------------------------------------------------------- reporting
@@ -401,14 +400,10 @@ def main() -> None:
     stages = [[(n, s) for n in starts for s in seeds], [(n, s) for n in names for s in seeds]]
     if own.report:
         stages = [[(n, s) for n, s in stage if cell_file(cache, n, s).exists()] for stage in stages]
-    context = multiprocessing.get_context("spawn")
-    with (
-        ProcessPoolExecutor(max_workers=own.jobs, mp_context=context) as pool,
-        harness.progress(sum(map(len, stages)), "seqgan on the oracle") as advance,
-    ):
+    run = partial(piece, settings=settings, quick=quick, cache=cache)
+    with harness.progress(sum(map(len, stages)), "seqgan on the oracle") as advance:
         for stage in stages:
-            for done in as_completed([pool.submit(piece, job, settings, quick, cache) for job in stage]):
-                n, seed, result = done.result()
+            for (n, seed), result in zip(stage, harness.run_jobs(run, stage, own.jobs), strict=True):
                 results[n][seed] = result
                 advance(f"{n}, seed {seed}")
     results = {n: dict(sorted(cells.items())) for n, cells in results.items() if cells}

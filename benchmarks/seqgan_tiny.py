@@ -18,9 +18,8 @@ from __future__ import annotations
 
 import itertools
 import math
-import multiprocessing
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,16 +187,12 @@ def picture(table: list[harness.Row], path: Path) -> None:
 def main() -> None:
     common = harness.arguments(__doc__)
     results: dict[int, dict[str, dict[str, Any]]] = {}
-    context = multiprocessing.get_context("spawn")
-    with (
-        ProcessPoolExecutor(max_workers=2, mp_context=context) as pool,
-        harness.progress(common.seeds, "seqgan on enumerable languages") as advance,
-    ):
-        jobs = {pool.submit(run, seed, common.quick): seed for seed in range(common.seeds)}
-        for done in as_completed(jobs):
-            results[jobs[done]] = done.result()
-            advance(f"seed {jobs[done]}")
-    results = dict(sorted(results.items()))
+    seeds = range(common.seeds)
+    with harness.progress(len(seeds), "seqgan on enumerable languages") as advance:
+        runs = harness.run_jobs(partial(run, quick=common.quick), seeds, min(2, common.seeds))
+        for seed, result in zip(seeds, runs, strict=True):
+            results[seed] = result
+            advance(f"seed {seed}")
     language = sizes(common.quick)
     task = f"{language['vocabulary_size']} words, length {language['max_length']}, enumerated"
     entropies = [cell["oracle"]["entropy"] for cell in results.values()]
