@@ -9,7 +9,8 @@ stand the rows of NAME.json. A filter is FIELD=PATTERN with the wildcards of the
 metric="times faster" task="*H=64*". Fields that are the same filter's exact words, or empty in all rows, have no
 column.
 
-With `wide="METRIC, METRIC, ..."` the table has a row for each task, agent and variant and a column for each metric.
+With `wide="METRIC, METRIC, ..."` the table has a row for each task, agent and variant and a column for each metric;
+references that differ between these metrics stand with their names.
 """
 
 from __future__ import annotations
@@ -103,7 +104,10 @@ def wide_table(rows: list[Row], metrics: list[str], filters: dict[str, str]) -> 
         some = next(iter(found.values()))
         values = [cell(found[metric], "value") if metric in found else "" for metric in metrics]
         names = [cell(some, ("task", "agent", "variant")[i]) for i in key_columns]
-        lines.append([*names, *values, str(some.seeds), cell(some, "reference")])
+        references = {m: text for m in metrics if m in found and (text := cell(found[m], "reference"))}
+        alike = len(set(references.values())) == 1
+        reference = next(iter(references.values())) if alike else "; ".join(f"{m} {r}" for m, r in references.items())
+        lines.append([*names, *values, str(some.seeds), reference])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -3,6 +3,7 @@
 import math
 import sys
 from argparse import Namespace
+from dataclasses import replace
 
 import pytest
 
@@ -270,6 +271,12 @@ def test_a_wide_table_has_the_metrics_side_by_side(tmp_path):
     text = rewritten('<!-- table: game wide="solved" -->\n<!-- end -->', tmp_path)
     assert text.splitlines()[1:4] == ["| variant | solved | runs | reference |", "| --- | --- | --- | --- |",
                                       "| plain | 4 of 5 | 5 |  |"]  # fmt: skip
+    targets = [replace(WIDE[0], reference="wanted: 9"), replace(WIDE[1], reference="wanted: 5 of 5")]
+    save("game", [replace(WIDE[0], metric="steps"), *targets], tmp_path)
+    text = rewritten('<!-- table: game wide="steps, solved" -->\n<!-- end -->', tmp_path)
+    assert "| wanted: 5 of 5 |" in text  # of any column, not of the first alone
+    text = rewritten('<!-- table: game wide="steps, mean return, solved" -->\n<!-- end -->', tmp_path)
+    assert "| mean return wanted: 9; solved wanted: 5 of 5 |" in text
 
 
 def test_a_bar_in_a_name_does_not_end_its_cell(tmp_path):
