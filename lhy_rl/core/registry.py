@@ -151,9 +151,11 @@ def registered(env_id: str) -> str:
     Raises:
         UserError: it can be no id, or there is no such package.
     """
-    package, colon, name = env_id.rpartition(":")
+    package, colon, name = env_id.rpartition(":") if isinstance(env_id, str) else ("", "", "")
     if not name or (colon and not all(part.isidentifier() for part in package.split("."))):
-        raise UserError(f"{env_id!r} can be no environment; allowed: ID, or PACKAGE:ID where importing it registers it")
+        raise UserError(
+            f"{brief(env_id)} can be no environment; allowed: ID, or PACKAGE:ID where importing it registers it"
+        )
     if not colon:
         return env_id
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
@@ -21,7 +22,7 @@ def check(**ranges: tuple[float, ...]) -> None:
         UserError: one is outside.
     """
     for name, (value, least, *most) in ranges.items():
-        if not value >= least or (most and not value <= most[0]) or not abs(value) < LARGEST:
+        if not _number(value) or not value >= least or (most and not value <= most[0]) or not abs(value) < LARGEST:
             allowed = f"{least} to {most[0]}" if most else f"at least {least}{_limit(value)}"
             raise UserError(f"{name} is {brief(value)}; allowed: {allowed}")
 
@@ -33,29 +34,41 @@ def positive(**values: float) -> None:
         UserError: one is not.
     """
     for name, value in values.items():
-        if not 0 < value < LARGEST:
+        if not _number(value) or not 0 < value < LARGEST:
             raise UserError(f"{name} is {brief(value)}; allowed: above 0{_limit(value)}")
 
 
-def _limit(value: float) -> str:
+def _limit(value: object) -> str:
     """The end of what is allowed, where that is what a value is beyond."""
-    return ", below 2**63" if value >= LARGEST else ""
+    return ", below 2**63" if _number(value) and value >= LARGEST else ""  # type: ignore[operator]
+
+
+def _number(value: object) -> bool:
+    """Whether it is a number; what is true or false is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def integer(name: str, value: object, least: int, most: int | None = None) -> int:
-    """The value as an int, if it is a whole number of at least ``least`` and at most ``most``."""
+    """The value as an int, if it is a whole number of at least ``least`` and at most ``most``, or below 2**63."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
-        allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+    if not whole or not least <= value < LARGEST or (most is not None and value > most):  # type: ignore[operator]
+        allowed = f"of at least {least}{_limit(value)}" if most is None else f"from {least} to {most}"
         raise UserError(f"{name}={brief(value)} is not allowed; must be a whole number {allowed}")
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 def share(name: str, value: object, most: float = 1.0) -> float:
     """The value as a float, if it is a number from 0 to ``most``."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= most:
+    if not _number(value) or not 0 <= value <= most:  # type: ignore[operator]
         raise UserError(f"{name}={brief(value)} is not allowed; must be a number from 0 to {most:g}")
-    return float(value)
+    return float(value)  # type: ignore[arg-type]
+
+
+def place(name: str, value: object) -> str:
+    """The value as text, if it is a name or a path."""
+    if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str):
+        raise UserError(f"{name}={brief(value)} is not allowed; must be a name or a path")
+    return text
 
 
 def flag(name: str, value: object) -> bool:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from lhy_rl.core.errors import UserError, brief, install_extra, suggest
+from lhy_rl.core import validation
+from lhy_rl.core.errors import UserError, install_extra, suggest
 from lhy_rl.data.tokenizer import TokenizerKind, is_cjk
 
 Conversations = list[list[str]]
@@ -215,9 +216,7 @@ def corpus_name(given: object) -> str:
     Raises:
         UserError: it is neither.
     """
-    if not isinstance(given, (str, os.PathLike)):
-        raise UserError(f"corpus={brief(given)} is not allowed; must be a name or the path of a UTF-8 text file")
-    return os.fspath(given)
+    return validation.place("corpus", given)
 
 
 def _is_there(path: Path) -> bool:

@@ -52,8 +52,10 @@ class StackedTables:
     def __init__(self, names: Names) -> None:
         if isinstance(names, str | os.PathLike):
             chosen: Sequence[str | os.PathLike[str]] = GROUPS.get(str(names), [names])
-        else:
+        elif isinstance(names, Sequence) and not isinstance(names, bytes):
             chosen = list(names)
+        else:
+            raise UserError(f"tables={brief(names)} is not allowed; must be a name or a path, or a list of them")
         if not chosen:
             raise UserError("no tables are named; allowed: the names of tables of one space, at least one")
         self.tables = [load_table(name) for name in chosen]

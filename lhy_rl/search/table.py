@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError, brief, suggest
 from lhy_rl.search.space import Choice, Space
 
@@ -269,7 +270,7 @@ def load_table(name: str | os.PathLike[str]) -> Table:
     Raises:
         UserError: there is none of that name.
     """
-    path = Path(name)
+    path = Path(validation.place("table", name))
     if path.suffix == ".npz":
         return Table.load(path)
     if str(name) not in table_names():

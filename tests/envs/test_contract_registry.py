@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import pickle
 import warnings
@@ -20,9 +21,10 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 import lhy_rl  # noqa: F401  (registers)
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import Snapshot, TextTask
+from lhy_rl.core.registry import Registry
 from lhy_rl.core.trees import leaves, take
 from lhy_rl.envs.base import BatchedEnv
-from lhy_rl.envs.registration import TABLE, Row
+from lhy_rl.envs.registration import GAMES, TABLE, WRAPPED, Row
 from lhy_rl.envs.single import SingleEnv
 
 MODES = ["NextStep", "SameStep", "Disabled"]
@@ -269,6 +271,38 @@ def test_what_is_no_action_is_one_line(row: Row) -> None:
         for step in (env.step, many.step):
             with pytest.raises(UserError, match="action"):
                 step(odd)
+
+
+@pytest.mark.parametrize("row", [*TABLE, *WRAPPED, *GAMES], ids=lambda row: row.id)
+def test_what_no_argument_can_be_is_one_line(row: Any) -> None:
+    if row.id == "lhy_rl/MujocoViews-v0":
+        pytest.importorskip("mujoco")
+    made = Registry("environment", {row.id: getattr(row, "rules", None) or row.batched}).get(row.id)
+    others = {"scorer", "options"}  # a scorer is asked for with some rewards only
+    for name in set(inspect.signature(made).parameters) - others:
+        for odd in (object(), [object()], b"x", 2**70, -1.5, np.nan):
+            with pytest.raises(UserError, match={"env_id": "environment", "tables": "table"}.get(name, name)) as caught:
+                made(**{**row.small, name: odd})
+            assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "arguments", "message"),
+    [
+        ("BabiRoom", {"num_questions": 10**9}, "num_questions=1000000000 is not allowed; must be .* from 1 to 100"),
+        ("Copy", {"max_length": 10**9}, "max_length=1000000000 is not allowed; must be at most 1,000,000"),
+        ("CopySummary", {"reports": 10**9}, "reports=1000000000 is not allowed; must be .* from 1 to 100000"),
+        ("CorpusText", {"max_length": 10**9}, "max_length=1000000000 is not allowed; must be .* from 2 to 10000"),
+        ("Gridworld", {"size": 10**9}, "size=1000000000 is not allowed; must be .* from 2 to 200"),
+        ("Gridworld", {"goal": "no"}, "goal='no' is not allowed; must be true or false"),
+        ("LRSchedule", {"epochs": 10**9}, "epochs=1000000000 is not allowed; must be .* from 1 to 1000"),
+        ("FixedHorizon", {"max_episode_steps": 9}, "horizon is the length of every episode"),
+    ],
+)
+def test_what_would_never_be_made_is_one_line(env_id: str, arguments: dict[str, Any], message: str) -> None:
+    (row,) = (row for row in TABLE + WRAPPED if row.id == f"lhy_rl/{env_id}-v0")
+    with pytest.raises(UserError, match=message):
+        Registry("environment", {row.id: row.batched}).get(row.id)(**{**row.small, **arguments})
 
 
 @every_text

@@ -87,7 +87,7 @@ def test_gymnasium_is_content():
 
 
 def test_failures_speak():
-    with pytest.raises(UserError, match="time limit cuts episodes after 10 steps"):
+    with pytest.raises(UserError, match="own time limit is 10 steps"):
         play(FixedHorizon(Always(), 20))
     with pytest.raises(UserError, match="horizon=0"):
         FixedHorizon(Always(), 0)

@@ -122,7 +122,7 @@ def test_text_and_pictures() -> None:
     ("options", "message"),
     [
         ({"num_facts": 4}, "num_facts=4 is not allowed; must be a whole number from 1 to 3"),
-        ({"num_facts": 3, "num_sentences": 2}, "num_sentences=2 is not allowed; must be a whole number of at least 3"),
+        ({"num_facts": 3, "num_sentences": 2}, "num_sentences=2 is not allowed; must be a whole number from 3 to 100"),
         ({"num_questions": 0}, "num_questions=0 is not allowed"),
         ({"observation": "bags"}, "unknown observation 'bags'; did you mean 'bag'?"),
         ({"split": "validation"}, "unknown split 'validation'"),

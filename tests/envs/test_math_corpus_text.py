@@ -126,7 +126,7 @@ def test_packaged_corpora(name: str) -> None:
         ({"corpus": "/nowhere/text.txt"}, "does not exist"),
         ({"tokenizer": "words"}, "unknown tokenizer 'words'; did you mean 'word'"),
         ({"vocabulary_size": 2}, "vocabulary_size=2 is not allowed; must be a whole number of at least 3"),
-        ({"max_length": 1}, "max_length=1 is not allowed; must be a whole number of at least 2"),
+        ({"max_length": 1}, "max_length=1 is not allowed; must be a whole number from 2 to 10000"),
         ({"min_length": 0}, "min_length=0"),
         ({"min_length": 6}, "min_length=6 does not fit"),
         ({"min_count": 0}, "min_count=0"),

@@ -55,8 +55,8 @@ class ChatBandit(BatchedEnv):
 
     R(x, y), a table that is drawn uniformly from 5 to 10 when the environment is made; `table_seed` says which.
     `reward_table` holds it, (X, Y). The best policy gives each prompt its best reply (`expert_action()`); a random one
-    gets the table's mean, 7.65 with `table_seed=0`. `best_reward` and `random_reward` are both numbers, and
-    `info["score"]` is where between them a reply's reward lies: 0 as the random policy, 1 as the best one, on average.
+    gets the table's mean, 7.65 with `table_seed=0`. `best_reward` and `random_reward` are both numbers, and at
+    the end `info["score"]` is where between them the reward lies: 0 as the random policy, 1 as the best, on average.
 
     ## Starting State
 
@@ -73,7 +73,7 @@ class ChatBandit(BatchedEnv):
     |----------|---------|---------|
     | `num_prompts` | `20` | prompts, 1 to 20 |
     | `num_replies` | `20` | replies, 2 to 20 |
-    | `table_seed` | `0` | of the table of rewards |
+    | `table_seed` | `0` | draws the table of rewards, at least 0 |
     | `text` | `False` | whether `info["text"]` holds prompt and reply in words |
     | `render_mode` | `None` | `"ansi"`, prompt and reply in words |
     | `max_episode_steps` | `None` | truncates longer episodes |

@@ -108,12 +108,12 @@ class ChatReply(TextEnv):
     |----------|---------|---------|
     | `corpus` | `"chitchat"` | a name of the table above, or a path |
     | `tokenizer` | `None` | `"word"`, `"character"` or `"space"`; None takes what suits the corpus |
-    | `max_length` | `12` | most tokens of a reply, the end token among them; longer ones are left out |
-    | `turn_length` | `20` | most tokens of a turn of the context, its end token among them |
-    | `context_turns` | `2` | most turns of a context |
-    | `vocabulary_size` | `2000` | at most so many actions: end, unknown and words; None takes all words |
+    | `max_length` | `12` | most tokens of a reply, the end token among them, 2 to 10,000; longer ones are left out |
+    | `turn_length` | `20` | most tokens of a turn of the context, its end token among them, 2 to 10,000 |
+    | `context_turns` | `2` | most turns of a context, 1 to 100 |
+    | `vocabulary_size` | `2000` | most actions: end, unknown and words, at least 3; None takes all words |
     | `drop_unknown` | `True` | leave out the people's replies with unknown words |
-    | `conversations` | `None` | use only so many, drawn with `split_seed` |
+    | `conversations` | `None` | use only so many, at least 3, drawn with `split_seed`; None uses all |
     | `split_seed` | `0` | deals the conversations to the splits |
     | `split` | `"train"` | whose contexts come: `"train"`, `"validation"` or `"test"` |
     | `reward` | `"rules"` | see above |

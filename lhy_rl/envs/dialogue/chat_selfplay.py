@@ -90,18 +90,18 @@ class ChatSelfplay(BatchedGame):
     | Argument | Default | Meaning |
     |----------|---------|---------|
     | `reward` | `"rules"` | a name, `module:name` or a callable, as in `lhy_rl/ChatReply-v0` |
-    | `length_weight` | `0.0` | of the length term |
+    | `length_weight` | `0.0` | of the length term, 0 to a million |
     | `scorer` | `None` | the models of `"li"` and `"pmi"`: a `ReplyScorer`, `module:Class`, runs as in ChatReply |
     | `shared` | `False` | whether both get what an utterance is worth |
     | `max_turns` | `8` | utterances of both together, 1 to 8 |
     | `split` | `"train"` | whose openings: `"train"`, `"validation"` or `"test"` |
     | `corpus` | `"chitchat"` | a name as in `lhy_rl/ChatReply-v0`, or a path |
     | `tokenizer` | `None` | `"word"`, `"character"` or `"space"`; None takes what suits the corpus |
-    | `max_length` | `12` | most tokens of an utterance, the end token among them |
-    | `turn_length` | `20` | most tokens of a turn of the context, its end token among them; above `max_length` |
-    | `context_turns` | `2` | most turns of a context |
-    | `vocabulary_size` | `2000` | at most so many actions: end, unknown and words; None takes all words |
-    | `conversations` | `None` | use only so many, drawn with `split_seed` |
+    | `max_length` | `12` | most tokens of an utterance, the end token among them, at least 2 |
+    | `turn_length` | `20` | most tokens of a turn of the context, with its end token, `max_length` + 1 to 10,000 |
+    | `context_turns` | `2` | most turns of a context, 1 to 100 |
+    | `vocabulary_size` | `2000` | most actions: end, unknown and words, at least 3; None takes all words |
+    | `conversations` | `None` | use only so many, at least 3, drawn with `split_seed`; None uses all |
     | `split_seed` | `0` | deals the conversations to the splits |
 
     `render_mode` is `None`, `"ansi"` (the dialogue) or `"human"` (printed).

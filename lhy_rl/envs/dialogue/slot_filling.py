@@ -123,7 +123,7 @@ class SlotFilling(BatchedEnv):
     ## Episode End
 
     1. Termination: the user, who has what was wanted, says goodbye; or the system closes the dialogue; or the user
-       hangs up, when an act has been said word for word again 4 to 6 times on end (drawn for each user), or at the
+       hangs up, when an act has been said word for word 4 to 6 times in a row (drawn for each user), or at the
        k-th misunderstanding, a wrong place or a wrong value, with probability ((k - 1) / that number)^2; or
        `max_turns` turns have passed.
     2. Truncation: `max_episode_steps` steps, if given.
@@ -139,7 +139,7 @@ class SlotFilling(BatchedEnv):
     | `reward` | `"pydial"` | `"pydial"` or `"tcbot"` |
     | `expert` | `"handcrafted"` | whom `expert_action()` asks: `"handcrafted"`, `"lenient"`, `"cautious"`, `"hasty"` |
     | `max_turns` | `25` | turns of a dialogue, at least 1 |
-    | `database_seed` | `0` | of the 60 places |
+    | `database_seed` | `0` | draws the 60 places, at least 0 |
     | `text` | `False` | whether `info["text"]` holds the turn in words: the act, the answer, what arrived |
     | `render_mode` | `None` | `"ansi"`, the user's wish and the turn in words |
     | `max_episode_steps` | `None` | truncates longer episodes |

@@ -81,7 +81,7 @@ class TwentyQuestions(BatchedEnv):
     |----------|---------|---------|
     | `observation` | `"last"` | `"last"` or `"full"`: what is observed, see above |
     | `reward` | `"outcome"` | `"outcome"` or `"information"`: when it is given, see above |
-    | `action_masks` | `False` | whether `info["action_mask"]` allows only objects that fit all answers so far |
+    | `action_masks` | `False` | whether `info["action_mask"]` forbids objects that do not fit the answers |
     | `max_questions` | `12` | questions that are answered, at least 1 |
     | `text` | `False` | whether `info["text"]` holds the last turn in words |
     | `render_mode` | `None` | `"ansi"`, the last turn in words |

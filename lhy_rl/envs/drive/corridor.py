@@ -106,7 +106,7 @@ class DriveCorridor(BatchedEnv):
     | `steering` | `"discrete"` | `"discrete"` or `"continuous"` |
     | `angles` | `31` | steering angles to choose from, an odd number of at least 3; discrete steering only |
     | `observation` | `"image"` | `"image"` or `"state"` |
-    | `disturbance` | `0.005` | standard deviation of what is added to the heading in each step, radians |
+    | `disturbance` | `0.005` | standard deviation of the noise on the heading in each step, radians, 0 to 1 |
     | `render_mode` | `None` | `"rgb_array"`, a 400 x 400 picture |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
@@ -155,9 +155,7 @@ class DriveCorridor(BatchedEnv):
         self.sees_state = validation.choice("observation", observation, ("image", "state")) == "state"
         if validation.integer("angles", angles, 3) % 2 == 0:
             raise UserError(f"angles={angles} is not allowed; must be odd, so that straight on is among them")
-        if not 0 <= disturbance < 1:
-            raise UserError(f"disturbance={disturbance} is not allowed; must be at least 0 and below 1")
-        self.disturbance = disturbance
+        self.disturbance = validation.share("disturbance", disturbance)
         self.angles = np.linspace(-STEERING, STEERING, angles)
         super().__init__(
             num_envs,

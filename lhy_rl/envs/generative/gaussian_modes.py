@@ -67,7 +67,7 @@ class GaussianModes(OneStepTask):
         n = self.points if split == "train" else HELD_OUT
         modes = rng.integers(len(self.means), size=n)
         points = self.means[modes] + self.std * rng.standard_normal((n, 2))
-        return Samples(points.clip(-1.0).astype(np.float32), sample_labels=modes)
+        return Samples(points.clip(-1.0, 1.0).astype(np.float32), sample_labels=modes)
 
     def nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N, 2) points to the nearest Gaussian of each, (N,), and whether it is within three standard deviations."""

@@ -38,14 +38,14 @@ class Ring(GaussianModes):
 
     ## Rewards
 
-    1 if the point is good, within three standard deviations of the nearest Gaussian's mean, else 0; of which Gaussian
-    is `info["mode"]`.
-    On average a random policy gets 0.0036, points of the mixture itself get 0.989, and the best known is 1, which the
-    same good point again and again gets, too: the reward knows nothing of variety.
+    1 if the point is good, within three standard deviations of the nearest Gaussian's mean, else 0; at the end
+    `info["mode"]` is the number of that Gaussian.
+    On average a random policy gets 0.0036, points of the mixture itself get 0.989. The best is 1, which one good point,
+    drawn again and again, gets as well: the reward does not measure variety.
 
     ## Starting State
 
-    There is but one.
+    Always the same.
 
     ## Episode End
 
@@ -56,9 +56,9 @@ class Ring(GaussianModes):
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | `modes` | `8` | Gaussians on the circle |
-    | `std` | `0.008` | standard deviation of each |
-    | `points` | `20000` | how many `samples("train")` has; the other splits have 2,500 |
+    | `modes` | `8` | Gaussians on the circle, at least 1 |
+    | `std` | `0.008` | standard deviation of each, above 0 and below 1 |
+    | `points` | `20000` | how many `samples("train")` has, at least 1; the other splits have 2,500 |
     | `render_mode` | `None` | `"rgb_array"`, the point among real ones at 400 x 400 |
     | `max_episode_steps` | `None` | truncates longer episodes |
 

@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError
-from lhy_rl.envs.grid.tabular_grid import TabularGrid
+from lhy_rl.envs.grid.tabular_grid import LARGEST, TabularGrid
 from lhy_rl.envs.single import SingleEnv
 
 
@@ -66,7 +66,7 @@ class Gridworld(TabularGrid):
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | `size` | `8` | cells of a side, at least 2 |
+    | `size` | `8` | cells of a side, 2 to 200 |
     | `region` | `2` | cells of a region's side; `size` must be a multiple of it |
     | `rewarded` | `0.1` | probability that a region has a reward, 0 to 1; at least one has |
     | `slip` | `0.3` | probability that a step goes in a random direction, 0 to 1 |
@@ -118,11 +118,12 @@ class Gridworld(TabularGrid):
         render_mode: str | None = None,
         max_episode_steps: int | None = 40,
     ) -> None:
-        size, region = validation.integer("size", size, 2), validation.integer("region", region, 1)
+        size, region = validation.integer("size", size, 2, LARGEST), validation.integer("region", region, 1)
         if size % region:
             raise UserError(f"region={region} is not allowed; size={size} must be a multiple of it")
         layout_seed = validation.integer("layout_seed", layout_seed, 0)
-        place = int(np.random.default_rng([layout_seed, 2]).integers(size**2)) if goal else None
+        with_goal = validation.flag("goal", goal)
+        place = int(np.random.default_rng([layout_seed, 2]).integers(size**2)) if with_goal else None
         super().__init__(
             num_envs,
             size=size,

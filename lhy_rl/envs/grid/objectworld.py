@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core import validation
 from lhy_rl.envs import drawing
-from lhy_rl.envs.grid.tabular_grid import TabularGrid
+from lhy_rl.envs.grid.tabular_grid import LARGEST, TabularGrid
 from lhy_rl.envs.single import SingleEnv
 
 FEATURES = ("distances", "binary", "cells")
@@ -73,9 +73,9 @@ class Objectworld(TabularGrid):
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | `size` | `10` | cells of a side, at least 2 |
-    | `num_objects` | `6` | objects, at least `num_colours`, each in a cell of its own |
-    | `num_colours` | `2` | colours, at least 2; each occurs, outside and inside |
+    | `size` | `10` | cells of a side, 2 to 200 |
+    | `num_objects` | `6` | objects, `num_colours` to `size`², each in a cell of its own |
+    | `num_colours` | `2` | colours, 2 to 26; each occurs, outside and inside |
     | `features` | `"distances"` | `"distances"`, `"binary"` or `"cells"`: the table above |
     | `slip` | `0.3` | probability that a step goes in a random direction, 0 to 1 |
     | `walls` | `0.0` | share of the cells that are walls, 0 to 0.5; they never part the grid and leave out objects |
@@ -128,7 +128,7 @@ class Objectworld(TabularGrid):
         render_mode: str | None = None,
         max_episode_steps: int | None = 40,
     ) -> None:
-        count = validation.integer("size", size, 2) ** 2
+        count = validation.integer("size", size, 2, LARGEST) ** 2
         colours = validation.integer("num_colours", num_colours, 2, min(26, count))
         objects = validation.integer("num_objects", num_objects, colours, count)
         rng = np.random.default_rng([validation.integer("layout_seed", layout_seed, 0), 0])

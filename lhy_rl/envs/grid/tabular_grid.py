@@ -17,6 +17,7 @@ from lhy_rl.functional.dynamic_programming import soft_value_iteration, value_it
 MOVES = np.array([(0, 0), (-1, 0), (0, 1), (1, 0), (0, -1)])
 """Stay, up, right, down, left: row and column."""
 
+LARGEST = 200  # cells of a side: 64 GB of tables
 ENDLESS_GAMMA = 0.95  # of the expert, where no time limit is set
 
 
@@ -27,7 +28,7 @@ class TabularGrid(BatchedEnv):
     ``state_rewards`` (S,). All tables are those of :class:`lhy_rl.core.protocols.Tabular`.
 
     Args:
-        size: N, cells of a side.
+        size: N, cells of a side, 2 to 200: the tables have 5 N^4 numbers.
         slip: Probability that a step goes in a random direction.
         walls: Share of the cells that are walls; they are drawn by ``layout_seed`` and never part the grid.
         layout_seed: Of everything that stays the same in all episodes.
@@ -52,9 +53,9 @@ class TabularGrid(BatchedEnv):
         goal: int | None = None,
         **base: Any,
     ) -> None:
-        self.size = validation.integer("size", size, 2)
+        self.size = size
         self.slip = validation.share("slip", slip)
-        self.layout_seed = validation.integer("layout_seed", layout_seed, 0)
+        self.layout_seed = layout_seed
         count = self.size**2
         super().__init__(num_envs, Discrete(count), Discrete(len(MOVES)), **base)
         rng = np.random.default_rng([self.layout_seed, 1])  # walls or none, the rest of the layout is the same

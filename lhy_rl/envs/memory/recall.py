@@ -12,6 +12,7 @@ from lhy_rl.core import validation
 from lhy_rl.core.trees import State
 from lhy_rl.envs import drawing
 from lhy_rl.envs.base import BatchedEnv
+from lhy_rl.envs.memory.difficulty import MOST
 
 SUITS = "♠♦♣♥"
 """POPGym's suits, in its order."""
@@ -155,7 +156,7 @@ class CardRecall(Recall):
 
     def __init__(self, num_envs: int, *, num_decks: int, num_ranks: int, **base: Any) -> None:
         super().__init__(num_envs, num_actions=4, names=SUITS, **base)
-        copies = validation.integer("num_decks", num_decks, 1) * validation.integer("num_ranks", num_ranks, 1)
+        copies = validation.integer("num_decks", num_decks, 1) * validation.integer("num_ranks", num_ranks, 1, MOST)
         self.num_cards = 4 * copies
         self.num_questions = self.num_cards - 1  # in every episode; a family may ask fewer
 

@@ -46,7 +46,7 @@ class ConvexHull(BatchedEnv):
 
     With h corners, 1/h for a corner that was not named before and -1/h for any other point; to stop costs 1/h for each
     corner that is missing. An episode's return is 1 at best, and -1 for whoever stops at once. A random agent that
-    obeys the mask gets -0.38; a pointer network that is cloned from 60,000 sets 0.97, with 90 % of the sets exact.
+    obeys the mask gets -0.38; a pointer network that is cloned from 60,000 sets 0.98, with 91 % of the sets exact.
 
     At the end `info["exact"]` says whether the points named are the corners, no more and no fewer, and
     `info["ordered"]` whether they were named along the hull, counter-clockwise from any of them.

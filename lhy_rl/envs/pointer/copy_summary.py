@@ -36,9 +36,9 @@ class CopySummary(TextEnv):
     >
     > Pisuru : court frees Sumada
 
-    The tokens are 53 words, and 48 numbers that the names of a report are given at random; so a number says nothing. A
-    policy that is to read them as the unknown words that they are says so: `unknown_words: 48`; then they look all
-    alike, and `copy: true` alone tells them apart.
+    The tokens are 53 words, and 48 numbers that the names of a report are given at random; so a number says nothing.
+    With `unknown_words: 48` a policy reads them as unknown words, which all look alike; then it can tell them apart
+    only by copying (`copy: true`).
 
     ## Action Space
 
@@ -81,7 +81,7 @@ class CopySummary(TextEnv):
     | Argument | Default | Meaning |
     |----------|---------|---------|
     | `events` | `3` | most events of a report, 1 to 7 |
-    | `reports` | `4000` | reports of the training split |
+    | `reports` | `4000` | reports of the training split, 1 to 100,000 |
     | `split` | `"train"` | whose reports come: `"train"`, `"validation"` or `"test"`; the last two have 300 |
     | `reward` | `"rouge"` | `"rouge"` or `"token"` |
     | `render_mode` | `None` | `"ansi"` gives report and headline as text |
@@ -124,7 +124,7 @@ class CopySummary(TextEnv):
         max_episode_steps: int | None = None,
     ) -> None:
         self.events = validation.integer("events", events, 1, 7)
-        self.reports = validation.integer("reports", reports, 1)
+        self.reports = validation.integer("reports", reports, 1, 100_000)
         self.reward_name = validation.choice("reward", reward, REWARDS)
         self.drawn = _drawn(self.events, self.reports, validation.choice("split", split, SPLITS))
         super().__init__(

@@ -22,7 +22,7 @@ SIZES: Levels = {
     "2": {"num_questions": 4, "num_sentences": 4},
     "3": {"num_questions": 3, "num_sentences": 6},
 }
-LINES = 13  # of a story that a picture holds
+MOST, LINES = 100, 13  # questions, and sentences before one, at most; lines of a story that a picture holds
 
 
 class BabiRoom(Recall):
@@ -75,8 +75,9 @@ class BabiRoom(Recall):
 
     ## Starting State
 
-    Nobody is anywhere. The first sentences make sure that the first question has an answer; then things happen at
-    random. Of eight stories one is held out: `split="test"` tells those, `split="train"` the others.
+    Nobody's place is known. The first sentences make sure that the first question has an answer; then things happen
+    at random; with `num_facts=1` people only go. One story in eight is held out: `split="test"` has those,
+    `split="train"` the others.
 
     ## Episode End
 
@@ -88,8 +89,8 @@ class BabiRoom(Recall):
     | Argument | Default | Meaning |
     |----------|---------|---------|
     | `num_facts` | `1` | sentences that an answer needs, 1 to 3 |
-    | `num_questions` | `None` | questions in a story, at least 1; None takes the table's |
-    | `num_sentences` | `None` | before each question, at least `num_facts`; None takes the table's |
+    | `num_questions` | `None` | questions in a story, 1 to 100; None takes the table's |
+    | `num_sentences` | `None` | before each question, `num_facts` to 100; None takes the table's |
     | `observation` | `"tokens"` | `"tokens"` or `"bag"` |
     | `split` | `"train"` | `"train"` or `"test"` |
     | `text` | `False` | whether `info["text"]` holds the sentence in words |
@@ -138,8 +139,8 @@ class BabiRoom(Recall):
         size = dict(SIZES[str(self.num_facts)])
         given = {"num_questions": num_questions, "num_sentences": num_sentences}
         size |= {name: value for name, value in given.items() if value is not None}
-        self.num_questions = validation.integer("num_questions", size["num_questions"], 1)
-        self.num_sentences = validation.integer("num_sentences", size["num_sentences"], self.num_facts)
+        self.num_questions = validation.integer("num_questions", size["num_questions"], 1, MOST)
+        self.num_sentences = validation.integer("num_sentences", size["num_sentences"], self.num_facts, MOST)
         self.as_bag = validation.choice("observation", observation, ("tokens", "bag")) == "bag"
         self.tests = validation.choice("split", split, ("train", "test")) == "test"
         self.text = validation.flag("text", text)

@@ -65,12 +65,12 @@ class TreeCalc(BatchedEnv):
 
     ## Starting State
 
-    A height, from `min_depth` to `max_depth`, each as likely; then a tree of that height: of the two children of a node
-    one, either, is as high as can be, and the other has any lower height. Operators and values are uniform. A tree of
-    height 4 has 8.7 leaves on average, one of height 6 has 18.5; of unary operators it is a chain.
+    A height is drawn uniformly from `min_depth` to `max_depth`; then a tree of that height: of the two children of a
+    node of height h one, either, has height h - 1, and the other any from 0 to h - 1. Operators and values are uniform.
+    A tree of height 4 has 8.7 leaves on average, one of height 6 has 18.5; of unary operators it is a chain.
 
-    With `split="train"` the operator below another is never the one that follows it in the table (of the unary ones, in
-    a circle, nor the one after that); with `split="test"` it always is.
+    With `split="train"` the operator below another is never the one that follows it in the table, where the first
+    follows the last (of the unary ones, nor the one after that); with `split="test"` it always is.
 
     ## Episode End
 
@@ -81,10 +81,10 @@ class TreeCalc(BatchedEnv):
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | `variant` | `"arithmetic"` | `"arithmetic"` or `"lists"`: the operators of the table above |
+    | `variant` | `"arithmetic"` | `"arithmetic"`, `"lists"` or `"unary"`: the operators of the table above |
     | `min_depth` | `1` | height of the lowest tree, 0 (a value alone) to `max_depth` |
-    | `max_depth` | `4` | height of the highest tree, up to `table_depth` |
-    | `table_depth` | `6` | height that the table has room for, up to 9: a policy can be tested on deeper trees |
+    | `max_depth` | `4` | height of the highest tree, 0 to `table_depth` |
+    | `table_depth` | `6` | height that the table has room for, 0 to 9: a policy can be tested on deeper trees |
     | `num_values` | `5` | values, 2 to 10 |
     | `split` | `"all"` | `"train"`: some pairs of neighbouring operators are held out; `"test"`: there are no others |
     | `observation` | `"table"` | `"table"` or `"string"` |

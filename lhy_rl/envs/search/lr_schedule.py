@@ -49,7 +49,7 @@ class LRSchedule(BatchedEnv):
 
     | Num | Observation | Min | Max |
     |-----|-------------|-----|-----|
-    | 0 | epochs so far, by all | 0 | 1 |
+    | 0 | steps so far, as a share of `decisions` | 0 | 1 |
     | 1 | log10(last learning rate / 0.003) / 3 | 0 | 1 |
     | 2 | training loss / 4.6: mean over the last epoch's minibatches | 0 | 1 |
     | 3 | 0.5 + its change from the epoch before, nats | 0 | 1 |
@@ -84,11 +84,11 @@ class LRSchedule(BatchedEnv):
     |----------|---------|---------|
     | `split` | `"train"` | instances: `"train"` or `"test"` |
     | `action` | `"rate"` | what is chosen: the `"rate"`, or a `"factor"` of the last one |
-    | `noise` | `None` | share of wrong labels in all instances; None: 0, 0.1, 0.2 or 0.4, by the instance |
-    | `decisions` | `10` | steps of an episode |
-    | `epochs` | `1` | passes over the images in a step |
+    | `noise` | `None` | share of wrong labels in all instances, 0 to 1; None: 0, 0.1, 0.2 or 0.4, by the instance |
+    | `decisions` | `10` | steps of an episode, 1 to 1,000 |
+    | `epochs` | `1` | passes over the images in a step, 1 to 1,000 |
     | `batch_size` | `20` | images of a gradient step, 1 to 600 |
-    | `hidden_size` | `64` | width of the layer in the middle |
+    | `hidden_size` | `64` | width of the hidden layer, at least 1 |
     | `render_mode` | `None` | `"rgb_array"`: the rates so far and the validation losses |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
@@ -132,11 +132,11 @@ class LRSchedule(BatchedEnv):
     ) -> None:
         validation.choice("split", split, SPLITS)
         self.by_factor = validation.choice("action", action, ACTIONS) == "factor"
-        self.decisions = validation.integer("decisions", decisions, 1)
+        self.decisions = validation.integer("decisions", decisions, 1, 1000)
         self.training = SGDTraining(
             validation.integer("hidden_size", hidden_size, 1),
             validation.integer("batch_size", batch_size, 1, IMAGES),
-            validation.integer("epochs", epochs, 1),
+            validation.integer("epochs", epochs, 1, 1000),
         )
         self.instances = Instances(split, None if noise is None else validation.share("noise", noise))
         super().__init__(

@@ -58,7 +58,7 @@ class CorpusText(TextEnv):
     ## Rewards
 
     - `reward="bleu"`: at the sentence's end its BLEU, 0 to 1, of n-grams up to `bleu_order`, smoothed (Chen and Cherry
-      2014, method 1), with all training sentences as references; 0 before the end. Also in `info["bleu"]`.
+      2014, method 1), with all training sentences as references; 0 before the end. At the end also in `info["bleu"]`.
     - `reward="none"`: 0, for agents that bring their own reward (SeqGAN's is a discriminator).
 
     ## Starting State
@@ -77,13 +77,13 @@ class CorpusText(TextEnv):
     |----------|---------|---------|
     | `corpus` | `"chitchat"` | a name of the table above, or a path |
     | `tokenizer` | `None` | `"word"`, `"character"` or `"space"`; None takes what suits the corpus |
-    | `max_length` | `20` | most tokens of a sentence, the end token among them, at least 2; longer ones are left out |
-    | `min_length` | `1` | fewest words of a sentence; shorter ones are left out |
-    | `vocabulary_size` | `5000` | at most so many actions: end, unknown and words; None takes all words |
-    | `min_count` | `1` | words that occur less often in training are unknown |
+    | `max_length` | `20` | most tokens of a sentence, the end token among them, 2 to 10,000; longer ones are left out |
+    | `min_length` | `1` | fewest words of a sentence, 1 to `max_length` - 1; shorter ones are left out |
+    | `vocabulary_size` | `5000` | most actions: end, unknown and words, at least 3; None takes all words |
+    | `min_count` | `1` | words that occur less often in training are unknown; at least 1 |
     | `drop_unknown` | `False` | leave out sentences with unknown words |
     | `unique` | `True` | keep a sentence once in a split, however often it was said |
-    | `conversations` | `None` | use only so many, drawn with `split_seed` |
+    | `conversations` | `None` | use only so many, at least 3, drawn with `split_seed`; None uses all |
     | `split_seed` | `0` | deals the conversations to the splits |
     | `reward` | `"bleu"` | `"bleu"` or `"none"` |
     | `bleu_order` | `4` | longest n-grams that BLEU counts, 1 to 4 |
@@ -137,14 +137,14 @@ class CorpusText(TextEnv):
         self.data = SentenceData.load(
             corpus,
             tokenizer=tokenizer,  # type: ignore[arg-type]
-            max_length=validation.integer("max_length", max_length, 2),
+            max_length=validation.integer("max_length", max_length, 2, 10_000),
             min_length=validation.integer("min_length", min_length, 1),
             vocabulary_size=None
             if vocabulary_size is None
             else validation.integer("vocabulary_size", vocabulary_size, 3),
             min_count=validation.integer("min_count", min_count, 1),
-            drop_unknown=drop_unknown,
-            unique=unique,
+            drop_unknown=validation.flag("drop_unknown", drop_unknown),
+            unique=validation.flag("unique", unique),
             conversations=None if conversations is None else validation.integer("conversations", conversations, 3),
             split_seed=validation.integer("split_seed", split_seed, 0),
         )

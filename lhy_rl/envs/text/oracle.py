@@ -24,7 +24,7 @@ class OracleText(TextEnv):
     ## Description
 
     Write sentences of a language that a random LSTM speaks. The LSTM (the *oracle*) has weights drawn from N(0, 1) and
-    gives every sentence an exact probability, so that a generator can be judged without an opinion: the task of the
+    gives every sentence an exact probability, so that a generator can be measured exactly: the task of the
     SeqGAN paper (Yu et al. 2017, section 4.1). All sentences have the same length; there is no end token. With few
     words everything can be enumerated: `oracle.enumerate(max_length)` gives all sentences, their probabilities and the
     optimal values.
@@ -73,13 +73,13 @@ class OracleText(TextEnv):
     | `max_length` | `20` | tokens of every sentence, at least 1 |
     | `hidden_size` | `32` | the oracle's state, at least 1 |
     | `embedding_size` | `32` | the oracle's embedding, at least 1 |
-    | `oracle_seed` | `0` | draws the oracle's weights |
+    | `oracle_seed` | `0` | draws the oracle's weights, at least 0 |
     | `oracle_path` | `None` | a `.npz` file of the oracle's 15 arrays, in place of drawn weights; sizes must agree |
     | `reward` | `"likelihood"` | `"likelihood"`, `"final"` or `"none"` |
-    | `data_seed` | `0` | draws the sentences that `sequences(split)` gives |
-    | `train_size` | `10000` | sentences in `sequences("train")` |
-    | `validation_size` | `2000` | sentences in `sequences("validation")` |
-    | `test_size` | `2000` | sentences in `sequences("test")` |
+    | `data_seed` | `0` | draws the sentences that `sequences(split)` gives, at least 0 |
+    | `train_size` | `10000` | sentences in `sequences("train")`, at least 1 |
+    | `validation_size` | `2000` | sentences in `sequences("validation")`, at least 1 |
+    | `test_size` | `2000` | sentences in `sequences("test")`, at least 1 |
     | `render_mode` | `None` | `"ansi"` gives the sentence so far as text |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
@@ -227,7 +227,7 @@ class OracleTextEnv(SingleTextEnv):
 
 def _file(path: str, sizes: tuple[int, int, int]) -> OracleLSTM:
     """The oracle in a file, if it has the sizes asked for."""
-    oracle = OracleLSTM.from_file(path)
+    oracle = OracleLSTM.from_file(validation.place("oracle_path", path))
     found = (oracle.vocabulary_size, oracle.embedding_size, oracle.hidden_size)
     if found != sizes:
         names = ("vocabulary_size", "embedding_size", "hidden_size")

@@ -108,7 +108,7 @@ dark (Stadie et al. 2017, section 6 and their code)."""
 
 def family(env_id: str) -> str:
     """``gymnasium:Reacher-v5`` to ``Reacher``."""
-    return env_id.rpartition(":")[2].rpartition("/")[2].rpartition("-v")[0]
+    return str(env_id).rpartition(":")[2].rpartition("/")[2].rpartition("-v")[0]
 
 
 def mujoco_domain(given: str | MujocoDomain | Mapping[str, Any], env_id: str) -> MujocoDomain:

@@ -74,6 +74,8 @@ class MujocoViews(gymnasium.Env[Any, np.ndarray]):
         self.observed = validation.choice("observation", observation, OBSERVATIONS)
         if not SIZES[0] <= validation.integer("size", size, 1) <= SIZES[1]:
             raise UserError(f"size={size} is not allowed; must be {SIZES[0]} to {SIZES[1]} pixels")
+        if render_mode is not None:
+            validation.choice("render_mode", render_mode, self.metadata["render_modes"])
         self.env_id, self.size, self.render_mode = env_id, size, render_mode
         self.env = _made(env_id, horizon, options)
         self.arguments = dict(self.env.unwrapped.spec.kwargs)  # type: ignore[union-attr]
@@ -178,8 +180,8 @@ def make_vector(
     ## Rewards
 
     The environment's until the task ends the episode, that step's included; 0 from then on. The return of
-    InvertedPendulum-v5 is how many of the steps the pole stood. A random policy gets 6 of 50 there, the scripted
-    expert (`expert_action()`) 50; on Reacher-v5 a random policy gets -43, the scripted expert -3.6.
+    InvertedPendulum-v5 is how many of the steps the pole stood. A random policy gets 5 of 50 there, the scripted
+    expert (`expert_action()`) 50; on Reacher-v5 a random policy gets -43, the scripted expert -3.6. No other has one.
 
     ## Starting State
 
@@ -242,5 +244,6 @@ def make_vector(
     """
     cameras = Cameras(env_id, domain)
     shared = {"observation": observation, "size": size, "horizon": horizon, "render_mode": render_mode, **options}
-    makers = [lambda: MujocoViews(env_id, domain, cameras=cameras, **shared)] * num_envs
+    count = validation.integer("num_envs", num_envs, 1)
+    makers = [lambda: MujocoViews(env_id, domain, cameras=cameras, **shared)] * count
     return SyncVectorEnv(makers, autoreset_mode=validation.autoreset(autoreset_mode))

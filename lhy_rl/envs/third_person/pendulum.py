@@ -42,8 +42,8 @@ class PendulumPixels(PixelTask):
     ## Rewards
 
     As in `Pendulum-v1`: `-(angle^2 + 0.1 velocity^2 + 0.001 torque^2)`, of the state before the step.
-    On average a random policy gets -311, the scripted expert (`expert_action()`) -38. At the end `info["distance"]`
-    is what is left to the target and `info["success"]` whether it is below 0.2.
+    On average a random policy gets -309, the scripted expert (`expert_action()`) -31. At the end `info["distance"]`
+    is the angle from upright, in radians, and `info["success"]` whether it is below 0.2.
 
     ## Starting State
 
@@ -62,7 +62,7 @@ class PendulumPixels(PixelTask):
     | `domain` | `"own"` | how it looks: a name from below, or other values than a domain's: `{"angle": 15.0}` |
     | `observation` | `"both"` | `"both"`, `"state"` or `"image"` |
     | `size` | `32` | pixels of a side of the image, 16 to 48; Stable-Baselines3's CNN reads 36 and more |
-    | `horizon` | `50` | steps of an episode |
+    | `horizon` | `50` | steps of an episode, at least 1 |
     | `render_mode` | `None` | `"rgb_array"`, the picture at 400 x 400 |
     | `max_episode_steps` | `None` | truncates earlier than `horizon` |
 

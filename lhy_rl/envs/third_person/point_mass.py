@@ -16,7 +16,7 @@ class PointMassPixels(PixelTask):
     """
     ## Description
 
-    A point is pushed over a plane to a target, seen from above. The task is easy; what it is for is being seen in
+    A point is pushed over a plane to a target, seen from above. The task is easy; its purpose is to be seen in
     several ways. An expert's video comes from one domain, another camera and other colours, and the learner acts in its
     own (third-person imitation, Stadie et al. 2017, whose Point task this is made after).
 
@@ -41,7 +41,7 @@ class PointMassPixels(PixelTask):
     ## Rewards
 
     Minus the distance to the target after the step, minus `0.01 |a|^2`.
-    On average a random policy gets -47.5, the scripted expert (`expert_action()`) -3.9. At the end `info["distance"]`
+    On average a random policy gets -47.9, the scripted expert (`expert_action()`) -4.0. At the end `info["distance"]`
     is what is left to the target and `info["success"]` whether it is below 0.1.
 
     ## Starting State
@@ -60,7 +60,7 @@ class PointMassPixels(PixelTask):
     | `domain` | `"own"` | how it looks: a name from below, or other values than a domain's: `{"angle": 15.0}` |
     | `observation` | `"both"` | `"both"`, `"state"` or `"image"` |
     | `size` | `32` | pixels of a side of the image, 16 to 48; Stable-Baselines3's CNN reads 36 and more |
-    | `horizon` | `50` | steps of an episode |
+    | `horizon` | `50` | steps of an episode, at least 1 |
     | `render_mode` | `None` | `"rgb_array"`, the picture at 400 x 400 |
     | `max_episode_steps` | `None` | truncates earlier than `horizon` |
 

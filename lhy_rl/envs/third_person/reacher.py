@@ -46,7 +46,7 @@ class ReacherPixels(PixelTask):
     ## Rewards
 
     Minus the distance of the tip to the target after the step, minus `0.01 |a|^2`.
-    On average a random policy gets -39.6, the scripted expert (`expert_action()`) -3.6. At the end `info["distance"]`
+    On average a random policy gets -39.5, the scripted expert (`expert_action()`) -3.6. At the end `info["distance"]`
     is what is left to the target and `info["success"]` whether it is below 0.1.
 
     ## Starting State
@@ -66,7 +66,7 @@ class ReacherPixels(PixelTask):
     | `domain` | `"own"` | how it looks: a name from below, or other values than a domain's: `{"angle": 15.0}` |
     | `observation` | `"both"` | `"both"`, `"state"` or `"image"` |
     | `size` | `32` | pixels of a side of the image, 16 to 48; Stable-Baselines3's CNN reads 36 and more |
-    | `horizon` | `50` | steps of an episode |
+    | `horizon` | `50` | steps of an episode, at least 1 |
     | `render_mode` | `None` | `"rgb_array"`, the picture at 400 x 400 |
     | `max_episode_steps` | `None` | truncates earlier than `horizon` |
 

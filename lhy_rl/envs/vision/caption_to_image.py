@@ -56,10 +56,11 @@ class CaptionToImage(OneStepTask):
     ## Rewards
 
     The share of the three attributes, colour, shape and place, that are read from the picture as the caption has them.
-    The place is the quarter with most light, the colour there is the nearest of the six, and the shape is read by one
-    who knows real ones (kernel ridge regression on their brightness).
+    The place is the quarter with most light, the colour there is the nearest of the six, and the shape is read by
+    kernel ridge regression on the brightness of real ones.
     On average a random policy gets 0.20, the scripted expert (`expert_action()`), who draws what the caption says, 1.
-    `info["right"]` has of each attribute whether it was right, and `info["read"]` what was read.
+    `info["what"]` has the numbers of colour, shape and place; at the end `info["read"]` has those that were read, and
+    `info["right"]` which of them are right.
 
     ## Starting State
 
@@ -74,7 +75,7 @@ class CaptionToImage(OneStepTask):
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | `pictures` | `4000` | pairs that `samples("train")` has; of the other splits an eighth |
+    | `pictures` | `4000` | pairs that `samples("train")` has, at least 8; of the other splits an eighth |
     | `render_mode` | `None` | `"rgb_array"`, the picture with its caption, 400 x 400 |
     | `max_episode_steps` | `None` | truncates longer episodes |
 

@@ -52,9 +52,9 @@ class Digits(PictureSamples):
 
     exp(-d / m), where d is the squared distance to the nearest picture of the training (with `conditional=True` to the
     nearest of the class), and m the median of it for real pictures that are not of the training.
-    On average a random policy gets 0.00, real digits that are not of the training get 0.39, and the best known is 1,
-    for a digit of the training itself (`expert_action()`): the reward knows nothing of variety, nor of copying. The
-    nearest picture's place in `samples("train")` is `info["nearest"]`, its class `info["read"]`.
+    On average a random policy gets 0.00, real digits that are not of the training get 0.39. The best is 1, for a digit
+    of the training itself (`expert_action()`): the reward measures neither variety nor copying. At the end the nearest
+    picture's place in `samples("train")`, of whatever class, is `info["nearest"]`, and its class `info["read"]`.
 
     ## Starting State
 
@@ -71,7 +71,7 @@ class Digits(PictureSamples):
     |----------|---------|---------|
     | `pictures` | `"mnist"` | `"mnist"`, `"optical"` (8 x 8), a folder of pictures or of folders (classes), or `.npz` |
     | `conditional` | `False` | observe a class, of which the picture is to be |
-    | `side` | `None` | pixels of the square that pictures of a folder are brought to; `None` takes them as they are |
+    | `side` | `None` | pixels of a side, at least 8, to which pictures of a folder are brought; `None` leaves them |
     | `render_mode` | `None` | `"rgb_array"`, the picture and the nearest of the training at 400 x 400 |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
@@ -106,6 +106,8 @@ class Digits(PictureSamples):
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
     ) -> None:
+        pictures = validation.place("pictures", pictures)
+        validation.flag("conditional", conditional)
         side = None if side is None else validation.integer("side", side, 8)
         if side is not None and (pictures in SHIPPED or holds_arrays(pictures)):
             raise UserError(f"side is of a folder of picture files; those of {pictures!r} have theirs")

@@ -42,14 +42,14 @@ class DigitsTransfer(TransferTask):
 
     ## Rewards
 
-    1 if the digit that is read from the drawing is the photograph's, else 0. Who reads knows real drawings of the
-    training (kernel ridge regression on their grey pixels).
-    On average a random policy gets 0.10, the scripted expert (`expert_action()`), who knows the clean digit, 0.94. The
-    truth is `info["label"]`, what was read `info["read"]`.
+    1 if the digit that is read from the drawing is the photograph's, else 0. It is read by kernel ridge regression on
+    the grey pixels of the training's real drawings.
+    On average a random policy gets 0.10, the scripted expert (`expert_action()`), who knows the clean digit, 0.96. The
+    photograph's is `info["label"]`; at the end what was read is `info["read"]`.
 
     ## Starting State
 
-    A photograph of one of the digits of the split, each time another photograph.
+    One of the digits of the split, photographed anew.
 
     ## Episode End
 
@@ -61,8 +61,8 @@ class DigitsTransfer(TransferTask):
     | Argument | Default | Meaning |
     |----------|---------|---------|
     | `split` | `"train"` | whose digits are photographed: `"train"` (1,800), `"validation"` (200) or `"test"` (500) |
-    | `photographs` | `12000` | how many `samples("train")` has; of the other splits an eighth |
-    | `noise` | `0.08` | standard deviation of a pixel's noise, where the brightest is 1 |
+    | `photographs` | `12000` | how many `samples("train")` has, at least 8; of the other splits an eighth |
+    | `noise` | `0.08` | standard deviation of a pixel's noise, 0 to 1, where the brightest is 1 |
     | `render_mode` | `None` | `"rgb_array"`, photograph and drawing at 400 x 400 |
     | `max_episode_steps` | `None` | truncates longer episodes |
 

@@ -67,7 +67,7 @@ class GlyphGlimpse(BatchedEnv):
 
     ## Rewards
 
-    1 for the right name, 0 for a wrong one; -0.02 (`look_cost`) for each look. On average a random policy gets 0.07,
+    1 for the right name, 0 for a wrong one; -0.02 (`look_cost`) for each look. On average a random policy gets 0.08,
     the scripted expert (`expert_action()`), who knows the digit and looks at it once, 0.98.
 
     ## Starting State
@@ -77,10 +77,10 @@ class GlyphGlimpse(BatchedEnv):
     ## Episode End
 
     1. Termination: a digit is named.
-    2. Termination: the agent looks once more after 3 looks (`looks`), and gets nothing.
+    2. Termination: the agent looks once more after 3 looks (`looks`); that look costs as much as the others.
     3. Truncation: `max_episode_steps` steps, if given.
 
-    The truth is `info["label"]` then, and the name `info["named"]`, -1 for none.
+    At the end `info["label"]` is the digit, and `info["named"]` what it was named, -1 for nothing.
 
     ## Arguments
 
@@ -88,14 +88,14 @@ class GlyphGlimpse(BatchedEnv):
     |----------|---------|---------|
     | `difficulty` | `"easy"` | `"easy"`, `"medium"` or `"hard"`: the table above |
     | `split` | `"train"` | whose digits: `"train"` (3,600), `"validation"` (400) or `"test"` (1,000) |
-    | `places` | `3` | places to look at, along each side; 0 shows everything sharp |
-    | `fovea` | `20` | pixels of a side of the window that is seen sharp |
-    | `looks` | `3` | looks of an episode, at most |
-    | `look_cost` | `0.02` | what a look costs |
-    | `side` | `None` | pixels of the canvas, a side, 16 to 96; None takes the difficulty's |
-    | `turn` | `None` | degrees by which a digit is turned, at most; None takes the difficulty's |
+    | `places` | `3` | places to look at, along each side, 0 to `side`; 0 shows everything sharp |
+    | `fovea` | `20` | pixels of a side of the window that is seen sharp, 1 to `side` |
+    | `looks` | `3` | looks of an episode, at most; 0 and more |
+    | `look_cost` | `0.02` | what a look costs, 0 to 1 |
+    | `side` | `None` | pixels of the canvas, a side, 16 to 96, a multiple of 4; None takes the difficulty's |
+    | `turn` | `None` | degrees by which a digit is turned, at most, 0 to 180; None takes the difficulty's |
     | `shift` | `None` | share of the canvas over which digits lie, 0 to 1; None takes the difficulty's |
-    | `clutter` | `None` | pieces of other digits, 6 x 6 pixels each; None takes the difficulty's |
+    | `clutter` | `None` | pieces of other digits, 6 x 6 pixels each, 0 to 100; None takes the difficulty's |
     | `render_mode` | `None` | `"rgb_array"`, a 400 x 400 picture of what is seen |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
@@ -142,13 +142,14 @@ class GlyphGlimpse(BatchedEnv):
         given: dict[str, Any] = {"side": side, "turn": turn, "shift": shift, "clutter": clutter}
         self.distortion = replace(level, **{name: value for name, value in given.items() if value is not None})
         self.side = self.distortion.side
-        self.digits: LabelledData = getattr(load_mnist(), validation.choice("split", split, SPLITS))
+        validation.choice("split", split, SPLITS)
         self.places = validation.integer("places", places, 0, self.side)
         self.fovea = validation.integer("fovea", fovea, 1, self.side)
         self.looks = validation.integer("looks", looks, 0)
         self.look_cost = validation.share("look_cost", look_cost)
         if self.side % BLOCK:
             raise UserError(f"side={self.side} is not allowed; must be a multiple of {BLOCK}, the pixels of a block")
+        self.digits: LabelledData = getattr(load_mnist(), split)
         super().__init__(
             num_envs,
             Box(0, 255, (1, self.side, self.side), np.uint8),

@@ -7,8 +7,9 @@ from functools import cache
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from lhy_rl.core import validation
 from lhy_rl.core.protocols import SPLITS
-from lhy_rl.data.glyphs import LETTERS, load_glyphs
+from lhy_rl.data.glyphs import LETTERS, fonts, load_glyphs
 from lhy_rl.envs.vision.one_step import SingleOneStepTask
 from lhy_rl.envs.vision.photographs import moved, small
 from lhy_rl.envs.vision.reader import Reader
@@ -44,10 +45,10 @@ class GlyphTransfer(TransferTask):
 
     ## Rewards
 
-    1 if the letter that is read from the drawing is the photograph's, else 0. Who reads knows real drawings of the
-    training (kernel ridge regression on their grey pixels).
-    On average a random policy gets 0.04, the scripted expert (`expert_action()`), who knows the letter, 1. The truth is
-    `info["label"]`, 0 for A to 25 for Z, what was read `info["read"]`.
+    1 if the letter that is read from the drawing is the photograph's, else 0. It is read by kernel ridge regression on
+    the grey pixels of the training's real drawings.
+    On average a random policy gets 0.04, the scripted expert (`expert_action()`), who knows the letter, 1. The
+    photograph's is `info["label"]`, 0 for A to 25 for Z; at the end what was read is `info["read"]`.
 
     ## Starting State
 
@@ -65,8 +66,8 @@ class GlyphTransfer(TransferTask):
     | `source_font` | `"DejaVuSans-Bold"` | font of the photographs, the name of its file |
     | `target_font` | `"STIXGeneralItalic"` | font of the drawings |
     | `split` | `"train"` | `"train"`, `"validation"` or `"test"`, which changes nothing here: each photograph is new |
-    | `photographs` | `12000` | how many `samples("train")` has; of the other splits an eighth |
-    | `noise` | `0.08` | standard deviation of a pixel's noise, where the brightest is 1 |
+    | `photographs` | `12000` | how many `samples("train")` has, at least 8; of the other splits an eighth |
+    | `noise` | `0.08` | standard deviation of a pixel's noise, 0 to 1, where the brightest is 1 |
     | `render_mode` | `None` | `"rgb_array"`, photograph and drawing at 400 x 400 |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
@@ -104,8 +105,10 @@ class GlyphTransfer(TransferTask):
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
     ) -> None:
-        self.target_font = target_font
-        self.source, self.target = load_glyphs(source_font), load_glyphs(target_font)
+        known = fonts()
+        self.target_font = validation.choice("target_font", target_font, known)
+        self.source = load_glyphs(validation.choice("source_font", source_font, known))
+        self.target = load_glyphs(target_font)
         super().__init__(num_envs, split, photographs, noise, autoreset_mode, render_mode, max_episode_steps)
 
     def shapes(self, split: str, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -94,7 +94,7 @@ class SceneCaption(TextEnv):
     | Argument | Default | Meaning |
     |----------|---------|---------|
     | `objects` | `3` | most things of a picture, 1 to 4 |
-    | `captions` | `4000` | pictures with captions that `sequences("train")` has; of the other splits 500 |
+    | `captions` | `4000` | pictures with captions that `sequences("train")` has, at least 1; of the other splits 500 |
     | `split` | `"train"` | whose combinations the pictures show: `"train"`, `"validation"` (the same) or `"test"` |
     | `reward` | `"parser"` | `"parser"`, `"bleu"` or `"rouge"` |
     | `render_mode` | `None` | `"rgb_array"`, picture and caption at 400 x 400, or `"ansi"`, the caption |

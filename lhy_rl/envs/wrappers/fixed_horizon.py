@@ -9,8 +9,7 @@ and the length tells nothing. The observations behind the end (both ways are tho
     evolve    what the dynamics make of it, inside the observation space: the pole swings on; of Gymnasium's
               environments the classic ones can
 
-Where instances of such an environment step together, they also begin and end together; :class:`OutOfStep` brings them
-out of step for a learner.
+Instances of such an environment begin and end together; :class:`OutOfStep` brings them out of step for a learner.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import iterate
 
 from lhy_rl.core import validation
-from lhy_rl.core.errors import UserError
+from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import Snapshot
 from lhy_rl.core.registry import spec_of
 from lhy_rl.core.trees import copied, map_tree
@@ -32,9 +31,7 @@ AFTER = ("freeze", "evolve")
 
 
 def _too_early(limit: int, horizon: int) -> UserError:
-    return UserError(
-        f"the environment's own time limit cuts episodes after {limit} steps; horizon, {horizon}, must not be more"
-    )
+    return UserError(f"the environment's own time limit is {limit} steps; horizon, {horizon}, must not be more")
 
 
 class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
@@ -234,6 +231,10 @@ def make_single(
 ) -> gymnasium.Env[Any, Any]:
     """``lhy_rl/FixedHorizon-v0``, one instance; the arguments are those of :func:`make_vector`."""
     validation.integer("horizon", horizon, 1)
+    if "max_episode_steps" in options:
+        raise UserError("max_episode_steps is not an argument here; horizon is the length of every episode")
+    if render_mode is not None and not isinstance(render_mode, str):
+        raise UserError(f"render_mode={brief(render_mode)} is not allowed; must be None or one of the environment's")
     limit = horizon if spec_of(env_id).max_episode_steps is not None else None
     inner = gymnasium.make(env_id, max_episode_steps=limit, render_mode=render_mode, **options)
     return FixedHorizon(inner, horizon, after)
@@ -323,7 +324,7 @@ def make_vector(
     """
     options["disable_env_checker"] = True  # Gymnasium's check objects to steps behind an end
     options["render_mode"] = render_mode
-    makers = [lambda: make_single(env_id, horizon, after, **options)] * num_envs
+    makers = [lambda: make_single(env_id, horizon, after, **options)] * validation.integer("num_envs", num_envs, 1)
     return OutOfStep(makers, autoreset_mode=validation.autoreset(autoreset_mode))
 
 

@@ -36,6 +36,12 @@ def test_good_is_within_three_standard_deviations() -> None:
     assert rewards.tolist() == [1, 0, 1] and terminated.all() and infos["mode"].tolist() == [0, 0, 4]
 
 
+def test_real_points_are_actions() -> None:
+    env = make("Ring", std=0.9, points=500)
+    points = env.samples("train").samples
+    assert points.min() >= -1 and points.max() <= 1  # wide Gaussians are cut at the edge, on both sides
+
+
 @pytest.mark.parametrize("name", ["Ring", "Grid25"])
 def test_real_points_are_good_and_of_each_mode_equally_often(name: str) -> None:
     env = make(name)
