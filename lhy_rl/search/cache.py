@@ -21,8 +21,9 @@ class CachedObjective(Objective):
     """An objective whose trials are kept in a file, which several searches may share.
 
     An entry is found by the content of what was trained: the objective's ``about``, the configuration and the seed. It
-    is on the disk before anybody learns of it, so that a crash loses only what was being trained. Failures are kept as
-    well: what diverged would diverge again. Trials that were stopped early are not: another search may let them go on.
+    is on the disk before anybody learns of it, so that a crash loses only what was being trained. What diverged is kept
+    as well, since it would diverge again. Other failures are not, for what was killed, took too long or raised may
+    succeed the next time; neither are trials that were stopped early, which another search may let go on.
 
     Args:
         objective: What is asked where the file knows nothing.
@@ -38,9 +39,10 @@ class CachedObjective(Objective):
         self.about, self.reports, self.cost = objective.about, objective.reports, objective.cost
         self._journal = Journal(path)
         try:
-            self._trials = {event["key"]: trial_of(event["trial"]) for event in self._journal.read()}
+            found = {event["key"]: trial_of(event["trial"]) for event in self._journal.read()}
         except KeyError:
             raise UserError(f"{path} is no cache of trials; give another file") from None
+        self._trials = {key: trial for key, trial in found.items() if _lasts(trial)}
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -57,7 +59,7 @@ class CachedObjective(Objective):
 
     def keep(self, tokens: np.ndarray, seed: int, trial: Trial) -> None:
         """Write a trial that somebody else has done."""
-        if trial.stopped:
+        if not _lasts(trial):
             return
         key = self.key(tokens, seed)
         self._journal.append({"key": key, "trial": trial.plain()})
@@ -70,3 +72,8 @@ class CachedObjective(Objective):
         trial = self.objective.evaluate(tokens, seed, thresholds)
         self.keep(tokens, seed, trial)
         return trial
+
+
+def _lasts(trial: Trial) -> bool:
+    """Whether the same trial would end in the same way again."""
+    return trial.diverged or (trial.score is not None and not trial.stopped)

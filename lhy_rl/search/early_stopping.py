@@ -22,6 +22,7 @@ from lhy_rl.core.errors import UserError, brief, suggest
 from lhy_rl.search.trial import Trial
 
 RUNGS = 20  # of a schedule that has no end
+LARGEST, LARGEST_ETA = 10**12, 10**6
 OPTIONS = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 
 
@@ -138,17 +139,19 @@ def read_hyperband(given: Any) -> Hyperband:
     if kind != "hyperband":
         raise suggest(str(kind), ["hyperband"], "type of early_terminate")
     eta = number(options.get("eta", 3.0), "eta is a number above 1")
-    if not 1 < eta < math.inf:
-        raise UserError(f"eta is {eta:g}; allowed: above 1")
+    if not 1 < eta <= LARGEST_ETA:
+        raise UserError(f"eta is {eta:g}; allowed: above 1, up to {LARGEST_ETA:,}")
     strict = validation.flag("strict", options.get("strict", False))
     most = options.get("max_iter")
-    most = None if most is None else validation.integer("max_iter", most, 2)
+    most = None if most is None else validation.integer("max_iter", most, 2, LARGEST)
     if options.get("min_iter") is not None:
-        least = validation.integer("min_iter", options["min_iter"], 1)
+        if options.get("s") is not None:
+            raise UserError("early_terminate has min_iter and s; allowed: min_iter, or max_iter and s")
+        least = validation.integer("min_iter", options["min_iter"], 1, LARGEST)
         rungs = [float(int(least * eta**power)) for power in range(RUNGS)]
         rungs = [rung for rung in rungs if most is None or rung < most]
     elif most is not None and options.get("s") is not None:
-        count = validation.integer("s", options["s"], 1)
+        count = validation.integer("s", options["s"], 1, RUNGS)
         rungs = [float(int(most / eta**power)) for power in range(count, 0, -1)]
         rungs = [rung for rung in rungs if rung >= 1]
     else:

@@ -72,6 +72,7 @@ class TableObjective(Objective):
             cost,
             float(self.table.seconds(tokens[None])[0]) * cost / float(self.table.epochs[-1]),
             failure="it diverged when the table was made" if report.diverged else "",
+            diverged=bool(report.diverged),
             stopped=report.stopped,
             curve=tuple(report.curve) if self.reports else (),
         )
@@ -111,7 +112,7 @@ class FunctionObjective(Objective):
 
     def evaluate(self, tokens: np.ndarray, seed: int, thresholds: Thresholds | None = None) -> Trial:
         begin = time.perf_counter()
-        score, failure, report = None, "", Reports(thresholds)
+        score, failure, diverged, report = None, "", False, Reports(thresholds)
         try:
             configuration = self.space.configuration(tokens)
             if self.reports:
@@ -123,11 +124,11 @@ class FunctionObjective(Objective):
             else:
                 score = self._score(self.function(configuration, seed))
             if not math.isfinite(score):
-                score, failure = None, report.diverged or f"its score is {score}"
+                score, failure, diverged = None, f"its score is {score}", True
         except (Exception, SystemExit) as error:  # whatever a training raises is a failed trial; the search goes on
             failure = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
         if report.diverged:
-            score, failure = None, report.diverged
+            score, failure, diverged = None, report.diverged, True
         elif report.stopped:  # what it did then does not count
             score, failure = report.curve[-1][1], ""
         seconds = time.perf_counter() - begin
@@ -137,6 +138,7 @@ class FunctionObjective(Objective):
             report.curve[-1][0] if report.curve else self.epochs,
             seconds,
             failure=failure,
+            diverged=diverged,
             stopped=report.stopped and score is not None,
             curve=tuple(report.curve),
         )

@@ -10,18 +10,22 @@
       seed: {value: 3}
     early_terminate: {type: hyperband, min_iter: 1}   # lhy_rl.search.early_stopping
 
-A range becomes :data:`LEVELS` values of an ordinal choice, so that every searcher can work on it; whole numbers all of
-theirs, if they are no more. Numbers that rise are an ordinal choice, anything else a categorical one.
+A range becomes :data:`LEVELS` values of an ordinal choice, so that every searcher can work on it; whole numbers, and
+the multiples of ``q``, all of theirs, if they are no more. Numbers that rise are an ordinal choice, anything else a
+categorical one.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from lhy_rl.core.errors import UserError, brief, suggest
 from lhy_rl.search.early_stopping import read_hyperband
@@ -35,6 +39,10 @@ KEYS = (
     *("method", "metric", "parameters", "run_cap", "early_terminate"),
     *("name", "description", "program", "project", "entity", "command"),
 )
+OF_PARAMETER = ("value", "values", "min", "max", "q", "distribution", "parameters")
+ALONE = {"value": "constant", "values": "categorical"}  # nothing is beside them but this distribution
+ROUNDING = 1e-9  # 0.3 is 3 times 0.1
+LARGEST_EXPONENT = 700.0  # e to it is still a float
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,12 @@ def _choices(parameters: Mapping[str, Any], prefix: str) -> list[Choice]:
         where = f"{prefix}{name}"
         if not isinstance(given, Mapping):
             raise UserError(f"parameter {where} is {brief(given)}; allowed: {{values: [...]}} or {{min: .., max: ..}}")
+        for key in given:
+            if key not in OF_PARAMETER:
+                raise suggest(str(key), OF_PARAMETER, f"key of parameter {where},")
         if "parameters" in given:
+            if not isinstance(given["parameters"], Mapping):
+                raise UserError(f"parameters of {where} is {brief(given['parameters'])}; allowed: names with values")
             found += _choices(given["parameters"], f"{where}.")
         else:
             found.append(_choice(where, given))
@@ -121,6 +134,9 @@ def _choices(parameters: Mapping[str, Any], prefix: str) -> list[Choice]:
 
 
 def _choice(name: str, given: Mapping[str, Any]) -> Choice:
+    for key, kind in ALONE.items():
+        if key in given and (given.keys() - {key, "distribution"} or given.get("distribution", kind) != kind):
+            raise UserError(f"parameter {name} is {brief(dict(given))}; allowed: {key} alone, or distribution: {kind}")
     if "value" in given:
         return Choice(name, (_scalar(name, given["value"]),))
     if "values" in given:
@@ -131,28 +147,40 @@ def _choice(name: str, given: Mapping[str, Any]) -> Choice:
         numbers = [value for value in scalars if isinstance(value, int | float) and not isinstance(value, bool)]
         rising = len(numbers) == len(scalars) and all(a < b for a, b in itertools.pairwise(numbers))
         return Choice(name, scalars, ordinal=rising)
-    low, high = given.get("min"), given.get("max")
-    if not isinstance(low, Real) or not isinstance(high, Real) or isinstance(low, bool) or isinstance(high, bool):
+    if not {"min", "max"} <= given.keys():
         raise UserError(f"parameter {name} is {brief(dict(given))}; allowed: value, values, or numbers min and max")
-    whole = isinstance(low, Integral) and isinstance(high, Integral)
+    whole = all(isinstance(given.get(key, 1), Integral) for key in ("min", "max", "q"))
     kind = given.get("distribution", "int_uniform" if whole else "uniform")
     if kind not in RANGES:
-        raise suggest(str(kind), [*RANGES, "categorical", "constant"], f"distribution of {name},")
-    low, high = float(low), float(high)
-    if kind == "log_uniform":
-        low, high = math.exp(low), math.exp(high)  # wandb gives its exponents
+        raise suggest(str(kind), RANGES, f"distribution of {name},")
+    low, high, step = (_number(name, key, given.get(key, 1)) for key in ("min", "max", "q"))
+    if kind == "log_uniform":  # wandb gives its exponents
+        low, high = (math.exp(min(exponent, LARGEST_EXPONENT)) for exponent in (low, high))
     if not low < high:
         raise UserError(f"parameter {name} goes from {low:g} to {high:g}; allowed: min below max")
     if kind in ("uniform", "log_uniform", "log_uniform_values"):
         return Choice(name, levels(low, high, LEVELS, "log" in kind), ordinal=True)
-    step = float(given.get("q", 1))
-    count = min(LEVELS, int((high - low) / step) + 1)
-    rounded = (low + round((value - low) / step) * step for value in levels(low, high, count, "log" in kind))
-    values = dict.fromkeys(int(value) if value.is_integer() and whole else value for value in rounded)
-    return Choice(name, tuple(values), ordinal=True)
+    if step <= 0:
+        raise UserError(f"q of {name} is {step:g}; allowed: above 0")
+    first, last = math.ceil(low / step - ROUNDING), math.floor(high / step + ROUNDING)
+    if first >= last or ("log" in kind and first < 1):
+        raise UserError(
+            f"parameter {name} is {brief(dict(given))}; allowed: a range with two multiples of q={step:g} in it, "
+            "above 0 where it is logarithmic"
+        )
+    spaced = np.geomspace if "log" in kind else np.linspace
+    multiples = dict.fromkeys(np.rint(spaced(first, last, min(LEVELS, last - first + 1))).tolist())
+    values = (int(k) * int(step) if whole else float(f"{k * step:.6g}") for k in multiples)
+    return Choice(name, tuple(dict.fromkeys(values)), ordinal=True)
+
+
+def _number(name: str, key: str, given: Any) -> float:
+    if isinstance(given, Real) and not isinstance(given, bool) and abs(given) <= sys.float_info.max:
+        return float(given)
+    raise UserError(f"{key} of {name} is {brief(given)}; allowed: a number that is finite")
 
 
 def _scalar(name: str, value: Any) -> Scalar:
-    if value is None or isinstance(value, bool | int | float | str):
+    if (value is None or isinstance(value, bool | int | float | str)) and value == value:  # NaN equals nothing
         return value
     raise UserError(f"a value of {name} is {brief(value)}; allowed: a number, a text, true, false or null")

@@ -22,6 +22,7 @@ class Trial:
         seconds: What it cost, in seconds; of a table those that its training took when the table was made.
         repeated: It was known before: a cache or a table answered, and nothing was trained.
         failure: Why it failed, in one line; "" where it did not.
+        diverged: It failed because a score was no finite number, as it would be again with the same seed.
         stopped: It was stopped early (:mod:`lhy_rl.search.early_stopping`).
         curve: The (step, score) pairs that it reported on the way.
     """
@@ -32,6 +33,7 @@ class Trial:
     seconds: float = 0.0
     repeated: bool = False
     failure: str = ""
+    diverged: bool = False
     stopped: bool = False
     curve: tuple[tuple[float, float], ...] = ()
 

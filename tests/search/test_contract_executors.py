@@ -11,7 +11,7 @@ import pytest
 from lhy_rl.core.errors import UserError
 from lhy_rl.search.cache import CachedObjective
 from lhy_rl.search.early_stopping import Thresholds, read_hyperband
-from lhy_rl.search.executors.base import InProcess
+from lhy_rl.search.executors.base import InProcess, failed
 from lhy_rl.search.executors.processes import Processes
 from lhy_rl.search.journal import Journal
 from lhy_rl.search.objective import FunctionObjective
@@ -195,11 +195,18 @@ def test_a_journal_is_no_cache(tmp_path):
         CachedObjective(objective(hill), tmp_path / "journal.jsonl")
 
 
-def test_failures_are_kept_as_well(tmp_path):
-    cache = CachedObjective(objective(faulty), tmp_path / "cache.jsonl")
-    cache.evaluate(np.array([1, 0]), 0)
-    known = CachedObjective(objective(faulty), tmp_path / "cache.jsonl").known(np.array([1, 0]), 0)
-    assert known is not None and known.failure == "its score is nan"
+def test_what_diverged_is_kept_as_well_and_what_may_succeed_the_next_time_is_not(tmp_path):
+    """What raised, took too long or was killed is tried again, as by an older cache, which kept it."""
+    path = tmp_path / "cache.jsonl"
+    cache, diverged, raised = CachedObjective(objective(faulty), path), np.array([1, 0]), np.array([2, 0])
+    assert "no such" in cache.evaluate(raised, 0).failure
+    cache.evaluate(diverged, 0)
+    killed = failed(np.array([3, 0]), "its process died")
+    cache.keep(killed.array, 0, killed)
+    Journal(path).append({"key": cache.key(killed.array, 0), "trial": killed.plain()})
+    for kept in (cache, CachedObjective(objective(faulty), path)):
+        assert kept.known(diverged, 0).failure == "its score is nan"
+        assert kept.known(raised, 0) is None and kept.known(killed.array, 0) is None
 
 
 def test_a_journal_is_read_by_people(tmp_path):

@@ -56,6 +56,19 @@ def test_ranges_become_levels():
     assert gammas[0] == 0.9 and gammas[-1] == 0.98
 
 
+@pytest.mark.parametrize(
+    ("given", "values"),
+    [
+        ({"min": 1, "max": 10, "q": 2, "distribution": "q_uniform"}, (2, 4, 6, 8, 10)),
+        ({"min": 0.0, "max": 0.3, "q": 0.1, "distribution": "q_uniform"}, (0.0, 0.1, 0.2, 0.3)),
+        ({"min": 1_000_001, "max": 1_000_004}, (1_000_001, 1_000_002, 1_000_003, 1_000_004)),
+    ],
+)
+def test_multiples_of_q_are_those_of_wandb(given, values):
+    """round(x / q) q, whatever the range begins with; and whole numbers keep all of their digits."""
+    assert read_sweep({"parameters": {"x": given}}).space.choices[0].values == values
+
+
 def test_lists_are_ordinal_where_they_rise():
     assert choices()["agent.n_steps"].ordinal
     assert not choices()["agent.core"].ordinal and choices()["agent.core"].values == ("lstm", None)
@@ -84,6 +97,17 @@ def test_written_and_read_again():
         ({"parameters": {"x": {"min": 0.0, "max": 1.0, "distribution": "log_uniform_values"}}}, "above 0"),
         ({"parameters": {"x": {"min": 0.0, "max": 1.0, "distribution": "normal"}}}, "unknown distribution of x"),
         ({"parameters": {"x": {"values": [[1]]}}}, "a number, a text"),
+        ({"parameters": {"x": {"values": [1.0, float("nan")]}}}, "a value of x is nan"),
+        ({"parameters": {"x": {"values": [1, 2], "probabilities": [0.9, 0.1]}}}, "unknown key of parameter x"),
+        ({"parameters": {"x": {"min": 1, "max": 2, "distribtion": "uniform"}}}, "did you mean 'distribution'"),
+        ({"parameters": {"x": {"value": 1, "max": 2}}}, "allowed: value alone"),
+        ({"parameters": {"x": {"values": [1, 2], "distribution": "uniform"}}}, "allowed: values alone"),
+        ({"parameters": {"x": {"parameters": None}}}, "parameters of x is None"),
+        ({"parameters": {"x": {"min": 1, "max": 10**400}}}, "max of x is 1000"),
+        ({"parameters": {"x": {"min": "1", "max": 2}}}, "min of x is '1'"),
+        ({"parameters": {"x": {"min": 1, "max": 9, "q": 0, "distribution": "q_uniform"}}}, "q of x is 0"),
+        ({"parameters": {"x": {"min": 1, "max": 9, "q": "2", "distribution": "q_uniform"}}}, "q of x is '2'"),
+        ({"parameters": {"x": {"min": 1, "max": 9, "q": 7, "distribution": "q_uniform"}}}, "two multiples of q=7"),
         ({"early_terminate": {"type": "hyperband"}}, "needs min_iter, or max_iter and s"),
         ({"paramters": {}}, "did you mean 'parameters'"),
     ],

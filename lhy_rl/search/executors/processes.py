@@ -47,7 +47,7 @@ class Processes(Executor):
     """
 
     def __init__(self, objective: Objective, workers: int | None = None, time_limit: float | None = None) -> None:
-        workers = workers or os.cpu_count() or 1
+        workers = (os.cpu_count() or 1) if workers is None else workers
         check(workers=(workers, 1))
         positive(**({} if time_limit is None else {"time_limit": time_limit}))
         super().__init__(objective, workers)
