@@ -20,9 +20,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import warnings
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +32,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.core.saved_states import fitting
 from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode, joined
+from lhy_rl.data.npz_members import Members
 from lhy_rl.data.spaces import Space, conformed, difference, from_json, to_json
 
 Spaces = tuple[Space, Space]
@@ -98,11 +97,14 @@ def read_npz(path: str | os.PathLike[str], env_spaces: Spaces | None = None) -> 
     """
     path = Path(path)
     if not path.is_dir():
-        return from_members(Members(path), str(path), env_spaces)
+        return from_members(Members(path, "demonstrations"), str(path), env_spaces)
     files = sorted(path.glob("*.npz"))
     if not files:
         raise UserError(f"{str(path)!r} holds no .npz files")
-    return together([from_members(Members(file), str(file), env_spaces) for file in files], [str(f) for f in files])
+    return together(
+        [from_members(Members(file, "demonstrations"), str(file), env_spaces) for file in files],
+        [str(f) for f in files],
+    )
 
 
 def together(parts: list[Demonstrations], names: list[str]) -> Demonstrations:
@@ -121,54 +123,6 @@ def together(parts: list[Demonstrations], names: list[str]) -> Demonstrations:
         return first
     episodes = [episode for part in parts for episode in part.episodes]
     return Demonstrations(episodes, first.observation_space, first.action_space, {**first.about, "files": len(parts)})
-
-
-class Members(Mapping[str, np.ndarray]):
-    """The arrays of a file, each read when it is asked for, so that a pickled one that nobody needs stays closed."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = self._guard(self._open)
-        if not isinstance(self._file, np.lib.npyio.NpzFile):
-            raise UserError(f"{str(path)!r} holds a single array, not the members of an .npz file")
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._file:
-            raise KeyError(name)
-        array = self._guard(lambda: self._file[name])
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":
-            kind = array.dtype if isinstance(array, np.ndarray) else "no array"
-            raise UserError(f"{name!r} in {str(self.path)!r} is {kind}; allowed: whole numbers, floats, flags, text")
-        return array.astype(array.dtype.newbyteorder("="), "C", copy=False)
-
-    def __iter__(self) -> Any:
-        return iter(self._file.files)
-
-    def __len__(self) -> int:
-        return len(self._file.files)
-
-    def _open(self) -> Any:
-        if zipfile.is_zipfile(self.path):
-            archive.check_growth(self.path)
-        return np.load(self.path, allow_pickle=False)
-
-    def _guard(self, load: Callable[[], Any]) -> Any:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of what a damaged header reminds numpy
-                return load()
-        except UserError:
-            raise
-        except FileNotFoundError as error:
-            raise UserError(f"no demonstrations {str(self.path)!r}") from error
-        except Exception as error:  # somebody else's bytes: whatever zipfile, zlib and numpy find wrong with them
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            if "pickle" in reason:
-                raise UserError(
-                    f"{str(self.path)!r} holds pickled objects, which could run anything, and stays closed; "
-                    "save plain arrays: np.savez(path, observations=..., actions=..., rewards=..., lengths=...)"
-                ) from error
-            raise UserError(f"{str(self.path)!r} is cut off or damaged: {reason}") from error
 
 
 def from_members(found: Mapping[str, np.ndarray], name: str, env_spaces: Spaces | None = None) -> Demonstrations:

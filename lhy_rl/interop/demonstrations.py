@@ -10,7 +10,8 @@ from typing import Any
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.data import shipped
 from lhy_rl.data.demonstrations import Demonstrations
-from lhy_rl.data.npz import Members, Spaces, check_spaces, from_members, read_npz
+from lhy_rl.data.npz import Spaces, check_spaces, from_members, read_npz
+from lhy_rl.data.npz_members import Members
 from lhy_rl.data.spaces import spaces_of, without_texts
 from lhy_rl.interop import imitation_files
 
@@ -57,7 +58,7 @@ def _read(source: str | os.PathLike[str], spaces: Spaces | None) -> Demonstratio
     if str(source) in shipped.names():
         return read_npz(shipped.path_of(str(source)), spaces)
     if path.suffix == ".npz":
-        members = Members(path)
+        members = Members(path, "demonstrations")
         if imitation_files.is_old(members):
             return imitation_files.read_old(members, str(path), spaces)
         return from_members(members, str(path), spaces)

@@ -39,7 +39,7 @@ class CachedObjective(Objective):
         self.about, self.reports, self.cost = objective.about, objective.reports, objective.cost
         self._journal = Journal(path)
         try:
-            found = {event["key"]: trial_of(event["trial"]) for event in self._journal.read()}
+            found = {str(event["key"]): trial_of(event["trial"]) for event in self._journal.read()}
         except KeyError:
             raise UserError(f"{path} is no cache of trials; give another file") from None
         self._trials = {key: trial for key, trial in found.items() if _lasts(trial)}

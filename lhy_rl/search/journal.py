@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lhy_rl.core.errors import UserError
+from lhy_rl.core.errors import UserError, brief
 from lhy_rl.search.trial import Trial
 
 DIGITS = 8  # of a line's checksum
@@ -35,6 +36,10 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+
+    def __len__(self) -> int:
+        """The number of lines, with those that are damaged."""
+        return len(self.path.read_bytes().splitlines()) if self.path.exists() else 0
 
     def read(self) -> Iterator[dict[str, Any]]:
         """The events that are whole, in order; a warning names each line that is not."""
@@ -69,16 +74,24 @@ def trial_of(plain: dict[str, Any]) -> Trial:
     try:
         tokens = tuple(int(token) for token in plain["tokens"])
         curve = tuple((float(step), float(score)) for step, score in plain.get("curve", ()))
-        return Trial(**{**plain, "tokens": tokens, "curve": curve})
-    except (TypeError, KeyError, ValueError) as error:
-        raise UserError(f"no trial: {error}") from error
+        trial = Trial(**{**plain, "tokens": tokens, "curve": curve})
+        for name in ("score", "epochs", "seconds"):
+            value = getattr(trial, name)
+            if not (isinstance(value, int | float) and math.isfinite(value)) and (name, value) != ("score", None):
+                raise ValueError(f"{name} is {brief(value)}")
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+        raise UserError(f"no trial: {brief(str(error))}") from error
+    return trial
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
     checksum, _, text = line.partition(b" ")
     if checksum.decode("ascii", "replace") != _checksum(text.decode("utf-8", "replace")):
         return None
-    event = json.loads(text)
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
     return event if isinstance(event, dict) else None
 
 

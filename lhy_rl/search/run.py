@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lhy_rl.core.errors import UserError
-from lhy_rl.core.validation import check
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.validation import check, integer
 from lhy_rl.search.cache import CachedObjective
 from lhy_rl.search.early_stopping import Hyperband, Thresholds
 from lhy_rl.search.executors.base import Executor
@@ -169,14 +169,22 @@ class Search:
             return
         if events[0] != header:
             raise UserError(f"{journal.path} is of another search; give another folder, or the same options")
+        lines = len(journal)
         for event in events[1:]:
-            while self._asked <= event["number"]:  # a line in between may be damaged
-                self._ask()
-            number = event["number"]
-            if event["event"] == "tell" and number in self._pending:
-                self._tell(number, trial_of(event["trial"]))
-            elif event["event"] == "ask" and self._pending[number].tolist() != event["tokens"]:
-                self._pending[number] = self.executor.objective.space.checked(event["tokens"])
+            try:
+                number, kind = integer("number", event["number"], 0, lines), event["event"]
+                trial = trial_of(event["trial"]) if kind == "tell" else None
+                tokens = self.executor.objective.space.checked(event["tokens"] if trial is None else trial.tokens)
+                while self._asked <= number:  # a line in between may be damaged
+                    self._ask()
+            except (KeyError, UserError, Exhausted) as error:
+                raise UserError(f"{journal.path} has a line that is no search's ({brief(event)}): {error}") from error
+            if number not in self._pending:
+                continue
+            if trial is not None:
+                self._tell(number, trial)
+            elif self._pending[number].tolist() != tokens.tolist():
+                self._pending[number] = tokens
                 warnings.warn(
                     f"{journal.path}: the searcher proposes other configurations than before at trial {number}; "
                     "its trials are kept, and it learns from them",

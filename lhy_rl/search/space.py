@@ -149,7 +149,10 @@ class Space:
         Raises:
             UserError: another shape, no whole numbers, or a token that is no value's.
         """
-        array = np.asarray(tokens)
+        try:
+            array = np.asarray(tokens)
+        except ValueError:  # lists of different lengths
+            array = np.empty(0)
         if array.ndim not in (1, 2) or array.shape[-1] != len(self) or array.dtype.kind not in "iu":
             raise UserError(f"a configuration is {len(self)} whole numbers; given: {brief(tokens)}")
         wrong = np.argwhere((array < 0) | (array >= self.sizes))

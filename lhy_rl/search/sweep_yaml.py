@@ -22,7 +22,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -175,7 +175,8 @@ def _choice(name: str, given: Mapping[str, Any]) -> Choice:
 
 
 def _number(name: str, key: str, given: Any) -> float:
-    if isinstance(given, Real) and not isinstance(given, bool) and abs(given) <= sys.float_info.max:
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if number and abs(given) <= sys.float_info.max:
         return float(given)
     raise UserError(f"{key} of {name} is {brief(given)}; allowed: a number that is finite")
 

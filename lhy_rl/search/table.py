@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ import numpy as np
 
 from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.data.npz_members import Members
 from lhy_rl.search.space import Choice, Space
 
 FOLDER = Path(__file__).parents[1] / "data" / "search_tables"
@@ -68,14 +68,23 @@ class Table:
         about: dict[str, Any] | None = None,
         extra: dict[str, np.ndarray] | None = None,
     ) -> None:
+        if keys is not None and not (keys.ndim == 1 and keys.dtype.kind in "iu" and (np.diff(keys) > 0).all()):
+            raise UserError("the keys of a table are not whole numbers that rise")
         count = space.num_configurations if keys is None else len(keys)
-        if scores.ndim != 3 or scores.shape[2] != count or len(epochs) != len(scores):
-            raise UserError(
-                f"a table of {count} configurations and {len(epochs)} recorded epochs needs scores (E, S, C); "
-                f"given: {scores.shape}"
-            )
+        if scores.ndim != 3:
+            raise UserError(f"a table of {count} configurations needs scores (E, S, C); given: {scores.shape}")
         if keys is None and count != int(np.prod(space.sizes)):
             raise UserError("a table of a space with conditions needs keys")
+        num_epochs, num_seeds, _ = scores.shape
+        _check_numbers("scores", scores, (num_epochs, num_seeds, count))
+        _check_numbers("epochs", epochs, (num_epochs,))
+        for name, numbers in {"seconds": seconds, "runs": runs, **(extra or {})}.items():
+            _check_numbers(name, numbers, (count,))
+        _check_numbers("test", test, (num_seeds, count))
+        if not num_epochs or not (np.diff(epochs) > 0).all() or not np.isfinite(epochs).all():
+            raise UserError(f"the epochs of a table are {brief(epochs.tolist())}; allowed: numbers that rise")
+        if runs is not None and not ((runs >= 1) & (runs <= num_seeds)).all():
+            raise UserError(f"the runs of a table are not all from 1 to {num_seeds}, its seeds")
         self.space = space
         self.about = about or {}
         self._extra = extra or {}
@@ -233,8 +242,10 @@ class Table:
             UserError: no such file, or no table.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                members = {name: file[name] for name in file.files}
+            members = dict(Members(Path(path), "table of results"))
+            about = json.loads(str(members["about"]))
+            if not isinstance(about, dict):
+                raise UserError(f"about is {brief(about)}; allowed: a JSON object")
             choices = [
                 Choice(
                     entry["name"],
@@ -252,11 +263,16 @@ class Table:
                 members.get("keys"),
                 members.get("runs"),
                 members.get("test"),
-                json.loads(str(members["about"])),
+                about,
                 {name.removeprefix("extra."): array for name, array in members.items() if name.startswith("extra.")},
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError, UserError) as error:
             raise UserError(f"{str(path)!r} is no table of results ({' '.join(str(error).split())})") from error
+
+
+def _check_numbers(name: str, numbers: np.ndarray | None, shape: tuple[int, ...]) -> None:
+    if numbers is not None and (numbers.shape != shape or numbers.dtype.kind not in "biuf"):
+        raise UserError(f"the {name} of a table are {numbers.dtype} {numbers.shape}; allowed: numbers {shape}")
 
 
 def table_names() -> list[str]:

@@ -195,19 +195,19 @@ def broken_file(kind: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("absent", "no such file"),
-        ("folder", "no such file"),
-        ("text", "not a readable"),
-        ("npy", "not a readable"),
+        ("absent", "no oracle"),
+        ("folder", "no oracle"),
+        ("text", "stays closed"),
+        ("npy", "a single array"),
         ("missing", "missing arrays Uf"),
         ("shape", r"bc has shape \(5,\), must be \(4,\)"),
         ("transposed", "must be"),
         ("nan", "emb must hold finite"),
         ("integers", "bi must hold finite floating"),
-        ("pickle", "not a readable"),
+        ("pickle", "stays closed"),
         ("scalar", r"emb has shape \(\)"),
-        ("truncated", "not a readable"),
-        ("flipped", "not a readable"),
+        ("truncated", "cut off or damaged"),
+        ("flipped", "cut off or damaged"),
     ],
 )
 def test_bad_file_is_one_line(kind: str, message: str, tmp_path: Path) -> None:

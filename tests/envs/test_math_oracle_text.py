@@ -104,7 +104,7 @@ def test_oracle_from_a_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(write(drawn, tokens)[0], write(read, tokens)[0])
     with pytest.raises(UserError, match="other sizes; give vocabulary_size=6, embedding_size=3, hidden_size=5"):
         OracleText(1, oracle_path=path)
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="no oracle"):
         OracleText(1, oracle_path="/nowhere/oracle.npz")
 
 

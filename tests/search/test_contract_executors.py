@@ -1,5 +1,6 @@
 """Trials that fail in any way cost themselves only; what was tried is not tried again."""
 
+import hashlib
 import json
 import time
 from dataclasses import replace
@@ -138,6 +139,34 @@ def test_a_journal_of_another_search(tmp_path):
     searched(tmp_path / "journal.jsonl", 3, about={"searcher": "random"})
     with pytest.raises(UserError, match="is of another search"):
         searched(tmp_path / "journal.jsonl", 3, about={"searcher": "grid"})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"number": None}, {"number": -1}, {"number": 1.5}, {"number": 10**9}, {"event": "told"}, {"trial": None},
+        {"trial": {"tokens": [0, 0], "score": "x"}}, {"trial": {"tokens": [10**400, 0], "score": 1.0}},
+        {"trial": {"tokens": [[]], "score": 1.0}}, {"trial": {"tokens": [0, 0], "score": 1.0, "curve": 3}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_line_whose_checksum_is_right_and_whose_content_is_no_searchs_is_refused(tmp_path, changes):
+    path = tmp_path / "journal.jsonl"
+    searched(path, 2)
+    kept = path.read_bytes().splitlines(keepends=True)
+    path.unlink()
+    Journal(path).append({**json.loads(kept[2].partition(b" ")[2]), **changes})
+    path.write_bytes(kept[0] + kept[1] + path.read_bytes())
+    with pytest.raises(UserError, match="has a line that is no search's"):
+        searched(path, 3)
+
+
+def test_nested_lists_without_end_are_damaged(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    text = "[" * 100_000
+    path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()[:8]} {text}\n")
+    with pytest.warns(RuntimeWarning, match="line 1 is damaged"):
+        assert len(searched(path, 2).trials) == 2
 
 
 def test_binary_garbage(tmp_path):

@@ -92,12 +92,35 @@ def test_a_file_that_is_no_table(tmp_path, members):
         load_table(tmp_path / "wrong.npz")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"space": np.array("[" * 100_000)}, {"about": np.array("3")}, {"scores": np.zeros((0, 2, 6))},
+        {"seconds": np.zeros(5)}, {"seconds": np.array(["a"] * 6)}, {"test": np.zeros((2, 5))},
+        {"runs": np.zeros(6, int)}, {"epochs": np.array([2, 1])}, {"extra.rate": np.zeros((6, 2))},
+        {"keys": np.arange(6)[::-1]}, {"keys": np.zeros(6, [("a", "f4")])},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+def test_numbers_that_do_not_fit_each_other_are_no_table(tmp_path, changes):
+    """Each was a traceback, when it was read or where it was first looked up."""
+    TABLE.save(tmp_path / "tiny.npz")
+    with np.load(tmp_path / "tiny.npz") as file:
+        np.savez(tmp_path / "wrong.npz", **{**file, **changes})
+    with pytest.raises(UserError, match=r"wrong.npz' is no table"):
+        load_table(tmp_path / "wrong.npz")
+
+
 def test_a_file_that_is_cut_off(tmp_path):
     TABLE.save(tmp_path / "tiny.npz")
     data = (tmp_path / "tiny.npz").read_bytes()
     (tmp_path / "tiny.npz").write_bytes(data[: len(data) // 2])
     with pytest.raises(UserError, match=r"tiny.npz' is no table"):
         load_table(tmp_path / "tiny.npz")
+    for begin in range(0, len(data) - 20, 20):  # bytes are missing in the middle
+        (tmp_path / "tiny.npz").write_bytes(data[:begin] + data[begin + 20 :])
+        with pytest.raises(UserError, match=r"tiny.npz' is no table"):
+            load_table(tmp_path / "tiny.npz")
 
 
 # Optima of NAS-Bench-201's validation accuracies, mean of the seeds: Dong and Yang 2020, table 4

@@ -8,7 +8,6 @@ Arrays are those of the paper's own parameter file, in its row-vector convention
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
+from lhy_rl.data.npz_members import Members
 from lhy_rl.functional.sampling import invert_cumulative, sample_categorical
 
 GATES = (("Wi", "Ui", "bi"), ("Wf", "Uf", "bf"), ("Wc", "Uc", "bc"), ("Wo_gate", "Uo_gate", "bo_gate"))  # i f g o
@@ -257,17 +256,7 @@ class Enumeration:
 
 def _read_weights(path: Path) -> dict[str, np.ndarray]:
     """The 15 arrays of a file, checked."""
-    if not path.is_file():
-        raise UserError(f"oracle_path {str(path)!r}: no such file; give a .npz file of an oracle's 15 arrays")
-    try:
-        if zipfile.is_zipfile(path):
-            archive.check_growth(path)
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except UserError:
-        raise
-    except Exception as error:  # somebody else's bytes: whatever zipfile, zlib and numpy find wrong with them
-        raise UserError(f"oracle_path {str(path)!r}: not a readable .npz file of plain arrays") from error
+    arrays = dict(Members(path, "oracle"))
     wanted = oracle_shapes(0, 0, 0)
     if missing := sorted(set(wanted) - set(arrays)):
         raise UserError(f"oracle_path {str(path)!r}: missing arrays {', '.join(missing)}; an oracle has {len(wanted)}")

@@ -11,7 +11,8 @@ from gymnasium.spaces import Box
 
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.trees import native
-from lhy_rl.data.npz import Members, read_npz
+from lhy_rl.data.npz import read_npz
+from lhy_rl.data.npz_members import Members
 from lhy_rl.data.picture_files import FEWEST, HELD_OUT, PictureSet
 from lhy_rl.data.splits import split
 
@@ -37,7 +38,7 @@ def read_arrays(place: str | os.PathLike[str]) -> PictureSet:
         UserError: no such file, damaged, no pictures in it, or labels that are none.
     """
     path, labels = Path(place), None
-    members = None if path.is_dir() else Members(path)
+    members = None if path.is_dir() else Members(path, "pictures")
     if members is not None and PICTURES in members:
         pictures = own_pictures(members[PICTURES], str(path))
         labels = own_labels(members[LABELS], len(pictures), str(path)) if LABELS in members else None

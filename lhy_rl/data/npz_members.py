@@ -1,0 +1,71 @@
+"""The arrays of an ``.npz`` file that somebody else wrote."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lhy_rl.core import archive
+from lhy_rl.core.errors import UserError
+
+
+class Members(Mapping[str, np.ndarray]):
+    """The arrays of a file, each read when it is asked for, so that a pickled one that nobody needs stays closed.
+
+    Args:
+        path: Of the file.
+        what: It should hold, for messages.
+
+    Raises:
+        UserError: no such file, cut off, damaged, or too large when unpacked; a member that is pickled, or neither
+            numbers nor text, when it is asked for.
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.path, self.what = path, what
+        self._file = self._guard(self._open)
+        if not isinstance(self._file, np.lib.npyio.NpzFile):
+            raise UserError(f"{str(path)!r} holds a single array, not the members of an .npz file")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._file:
+            raise KeyError(name)
+        array = self._guard(lambda: self._file[name])
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":
+            kind = array.dtype if isinstance(array, np.ndarray) else "no array"
+            raise UserError(f"{name!r} in {str(self.path)!r} is {kind}; allowed: whole numbers, floats, flags, text")
+        return array.astype(array.dtype.newbyteorder("="), "C", copy=False)
+
+    def __iter__(self) -> Any:
+        return iter(self._file.files)
+
+    def __len__(self) -> int:
+        return len(self._file.files)
+
+    def _open(self) -> Any:
+        if zipfile.is_zipfile(self.path):
+            archive.check_growth(self.path)
+        return np.load(self.path, allow_pickle=False)
+
+    def _guard(self, load: Callable[[], Any]) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what a damaged header reminds numpy
+                return load()
+        except UserError:
+            raise
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise UserError(f"no {self.what} {str(self.path)!r}") from error
+        except Exception as error:  # somebody else's bytes: whatever zipfile, zlib and numpy find wrong with them
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            if "pickle" in reason:
+                raise UserError(
+                    f"{str(self.path)!r} holds pickled objects, which could run anything, and stays closed; "
+                    "save plain arrays, as np.savez does"
+                ) from error
+            raise UserError(f"{str(self.path)!r} is cut off or damaged: {reason}") from error
