@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lhy_rl.core.errors import UserError
+from lhy_rl.core.saved_states import fitting
 
 RESAMPLES = 10_000
 SOLVED = "solved"  # the metric that is a share of the seeds and shown as a count
@@ -54,9 +55,19 @@ def load(name: str, folder: Path) -> list[Row]:
     """The rows that :func:`save` wrote.
 
     Raises:
-        UserError: the file is damaged.
+        UserError: the file is damaged, or holds something else.
     """
-    return [Row(**row) for row in read_json(folder / f"{name}.json")]
+    path = folder / f"{name}.json"
+    with fitting(f"{str(path)!r} holds no rows of a benchmark; remove it"):
+        return [_checked(Row(**row)) for row in read_json(path)]
+
+
+def _checked(row: Row) -> Row:
+    words = (row.task, row.agent, row.variant, row.metric, row.reference)
+    numbers = (row.value, row.low, row.high, row.seeds, row.steps or 0, row.cpu_seconds or 0)
+    if not all(isinstance(word, str) for word in words) or not all(isinstance(x, int | float) for x in numbers):
+        raise ValueError(f"{row} is none")
+    return row
 
 
 def make_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from gymnasium.vector import VectorEnv
 import lhy_rl
 from lhy_rl.benchmark import results
 from lhy_rl.benchmark.learning_curve import Curve, Point, Recorder
-from lhy_rl.core.errors import UserError
+from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import TextTask
+from lhy_rl.core.saved_states import fitting
 from lhy_rl.experiment import build
 from lhy_rl.experiment.config import Config
 from lhy_rl.experiment.demonstrations import count, resolve_demonstrations
@@ -133,17 +135,23 @@ class ResultCache:
         self.path = path
         self.curves: dict[str, Curve] = {}
         if path.exists() and not fresh:
-            for key, stored in results.read_json(path).items():
-                points, elsewhere = (
-                    (stored["points"], stored["elsewhere"]) if isinstance(stored, dict) else (stored, {})
-                )
-                self.curves[key] = Curve([Point(*point) for point in points], elsewhere)
+            with fitting(f"{str(path)!r} holds no curves of a benchmark; remove it"):
+                self.curves = {key: _curve(stored) for key, stored in results.read_json(path).items()}
 
     def add(self, key: str, curve: Curve) -> None:
         """Add a curve and write the file."""
         self.curves[key] = curve
         lines = [f"{json.dumps(key)}: {json.dumps(_plain(curve))}" for key, curve in sorted(self.curves.items())]
         results.write_text(self.path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _curve(stored: Any) -> Curve:
+    """A curve from what :func:`_plain` made of it."""
+    points, elsewhere = (stored["points"], stored["elsewhere"]) if isinstance(stored, dict) else (stored, {})
+    numbers = [*chain.from_iterable(points), *elsewhere.values()]
+    if not points or not all(isinstance(number, int | float) for number in numbers):
+        raise ValueError(f"{brief(stored)} is none")
+    return Curve([Point(*point) for point in points], elsewhere)
 
 
 def _plain(curve: Curve) -> Any:

@@ -16,6 +16,7 @@ from lhy_rl.benchmark.normalized_score import NormalizedScore, normalized_score_
 from lhy_rl.benchmark.seed_run import ResultCache
 from lhy_rl.benchmark.trajectory_plots import draw
 from lhy_rl.cli.main import main
+from lhy_rl.core.errors import UserError
 from lhy_rl.data import shipped
 from lhy_rl.experiment import build, config, demonstrations
 from lhy_rl.interop.demonstrations import load_demonstrations
@@ -101,6 +102,15 @@ def test_a_file_without_labels_is_read_and_stays_as_it_is(tmp_path: Path) -> Non
     assert cache.curves["a"].points[-1] == Point(9, 0.5, 2.0) and cache.curves["a"].labels == 0
     cache.add("a", cache.curves["a"])
     assert (tmp_path / "kept.json").read_text() == text
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"a": 3}', '{"a": []}', '{"a": [[0]]}', '{"a": [["0", 1, 2]]}', '{"a": {}}'])
+def test_a_file_that_holds_no_curves_or_rows_is_a_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "kept.json").write_text(text)
+    with pytest.raises(UserError, match=r"kept.json' holds no curves"):
+        ResultCache(tmp_path / "kept.json")
+    with pytest.raises(UserError, match=r"kept.json' holds no rows"):
+        results.load("kept", tmp_path)
 
 
 def test_each_number_of_trajectories_is_a_row_and_the_rest_of_the_configuration_stays(tiny: Path) -> None:
