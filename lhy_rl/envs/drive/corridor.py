@@ -42,8 +42,8 @@ class DriveCorridor(BatchedEnv):
     A guard rail stands one unit beside the road on either side (`|d| <= 2`); the car slides along it.
 
     The driver, who knows the state, is part of the environment: `expert_action()` gives its actions, (B,) or (B, 1),
-    for the present states (`lhy_rl.core.protocols.ScriptedExpert`). It stays on the road always, and comes back from
-    anywhere beside it in three or four steps.
+    for the present states (`lhy_rl.core.protocols.ScriptedExpert`). It stays on the road always; put anywhere
+    beside it, along its direction, it is back in one to four steps.
 
     ## Action Space
 

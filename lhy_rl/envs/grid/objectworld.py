@@ -102,7 +102,8 @@ class Objectworld(TabularGrid):
 
     ```
 
-    `expert_action()` gives the best actions in the present states, found by planning.
+    `expert_action()` gives the best actions in the present states, found by planning. `gymnasium.make` can only shorten
+    the 40 steps, by its own wrapper; `gymnasium.make_vec` and `ObjectworldEnv(max_episode_steps=100)` take any number.
 
     ## Vectorized environment
 

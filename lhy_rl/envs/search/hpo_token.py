@@ -39,6 +39,7 @@ class HPOToken(BatchedEnv):
     | `"fcnet-NAME"` | two-layer networks, of FCNet | 62,208 | -log10 of the MSE |
     | `"digits-cnn"` | convolutional networks on digits, by `benchmarks/digits_table.py` | 2,400 | accuracy |
     | `"activations-mnist1d"` | a convolutional network with an activation formula | 2,800 | accuracy |
+    | `"rules-digits"` | perceptrons with an update rule, as in `lhy_rl/UpdateRule-v0` | 28,308 | accuracy |
     | a path | a table of your own (`lhy_rl.search.table.Table.save`) | | |
 
     The data sets are `cifar10`, `cifar100` and `imagenet` (`nb201`); `australian`, `blood_transfusion`, `car`,
