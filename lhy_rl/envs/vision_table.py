@@ -9,7 +9,7 @@ VISION: tuple[Row, ...] = (
         "lhy_rl/DigitsTransfer-v0",
         "lhy_rl.envs.vision.digits_transfer:DigitsTransferEnv",
         "lhy_rl.envs.vision.digits_transfer:DigitsTransfer",
-        "draw photographed digits as clean ones; which drawing belongs to which photograph nobody says",
+        "draw photographed digits as clean ones, learned from photographs and drawings that are not paired",
         small={"photographs": 160},
         held_out={"split": "test"},
     ),
@@ -17,7 +17,7 @@ VISION: tuple[Row, ...] = (
         "lhy_rl/GlyphTransfer-v0",
         "lhy_rl.envs.vision.glyph_transfer:GlyphTransferEnv",
         "lhy_rl.envs.vision.glyph_transfer:GlyphTransfer",
-        "draw photographed letters in another font; which letter is which nobody says",
+        "draw photographed letters in another font, learned from photographs and drawings that are not paired",
         small={"photographs": 160},
     ),
     Row(

@@ -70,7 +70,7 @@ class ChatSelfplay(BatchedGame):
     worth nothing. Both ask a `scorer`, which an agent gives (`game.scorer = ...`), or counts where none is given.
 
     `info` holds `text`, what is being said or was said last, and when the dialogue is over `turns`, the utterances
-    before the one that ended it, `dull` and `repeated`, and `text`, all of it. Random tokens are repeated by nobody, so
+    before the one that ended it, `dull` and `repeated`, and `text`, all of it. Random tokens hardly repeat, so
     two random bots talk until the last turn, with rewards near 0.
 
     ## Starting State

@@ -45,7 +45,7 @@ class ConvexHull(BatchedEnv):
     ## Rewards
 
     With h corners, 1/h for a corner that was not named before and -1/h for any other point; to stop costs 1/h for each
-    corner that is missing. An episode's return is 1 at best, and -1 for whoever stops at once. A random agent that
+    corner that is missing. An episode's return is 1 at best, and -1 if the agent stops at once. A random agent that
     obeys the mask gets -0.38; a pointer network that is cloned from 60,000 sets 0.98, with 91 % of the sets exact.
 
     At the end `info["exact"]` says whether the points named are the corners, no more and no fewer, and

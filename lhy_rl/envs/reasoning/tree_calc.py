@@ -23,10 +23,10 @@ class TreeCalc(BatchedEnv):
     """
     ## Description
 
-    An expression is given as a tree, and its value is the action; an episode is one step. Who knows how to put two
-    parts together can value a tree of any depth: train up to depth 4, and ask for depth 6. Who reads the same
-    expression as a string has to find the tree in it first. In the manner of ListOps (Nangia and Bowman 2018), with two
-    operands for each operator, or one.
+    An expression is given as a tree, and its value is the action; an episode is one step. A network that combines
+    two parts rightly can value a tree of any depth: train up to depth 4, and ask for depth 6. One that reads the
+    expression as a string has to find the tree in it first. In the manner of ListOps (Nangia and Bowman 2018), with
+    two operands for each operator, or one.
 
     | `variant` | Operators | Values |
     |-----------|-----------|--------|

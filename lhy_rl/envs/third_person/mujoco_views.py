@@ -163,10 +163,10 @@ def make_vector(
     """
     ## Description
 
-    Any MuJoCo environment of Gymnasium's, with its state for whoever acts and a small picture for whoever watches. The
-    picture is taken by one of several cameras and in one of several skins, so that an expert can be seen in another way
-    than the learner sees itself (third-person imitation, Stadie et al. 2017, whose inverted pendulum and reacher are
-    two of its domains). It needs `gymnasium[mujoco]`, and EGL or OSMesa to draw where there is no screen.
+    Any MuJoCo environment of Gymnasium's, with its state for the learner and a small picture for whoever watches it.
+    The picture is taken by one of several cameras and in one of several skins, so that an expert can be seen in another
+    way than the learner sees itself (third-person imitation, Stadie et al. 2017, whose inverted pendulum and reacher
+    are two of its domains). It needs `gymnasium[mujoco]`, and EGL or OSMesa to draw where there is no screen.
 
     ## Action Space
 

@@ -37,7 +37,7 @@ class SceneCaption(TextEnv):
     > a red circle top left and a blue cross bottom centre
 
     There are 5 shapes in 6 colours. Of the 30 combinations 6, a shape of each colour, are held out: only the test split
-    has them, one at least in every picture. Who learned that something red is round will be wrong there.
+    has them, one at least in every picture. A policy that ties a colour to the shapes it came with is wrong there.
 
     ## Action Space
 

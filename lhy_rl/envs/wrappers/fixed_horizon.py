@@ -265,8 +265,8 @@ def make_vector(
 
     That of the environment. What is seen behind the task's end is chosen by `after`:
 
-    | `after` | What is seen | Who can |
-    |---------|--------------|---------|
+    | `after` | What is seen | Works with |
+    |---------|--------------|------------|
     | `"evolve"` | what the dynamics make of it, inside the observation space: the pole swings on | the classic tasks |
     | `"freeze"` | the observation that the episode ended with | any environment |
 
