@@ -38,6 +38,7 @@ class SeedRun:
         episodes: Of an evaluation.
         until: Stop at the first evaluation with this mean return; None trains to the end.
         elsewhere: Configurations, by name, in whose environments the trained policy is evaluated, too.
+        evaluation_seed: Of the episodes of every evaluation.
     """
 
     config: Config
@@ -46,6 +47,7 @@ class SeedRun:
     episodes: int = EPISODES
     until: float | None = None
     elsewhere: dict[str, Config] = field(default_factory=dict)
+    evaluation_seed: int = SEED
 
     @property
     def key(self) -> str:
@@ -81,7 +83,7 @@ class SeedRun:
             return actions, memory
 
         def evaluate(env: VectorEnv[Any, Any, Any] = test) -> float:
-            return float(play(predict, env, self.episodes, SEED)[0].mean())
+            return float(play(predict, env, self.episodes, self.evaluation_seed)[0].mean())
 
         def after_update(agent: Any, metrics: dict[str, float]) -> bool:
             recorder.labels = demonstrated + int(metrics.get("rollout/labels", 0))

@@ -2,7 +2,8 @@
 
 A trial's score is the mean return of the deterministic policy after training, in episodes that a training never has.
 Each trial trains with another seed, so that a lucky seed is not what is found. Behind the search the best configuration
-and the one it began from are trained again, with seeds that no trial had: what that gives is written beside it.
+and the one it began from are trained again, with seeds that no trial had, and evaluated in episodes by which nothing
+was chosen: what that gives is written beside it.
 
 With ``early_terminate`` a trial is evaluated at the rungs, too, and stopped where others were better there. A trial
 costs the environment steps that it trained for.
@@ -22,6 +23,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.experiment.config import Config, load
 from lhy_rl.experiment.schema import agent_class
 from lhy_rl.experiment.schema import options_of as schema_options
+from lhy_rl.rollouts.evaluate_policy import SEED, SELECTION_SEED
 from lhy_rl.search.early_stopping import Hyperband
 from lhy_rl.search.objective import FunctionObjective
 from lhy_rl.search.space import Choice, Scalar, Space
@@ -63,6 +65,7 @@ def trained_score(
     overrides: dict[str, Any],
     rungs: Sequence[float] = (),
     report: Callable[[float, float], bool] | None = None,
+    evaluation_seed: int = SELECTION_SEED,
 ) -> float:
     """Train a configuration with these values and this seed; its mean return at the end.
 
@@ -73,12 +76,13 @@ def trained_score(
         overrides: What is changed in all trials.
         rungs: Environment steps after which it is evaluated on the way.
         report: Takes the steps and the mean return of each evaluation; where it gives False the training ends.
+        evaluation_seed: Of the episodes.
     """
     import torch
 
     torch.set_num_threads(1)
     config = load(name, {**overrides, **values, "seed": seed})
-    run = SeedRun(config, config, config.values["total_timesteps"], EPISODES)
+    run = SeedRun(config, config, config.values["total_timesteps"], EPISODES, evaluation_seed=evaluation_seed)
     return run.run(at=rungs, on_point=lambda point: report is None or report(point.steps, point.value)).final
 
 
@@ -114,7 +118,7 @@ def training_objective(
     config = load(name, {**overrides, **first})
     SeedRun(config, config, config.values["total_timesteps"], EPISODES).check()
     values = {key: value for key, value in load(name, overrides).values.items() if key not in ("run", "seed")}
-    about = {"configuration": values, "episodes": EPISODES}
+    about = {"configuration": values, "episodes": EPISODES, "evaluation_seed": SELECTION_SEED}
     function = partial(trained_score, name=name, overrides=overrides, rungs=tuple(rungs))
     objective = FunctionObjective(space, function, about, epochs=float(config.values["total_timesteps"]))
     objective.cost = "environment steps"
@@ -136,7 +140,7 @@ def trained_again(
     scores: dict[str, list[float]] = {"found": [], "before": []}
     for who, values in (("found", best), ("before", {})):
         for seed in range(seeds):
-            scores[who].append(trained_score(values, FRESH + seed, name, overrides))
+            scores[who].append(trained_score(values, FRESH + seed, name, overrides, evaluation_seed=SEED))
             advance(f"{who} {scores[who][-1]:.4g}")
     return scores
 

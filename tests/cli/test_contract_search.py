@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import yaml
 
+from lhy_rl.benchmark import seed_run
 from lhy_rl.cli.main import main
+from lhy_rl.rollouts.evaluate_policy import SEED, SELECTION_SEED, play
 
 SPACE = """
 run_cap: 8
@@ -107,7 +109,14 @@ def test_a_function_that_reports_is_stopped_early(there, capsys):
     assert f"stopped   {result['stopped']} of 12 trials" in capsys.readouterr().out
 
 
-def test_sweep_tunes_an_agent_and_writes_a_configuration(there, capsys):
+def test_sweep_tunes_an_agent_and_writes_a_configuration(there, capsys, monkeypatch):
+    seeds = []
+
+    def noted(predict, env, episodes, seed):
+        seeds.append(seed)
+        return play(predict, env, episodes, seed)
+
+    monkeypatch.setattr(seed_run, "play", noted)
     (there / "sweep.yaml").write_text("parameters:\n  agent.learning_rate: {values: [0.0001, 0.003]}\nrun_cap: 2\n")
     command = ["sweep", "ppo/cartpole", "--space", "sweep.yaml", "--folder", "tuned", "--again", "1"]
     command += ["--early_terminate", "{type: hyperband, max_iter: 9, s: 1}"]
@@ -117,6 +126,8 @@ def test_sweep_tunes_an_agent_and_writes_a_configuration(there, capsys):
     assert [point[0] for point in result["trials"][0]["curve"]] == [512, 1024]  # the first update behind 333 steps
     assert result["cost"] == "environment steps" and result["trials"][0]["epochs"] == 1024
     assert set(result["again"]) == {"found", "before"}
+    first = seeds.index(SEED)  # the episodes that are reported are none by which something was chosen
+    assert set(seeds[:first]) == {SELECTION_SEED} and set(seeds[first:]) == {SEED}
     found = yaml.safe_load((there / "tuned/best.yaml").read_text())
     assert found["agent"]["learning_rate"] == result["best"]["agent.learning_rate"]
     assert found["agent"]["n_epochs"] == 2 and found["total_timesteps"] == 1000
