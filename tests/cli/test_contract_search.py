@@ -143,7 +143,7 @@ def test_sweep_tunes_an_agent_and_writes_a_configuration(there, capsys, monkeypa
         (["search", "evolution", "--live"], "--live needs what to train"),
         (["search", "evolution/nb201", "--populatoin", "3"], "did you mean 'population'"),
         (["search", "evolution/nb201", "--population", "1"], "population is 1"),
-        (["search", "evolution/nb201", "--population", "many"], "does not fit its options"),
+        (["search", "evolution/nb201", "--population", "many"], "population is 'many'"),
         (["search", "evolution/nb201", "--trials", "0"], "--trials is 0"),
         (["search", "evolution/nb201", "--time_limit", "3"], "allowed: processes, ray"),
         (["search", "evolution/nb201", "--space", "space.yaml"], "a table needs no --space"),
