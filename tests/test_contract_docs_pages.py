@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from lhy_rl.agents import agents
+from lhy_rl.agents import PPO, Reinforce, agents
+from lhy_rl.agents.common.agent import Agent
 from lhy_rl.benchmark import spec
 from lhy_rl.cli.arguments import COMMANDS
 from lhy_rl.cli.listing import REGISTRIES, listing
@@ -109,12 +110,16 @@ def test_the_readmes_expert_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert names["actions"].shape == (8,)
 
 
-def test_the_readmes_guests_are_learned_in() -> None:
+def test_the_readmes_guests_are_learned_in(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("popgym")
     pytest.importorskip("minigrid")
     code = blocks(README, "python")[4]
+    trained, learn = [], Agent.learn
+    monkeypatch.setattr(Agent, "learn", lambda agent, steps: trained.append(learn(agent, steps)))
     with pytest.warns(UserWarning, match="'mission' of the observations is text"):
         exec(re.sub(r"learn\([\d_]+\)", "learn(20)", code), {})
+    assert [type(agent) for agent in trained] == [PPO, PPO, Reinforce]
+    assert all(agent.num_timesteps >= 20 for agent in trained)
 
 
 def test_the_quickstarts_code_runs(

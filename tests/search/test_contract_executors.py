@@ -144,7 +144,7 @@ def test_a_journal_of_another_search(tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"number": None}, {"number": -1}, {"number": 1.5}, {"number": 10**9}, {"event": "told"}, {"trial": None},
+        {"number": None}, {"number": -1}, {"number": 1.5}, {"number": 10**9}, {"event": "try"}, {"trial": None},
         {"trial": {"tokens": [0, 0], "score": "x"}}, {"trial": {"tokens": [10**400, 0], "score": 1.0}},
         {"trial": {"tokens": [[]], "score": 1.0}}, {"trial": {"tokens": [0, 0], "score": 1.0, "curve": 3}},
     ],
