@@ -12,7 +12,6 @@ question is asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import torch
 
 import lhy_rl  # noqa: F401  (registers the environments)
 from benchmarks.drive import recorded
-from benchmarks.harness import learned_for, load, parser, progress, save, summarize
+from benchmarks.harness import chosen, learned_for, load, parser, progress, save, summarize
 from lhy_rl.agents import BC
 from lhy_rl.nn.backbones.memory_network import MemoryNetwork
 
@@ -92,21 +91,22 @@ def main() -> None:
     command.add_argument("--facts", default="1,2,3", metavar="NUMBERS", help="tasks, by their facts")
     command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the runs (0)")
     args = command.parse_args()
-    tasks, seeds, count, tested = [int(number) for number in args.facts.split(",")], args.seeds, STORIES, TEST_STORIES
+    tasks = [int(facts) for facts in chosen(NAME, [str(facts) for facts in NETWORKS], args.facts, ",")]
+    seeds, count, tested = args.seeds, STORIES, TEST_STORIES
     if args.quick:
         tasks, seeds, count, tested = [2], 1, 100, 50
-    chosen = [
+    networks = chosen(NAME, dict.fromkeys(network for facts in tasks for network in NETWORKS[facts]), args.only)
+    cells = [
         (facts, network, options)
         for facts in tasks
         for network, options in NETWORKS[facts].items()
-        if fnmatch(network, args.only)
+        if network in networks
     ]
-    path = args.output / f"{NAME}.json"
-    kept = load(NAME, args.output) if path.exists() and not args.quick else []
-    made = {(task_of(facts), network) for facts, network, _ in chosen}
+    kept = [] if args.quick else load(NAME, args.output)
+    made = {(task_of(facts), network) for facts, network, _ in cells}
     rows = [row for row in kept if (row.task, row.variant) not in made]
-    with progress(len(chosen) * seeds, NAME) as advance:
-        for facts, network, options in chosen:
+    with progress(len(cells) * seeds, NAME) as advance:
+        for facts, network, options in cells:
             seconds = 0.2 if args.quick else SECONDS[facts]
             found, steps, taken = [], [], []
             for seed in range(args.first_seed, args.first_seed + seeds):

@@ -12,7 +12,6 @@ LSTM's one call on the same data, divided by the backbone's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from fnmatch import fnmatch
 from pathlib import Path
 from statistics import median
 
@@ -20,7 +19,7 @@ import matplotlib
 import torch
 from torch import Tensor, nn
 
-from benchmarks.harness import Row, alternate, load, parser, progress, save
+from benchmarks.harness import Row, alternate, chosen, load, parser, progress, save
 from lhy_rl.nn.backbones.base import cores, step_by_step
 from lhy_rl.nn.backbones.recurrent import LSTM, Recurrent
 
@@ -81,7 +80,8 @@ def measure(quick: bool, repeats: int, only: str) -> list[Row]:
     own = [name for name in cores.names() if name not in TORCHS]
     cases = [(name, hidden, density) for name in TORCHS for hidden in sizes for density in DENSITIES]
     cases += [(name, sizes[0], DENSITIES[0]) for name in own]
-    cases = [case for case in cases if fnmatch(case[0], only)]
+    names = chosen("backbones", cores.names(), only)
+    cases = [case for case in cases if case[0] in names]
     rows = []
     with progress(len(cases), "backbones") as advance:
         for name, hidden, density in cases:

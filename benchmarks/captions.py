@@ -26,7 +26,6 @@ were chosen on seeds 100 to 103.
 from __future__ import annotations
 
 import time
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +56,11 @@ STAIRS = 20
 STEPS, FEW_STEPS, FEW_OBJECTS = 2000, 600, 2
 SELF_CRITICAL: dict[str, Any] = {"num_envs": 64, "learning_rate": 1e-3, "baseline": "self_critical"}
 UPDATES, WIDTH, FRESH = 200, 4, 200
-ARMS: dict[str, dict[str, Any]] = {"attention": {}, "mean pool": {"attention": "none"}, "no picture": {}}
+BLIND = "no picture"
+ARMS: dict[str, dict[str, Any]] = {"attention": {}, "mean pool": {"attention": "none"}, BLIND: {}}
 WANTED = {
     ("attention", "exact"): "wanted: 0.9",
-    ("no picture", "exact"): "wanted: at most 0.1",
+    (BLIND, "exact"): "wanted: at most 0.1",
     ("attention", "mass"): "wanted: 0.7",
     ("self-critical", "gain"): "wanted: 0.05",
 }
@@ -116,7 +116,7 @@ def learned(task: SceneCaption, steps: int, seed: int, **options: Any) -> MLE:
 
 def held_out(arm: str, steps: int, seed: int) -> tuple[dict[str, float], ActorCritic]:
     """One network by maximum likelihood: metric to value."""
-    kind = Black if arm == "no picture" else SceneCaption
+    kind = Black if arm == BLIND else SceneCaption
     task, begun = kind(4), time.process_time()
     agent = learned(task, steps, seed, **ARMS[arm])
     seconds = time.process_time() - begun
@@ -200,10 +200,10 @@ def main() -> None:
     options = common.parse_args()
     torch.set_num_threads(1)
     seeds = 1 if options.quick else options.seeds
+    names = harness.chosen(NAME, [*(f"{HELD_OUT}/{arm}" for arm in ARMS), *CAPTIONS], options.only)
     steps, few_steps, updates, count = (8, 8, 2, 8) if options.quick else (STEPS, FEW_STEPS, UPDATES, FRESH)
     options.output.mkdir(parents=True, exist_ok=True)
-    stored = options.output / f"{NAME}.json"
-    before = harness.load(NAME, options.output) if options.only != "*" and stored.exists() else []
+    before = harness.load(NAME, options.output) if options.only != "*" else []
     runs: dict[tuple[str, str], list[dict[str, float]]] = {}
 
     def add(task: str, arm: str, seed: int, found: dict[str, float]) -> None:
@@ -213,13 +213,13 @@ def main() -> None:
         harness.save(NAME, kept + rows_of(runs), options.output)
 
     for arm in ARMS:
-        for seed in range(seeds) if fnmatch(f"{HELD_OUT}/{arm}", options.only) else ():
-            found, policy = held_out(arm, steps // 4 if arm == "no picture" else steps, seed)
+        for seed in range(seeds) if f"{HELD_OUT}/{arm}" in names else ():
+            found, policy = held_out(arm, steps // 4 if arm == BLIND else steps, seed)
             add(HELD_OUT, arm, seed, found)
             if arm == "attention" and seed == 0:
                 picture(policy, options.output / f"{NAME}.png")
     for few in CAPTIONS:
-        for seed in range(seeds) if fnmatch(few, options.only) else ():
+        for seed in range(seeds) if few in names else ():
             for arm, found in few_captions(few, few_steps, updates, count, seed).items():
                 add(few, arm, seed, found)
 
@@ -230,7 +230,7 @@ def rows_of(runs: dict[tuple[str, str], list[dict[str, float]]]) -> list[harness
     for (task, arm), values in runs.items():
         seconds = float(np.mean([value["seconds"] for value in values]))
         agent = "reinforce" if arm.startswith("self-critical") else "mle"
-        steps = STEPS if task == HELD_OUT else FEW_STEPS
+        steps = (STEPS // 4 if arm == BLIND else STEPS) if task == HELD_OUT else FEW_STEPS
         for metric in values[0]:
             if metric != "seconds":
                 wanted, each = WANTED.get((arm, metric), ""), [value[metric] for value in values]

@@ -43,12 +43,13 @@ SMALL = {"env.corpus": "chatterbot-english", "agent.hidden_size": 32, "agent.sou
 
 
 class Job(NamedTuple):
-    """A training: which variant, the seed, and CPU-seconds."""
+    """A training: which variant, the seed, and its budget in CPU-seconds or, where the result is tested, in steps."""
 
     variant: str
     seed: int
     budget: float
     options: dict[str, Any]
+    counted: bool = False
 
 
 class Reached(NamedTuple):
@@ -88,7 +89,7 @@ def trained(job: Job) -> Reached:
     while spent < job.budget:
         begun = time.process_time()
         agent.learn(1, reset_num_timesteps=False)
-        spent += time.process_time() - begun
+        spent += agent.gradient_steps if job.counted else time.process_time() - begun
         if spent >= look * job.budget / LOOKS:
             look = math.floor(spent * LOOKS / job.budget) + 1
             policy.eval()
@@ -143,11 +144,11 @@ def main() -> None:
     given.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at the same time (1)")
     common = given.parse_args()
     options: dict[str, Any] = SMALL if common.quick else {}
-    seeds, budget = (1, 1.0) if common.quick else (common.seeds, common.budget)
+    seeds, budget = (1, 60) if common.quick else (common.seeds, common.budget)
     names = ["no attention", "hred"] if common.quick else [BLIND, *VARIANTS]
     rows = speed(options, *((128, 2) if common.quick else (2048, 5)))
     runs: dict[str, list[Reached]] = {name: [] for name in names}
-    jobs = [Job(name, seed, budget, options) for seed in range(seeds) for name in names]
+    jobs = [Job(name, seed, budget, options, common.quick) for seed in range(seeds) for name in names]
     with harness.progress(len(jobs), "chat") as advance:
         for job, reached in zip(jobs, harness.run_jobs(trained, jobs, common.jobs), strict=True):
             runs[job.variant].append(reached)

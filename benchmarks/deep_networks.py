@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from fnmatch import fnmatch
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
-from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.harness import Row, chosen, load, parser, progress, save, summarize
 from lhy_rl.data.digits import load_digits
 from lhy_rl.data.splits import LabelledData
 from lhy_rl.nn.backbones.grid_lstm import GridCell
@@ -219,8 +218,8 @@ def main() -> None:
     if args.quick:
         depth, epochs, rates, seconds = 6, 2, (1e-3,), 0.3
     names = [*(f"digits/{name}" for name in NETWORKS), *(f"parity/{name}" for name in PARITY)]
-    names = [name for name in names if fnmatch(name, args.only)]
-    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
+    names = chosen(NAME, names, args.only)
+    rows = [] if args.quick else load(NAME, args.output)
     with progress(len(names), NAME) as advance:
         for name in names:
             task, network = name.split("/")

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ from benchmarks.deep_networks import (
     tensors,
     trained,
 )
-from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.harness import Row, chosen, load, parser, progress, save, summarize
 from lhy_rl.data.digits import load_digits
 from lhy_rl.diagnostics.activations import LayerStatistics, layer_statistics
 from lhy_rl.diagnostics.hessian import extreme_eigenvalues, noise_of, whole_hessian
@@ -274,8 +273,8 @@ def main() -> None:
     args = command.parse_args()
     torch.set_num_threads(1)
     seeds = range(1 if args.quick else args.seeds)
-    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
-    tasks = [task for task in TASKS if fnmatch(task, args.only)]
+    rows = [] if args.quick else load(NAME, args.output)
+    tasks = chosen(NAME, TASKS, args.only)
     with progress(len(tasks), NAME) as advance:
         for task in tasks:
             rows = [row for row in rows if row.task != task] + run(task, seeds, args.quick)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -185,7 +184,8 @@ def main() -> None:
     episodes = 500 if common.quick else 10_000
     groups = trainings(common.quick, 1 if common.quick else common.seeds, episodes)
     if common.only:
-        groups = [group for group in groups if fnmatch(", ".join(group[0].row), common.only)]
+        names = harness.chosen("dialogue", [", ".join(group[0].row) for group in groups], common.only)
+        groups = [group for group in groups if ", ".join(group[0].row) in names]
         again = {group[0].row for group in groups}
         rows = [r for r in harness.load("dialogue", common.output) if (r.task, r.agent, r.variant) not in again]
     else:

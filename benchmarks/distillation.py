@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from fnmatch import fnmatch
 from typing import Any
 
 import gymnasium
@@ -28,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.harness import Row, chosen, load, parser, progress, save, summarize
 from lhy_rl.agents import BC, PPO, Distill
 from lhy_rl.data.demonstrations import Demonstrations, Episode
 from lhy_rl.data.mnist import load_mnist
@@ -249,8 +248,8 @@ def main() -> None:
     args = command.parse_args()
     torch.set_num_threads(1)
     seeds = range(args.first_seed, args.first_seed + (1 if args.quick else args.seeds))
-    tasks = [task for task in (*TEACHERS, "digits without the 3") if fnmatch(task, args.only)]
-    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
+    tasks = chosen(NAME, (*TEACHERS, "digits without the 3"), args.only)
+    rows = [] if args.quick else load(NAME, args.output)
     with progress(len(tasks), NAME) as advance:
         for task in tasks:
             rows = [row for row in rows if row.task != task] + run(task, seeds, args.quick)

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.harness import Row, chosen, load, parser, progress, save, summarize
 from lhy_rl.agents.generative.domain_transfer import DomainTransfer
 from lhy_rl.core.protocols import Samples
 from lhy_rl.experiment import config
@@ -37,6 +36,7 @@ from lhy_rl.nn.generative.pictures import PictureDiscriminator
 from lhy_rl.rollouts.vector_envs import make_vec
 
 NAME = "domain_transfer"
+TASKS = ("digits", "glyphs")
 ARMS: dict[str, dict[str, Any]] = {
     "full": {},
     "no constancy": {"constancy": 0.0},
@@ -146,22 +146,17 @@ def references(task: str, classifier: Classifier, test: Samples) -> list[Row]:
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERNS", help="arms like these, by commas without a space")
-    command.add_argument("--tasks", default="digits,glyphs", metavar="NAMES")
+    command.add_argument("--only", default="*", metavar="PATTERNS", help="arms like one of these, with ; between")
+    command.add_argument("--tasks", default=",".join(TASKS), metavar="NAMES")
     command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the seeds (0)")
     args = command.parse_args()
-    tasks, seeds, arms = (
-        args.tasks.split(","),
-        args.seeds,
-        [arm for arm in ARMS if any(fnmatch(arm, like) for like in args.only.split(","))],
-    )
+    tasks, seeds, arms = chosen(NAME, TASKS, args.tasks, ","), args.seeds, chosen(NAME, ARMS, args.only)
     small: dict[str, int] = {}
     if args.quick:
         tasks, seeds, arms = ["glyphs"], 1, ["full", "no constancy"]
         small = {"feature_steps": 40, "total_timesteps": 1600, "photographs": 1600}
     torch.set_num_threads(1)
-    path = args.output / f"{NAME}.json"
-    kept = load(NAME, args.output) if path.exists() and not args.quick else []
+    kept = [] if args.quick else load(NAME, args.output)
     rows = [row for row in kept if row.task not in tasks or row.agent not in (*arms, *REFERENCES)]
     with progress(len(tasks) * len(arms) * seeds, NAME) as advance:
         for task in tasks:

@@ -175,7 +175,7 @@ def main() -> None:
     trials, seeds = (6, 1) if options.quick else (30, options.seeds)
     tasks = [options.only] if options.only else list(TASKS)
     rows: list[Row] = []
-    if options.only and (options.output / "early_stopping.json").exists():
+    if options.only:
         rows = [row for row in load_rows("early_stopping", options.output) if row.task != options.only]
     for name in tasks:
         agent, make, early = task_of(name, options.quick)

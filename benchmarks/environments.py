@@ -96,7 +96,7 @@ def main() -> None:
         rows = measure(["lhy_rl/HPOToken-v0", "lhy_rl/RepeatPrevious-v0"], 64, 0.02, 2)
     else:
         rows = measure([f"lhy_rl/{name}" for name in names], options.num_envs, options.seconds, options.seeds)
-        known = load(NAME, options.output) if (options.output / f"{NAME}.json").exists() else []
+        known = load(NAME, options.output)
         made = {(row.task, row.variant, row.metric) for row in rows}
         rows = [row for row in known if (row.task, row.variant, row.metric) not in made] + rows
     save(NAME, rows, options.output)

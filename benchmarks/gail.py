@@ -20,7 +20,6 @@ from __future__ import annotations
 import functools
 import time
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -181,10 +180,8 @@ def main() -> None:
     parser.add_argument("--only", default="*", metavar="PATTERN", help="'TASK, VARIANT' like this; other rows stay")
     common = parser.parse_args()
     names = [f"{part.task}, {part.variant}" for part in PARTS]
-    matching = [number for number, name in enumerate(names) if fnmatchcase(name, common.only)]
-    if not matching:
-        parser.error(f"nothing is like {common.only!r}; there are {'; '.join(sorted(set(names)))}")
-    chosen = [0, 2] if common.quick else matching
+    wanted = harness.chosen("gail", dict.fromkeys(names), common.only)
+    chosen = [0, 2] if common.quick else [number for number, name in enumerate(names) if name in wanted]
     seeds = 1 if common.quick else common.seeds
     found: dict[int, dict[int, dict[str, float]]] = {number: {} for number in chosen}
     named = {(PARTS[number].task, PARTS[number].kind, PARTS[number].variant) for number in chosen}

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +36,16 @@ __all__ = [
 
 Job, Result = TypeVar("Job"), TypeVar("Result")
 RESULTS = Path(__file__).parent / "results"
+QUICK_RESULTS = RESULTS.parents[1] / "runs" / "quick-benchmarks"  # small sizes replace no result
+
+
+class _Parser(argparse.ArgumentParser):
+    """Knows where the rows go, which depends on ``--quick``."""
+
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        found, rest = super().parse_known_args(*args, **kwargs)
+        found.output = found.output or (QUICK_RESULTS if found.quick else RESULTS)
+        return found, rest
 
 
 def arguments(doc: str | None, seeds: int = 5) -> argparse.Namespace:
@@ -45,11 +55,9 @@ def arguments(doc: str | None, seeds: int = 5) -> argparse.Namespace:
 
 def parser(doc: str | None, seeds: int = 5) -> argparse.ArgumentParser:
     """That command line, for those who add to it."""
-    made = argparse.ArgumentParser(
-        description=inspect.cleandoc(doc or ""), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = _Parser(description=inspect.cleandoc(doc or ""), formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true", help="small sizes, under a minute; the tests run this")
-    made.add_argument("--output", type=Path, default=RESULTS, metavar="FOLDER", help=f"default: {RESULTS}")
+    made.add_argument("--output", type=Path, metavar="FOLDER", help=f"default: {RESULTS}, with --quick {QUICK_RESULTS}")
     made.add_argument("--seeds", type=int, default=seeds, metavar="N", help=f"runs behind each number ({seeds})")
     return made
 
@@ -60,21 +68,22 @@ def save(name: str, rows: Sequence[Row], folder: Path = RESULTS) -> Path:
 
 
 def load(name: str, folder: Path = RESULTS) -> list[Row]:
-    """The rows that :func:`save` wrote."""
-    return results.load(name, folder)
+    """The rows that :func:`save` wrote; none, if it has not written any there."""
+    return results.load(name, folder) if (folder / f"{name}.json").exists() else []
 
 
-def chosen(script: str, names: Collection[str], pattern: str) -> list[str]:
-    """Those of the names that are like the pattern.
+def chosen(script: str, names: Collection[str], patterns: str, separator: str = ";") -> list[str]:
+    """Those of the names that are like one of the patterns, in the names' order.
 
     Raises:
-        SystemExit: none is; a line says which there are, and the status is 2.
+        SystemExit: none is like one of them; a line says which there are, and the status is 2.
     """
-    found = [name for name in names if fnmatch(name, pattern)]
-    if not found:
-        print(f"{script}: error: nothing is like {pattern!r}; there are {'; '.join(names)}", file=sys.stderr)
-        raise SystemExit(2)
-    return found
+    wanted = [pattern.strip() for pattern in patterns.split(separator)]
+    for pattern in wanted:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            print(f"{script}: error: nothing is like {pattern!r}; there are {'; '.join(names)}", file=sys.stderr)
+            raise SystemExit(2)
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in wanted)]
 
 
 def run_jobs(run: Callable[[Job], Result], jobs: Sequence[Job], processes: int) -> Iterator[Result]:
@@ -107,7 +116,7 @@ def run_cases(
     """
     names = chosen(script, cases, options.only)
     first = getattr(options, "first_seed", 0)
-    rows = load(script, options.output) if (options.output / f"{script}.json").exists() and not options.quick else []
+    rows = [] if options.quick else load(script, options.output)
     with progress(len(names), script) as advance:
         for name in names:
             results = []

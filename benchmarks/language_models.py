@@ -71,7 +71,7 @@ def main() -> None:
     common = made.parse_args()
     torch.set_num_threads(1)
     vocabularies = common.words[:1] if common.quick else common.words
-    kept = harness.load("language_models", common.output) if (common.output / "language_models.json").exists() else []
+    kept = harness.load("language_models", common.output)
     rows = [row for row in kept if row.task not in map(TASK.format, vocabularies)]
     with harness.progress(len(vocabularies) * 7, "language models") as advance:
         for words in vocabularies:

@@ -172,8 +172,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     seeds = 1 if options.quick else options.seeds
-    path = options.output / "memory_networks.json"
-    rows = harness.load("memory_networks", options.output) if path.exists() and not options.quick else []
+    rows = [] if options.quick else harness.load("memory_networks", options.output)
     cells = [cell for cell in CELLS if options.only in (None, cell[0])]
     if options.quick:
         cells = [cell for cell in cells if cell[0] != "autoencode" and cell[1] in ("stack_rnn", "ntm")]

@@ -18,14 +18,13 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.harness import Row, chosen, load, parser, progress, save, summarize
 from lhy_rl.agents import MLE
 from lhy_rl.envs.vision.pixel_digits import pixels
 from lhy_rl.nn.decoding import nll_per_token, sample
@@ -162,8 +161,8 @@ def main() -> None:
     args = command.parse_args()
     torch.set_num_threads(1)
     size = 0.02 if args.quick else 1.0
-    names = [name for name in MODELS if fnmatch(name, args.only)]
-    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
+    names = chosen(NAME, MODELS, args.only)
+    rows = [] if args.quick else load(NAME, args.output)
     drawn = {}
     with progress(len(names), NAME) as advance:
         for name in names:

@@ -26,7 +26,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.harness import Row, chosen, load, parser, progress, save, summarize
 from lhy_rl.agents import BC, Reinforce
 from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.envs.pointer.hulls import hull_order
@@ -256,9 +256,9 @@ def main() -> None:
     command.add_argument("--tasks", default=",".join(TASKS), metavar="NAMES")
     args = command.parse_args()
     torch.set_num_threads(1)
-    seeds, kept = 1 if args.quick else args.seeds, args.output / f"{NAME}.json"
-    rows: list[Row] = load(NAME, args.output) if kept.exists() else []
-    for name in args.tasks.split(","):
+    seeds = 1 if args.quick else args.seeds
+    rows = load(NAME, args.output)
+    for name in chosen(NAME, TASKS, args.tasks, ","):
         new = TASKS[name](seeds, args.quick, args.output)
         rows = [row for row in rows if row.task not in {one.task for one in new}] + new
         save(NAME, rows, args.output)

@@ -21,7 +21,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks.harness import Row, load, parser, progress, run_jobs, save, summarize
+from benchmarks.harness import Row, chosen, load, parser, progress, run_jobs, save, summarize
 from lhy_rl.agents import PPO, VAE, Autoencoder
 from lhy_rl.envs.memory.catch import BALL, FIELD
 from lhy_rl.nn.generative.saved_encoder import read
@@ -205,8 +204,9 @@ def main() -> None:
     args = command.parse_args()
     sizes = QUICK if args.quick else Sizes()
     seeds = range(args.first_seed, args.first_seed + (1 if args.quick else args.seeds))
-    tasks = [(*job, seed) for seed in seeds for job in JOBS if fnmatch(f"{job[0]} {job[1]}", args.only)]
-    rows = load(NAME, args.output) if (args.output / f"{NAME}.json").exists() and not args.quick else []
+    names = chosen(NAME, [f"{kind} {learned}" for kind, learned in JOBS], args.only)
+    tasks = [(*job, seed) for seed in seeds for job in JOBS if f"{job[0]} {job[1]}" in names]
+    rows = [] if args.quick else load(NAME, args.output)
     found: dict[str, list[dict[str, float]]] = {}
     results = run_jobs(partial(measure, sizes=sizes), tasks, args.jobs)
     with progress(len(tasks), NAME) as advance:

@@ -22,12 +22,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness import Row, load, parser, progress, save
+from benchmarks.harness import Row, chosen, load, parser, progress, save
 from lhy_rl.experiment.search_run import make_searcher
 from lhy_rl.search.objective import TableObjective
 from lhy_rl.search.searcher import Exhausted, Searcher
@@ -223,11 +222,11 @@ def main() -> None:
     command.add_argument("--only", default="*", metavar="PATTERN", help="searchers like this, beside random and TPE")
     command.add_argument("--tables", default="*", metavar="PATTERN", help="tables like this")
     options = command.parse_args()
-    names = [name for name in SEARCHERS if fnmatch(name, options.only) or name in (RANDOM, TPE)]
-    tables = [table for table in (*TABLES, OWN) if fnmatch(table, options.tables)]
+    names = list(dict.fromkeys([RANDOM, TPE, *chosen("search", SEARCHERS, options.only)]))
+    tables = chosen("search", (*TABLES, OWN), options.tables)
     tables, trials, seeds = (tables[:1], 25, 2) if options.quick else (tables, BUDGETS[-1], options.seeds)
     rows = rows_of(measured(names, seeds, tables, trials), trials)
-    if (options.only, options.tables) != ("*", "*") and (options.output / "search.json").exists():
+    if (options.only, options.tables) != ("*", "*"):
         new = {(row.task, row.agent) for row in rows}
         rows = [row for row in load("search", options.output) if (row.task, row.agent) not in new] + rows
     save("search", rows, options.output)

@@ -16,7 +16,6 @@ function, so that nothing in them can be run.
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import importlib
 import pickle
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.harness import chosen
 from lhy_rl.search.space import Choice, Scalar, Space
 from lhy_rl.search.table import FOLDER, Table
 
@@ -101,9 +101,11 @@ def main() -> None:
     parser.add_argument("--only", default="*", metavar="PATTERN", help="tables like this")
     given = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
+    names = [f"{family}-{data_set}" for family, (_, _, _, data_sets) in FAMILIES.items() for data_set in data_sets]
+    names = chosen("search_tables", names, given.only)
     for family, (_, _, _, data_sets) in FAMILIES.items():
         for data_set in data_sets:
-            if fnmatch.fnmatch(f"{family}-{data_set}", given.only):
+            if f"{family}-{data_set}" in names:
                 table = convert(family, data_set)
                 path = FOLDER / f"{family}-{data_set}.npz"
                 table.save(path)

@@ -137,8 +137,7 @@ def main() -> None:
     torch.set_num_threads(1)
     tasks = common.only or (["joint"] if common.quick else list(TASKS))
     seeds = 1 if common.quick else common.seeds
-    path = common.output / "selfplay.json"
-    rows = [row for row in harness.load("selfplay", common.output) if row.task not in tasks] if path.is_file() else []
+    rows = [row for row in harness.load("selfplay", common.output) if row.task not in tasks]
     curves: dict[str, list[Trained]] = {}
     with harness.progress(len(tasks) * seeds, "self-play") as advance:
         for task in tasks:

@@ -24,14 +24,11 @@ stopped benchmark goes on where it was.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +43,6 @@ from benchmarks import harness
 from lhy_rl.agents import MLE, Reinforce, SeqGAN
 from lhy_rl.agents.common.agent import Agent, Metrics
 from lhy_rl.core import archive
-from lhy_rl.core.errors import UserError
 from lhy_rl.functional.text_metrics import unique_ngrams
 from lhy_rl.nn.decoding import sample, token_log_probs
 from lhy_rl.nn.policies.actor_critic import ActorCritic
@@ -372,38 +368,34 @@ def picture(table: list[harness.Row], path: Path) -> None:
 
 
 def main() -> None:
-    extra = argparse.ArgumentParser(add_help=False)
-    extra.add_argument("--oracle", default=None, metavar="NPZ", help="the paper's oracle file; without it a seeded one")
-    extra.add_argument("--cache", type=Path, default=None, metavar="FOLDER", help="where finished pieces are kept")
-    extra.add_argument("--jobs", type=int, default=2, help="processes")
-    extra.add_argument("--only", metavar="PATTERN", action="append", help="only these variants; other rows stay")
-    extra.add_argument("--report", action="store_true", help="write up the pieces that are in the cache; compute none")
-    own, rest = extra.parse_known_args()
-    sys.argv = [sys.argv[0], *rest]
-    common = harness.arguments(__doc__, seeds=3)
+    command = harness.parser(__doc__, seeds=3)
+    command.add_argument("--oracle", metavar="NPZ", help="the paper's oracle file; without it a seeded one")
+    command.add_argument("--cache", type=Path, metavar="FOLDER", help="where finished pieces are kept")
+    command.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
+    command.add_argument("--only", default="*", metavar="PATTERNS", help="variants like one of these, with ; between")
+    command.add_argument("--report", action="store_true", help="write up what is in the cache; compute nothing")
+    common = command.parse_args()
     quick = common.quick
 
-    settings: dict[str, Any] = {"oracle_path": own.oracle} if own.oracle else {"oracle_seed": 0}
+    settings: dict[str, Any] = {"oracle_path": common.oracle} if common.oracle else {"oracle_seed": 0}
     if quick:
         settings = {"vocabulary_size": 50, "max_length": 6, "train_size": 640, "test_size": 200, "validation_size": 64}
-    name = "seqgan_oracle" if own.oracle else "seqgan_own_oracle"
+    name = "seqgan_oracle" if common.oracle else "seqgan_own_oracle"
     digest = hashlib.sha256(json.dumps([settings, quick], sort_keys=True).encode()).hexdigest()[:8]
-    cache = own.cache or common.output / f".cache-{name}-{digest}"
-    cache.mkdir(parents=True, exist_ok=True)
+    cache = common.cache or common.output / f".cache-{name}-{digest}"
 
-    chosen = [v for v in variants(quick) if not own.only or any(fnmatchcase(v.name, p) for p in own.only)]
-    if not chosen:
-        raise UserError(f"no variant fits {own.only}; there are: {', '.join(v.name for v in variants(quick))}")
-    seeds, names = range(common.seeds), [v.name for v in chosen]
-    starts = [name for name in GENERATORS if not own.only or name in {v.start for v in chosen}]
+    names = harness.chosen("seqgan_oracle", [v.name for v in variants(quick)], common.only)
+    cache.mkdir(parents=True, exist_ok=True)
+    used = {v.start for v in variants(quick) if v.name in names}
+    seeds, starts = range(common.seeds), [name for name in GENERATORS if common.only == "*" or name in used]
     results: dict[str, dict[int, dict[str, Any]]] = {n: {} for n in (*starts, *names)}
     stages = [[(n, s) for n in starts for s in seeds], [(n, s) for n in names for s in seeds]]
-    if own.report:
+    if common.report:
         stages = [[(n, s) for n, s in stage if cell_file(cache, n, s).exists()] for stage in stages]
     run = partial(piece, settings=settings, quick=quick, cache=cache)
     with harness.progress(sum(map(len, stages)), "seqgan on the oracle") as advance:
         for stage in stages:
-            for (n, seed), result in zip(stage, harness.run_jobs(run, stage, own.jobs), strict=True):
+            for (n, seed), result in zip(stage, harness.run_jobs(run, stage, common.jobs), strict=True):
                 results[n][seed] = result
                 advance(f"{n}, seed {seed}")
     results = {n: dict(sorted(cells.items())) for n, cells in results.items() if cells}
@@ -411,12 +403,12 @@ def main() -> None:
 
     task_env = make_env(settings).unwrapped
     entropy, error = task_env.oracle.entropy(2000, task_env.max_length, torch.Generator().manual_seed(0))
-    task = "paper's oracle" if own.oracle else "own oracle, seed 0"
+    task = "paper's oracle" if common.oracle else "own oracle, seed 0"
     table = [
         harness.Row(task, "oracle", "itself", "entropy", entropy, entropy - 2 * error, entropy + 2 * error, 1),
         *rows(results, names, task),
     ]
-    if own.only and (common.output / f"{name}.json").exists():
+    if common.only != "*":
         table = merged(table, harness.load(name, common.output))
     harness.save(name, table, common.output)
     picture(table, common.output / f"{name}.png")

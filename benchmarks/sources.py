@@ -12,7 +12,6 @@ numbers are shares of greedy answers to test sources. The longer sources were tr
 from __future__ import annotations
 
 import time
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,10 +93,10 @@ def main() -> None:
     torch.set_num_threads(1)
     seeds = 1 if common.quick else common.seeds
     variants = [VARIANTS[i] for i in (0, 3, 8)] if common.quick else VARIANTS
-    variants = [variant for variant in variants if fnmatch(variant[0], common.only)]
-    path = common.output / "sources.json"
-    rows = harness.load("sources", common.output) if path.exists() and not common.quick else []
-    rows = [row for row in rows if not fnmatch(row.task, common.only)]
+    names = harness.chosen("sources", dict.fromkeys(task for task, *_ in VARIANTS), common.only)
+    variants = [variant for variant in variants if variant[0] in names]
+    rows = [] if common.quick else harness.load("sources", common.output)
+    rows = [row for row in rows if row.task not in names]
     with harness.progress(len(variants) * seeds, "sources") as advance:
         for name, variant, options in variants:
             runs, steps = [], 5 if common.quick else STEPS[name]

@@ -34,14 +34,13 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
 
-from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.harness import Row, chosen, load, parser, progress, save, summarize
 from benchmarks.third_person_plots import draw, draw_sweeps
 from lhy_rl.agents import PPO, agents
 from lhy_rl.agents.adversarial.filmed_videos import filmed_videos, find_videos, image_space
@@ -59,6 +58,7 @@ EPISODES, FILMED, FILMS = 200, 16, 256
 PLAIN = {"reversal": 0.0, "recolour": 0.0}
 TRANSLATED = {"translation_steps": 600, "domain_steps": 0, **PLAIN}
 TURNED = {"expert_videos": "random:turned", "failure_videos": "random:turned"}
+TASKS = ("point", "pendulum", "reacher")
 ARMS: dict[str, dict[str, Any]] = {
     "true reward": {"name": "ppo"},
     "first person": {"expert_videos": "scripted:own", "failure_videos": None, **PLAIN},
@@ -215,26 +215,25 @@ def difference(task: str, arm: str, other: str, scores: dict[tuple[str, str], li
 def main() -> None:
     command = parser(__doc__, seeds=10)
     command.add_argument("--only", default="*", metavar="PATTERNS", help="arms like one of these, with ; between")
-    command.add_argument("--tasks", default="point,pendulum,reacher", metavar="NAMES")
+    command.add_argument("--tasks", default=",".join(TASKS), metavar="NAMES")
     command.add_argument("--sweeps", action="store_true", help="the sweeps on the point, instead of the arms")
     args = command.parse_args()
-    tasks = ["point"] if args.quick or args.sweeps else args.tasks.split(",")
-    arms = [arm for arm in ARMS if any(fnmatch(arm, pattern) for pattern in args.only.split(";"))]
+    tasks = ["point"] if args.quick or args.sweeps else chosen(NAME, TASKS, args.tasks, ",")
+    arms = swept = chosen(NAME, ARMS, args.only)
     sweeps = SWEEPS if args.sweeps else {}
     if args.quick:
         arms = ["true reward", "third person", "goal distance"]
         sweeps = {"angle": {"45": {"angle": 45, **QUICK}}}
     elif args.sweeps:
         arms = []
-    path = args.output / f"{NAME}.json"
-    rows = load(NAME, args.output) if path.exists() and not args.quick else []
+    rows = [] if args.quick else load(NAME, args.output)
     jobs = [(task, arm, "", QUICK if args.quick else {}) for task in tasks for arm in arms]
     jobs += [
         ("point", arm, f"{name} {value}", changes)
         for name, sweep in sweeps.items()
         for arm in SWEPT_ARMS.get(name, ("third person",))[: 1 if args.quick else None]
         for value, changes in sweep.items()
-        if any(fnmatch(arm, pattern) for pattern in args.only.split(";"))
+        if arm in swept
     ]
     bounds = {task: references(config.load(f"third_person/{task}").values["env"]["id"]) for task in tasks}
     scores: dict[tuple[str, str], list[float]] = defaultdict(list)

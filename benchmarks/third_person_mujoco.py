@@ -23,14 +23,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.harness import Row, load, parser, progress, save, summarize
+from benchmarks.harness import Row, chosen, load, parser, progress, save, summarize
 from lhy_rl.agents import PPO, agents
 from lhy_rl.agents.common.construction import defaults_of
 from lhy_rl.core import archive
@@ -154,8 +153,7 @@ def main() -> None:
     command.add_argument("--only", default="*", metavar="PATTERN", help="arms like this")
     command.add_argument("--tasks", default=",".join(TASKS), metavar="NAMES")
     args = command.parse_args()
-    tasks, seeds = args.tasks.split(","), args.seeds
-    arms = [arm for arm in ARMS if fnmatch(arm, args.only)]
+    tasks, seeds, arms = chosen(NAME, TASKS, args.tasks, ","), args.seeds, chosen(NAME, ARMS, args.only)
     if args.quick:
         tasks, seeds, arms = ["inverted_pendulum"], 1, ["true reward", "third person"]
     keep = (args.output / f"{NAME}.json").exists() and not args.quick

@@ -13,7 +13,6 @@ options were chosen on seed 100, those of the matrix-vector network on seeds 100
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,11 @@ import numpy as np
 import torch
 
 import lhy_rl  # noqa: F401  (registers the environments)
-from benchmarks.harness import Row, learned_for, load, parser, progress, save, summarize
+from benchmarks.harness import Row, chosen, learned_for, load, parser, progress, save, summarize
 from lhy_rl.agents import BC
 from lhy_rl.core.trees import map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode
+from lhy_rl.envs.reasoning.expressions import CALCULI
 
 NAME, TREE_CALC = "trees", "lhy_rl/TreeCalc-v0"
 TRAINED, TESTED = (1, 4), (4, 6)
@@ -125,14 +125,13 @@ def main() -> None:
     command.add_argument("--variants", default="arithmetic,lists", metavar="NAMES", help="of the environment")
     command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the runs (0)")
     args = command.parse_args()
-    variants, seeds, seconds = args.variants.split(","), args.seeds, args.seconds
-    networks = {name: options for name, options in NETWORKS.items() if fnmatch(name, args.only)}
+    variants, seeds, seconds = chosen(NAME, CALCULI, args.variants, ","), args.seeds, args.seconds
+    networks = {name: NETWORKS[name] for name in chosen(NAME, NETWORKS, args.only)}
     count, tested = TREES, TEST_TREES
     if args.quick:
         variants, seeds, seconds, count, tested = ["arithmetic"], 1, 0.2, 200, 100
         networks = {name: NETWORKS[name] for name in ("rntn, 16 wide", "lstm on the string, 128 wide")}
-    path = args.output / f"{NAME}.json"
-    kept = load(NAME, args.output) if path.exists() and not args.quick else []
+    kept = [] if args.quick else load(NAME, args.output)
     rows = [row for row in kept if row.task not in variants or row.variant not in networks]
     with progress(len(variants) * len(networks) * seeds, NAME) as advance:
         for variant in variants:

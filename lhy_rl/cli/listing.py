@@ -58,9 +58,10 @@ def listing(kind: str) -> list[tuple[str, str]]:
 
 def _configurations() -> list[tuple[str, str]]:
     """The shipped configurations, each with the comment at the top of its YAML."""
-    from lhy_rl.experiment.yaml_files import config_names, find_config, summary
+    from lhy_rl.experiment.yaml_files import config_names, find_configs, summary
 
-    return [(name, summary(find_config(name))) for name in config_names()]
+    folder = find_configs()
+    return [(name, summary(folder / f"{name}.yaml")) for name in config_names()]
 
 
 def _benchmarks() -> list[tuple[str, str]]:

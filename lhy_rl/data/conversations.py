@@ -242,7 +242,7 @@ class _Options:
     split_seed: int
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 @collection_paused()
 def _load(options: _Options) -> ConversationData:
     corpus = load_corpus(options.corpus, turns=True)

@@ -1,15 +1,29 @@
 """The benchmarks run in small and say something; the documentation's tables are what the results say."""
 
 import math
+import re
 import sys
 from argparse import Namespace
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from benchmarks import defaults
 from benchmarks.control_sb3 import WAYS, ZOO, our_entries, translated
-from benchmarks.harness import RESULTS, Row, alternate, interval, load, run_cases, save, summarize
+from benchmarks.harness import (
+    QUICK_RESULTS,
+    RESULTS,
+    Row,
+    alternate,
+    chosen,
+    interval,
+    load,
+    parser,
+    run_cases,
+    save,
+    summarize,
+)
 from benchmarks.tables import ROOT
 from lhy_rl.benchmark.benchmark_row import rows_of
 from lhy_rl.benchmark.results import ratio
@@ -153,11 +167,17 @@ def test_inverse_reinforcement_learning(tmp_path):
     assert 0 < rows["irl", "perceptron", "mistakes"] <= rows["irl", "perceptron", "mistakes allowed"]
 
 
-def test_gail_says_which_rows_there_are(tmp_path, capsys):
-    with pytest.raises(SystemExit) as stop:
-        run("gail", "--only", "weakest*", "--output", tmp_path)
-    printed = capsys.readouterr().err
-    assert stop.value.code == 2 and "nothing is like 'weakest*'; there are Acrobot-v1, 1 trajectory; " in printed
+def test_whoever_asks_for_rows_that_no_script_has_reads_which_there_are(tmp_path, capsys):
+    options = ("--only", "--tasks", "--tables", "--variants", "--facts")
+    scripts = {path.stem: path.read_text("utf-8") for path in (ROOT / "benchmarks").glob("*.py")}
+    asked = [(name, option) for name, text in scripts.items() for option in options if f'"{option}"' in text]
+    assert len(asked) > 35
+    for script, option in asked:
+        output = ("--output", tmp_path) if "--output" in scripts[script] or "parser(__doc__" in scripts[script] else ()
+        with pytest.raises(SystemExit) as stop:
+            run(script, option, "no such", *output)
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert stop.value.code == 2 and re.search("there are .+; |choose from |invalid int value", line), (script, line)
     assert not list(tmp_path.iterdir())
 
 
@@ -195,6 +215,20 @@ def test_rows_come_back_as_they_were_saved(tmp_path):
     save("x", rows, tmp_path)
     assert load("x", tmp_path) == rows
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+    assert load("y", tmp_path) == []
+
+
+def test_small_sizes_do_not_replace_the_results():
+    command = parser("Of nothing.")
+    assert command.parse_args([]).output == RESULTS
+    assert command.parse_args(["--quick"]).output == QUICK_RESULTS != RESULTS
+    assert command.parse_args(["--quick", "--output", "here"]).output == Path("here")
+
+
+def test_names_are_chosen_in_their_order_by_patterns():
+    names = ("point, angle 30", "point", "reacher")
+    assert chosen("x", names, "reacher; point*") == ["point, angle 30", "point", "reacher"]
+    assert chosen("x", names, "reacher,point", ",") == ["point", "reacher"]
 
 
 def test_cases_that_were_not_asked_for_stay_as_they_are(tmp_path, capsys):
