@@ -7,6 +7,7 @@ reads them with their docstrings; this file finds the YAML, says what is wrong i
 from __future__ import annotations
 
 import argparse
+import copy
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ SECTIONS = ("env", "agent", "run")
 DEFAULT_TIMESTEPS = 100_000  # where only an agent and an environment are named
 LARGEST = 2**63  # of whole numbers, which torch and numpy keep in 64 bits
 WITH_EXPONENT = re.compile(r"\d+(\.\d*)?[eE]\+?\d{1,2}|\d+\.0")  # 1e6 is a whole number, too, to the one who types it
+KEPT: dict[tuple[str, Any], tuple[ArgumentParser, dict[str, Any]]] = {}  # the oldest first
+MOST_KEPT = 32  # a parser takes as long to make as ten configurations to read
 
 
 @dataclass(frozen=True)
@@ -74,19 +77,23 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
         UserError: unknown name or key (with the nearest one), wrong type, broken file.
     """
     values = merge(name, overrides)
-    parser = parser_for(values, name)
+    parser, defaults = kept_parser(values)
     check_keys(values, parser)
     for key, option in options(parser).items():
-        value, whole = str(value_at(values, key)), describe(option).startswith("a whole number")
-        if whole and WITH_EXPONENT.fullmatch(value) and float(value).is_integer():
+        value = str(value_at(values, key))
+        whole = WITH_EXPONENT.fullmatch(value) and float(value).is_integer()
+        if whole and describe(option).startswith("a whole number"):
             set_value(values, key, int(float(value)))
     try:
-        parsed = parser.parse_object(values)
+        parsed = parser.parse_object(values, defaults=False)
     except argparse.ArgumentError as error:
         raise explain(error, values, parser) from None
     except MISFIT as error:  # that it has no words for: 400 digits where a number is due, say
         raise UserError(f"{first_unreadable(values, parser)} cannot be read: {brief(error)}") from error
-    complete = plain_values(parsed.as_dict())
+    complete = copy.deepcopy(defaults)
+    for key in options(parser):
+        if key in parsed:
+            set_value(complete, key, plain_values(parsed[key]))
     check_values(complete)
     if complete["run"]["name"] is None:
         found = f"{name}-{complete['env']['id']}" if agent_only(name, overrides) else name
@@ -164,6 +171,18 @@ def set_value(values: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(values, dict):
             raise UserError(f"unknown key {key!r}: {section!r} is an option and holds no others")
     values[last] = value
+
+
+def kept_parser(values: dict[str, Any]) -> tuple[ArgumentParser, dict[str, Any]]:
+    """The parser of the chosen environment and agent, made once, and all defaults as it reads them."""
+    schema = repr(environment_schema(chosen_name(values, "env", "id"), values["env"]))  # a default may be a list
+    key = schema, agent_class(chosen_name(values, "agent", "name"))
+    if key not in KEPT:
+        if len(KEPT) == MOST_KEPT:
+            del KEPT[next(iter(KEPT))]
+        parser = parser_for(values)
+        KEPT[key] = parser, plain_values(parser.parse_object({}).as_dict())
+    return KEPT[key]
 
 
 def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
