@@ -73,7 +73,7 @@ PARTS = (
     Part(LANDER, "bc/lunarlander", "5 trajectories", "wanted: 0.9 of the expert"),
     Part(LANDER, "bc/lunarlander", "5 trajectories, shuffled", "", shuffled=True),
 )
-QUICK = {"total_timesteps": 30_000, "agent.gradient_steps": 60}
+QUICK = {"total_timesteps": 20_000, "agent.gradient_steps": 30}
 
 
 def settings(part: Part, seed: int, quick: bool, steps: int | None) -> config.Config:
@@ -137,7 +137,7 @@ def main() -> None:
     common = harness.arguments(__doc__)
     torch.set_num_threads(1)
     parts = PARTS[:5] if common.quick else PARTS
-    episodes = 20 if common.quick else EPISODES
+    episodes = 10 if common.quick else EPISODES
     rows: list[harness.Row] = []
     for task in dict.fromkeys(part.task for part in parts):
         rows += beside(task, episodes)

@@ -87,7 +87,7 @@ def score(agent: Any, task: str, episodes: int) -> float:
 
 def random_score(task: str, episodes: int) -> float:
     """That of actions drawn evenly."""
-    env = gymnasium.make_vec(task, 50)
+    env = gymnasium.make_vec(task, min(episodes, 50))
     env.single_action_space.seed(0)
 
     def draw(obs: Any, *_: Any) -> tuple[np.ndarray, Any]:
@@ -120,7 +120,7 @@ def policies(task: str, seed: int, quick: bool) -> dict[str, dict[str, float]]:
     options, lessons = STUDENTS[task]
     episodes = 10 if quick else 100
     if quick:
-        steps, lessons, options = 1_600, 800, {**options, "gradient_steps": 5}
+        steps, lessons, options = 800, 400, {**options, "gradient_steps": 5}
     begun = time.process_time()
     teacher = make(seed).learn(steps)
     best, chance = score(teacher, task, episodes), random_score(task, episodes)

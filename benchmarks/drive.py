@@ -109,7 +109,7 @@ def measure(quick: bool, seeds: int) -> list[Row]:
     """All rows."""
     horizons = (10, 40) if quick else HORIZONS
     budgets = (40,) if quick else BUDGETS
-    steps, count = (200, 20) if quick else (GRADIENT_STEPS, DRIVES)
+    steps, count = (100, 20) if quick else (GRADIENT_STEPS, DRIVES)
     rows: list[Row] = []
     with progress(len(AGENTS) * len(horizons) * len(budgets) * seeds + 2 * seeds, "drive") as advance:
         for labels in budgets:

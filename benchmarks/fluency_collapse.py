@@ -72,7 +72,7 @@ def trained(seed: int, options: dict[str, Any], quick: bool) -> tuple[Reinforce,
     begun = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # counted above
-        agent.learn(6_000 if quick else 150_000, callback=watch)
+        agent.learn(4_000 if quick else 150_000, callback=watch)
     return agent, rang[0] if rang else None, time.process_time() - begun
 
 

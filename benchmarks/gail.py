@@ -132,7 +132,7 @@ def run(job: tuple[int, int], quick: bool) -> dict[str, float]:
     agent.learn(config.values["total_timesteps"], callback=lambda agent, metrics: log.append(dict(metrics)))
     seconds = time.process_time() - begun
     best, drawn = (
-        mean_return(trained_policy(agent, d, masks=False), config, 10 if quick else EPISODES) for d in (True, False)
+        mean_return(trained_policy(agent, d, masks=False), config, 4 if quick else EPISODES) for d in (True, False)
     )
     accuracy, learned_from = log[-1]["train/discriminator_accuracy"], float(given.returns.mean())
     steps = float(agent.num_timesteps)
@@ -143,14 +143,15 @@ def run(job: tuple[int, int], quick: bool) -> dict[str, float]:
 
 
 def mean_return(act: Act, config: Config, episodes: int) -> float:
-    return float(record(build.make_environment(config, 10), act, episodes, seed=TEST_SEED).returns.mean())
+    env = build.make_environment(config, min(episodes, 10))
+    return float(record(env, act, episodes, seed=TEST_SEED).returns.mean())
 
 
-def reference_rows(part: Part) -> list[harness.Row]:
+def reference_rows(part: Part, episodes: int) -> list[harness.Row]:
     """The returns of a random policy and of whom is imitated, where nothing else is in the way."""
     config = load(part.name, part.overrides | TEN)
     env = build.make_environment(config, 10)
-    random_return = mean_return(random_policy(env.single_action_space, 1), config, EPISODES)
+    random_return = mean_return(random_policy(env.single_action_space, 1), config, episodes)
     best = float(demonstrations_of(part, config, env).returns.mean())
     return [
         harness.summarize(part.task, who, "", "mean return", [value])
@@ -190,7 +191,7 @@ def main() -> None:
     others = places().keys() - named
     table = [row for row in before if key(row) in others]
     for task in dict.fromkeys(PARTS[number].task for number in chosen):
-        table += reference_rows(next(part for part in PARTS if part.task == task))
+        table += reference_rows(next(part for part in PARTS if part.task == task), 4 if common.quick else EPISODES)
     jobs = [(number, seed) for number in chosen for seed in range(seeds)]
     with harness.progress(len(jobs), "gail") as advance:
         results = harness.run_jobs(functools.partial(run, quick=common.quick), jobs, common.jobs)

@@ -55,7 +55,7 @@ def ours(variant: str, seed: int, quick: bool) -> tuple[dict[str, Any], Demonstr
     agent = build.make_agent(config, env, demonstrations)
     agent.learn(QUICK_STEPS if quick else STEPS)
     seconds = time.process_time() - begun
-    best = mean_return(trained_policy(agent, True, masks=False), config, 10 if quick else EPISODES)
+    best = mean_return(trained_policy(agent, True, masks=False), config, 4 if quick else EPISODES)
     result = {"return": best, "cpu": seconds, "steps": agent.num_timesteps}
     return result, demonstrations, config.values["env"]
 

@@ -235,7 +235,8 @@ def hulls(seeds: int, quick: bool, folder: Path) -> list[Row]:
     for variant in list(HULL_VARIANTS)[: 1 if quick else None]:
         found, begun = [], time.process_time()
         for seed in range(seeds):
-            agent = BC(env, demonstrations=known, **{**HULL_SHARED, **HULL_VARIANTS[variant]}, seed=seed, device="cpu")
+            options = {**HULL_SHARED, **HULL_VARIANTS[variant], "gradient_steps": min(steps, 100)}
+            agent = BC(env, demonstrations=known, **options, seed=seed, device="cpu")
             agent.learn(steps * HULL_SHARED["batch_size"])
             found.append(exact_sets(agent.policy, count))
             print(f"{task}, {variant}, seed {seed}: exact {found[-1][0]:.3f}, return {found[-1][1]:.3f}", flush=True)

@@ -69,7 +69,8 @@ def run(part: Part, seed: int, steps: int, episodes: int) -> tuple[float, float,
     from lhy_rl.agents.adversarial.sb3_vec_reward import AdversarialReward, FreshRewards
     from lhy_rl.interop.sb3 import to_sb3
 
-    rewarded = AdversarialReward(to_sb3(instances(4)), demonstrations_of(part, seed), gamma=0.99, seed=seed)
+    given = {"n_steps": min(256, steps), "gamma": 0.99, "seed": seed}
+    rewarded = AdversarialReward(to_sb3(instances(4)), demonstrations_of(part, seed), **given)
     buffer: dict[str, Any] = {"replay_buffer_class": FreshRewards, "replay_buffer_kwargs": {"venv": rewarded}}
     begun = time.process_time()
     model = SAC("MlpPolicy", rewarded, gradient_steps=-1, seed=seed, device="cpu", **(buffer if part.fresh else {}))
@@ -89,7 +90,7 @@ def mean_return(act: Act, episodes: int) -> float:
 def main() -> None:
     options = harness.arguments(__doc__)
     torch.set_num_threads(1)
-    steps, seeds, episodes = (300, 1, 10) if options.quick else (STEPS, options.seeds, EPISODES)
+    steps, seeds, episodes = (240, 1, 10) if options.quick else (STEPS, options.seeds, EPISODES)
     random_return = mean_return(random_policy(instances(1).single_action_space, 1), episodes)
     expert = float(load_demonstrations(EXPERT).take(TRAJECTORIES).returns.mean())
     references = (("random", random_return), ("expert", expert))

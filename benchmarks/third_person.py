@@ -92,7 +92,7 @@ SWEEPS: dict[str, dict[str, dict[str, Any]]] = {
     "look-ahead": {str(steps): {"ahead": steps} for steps in (0, 1, 4, 8)},
     "angle": {f"{angle}": {"angle": angle} for angle in (0, 15, 30, 45)},
 }
-QUICK = {"videos": 8, "discriminator_warmup": 20}
+QUICK = {"videos": 8, "discriminator_warmup": 10}
 SWEPT = 5  # seeds
 SWEPT_ARMS: dict[str, tuple[str, ...]] = {"angle": ("third person", "translation")}  # of a sweep; the first elsewhere
 
@@ -240,7 +240,7 @@ def main() -> None:
     runs = [1 if args.quick else min(args.seeds, SWEPT) if variant else args.seeds for _, _, variant, _ in jobs]
     with progress(sum(runs), NAME) as advance:
         for (task, arm, variant, changes), seeds in zip(jobs, runs, strict=True):
-            steps = 3200 if args.quick else config.load(f"third_person/{task}").values["total_timesteps"]
+            steps = 1600 if args.quick else config.load(f"third_person/{task}").values["total_timesteps"]
             results = []
             for seed in range(seeds):
                 results.append(one(task, arm, seed, steps, bounds[task], changes))
