@@ -125,13 +125,14 @@ def test_contract_shipped_configuration_is_checked_complete_and_rerunnable(name:
 
 
 def test_a_configuration_is_read_anew_although_its_parser_is_kept() -> None:
-    first = config.load("selfplay/tictactoe", {"agent.gamma": 0.5, "agent.partners": ["one.zip"]}).values["agent"]
-    assert first["gamma"] == 0.5 and first["partners"] == ["one.zip"]
-    config.help_parser("selfplay/tictactoe", {"agent.gamma": "0.25"})
-    second = config.load("selfplay/tictactoe").values["agent"]
+    env = {"env.id": "lhy_rl/negotiation_v0"}
+    first = config.load("selfplay", env | {"agent.gamma": 0.5, "agent.partners": ["linear"]}).values["agent"]
+    assert first["gamma"] == 0.5 and first["partners"] == ["linear"]
+    config.help_parser("selfplay", env | {"agent.gamma": "0.25"})
+    second = config.load("selfplay", env).values["agent"]
     assert second["gamma"] not in (0.5, 0.25) and second["partners"] == [] and list(second) == list(first)
-    second["partners"].append("two.zip")
-    assert config.load("selfplay/tictactoe").values["agent"]["partners"] == []
+    second["partners"].append("random")
+    assert config.load("selfplay", env).values["agent"]["partners"] == []
 
 
 def test_contract_values_of_the_command_line_get_their_types(tiny: Callable[..., Path]) -> None:
