@@ -7,6 +7,8 @@
 * dyck: up to 10 open brackets of three kinds are closed (``lhy_rl/Dyck-v0``); the share that is right at 20.
 * copy: up to 10 words of 6 bits are read and written again, by maximum likelihood; the share of strings without one
   wrong bit, at 10, 20 and 30.
+* repeat copy: up to 5 words of 6 bits and a number up to 5 are read, and the words are written that often and then an
+  end, by maximum likelihood; the share without one wrong bit at 5 words 5 times, with more words and more often.
 
 A run ends at its CPU-seconds, or where what it is for is reached. A cell that is in the results already is not run
 again.
@@ -23,14 +25,15 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import MultiBinary
+from gymnasium.spaces import Box, MultiBinary
 
 from benchmarks import harness
-from benchmarks.strings import BITS, Clock, Scores, share, supervised, words, written
+from benchmarks.strings import BITS, Clock, Scores, Strings, repeated, share, supervised, words, written
 from lhy_rl.agents import Reinforce
 from lhy_rl.rollouts.full_episodes import collect_episodes
 
 LONGEST = 10
+WORDS = 5  # and times, of what is copied more than once
 LOCATIONS = 128  # of the memory: with 40, what a head finds by content depends on how much of it is written
 
 
@@ -128,6 +131,28 @@ def copy(core: str, seed: int, clock: Clock) -> Scores:
     return {**clock.paused(look), "parameters": sum(p.numel() for p in policy.parameters()), "steps": steps}
 
 
+def repeat_copy(core: str, seed: int, clock: Clock) -> Scores:
+    spaces = Box(0.0, np.inf, (BITS + 1,)), MultiBinary(BITS + 1)
+    options, hidden_size = ({"locations": 64}, 100) if core == "ntm" else (None, 70)  # as many weights
+
+    def draw(n: int, batch: int, rng: np.random.Generator) -> Strings:  # the greatest first: a batch is as long as that
+        return repeated(n, batch, rng, 1, max(rng.integers(1, WORDS, 2, endpoint=True)))
+
+    policy, steps = supervised(
+        core, seed, clock, spaces, draw, WORDS, options,
+        fresh=repeated, hidden_size=hidden_size, batch=32, curriculum=False,
+    )  # fmt: skip
+
+    def look() -> Scores:
+        scores: Scores = {}
+        for n, times in ((WORDS, WORDS), (2 * WORDS, WORDS), (WORDS, WORDS + 1), (WORDS, 2 * WORDS)):
+            test = repeated(n, 128, np.random.default_rng(1), times, times)
+            scores[f"exact at {n} x {times}"] = share((written(policy, test) == test.answers).all(-1), test.asked)
+        return scores
+
+    return {**clock.paused(look), "parameters": sum(p.numel() for p in policy.parameters()), "steps": steps}
+
+
 CELLS: list[tuple[str, str, Callable[[str, int, Clock], Scores], float]] = [
     ("reverse", "stack_rnn", reverse, 25.0),
     ("copy", "ntm", copy, 60.0),
@@ -135,6 +160,8 @@ CELLS: list[tuple[str, str, Callable[[str, int, Clock], Scores], float]] = [
     ("dyck", "stack_rnn", dyck, 30.0),
     ("copy", "lstm", copy, 60.0),
     ("dyck", "lstm", dyck, 20.0),
+    ("repeat copy", "ntm", repeat_copy, 200.0),
+    ("repeat copy", "lstm", repeat_copy, 200.0),
     ("autoencode", "stack_rnn", autoencode, 90.0),
     ("autoencode", "lstm", autoencode, 60.0),
 ]

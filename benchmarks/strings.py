@@ -60,6 +60,20 @@ def words(n: int, batch: int, rng: np.random.Generator) -> Strings:
     return Strings(torch.as_tensor(obs), torch.as_tensor(answers), torch.as_tensor(asked))
 
 
+def repeated(n: int, batch: int, rng: np.random.Generator, least: int = 1, most: int = 5) -> Strings:
+    """n words of bits, a step with a number, and steps that ask for the words that often and then for an end."""
+    times = rng.integers(least, most, batch, endpoint=True)
+    bits = rng.integers(0, 2, (n, batch, BITS))
+    place = np.arange(n * most + 1)[:, None]
+    obs = np.zeros((n + 1 + len(place), batch, BITS + 1), np.float32)
+    obs[:n, :, :BITS], obs[n, :, BITS] = bits, times / 2  # about 1, so that two neighbours differ by much
+    asked, answers = np.zeros(obs.shape[:2], bool), np.zeros(obs.shape, np.int64)
+    asked[n + 1 :] = place <= n * times
+    answers[n + 1 :, :, :BITS] = np.tile(bits, (most + 1, 1, 1))[: len(place)] * (place < n * times)[..., None]
+    answers[n + 1 :, :, BITS] = place == n * times
+    return Strings(torch.as_tensor(obs), torch.as_tensor(answers), torch.as_tensor(asked))
+
+
 def supervised(
     core: str,
     seed: int,
@@ -68,19 +82,29 @@ def supervised(
     draw: Callable[..., Strings],
     longest: int,
     core_options: dict[str, Any] | None = None,
+    *,
+    fresh: Callable[..., Strings] | None = None,
+    hidden_size: int = 100,
+    batch: int = 16,
+    curriculum: bool = True,
 ) -> tuple[ActorCritic, int]:
-    """Maximum likelihood on strings of up to 3, then more and more, up to ``longest``; a policy and its gradient steps.
+    """Maximum likelihood on strings of up to ``longest``; a policy and its gradient steps.
 
-    A training that has not learned it after half of the seconds begins anew, with other weights, as Joulin and Mikolov
-    (2015) begin theirs anew. In each half the learning rate falls to nothing, gradients are cut short, and what counts
-    are the weights that were best on fresh strings of the longest.
+    Gradients are cut short, and what counts are the weights that were best on fresh strings of the longest.
+
+    Args:
+        fresh: What draws the strings on which weights are best; None for ``draw``.
+        curriculum: Begin with strings of up to 3, then more and more, and begin anew, with other weights, where it is
+            not learned after half of the seconds, as Joulin and Mikolov (2015) do; in each half the learning rate falls
+            to nothing. Otherwise all strings from the beginning, and the rate falls in the second half.
     """
     torch.manual_seed(seed)
-    rng, now, recent, steps, learned, half = np.random.default_rng(seed), 3, [9.0], 0, 0, 0
+    rng, recent, steps, learned, half = np.random.default_rng(seed), [9.0], 0, 0, 0
+    now = 3 if curriculum else longest
 
     def begin() -> tuple[ActorCritic, torch.optim.Adam]:
         policy = ActorCritic(
-            *spaces, core=core, core_options=core_options, hidden_size=100, encoder_layers=0, critic="none"
+            *spaces, core=core, core_options=core_options, hidden_size=hidden_size, encoder_layers=0, critic="none"
         )
         return policy, torch.optim.Adam(policy.parameters(), RATE)
 
@@ -95,10 +119,11 @@ def supervised(
         return -evaluated.log_prob.sum() / answers[asked].numel()
 
     while not steps or not clock.over:
-        if half == 0 and clock.share > 0.5:
+        if curriculum and half == 0 and clock.share > 0.5:
             (policy, optimizer), now, recent, half = begin(), 3, [9.0], 1
-        optimizer.param_groups[0]["lr"] = RATE * max(0.02, 1 + half - 2 * clock.share)
-        loss = nll(draw(int(rng.integers(1, now, endpoint=True)), 16, rng))
+        left = 1 + half - 2 * clock.share if curriculum else min(1.0, 2 - 2 * clock.share)
+        optimizer.param_groups[0]["lr"] = RATE * max(0.02, left)
+        loss = nll(draw(int(rng.integers(1, now, endpoint=True)), batch, rng))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
@@ -109,7 +134,7 @@ def supervised(
             now, recent = now + 1, [9.0]
         if steps % 100 == 0 or clock.over:
             with torch.no_grad():
-                found = float(nll(draw(longest, 128, rng)))
+                found = float(nll((fresh or draw)(longest, 128, rng)))
             if found < best:
                 best, kept = found, map_tree(torch.clone, dict(policy.state_dict()))
             learned = learned + 1 if now == longest and found < LEARNED else 0

@@ -7,7 +7,9 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from benchmarks import defaults
 from benchmarks.control_sb3 import WAYS, ZOO, our_entries, translated
@@ -24,6 +26,7 @@ from benchmarks.harness import (
     save,
     summarize,
 )
+from benchmarks.strings import BITS, repeated
 from benchmarks.tables import ROOT
 from lhy_rl.benchmark.benchmark_row import rows_of
 from lhy_rl.benchmark.results import ratio
@@ -57,8 +60,20 @@ def test_backbones(tmp_path):
 
 def test_memory_networks(tmp_path):
     rows = checked("memory_networks", tmp_path)
-    assert {(row.task, row.agent) for row in rows} == {("reverse", "stack_rnn"), ("dyck", "stack_rnn"), ("copy", "ntm")}
+    expected = {("reverse", "stack_rnn"), ("dyck", "stack_rnn"), ("copy", "ntm"), ("repeat copy", "ntm")}
+    assert {(row.task, row.agent) for row in rows} == expected
     assert all(row.value <= 1 for row in rows if row.metric.startswith("exact"))
+
+
+def test_words_that_are_asked_for_more_than_once_and_their_end():
+    obs, answers, asked = repeated(2, 16, np.random.default_rng(0), 1, 3)
+    times = (2 * obs[2, :, BITS]).long()
+    assert set(times.tolist()) == {1, 2, 3} and len(obs) == 2 + 1 + 2 * 3 + 1
+    for row, n in enumerate(times.tolist()):
+        assert asked[:, row].nonzero().flatten().tolist() == list(range(3, 3 + 2 * n + 1))
+        written = answers[asked[:, row], row]
+        assert torch.equal(written[:-1, :BITS], obs[:2, row, :BITS].long().repeat(n, 1))
+        assert written[:-1, BITS].sum() == 0 and written[-1].tolist() == [0] * BITS + [1]
 
 
 def test_seqgan_speed(tmp_path):
