@@ -40,7 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     for name in WORDS
 } | {f"15 %, {slots} slots": {"env.num_slots": slots} for slots in (6, 11)}
 NAMES = {"success": "success", "turns": "turns", "right": "success", "questions": "questions", "score": "score"}
-SHORTENED = {"ppo/slotfilling": 20_000, "dagger/twentyquestions": 4_000}
+SHORTENED = {"ppo/slotfilling": 20_000, "dagger/twentyquestions": 2_500}
 Act = Callable[[Any, Any, dict[str, Any], np.ndarray], np.ndarray]
 """(environment, observations, infos, which episodes begin) to actions."""
 
@@ -181,7 +181,7 @@ def main() -> None:
     made.add_argument("--only", metavar="PATTERN", help="learn 'TASK, AGENT, VARIANT' like this; all other rows stay")
     common = made.parse_args()
     torch.set_num_threads(1)
-    episodes = 500 if common.quick else 10_000
+    episodes = 250 if common.quick else 10_000
     groups = trainings(common.quick, 1 if common.quick else common.seeds, episodes)
     if common.only:
         names = harness.chosen("dialogue", [", ".join(group[0].row) for group in groups], common.only)

@@ -154,7 +154,7 @@ def main() -> None:
     small: dict[str, int] = {}
     if args.quick:
         tasks, seeds, arms = ["glyphs"], 1, ["full", "no constancy"]
-        small = {"feature_steps": 40, "total_timesteps": 1600, "photographs": 1600}
+        small = {"feature_steps": 40, "total_timesteps": 800, "photographs": 800}
     torch.set_num_threads(1)
     kept = [] if args.quick else load(NAME, args.output)
     rows = [row for row in kept if row.task not in tasks or row.agent not in (*arms, *REFERENCES)]

@@ -66,7 +66,7 @@ def logistic(seed: int, size: float, judged_by: str) -> Drawn:
 
     parts = {part: pixels(part) for part in ("train", "validation", judged_by)}
     begun, found = time.process_time(), {}
-    for penalty in PENALTIES[:: 1 if size == 1 else 3]:
+    for penalty in PENALTIES if size == 1 else PENALTIES[2::3]:
         models = []
         for place, target in enumerate(parts["train"].T):
             share = (target.sum() + 1) / (len(target) + 2)

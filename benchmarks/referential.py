@@ -85,7 +85,7 @@ def main() -> None:
     """Measure and save."""
     common = harness.arguments(__doc__, seeds=3)
     torch.set_num_threads(1)
-    seeds, games, steps = (1, 1_000, 100_000) if common.quick else (common.seeds, 10_000, steps_of())
+    seeds, games, steps = (1, 1_000, 20_000) if common.quick else (common.seeds, 10_000, steps_of())
     rows: list[harness.Row] = []
 
     def add(agent: str, variant: str, metric: str, values: list[float], **facts: Any) -> None:

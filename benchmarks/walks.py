@@ -28,7 +28,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import gymnasium
@@ -66,15 +66,20 @@ class Walk:
 def traced(run: Callable[[], object], floor: Callable[[str], int]) -> Walk:
     """Run something and say which files it took; ``floor`` gives the height of a file."""
     first: dict[str, str] = {}
+    seen: dict[int, CodeType] = {}  # by its id: the hash of code is made of all that is in it
     importing = 0
 
     def note(frame: FrameType, event: str, arg: Any) -> None:
         nonlocal importing
         code = frame.f_code
+        if id(code) in seen or event not in ("call", "return"):
+            return
         if code.co_filename == "<frozen importlib._bootstrap>" and code.co_name == "_find_and_load":
             importing += (event == "call") - (event == "return")
-        elif event == "call" and not importing and OURS.fullmatch(code.co_filename):
-            first.setdefault(code.co_filename[len(f"{PACKAGE}/") :], code.co_qualname)
+        elif event == "call" and not importing:
+            seen[id(code)] = code
+            if OURS.fullmatch(code.co_filename):
+                first.setdefault(code.co_filename[len(f"{PACKAGE}/") :], code.co_qualname)
 
     sys.setprofile(note)
     try:
