@@ -201,8 +201,9 @@ def test_sb3_gail(tmp_path):
     rows = checked("sb3_gail", tmp_path)
     returns = {(row.agent, row.variant): row.value for row in rows if row.metric == "mean return"}
     assert len(returns) == 5 and returns["expert", ""] > -300 > returns["random", ""]
-    accuracies = [row.value for row in rows if row.metric == "discriminator accuracy"]
-    assert len(accuracies) == 3 and all(0.5 < accuracy <= 1 for accuracy in accuracies)  # it learns while SAC plays
+    accuracies = {row.variant: row.value for row in rows if row.metric == "discriminator accuracy"}
+    at_random = accuracies.pop("random, 10")  # by one who acts about as at random, too
+    assert len(accuracies) == 2 and min(accuracies.values()) > 0.6 > at_random > 0.4  # it learns while SAC plays
     assert {row.steps for row in rows if row.agent == "SAC"} == {240}
 
 
