@@ -29,7 +29,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +181,12 @@ def make_env(settings: dict[str, Any], num_envs: int = 64) -> Any:
     return gymnasium.make_vec("lhy_rl/OracleText-v0", num_envs=num_envs, **settings)
 
 
+@lru_cache(maxsize=1)
+def test_likelihood(task: Any) -> np.ndarray:
+    """What the oracle gives the test split, float64 of shape (sentences,); the same at every temperature."""
+    return np.asarray(task.log_likelihood(task.sequences("test").tokens))
+
+
 def measure(policy: ActorCritic, env: Any, seed: int, temperature: float, n: int) -> dict[str, float]:
     """A model's place in the plane and its diversity, from n sentences of its own and the test split."""
     task, generator = env.unwrapped, torch.Generator().manual_seed(1000 + seed)
@@ -188,7 +194,7 @@ def measure(policy: ActorCritic, env: Any, seed: int, temperature: float, n: int
     own, test = sample(policy, task, n, generator, temperature), task.sequences("test")
     p_own = task.log_likelihood(own.tokens)
     q_own, q_test = (token_log_probs(policy, s, task, temperature).sum(1, dtype=np.float64) for s in (own, test))
-    p_test = task.log_likelihood(test.tokens)
+    p_test = test_likelihood(task)
 
     def half(own_log: np.ndarray, other_log: np.ndarray) -> float:
         return float((np.log(2) - np.logaddexp(0, other_log - own_log)).mean())
