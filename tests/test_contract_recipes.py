@@ -63,7 +63,7 @@ def follow(recipe: str, folder: Path) -> str:
 def typed(shell: str) -> list[str]:
     """The commands of a recipe as lines of a program, so that torch is imported once."""
     lines = []
-    for command in shell.splitlines():
+    for command in shell.replace("\\\n", " ").splitlines():
         match shlex.split(command):
             case ["lhy-rl", *words]:
                 lines.append(f"assert main({words}) == 0, {command!r}")
