@@ -78,6 +78,14 @@ def flag(name: str, value: object) -> bool:
     return bool(value)
 
 
+def is_false(answer: Any) -> bool:
+    """Whether what a caller's function returns is false: a bool, or numpy's or torch's, as of ``mean < 3``.
+
+    None, from a function without a return, is not, and neither is a number.
+    """
+    return str(getattr(answer, "dtype", type(answer).__name__)).removeprefix("torch.") == "bool" and not answer
+
+
 def choice(name: str, value: object, allowed: Iterable[str]) -> str:
     """The value, if it is one of the allowed names."""
     allowed = list(allowed)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lhy_rl.core.errors import UserError, brief
-from lhy_rl.core.validation import check, integer
+from lhy_rl.core.validation import check, integer, is_false
 from lhy_rl.search.cache import CachedObjective
 from lhy_rl.search.early_stopping import Hyperband, Thresholds
 from lhy_rl.search.executors.base import Executor
@@ -155,7 +155,7 @@ class Search:
         """Write a trial down and tell the searcher; whether to go on."""
         self._write({"event": "tell", "number": number, "trial": trial.plain()})
         self._tell(number, trial)
-        return on_trial is None or on_trial(self.history.trials[-1]) is not False
+        return on_trial is None or not is_false(on_trial(self.history.trials[-1]))
 
     def _write(self, event: dict[str, Any]) -> None:
         if self.journal is not None:

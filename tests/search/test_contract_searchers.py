@@ -152,3 +152,9 @@ def test_what_learns_comes_nearer_than_random(name, make):
 def test_wrong_seeds(wrong):
     with pytest.raises(UserError, match="seed="):
         searchers.get("random")(SPACE, **wrong)
+
+
+@pytest.mark.parametrize(("answer", "trials"), [(False, 1), (np.float64(1) < 0, 1), (None, 4), (0, 4)])
+def test_a_function_that_returns_false_ends_the_search(answer, trials):
+    search = Search(searchers.get("random")(SPACE), InProcess(objective(hill)))
+    assert len(search.run(4, lambda trial: answer).trials) == trials

@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode
 from lhy_rl.agents.common.sb3_interface import Metrics, SB3Interface
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import map_tree
+from lhy_rl.core.validation import is_false
 from lhy_rl.rollouts.fixed_length import PlayedStep
 
 
@@ -47,7 +48,7 @@ class FunctionCallback(Callback):
         self.agent, self.callback = agent, callback
 
     def on_update(self, metrics: Metrics) -> bool:
-        return self.callback(self.agent, metrics) is not False
+        return not is_false(self.callback(self.agent, metrics))
 
 
 class LoggerCallback(Callback):

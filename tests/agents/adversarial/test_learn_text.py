@@ -55,7 +55,7 @@ def play(kind, credit, seed):
 
     def goes_on(agent, _):
         """Until it is clearly closer; 50 updates at most."""
-        return agent.num_updates % 5 or distance(agent.policy, env.unwrapped) > 0.45 * before
+        return agent.num_updates % 5 > 0 or distance(agent.policy, env.unwrapped) > 0.45 * before
 
     agent.learn(128 * 4 * 50, callback=goes_on)
     return before, distance(agent.policy, env.unwrapped)

@@ -175,3 +175,13 @@ def test_a_width_that_nothing_reads_is_a_warning(core, warned):
         warnings.simplefilter("always")
         PPO("CartPole-v1", num_envs=1, n_steps=8, core=core, hidden_size=256)
     assert sum("hidden_size is 256" in str(warning.message) for warning in caught) == warned
+
+
+@pytest.mark.parametrize(
+    ("answer", "updates"),
+    [(False, 1), (np.float64(1) < 0, 1), (torch.tensor(1.0) < 0, 1), (None, 3), (0, 3), (np.True_, 3), ("", 3)],
+)
+def test_a_callback_that_returns_false_ends_the_training(answer, updates):
+    """Comparing means gives numpy's or torch's false, which are not ``False`` itself."""
+    agent = PPO("CartPole-v1", num_envs=1, n_steps=8).learn(24, callback=lambda agent, metrics: answer)
+    assert agent.num_updates == updates
