@@ -46,15 +46,16 @@ def brief(value: Any, limit: int = 100) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def suggest(name: str, allowed: Iterable[str], what: str) -> UserError:
-    """The error for an unknown name, with the nearest allowed one.
+def suggest(name: object, allowed: Iterable[str], what: str) -> UserError:
+    """The error for an unknown name, with the nearest allowed one, whatever their letters' case.
 
     >>> str(suggest("lstn", ["gru", "lstm"], "core"))
     "unknown core 'lstn'; did you mean 'lstm'? allowed: gru, lstm"
     """
     allowed = sorted(allowed)
-    near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    lowered = {one.lower(): one for one in allowed}
+    near = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
+    hint = f"; did you mean {lowered[near[0]]!r}?" if near else ";"
     return UserError(f"unknown {what} {brief(name)}{hint} allowed: {', '.join(allowed)}")
 
 

@@ -75,7 +75,7 @@ class Registry:
         Raises:
             UserError: unknown name; the message holds the nearest known one.
         """
-        if name not in self._places:
+        if not isinstance(name, str) or name not in self._places:
             raise suggest(name, self._places, self.what)
         module, _, attribute = self._places[name].partition(":")
         return getattr(importlib.import_module(module), attribute)

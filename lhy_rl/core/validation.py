@@ -78,6 +78,11 @@ def flag(name: str, value: object) -> bool:
     return bool(value)
 
 
+def plain(value: Any) -> Any:
+    """Numpy's numbers and arrays as Python's numbers and lists, which all libraries take; anything else as it is."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+
+
 def is_false(answer: Any) -> bool:
     """Whether what a caller's function returns is false: a bool, or numpy's or torch's, as of ``mean < 3``.
 

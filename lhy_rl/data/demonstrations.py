@@ -159,7 +159,7 @@ class Demonstrations:
         Raises:
             UserError: there are fewer.
         """
-        if not 1 <= count <= len(self):
+        if not isinstance(count, int | np.integer) or not 1 <= count <= len(self):
             raise UserError(f"{count} demonstrations were asked for; allowed: 1 to {len(self)}, as many as there are")
         chosen = range(count) if seed is None else np.random.default_rng(seed).permutation(len(self))[:count].tolist()
         return replace(self, episodes=[self.episodes[i] for i in chosen])

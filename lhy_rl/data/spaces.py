@@ -166,6 +166,8 @@ def misfit(observation: Any, space: Space, name: str = "") -> str | None:
             return f"{brief(observation)}{there}; wanted: whole numbers from {least} to {most}"
     if not array.size:
         return f"{brief(observation)}{there} holds nothing"
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return f"{brief(observation)}{there} holds what is infinite or not a number"
     return None
 
 

@@ -7,6 +7,7 @@ DISABLED    whoever steps resets
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import Snapshot
 from lhy_rl.core.trees import leaves, map_tree, take
-from lhy_rl.rollouts.checks import ActionMasks, not_a_number
+from lhy_rl.rollouts.checks import ActionMasks, misread, not_a_number
 
 
 class EpisodeStepper:
@@ -49,8 +50,12 @@ class EpisodeStepper:
         self.start, self.ended, self.resetting = (np.full(self.env.num_envs, now) for now in (True, False, False))
 
     def reset(self, seed: int | None = None) -> None:
-        """Begin an episode in every instance."""
-        self.obs, self.infos = self.env.reset(seed=seed)
+        """Begin an episode in every instance.
+
+        Raises:
+            UserError: the environment returns what cannot be read.
+        """
+        self.obs, self.infos = self._answer(self.env.reset, seed=seed)
         self._mask = self.masks.of(self.obs, self.infos)
         self._begin()
 
@@ -73,8 +78,12 @@ class EpisodeStepper:
         self._mask = self.masks.of(self.obs, self.infos)
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rewards, terminations and truncations (B,); those of an instance that was ``resetting`` do not count."""
-        self.obs, rewards, terminated, truncated, self.infos = self.env.step(actions)
+        """Rewards, terminations and truncations (B,); those of an instance that was ``resetting`` do not count.
+
+        Raises:
+            UserError: the environment returns what cannot be read.
+        """
+        self.obs, rewards, terminated, truncated, self.infos = self._answer(self.env.step, actions)
         self.ended = np.logical_or(terminated, truncated)
         self._mask = self.masks.of(self.obs, self.infos)
         if self.mode is AutoresetMode.NEXT_STEP:
@@ -86,9 +95,17 @@ class EpisodeStepper:
             self._reset_ended()
         return rewards, terminated, truncated
 
+    def _answer(self, ask: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        try:
+            return ask(*args, **options)
+        except (TypeError, ValueError, AttributeError) as error:
+            if (line := misread(error, self.env)) is None:
+                raise
+            raise line from error
+
     def _reset_ended(self) -> None:
         before, obs = self.obs, {"final_obs": self.obs, "_final_obs": self.ended}
-        self.obs, infos = self.env.reset(options={"reset_mask": self.ended})
+        self.obs, infos = self._answer(self.env.reset, options={"reset_mask": self.ended})
         begun = self.masks.of(self.obs, infos)
         if self._mask is not None:
             self._mask[self.ended] = True if begun is None else begun[self.ended]

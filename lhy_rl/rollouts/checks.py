@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import traceback
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -10,9 +12,11 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import create_empty_array
 
-from lhy_rl.core.errors import UserError
+from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import leaves
+
+READERS = ("sync_vector_env.py", "vector_env.py", "space_utils.py")  # where single environments are put together
 
 
 def check_numbers(what: str, tree: Any, going: np.ndarray, step: int, of: str = "") -> None:
@@ -35,6 +39,18 @@ def check_numbers(what: str, tree: Any, going: np.ndarray, step: int, of: str = 
         wrong = np.flatnonzero(~np.isfinite(rows).all(1) & going)
         if len(wrong):
             raise not_a_number(what, int(wrong[0]), f"{step}{of}", rows[wrong[0]])
+
+
+def misread(error: Exception, env: VectorEnv[Any, Any, Any]) -> UserError | None:
+    """The line for an error in reading what an environment returned; None for one inside of the environment."""
+    raised = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    if [path for path in raised if "numpy" not in path.parts][-1].name not in READERS:
+        return None
+    return UserError(
+        f"what the environment returned cannot be read: {error}. Gymnasium's reset() returns (observation, info), and "
+        "step() (observation, reward, terminated, truncated, info): one number, two truth values, a dict, and an "
+        f"observation of {brief(env.single_observation_space)}; mend the environment"
+    )
 
 
 def check_memory(env: VectorEnv[Any, Any, Any], **steps: int) -> None:

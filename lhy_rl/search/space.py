@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from lhy_rl.core.errors import UserError, brief, suggest
+from lhy_rl.core.validation import plain
 
 Scalar = bool | int | float | str | None
 """What a value can be: it is written into YAML and JSON as it is."""
@@ -43,6 +44,7 @@ class Choice:
     condition: tuple[str, tuple[Scalar, ...]] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(map(plain, self.values)))
         if not self.values:
             raise UserError(f"choice {brief(self.name)} has no values; allowed: at least one")
         typed = [(type(value), value) for value in self.values]  # True and 1 are two values

@@ -16,6 +16,7 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.rollouts import evaluate_policy
 from lhy_rl.rollouts.full_episodes import collect_episodes
 from lhy_rl.rollouts.record_episodes import random_policy, record
+from tests.agents.small_envs import Always
 
 SMALL = {"embedding_size": 8, "hidden_size": 8, "seed": 0, "core": None}
 MODES = [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP]
@@ -234,3 +235,47 @@ def test_actions_are_of_the_space_s_own_type(space, core):
     Reinforce(lambda: Strict(space), **options).learn(8)
     action, _ = agent.predict(np.zeros(1, np.float32))
     assert action in space and action.dtype == space.dtype
+
+
+class Answers(Always):
+    """Returns something else from ``step`` or, without ``played``, from ``reset``."""
+
+    def __init__(self, answer: Any, played: bool = True) -> None:
+        super().__init__()
+        self.answer, self.played = answer, played
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        given = super().reset(seed=seed)
+        return given if self.played else self.answer(*given)
+
+    def step(self, action: Any) -> Any:
+        given = super().step(action)
+        return self.answer(*given) if self.played else given
+
+
+UNREADABLE = {
+    "four values, as of the old Gym": lambda: Answers(lambda obs, reward, over, _, info: (obs, reward, over, info)),
+    "a reward that is an array": lambda: Answers(lambda obs, reward, *rest: (obs, np.array([reward]), *rest)),
+    "an observation of another shape": lambda: Answers(lambda obs, *rest: (np.zeros(2, np.float32), *rest)),
+    "nothing": lambda: Answers(lambda *given: None),
+    "no info": lambda: Answers(lambda obs, info: obs, played=False),
+}
+
+
+@pytest.mark.parametrize("answer", UNREADABLE)
+@pytest.mark.parametrize("agent", [PPO, Reinforce])
+@pytest.mark.parametrize("vector", [None, SyncVectorEnv])
+def test_what_cannot_be_read_is_one_line(answer: str, agent: Any, vector: Any) -> None:
+    options = {"n_steps": 16, "n_epochs": 1} if agent is PPO else {"core": None}
+    env: Any = UNREADABLE[answer]
+    given = env if vector is None else vector([env] * 2)
+    with pytest.raises(UserError, match=r"returned cannot be read: .*Gymnasium's reset\(\) returns"):
+        agent(given, num_envs=2, **options).learn(40)
+
+
+def test_an_environment_s_own_error_is_its_own() -> None:
+    def fails(*given: Any) -> Any:
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine$"):
+        PPO(lambda: Answers(fails), num_envs=2, n_steps=16).learn(32)

@@ -108,3 +108,9 @@ def test_a_conditional_space_equals_brute_force():
         for tokens in itertools.product(*(range(size) for size in CONDITIONAL.sizes))
     }
     assert len(found) == CONDITIONAL.num_configurations
+
+
+def test_values_of_numpy_are_written_as_python_s():
+    choice = Choice("rate", np.logspace(-3, -1, 3), ordinal=True)
+    assert choice.values == (0.001, 0.01, 0.1) and {type(value) for value in choice.values} == {float}
+    assert Choice("width", tuple(np.arange(2))).values == (0, 1)

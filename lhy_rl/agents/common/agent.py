@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import warnings
@@ -23,7 +24,7 @@ from lhy_rl.agents.common.sb3_interface import SB3Interface
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import TextTask
 from lhy_rl.core.saved_states import check_whole, guarded
-from lhy_rl.core.validation import check
+from lhy_rl.core.validation import check, plain
 from lhy_rl.nn.device import choose_device, is_large
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.nn.randomness import OwnRandomness
@@ -172,11 +173,12 @@ class Agent(SB3Interface, metaclass=AgentClass):
             UserError: the environment is closed, or gives what cannot be learned from.
         """
         check_whole(self)
+        check(total_timesteps=(plain(total_timesteps), 0))
         if self.env.closed:
             raise UserError("the environment is closed; give a new one with set_env")
         if reset_num_timesteps:
             self.begin_anew()
-        self.total_timesteps = self.num_timesteps + total_timesteps
+        self.total_timesteps = self.num_timesteps + math.ceil(total_timesteps)
         self.start_time, self._num_timesteps_at_start = time.perf_counter(), self.num_timesteps
         name = type(self).__name__ if tb_log_name is None else tb_log_name
         if self.has_logger:

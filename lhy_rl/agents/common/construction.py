@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lhy_rl.agents.common.sb3_arguments import translate
 from lhy_rl.core.errors import renamed, suggest
 from lhy_rl.core.signatures import option_sources
+from lhy_rl.core.validation import plain
 
 
 def defaults_of(kind: type) -> dict[str, Any]:
@@ -39,7 +40,7 @@ class AgentClass(ABCMeta):
 
         def __call__(cls, *given: Any, **options: Any) -> Any:
             allowed = set(defaults_of(cls))
-            options = renamed(options, cls.former_names)
+            options = {name: plain(value) for name, value in renamed(options, cls.former_names).items()}
             given, options, sb3_arguments = translate(cls, allowed, given, options)
             for name in options.keys() - allowed:
                 raise suggest(name, allowed, f"option of {cls.__name__}")

@@ -59,8 +59,20 @@ class RewardModel:
         raise UserError(f"{type(self).__name__} has no rewards of single transitions")
 
     def relabel(self, rollout: Any) -> Metrics:
-        """Replace the rewards of a rollout; what there is to log."""
-        rewards = torch.as_tensor(self.rewards(rollout.transitions())).to(rollout.rewards)
+        """Replace the rewards of a rollout; what there is to log.
+
+        Raises:
+            UserError: :meth:`rewards` gives anything but one number for each transition.
+        """
+        steps = rollout.transitions()
+        given = self.rewards(steps)
+        try:
+            rewards = torch.as_tensor(given).detach().to(rollout.rewards)
+        except (TypeError, ValueError, RuntimeError):
+            rewards = torch.empty(())
+        if rewards.shape != (len(steps),) or not rewards.isfinite().all():
+            wanted = f"one finite number for each of {len(steps)} transitions"
+            raise UserError(f"rewards of {type(self).__name__} must give {wanted}; given: {brief(given)}")
         rollout.rewards = torch.zeros_like(rollout.rewards).masked_scatter(rollout.valid, rewards)
         return {"rollout/learned_reward_mean": float(rewards.mean())}
 

@@ -140,7 +140,8 @@ def translate(
     for word, value in options.items():
         if word in kind.schedulable and callable(value):
             arguments.schedules[word] = value
-            options[word] = next((rate for left in (1.0, 0.5, 0.0) if (rate := float(value(left))) > 0), 0.0)
+            values = [float(value(left)) for left in (1.0, 0.5, 0.0)]
+            options[word] = next((rate for rate in values if rate > 0), values[0])
         elif word == "learning_rate" and callable(value):
             raise UserError(f"learning_rate is a function; {kind.__name__} takes a number")
     if "seed" in options and options["seed"] is None:

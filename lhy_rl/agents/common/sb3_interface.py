@@ -159,8 +159,9 @@ class SB3Interface:
         """:meth:`predict`, with whatever numpy and torch raise where the observation is none."""
         if isinstance(space, gym.spaces.Dict):
             observation = {key: observation[key] for key in space.spaces}  # without what it does not see
-        dimensions = leading(map_tree(np.asarray, observation), space)
-        if dimensions not in (0, 1):
+        arrays = map_tree(np.asarray, observation)
+        dimensions = leading(arrays, space)
+        if dimensions not in (0, 1) or not all(np.isfinite(x).all() for x in leaves(arrays) if x.dtype.kind == "f"):
             raise ValueError("neither one observation nor a batch")
         single = dimensions == 0
         obs = self.observe(map_tree(lambda x: np.asarray(x)[None], observation) if single else observation)

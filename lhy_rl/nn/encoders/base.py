@@ -74,7 +74,7 @@ class EncoderOptions:
     architecture: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        sizes = self.hidden_sizes or ()
+        sizes = () if self.hidden_sizes is None else self.hidden_sizes
         if isinstance(sizes, str) or not all(isinstance(size, int | np.integer) and size >= 1 for size in sizes):
             raise UserError(f"hidden_sizes is {sizes!r}; allowed: whole numbers from 1 up, as in [64, 64]")
         if self.embedding_size < 1:

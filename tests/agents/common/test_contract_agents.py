@@ -185,3 +185,42 @@ def test_a_callback_that_returns_false_ends_the_training(answer, updates):
     """Comparing means gives numpy's or torch's false, which are not ``False`` itself."""
     agent = PPO("CartPole-v1", num_envs=1, n_steps=8).learn(24, callback=lambda agent, metrics: answer)
     assert agent.num_updates == updates
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    given = {"seed": np.int64(3), "n_steps": np.int64(8), "batch_size": np.int32(8), "gamma": np.float32(0.5)}
+    one = PPO("CartPole-v1", num_envs=np.int64(2), hidden_sizes=np.array([8, 8]), **given).learn(np.int64(16))
+    other = PPO("CartPole-v1", num_envs=2, hidden_sizes=[8, 8], seed=3, n_steps=8, batch_size=8, gamma=0.5).learn(1.6e1)
+    one.save(tmp_path / "one.zip")
+    assert_same(one, other)
+    assert_same(PPO.load(tmp_path / "one.zip"), other)
+
+
+@pytest.mark.parametrize("total", [-1, "100", None, float("nan"), float("inf"), True])
+def test_a_total_that_is_none_is_one_line(total):
+    with pytest.raises(UserError, match=r"total_timesteps is .*allowed: at least 0"):
+        PPO("CartPole-v1", num_envs=1, n_steps=8).learn(total)
+
+
+@pytest.mark.parametrize(("given", "meant"), [(torch.nn.ReLU, None), (torch.relu, None), ("ReLU", "relu"), (3, None)])
+def test_an_unknown_activation_is_one_line(given, meant):
+    with pytest.raises(UserError, match=f"did you mean {meant!r}" if meant else "unknown activation"):
+        PPO("CartPole-v1", num_envs=1, activation=given)
+
+
+@pytest.mark.parametrize("core", ["LSTM", ["lstm"]])
+def test_a_core_by_another_case_or_type_is_one_line(core):
+    with pytest.raises(UserError, match=r"did you mean 'lstm'|is no "):
+        PPO("CartPole-v1", num_envs=1, core=core)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_what_is_no_number_has_no_action(deterministic):
+    agent = PPO("CartPole-v1", num_envs=1, n_steps=8)
+    with pytest.raises(UserError, match="holds what is infinite or not a number"):
+        agent.predict(np.full(4, np.nan), deterministic=deterministic)
+
+
+def test_a_learning_rate_that_is_no_number_is_named():
+    with pytest.raises(UserError, match="learning_rate is nan"):
+        PPO("CartPole-v1", num_envs=1, learning_rate=lambda left: float("nan"))

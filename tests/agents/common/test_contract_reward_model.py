@@ -117,3 +117,34 @@ def test_a_file_without_its_reward_model_predicts(tmp_path):
     make(PPO).learn(100).save(tmp_path / "a")
     agent = PPO.load(tmp_path / "a")
     assert agent.predict(np.zeros(4, np.float32))[0] in (0, 1)
+
+
+class Gives(RewardModel):
+    """Rewards as a function makes them from the number of transitions."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def rewards(self, transitions):
+        return self.make(len(transitions))
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize(
+    "make", [lambda n: [1.0] * n, np.ones, lambda n: np.ones(n, int), lambda n: torch.ones(n, requires_grad=True)]
+)
+def test_rewards_may_be_a_list_an_array_or_a_tensor(kind, make):
+    agent = kind("CartPole-v1", num_envs=2, reward_model=Gives(make), **OPTIONS[kind])
+    metrics = []
+    agent.learn(1, callback=lambda _, m: metrics.append(m))
+    assert metrics[0]["rollout/learned_reward_mean"] == 1
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize(
+    "make", [lambda n: None, lambda n: 1.0, lambda n: np.ones(3), lambda n: np.full(n, np.nan), lambda n: "high"]
+)
+def test_what_are_no_rewards_is_one_line(kind, make):
+    agent = kind("CartPole-v1", num_envs=2, reward_model=Gives(make), **OPTIONS[kind])
+    with pytest.raises(UserError, match="rewards of Gives must give one finite number for each of"):
+        agent.learn(1)
