@@ -44,6 +44,7 @@ class EpisodeStepper:
         self.obs: Any = None
         self.infos: dict[str, Any] = {}
         self._mask: np.ndarray | None = None
+        self._first = True  # no step was taken, whose form shows that of all
         self._begin()
 
     def _begin(self) -> None:
@@ -83,7 +84,7 @@ class EpisodeStepper:
         Raises:
             UserError: the environment returns what cannot be read.
         """
-        self.obs, rewards, terminated, truncated, self.infos = self._answer(self.env.step, actions)
+        self.obs, rewards, terminated, truncated, self.infos = self._answer(self._step, actions)
         self.ended = np.logical_or(terminated, truncated)
         self._mask = self.masks.of(self.obs, self.infos)
         if self.mode is AutoresetMode.NEXT_STEP:
@@ -94,6 +95,14 @@ class EpisodeStepper:
         if self.mode is AutoresetMode.DISABLED and self.ended.any():
             self._reset_ended()
         return rewards, terminated, truncated
+
+    def _step(self, actions: Any) -> Any:
+        answer = self.env.step(actions)
+        if self._first:
+            if any(np.shape(of_all) != self.start.shape for of_all in answer[1:4]):
+                raise ValueError("a reward or an end is an array")
+            self._first = False
+        return answer
 
     def _answer(self, ask: Callable[..., Any], *args: Any, **options: Any) -> Any:
         try:

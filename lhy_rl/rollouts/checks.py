@@ -16,8 +16,6 @@ from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import leaves
 
-READERS = ("sync_vector_env.py", "vector_env.py", "space_utils.py")  # where single environments are put together
-
 
 def check_numbers(what: str, tree: Any, going: np.ndarray, step: int, of: str = "") -> None:
     """Every number that counts is one.
@@ -44,7 +42,9 @@ def check_numbers(what: str, tree: Any, going: np.ndarray, step: int, of: str = 
 def misread(error: Exception, env: VectorEnv[Any, Any, Any]) -> UserError | None:
     """The line for an error in reading what an environment returned; None for one inside of the environment."""
     raised = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
-    if [path for path in raised if "numpy" not in path.parts][-1].name not in READERS:
+    place = [path for path in raised if "numpy" not in path.parts][-1]
+    of_gymnasium = {"wrappers", "vector"} & set(place.parts) and place.name != "async_vector_env.py"  # a worker's own
+    if not of_gymnasium and place.parent != Path(__file__).parent:
         return None
     return UserError(
         f"what the environment returned cannot be read: {error}. Gymnasium's reset() returns (observation, info), and "

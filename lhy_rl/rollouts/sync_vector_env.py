@@ -45,8 +45,6 @@ class SameStepVectorEnv(SyncVectorEnv):
         self._terminations, self._truncations = np.array(terminations, np.bool_), np.array(truncations, np.bool_)
         self._autoreset_envs = self._terminations | self._truncations
         self._rewards = np.array(rewards, np.float64)
-        if self._rewards.ndim > 1 or self._autoreset_envs.ndim > 1:
-            raise ValueError("a reward or an end is an array")
         self._observations = self._together(observations)
         return self._observations, self._rewards, self._terminations, self._truncations, infos
 
