@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.trees import map_tree
+from lhy_rl.data.spaces import words
 
 Tree = Any
 """An array, or dicts and tuples of arrays, as a space is."""
@@ -107,7 +108,7 @@ class Demonstrations:
     episodes: Sequence[Episode]
     observation_space: gym.Space[Any]
     action_space: gym.Space[Any]
-    about: dict[str, Any]
+    about: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.episodes:
@@ -121,7 +122,7 @@ class Demonstrations:
         return len(self.episodes)
 
     def __repr__(self) -> str:
-        of = self.about.get("env_id") or f"{self.observation_space}"
+        of = self.about.get("env_id") or words(self.observation_space)
         by = f" by {self.about['expert']}" if self.about.get("expert") else ""
         size = f"{len(self)} episodes, {self.lengths.sum():,} steps"
         return f"<Demonstrations of {of}{by}: {size}, return {self.returns.mean():.4g} +- {self.returns.std():.3g}>"
@@ -185,6 +186,9 @@ def joined(trees: Sequence[Tree]) -> Tree:
 
 
 def _check(i: int, episode: Episode, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
+    rewards = np.asarray(episode.rewards)
+    if rewards.ndim != 1 or rewards.dtype.kind not in "biuf":
+        raise UserError(f"the rewards of episode {i} are {brief(episode.rewards)}; must be one number a step")
     steps = len(episode)
     if not steps:
         raise UserError(f"episode {i} of these demonstrations has no steps")
@@ -195,8 +199,8 @@ def _check(i: int, episode: Episode, observation_space: gym.Space[Any], action_s
         for name, array, part in _leaves(what, tree, space, i):
             if array.shape != (count, *(part.shape or ())):
                 raise UserError(
-                    f"the {name}s of episode {i} have shape {array.shape}; with {steps} rewards and {part} it must be "
-                    f"{(count, *(part.shape or ()))}"
+                    f"the {name}s of episode {i} have shape {array.shape}; with {steps} rewards and {words(part)} it "
+                    f"must be {(count, *(part.shape or ()))}"
                 )
             if array.dtype.kind not in "biuf":
                 raise UserError(f"the {name}s of episode {i} are {array.dtype}, not numbers")
@@ -204,7 +208,7 @@ def _check(i: int, episode: Episode, observation_space: gym.Space[Any], action_s
                 step = int(np.argwhere(~np.isfinite(array))[0][0])
                 raise UserError(f"the {name} of episode {i} at step {step} is not a number")
             if part.dtype is not None and part.dtype.kind in "iub" and array.dtype.kind not in "iub":
-                raise UserError(f"the {name}s of episode {i} are {array.dtype}; {part} needs whole numbers")
+                raise UserError(f"the {name}s of episode {i} are {array.dtype}; {words(part)} needs whole numbers")
             _check_range(name, array, part, i)
     if not np.isfinite(episode.rewards).all():
         raise UserError(
@@ -253,5 +257,5 @@ def _leaves(name: str, tree: Tree, space: gym.Space[Any], i: int) -> list[tuple[
         return [leaf for key in parts for leaf in _leaves(f"{name} {key!r}", tree[key], parts[key], i)]
     if not isinstance(tree, np.ndarray):
         kind = type(tree).__name__
-        raise UserError(f"the {name}s of episode {i} are {kind}, not an array, as {brief(space)} asks for")
+        raise UserError(f"the {name}s of episode {i} are {kind}, not an array, as {words(space)} asks for")
     return [(name, tree, space)]

@@ -111,7 +111,7 @@ def difference(one: Space, other: Space, name: str = "") -> str | None:
     """
     there = f" at {name}" if name else ""
     if type(one) is not type(other):
-        return f"{_words(one)} is not {_words(other)}{there}"
+        return f"{words(one)} is not {words(other)}{there}"
     if isinstance(one, spaces.Dict) and isinstance(other, spaces.Dict):
         if set(one.spaces) != set(other.spaces):
             return f"the keys {sorted(one.spaces)} are not {sorted(other.spaces)}{there}"
@@ -125,7 +125,7 @@ def difference(one: Space, other: Space, name: str = "") -> str | None:
             same = one.shape == other.shape and (one.dtype.kind == "f") == (other.dtype.kind == "f")
         else:
             same = one == other
-        return None if same else f"{_words(one)} is not {_words(other)}{there}"
+        return None if same else f"{words(one)} is not {words(other)}{there}"
     found = (difference(a, b, f"{name} {key}".strip()) for a, b, key in parts)
     return next((words for words in found if words), None)
 
@@ -171,7 +171,8 @@ def misfit(observation: Any, space: Space, name: str = "") -> str | None:
     return None
 
 
-def _words(space: Space) -> str:
+def words(space: Space) -> str:
+    """A space as a line names it, without the bounds of arrays."""
     if isinstance(space, spaces.Box):  # whose bounds may be pages long
         return f"Box of shape {space.shape} and {space.dtype}"
     text = str(space)

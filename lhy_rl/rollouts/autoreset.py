@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from lhy_rl.core.errors import UserError
+from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import Snapshot
 from lhy_rl.core.trees import leaves, map_tree, take
 from lhy_rl.rollouts.checks import ActionMasks, misread, not_a_number
@@ -37,6 +37,8 @@ class EpisodeStepper:
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], refusal: str | None = None) -> None:
+        if not isinstance(env, VectorEnv):
+            raise UserError(f"{brief(env)} is no vector environment; gymnasium.make_vec makes one of an id")
         self.env, self.mode = env, env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if refusal is not None and self.mode is AutoresetMode.DISABLED:
             raise UserError(refusal)

@@ -38,9 +38,9 @@ def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: i
     Raises:
         UserError: an episode without an end, or a state without a legal action.
     """
+    stepper = EpisodeStepper(env)
     n = env.num_envs
     share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
-    stepper = EpisodeStepper(env)
     stepper.reset(seed)
     state: Any = None
     total, length = np.zeros(n), np.zeros(n, np.int64)

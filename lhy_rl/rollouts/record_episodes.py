@@ -11,10 +11,10 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from lhy_rl.core.errors import UserError
+from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.trees import leaves, map_tree
 from lhy_rl.data.demonstrations import Demonstrations, Episode
-from lhy_rl.data.spaces import Space, conformed, without_texts
+from lhy_rl.data.spaces import Space, conformed, misfit, without_texts
 from lhy_rl.interop.final_observations import keep_final_observations
 from lhy_rl.rollouts.autoreset import EpisodeStepper
 from lhy_rl.rollouts.checks import ActionMasks, not_a_number
@@ -65,9 +65,10 @@ def record(
         UserError: no end, or no episode that reaches ``min_return``, numbers that are none, or no legal action.
         KeyboardInterrupt, Stop: before the first episode was whole.
     """
-    n = env.num_envs
     stepper = EpisodeStepper(env, "record needs an environment that resets itself: autoreset_mode SameStep or NextStep")
+    n = env.num_envs
     spaces = without_texts(env.single_observation_space), env.single_action_space
+    of_text = "Text" in str(spaces[1])
     share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
     rng, random_act = np.random.default_rng(seed), random_policy(env.single_action_space, seed)
     kept: list[Episode] = []
@@ -87,6 +88,8 @@ def record(
                 state = None
                 unfinished = [_UnfinishedEpisode() for _ in range(n)]
                 continue
+            if not of_text:
+                actions = _checked_actions(actions, n, spaces[1])
             executed = actions
             if noise:
                 executed = _mixed(actions, random_act(obs, None, start, action_mask)[0], rng.random(n) < noise)
@@ -182,6 +185,17 @@ def _checked(row: Any, i: int, step: int) -> Any:
         if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
             raise not_a_number("observation", i, step, leaf)
     return row
+
+
+def _checked_actions(actions: Any, n: int, space: Space) -> Any:
+    """The actions as arrays, if there is one of the space for each of n instances."""
+    arrays = map_tree(np.asarray, actions)
+    why = misfit(arrays, space)
+    if why is None and any(np.shape(leaf)[:1] != (n,) for leaf in leaves(arrays)):
+        why = f"{brief(actions)}; wanted: one for each of {n} instances"
+    if why is not None:
+        raise UserError(f"what acts gave no actions: {why}")
+    return arrays
 
 
 def _plain(tree: Any, space: Space) -> Any:

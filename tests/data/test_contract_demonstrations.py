@@ -222,3 +222,10 @@ def test_numbers_take_the_spaces_type_and_never_another_kind():
     assert isinstance(from_json(to_json(gym.spaces.Discrete(3))), Discrete)
     with pytest.raises(UserError, match="cannot hold Text"):
         to_json(gym.spaces.Text(3))
+
+
+@pytest.mark.parametrize("rewards", [None, 1.0, np.ones((2, 1)), ["high", "low"]])
+def test_rewards_that_are_none_are_one_line(rewards):
+    episode = Episode(np.zeros((3, 3)), np.zeros((2, 3)), rewards, terminated=False, truncated=False)
+    with pytest.raises(UserError, match=r"the rewards of episode 0 are .*; must be one number a step"):
+        Demonstrations([episode], FLAT, FLAT)

@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core.errors import UserError
@@ -150,3 +151,19 @@ def test_a_weak_expert_by_noise():
     env, expert = gym.make_vec("CartPole-v1", num_envs=8, vectorization_mode="sync"), cartpole()
     found = record(env, lambda obs, state, start, masks: (expert(obs), None), 40, noise=0.57)
     assert 60 < found.returns.mean() < 130
+
+
+@pytest.mark.parametrize("given", [0, np.zeros(1, int), np.zeros(2), np.full(2, 5), np.zeros((2, 1), int), None])
+def test_what_is_no_action_is_one_line(given):
+    with pytest.raises(UserError, match=r"what acts gave no actions: "):
+        record(counts(), lambda *_: (given, None), 2)
+
+
+def test_actions_may_be_tensors():
+    found = record(counts(), lambda *_: (torch.ones(2, dtype=torch.long), None), 2)
+    assert found.episodes[0].actions.tolist() == [1, 1, 1]
+
+
+def test_a_single_environment_is_one_line():
+    with pytest.raises(UserError, match=r"is no vector environment; gymnasium\.make_vec makes one"):
+        record(Count(), always(1), 2)

@@ -17,6 +17,7 @@ from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import guarded
 from lhy_rl.core.trees import map_tree
 from lhy_rl.core.validation import check
+from lhy_rl.data.spaces import misfit
 from lhy_rl.functional.schedules import expert_share
 from lhy_rl.rollouts.checks import check_memory
 from lhy_rl.rollouts.fixed_length import Actor, PlayedStep, RolloutCollector
@@ -250,8 +251,10 @@ class LabellingCollector(RolloutCollector):
             if agent.max_labels is not None:
                 wanted &= np.cumsum(wanted) <= agent.max_labels - agent.labels
             label = self.ask(t, start, wanted, action_mask)
-            if label.shape[:1] != wanted.shape or label.shape[1:] != env_action.shape[1:]:
+            if label.shape != env_action.shape:
                 raise UserError(f"the expert's actions have shape {label.shape}; must be {env_action.shape}")
+            if wanted.any() and (why := misfit(label[wanted], agent.env.single_action_space)) is not None:
+                raise UserError(f"the expert's actions are none of the environment's: {why}")
             agent.labels += int(wanted.sum())
             self.labels.append(label)
             self.labelled_steps.append(wanted)

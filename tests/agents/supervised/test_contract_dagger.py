@@ -204,6 +204,12 @@ def test_a_wrong_shape_is_one_line() -> None:
         DAgger(lambda: Parrot(), expert=lambda obs: np.full((3, 1), 3), **SMALL).learn(10)
 
 
+@pytest.mark.parametrize("action", [3.0, 7])
+def test_an_answer_that_is_no_action_is_one_line(action: Any) -> None:
+    with pytest.raises(UserError, match=r"none of the environment's: .*wanted: whole numbers from 3 to 6"):
+        DAgger(lambda: Parrot(), expert=lambda obs: np.full(3, action), **SMALL).learn(10)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
