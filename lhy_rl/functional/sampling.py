@@ -55,6 +55,8 @@ def invert_cumulative(weights: Tensor, generator: torch.Generator | None = None)
     n, v = weights.shape
     owner = weights.device if generator is None else generator.device
     uniform = torch.rand(n, 1, generator=generator, device=owner).to(weights.device)
+    if v <= BLOCK:
+        return _search(weights, uniform * weights.sum(-1, keepdim=True))[0][:, 0]
     full = v // BLOCK * BLOCK
     blocks = weights[:, :full].reshape(n, -1, BLOCK).sum(-1) if full else weights.new_empty(n, 0)
     if full < v:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import SOURCE, SOURCE_MASK, TOKEN, TextTask, TokenSequences
+from lhy_rl.core.validation import integer
 from lhy_rl.nn.backbones.base import State, index_state
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 
@@ -111,7 +112,11 @@ def sample(
 
     Args:
         answered: Sentences whose sources are answered, over and over if they are fewer than n.
+
+    Raises:
+        UserError: n is no number from 1 up.
     """
+    integer("n", n, 1)
     parts = []
     if answered is not None and answered.sources is not None:
         answered = answered[np.arange(n) % len(answered)]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lhy_rl.core.errors import UserError
 from lhy_rl.core.protocols import TokenSequences
 from lhy_rl.nn.decoding import beam_search, nll_per_token, sample, token_log_probs
 from lhy_rl.nn.policies.actor_critic import ActorCritic
@@ -88,3 +89,8 @@ def test_a_wide_beam_finds_the_best_sentences_in_order(task, ending):
     np.testing.assert_allclose(scores, exact[order], atol=1e-4)
     np.testing.assert_array_equal(found.tokens[0], sentences.tokens[order[0]])
     np.testing.assert_array_equal(found.lengths[0], sentences.lengths[order[0]])
+
+
+def test_no_sentences_are_one_line(task):
+    with pytest.raises(UserError, match="n=0 is not allowed"):
+        sample(make_policy(task), task, 0)

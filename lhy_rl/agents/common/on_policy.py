@@ -112,6 +112,7 @@ class OnPolicy(Agent):
         )  # fmt: skip
         if bptt_steps not in (None, n_steps) and not self.policy.recurrent:
             raise UserError(f"bptt_steps is {bptt_steps}, of a recurrent policy; core must be one, gru say")
+        self.policy.eval()
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
         self.n_steps = n_steps
@@ -157,8 +158,7 @@ class OnPolicy(Agent):
 
     def collect(self) -> Rollout:
         """The steps of an update, played by the present policy."""
-        if self.manual is None:
-            self.policy.eval()  # until the next collection, so that what learns is what acted, and ratios begin at 1
+        self.policy.eval()  # until the next collection, so that what learns is what acted, and ratios begin at 1
         if self.callback.wants_steps:
             rollout = self.collector.collect(self.n_steps, self.on_step)
         else:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -174,13 +175,14 @@ class SB3Interface:
             start = torch.as_tensor(np.atleast_1d(native(episode_start)), dtype=torch.bool, device=self.device)
             if start.shape != (count,):
                 raise UserError(f"episode_start has shape {tuple(start.shape)}; must be ({count},), as observations")
-        masks = ActionMasks(self.env.single_action_space, count)
-        rows = [action_masks] if count == 1 and np.size(action_masks) > 1 else action_masks  # type: ignore[arg-type]
-        known = masks.of(observation, {ACTION_MASK: rows})
         action_mask = None
-        if known is not None:
-            action_mask = torch.as_tensor(masks.checked(known, np.zeros(count, bool), 0), device=self.device)
-        with evaluating(self.policy):
+        if action_masks is not None or (isinstance(observation, dict) and ACTION_MASK in observation):
+            masks = ActionMasks(self.env.single_action_space, count)
+            rows = [action_masks] if count == 1 and np.size(action_masks) > 1 else action_masks  # type: ignore[arg-type]
+            known = masks.of(observation, {ACTION_MASK: rows})
+            if known is not None:
+                action_mask = torch.as_tensor(masks.checked(known, np.zeros(count, bool), 0), device=self.device)
+        with evaluating(self.policy) if self.policy.training else nullcontext():
             actions, state = self.policy.act(
                 obs, state, start, self.predict_generator, deterministic, action_mask=action_mask
             )

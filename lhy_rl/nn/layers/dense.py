@@ -68,7 +68,7 @@ class Layers(nn.Sequential):
 
     def weights(self) -> list[Tensor]:
         """W and b of each layer, where all are linear and followed by tanh."""
-        return [parameter for layer in self for parameter in layer.parameters(recurse=False)]
+        return [parameter for layer in self if isinstance(layer, nn.Linear) for parameter in (layer.weight, layer.bias)]
 
     def forward(self, x: Tensor) -> Tensor:
         if self.fused and not hooked(*self):
