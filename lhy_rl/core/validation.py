@@ -79,8 +79,8 @@ def flag(name: str, value: object) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """Numpy's numbers and arrays as Python's numbers and lists, which all libraries take; anything else as it is."""
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+    """Numbers and arrays of numpy and torch as Python's numbers and lists, which all take; anything else as it is."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def is_false(answer: Any) -> bool:

@@ -148,3 +148,22 @@ def test_what_are_no_rewards_is_one_line(kind, make):
     agent = kind("CartPole-v1", num_envs=2, reward_model=Gives(make), **OPTIONS[kind])
     with pytest.raises(UserError, match="rewards of Gives must give one finite number for each of"):
         agent.learn(1)
+
+
+class Measured(Penalty):
+    """Logs what numpy and torch make."""
+
+    def train(self, rollout):
+        return {"train/numpy": np.float32(0.5), "train/torch": torch.tensor(0.25, requires_grad=True)}
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_metrics_may_be_numbers_of_numpy_and_torch(kind):
+    rows = []
+    kind("CartPole-v1", num_envs=2, reward_model=Measured(), **OPTIONS[kind]).learn(
+        1, callback=lambda _, m: rows.append(m)
+    )
+    assert [(type(value), value) for value in (rows[0]["train/numpy"], rows[0]["train/torch"])] == [
+        (float, 0.5),
+        (float, 0.25),
+    ]
