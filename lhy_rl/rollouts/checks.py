@@ -16,6 +16,10 @@ from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import leaves
 
+READERS = [Path(gym.__file__).parent / room for room in ("wrappers", "vector")]
+READERS += [Path(__file__).parent, Path(__file__).parents[1] / "interop"]
+"""Where what an environment returns is unpacked."""
+
 
 def check_numbers(what: str, tree: Any, going: np.ndarray, step: int, of: str = "") -> None:
     """Every number that counts is one.
@@ -43,9 +47,8 @@ def misread(error: Exception, env: VectorEnv[Any, Any, Any]) -> UserError | None
     """The line for an error in reading what an environment returned; None for one inside of the environment."""
     raised = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
     place = [path for path in raised if "numpy" not in path.parts][-1]
-    of_gymnasium = {"wrappers", "vector"} & set(place.parts) and place.name != "async_vector_env.py"  # a worker's own
-    if not of_gymnasium and place.parent != Path(__file__).parent:
-        return None
+    if not any(place.is_relative_to(reader) for reader in READERS) or place.name == "async_vector_env.py":
+        return None  # a worker of the latter raised it
     return UserError(
         f"what the environment returned cannot be read: {error}. Gymnasium's reset() returns (observation, info), and "
         "step() (observation, reward, terminated, truncated, info): one number, two truth values, a dict, and an "

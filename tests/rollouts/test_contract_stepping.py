@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -264,7 +265,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("answer", UNREADABLE)
 @pytest.mark.parametrize("agent", [PPO, Reinforce])
-@pytest.mark.parametrize("vector", [None, SyncVectorEnv])
+@pytest.mark.parametrize("vector", [None, SyncVectorEnv, partial(SyncVectorEnv, autoreset_mode="SameStep")])
 def test_what_cannot_be_read_is_one_line(answer: str, agent: Any, vector: Any) -> None:
     options = {"n_steps": 16, "n_epochs": 1} if agent is PPO else {"core": None}
     env: Any = UNREADABLE[answer]

@@ -192,7 +192,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
             while self.unfinished and not self.stopped:
                 self.callback.on_rollout_start()
                 with self.randomness():
-                    metrics = {name: plain(value) for name, value in self.update().items()}
+                    metrics = {key: plain(value) for key, value in self.update().items()}
                 self.num_updates += 1
                 metrics |= self.times()
                 if display is not None:
