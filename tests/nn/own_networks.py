@@ -56,3 +56,53 @@ class Unfinished(Encoder):
 
 def no_class() -> None:
     """Not what it should be."""
+
+
+class WithoutSize(Encoder):
+    """Does not say how wide it is."""
+
+    def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
+        super().__init__()
+        self.layer = nn.Linear(space.shape[0], options.embedding_size)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return self.layer(obs)
+
+
+class Wider(Doubling):
+    """Says that it is wider than it is."""
+
+    def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
+        super().__init__(space, options)
+        self.output_size += 1
+
+
+class Flattening(Doubling):
+    """Takes time and instances for one dimension."""
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return super().forward(obs).flatten(0, 1)
+
+
+class Lonely(Doubling):
+    """Made without the space."""
+
+    def __init__(self) -> None:
+        super().__init__(gym.spaces.Box(-1, 1, (4,)), EncoderOptions())
+
+
+class Forgetful(Leaky):
+    """Returns no memory."""
+
+    def forward(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        return self.input(x)  # type: ignore[return-value]
+
+
+class TimeFirst(Leaky):
+    """Its memory has the instances second, as torch's own."""
+
+    def initial_state(self, batch_size: int) -> State:
+        return (self.input.weight.new_zeros(1, batch_size, self.output_size),)
+
+    def forward(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        return self.input(x), state

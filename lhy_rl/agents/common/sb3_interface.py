@@ -167,7 +167,9 @@ class SB3Interface:
         single = dimensions == 0
         obs = self.observe(map_tree(lambda x: np.asarray(x)[None], observation) if single else observation)
         count = len(leaves(obs)[0])
-        state = self.policy.initial_state(count) if state is None else tuple(part.to(self.device) for part in state)
+        if state is None:
+            state = self.policy.initial_state(count)
+        state = tuple(torch.as_tensor(part, device=self.device) for part in state)
         if any(len(part) != count for part in state):
             raise UserError(f"there are {count} observations, and the state is not of as many; give None at first")
         start = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from lhy_rl.core.errors import suggest
 from lhy_rl.core.registry import Registry
+from lhy_rl.nn.own_networks import tried_core
 
 State = tuple[Tensor, ...]
 """What a backbone remembers: tensors, batch first, so that a state is indexed, repeated and stored like data."""
@@ -78,14 +80,16 @@ def make_core(
     """The backbone of that name, or of that class, with the options that are its own.
 
     Raises:
-        UserError: an unknown name, or an option that this backbone does not have or take.
+        UserError: an unknown name, an option that this backbone does not have or take, or a class of one's own that
+            does not keep the contract.
     """
     kind = cores.choose(core, SequenceBackbone)
     allowed = list(inspect.signature(kind).parameters)[3:]
     for name in options or {}:
         if name not in allowed:
             raise suggest(name, allowed, f"option of core {kind.__name__}")
-    made: SequenceBackbone = kind(input_size, hidden_size, num_layers, **(options or {}))
+    make = kind if kind.__module__.startswith("lhy_rl.") else partial(tried_core, kind)
+    made: SequenceBackbone = make(input_size, hidden_size, num_layers, **(options or {}))
     return made
 
 

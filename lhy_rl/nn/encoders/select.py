@@ -13,6 +13,7 @@ from lhy_rl.core.registry import Registry
 from lhy_rl.nn.encoders.base import Encoder, EncoderChoice, EncoderOptions
 from lhy_rl.nn.encoders.convolutional import NatureEncoder
 from lhy_rl.nn.encoders.image_spaces import image_size, looks_like_image
+from lhy_rl.nn.own_networks import tried_encoder
 
 EXAMPLE = "encoder='vae.zip'"
 LARGE = 4096  # numbers of several dimensions that an MLP takes without being asked for by name
@@ -43,7 +44,8 @@ def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderO
     """The encoder of a space; ``auto`` is the one that fits it, and a file or a run's folder the one that is in it.
 
     Raises:
-        UserError: an unknown name, no encoder, or a space that it does not read.
+        UserError: an unknown name, no encoder, a space that it does not read, or a class of one's own that does not
+            keep the contract.
     """
     if isinstance(chosen, str) and is_place(chosen):
         learned: Encoder = encoders.get("saved").of(chosen, space, options)
@@ -51,7 +53,8 @@ def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderO
     if options.frozen and chosen != "saved":
         raise UserError(f"frozen is of an encoder that was learned before, {EXAMPLE}, not of {chosen!r}")
     kind = encoders.get(default_encoder(space)) if chosen == "auto" else encoders.choose(chosen, Encoder)
-    made: Encoder = kind(space, options)
+    ours = kind.__module__.startswith("lhy_rl.")
+    made: Encoder = kind(space, options) if ours else tried_encoder(kind, space, options)
     return made
 
 

@@ -137,3 +137,27 @@ def test_different_widths_learn_by_hand_as_with_a_graph():
 def test_wrong_widths_are_refused(sizes):
     with pytest.raises(UserError, match=r"hidden_sizes is .*; allowed: whole numbers"):
         PPO("CartPole-v1", hidden_sizes=sizes)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"encoder": own_networks.WithoutSize}, "WithoutSize sets no output_size"),
+        ({"encoder": own_networks.Wider}, r"Wider makes \(2, 3, 6\) of observations .*must be \(2, 3, 7\)"),
+        ({"encoder": own_networks.Flattening}, r"Flattening makes \(6, 6\)"),
+        ({"encoder": own_networks.Lonely}, "Lonely cannot be made with 2 arguments"),
+        ({"core": own_networks.Forgetful}, "Forgetful must return outputs and the memory"),
+        ({"core": own_networks.TimeFirst}, "the memory of .*TimeFirst .*must be the same, instances first"),
+    ],
+)
+def test_what_breaks_the_contract_is_one_line_before_anything_is_learned(network, message):
+    with pytest.raises(UserError, match=message):
+        PPO("CartPole-v1", **SMALL, **network)
+
+
+def test_a_memory_may_be_of_numpy_as_sb3_gives_it():
+    agent = PPO("CartPole-v1", core="gru", **SMALL)
+    _, memory = agent.predict(np.zeros(4), deterministic=True)
+    again, after = agent.predict(np.ones(4), memory, deterministic=True)
+    other, same = agent.predict(np.ones(4), tuple(part.numpy() for part in memory), deterministic=True)
+    assert again == other and all(map(torch.equal, after, same))
