@@ -82,12 +82,15 @@ def record(
             going = (share > 0) & ~stepper.resetting
             obs, start, action_mask = stepper.obs, stepper.start, stepper.action_mask(going, steps)
             try:
-                actions, state = act(obs, state, start, action_mask)
+                answer = act(obs, state, start, action_mask)
             except Again:
                 stepper.reset()
                 state = None
                 unfinished = [_UnfinishedEpisode() for _ in range(n)]
                 continue
+            if not isinstance(answer, tuple) or len(answer) != 2:
+                raise UserError(f"what acts must return actions and the memory after them; given: {brief(answer)}")
+            actions, state = answer
             if not of_text:
                 actions = _checked_actions(actions, n, spaces[1])
             executed = actions

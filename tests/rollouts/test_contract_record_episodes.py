@@ -159,6 +159,12 @@ def test_what_is_no_action_is_one_line(given):
         record(counts(), lambda *_: (given, None), 2)
 
 
+@pytest.mark.parametrize("given", [np.ones(2, int), None, (np.ones(2, int),), 1])
+def test_actions_without_a_memory_are_one_line(given):
+    with pytest.raises(UserError, match="must return actions and the memory after them"):
+        record(counts(), lambda *_: given, 2)
+
+
 def test_actions_may_be_tensors():
     found = record(counts(), lambda *_: (torch.ones(2, dtype=torch.long), None), 2)
     assert found.episodes[0].actions.tolist() == [1, 1, 1]
