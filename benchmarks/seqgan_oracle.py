@@ -225,12 +225,16 @@ def pretrain(start: str, seed: int, settings: dict[str, Any], quick: bool, cache
     return {"cpu_seconds": seconds, "steps": agent.num_timesteps, "front": front}
 
 
+def made(variant: Variant, env: Any, seed: int) -> Any:
+    """A variant's agent, untrained; dropout is of the pretraining, which lies behind it."""
+    options = {**({} if not issubclass(variant.kind, SeqGAN) else {"pretrain_epochs": 0}), **variant.options}
+    return variant.kind(env, seed=seed, **options, **{**GENERATORS[variant.start], "dropout": 0.0})
+
+
 def go_on(variant: Variant, seed: int, settings: dict[str, Any], quick: bool, cache: Path) -> dict[str, Any]:
     """Train a variant from its checkpoint; its places at the end, at several temperatures."""
-    env = make_env(settings)
-    options = {**({} if not issubclass(variant.kind, SeqGAN) else {"pretrain_epochs": 0}), **variant.options}
-    begun = time.process_time()
-    agent = variant.kind(env, seed=seed, **options, **GENERATORS[variant.start])
+    env, begun = make_env(settings), time.process_time()
+    agent = made(variant, env, seed)
     agent.policy.load_state_dict(archive.read(checkpoint(cache, variant.start, seed)))
     agent.learn(variant.rounds * 64 * env.unwrapped.max_length)
     seconds = time.process_time() - begun
