@@ -37,7 +37,7 @@ class EpisodeStepper:
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], refusal: str | None = None) -> None:
-        if not isinstance(env, VectorEnv):
+        if not hasattr(env, "num_envs"):
             raise UserError(f"{brief(env)} is no vector environment; gymnasium.make_vec makes one of an id")
         self.env, self.mode = env, env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if refusal is not None and self.mode is AutoresetMode.DISABLED:
