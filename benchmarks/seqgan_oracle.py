@@ -182,7 +182,7 @@ def make_env(settings: dict[str, Any], num_envs: int = 64) -> Any:
 
 
 @lru_cache(maxsize=1)
-def test_likelihood(task: Any) -> np.ndarray:
+def likelihood_of_test_split(task: Any) -> np.ndarray:
     """What the oracle gives the test split, float64 of shape (sentences,); the same at every temperature."""
     return np.asarray(task.log_likelihood(task.sequences("test").tokens))
 
@@ -194,7 +194,7 @@ def measure(policy: ActorCritic, env: Any, seed: int, temperature: float, n: int
     own, test = sample(policy, task, n, generator, temperature), task.sequences("test")
     p_own = task.log_likelihood(own.tokens)
     q_own, q_test = (token_log_probs(policy, s, task, temperature).sum(1, dtype=np.float64) for s in (own, test))
-    p_test = test_likelihood(task)
+    p_test = likelihood_of_test_split(task)
 
     def half(own_log: np.ndarray, other_log: np.ndarray) -> float:
         return float((np.log(2) - np.logaddexp(0, other_log - own_log)).mean())

@@ -32,6 +32,11 @@ def place_of(kind: type) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
+def is_ours(kind: type) -> bool:
+    """Whether a class is one of the package, and not of whoever uses it."""
+    return kind.__module__.startswith("lhy_rl.")
+
+
 class Registry:
     """Names of one kind of thing and where each lives; ``registry[name]`` imports it.
 

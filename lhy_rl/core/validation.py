@@ -88,7 +88,8 @@ def is_false(answer: Any) -> bool:
 
     None, from a function without a return, is not, and neither is a number.
     """
-    return str(getattr(answer, "dtype", type(answer).__name__)).removeprefix("torch.") == "bool" and not answer
+    of_torch = str(getattr(answer, "dtype", "")) == "torch.bool"
+    return (of_torch or isinstance(answer, bool | np.bool_)) and not answer
 
 
 def choice(name: str, value: object, allowed: Iterable[str]) -> str:

@@ -46,7 +46,7 @@ class EpisodeStepper:
         self.obs: Any = None
         self.infos: dict[str, Any] = {}
         self._mask: np.ndarray | None = None
-        self._first = True  # no step was taken, whose form shows that of all
+        self._unchecked = True  # until the first step, whose form is that of all
         self._begin()
 
     def _begin(self) -> None:
@@ -100,10 +100,10 @@ class EpisodeStepper:
 
     def _step(self, actions: Any) -> Any:
         answer = self.env.step(actions)
-        if self._first:
-            if any(np.shape(of_all) != self.start.shape for of_all in answer[1:4]):
+        if self._unchecked:
+            if any(np.shape(numbers) != self.start.shape for numbers in answer[1:4]):
                 raise ValueError("a reward or an end is an array")
-            self._first = False
+            self._unchecked = False
         return answer
 
     def _answer(self, ask: Callable[..., Any], *args: Any, **options: Any) -> Any:

@@ -47,8 +47,9 @@ def misread(error: Exception, env: VectorEnv[Any, Any, Any]) -> UserError | None
     """The line for an error in reading what an environment returned; None for one inside of the environment."""
     raised = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
     place = [path for path in raised if "numpy" not in path.parts][-1]
-    if not any(place.is_relative_to(reader) for reader in READERS) or place.name == "async_vector_env.py":
-        return None  # a worker of the latter raised it
+    of_a_worker = place.name == "async_vector_env.py"  # which raises here what its environment raised there
+    if of_a_worker or not any(place.is_relative_to(reader) for reader in READERS):
+        return None
     return UserError(
         f"what the environment returned cannot be read: {error}. Gymnasium's reset() returns (observation, info), and "
         "step() (observation, reward, terminated, truncated, info): one number, two truth values, a dict, and an "

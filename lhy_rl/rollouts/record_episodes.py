@@ -68,7 +68,6 @@ def record(
     stepper = EpisodeStepper(env, "record needs an environment that resets itself: autoreset_mode SameStep or NextStep")
     n = env.num_envs
     spaces = without_texts(env.single_observation_space), env.single_action_space
-    of_text = "Text" in str(spaces[1])
     share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
     rng, random_act = np.random.default_rng(seed), random_policy(env.single_action_space, seed)
     kept: list[Episode] = []
@@ -91,8 +90,7 @@ def record(
             if not isinstance(answer, tuple) or len(answer) != 2:
                 raise UserError(f"what acts must return actions and the memory after them; given: {brief(answer)}")
             actions, state = answer
-            if not of_text:
-                actions = _checked_actions(actions, n, spaces[1])
+            actions = _checked_actions(actions, n, spaces[1])
             executed = actions
             if noise:
                 executed = _mixed(actions, random_act(obs, None, start, action_mask)[0], rng.random(n) < noise)

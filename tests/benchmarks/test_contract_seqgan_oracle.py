@@ -1,6 +1,7 @@
 """SeqGAN's benchmark on the synthetic language can make all that it compares; its quick run learns three of them."""
 
 import pytest
+import torch
 
 from benchmarks.seqgan_oracle import GENERATORS, made, make_env, variants
 from lhy_rl.agents import MLE
@@ -15,6 +16,8 @@ def env():
 
 @pytest.mark.parametrize("variant", variants(quick=False), ids=lambda variant: variant.name)
 def test_a_variant_can_be_made(variant, env):
-    """And goes on from a checkpoint of maximum likelihood, as a policy of the same weights."""
-    start = MLE(env, **GENERATORS[variant.start])
-    made(variant, env, 0).policy.load_state_dict(start.policy.state_dict())
+    """And goes on from a checkpoint of maximum likelihood, with all of its weights and without dropout."""
+    start, agent = MLE(env, **GENERATORS[variant.start]).policy, made(variant, env, 0)
+    agent.policy.load_state_dict(start.state_dict())
+    assert type(agent) is variant.kind and agent.policy.trunk.dropout.p == 0
+    assert all(map(torch.equal, agent.policy.trunk.parameters(), start.trunk.parameters()))

@@ -59,6 +59,6 @@ def tanh_layers(x: Tensor, *parameters: Tensor) -> Tensor:
         for weight, bias in zip(parameters[::2], parameters[1::2], strict=True):
             x = torch.tanh(torch.nn.functional.linear(x, weight, bias))
         return x
-    if not torch.is_grad_enabled():  # a third of the time where there are few rows
+    if not torch.is_grad_enabled():  # a third less time for a single row
         return _outputs(x, parameters)[-1]
     return _TanhLayers.apply(x, *parameters)  # type: ignore[no-any-return, no-untyped-call]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lhy_rl.core.errors import suggest
-from lhy_rl.core.registry import Registry
+from lhy_rl.core.registry import Registry, is_ours
 from lhy_rl.nn.own_networks import tried_core
 
 State = tuple[Tensor, ...]
@@ -88,7 +88,7 @@ def make_core(
     for name in options or {}:
         if name not in allowed:
             raise suggest(name, allowed, f"option of core {kind.__name__}")
-    make = kind if kind.__module__.startswith("lhy_rl.") else partial(tried_core, kind)
+    make = kind if is_ours(kind) else partial(tried_core, kind)
     made: SequenceBackbone = make(input_size, hidden_size, num_layers, **(options or {}))
     return made
 

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.registry import Registry
+from lhy_rl.core.registry import Registry, is_ours
 from lhy_rl.nn.encoders.base import Encoder, EncoderChoice, EncoderOptions
 from lhy_rl.nn.encoders.convolutional import NatureEncoder
 from lhy_rl.nn.encoders.image_spaces import image_size, looks_like_image
@@ -53,8 +53,7 @@ def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderO
     if options.frozen and chosen != "saved":
         raise UserError(f"frozen is of an encoder that was learned before, {EXAMPLE}, not of {chosen!r}")
     kind = encoders.get(default_encoder(space)) if chosen == "auto" else encoders.choose(chosen, Encoder)
-    ours = kind.__module__.startswith("lhy_rl.")
-    made: Encoder = kind(space, options) if ours else tried_encoder(kind, space, options)
+    made: Encoder = kind(space, options) if is_ours(kind) else tried_encoder(kind, space, options)
     return made
 
 
