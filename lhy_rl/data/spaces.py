@@ -130,6 +130,23 @@ def difference(one: Space, other: Space, name: str = "") -> str | None:
     return next((words for words in found if words), None)
 
 
+def whole_number_limits(space: Space) -> tuple[Any, Any] | None:
+    """The least and the largest whole numbers in one element of a space; None for one that is not of such numbers."""
+    match space:
+        case spaces.Discrete():
+            return int(space.start), int(space.start + space.n - 1)
+        case spaces.MultiDiscrete():
+            return space.start, space.start + space.nvec - 1
+        case spaces.MultiBinary():
+            return 0, 1
+    return None
+
+
+def outside(array: np.ndarray, least: Any, most: Any) -> bool:
+    """Whether one of (..., *shape) is no whole number, or beyond its limits."""
+    return array.dtype.kind == "f" or bool(np.count_nonzero((array < least) | (array > most)))
+
+
 def misfit(observation: Any, space: Space, name: str = "") -> str | None:
     """What keeps this from being one observation of the space, or a batch of them, in words; None where nothing does.
 
@@ -160,10 +177,9 @@ def misfit(observation: Any, space: Space, name: str = "") -> str | None:
         given = f"{brief(observation)}, " if array.dtype.kind not in "biuf" else ""
         allowed = f"{shape}, or (B, {', '.join(map(str, shape))})" if shape else "(), or (B,)"
         return f"{given}{array.dtype} of shape {array.shape}{there}; wanted: numbers of shape {allowed}"
-    if isinstance(space, spaces.Discrete):
-        least, most = int(space.start), int(space.start + space.n - 1)
-        if array.dtype.kind == "f" or (array.size and not least <= array.min() <= array.max() <= most):
-            return f"{brief(observation)}{there}; wanted: whole numbers from {least} to {most}"
+    if (limits := whole_number_limits(space)) is not None and outside(array, *limits):
+        least, most = (np.asarray(limit).tolist() for limit in limits)
+        return f"{brief(observation)}{there}; wanted: whole numbers from {least} to {most}"
     if not array.size:
         return f"{brief(observation)}{there} holds nothing"
     if array.dtype.kind == "f" and not np.isfinite(array).all():

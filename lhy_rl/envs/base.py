@@ -25,7 +25,9 @@ from gymnasium.vector.utils import batch_space, iterate
 
 from lhy_rl.core import validation
 from lhy_rl.core.errors import OtherArguments, UserError, brief
+from lhy_rl.core.registry import is_ours
 from lhy_rl.core.trees import Indices, State, copied, first, put, take
+from lhy_rl.envs.own_rules import try_env
 
 
 class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
@@ -119,9 +121,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             options: ``{"reset_mask": (B,) bool}`` begins new episodes in these instances only.
         """
         if seed is not None:
-            if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-                raise UserError(f"seed={brief(seed)} is not allowed; must be None or one whole number of at least 0")
-            super().reset(seed=int(seed))
+            super().reset(seed=validation.integer("seed", seed, 0))
         rows = self._chosen(options)
         infos: dict[str, Any] = {}
         self._add(infos, self._begin(rows), rows)
@@ -142,9 +142,9 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         whole = not np.count_nonzero(self._done)  # every instance takes a step
         live: Indices = slice(None) if whole else np.flatnonzero(~self._done)
         if not whole and self.autoreset_mode is AutoresetMode.DISABLED:
-            ended = np.flatnonzero(self._done)
+            ended = np.flatnonzero(self._done).tolist()
             raise ResetNeeded(
-                f"instances {ended.tolist()} have ended; call reset(options={{'reset_mask': mask}}) for them first"
+                f"instances {ended} have ended; call reset(options={{'reset_mask': mask}}) for them first"
             )
         actions = self._checked(actions, live)
         if not whole:
@@ -287,6 +287,8 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
     def _begin(self, rows: Indices) -> dict[str, Any]:
         """New episodes in these instances; what :meth:`info` says of them."""
         count = self.num_envs if isinstance(rows, slice) else len(rows)
+        if self._state is None and not is_ours(type(self)):
+            try_env(self)
         new = self.initial(count, self.np_random)
         if self._state is None or count == self.num_envs:
             self._state = new

@@ -28,8 +28,10 @@ from gymnasium.utils.seeding import np_random
 from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import ACTION_MASK
+from lhy_rl.core.registry import is_ours
 from lhy_rl.core.trees import State, copied, put, take
 from lhy_rl.data.demonstrations import Demonstrations
+from lhy_rl.envs.own_rules import try_game
 
 OBSERVATION = "observation"
 """Key of what a player sees, beside the ``action_mask``, in the observations of every view, where it is no Dict."""
@@ -173,6 +175,8 @@ class GameBatch:
     """
 
     def __init__(self, game: BatchedGame, num_games: int = 1, autoreset: bool = True) -> None:
+        if not is_ours(type(game)):
+            try_game(game)
         self.game = game
         self.num_games = validation.integer("num_games", num_games, 1)
         self.autoreset = autoreset
@@ -187,10 +191,8 @@ class GameBatch:
         Args:
             seed: None goes on with the generator as it is.
         """
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
-            raise UserError(f"seed={brief(seed)} is not allowed; must be None or one whole number of at least 0")
         if seed is not None or self._rng is None:
-            self._rng, _ = np_random(None if seed is None else int(seed))
+            self._rng, _ = np_random(None if seed is None else validation.integer("seed", seed, 0))
         self._state = self.game.initial(self.num_games, self._rng)
         self._over = np.zeros(self.num_games, bool)
         self.to_move = self.game.to_move(self._state)

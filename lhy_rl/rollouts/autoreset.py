@@ -16,7 +16,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import Snapshot
 from lhy_rl.core.trees import leaves, map_tree, take
-from lhy_rl.rollouts.checks import ActionMasks, misread, not_a_number
+from lhy_rl.rollouts.checks import ActionMasks, WholeNumbers, misread, not_a_number
 
 
 class EpisodeStepper:
@@ -43,6 +43,7 @@ class EpisodeStepper:
         if refusal is not None and self.mode is AutoresetMode.DISABLED:
             raise UserError(refusal)
         self.masks = ActionMasks(env.single_action_space, env.num_envs)
+        self.whole_numbers = WholeNumbers(env.single_observation_space)
         self.obs: Any = None
         self.infos: dict[str, Any] = {}
         self._mask: np.ndarray | None = None
@@ -108,11 +109,13 @@ class EpisodeStepper:
 
     def _answer(self, ask: Callable[..., Any], *args: Any, **options: Any) -> Any:
         try:
-            return ask(*args, **options)
+            answer = ask(*args, **options)
         except (TypeError, ValueError, AttributeError) as error:
             if (line := misread(error, self.env)) is None:
                 raise
             raise line from error
+        self.whole_numbers.check(answer[0])
+        return answer
 
     def _reset_ended(self) -> None:
         before, obs = self.obs, {"final_obs": self.obs, "_final_obs": self.ended}
@@ -128,13 +131,15 @@ class EpisodeStepper:
         """A copy of what instance i observed last in the episode that the last step ended.
 
         Raises:
-            UserError: a ``step`` is given, for the message, and an entry is infinite or not a number.
+            UserError: a ``step`` is given, for the message, and an entry is infinite, no number, or not in its space.
         """
         infos = self.infos
         final = _row(infos["final_obs"] if "final_obs" in infos and infos["_final_obs"][i] else self.obs, i)
         for array in leaves(final):
             if step is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise not_a_number("observation", i, step, array)
+        if step is not None:
+            self.whole_numbers.check(final, i)
         return final
 
     def action_mask(self, counted: np.ndarray, step: int, of: str = "") -> np.ndarray | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gymnasium.vector.utils import create_empty_array
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import leaves
+from lhy_rl.data.spaces import outside, whole_number_limits
 
 READERS = [Path(gym.__file__).parent / room for room in ("wrappers", "vector")]
 READERS += [Path(__file__).parent, Path(__file__).parents[1] / "interop"]
@@ -87,6 +89,55 @@ def not_a_number(what: str, instance: int, step: int | str, values: np.ndarray) 
         f"the {what} of instance {instance} at step {step} is not a number ({values.flatten()[:4]}); "
         "mend the environment"
     )
+
+
+class WholeNumbers:
+    """Whether the whole numbers of observations are among those that their space has.
+
+    A table of embeddings is read at these places: -1 would be its last row, and a token of another table's range one
+    of that table.
+
+    Args:
+        space: Of one observation.
+    """
+
+    def __init__(self, space: gym.Space[Any]) -> None:
+        self.parts = list(_limited(space, ()))
+
+    def check(self, obs: Any, instance: int | None = None) -> None:
+        """Every one is.
+
+        Args:
+            obs: (B, ...) of all instances.
+            instance: It is one observation, of this instance.
+
+        Raises:
+            UserError: one is not.
+        """
+        for path, space, limits in self.parts:  # hot
+            array = obs
+            for key in path:
+                array = array[key]
+            array = np.asarray(array)
+            if not outside(array, *limits):
+                continue
+            rows = [array] if instance is not None else array
+            i = next(i for i, row in enumerate(rows) if outside(row, *limits))
+            there = "".join(f" at {key!r}" for key in path)
+            raise UserError(
+                f"the observation of instance {i if instance is None else instance}{there} is {brief(rows[i])}, which "
+                f"is not in {brief(space)}; mend the environment"
+            )
+
+
+def _limited(space: gym.Space[Any], path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any, tuple[Any, Any]]]:
+    """The parts of a space that are of whole numbers: where, the part, and its limits."""
+    if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
+        inner = space.spaces.items() if isinstance(space, gym.spaces.Dict) else enumerate(space.spaces)
+        for key, part in inner:
+            yield from _limited(part, (*path, key))
+    elif (limits := whole_number_limits(space)) is not None:
+        yield path, space, limits
 
 
 class ActionMasks:

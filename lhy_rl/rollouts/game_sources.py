@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from typing import Any
 
@@ -63,7 +64,7 @@ def make_games(env: Any, num_envs: int = 1, **options: Any) -> Games:
         return BatchedGames(rules(**options), num_envs, *others)
     if isinstance(env, BatchedGame):
         return BatchedGames(env, num_envs)
-    if callable(env) and not hasattr(env, "possible_agents"):
+    if inspect.isclass(env) or (callable(env) and not hasattr(env, "possible_agents")):
         first = env()
         if isinstance(first, BatchedGame):
             return BatchedGames(first, num_envs)

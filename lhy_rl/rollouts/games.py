@@ -22,6 +22,8 @@ from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import State
 from lhy_rl.envs.game import OBSERVATION, BatchedGame, GameBatch
 
+LONGEST = 10_000  # moves of a game by our rules; rules that do not end it would fill the memory
+
 
 class Turn(NamedTuple):
     """Who is to move, in games that are not over."""
@@ -152,7 +154,7 @@ class BatchedGames(Games):
         self.batch = GameBatch(game, count, autoreset=False)
         self.batch.adopt(self.rng)
         self.batch.reset()
-        self.count, self.numbers, self._last = count, np.arange(count), []
+        self.count, self.numbers, self._last, self.moves = count, np.arange(count), [], 0
         self.turn = Turn(self.numbers, self.batch.to_move)
 
     @property
@@ -178,6 +180,9 @@ class BatchedGames(Games):
         shape = self.count, len(self.players)
         rewards, ended = np.zeros(shape), np.zeros(shape, bool)
         rewards[self.numbers], over, infos = self.batch.advance(actions)
+        self.moves += 1
+        if self.moves == LONGEST and not over.all():
+            raise UserError(f"a game of {self.name} did not end in {LONGEST:,} moves; its rules must end it")
         ended[self.numbers] = over[:, None]
         if infos:
             rows = infos["final_rows"]

@@ -75,7 +75,11 @@ class PettingZooGames(Games):
         while env.agents:
             player = self.number[env.agent_selection]
             obs, reward, terminated, truncated, info = env.last()
-            outcome.rewards[game, player] += reward
+            try:
+                outcome.rewards[game, player] += reward
+            except (TypeError, ValueError) as error:
+                name = env.agent_selection
+                raise UserError(f"the reward of {name} is {brief(reward)}, no number; mend the environment") from error
             if not (terminated or truncated):
                 self.current[i] = player, obs, info
                 return True
@@ -104,7 +108,10 @@ class PettingZooGames(Games):
         current = [self.current[i] for i in self.going]
         obs = map_tree(lambda *x: np.stack(x), *(map_tree(np.asarray, without_mask(obs)) for _, obs, _ in current))
         masks = [mask_in(obs, info) for _, obs, info in current]
-        return obs, None if masks[0] is None else np.stack(masks).astype(bool)
+        known = next((mask for mask in masks if mask is not None), None)
+        if known is None:
+            return obs, None
+        return obs, np.stack([np.ones_like(known) if mask is None else mask for mask in masks]).astype(bool)
 
     def advance(self, actions: np.ndarray) -> Outcome:
         outcome = self._nothing()

@@ -15,12 +15,16 @@ import numpy as np
 import torch
 from gymnasium.spaces import Discrete
 
+from lhy_rl.core.errors import UserError
 from lhy_rl.core.trees import map_tree, take
+from lhy_rl.data.spaces import misfit
 from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
+from lhy_rl.rollouts.checks import WholeNumbers, check_numbers
 from lhy_rl.rollouts.games import Games
 from lhy_rl.rollouts.rollout import Rollout, stored
 
+OF = " of its game"
 ROWS_OF_THE_LONGEST = 4  # a column of a rollout takes games in a row, up to so many times the longest
 
 
@@ -204,6 +208,15 @@ def place(lengths: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, int
     return np.repeat(firsts, lengths) + within, np.repeat(columns, lengths), column + 1
 
 
+def _check_shapes(games: Games, obs: Any, mask: np.ndarray | None) -> None:
+    """What the players see first has the shapes that the game says."""
+    if why := misfit(obs, games.single_observation_space):
+        raise UserError(f"an observation of {games.name} does not fit its space: {why}; mend the environment")
+    shape = len(games.turn.game), int(games.single_action_space.n)  # type: ignore[attr-defined]
+    if mask is not None and mask.shape != shape:
+        raise UserError(f"the action_mask of {games.name} has {mask.shape[1:]} entries; must have {shape[1]}")
+
+
 def play_games(games: Games, count: int, players: Sequence[Player], seats: np.ndarray) -> PlayedGames:
     """Play games to their end.
 
@@ -214,7 +227,8 @@ def play_games(games: Games, count: int, players: Sequence[Player], seats: np.nd
         seats: (N, P) which of the players sits where.
 
     Raises:
-        UserError: a player made a move that there is not.
+        UserError: a player made a move that there is not, or the game gave what is no number, an observation that is
+            not in its space, or a player no legal action.
     """
     games.begin(count)
     for one in players:
@@ -229,9 +243,17 @@ def play_games(games: Games, count: int, players: Sequence[Player], seats: np.nd
     truncated: list[np.ndarray] = []
     finals: dict[int, Any] = {}
     total = 0
+    whole_numbers = WholeNumbers(games.single_observation_space)
     while len(games.turn.game):  # hot
         game, player = games.turn
         obs, mask = games.observe()
+        if not kept:
+            _check_shapes(games, obs, mask)
+        check_numbers("observation", obs, np.ones(len(game), bool), len(kept), OF)
+        whole_numbers.check(obs)
+        if mask is not None and not mask.any(1).all():
+            who = games.players[player[mask.any(1).argmin()]]
+            raise UserError(f"{who} has no legal action in {games.name}; mend its action_mask")
         actions = np.zeros(len(game), np.int64)
         whose = seats[game, player]
         for k, one in enumerate(players):
@@ -250,6 +272,7 @@ def play_games(games: Games, count: int, players: Sequence[Player], seats: np.nd
         if total > len(rewards):
             rewards = np.concatenate([rewards, np.zeros(max(total, len(rewards)))])
         outcome = games.advance(actions)
+        check_numbers("reward", outcome.rewards, np.ones(count, bool), len(kept), OF)
         scores += outcome.rewards
         moved = last >= 0
         rewards[last[moved]] += outcome.rewards[moved]

@@ -6,6 +6,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -54,9 +55,22 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
         except gym.error.UnregisteredEnv as error:
             raise UserError(f"unknown environment {env!r}: {' '.join(str(error).split())}") from error
     if callable(env):
-        return SameStepVectorEnv([env] * num_envs)
+        return SameStepVectorEnv([partial(_one, env)] * num_envs)
     allowed = "an id, an Env, a VectorEnv, a VecEnv of Stable-Baselines3, a callable that makes an Env"
     raise UserError(f"{brief(env)} is no environment; allowed: {allowed}")
+
+
+def _one(make: Callable[[], Any]) -> Any:
+    """What a callable makes, if it is a single environment."""
+    made = make()
+    if isinstance(made, VectorEnv):
+        raise UserError(
+            f"{brief(make)} makes a vector environment, {brief(made)}; a callable must make a single one. Give the "
+            "vector environment itself"
+        )
+    if not hasattr(made, "step"):
+        raise UserError(f"{brief(make)} makes {brief(made)}, which is no environment; a callable must make an Env")
+    return made
 
 
 def make_vec(env_id: str, num_envs: int, /, **options: Any) -> VectorEnv[Any, Any, Any]:

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from lhy_rl.agents import A2C, PPO, Reinforce
@@ -280,3 +280,45 @@ def test_an_environment_s_own_error_is_its_own() -> None:
 
     with pytest.raises(ValueError, match=r"^mine$"):
         PPO(lambda: Answers(fails), num_envs=2, n_steps=16).learn(32)
+
+
+OUTSIDE = {
+    "a token of -1": (Discrete(5), lambda t: -(t == 3)),
+    "a token too large": (Discrete(5), lambda t: 5 * (t == 3)),
+    "a token of the next table": (MultiDiscrete([3, 3]), lambda t: np.array([3 * (t == 3), 0])),
+    "a bit of 2": (MultiBinary(2), lambda t: np.array([2 * (t == 3), 0], np.int8)),
+    "in a dict": (Dict({"a": Discrete(3, start=1)}), lambda t: {"a": 1 + 3 * (t == 3)}),
+    "only the last one": (Discrete(5), lambda t: 5 * (t == 10)),
+}
+
+
+class Tokens(Always):
+    """Observes what a function of the step gives."""
+
+    def __init__(self, space: Any, observed: Any) -> None:
+        super().__init__()
+        self.observation_space, self.observed = space, observed
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        return self.observed(0), {}
+
+    def step(self, action: Any) -> Any:
+        return self.observed(self.t + 1), *super().step(action)[1:]
+
+
+@pytest.mark.parametrize("outside", OUTSIDE)
+@pytest.mark.parametrize("agent", [PPO, Reinforce])
+def test_a_token_that_the_space_does_not_have_is_named(outside: str, agent: Any) -> None:
+    options = {"n_steps": 16, "n_epochs": 1} if agent is PPO else {"core": None, "baseline": "none"}
+    with pytest.raises(UserError, match=r"the observation of instance 0.* is .*not in .*; mend the environment"):
+        agent(lambda: Tokens(*OUTSIDE[outside]), num_envs=2, **options).learn(40)
+
+
+@pytest.mark.parametrize(
+    ("makes", "message"),
+    [(lambda: gymnasium.make_vec("CartPole-v1", 2), "makes a vector environment"), (lambda: None, "makes None, which")],
+)
+def test_what_a_callable_makes_is_one_environment(makes: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        PPO(makes)

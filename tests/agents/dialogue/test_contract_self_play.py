@@ -245,3 +245,51 @@ def test_other_agents_say_what_a_game_is_for():
         PPO(make_games(Nim()), n_steps=4).learn(8)
     with pytest.raises(UserError, match="single_observation_space"):
         SelfPlay(Nim(), **SMALL).set_env(Negotiation())
+
+
+def every(self, state, player):
+    return np.ones((len(player), 3), bool)
+
+
+def cent(rewards=1.0, observed=0.0, info=None):
+    """Pennies that give something else."""
+
+    class Cent(Pennies):
+        def step(self, actions):
+            obs, _, *rest, infos = super().step(actions)
+            given = {name: np.full(1, observed, np.float32) if np.isscalar(observed) else observed for name in obs}
+            infos = {name: info or {} for name in infos}
+            return given, dict.fromkeys(obs, rewards), *rest, infos
+
+    return Cent
+
+
+@pytest.mark.parametrize(
+    ("game", "message"),
+    [
+        (cent(rewards=np.nan), r"the reward of .* is not a number"),
+        (cent(rewards=None), "the reward of player_0 is None"),
+        (cent(observed=np.inf), r"the observation of .* is not a number"),
+        (cent(info={"action_mask": np.zeros(2, np.int8)}), "player_0 has no legal action"),
+        (
+            type("Long", (Nim,), {"terminal": lambda _, state: state["left"] < 0, "action_mask": every}),
+            "did not end in",
+        ),
+        (type("Wide", (Pennies,), {"observation_space": lambda *_: gymnasium.spaces.Box(0, 1, (2,))}), "fit its space"),
+    ],
+)
+def test_what_a_game_gives_wrongly_is_one_line(game, message, monkeypatch):
+    monkeypatch.setattr("lhy_rl.rollouts.games.LONGEST", 20)
+    with pytest.raises(UserError, match=message):
+        SelfPlay(game, seed=0, **SMALL).learn(16)
+
+
+def test_a_mask_that_is_missing_means_that_all_is_legal():
+    class Now(Pennies):
+        def step(self, actions):
+            *given, infos = super().step(actions)
+            infos["player_1"] = {"action_mask": np.array([0, 1], np.int8)}
+            return *given, infos
+
+    agent = SelfPlay(Now, seed=0, num_envs=2, **SMALL).learn(64)
+    assert agent.num_timesteps >= 64

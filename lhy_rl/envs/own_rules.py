@@ -1,0 +1,143 @@
+"""Rules of somebody else's are tried once, before the first episode: what breaks their contract is one line then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector.utils import batch_space, create_empty_array
+
+from lhy_rl.core.errors import UserError, brief
+from lhy_rl.core.protocols import ACTION_MASK
+from lhy_rl.core.registry import place_of
+from lhy_rl.core.trees import State, copied, leaves
+from lhy_rl.data.spaces import misfit, without_texts
+
+if TYPE_CHECKING:
+    from lhy_rl.envs.base import BatchedEnv
+    from lhy_rl.envs.game import BatchedGame
+
+
+def try_env(env: BatchedEnv) -> None:
+    """Make one step in two instances that nobody sees.
+
+    Raises:
+        UserError: a function is missing, gives arrays of other shapes or types, or writes into what it was given.
+    """
+    n = 2 if env.num_envs != 2 else 3  # not all of them: instances are renewed one by one, too
+    trial, rng = Trial(env, n, ("initial", "transition", "observation", "reward", "terminal")), np.random.default_rng(0)
+    state = trial.state("initial", trial.call("initial", n, rng))
+    obs = trial.observation(env.single_observation_space, trial.call("observation", state))
+    infos = trial.call("info", state)
+    mask = infos.get(ACTION_MASK, obs.get(ACTION_MASK) if isinstance(obs, dict) else None)
+    actions = trial.actions(env.single_action_space, mask)
+    after = trial.state("transition", trial.call("transition", state, actions, rng), state)
+    trial.numbers("reward", trial.call("reward", state, actions, after), (), (n,))
+    trial.numbers("terminal", trial.call("terminal", after), (), (n,))
+    trial.observation(env.single_observation_space, trial.call("observation", after))
+
+
+def try_game(game: BatchedGame) -> None:
+    """Make one move in two games that nobody sees.
+
+    Raises:
+        UserError: a function is missing, gives arrays of other shapes or types, or writes into what it was given.
+    """
+    functions = "initial", "to_move", "action_mask", "transition", "observation", "reward", "terminal"
+    n, rng = 2, np.random.default_rng(0)
+    trial, players = Trial(game, n, functions), range(len(game.players))
+    state = trial.state("initial", trial.call("initial", n, rng))
+    player = trial.call("to_move", state)
+    trial.numbers("to_move", player, (n,))
+    if not np.isin(player, players).all():
+        raise trial.failure("to_move", player, f"the number of a player, 0 to {len(players) - 1}")
+    mask = trial.call("action_mask", state, player)
+    trial.numbers("action_mask", mask, (n, game.num_actions))
+    trial.observation(game.observation_space, trial.call("observation", state, player))
+    actions = trial.actions(game.action_space, mask)
+    after = trial.state("transition", trial.call("transition", state, actions, rng), state)
+    trial.numbers("reward", trial.call("reward", state, actions, after), (n, len(players)))
+    over = trial.call("terminal", after)
+    if not isinstance(over, np.ndarray) or over.dtype != np.bool_ or over.shape != (n,):
+        raise trial.failure("terminal", over, f"a bool array of shape ({n},)")
+
+
+class Trial:
+    """Calls the functions of some rules and looks at what they give.
+
+    Args:
+        rules: Whose.
+        n: Instances.
+        functions: What they must define.
+    """
+
+    def __init__(self, rules: Any, n: int, functions: tuple[str, ...]) -> None:
+        self.rules, self.n, self.place = rules, n, place_of(type(rules))
+        base = next(kind for kind in type(rules).__mro__ if kind.__name__ in ("BatchedEnv", "BatchedGame"))
+        missing = [name for name in functions if getattr(type(rules), name) is getattr(base, name)]
+        if missing:
+            raise UserError(f"{self.place} does not define {', '.join(missing)}; {base.__name__} says what each gives")
+
+    def failure(self, function: str, given: Any, wanted: str) -> UserError:
+        """The line for a function that gave something else."""
+        words = brief(given)
+        if isinstance(given, np.ndarray):
+            words = f"{given.dtype} of shape {given.shape}, {words}"
+        return UserError(f"{self.place}.{function} gives {words} for {self.n} instances; must be {wanted}")
+
+    def call(self, function: str, *given: Any) -> Any:
+        """What a function gives."""
+        before = [copied(x) if isinstance(x, dict) else None for x in given]
+        found = getattr(self.rules, function)(*given)
+        for old, new in zip(before, given, strict=True):
+            if old is not None and any(old[key].tobytes() != new[key].tobytes() for key in old):
+                raise UserError(
+                    f"{self.place}.{function} writes into the state that it is given, which rewards are computed of "
+                    "afterwards; return new arrays: x = x + 1, not x += 1"
+                )
+        return found
+
+    def state(self, function: str, state: Any, before: State | None = None) -> State:
+        """A state, if it is one; where it follows another it has the same arrays."""
+        if not isinstance(state, dict) or not all(isinstance(x, np.ndarray) for x in state.values()):
+            raise self.failure(function, state, "a dict of arrays, the instances first")
+        for key, array in state.items():
+            if array.shape[:1] != (self.n,):
+                raise self.failure(function, array, f"({self.n}, ...) under {key!r}: a row for each instance")
+        for key, array in (before or {}).items():
+            if key not in state:
+                raise self.failure(function, sorted(state), f"a state with the same arrays; {key!r} is missing")
+            now, wanted = state[key], f"as at first under {key!r}, {array.dtype} of shape {array.shape}"
+            if now.shape != array.shape or not np.can_cast(now.dtype, array.dtype, "same_kind"):
+                raise self.failure(function, now, wanted)
+        return state
+
+    def observation(self, space: gym.Space[Any], obs: Any) -> Any:
+        """Observations, if the space holds them."""
+        space = without_texts(space)
+        words = misfit(obs, space)
+        wanted: Any = leaves(create_empty_array(space, self.n))
+        given = [] if words else leaves({key: obs[key] for key in space} if isinstance(space, gym.spaces.Dict) else obs)
+        shapes = [(np.shape(x), np.shape(y)) for x, y in zip(given, wanted, strict=False)]
+        words = words or next((f"shape {one}; wanted: {other}" for one, other in shapes if one != other), None)
+        if words:
+            raise UserError(f"{self.place}.observation gives, for {self.n} instances, {words}")
+        return obs
+
+    def actions(self, space: gym.Space[Any], mask: Any) -> Any:
+        """An action for each instance; a legal one where the choice is one and a mask says so."""
+        if mask is not None and isinstance(space, gym.spaces.Discrete):
+            self.numbers("action_mask", mask, (self.n, int(space.n)))
+            if not np.any(mask, 1).all():
+                raise self.failure("action_mask", mask, "true somewhere in each row: an action must be legal")
+            return np.argmax(mask, 1) + int(space.start)
+        many = batch_space(space, self.n)
+        many.seed(0)
+        return many.sample()
+
+    def numbers(self, function: str, given: Any, *shapes: tuple[int, ...]) -> None:
+        """Raise unless these are numbers of one of the shapes."""
+        array = np.asarray(given)
+        if array.dtype.kind not in "biuf" or array.shape not in shapes or not np.isfinite(array).all():
+            raise self.failure(function, given, f"numbers of shape {shapes[-1]}")
