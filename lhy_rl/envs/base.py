@@ -143,9 +143,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         live: Indices = slice(None) if whole else np.flatnonzero(~self._done)
         if not whole and self.autoreset_mode is AutoresetMode.DISABLED:
             ended = np.flatnonzero(self._done).tolist()
-            raise ResetNeeded(
-                f"instances {ended} have ended; call reset(options={{'reset_mask': mask}}) for them first"
-            )
+            raise ResetNeeded(f"instances {ended} have ended; first call reset(options={{'reset_mask': mask}})")
         actions = self._checked(actions, live)
         if not whole:
             begun = np.flatnonzero(self._done)  # NEXT_STEP: this step only begins the new episode

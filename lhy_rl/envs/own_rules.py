@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -14,56 +14,59 @@ from lhy_rl.core.registry import place_of
 from lhy_rl.core.trees import State, copied, leaves
 from lhy_rl.data.spaces import misfit, without_texts
 
-if TYPE_CHECKING:
-    from lhy_rl.envs.base import BatchedEnv
-    from lhy_rl.envs.game import BatchedGame
 
-
-def try_env(env: BatchedEnv) -> None:
+def try_env(env: Any) -> None:
     """Make one step in two instances that nobody sees.
+
+    Args:
+        env: A ``BatchedEnv``.
 
     Raises:
         UserError: a function is missing, gives arrays of other shapes or types, or writes into what it was given.
     """
+    functions = "initial", "transition", "observation", "reward", "terminal"
     n = 2 if env.num_envs != 2 else 3  # not all of them: instances are renewed one by one, too
-    trial, rng = Trial(env, n, ("initial", "transition", "observation", "reward", "terminal")), np.random.default_rng(0)
-    state = trial.state("initial", trial.call("initial", n, rng))
-    obs = trial.observation(env.single_observation_space, trial.call("observation", state))
-    infos = trial.call("info", state)
+    rules, rng = TriedRules(env, n, functions), np.random.default_rng(0)
+    state = rules.state("initial", rules.call("initial", n, rng))
+    obs = rules.observation(env.single_observation_space, rules.call("observation", state))
+    infos = rules.call("info", state)
     mask = infos.get(ACTION_MASK, obs.get(ACTION_MASK) if isinstance(obs, dict) else None)
-    actions = trial.actions(env.single_action_space, mask)
-    after = trial.state("transition", trial.call("transition", state, actions, rng), state)
-    trial.numbers("reward", trial.call("reward", state, actions, after), (), (n,))
-    trial.numbers("terminal", trial.call("terminal", after), (), (n,))
-    trial.observation(env.single_observation_space, trial.call("observation", after))
+    actions = rules.actions(env.single_action_space, mask)
+    after = rules.state("transition", rules.call("transition", state, actions, rng), state)
+    rules.numbers("reward", rules.call("reward", state, actions, after), (), (n,))
+    rules.numbers("terminal", rules.call("terminal", after), (), (n,))
+    rules.observation(env.single_observation_space, rules.call("observation", after))
 
 
-def try_game(game: BatchedGame) -> None:
+def try_game(game: Any) -> None:
     """Make one move in two games that nobody sees.
+
+    Args:
+        game: A ``BatchedGame``.
 
     Raises:
         UserError: a function is missing, gives arrays of other shapes or types, or writes into what it was given.
     """
     functions = "initial", "to_move", "action_mask", "transition", "observation", "reward", "terminal"
     n, rng = 2, np.random.default_rng(0)
-    trial, players = Trial(game, n, functions), range(len(game.players))
-    state = trial.state("initial", trial.call("initial", n, rng))
-    player = trial.call("to_move", state)
-    trial.numbers("to_move", player, (n,))
+    rules, players = TriedRules(game, n, functions), range(len(game.players))
+    state = rules.state("initial", rules.call("initial", n, rng))
+    player = rules.call("to_move", state)
+    rules.numbers("to_move", player, (n,))
     if not np.isin(player, players).all():
-        raise trial.failure("to_move", player, f"the number of a player, 0 to {len(players) - 1}")
-    mask = trial.call("action_mask", state, player)
-    trial.numbers("action_mask", mask, (n, game.num_actions))
-    trial.observation(game.observation_space, trial.call("observation", state, player))
-    actions = trial.actions(game.action_space, mask)
-    after = trial.state("transition", trial.call("transition", state, actions, rng), state)
-    trial.numbers("reward", trial.call("reward", state, actions, after), (n, len(players)))
-    over = trial.call("terminal", after)
+        raise rules.failure("to_move", player, f"the number of a player, 0 to {len(players) - 1}")
+    mask = rules.call("action_mask", state, player)
+    rules.numbers("action_mask", mask, (n, game.num_actions))
+    rules.observation(game.observation_space, rules.call("observation", state, player))
+    actions = rules.actions(game.action_space, mask)
+    after = rules.state("transition", rules.call("transition", state, actions, rng), state)
+    rules.numbers("reward", rules.call("reward", state, actions, after), (n, len(players)))
+    over = rules.call("terminal", after)
     if not isinstance(over, np.ndarray) or over.dtype != np.bool_ or over.shape != (n,):
-        raise trial.failure("terminal", over, f"a bool array of shape ({n},)")
+        raise rules.failure("terminal", over, f"a bool array of shape ({n},)")
 
 
-class Trial:
+class TriedRules:
     """Calls the functions of some rules and looks at what they give.
 
     Args:
