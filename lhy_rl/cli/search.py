@@ -60,8 +60,7 @@ def command_search(arguments: list[str]) -> int:
     from lhy_rl.reporting.search_report import write_search_report
 
     report = write_search_report(folder, objective.space, result, others, unit)
-    print_found(result, others, unit, folder, report)
-    return 0
+    return print_found(result, others, unit, folder, report)
 
 
 def command_sweep(arguments: list[str]) -> int:
@@ -120,10 +119,10 @@ def command_sweep(arguments: list[str]) -> int:
     from lhy_rl.reporting.search_report import write_search_report
 
     report = write_search_report(folder, objective.space, result, {}, "mean return")
-    print_found(result, {}, "mean return", folder, report)
+    status = print_found(result, {}, "mean return", folder, report)
     if result["best"] is not None:
         print(f"try next  lhy-rl train {folder / BEST}")
-    return 0
+    return status
 
 
 def add_executor(made: argparse.ArgumentParser, executors: tuple[str, ...]) -> None:
@@ -280,8 +279,8 @@ def compared(objective: Objective, num_trials: int, name: str) -> dict[str, Any]
     return found
 
 
-def print_found(result: dict[str, Any], others: dict[str, Any], unit: str, folder: Path, report: Path) -> None:
-    """What follows a finished search."""
+def print_found(result: dict[str, Any], others: dict[str, Any], unit: str, folder: Path, report: Path) -> int:
+    """What follows a finished search; the command's exit status, 1 where every trial failed."""
     console = output_console()
     if result["best"] is None:
         failures = [trial["failure"] for trial in result["trials"] if trial["failure"]]
@@ -305,3 +304,4 @@ def print_found(result: dict[str, Any], others: dict[str, Any], unit: str, folde
         means = ", ".join(f"{who} {sum(scores) / len(scores):.4g}" for who, scores in result["again"].items())
         console.print(f"again     {means} (means of {len(result['again']['found'])} fresh seeds)", highlight=False)
     console.print(f"report    {report}", highlight=False, soft_wrap=True)
+    return 1 if result["best"] is None else 0

@@ -106,9 +106,10 @@ class Reports:
             UserError: no numbers, or steps that do not rise.
         """
         step, score = number(step, "a step is a number"), number(score, "a score is a number")
-        last = self.curve[-1][0] if self.curve else 0.0
-        if not last < step < math.inf:
-            raise UserError(f"step {step:g} is reported after {last:g}; allowed: steps that rise")
+        last = self.curve[-1][0] if self.curve else -1.0
+        if not (last < step < math.inf and step >= 0):
+            after = f" after {last:g}" if self.curve else ""
+            raise UserError(f"step {step:g} is reported{after}; allowed: steps that rise, from 0 on")
         if not math.isfinite(score):
             self.diverged = f"its score is {score} at step {step:g}"
             return False

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lhy_rl.core.errors import suggest
+from lhy_rl.core.errors import UserError, brief, suggest
 from lhy_rl.search.early_stopping import Reports, Thresholds, number
 from lhy_rl.search.space import Space
 from lhy_rl.search.table import Table
@@ -82,7 +82,7 @@ class FunctionObjective(Objective):
     """A function that trains: ``function(configuration, seed)`` gives the validation score.
 
     One with a third argument that is called ``report``, ``function(configuration, seed, report)``, calls
-    ``report(step, score)`` on its way, with rising steps, and returns where that gives False
+    ``report(step, score)`` on its way, with steps from 0 on that rise, and returns where that gives False
     (:mod:`lhy_rl.search.early_stopping`).
 
     Args:
@@ -92,6 +92,9 @@ class FunctionObjective(Objective):
         epochs: What a trial costs; one that reports costs the last step that it reported.
         metric: The score among the metrics, where the function gives several.
         sign: 1, or -1 where the function's number is the better the lower it is.
+
+    Raises:
+        UserError: what is given cannot be called so.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class FunctionObjective(Objective):
         self.epochs = epochs
         self.metric, self.sign = metric, sign
         self.reports = _takes_report(function)
+        _check_call(function, self.reports)
 
     def evaluate(self, tokens: np.ndarray, seed: int, thresholds: Thresholds | None = None) -> Trial:
         begin = time.perf_counter()
@@ -150,10 +154,33 @@ class FunctionObjective(Objective):
             UserError: there is none.
         """
         if isinstance(given, Mapping):
+            if not self.metric:
+                raise UserError(
+                    f"the function gave several metrics ({brief(sorted(map(str, given)))}), and the space names none; "
+                    "write into it: metric: {name: ..., goal: maximize}, or return a number"
+                )
             if self.metric not in given:
                 raise suggest(self.metric, map(str, given), "metric")
             given = given[self.metric]
         return self.sign * number(given, "an objective gives a number")
+
+
+def _check_call(function: Callable[..., object], reports: bool) -> None:
+    """Refuse what every trial would fail with."""
+    name, wanted = (
+        getattr(function, "__name__", brief(function)),
+        f"function(values, seed{', report' if reports else ''})",
+    )
+    if not callable(function):
+        raise UserError(f"{name} is no function; allowed: one that is called as {wanted}")
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise UserError(f"{name} returns no score when it is called; allowed: a plain {wanted}")
+    try:
+        inspect.signature(function).bind({}, 0, **({"report": None} if reports else {}))
+    except TypeError as error:
+        raise UserError(f"{name} cannot be called as {wanted}: {error}") from error
+    except ValueError:  # of what is compiled nobody knows
+        return
 
 
 def _takes_report(function: Callable[..., object]) -> bool:

@@ -25,6 +25,14 @@ def score(values, seed):
     return values["x"]
 
 
+def fails(values, seed):
+    raise RuntimeError("never")
+
+
+def of_one(values):
+    return 1.0
+
+
 def reporting(values, seed, report):
     for step in (1, 3, 9):
         loss = (values["x"] + values["y"]) / (step + 1)
@@ -93,6 +101,12 @@ def test_a_function_of_ones_own(there, capsys):
     assert "4 times RuntimeError: no b" in (there / "own/report.html").read_text()
 
 
+def test_a_search_of_which_nothing_came_has_failed(there, capsys):
+    command = ["search", "random", "--space", "space.yaml", "--function", "searched_here:fails", "--folder", "none"]
+    assert main(command) == 1
+    assert "8 of 8 trials failed; the first: RuntimeError: never" in capsys.readouterr().out
+
+
 def test_a_function_that_reports_is_stopped_early(there, capsys):
     (there / "early.yaml").write_text(
         "metric: {name: loss}\nrun_cap: 12\nearly_terminate: {type: hyperband, min_iter: 1}\n"
@@ -151,6 +165,10 @@ def test_sweep_tunes_an_agent_and_writes_a_configuration(there, capsys, monkeypa
         (
             ["search", "evolution", "--space", "space.yaml", "--function", "nowhere:score"],
             "no function 'nowhere:score'",
+        ),
+        (
+            ["search", "evolution", "--space", "space.yaml", "--function", "searched_here:of_one"],
+            "of_one cannot be called as function(values, seed)",
         ),
         (["search", "evolution", "--space", "missing.yaml", "--function", "searched_here:score"], "missing.yaml"),
         (["search", "evolution/nb201", "--early_terminate", "hyperband"], "early_terminate needs scores on the way"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import time
 from dataclasses import replace
 from unittest.mock import ANY
@@ -89,6 +90,34 @@ def test_early_termination_needs_reports():
 def test_a_function_that_gives_no_number(returns):
     trial = FunctionObjective(SPACE, lambda configuration, seed: returns, {}).evaluate(np.array([0, 0]), 0)
     assert trial.score is None and "gives a number" in trial.failure
+
+
+def test_metrics_of_which_none_is_the_score():
+    trial = FunctionObjective(SPACE, lambda configuration, seed: {"accuracy": 1.0}, {}).evaluate(np.array([0, 0]), 0)
+    assert trial.score is None and "the space names none; write into it: metric:" in trial.failure
+
+
+async def later(values, seed):
+    return 1.0
+
+
+def one_after_the_other(values, seed):
+    yield 1.0
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda values: 1.0, "cannot be called as function(values, seed): too many positional"),
+        (lambda values, report: 1.0, "cannot be called as function(values, seed, report)"),
+        (3, "3 is no function"),
+        (later, "later returns no score when it is called"),
+        (one_after_the_other, "one_after_the_other returns no score"),
+    ],
+)
+def test_what_every_trial_would_fail_with_is_refused_before_the_first(function, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        FunctionObjective(SPACE, function, {})
 
 
 # ---------------------------------------------------------------------- the journal

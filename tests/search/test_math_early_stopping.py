@@ -118,6 +118,13 @@ def test_bad_reports_get_one_line(step, score):
         report(step, score)
 
 
+def test_steps_may_begin_at_0():
+    report = Reports(Thresholds((1.0,), (0.5,)))
+    assert [report(step, 0.1) for step in range(2)] == [True, False]
+    with pytest.raises(UserError, match="step -1 is reported; allowed"):
+        Reports()(-1, 0.5)
+
+
 # ---------------------------------------------------------------------- objectives
 def rising(configuration, seed, report):
     for step in range(1, 10):
