@@ -17,6 +17,7 @@ from gymnasium.vector.utils import batch_space
 
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.registry import spec_of
+from lhy_rl.envs.registration import GAMES
 from lhy_rl.interop.final_observations import keep_final_observations
 from lhy_rl.rollouts.sync_vector_env import SameStepVectorEnv
 
@@ -49,6 +50,11 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
         return from_sb3(env)
     if isinstance(env, gym.Env):
         return SameStepVectorEnv([lambda: env])
+    if _is_game(env):
+        raise UserError(
+            f"{brief(env)} is a game of several players, which only SelfPlay trains in; others play against a partner "
+            "in lhy_rl/NegotiationVsBot-v0 and in environments of lhy_rl.envs.game_versus.VersusPartner"
+        )
     if isinstance(env, str):
         try:
             return make_vec(env, num_envs)
@@ -58,6 +64,12 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
         return SameStepVectorEnv([partial(_one, env)] * num_envs)
     allowed = "an id, an Env, a VectorEnv, a VecEnv of Stable-Baselines3, a callable that makes an Env"
     raise UserError(f"{brief(env)} is no environment; allowed: {allowed}")
+
+
+def _is_game(env: Any) -> bool:
+    """Rules of ours, an environment of PettingZoo or a class of either, or the id of one of our games."""
+    kinds = {kind.__name__ for kind in (env if inspect.isclass(env) else type(env)).__mro__}
+    return not kinds.isdisjoint({"BatchedGame", "AECEnv", "ParallelEnv"}) or any(row.id == env for row in GAMES)
 
 
 def _one(make: Callable[[], Any]) -> Any:

@@ -247,6 +247,12 @@ def test_other_agents_say_what_a_game_is_for():
         SelfPlay(Nim(), **SMALL).set_env(Negotiation())
 
 
+@pytest.mark.parametrize("game", [Nim(), Pennies(), Pennies, NEGOTIATION], ids=["rules", "petting zoo", "class", "id"])
+def test_a_game_given_to_others_is_one_line(game):
+    with pytest.raises(UserError, match="is a game of several players, which only SelfPlay trains in"):
+        PPO(game)
+
+
 def every(self, state, player):
     return np.ones((len(player), 3), bool)
 
