@@ -1,8 +1,8 @@
 """Stepping a vector environment in any of Gymnasium's autoreset modes.
 
-SAME_STEP   the step that ends an episode begins the next; the last observation stands in the infos
-NEXT_STEP   the step after the end only resets the instance: its action is not looked at, nor is its reward one
-DISABLED    whoever steps resets
+SAME_STEP   the step that ends an episode begins the next; the last observation is in the infos
+NEXT_STEP   the step after the end only resets the instance: its action is ignored and its reward does not count
+DISABLED    the caller resets
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from lhy_rl.rollouts.checks import ActionMasks, WholeNumbers, misread, not_a_num
 
 
 class EpisodeStepper:
-    """Steps an environment and says what a step meant.
+    """Steps an environment and tracks where episodes begin and end, in any autoreset mode.
 
     Args:
-        env: The environment; where it names no mode it is NEXT_STEP, as in Gymnasium.
-        refusal: What to say of an environment that does not reset itself; None where it may be any.
+        env: The environment; if it names no autoreset mode, NEXT_STEP is assumed, as in Gymnasium.
+        refusal: Error message for an environment that does not reset itself; None accepts every mode.
 
     Attributes:
-        obs, infos: The newest; ``obs`` is None before :meth:`reset`.
+        obs, infos: The latest observations and infos; ``obs`` is None before :meth:`reset`.
         start: (B,) bool: an episode begins with ``obs``.
         ended: (B,) bool: the last step ended an episode.
         resetting: (B,) bool: the next step only resets the instance.
 
     Raises:
-        UserError: it must reset itself, and does not.
+        UserError: The environment does not reset itself, and a ``refusal`` is given.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], refusal: str | None = None) -> None:
@@ -47,7 +47,7 @@ class EpisodeStepper:
         self.obs: Any = None
         self.infos: dict[str, Any] = {}
         self._mask: np.ndarray | None = None
-        self._unchecked = True  # until the first step, whose form is that of all
+        self._unchecked = True  # only the first step's shapes are checked
         self._begin()
 
     def _begin(self) -> None:
@@ -57,17 +57,17 @@ class EpisodeStepper:
         """Begin an episode in every instance.
 
         Raises:
-            UserError: the environment returns what cannot be read.
+            UserError: The environment returns something malformed.
         """
         self.obs, self.infos = self._answer(self.env.reset, seed=seed)
         self._mask = self.masks.of(self.obs, self.infos)
         self._begin()
 
     def begin_alike(self, count: int) -> None:
-        """After :meth:`reset`: every ``count`` instances, one behind the other, begin as the first of them did.
+        """After :meth:`reset`, let each group of ``count`` consecutive instances begin as its first one does.
 
         Raises:
-            UserError: the environment's state cannot be put into other instances.
+            UserError: The environment has no snapshot and restore.
         """
         env = self.env.unwrapped
         if not isinstance(env, Snapshot):
@@ -82,10 +82,10 @@ class EpisodeStepper:
         self._mask = self.masks.of(self.obs, self.infos)
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rewards, terminations and truncations (B,); those of an instance that was ``resetting`` do not count.
+        """Step; return rewards, terminations and truncations (B,). An instance that was ``resetting`` does not count.
 
         Raises:
-            UserError: the environment returns what cannot be read.
+            UserError: The environment returns something malformed.
         """
         self.obs, rewards, terminated, truncated, self.infos = self._answer(self._step, actions)
         self.ended = np.logical_or(terminated, truncated)
@@ -128,10 +128,13 @@ class EpisodeStepper:
         self.infos = {**infos, **obs, "final_obs": map_tree(np.array, before)}
 
     def final_obs(self, i: int, step: int | str | None = None) -> Any:
-        """A copy of what instance i observed last in the episode that the last step ended.
+        """A copy of instance i's final observation in the episode that the last step ended.
+
+        Args:
+            step: The step's number, for error messages; None skips the check.
 
         Raises:
-            UserError: a ``step`` is given, for the message, and an entry is infinite, no number, or not in its space.
+            UserError: A ``step`` is given, and an entry is infinite, NaN, or not in its space.
         """
         infos = self.infos
         final = _row(infos["final_obs"] if "final_obs" in infos and infos["_final_obs"][i] else self.obs, i)
@@ -143,32 +146,32 @@ class EpisodeStepper:
         return final
 
     def action_mask(self, counted: np.ndarray, step: int, of: str = "") -> np.ndarray | None:
-        """(B, A) bool: the legal actions; None where no instance said anything: all are.
+        """(B, A) bool: the legal actions; None if no instance gave a mask, so that all are legal.
 
         Args:
             counted: (B,) bool: the instances whose actions count.
-            step, of: For the message, as in :meth:`ActionMasks.checked`.
+            step, of: For the error message, as in :meth:`ActionMasks.checked`.
 
         Raises:
-            UserError: an instance that counts has a choice without a legal action.
+            UserError: An instance that counts has a choice without a legal action.
         """
         return None if self._mask is None else self.masks.checked(self._mask, counted, step, of)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where it stopped, without the environment and its observation."""
+        """The stepper's state, without the environment's and the observation."""
         return {"start": self.start, "ended": self.resetting, "legal": self._mask}
 
     def load_state_dict(self, state: dict[str, Any], obs: Any) -> None:
-        """Go on there, with the observation that the environment gives now."""
+        """Resume from a saved state, with the environment's current observation."""
         self.obs, self.infos = obs, {}
         self.start, self.resetting = np.array(state["start"], bool), np.array(state["ended"], bool)
         self._mask = None if state["legal"] is None else np.array(state["legal"], bool)
 
 
 def _row(tree: Any, i: int) -> Any:
-    """A copy of row i of batched observations; of an array of objects, the object, which may be a tree itself."""
+    """A copy of row i of batched observations; an entry of an object array may itself be a tree."""
     if isinstance(tree, dict):
         return {key: _row(x, i) for key, x in tree.items()}
-    if isinstance(tree, tuple):  # of a Tuple space, or the texts of all instances
+    if isinstance(tree, tuple):  # an observation of a Tuple space, or the texts of all instances
         return tree[i] if isinstance(tree[0], str) else tuple(_row(x, i) for x in tree)
     return map_tree(np.array, tree[i])

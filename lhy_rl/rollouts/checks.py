@@ -1,4 +1,4 @@
-"""What an environment gives is checked where it is read; a failure is one line that names the step."""
+"""Checks of what an environment returns; a failure is a one-line error that names the step."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from lhy_rl.data.spaces import outside, whole_number_limits
 
 READERS = [Path(gym.__file__).parent / room for room in ("wrappers", "vector")]
 READERS += [Path(__file__).parent, Path(__file__).parents[1] / "interop"]
-"""Where what an environment returns is unpacked."""
+"""The folders whose code unpacks what an environment returns."""
 
 
 def check_numbers(what: str, tree: Any, going: np.ndarray, step: int, of: str = "") -> None:
-    """Every number that counts is one.
+    """Raise if a number of an instance that counts is infinite or NaN.
 
     Args:
         what: ``observation`` or ``reward``.
-        tree: (B, ...) arrays; whole numbers are not looked at.
+        tree: (B, ...) arrays; integers are not checked.
         going: (B,) bool: the instances that count.
-        step: For the message.
-        of: What the step is counted in, `` of its episode`` say.
+        step: The step's number, for the message.
+        of: Follows the step's number in the message, `` of its episode`` for instance.
 
     Raises:
-        UserError: one is infinite or not a number.
+        UserError: One is infinite or NaN.
     """
     for array in leaves(tree):
         if array.dtype.kind != "f" or np.isfinite(array).all():
@@ -46,10 +46,10 @@ def check_numbers(what: str, tree: Any, going: np.ndarray, step: int, of: str = 
 
 
 def misread(error: Exception, env: VectorEnv[Any, Any, Any]) -> UserError | None:
-    """The line for an error in reading what an environment returned; None for one inside of the environment."""
+    """The one-line error if the environment returned something malformed; None if the error arose inside it."""
     raised = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
     place = [path for path in raised if "numpy" not in path.parts][-1]
-    of_a_worker = place.name == "async_vector_env.py"  # which raises here what its environment raised there
+    of_a_worker = place.name == "async_vector_env.py"  # which re-raises its environment's errors
     if of_a_worker or not any(place.is_relative_to(reader) for reader in READERS):
         return None
     return UserError(
@@ -60,20 +60,20 @@ def misread(error: Exception, env: VectorEnv[Any, Any, Any]) -> UserError | None
 
 
 def check_memory(env: VectorEnv[Any, Any, Any], **steps: int) -> None:
-    """Refuse steps whose observations and actions alone are more than this machine's memory holds.
+    """Refuse a number of steps whose observations and actions alone exceed this machine's memory.
 
     Args:
-        env: Whose.
-        steps: Of every instance, by the name of the option that says so.
+        env: The environment.
+        steps: Number of steps of every instance, by the name of the option that sets it.
 
     Raises:
-        UserError: they are too many.
+        UserError: There are too many.
     """
     spaces = env.single_observation_space, env.single_action_space
     size = sum(np.asarray(leaf).nbytes for space in spaces for leaf in leaves(create_empty_array(space, 1)))
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # what has no such numbers: Windows
+    except (AttributeError, ValueError, OSError):  # not available, on Windows for instance
         return
     for name, count in steps.items():
         if (needed := count * env.num_envs * size) > memory:
@@ -84,7 +84,7 @@ def check_memory(env: VectorEnv[Any, Any, Any], **steps: int) -> None:
 
 
 def not_a_number(what: str, instance: int, step: int | str, values: np.ndarray) -> UserError:
-    """The error for an observation or reward that is infinite or not a number."""
+    """The error for an observation or reward that is infinite or NaN."""
     return UserError(
         f"the {what} of instance {instance} at step {step} is not a number ({values.flatten()[:4]}); "
         "mend the environment"
@@ -92,27 +92,26 @@ def not_a_number(what: str, instance: int, step: int | str, values: np.ndarray) 
 
 
 class WholeNumbers:
-    """Whether the whole numbers of observations are among those that their space has.
+    """Checks that integers in observations are within the limits of their space.
 
-    A table of embeddings is read at these places: -1 would be its last row, and a token of another table's range one
-    of that table.
+    They are indices into embedding tables, where an invalid one may read a wrong row: -1 would read the last.
 
     Args:
-        space: Of one observation.
+        space: Space of one observation.
     """
 
     def __init__(self, space: gym.Space[Any]) -> None:
         self.parts = list(_limited(space, ()))
 
     def check(self, obs: Any, instance: int | None = None) -> None:
-        """Every one is.
+        """Raise if an integer is out of its limits.
 
         Args:
-            obs: (B, ...) of all instances.
-            instance: It is one observation, of this instance.
+            obs: (B, ...) observations of all instances, or one observation.
+            instance: The instance, if ``obs`` is one observation.
 
         Raises:
-            UserError: one is not.
+            UserError: One is out of its limits.
         """
         for path, space, limits in self.parts:  # hot
             array = obs
@@ -131,7 +130,7 @@ class WholeNumbers:
 
 
 def _limited(space: gym.Space[Any], path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any, tuple[Any, Any]]]:
-    """The parts of a space that are of whole numbers: where, the part, and its limits."""
+    """The parts of a space that hold integers: the path to each, the part, and its limits."""
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
         inner = space.spaces.items() if isinstance(space, gym.spaces.Dict) else enumerate(space.spaces)
         for key, part in inner:
@@ -141,10 +140,10 @@ def _limited(space: gym.Space[Any], path: tuple[Any, ...]) -> Iterator[tuple[tup
 
 
 class ActionMasks:
-    """Which actions an environment says are legal, in its infos or in a key of its observations.
+    """Reads the masks of legal actions that an environment gives in its infos or in a key of its observations.
 
     Args:
-        space: Of one action. A mask is over all its choices side by side; spaces of floats have none.
+        space: Space of one action. A mask covers all its choices, concatenated; spaces of floats have no masks.
         num_envs: B.
     """
 
@@ -161,12 +160,12 @@ class ActionMasks:
         self.firsts = np.cumsum([0, *sizes])[:-1]  # of each choice
 
     def of(self, obs: Any, infos: dict[str, Any]) -> np.ndarray | None:
-        """(B, A) bool, fresh: what the infos say of an instance, or else its observation; all true where neither does.
+        """A new (B, A) bool array: each instance's mask from the infos, else from its observation, else all true.
 
-        None where no instance said anything: all actions are legal then.
+        None if no instance gave a mask, so that all actions are legal.
 
         Raises:
-            UserError: masks of another size.
+            UserError: A mask has the wrong size.
         """
         if not len(self.firsts):
             return None
@@ -193,10 +192,15 @@ class ActionMasks:
         return mask
 
     def checked(self, mask: np.ndarray, going: np.ndarray, step: int, of: str = "") -> np.ndarray:
-        """The mask, all true where nothing is legal in an instance that does not count.
+        """The mask; all true in instances that do not count and have a choice without a legal action.
+
+        Args:
+            mask: (B, A) bool.
+            going: (B,) bool: the instances that count.
+            step, of: For the error message, as in :func:`check_numbers`.
 
         Raises:
-            UserError: an instance that counts has a choice without a legal action.
+            UserError: An instance that counts has a choice without a legal action.
         """
         some: np.ndarray = np.logical_or.reduceat(mask, self.firsts, axis=1)  # (B, choices)
         none = np.logical_not(some.all(1, keepdims=True))[:, 0]

@@ -1,4 +1,4 @@
-"""Who can act in an environment while demonstrations are recorded."""
+"""Demonstrators: the policies that act while demonstrations are recorded."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from lhy_rl.rollouts.record_episodes import Act, random_policy
 from lhy_rl.rollouts.scripted_controllers import EXPERTS
 from lhy_rl.rollouts.vector_envs import make_vec
 
-MOST_INSTANCES = 8  # that step at once
+MOST_INSTANCES = 8  # stepped side by side
 
 
 @dataclass(frozen=True)
 class Demonstrator:
-    """Somebody who acts in an environment.
+    """A policy and the environment that it acts in.
 
     Attributes:
-        env: The vector environment, to be closed by whoever records.
-        act: Who acts.
-        expert: What the demonstrations call that one.
-        env_id: What they call the environment.
+        env: The vector environment; the caller closes it after recording.
+        act: The policy.
+        expert: The policy's name in the metadata of the demonstrations.
+        env_id: The environment's id in the metadata.
     """
 
     env: VectorEnv[Any, Any, Any]
@@ -39,15 +39,15 @@ class Demonstrator:
 def of_environment(
     env_id: str, episodes: int, seed: int, env_options: dict[str, Any] | None = None, random: bool = False
 ) -> Demonstrator:
-    """A random policy, or the expert that an environment has itself.
+    """A random policy, or the environment's own expert.
 
     Args:
-        episodes: How many will be recorded.
+        episodes: Number of episodes that will be recorded.
         seed: Seed of the random policy.
         env_options: Options of the environment that differ from those of its id.
 
     Raises:
-        UserError: options that the environment does not take, or it has no expert.
+        UserError: The environment does not take these options, or it has no expert.
     """
     env = make_few(env_id, episodes, env_options)
     if random:
@@ -66,10 +66,11 @@ def of_environment(
 
 
 def trained_policy(policy: Any, deterministic: bool, masks: bool) -> Act:
-    """Whatever has ``predict``.
+    """A trained agent, ours or another, as a policy to record.
 
     Args:
-        masks: It takes ``action_masks``, as our agents do.
+        policy: An object with a ``predict`` method.
+        masks: Whether ``predict`` takes ``action_masks``, as our agents' does.
     """
 
     def act(obs: Any, state: Any, start: np.ndarray, action_mask: np.ndarray | None) -> tuple[Any, Any]:
@@ -81,10 +82,10 @@ def trained_policy(policy: Any, deterministic: bool, masks: bool) -> Act:
 
 
 def make_few(env_id: str, episodes: int, env_options: dict[str, Any] | None = None) -> VectorEnv[Any, Any, Any]:
-    """A few instances side by side, no more than episodes are wanted.
+    """A vector environment of a few instances, at most one for each episode.
 
     Raises:
-        UserError: options that the environment does not take.
+        UserError: The environment does not take these options.
     """
     n = min(MOST_INSTANCES, episodes)
     env: VectorEnv[Any, Any, Any] = made(env_id, lambda: make_vec(env_id, n, **(env_options or {})))
@@ -92,19 +93,19 @@ def make_few(env_id: str, episodes: int, env_options: dict[str, Any] | None = No
 
 
 def made(env_id: str, constructor: Callable[[], Any]) -> Any:
-    """What the constructor makes; one line says why it does not."""
+    """The environment that the constructor makes; its failure becomes a one-line error."""
     try:
         return constructor()
-    except TypeError as error:  # an option that it has not
+    except TypeError as error:  # an unknown option
         raise UserError(f"{env_id} refuses its options: {' '.join(str(error).split())}") from error
     except gym.error.DeprecatedEnv as error:
         raise UserError(" ".join(str(error).split())) from error
 
 
 def own_expert(env: VectorEnv[Any, Any, Any]) -> Callable[[], np.ndarray] | None:
-    """What says which actions are right in the present states (:class:`~lhy_rl.core.protocols.ScriptedExpert`).
+    """A function that returns the expert's actions in the current states; None if the environment has no expert.
 
-    It is the environment itself, or all those that it is made of; None where they do not know.
+    The environment or each of its sub-environments must be a :class:`~lhy_rl.core.protocols.ScriptedExpert`.
     """
     whole = env.unwrapped
     parts: list[Any] = [whole]

@@ -1,7 +1,8 @@
-"""The state of an environment, taken out and put back, so that a resumed training goes on within its episodes.
+"""Saves and restores the state of an environment, so that a resumed training continues within its episodes.
 
-Ours say it themselves (:class:`~lhy_rl.core.protocols.Snapshot`). Gymnasium's classic control keeps it in a few
-attributes: the physical state, the step counters of its wrappers, who begins anew next, and the random generators.
+Our environments do so themselves (:class:`~lhy_rl.core.protocols.Snapshot`). Gymnasium's classic control has its state
+in a few attributes: the physical state, the wrappers' step counters, the pending autoresets, and the random
+generators.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class ClassicControl:
         return {"instances": instances, "autoreset": self.env._autoreset_envs.copy()}
 
     def restore(self, snapshot: dict[str, Any], indices: np.ndarray | None = None) -> None:
-        """Put it back."""
+        """Restore a snapshot."""
         self.env.reset(seed=0)
         if isinstance(self.env, CartPoleVectorEnv):
             for name in ("state", "steps", "prev_done"):
@@ -65,7 +66,7 @@ class ClassicControl:
 
 
 def state_of(env: VectorEnv[Any, Any, Any]) -> Snapshot | None:
-    """Who takes the environment's state out and puts it back; None where it cannot be had."""
+    """The object that saves and restores the environment's state; None if that is not possible."""
     base: Any = env.unwrapped
     if isinstance(base, Snapshot):
         return base

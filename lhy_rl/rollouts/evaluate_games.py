@@ -1,4 +1,4 @@
-"""What players reach in games, for evaluations: their scores, and what the games say of their ends."""
+"""Evaluates players in games: their scores, and the numbers that the games end with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lhy_rl.rollouts.evaluate_policy import SEED
 from lhy_rl.rollouts.games import Games
 from lhy_rl.rollouts.self_play import PlayedGames, Player, PolicyPlayer, play_games
 
-AGREEMENT, OF_DEALS = "agreement", ("pareto",)  # what is said of the games that ended in an agreement only
+AGREEMENT, OF_DEALS = "agreement", ("pareto",)  # averaged over games with an agreement only
 
 
 def summarize_games(played: PlayedGames, counted: np.ndarray | None = None) -> dict[str, float]:
@@ -24,9 +24,9 @@ def summarize_games(played: PlayedGames, counted: np.ndarray | None = None) -> d
         counted: (N, P) bool, the seats that count; None takes all.
 
     Returns:
-        ``mean_return`` (of the seats that count), ``first_mover_return``, ``other_return`` (of all the others),
-        ``mean_episode_length`` (moves a game) and each number that the games ended with; ``pareto`` over the games
-        with an agreement.
+        ``mean_return`` and ``std_return`` of the seats that count, ``first_mover_return``, ``other_return`` (of all
+        other seats), ``mean_episode_length`` (moves per game) and the mean of each number in ``final_info``; that of
+        ``pareto`` over the games with an agreement.
     """
     scores = played.scores
     seats = np.ones(scores.shape, bool) if counted is None else counted
@@ -54,15 +54,16 @@ def evaluate_policies(
     seed: int = SEED,
     deterministic: bool = True,
 ) -> tuple[dict[str, float], list[str]]:
-    """Let policies play with each other, or with somebody else; their means and the games' transcripts.
+    """Let policies play against each other or against a partner; return the means and the games' transcripts.
 
     Args:
-        games: Where; reset to the seed.
-        count: N.
+        games: The games to play; seeded first.
+        count: N, the number of games.
         policies: One for all seats, or one for each.
-        partner: Takes all seats but one, which changes from game to game and alone counts; None leaves all to them.
-        seed: Same seed and same players, same games.
-        deterministic: The policies take their most probable actions.
+        partner: Plays all seats but one; the policy's seat changes from game to game, and only it counts. None leaves
+            all seats to the policies.
+        seed: The same seed and the same players give the same games.
+        deterministic: Whether the policies take their most probable actions.
     """
     generator = torch.Generator(policies[0].device).manual_seed(seed)
     players: list[Player] = [PolicyPlayer(policy, generator, deterministic) for policy in policies]

@@ -1,4 +1,4 @@
-"""Episodes of a policy in a vector environment, for evaluations: as many in each instance, whatever their length."""
+"""Episodes of a policy in a vector environment, for evaluations: equally many in each instance, short or long."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.rollouts.autoreset import EpisodeStepper
 from lhy_rl.rollouts.full_episodes import LONGEST
 
-SEED = 20_170_101  # of every evaluation that is reported; no training seed comes near it
-SELECTION_SEED = SEED + 1_000_000  # of those that choose a checkpoint: never the episodes that are reported
+SEED = 20_170_101  # seed of every reported evaluation; no training seed comes near it
+SELECTION_SEED = SEED + 1_000_000  # seed of evaluations that choose a checkpoint: other episodes than the reported
 Predict = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, Any]]
-"""(observations, memory, which episodes begin, legal actions where the environment says so) to actions and the memory
-after them; None is the memory at first."""
+"""(observations, memory, which episodes begin, legal actions or None) to actions and the memory after them; the first
+memory is None."""
 
 
 def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Play episodes.
 
-    Each instance plays its share. To take the first that end, instead, would prefer the short ones.
+    Each instance plays its share: taking the episodes that end first would prefer short ones.
 
     Args:
-        predict: Who acts.
+        predict: The policy.
         env: Reset with the seed first.
-        episodes: How many count.
-        seed: Same seed and same policy, same episodes.
+        episodes: Number of episodes.
+        seed: The same seed and the same policy give the same episodes.
 
     Returns:
-        Sums of rewards (E,) and steps (E,), in the order in which the episodes ended.
+        Returns (E,) and lengths (E,), in the order in which the episodes ended.
 
     Raises:
-        UserError: an episode without an end, or a state without a legal action.
+        UserError: An episode does not end, or a state has no legal action.
     """
     stepper = EpisodeStepper(env)
     n = env.num_envs
@@ -80,11 +80,11 @@ def play_episode(
     stochastic: bool = False,
     on_step: Callable[[int, float, bool], None] = lambda step, total, over: None,
 ) -> Episode:
-    """Play one episode in a single environment, to be looked at on the way.
+    """Play one episode in a single environment, with a callback at every step.
 
     Args:
-        agent: Has ``predict``, as our agents have.
-        stochastic: Draw the actions instead of taking the most probable ones.
+        agent: An object with ``predict``, as our agents have.
+        stochastic: Sample the actions instead of taking the most probable ones.
         on_step: Called after the reset and after every step with the number of steps, the return so far and whether
             the episode is over.
     """

@@ -1,4 +1,4 @@
-"""Values of last observations that stand nowhere in the rows of what was played: of episodes that were truncated."""
+"""Values of the final observations of truncated episodes, which are in no row of a rollout."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ def final_values(
     instances: Tensor,
     final_obs: Sequence[Any],
 ) -> Tensor:
-    """(K,) values of K observations.
+    """(K,) values of K final observations.
 
-    A recurrent critic must have read the episode up to there: each is put behind a copy of its instance's steps.
+    A recurrent critic must have read the episode before: each final observation is appended to a copy of its
+    instance's steps.
 
     Args:
-        obs: (T, B, ...) what was observed; it has as many rows as any of ``rows`` needs.
-        start: (T, B) bool.
+        obs: (T, B, ...) observations; T is above every entry of ``rows``.
+        start: (T, B) bool: an episode begins with this observation.
         state: The memory before the first row.
-        rows, instances: (K,) where each would stand: in the row behind the last step of its episode.
+        rows, instances: (K,) each observation's row, the one after its episode's last step, and its instance.
         final_obs: The K observations.
     """
     device, count = rows.device, len(rows)

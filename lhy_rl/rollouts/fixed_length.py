@@ -1,4 +1,4 @@
-"""A fixed number of steps of every instance of a vector environment, episodes beginning and ending anywhere inside."""
+"""Collecting rollouts: a fixed number of steps of every instance, in which episodes begin and end anywhere."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from lhy_rl.rollouts.environment_state import state_of
 from lhy_rl.rollouts.normalization import Normalizer
 from lhy_rl.rollouts.rollout import Rollout, RolloutBuffer, put, stored
 
-RECENT = 100  # episodes that the mean return is over, as in Stable-Baselines3
+RECENT = 100  # number of episodes that the mean return is taken over, as in Stable-Baselines3
 
 Actor = Callable[[int, Any, np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
-"""Step, observations (B, ...), starts (B,) and legal actions (B, A) to actions, as chosen and for the environment."""
+"""Step, observations (B, ...), starts (B,) and action mask (B, A) or None to actions of the policy and of the space."""
 
 
 class PlayedStep(NamedTuple):
@@ -38,7 +38,7 @@ class PlayedStep(NamedTuple):
     env_actions: np.ndarray
     """(B, ...) as the environment was given them, inside its bounds."""
     obs: Any
-    """(B, ...) what the environment gave."""
+    """(B, ...) the environment's observations after the step."""
     rewards: np.ndarray
     terminated: np.ndarray
     truncated: np.ndarray
@@ -48,15 +48,15 @@ class PlayedStep(NamedTuple):
 
 
 class RolloutCollector:
-    """Steps an environment with a policy, and remembers where it stopped.
+    """Steps an environment with a policy, and continues where the last rollout stopped.
 
     Args:
-        env: Resetting in the same or in the next step.
-        policy: Who acts.
-        generator: Owner of the policy's draws.
-        seed: Of the environment's first reset.
-        normalizer: Of observations.
-        keep_raw_obs: Keep what :meth:`Rollout.transitions` is made of, too.
+        env: The environment; its autoreset mode must be same-step or next-step.
+        policy: The policy that acts.
+        generator: Random generator that actions are sampled with.
+        seed: Seed of the environment's first reset.
+        normalizer: Normaliser of the observations.
+        keep_raw_obs: Also keep the raw observations and actions that :meth:`Rollout.transitions` needs.
     """
 
     def __init__(
@@ -81,15 +81,15 @@ class RolloutCollector:
         self.fast: FastActor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"fast": None}  # a copy's weights are elsewhere
+        return self.__dict__ | {"fast": None}  # a copy has weights of its own
 
     @property
     def obs(self) -> Any:
-        """(B, ...) what the environment gave last; None before the first reset."""
+        """(B, ...) the environment's latest observations; None before the first reset."""
         return self.stepper.obs
 
     def forget(self) -> None:
-        """Begin new episodes next: the environment is no longer where it was left."""
+        """Begin new episodes at the next rollout, because the environment was changed from outside."""
         self.stepper.obs = None
 
     def begin(self) -> None:
@@ -102,7 +102,7 @@ class RolloutCollector:
                 "other arguments: the training is not bit for bit the one that was never stopped",
                 stacklevel=2,
             )
-        seed = self.seed  # only once, or the same episodes would be played again
+        seed = self.seed  # only for the first reset, or the same episodes would be played again
         if self.steps_done:
             seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
         self.begins_anew = False
@@ -113,13 +113,14 @@ class RolloutCollector:
     # ------------------------------------------------------------------ collect
     @torch.no_grad()
     def collect(self, n_steps: int, on_step: Callable[[PlayedStep], bool] | None = None) -> Rollout:
-        """Play on.
+        """Collect a rollout.
 
         Args:
-            on_step: Called with every step of the environments; False stops collecting there.
+            n_steps: T, the number of steps.
+            on_step: Called after every step of the environments; if it returns False, collecting stops there.
 
         Raises:
-            UserError: observations or rewards that are not numbers, or a state without a legal action.
+            UserError: An observation or reward is infinite or NaN, or a state has no legal action.
         """
         if self.obs is None:
             self.begin()
@@ -162,7 +163,7 @@ class RolloutCollector:
         return RolloutBuffer(obs, map_tree(empty, self.obs) if raw else obs, np.empty((n_steps, b), np.float32), *flags)
 
     def _observe(self, rows: RolloutBuffer, t: int) -> Any:
-        """Enter the current observation, and whose first one it is; the observation as the policy reads it."""
+        """Store the current observation and where episodes begin; return the observation as the policy reads it."""
         rows.start[t] = self.stepper.start
         put(rows.obs, t, self.normalizer.observations(self.obs))
         if rows.raw_obs is not rows.obs:
@@ -172,13 +173,13 @@ class RolloutCollector:
     def _action_mask(self, rows: RolloutBuffer, t: int, valid: np.ndarray) -> np.ndarray | None:
         mask = self.stepper.action_mask(valid, self.steps_done + t)
         if mask is not None:
-            if rows.action_mask is None:  # the first one; all actions were legal before
+            if rows.action_mask is None:  # the first mask; all actions were legal before
                 rows.action_mask = np.ones((len(rows.rewards), *mask.shape), bool)
             rows.action_mask[t] = mask
         return mask
 
     def _record(self, rows: RolloutBuffer, t: int, action: np.ndarray, env_action: np.ndarray) -> None:
-        """Enter the actions, and the last observations of episodes that stand nowhere in the rows."""
+        """Store the actions, and the final observations of episodes, which are in no row."""
         rows.actions.append(action)
         if self.keep_raw_obs:
             rows.env_actions.append(env_action)
@@ -195,7 +196,7 @@ class RolloutCollector:
                     rows.final_obs.append((t, i, final))
 
     def _actor(self, noise: Tensor) -> Actor:
-        """Who chooses the actions of a rollout with the randomness given: in numpy where that is faster."""
+        """The function that chooses a rollout's actions from the given noise, in numpy where that is faster."""
         actor, device = self.policy.actor, self.policy.device
         self.fast = fast_actor(self.policy, self.fast) if isinstance(self.obs, np.ndarray) else None
         if (fast := self.fast) is not None:
@@ -225,7 +226,7 @@ class RolloutCollector:
         return in_torch
 
     def _count(self, rewards: np.ndarray, done: np.ndarray, valid: np.ndarray) -> None:
-        """Returns and lengths of the episodes that ended, and so far of those that go on."""
+        """Update the returns and lengths of finished episodes, and the running sums of the others."""
         returns = self.returns + np.cumsum(np.where(valid, rewards, 0.0), 0, np.float64)
         lengths = self.lengths + valid.cumsum(0)
         for t, i in np.argwhere(done).tolist():
@@ -235,14 +236,14 @@ class RolloutCollector:
         self.returns, self.lengths = returns[-1].copy(), lengths[-1].copy()
 
     def episode_metrics(self) -> dict[str, float]:
-        """Mean return and length of the last episodes, once there are any."""
+        """Mean return and length of the last episodes; empty before the first one has ended."""
         if not self.recent:
             return {}
         returns, lengths = zip(*self.recent, strict=True)
         return {"rollout/ep_rew_mean": sum(returns) / len(returns), "rollout/ep_len_mean": sum(lengths) / len(lengths)}
 
     def _check(self, what: str, array: np.ndarray, first: int) -> None:
-        """Every number of (T, B, ...) is one; the first row came after so many steps."""
+        """Raise if a number of the (T, B, ...) array is infinite or NaN; its first row belongs to step ``first``."""
         if array.dtype.kind != "f" or np.isfinite(array).all():
             return
         step, instance = np.argwhere(~np.isfinite(array))[0][:2].tolist()
@@ -250,7 +251,7 @@ class RolloutCollector:
 
     # ------------------------------------------------------------------ resume
     def state_dict(self) -> dict[str, Any]:
-        """Where it stopped; with the environment's own state where that can be had."""
+        """The collector's state, with the environment's state if it can be saved."""
         known = state_of(self.env) if self.obs is not None else None
         return {
             "environment": None if known is None else known.snapshot(),
@@ -264,13 +265,13 @@ class RolloutCollector:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on there.
+        """Resume from a saved state.
 
-        New episodes begin where the environment's state cannot be had, with another number of instances, and in an
-        environment of the same kind that was made with other arguments.
+        New episodes begin if the environment's state was not saved or cannot be restored, if the number of instances
+        differs, or if the environment was made with other arguments.
 
         Raises:
-            ValueError: not what :meth:`state_dict` gave.
+            ValueError: The state does not come from :meth:`state_dict`.
         """
         self.recent = deque(((float(r), int(n)) for r, n in state["recent"]), maxlen=RECENT)
         self.steps_done = int(state["steps_done"])

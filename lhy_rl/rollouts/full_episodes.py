@@ -22,25 +22,25 @@ from lhy_rl.rollouts.checks import check_numbers
 from lhy_rl.rollouts.final_values import final_values
 from lhy_rl.rollouts.rollout import stored
 
-LONGEST = 100_000  # steps of an episode; whoever plays on without an end needs a time limit
+LONGEST = 100_000  # most steps of an episode; environments that go on for ever need a time limit
 
 
 @dataclass
 class Episodes:
-    """B episodes side by side, up to T steps; what stands behind an episode's end does not count.
+    """B episodes side by side, padded to T steps; entries after an episode's end do not count.
 
     Attributes:
-        obs: (T, B, ...); floats are 0 behind the ends.
+        obs: (T, B, ...); floats are 0 after the end.
         actions: (T, B, ...).
-        rewards: (T, B), 0 behind the ends.
+        rewards: (T, B), 0 after the end.
         valid: (T, B) bool: true until the end.
-        states: The policy's memory before the first step, (1, B, ...) tensors; where asked for, before each step,
-            (T, B, ...), and what does not change is stored once.
-        action_mask: (T, B, A) bool, all true at the steps without masks; None where no step had any.
-        truncated_final_obs: (instance, last observation) of the episodes that a time limit ended.
-        raw_obs: (T, B, ...) numpy arrays, the observations as the environment gave them; where asked for.
-        final_obs: The last observation of each instance's episode, as the environment gave it; where asked for.
-        env_actions: (T, B, ...) numpy array, the actions as the environment was given them; where asked for.
+        states: The policy's memory before the first step, (1, B, ...) tensors, or with ``keep_states`` before each
+            step, (T, B, ...); a tensor that never changes is stored once.
+        action_mask: (T, B, A) bool, all true at the steps without masks; None if no step had one.
+        truncated_final_obs: (instance, final observation) of truncated episodes.
+        raw_obs: (T, B, ...) numpy arrays, the observations as the environment gave them; None if not kept.
+        final_obs: The final observation of each episode, as the environment gave it; empty if not kept.
+        env_actions: (T, B, ...) numpy array, the actions as the environment took them; None if not kept.
     """
 
     obs: Any
@@ -61,13 +61,13 @@ class Episodes:
 
     @property
     def start(self) -> Tensor:
-        """(T, B) bool: one episode a column, begun at step 0."""
+        """(T, B) bool: true at step 0 only, as each column is one episode."""
         start = torch.zeros_like(self.valid)
         start[0] = True
         return start
 
     def transitions(self) -> Transitions:
-        """The steps in rows, as the environment gave and took them; where ``raw_obs`` were kept."""
+        """The steps as transitions, in the environment's own observations and actions; needs ``raw_obs``."""
         valid, last = self.valid.cpu().numpy(), self.lengths.cpu().numpy() - 1
         each, terminated = np.arange(len(last)), np.zeros_like(valid)
         terminated[last, each] = True
@@ -89,7 +89,7 @@ class Episodes:
         )
 
     def sentences(self, task: TextTask) -> Tensor:
-        """(B, max_length) tokens, padded, of episodes of a text task."""
+        """(B, max_length) padded tokens of a text task's episodes."""
         tokens = torch.where(self.valid, self.actions, task.pad_token).T
         return torch.nn.functional.pad(tokens, (0, task.max_length - tokens.shape[1]), value=task.pad_token)
 
@@ -106,22 +106,23 @@ def collect_episodes(
     alike: int = 1,
     keep_states: bool = False,
 ) -> Episodes:
-    """Begin in all instances at once and step until every first episode has ended.
+    """Reset all instances and step until every first episode has ended.
 
-    An instance whose episode has ended is stepped on, whatever the autoreset mode, and nothing of it is looked at.
+    An instance whose episode has ended is stepped further, in every autoreset mode, and its results are ignored.
 
     Args:
-        seed: Of the episodes' beginnings: the same seed begins the same episodes, in any environment.
-        generator: Owner of the policy's draws.
-        deterministic: The most probable actions (the greedy episodes of self-critical training).
-        observe: From a batch of observations, and which of them count (B,) bool, to what the policy sees of them; also
-            from one observation alone, on which nobody acts, and None.
-        keep_raw_obs: Keep what :meth:`Episodes.transitions` is made of, too.
-        alike: So many instances that stand one behind the other begin alike.
+        seed: Seed of the reset: the same seed gives the same initial states.
+        generator: Random generator that actions are sampled with.
+        deterministic: Take the most probable actions (the greedy episodes of self-critical training).
+        observe: Maps a batch of observations, and which of them count (B,) bool, to the policy's observations. Also
+            called with a single final observation and None.
+        keep_raw_obs: Also keep the raw observations and actions that :meth:`Episodes.transitions` needs.
+        alike: Each group of ``alike`` consecutive instances begins in the same state.
         keep_states: Keep the policy's memory before each step, not only before the first one.
 
     Raises:
-        UserError: observations or rewards that are not numbers, a state without a legal action, or no end.
+        UserError: An observation or reward is infinite or NaN, a state has no legal action, or an episode does not
+            end.
     """
     device, of = policy.device, " of its episode"
     stepper = EpisodeStepper(env)
@@ -139,7 +140,7 @@ def collect_episodes(
     final_obs: list[Any] = [None] * env.num_envs
 
     def enter(x: Any) -> Tensor:
-        """A copy, for some environments write into what they gave; floats of ended episodes are 0."""
+        """A copy, since some environments reuse their arrays; floats of ended episodes are 0."""
         array = np.array(x, dtype=stored(x))
         if array.dtype.kind == "f" and not alive.all():
             array[~alive] = 0.0
@@ -190,7 +191,7 @@ def collect_episodes(
 
 
 def truncated_final_values(policy: ActorCritic, episodes: Episodes) -> Tensor:
-    """(T, B): what the critic expects after the last step of an episode that a time limit cut, there; 0 elsewhere."""
+    """(T, B): at the last step of each truncated episode, the value of its final observation; 0 elsewhere."""
     instances, final_obs = zip(*episodes.truncated_final_obs, strict=True)
     who = torch.tensor(instances, device=policy.device)
     rows, state = episodes.lengths[who], policy.initial_state(episodes.valid.shape[1])
@@ -206,13 +207,13 @@ def truncated_final_values(policy: ActorCritic, episodes: Episodes) -> Tensor:
 
 
 def _over_time(tensors: tuple[Tensor, ...]) -> Tensor:
-    """(T, B, ...) of T tensors; where they are one and the same, a source that was read, it is not copied."""
+    """T tensors stacked to (T, B, ...); a tensor that never changes, as of a source, is expanded, not copied."""
     one = tensors[0]
     return one.expand(len(tensors), *one.shape) if all(x is one for x in tensors) else torch.stack(tensors)
 
 
 def _stacked(action_masks: list[Tensor | None]) -> Tensor | None:
-    """(T, B, A), all true at the steps without masks; None where no step had any."""
+    """The masks stacked to (T, B, A), all true at the steps without one; None if no step had one."""
     known = next((mask for mask in action_masks if mask is not None), None)
     if known is None:
         return None

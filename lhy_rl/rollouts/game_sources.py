@@ -1,4 +1,4 @@
-"""The games that an agent plays in, from whatever the user gave, and scripted players by name."""
+"""The games that an agent plays, made from an id, rules or an environment, and scripted players by name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_game(env_id: str) -> bool:
 
 
 def imported(place: str) -> Any:
-    """What stands at ``"module:attribute"``."""
+    """The object at ``"module:attribute"``."""
     module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute)
 
@@ -33,7 +33,7 @@ def row_of(env_id: str) -> GameRow:
     """The row of a game.
 
     Raises:
-        UserError: there is no such game.
+        UserError: There is no such game.
     """
     for row in GAMES:
         if row.id == env_id:
@@ -45,11 +45,11 @@ def make_games(env: Any, num_envs: int = 1, **options: Any) -> Games:
     """Games from an id, rules of ours, an environment of PettingZoo, or a callable that makes one of these.
 
     Args:
-        num_envs: How many a callable makes, of PettingZoo's; ours need no more than one.
-        options: Of the rules, where an id is given.
+        num_envs: Number of games at once; from an id or a callable, as many environments of PettingZoo are made.
+        options: Options of the rules; only with an id.
 
     Raises:
-        UserError: nothing of this kind.
+        UserError: ``env`` is none of these.
     """
     if isinstance(env, Games):
         return env
@@ -76,7 +76,7 @@ PAIR = ("player_0", "player_1")
 
 
 class AbsentGames(Games):
-    """In place of a game that is not there: an agent in it predicts and cannot learn."""
+    """A placeholder for the game of an agent that was loaded without one: the agent predicts but cannot learn."""
 
     name = "none (the agent was loaded without its game)"
 
@@ -85,10 +85,10 @@ class AbsentGames(Games):
 
 
 def make_player(games: Games, player: Any) -> Player:
-    """A scripted player: ``random``, the name of one that the game has, or a function of the game's state.
+    """A scripted player: ``random``, the name of one of the game's players, or a function of the game's state.
 
     Raises:
-        UserError: the game has no such player.
+        UserError: The game has no such player.
     """
     if player == "random":
         return RandomPlayer()

@@ -5,7 +5,7 @@
         obs, mask = games.observe()
         outcome = games.advance(actions)
 
-A player's observation and its mask of legal actions come apart, as a policy takes them.
+A player's observation and its mask of legal actions are returned separately, as a policy takes them.
 """
 
 from __future__ import annotations
@@ -22,46 +22,46 @@ from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.core.trees import State
 from lhy_rl.envs.game import OBSERVATION, BatchedGame, GameBatch
 
-LONGEST = 10_000  # moves of a game by our rules; rules that do not end it would fill the memory
+LONGEST = 10_000  # most moves of a game by our rules; one that never ends would fill the memory
 
 
 class Turn(NamedTuple):
-    """Who is to move, in games that are not over."""
+    """The players to move, in the games that are not over."""
 
     game: np.ndarray
-    """(K,) numbers of games."""
+    """(K,) indices of games."""
     player: np.ndarray
-    """(K,) numbers of players."""
+    """(K,) indices of players."""
 
 
 class Outcome(NamedTuple):
-    """What the moves of a turn led to, for every game begun and every player, (N, P)."""
+    """The results of a turn's moves, for every game and every player, (N, P)."""
 
     rewards: np.ndarray
     ended: np.ndarray
     """bool: the player's game ended with this turn."""
     truncated: np.ndarray
-    """bool: it did, and not by the rules."""
+    """bool: it ended with this turn by truncation."""
     final_obs: list[tuple[int, int, Any]] = []
-    """(game, player, observation) of those who were truncated."""
+    """(game, player, final observation) where a player's game was truncated."""
 
 
 class Games(VectorEnv[Any, Any, np.ndarray]):
-    """Games of several players. An agent takes it where others take a vector environment: it has the spaces of one.
+    """Games of several players; ``selfplay`` takes them in place of a vector environment, and they have its spaces.
 
     Args:
-        players: Their names.
-        observation_space: What a policy reads: an observation without its mask.
-        action_space: Of every player.
-        num_envs: Games that are played at once.
+        players: The players' names.
+        observation_space: Space of one observation without its mask.
+        action_space: Action space of every player.
+        num_envs: Number of games played at once.
 
     Attributes:
-        rng: The generator that the games, and scripted players in them, draw from.
+        rng: The random generator of the games and of scripted players in them.
     """
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP}
     name: str
-    batched: BatchedGame | None = None  # the rules, where they are ours
+    batched: BatchedGame | None = None  # the rules, if they are ours
 
     def __init__(
         self, players: tuple[str, ...], observation_space: gym.Space[Any], action_space: gym.Space[Any], num_envs: int
@@ -78,45 +78,45 @@ class Games(VectorEnv[Any, Any, np.ndarray]):
     def __str__(self) -> str:
         return self.name
 
-    # ------------------------------------------------------------------ what a kind of games gives
+    # ------------------------------------------------------------------ implemented by subclasses
     turn: Turn
 
     def begin(self, count: int) -> None:
-        """New games, numbered 0 to ``count`` - 1."""
+        """Begin new games, numbered 0 to ``count`` - 1."""
         raise NotImplementedError
 
     def observe(self) -> tuple[Any, np.ndarray | None]:
-        """What those see whose turn it is, (K, ...), and (K, A) bool which actions are legal; None where all are."""
+        """Observations (K, ...) of the players to move, and their legal actions (K, A) bool; None if all are legal."""
         raise NotImplementedError
 
     def renewed(self) -> np.ndarray | None:
-        """(K,) bool: those whose turn it is begin anew, and their memory with them; None where nobody does."""
+        """(K,) bool: the players to move whose memory is reset now; None if the game never resets one."""
         return None
 
     def advance(self, actions: np.ndarray) -> Outcome:
-        """The moves of those whose turn it is, (K,)."""
+        """Make the moves (K,) of the players to move."""
         raise NotImplementedError
 
     def final_info(self) -> dict[str, np.ndarray]:
-        """Numbers that the games ended with, (N, P) each, when all are over."""
+        """Numbers that describe how the games ended, (N, P) each; available once all games are over."""
         return {}
 
     def transcripts(self) -> list[str]:
-        """The games as text, when all are over; empty where the game has none."""
+        """The games as text, once all are over; empty if the game has no transcripts."""
         return []
 
     def held_out(self) -> Games:
-        """Games to evaluate in, with a generator of their own: such as no training begins, where some are held out."""
+        """Games to evaluate in, with their own generator; they never occur in training, if the game holds some out."""
         raise NotImplementedError
 
     def validation(self) -> Games:
-        """Games to choose a checkpoint by, with a generator of their own: none that :meth:`held_out` gives, where the
-        game's table row says how; else the same with another seed."""
+        """Games to choose a checkpoint by, with their own generator. They differ from those of :meth:`held_out` if the
+        game's table row has ``validation`` options; else they are the same with another seed."""
         return self.held_out()
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ the VectorEnv interface
     def seed(self, seed: int) -> None:
-        """Begin a new stream of random numbers."""
+        """Seed the random generator."""
         self.rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> Any:
@@ -129,13 +129,13 @@ class Games(VectorEnv[Any, Any, np.ndarray]):
 
 
 class BatchedGames(Games):
-    """Games of our rules, all of them in one batch of arrays; those that are over leave it.
+    """Games of our rules in one batch of arrays, from which finished games are removed.
 
     Args:
         game: The rules.
-        num_envs: Games at once, where nobody says how many.
-        evaluated: The rules of the games that :meth:`held_out` gives, with contexts that were held out.
-        validated: The rules of those that :meth:`validation` gives.
+        num_envs: Default number of games at once.
+        evaluated: The rules for :meth:`held_out`, with contexts that were held out.
+        validated: The rules for :meth:`validation`.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class BatchedGames(Games):
 
     @property
     def state(self) -> State:
-        """States of the games that are not over, in the order of ``turn``."""
+        """States of the unfinished games, in the order of ``turn``."""
         return self.batch.state
 
     def observe(self) -> tuple[Any, np.ndarray | None]:
@@ -194,7 +194,7 @@ class BatchedGames(Games):
         return Outcome(rewards, ended, np.zeros(shape, bool))
 
     def final_states(self) -> State:
-        """The states that the games ended in, in the order of their numbers."""
+        """The games' final states, in the order of the games' numbers."""
         order = np.argsort(np.concatenate([numbers for numbers, _ in self._last]))
         parts = [state for _, state in self._last]
         return {key: np.concatenate([part[key] for part in parts])[order] for key in parts[0]}
@@ -202,7 +202,7 @@ class BatchedGames(Games):
     def final_info(self) -> dict[str, np.ndarray]:
         state, count = self.final_states(), self.count
         each = [self.rules.final_info(state, np.full(count, player)) for player in range(len(self.players))]
-        numeric = [key for key, values in each[0].items() if values.dtype.kind in "fb"]  # whole ones are names
+        numeric = [key for key, values in each[0].items() if values.dtype.kind in "fb"]  # integers are labels
         return {key: np.stack([info[key] for info in each], 1).astype(float) for key in numeric}
 
     def transcripts(self) -> list[str]:

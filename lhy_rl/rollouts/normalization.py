@@ -1,4 +1,4 @@
-"""Observations and rewards brought to mean 0 and variance 1 by statistics that grow with the training."""
+"""Normalises observations and rewards by running statistics of the training."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ CLIP = 10.0
 
 
 class RunningMoments:
-    """Mean and variance of everything seen (Chan et al. 1983: moments of parts add up).
+    """Running mean and variance, updated batch by batch (Chan et al. 1983).
 
     Args:
-        shape: Of one sample.
+        shape: Shape of one sample.
     """
 
     def __init__(self, shape: tuple[int, ...] = ()) -> None:
         self.mean, self.variance, self.count = np.zeros(shape), np.ones(shape), 1e-4
 
     def update(self, samples: np.ndarray) -> None:
-        """Take (N, *shape) samples in."""
-        n = len(samples)  # hot: sums, which cost a third of numpy's mean and var
+        """Update with (N, *shape) samples."""
+        n = len(samples)  # hot: these sums take a third of the time of numpy's mean and var
         mean = samples.sum(0, dtype=np.float64) / n
         deviation, shift, total = samples - mean, mean - self.mean, self.count + n
         squares = (deviation * deviation).sum(0) + shift * shift * (self.count * n / total)
@@ -34,14 +34,14 @@ class RunningMoments:
         self.count = total
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it."""
+        """Mean, variance and count."""
         return {"mean": np.asarray(self.mean), "variance": np.asarray(self.variance), "count": float(self.count)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there.
+        """Restore saved moments.
 
         Raises:
-            ValueError: of samples of another shape.
+            ValueError: They are of samples of another shape.
         """
         check_like(state, self.state_dict(), shapes=True)
         self.mean, self.variance = np.array(state["mean"]), np.array(state["variance"])
@@ -49,10 +49,10 @@ class RunningMoments:
 
 
 def normalized_space(space: gym.Space[Any]) -> gym.spaces.Box:
-    """The space of normalised observations: floats, also where whole numbers are normalised.
+    """The space of normalised observations: floats, even if the observations are integers.
 
     Raises:
-        UserError: observations that have no moments.
+        UserError: The space is no Box.
     """
     if not isinstance(space, gym.spaces.Box):
         raise UserError(f"observations of {brief(space)} cannot be normalised; allowed: Box")
@@ -60,19 +60,19 @@ def normalized_space(space: gym.Space[Any]) -> gym.spaces.Box:
 
 
 class Normalizer:
-    """What an agent does to observations and rewards before it learns from them.
+    """Normalises observations and scales rewards before an agent learns from them.
 
-    Rewards are divided by the standard deviation of the discounted return, and not centred, which would change the
+    Rewards are divided by the standard deviation of the discounted return, but not centred, which would change the
     task (as in Stable-Baselines3's ``VecNormalize``).
 
     Args:
-        space: Of one observation.
+        space: Space of one observation.
         num_envs: B.
-        gamma: Of the return.
+        gamma: Discount of the return.
         observed, rewarded: Whether observations and rewards are normalised.
 
     Raises:
-        UserError: observations that have no moments.
+        UserError: Observations are to be normalised, and the space is no Box.
     """
 
     def __init__(
@@ -84,19 +84,19 @@ class Normalizer:
         self.running = np.zeros(num_envs)
 
     def learn(self, obs: Any, counts: np.ndarray) -> None:
-        """Take the observations (B, ...) in that count, (B,) bool: each that is acted on, once."""
+        """Update the statistics with the observations (B, ...) where ``counts`` (B,) is true."""
         if self.observed is not None and counts.any():
             self.observed.update(np.asarray(obs) if counts.all() else np.asarray(obs)[counts])
 
     def observations(self, obs: Any) -> Any:
-        """(B, ...) or one observation, normalised."""
+        """Observations (B, ...), or a single one, normalised."""
         if self.observed is None:
             return obs
         scaled = (obs - self.observed.mean) / np.sqrt(self.observed.variance + 1e-8)
         return np.clip(scaled, -CLIP, CLIP).astype(np.float32)
 
     def rewards(self, rewards: np.ndarray, done: np.ndarray, valid: np.ndarray) -> np.ndarray:
-        """(T, B) rewards in the order they came, scaled; those of steps that are not valid are not learned from."""
+        """(T, B) rewards, scaled; the statistics are updated first, with the valid steps in order of time."""
         if self.rewarded is None:
             return rewards
         returns = np.empty(rewards.shape)
@@ -110,7 +110,7 @@ class Normalizer:
         return np.clip(scaled, -CLIP, CLIP).astype(np.float32)
 
     def state_dict(self) -> dict[str, Any]:
-        """Its statistics."""
+        """The statistics."""
         return {
             "observed": self.observed.state_dict() if self.observed else None,
             "rewarded": self.rewarded.state_dict() if self.rewarded else None,
@@ -118,10 +118,10 @@ class Normalizer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with these; with another number of instances new episodes begin, and their returns with them.
+        """Restore saved statistics; if the number of instances differs, the running returns begin at 0.
 
         Raises:
-            UserError: statistics that this one has not, or the other way round; ``normalize_...`` differed.
+            UserError: The saved normaliser had other ``normalize_observations`` or ``normalize_rewards``.
         """
         for name, moments in (("observed", self.observed), ("rewarded", self.rewarded)):
             saved, option = state[name], {"observed": "normalize_observations", "rewarded": "normalize_rewards"}[name]

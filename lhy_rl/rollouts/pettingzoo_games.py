@@ -18,14 +18,14 @@ LONGEST = 100_000  # moves of a game; one that goes on has no end
 
 
 class PettingZooGames(Games):
-    """AEC environments; parallel ones are brought into that form by PettingZoo's own conversion.
+    """AEC environments; parallel ones are converted by PettingZoo's ``parallel_to_aec``.
 
-    Each environment plays one game after the other, with a seed of its own for each, until all that were begun are
-    over. A reward counts for the move that its player made last before it.
+    Each environment plays one game after the other, each with a new seed, until all requested games are over. A
+    reward is credited to its player's last move before it.
 
     Args:
-        envs: Of one kind, at least one. All players have the same spaces, with Discrete actions; which of them are
-            legal stands under ``action_mask`` in a Dict observation or in the info.
+        envs: One or more environments of the same kind. All players must have the same spaces, with Discrete actions;
+            the mask of legal actions is under ``action_mask`` in a Dict observation or in the info.
     """
 
     def __init__(self, envs: Sequence[Any]) -> None:
@@ -47,7 +47,7 @@ class PettingZooGames(Games):
         self.count, self.begun = count, 0
         self.at: list[int | None] = [None] * len(self.envs)  # the game that each environment plays
         self.moves = [0] * len(self.envs)
-        self.current: list[Any] = [None] * len(self.envs)  # who is to move, what it observes, its info
+        self.current: list[Any] = [None] * len(self.envs)  # the player to move, its observation, its info
         self.texts = [""] * count
         self.numbers: dict[str, np.ndarray] = {}
         for i in range(len(self.envs)):
@@ -59,7 +59,7 @@ class PettingZooGames(Games):
         return Outcome(np.zeros(shape), np.zeros(shape, bool), np.zeros(shape, bool), [])
 
     def _next_game(self, i: int, outcome: Outcome) -> None:
-        """Begin games in an environment until somebody is to move in one, or there are no more."""
+        """Begin games in environment i until a player is to move in one, or no games are left to begin."""
         while self.begun < self.count:
             self.at[i], self.moves[i] = self.begun, 0
             self.begun += 1
@@ -69,7 +69,7 @@ class PettingZooGames(Games):
         self.at[i] = None
 
     def _look(self, i: int, outcome: Outcome) -> bool:
-        """Take down what the players got, until one is to move; whether one is."""
+        """Add up the players' rewards until a player is to move; return whether one is."""
         env, game = self.envs[i], self.at[i]
         assert game is not None
         while env.agents:
@@ -94,7 +94,7 @@ class PettingZooGames(Games):
         return False
 
     def _take_down(self, game: int, player: int, info: dict[str, Any]) -> None:
-        """The numbers in a player's last info."""
+        """Store the numbers in a player's last info."""
         for key, value in info.items():
             if isinstance(value, int | float | np.number | np.bool_):
                 self.numbers.setdefault(key, np.zeros((self.count, len(self.players))))[game, player] = value
@@ -140,10 +140,10 @@ class PettingZooGames(Games):
 
 
 def as_aec(env: Any) -> Any:
-    """An AEC environment from either of PettingZoo's kinds.
+    """An AEC environment from either of PettingZoo's kinds, AEC or parallel.
 
     Raises:
-        UserError: it is neither.
+        UserError: It is neither.
     """
     from pettingzoo.utils.conversions import parallel_to_aec
     from pettingzoo.utils.env import AECEnv, ParallelEnv
@@ -156,7 +156,7 @@ def as_aec(env: Any) -> Any:
 
 
 def policy_space(space: gym.Space[Any]) -> gym.Space[Any]:
-    """What a policy reads of an observation: ``observation`` of a pair with a mask, else all but the mask."""
+    """The observation space that a policy reads: without the mask, and if only ``observation`` is left, that part."""
     if not isinstance(space, gym.spaces.Dict) or ACTION_MASK not in space.spaces:
         return space
     parts = {key: part for key, part in space.spaces.items() if key != ACTION_MASK}
@@ -164,7 +164,7 @@ def policy_space(space: gym.Space[Any]) -> gym.Space[Any]:
 
 
 def without_mask(obs: Any) -> Any:
-    """An observation, one or a batch, as :func:`policy_space` has it."""
+    """An observation or a batch of them without the mask, in the space of :func:`policy_space`."""
     if not isinstance(obs, dict) or ACTION_MASK not in obs:
         return obs
     parts = {key: part for key, part in obs.items() if key != ACTION_MASK}
@@ -172,5 +172,5 @@ def without_mask(obs: Any) -> Any:
 
 
 def mask_in(obs: Any, info: dict[str, Any]) -> Any:
-    """The mask of legal actions of one observation; None where there is none."""
+    """The mask of legal actions of one observation, or None."""
     return obs[ACTION_MASK] if isinstance(obs, dict) and ACTION_MASK in obs else info.get(ACTION_MASK)

@@ -1,4 +1,4 @@
-"""Watching somebody act in an environment, and writing down whole episodes."""
+"""Recording whole episodes of a policy as demonstrations."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Act = Callable[[Any, Any, np.ndarray, np.ndarray | None], tuple[Any, Any]]
 """(observations, memory, which episodes begin, legal actions or None) to actions and the memory after them."""
 
 Labels = Literal["executed", "expert"]
-LONGEST = 100_000  # steps of an episode
-TRIES = 20  # episodes played for one that reaches min_return, before it is given up
+LONGEST = 100_000  # most steps of an episode
+TRIES = 20  # episodes played for each one that reaches min_return, before recording is given up
 
 
 class Stop(Exception):
-    """Raised by whoever acts: end the recording, the present episodes do not count."""
+    """Raised by the acting policy to end the recording; unfinished episodes are dropped."""
 
 
 class Again(Exception):
-    """Raised by whoever acts: begin the present episodes anew."""
+    """Raised by the acting policy to start the current episodes over."""
 
 
 def record(
@@ -47,23 +47,24 @@ def record(
     about: dict[str, Any] | None = None,
     tell: Callable[[Episode], None] = lambda episode: None,
 ) -> Demonstrations:
-    """Record episodes, as many in each instance, so that short ones are not preferred.
+    """Record episodes, equally many in each instance, so that short episodes are not preferred.
 
     Args:
-        env: Reset with the seed first; in same-step or next-step mode.
-        act: Who acts. It may raise :class:`Stop` or :class:`Again`.
-        episodes: How many are kept; fewer where Ctrl-C or :class:`Stop` came before, but whole ones.
-        noise: Probability that a step executes a random action instead (Laskey et al. 2017 call it noise injection:
-            the states around the expert's path are visited, too).
-        labels: Which action of such a step is written down: the ``executed`` one, so that the episode is what really
-            happened, or the ``expert``'s, what would have been right there.
-        min_return: Episodes below it are thrown away and played again.
-        about: What the demonstrations say about themselves.
+        env: Reset with the seed first; its autoreset mode must be same-step or next-step.
+        act: The policy. It may raise :class:`Stop` or :class:`Again`.
+        episodes: Number of whole episodes to keep; Ctrl-C or :class:`Stop` ends the recording earlier.
+        noise: Probability that a step executes a random action instead (noise injection, Laskey et al. 2017), so that
+            states around the expert's path are visited, too.
+        labels: Which action of a noisy step is recorded: the ``executed`` one, so that the episode is what really
+            happened, or the ``expert``'s, which would have been right there.
+        min_return: Episodes with a lower return are discarded and played again.
+        about: Metadata of the demonstrations.
         tell: Called with every episode that is kept.
 
     Raises:
-        UserError: no end, or no episode that reaches ``min_return``, numbers that are none, or no legal action.
-        KeyboardInterrupt, Stop: before the first episode was whole.
+        UserError: An episode does not end, too few reach ``min_return``, a number is infinite or NaN, or no action
+            is legal.
+        KeyboardInterrupt, Stop: Raised before the first episode was complete.
     """
     stepper = EpisodeStepper(env, "record needs an environment that resets itself: autoreset_mode SameStep or NextStep")
     n = env.num_envs
@@ -126,7 +127,7 @@ def record(
 
 @dataclass
 class _UnfinishedEpisode:
-    """The steps of an episode that goes on."""
+    """The steps of an episode that has not ended yet."""
 
     observations: list[Any] = field(default_factory=list)
     actions: list[Any] = field(default_factory=list)
@@ -141,13 +142,13 @@ class _UnfinishedEpisode:
 
 
 def random_policy(action_space: Space, seed: int) -> Act:
-    """Who draws actions uniformly, among the legal ones where the environment says which are."""
+    """A policy that draws actions uniformly, among the legal ones if the environment gives masks."""
     space = copy.deepcopy(action_space)
     space.seed(seed)
     firsts = ActionMasks(space, 1).firsts
 
     def draw(action_mask: np.ndarray) -> np.ndarray:
-        """A legal action, given (A,) bool over all its choices side by side."""
+        """A legal action, given a mask (A,) bool of all choices concatenated."""
         chosen = [space.np_random.choice(np.flatnonzero(part)) for part in np.split(action_mask, firsts[1:])]
         return np.reshape(chosen, space.shape or ()) + getattr(space, "start", 0)
 
@@ -159,7 +160,7 @@ def random_policy(action_space: Space, seed: int) -> Act:
 
 
 def _mixed(actions: Any, others: Any, chosen: np.ndarray) -> Any:
-    """The others where chosen."""
+    """The actions, replaced by the others where ``chosen`` is true."""
 
     def mix(x: Any, y: Any) -> np.ndarray:
         mixed = np.array(x)
@@ -170,7 +171,7 @@ def _mixed(actions: Any, others: Any, chosen: np.ndarray) -> Any:
 
 
 def _row(tree: Any, i: int, space: Space | None = None) -> Any:
-    """Row i, copied, for some environments write into what they gave; of a Dict only the keys of the space."""
+    """A copy of row i, since some environments reuse their arrays; of a Dict only the keys of the space."""
     if isinstance(tree, dict):
         keys = space.spaces if isinstance(space, gym.spaces.Dict) else tree
         parts = space.spaces if isinstance(space, gym.spaces.Dict) else {}
@@ -181,7 +182,7 @@ def _row(tree: Any, i: int, space: Space | None = None) -> Any:
 
 
 def _checked(row: Any, i: int, step: int) -> Any:
-    """Instance i's observation, if its numbers are numbers."""
+    """Instance i's observation; raises if a number is infinite or NaN."""
     for leaf in leaves(row):
         if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
             raise not_a_number("observation", i, step, leaf)
@@ -189,7 +190,7 @@ def _checked(row: Any, i: int, step: int) -> Any:
 
 
 def _checked_actions(actions: Any, n: int, space: Space) -> Any:
-    """The actions as arrays, if there is one of the space for each of n instances."""
+    """The actions as arrays; raises unless there is one of the space for each of n instances."""
     arrays = map_tree(np.asarray, actions)
     why = misfit(arrays, space)
     if why is None and any(np.shape(leaf)[:1] != (n,) for leaf in leaves(arrays)):
@@ -200,7 +201,7 @@ def _checked_actions(actions: Any, n: int, space: Space) -> Any:
 
 
 def _plain(tree: Any, space: Space) -> Any:
-    """One observation, as :func:`_row` gives it."""
+    """A copy of a single observation, in the form that :func:`_row` gives."""
     if isinstance(space, gym.spaces.Dict):
         return {key: _plain(tree[key], part) for key, part in space.spaces.items()}
     return map_tree(np.array, tree)

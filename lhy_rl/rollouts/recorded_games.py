@@ -19,22 +19,22 @@ PEOPLE = "people"
 
 
 def are_recorded(source: Any) -> bool:
-    """Whether this is a recording, not a player: demonstrations, or where they lie, or those of people."""
+    """Whether this is a recording, not a player: demonstrations, their file, or ``people``."""
     if isinstance(source, str):
         return source.endswith(".npz") or source == PEOPLE
     return isinstance(source, Demonstrations | os.PathLike)
 
 
 def recorded_games(source: Any, games: Games) -> PlayedGames:
-    """The moves of demonstrations, of which nobody knows who played them.
+    """The moves of demonstrations as games; which seat played them is not known.
 
     Args:
-        source: Demonstrations or an .npz file; observations as the game gives them, with their masks or without. Or
-            ``people``: those that the game's rules know.
-        games: What they must be of.
+        source: Demonstrations or an .npz file, with observations as the game gives them, with or without masks; or
+            ``people`` for the human demonstrations that come with the game's rules.
+        games: The game that they must be of.
 
     Raises:
-        UserError: no such file, or of another game.
+        UserError: There is no such file, or it is of another game.
     """
     if source == PEOPLE:
         known = None if games.batched is None else games.batched.demonstrations()

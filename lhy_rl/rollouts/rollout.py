@@ -1,4 +1,4 @@
-"""What was played in a fixed number of steps, and how it is written down."""
+"""Rollouts of a fixed number of steps, and the buffer that they are collected in."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Rollout:
     """T steps of B instances.
 
     Attributes:
-        obs: (T + 1, B, ...), the last row after the last step; normalised where the agent does so.
+        obs: (T + 1, B, ...), the last row after the last step; normalised if the agent normalises observations.
         actions: (T, B, ...).
         rewards: (T, B).
         start: (T + 1, B) bool: an episode begins with this observation.
         terminated, truncated: (T, B) bool.
         valid: (T, B) bool: false where the step only reset the environment (``AutoresetMode.NEXT_STEP``).
-        action_mask: (T, B, A) bool, all true at the steps without masks; None where no step had any.
+        action_mask: (T, B, A) bool, all true at the steps without masks; None if no step had one.
         state: The policy's memory before the first step.
-        features: (T, B, H) that the actor's head read, where that costs nothing to know; they need no second reading.
+        features: (T, B, H) inputs of the actor's head, if collecting computed them; they need not be computed again.
         truncated_final_obs: (step, instance, observation) of truncated episodes whose last observation is not in
             ``obs``.
-        raw_obs: (T + 1, B, ...) numpy arrays, the observations as the environment gave them; where asked for.
-        final_obs: (step, instance, observation) of all episodes whose last observation is not in ``raw_obs``; where
-            asked for.
-        env_actions: (T, B, ...) numpy array, the actions as the environment took them; where asked for.
+        raw_obs: (T + 1, B, ...) numpy arrays, the observations as the environment gave them; None if not kept.
+        final_obs: (step, instance, observation) of all episodes whose last observation is not in ``raw_obs``; empty
+            if not kept.
+        env_actions: (T, B, ...) numpy array, the actions as the environment took them; None if not kept.
     """
 
     obs: Any
@@ -53,7 +53,7 @@ class Rollout:
     env_actions: np.ndarray | None = None
 
     def transitions(self) -> Transitions:
-        """The valid steps in rows, as the environment gave and took them; where ``raw_obs`` were kept."""
+        """The valid steps as transitions, in the environment's own observations and actions; needs ``raw_obs``."""
         assert self.env_actions is not None
         valid = self.valid.cpu().numpy()
         next_obs = map_tree(lambda x: x[1:].copy(), self.raw_obs)
@@ -67,7 +67,7 @@ class Rollout:
         )
 
     def normalize_rewards(self, normalizer: Normalizer) -> None:
-        """Scale the rewards with the statistics of a normaliser, which learns from them."""
+        """Scale the rewards by a normaliser's statistics, after updating these with the rewards."""
         if normalizer.rewarded is not None:
             done = self.terminated | self.truncated
             arrays = (x.cpu().numpy() for x in (self.rewards, done, self.valid))
@@ -76,7 +76,7 @@ class Rollout:
 
 @dataclass
 class RolloutBuffer:
-    """What is written down of a rollout while it is played; names as in :class:`Rollout`, arrays in numpy."""
+    """The numpy arrays that a rollout is collected in; names as in :class:`Rollout`."""
 
     obs: Any
     raw_obs: Any
@@ -92,7 +92,12 @@ class RolloutBuffer:
     final_obs: list[tuple[int, int, Any]] = field(default_factory=list)
 
     def rollout(self, t: int, state: State, features: list[np.ndarray], device: torch.device) -> Rollout:
-        """The first ``t`` steps, on the policy's device, with its memory before them and what its head read."""
+        """The first ``t`` steps as a rollout on the policy's device.
+
+        Args:
+            state: The policy's memory before the first step.
+            features: Inputs (B, H) of the actor's head at each step, or an empty list.
+        """
 
         def tensor(x: np.ndarray) -> Tensor:
             return torch.from_numpy(x).to(device)
@@ -117,12 +122,12 @@ class RolloutBuffer:
 
 
 def stored(x: Any) -> Any:
-    """The type in which observations are kept: numbers as torch's own float, images and tokens as they are."""
+    """The dtype in which observations are stored: floats as float32, images and tokens unchanged."""
     return np.float32 if np.issubdtype(np.asarray(x).dtype, np.floating) else np.asarray(x).dtype
 
 
 def put(rows: Any, t: int, obs: Any) -> None:
-    """Enter an observation into row t."""
+    """Write an observation into row t."""
     if isinstance(rows, np.ndarray):
         rows[t] = obs
     else:

@@ -1,7 +1,7 @@
-"""Experts that need no training, for environments of Gymnasium's whose rules are known.
+"""Scripted experts, which need no training, for environments of Gymnasium with known dynamics.
 
-They see observations only, so they can be asked anywhere: ``EXPERTS["CartPole-v1"]()`` gives a function from
-observations (B, ...) to actions (B, ...).
+They need observations only: ``EXPERTS["CartPole-v1"]()`` is a function from observations (B, ...) to actions
+(B, ...).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ Controller = Callable[[np.ndarray], np.ndarray]
 
 
 def cartpole() -> Controller:
-    """Push to where the pole is going to fall, and a little towards the middle: 500 of 500."""
-    gains = np.array([0.1, 0.3, 1.0, 0.5])  # of place, speed, angle, turning speed
+    """Push in the direction of the pole's fall, and a little towards the middle: 500 of 500."""
+    gains = np.array([0.1, 0.3, 1.0, 0.5])  # of position, velocity, angle, angular velocity
 
     def act(obs: np.ndarray) -> np.ndarray:
         right: np.ndarray = np.asarray(obs, np.float64) @ gains > 0
@@ -25,14 +25,14 @@ def cartpole() -> Controller:
 
 
 def pendulum() -> Controller:
-    """Push along until there is energy enough to stand, and near the top hold: -160 on average."""
+    """Swing up until the energy suffices for standing, and balance near the top: return -160 on average."""
     proportional, derivative, reach = 10.0, 3.1, 0.7
 
     def act(obs: np.ndarray) -> np.ndarray:
         cosine, sine, speed = np.asarray(obs, np.float64).T
         angle = np.arctan2(sine, cosine)
         control = proportional * angle + derivative * speed
-        energy = 0.5 * speed**2 + 15 * cosine  # 15 is what standing takes, and a little more is soon lost
+        energy = 0.5 * speed**2 + 15 * cosine  # standing takes 15; we aim a little higher, as some is lost
         torque = np.where(np.abs(control) < reach * proportional, -control, 2 * (17 - energy) * np.sign(speed + 1e-9))
         clipped: np.ndarray = np.clip(torque, -2, 2)[:, None].astype(np.float32)
         return clipped
@@ -41,10 +41,10 @@ def pendulum() -> Controller:
 
 
 def mountain_car(cells: int = 151) -> Controller:
-    """Plan on a grid of places and speeds, with the car's known dynamics, and look one step ahead.
+    """Plan on a grid of positions and velocities, with the car's known dynamics, and look one step ahead.
 
-    Value iteration on the number of steps to the goal, interpolated between the grid's points; no better plan is
-    more than a step or two shorter.
+    Value iteration on the number of steps to the goal, interpolated between the grid's points; the optimal plan is at
+    most a step or two shorter.
 
     Args:
         cells: Points of the grid in each direction.
@@ -78,7 +78,7 @@ def mountain_car(cells: int = 151) -> Controller:
 
 
 def _car(state: np.ndarray, action: int) -> np.ndarray:
-    """(N, 2) places and speeds after a step (Moore 1990, as MountainCar-v0 has it)."""
+    """(N, 2) positions and velocities after a step (Moore 1990, as in MountainCar-v0)."""
     place, speed = state.T
     speed = np.clip(speed + (action - 1) * 0.001 - 0.0025 * np.cos(3 * place), -0.07, 0.07)
     place = np.clip(place + speed, -1.2, 0.6)
@@ -86,7 +86,7 @@ def _car(state: np.ndarray, action: int) -> np.ndarray:
 
 
 def _corners(state: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """(4, N) numbers of the four grid points around each state, and their shares in it."""
+    """(4, N) indices of the four grid points around each state, and their interpolation weights."""
     scaled = (state - [-1.2, -0.07]) / [1.8, 0.14] * (cells - 1)
     low = np.clip(scaled.astype(np.int64), 0, cells - 2)
     x, y = (scaled - low).T
@@ -100,4 +100,4 @@ EXPERTS: dict[str, Callable[[], Controller]] = {
     "MountainCar-v0": mountain_car,
     "Pendulum-v1": pendulum,
 }
-"""Environment id to who makes its expert."""
+"""Environment id to the function that makes its expert."""

@@ -1,8 +1,8 @@
 """Whole games between players, and each player's own moves as a rollout to learn from.
 
-A game is one episode for each player, and a step of it is one of the player's own moves: what it saw, what it did,
-and what it got until its next move or the end, whoever moved in between. So advantages are estimated along the moves
-of one player, and the other players are a part of its environment (Littman 1994).
+A game is one episode for each player, and a step of it is one of the player's own moves: its observation, its action,
+and its rewards until its next move or the end. So advantages are estimated along the moves of one player, and the
+other players are a part of its environment (Littman 1994).
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from lhy_rl.rollouts.games import Games
 from lhy_rl.rollouts.rollout import Rollout, stored
 
 OF = " of its game"
-ROWS_OF_THE_LONGEST = 4  # a column of a rollout takes games in a row, up to so many times the longest
+ROWS_OF_THE_LONGEST = 4  # length of a rollout's column, in multiples of the longest game
 
 
 class Player(Protocol):
-    """Somebody who acts in games, many at once."""
+    """A player that acts in many games at once."""
 
     def begin(self, count: int, players: int) -> None:
-        """Games 0 to ``count`` - 1 begin: forget all others."""
+        """Begin games 0 to ``count`` - 1 and forget all earlier ones."""
         ...
 
     def act(self, games: Games, rows: np.ndarray, obs: Any, mask: np.ndarray | None) -> np.ndarray:
-        """(R,) actions in the games ``games.turn.game[rows]``, for ``games.turn.player[rows]``.
+        """Choose actions (R,) in the games ``games.turn.game[rows]``, for ``games.turn.player[rows]``.
 
         Args:
-            games: Of which only what the player knows may be used.
-            rows: (R,) which of those who are to move.
-            obs: (R, ...) what they see.
-            mask: (R, A) bool, what is legal; None where all is.
+            games: The games; only what the player may know of them is to be used.
+            rows: (R,) indices into ``games.turn``.
+            obs: (R, ...) the movers' observations.
+            mask: (R, A) bool, the legal actions; None if all are legal.
         """
         ...
 
 
 class PolicyPlayer:
-    """A policy at play, with a memory for every seat of every game.
+    """A policy as a player, with a memory for every seat of every game.
 
     Args:
-        policy: Who acts; its actions are Discrete.
-        generator: Owner of the draws.
+        policy: The policy; its actions are Discrete.
+        generator: Random generator that actions are sampled with.
         deterministic: Take the most probable actions.
     """
 
@@ -82,7 +82,7 @@ class PolicyPlayer:
 
 
 class RandomPlayer:
-    """Legal actions, drawn uniformly."""
+    """A player that draws legal actions uniformly."""
 
     def begin(self, count: int, players: int) -> None:
         """It has no memory."""
@@ -96,10 +96,10 @@ class RandomPlayer:
 
 
 class ScriptedPlayer:
-    """A function of the game's state, as :class:`lhy_rl.envs.game_versus.Partner` is, in games of our rules.
+    """A player that is a function of the game's state, in games of our rules.
 
     Args:
-        partner: Who acts.
+        partner: The function, a :class:`lhy_rl.envs.game_versus.Partner`.
     """
 
     def __init__(self, partner: Any) -> None:
@@ -116,21 +116,21 @@ class ScriptedPlayer:
 
 @dataclass
 class PlayedGames:
-    """N games of P players, M moves in all: for each game and player its moves in the order of time.
+    """N games of P players, M moves in all, sorted by game, then player, then time.
 
     Attributes:
-        obs: (M, ...) what the mover saw.
+        obs: (M, ...) the mover's observation.
         actions: (M,).
-        action_mask: (M, A) bool, what was legal; None where all was.
-        rewards: (M,) what the mover got from this move on until its next one, or the end.
-        game, player: (M,) numbers.
-        first: (M,) bool: the first own move in the game.
-        renewed: (M,) bool: the mover began anew, and its memory with it; always at its first move.
-        truncated: (M,) bool: after this move the game ended, and not by the rules.
-        final_obs: Move to what was observed last, where it was truncated.
-        scores: (N, P) all that the players got; what came before an own move belongs to no move.
-        first_mover: (N,) who moved first.
-        final_info: Numbers that the games ended with, (N, P) each.
+        action_mask: (M, A) bool, the legal actions; None if all were legal.
+        rewards: (M,) the mover's rewards from this move until its next one or the end, added up.
+        game, player: (M,) index of the game and of the player.
+        first: (M,) bool: the player's first move in the game.
+        renewed: (M,) bool: the mover's memory is reset before this move; always true at its first move.
+        truncated: (M,) bool: this is the player's last move in a game that was truncated.
+        final_obs: Maps a move to the final observation, if the game was truncated after it.
+        scores: (N, P) each player's return; it includes rewards before its first move, which belong to no move.
+        first_mover: (N,) the player that moved first.
+        final_info: Numbers in the players' last infos, (N, P) each.
     """
 
     obs: Any
@@ -148,12 +148,13 @@ class PlayedGames:
     final_obs: dict[int, Any] = field(default_factory=dict)
 
     def rollout(self, chosen: np.ndarray, policy: ActorCritic) -> Rollout:
-        """The chosen players' moves, for their policy to learn from.
+        """The chosen moves as a rollout, for their policy to learn from.
 
-        Columns of T steps; in each stand whole sequences of own moves, one behind the other.
+        Each column of T steps holds whole sequences of a player's own moves, one after the other.
 
         Args:
-            chosen: (M,) bool; all moves of a player in a game, or none.
+            chosen: (M,) bool: the moves to take; of a player in a game either all or none.
+            policy: The policy that learns.
         """
         moves = np.flatnonzero(chosen)
         starts = np.flatnonzero(self.first[moves])
@@ -161,7 +162,7 @@ class PlayedGames:
         length = ROWS_OF_THE_LONGEST * int(lengths.max())
         row, column, width = place(lengths, length)
         where = row, column
-        last = np.append(starts[1:], len(moves)) - 1  # of each sequence
+        last = np.append(starts[1:], len(moves)) - 1  # index of each sequence's last move
 
         def empty(x: np.ndarray, filled: Any, extra: int = 0) -> np.ndarray:
             return np.full((length + extra, width, *x.shape[1:]), filled, stored(x))
@@ -192,10 +193,10 @@ class PlayedGames:
 
 
 def place(lengths: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Sequences put end to end into columns of ``length`` steps, in their order.
+    """Fill columns of ``length`` steps with whole sequences, in their order.
 
     Returns:
-        Row and column of each step, and how many columns there are.
+        Row and column of each step, and the number of columns.
     """
     firsts, columns = np.empty(len(lengths), np.int64), np.empty(len(lengths), np.int64)
     column, filled = 0, 0
@@ -209,7 +210,7 @@ def place(lengths: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, int
 
 
 def _check_shapes(games: Games, obs: Any, mask: np.ndarray | None) -> None:
-    """What the players see first has the shapes that the game says."""
+    """Check that the first observations and masks have the shapes that the game declares."""
     if why := misfit(obs, games.single_observation_space):
         raise UserError(f"an observation of {games.name} does not fit its space: {why}; mend the environment")
     shape = len(games.turn.game), int(games.single_action_space.n)  # type: ignore[attr-defined]
@@ -221,14 +222,14 @@ def play_games(games: Games, count: int, players: Sequence[Player], seats: np.nd
     """Play games to their end.
 
     Args:
-        games: Where.
-        count: N.
-        players: Who.
-        seats: (N, P) which of the players sits where.
+        games: The games to play.
+        count: N, the number of games.
+        players: The players.
+        seats: (N, P) index into ``players`` for each seat of each game.
 
     Raises:
-        UserError: a player made a move that there is not, or the game gave what is no number, an observation that is
-            not in its space, or a player no legal action.
+        UserError: A player chose an impossible action, a number is infinite or NaN, an observation is not in its
+            space, or a player has no legal action.
     """
     games.begin(count)
     for one in players:

@@ -1,4 +1,4 @@
-"""The environment that an agent learns in, from whatever the user gave."""
+"""Makes the vector environment that an agent learns in from an id, an environment or a callable."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ else:
 
 
 def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
-    """A vector environment from whatever the user gave; texts in its Dict observations are left out with a warning.
+    """A vector environment from an id, an environment or a callable.
+
+    Texts in its Dict observations are left out with a warning.
 
     Raises:
-        UserError: an unknown id, or something that is no environment.
+        UserError: The id is unknown, or ``env`` is no environment.
     """
     made = _make(env, num_envs)
     keep_final_observations(made)
@@ -43,7 +45,7 @@ def make_vector_env(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]
 def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
     if isinstance(env, VectorEnv):
         return env
-    sb3 = sys.modules.get("stable_baselines3.common.vec_env")  # who has none of its environments need not have it
+    sb3 = sys.modules.get("stable_baselines3.common.vec_env")  # Stable-Baselines3 need not be installed
     if sb3 is not None and isinstance(env, sb3.VecEnv):
         from lhy_rl.interop.sb3 import from_sb3
 
@@ -67,13 +69,13 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
 
 
 def _is_game(env: Any) -> bool:
-    """Rules of ours, an environment of PettingZoo or a class of either, or the id of one of our games."""
+    """Whether this is our rules, an environment of PettingZoo, a class of either, or the id of one of our games."""
     kinds = {kind.__name__ for kind in (env if inspect.isclass(env) else type(env)).__mro__}
     return not kinds.isdisjoint({"BatchedGame", "AECEnv", "ParallelEnv"}) or any(row.id == env for row in GAMES)
 
 
 def _one(make: Callable[[], Any]) -> Any:
-    """What a callable makes, if it is a single environment."""
+    """The environment that a callable makes; raises unless it is a single one."""
     made = make()
     if isinstance(made, VectorEnv):
         raise UserError(
@@ -86,11 +88,11 @@ def _one(make: Callable[[], Any]) -> Any:
 
 
 def make_vec(env_id: str, num_envs: int, /, **options: Any) -> VectorEnv[Any, Any, Any]:
-    """As ``gymnasium.make_vec``, with episodes that begin in the step that ends the last one, where possible.
+    """As ``gymnasium.make_vec``, in same-step autoreset mode where the environment has it.
 
     Args:
-        env_id: May begin with a package to import.
-        options: Of the environment.
+        env_id: The id; a module to import may stand before it, ``module:id``.
+        options: Options of the environment.
     """
     spec = spec_of(env_id)
     name = spec.id
@@ -106,16 +108,16 @@ def make_vec(env_id: str, num_envs: int, /, **options: Any) -> VectorEnv[Any, An
 
 
 def one_by_one(env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any] | None:
-    """One like a batched environment that Gymnasium made, of single environments; None where it is not known."""
+    """The same environment as ``env``, batched by Gymnasium, from single ones; None if it has no spec or is wrapped."""
     spec = env.spec
-    if spec is None or env is not env.unwrapped:  # what a wrapper does is not known
+    if spec is None or env is not env.unwrapped:  # a wrapper's effect is unknown
         return None
     options = {key: value for key, value in spec.kwargs.items() if key not in ("num_envs", "vectorization_mode")}
     return SameStepVectorEnv([lambda: gym.make(spec.id, **options)] * env.num_envs)
 
 
 def without_texts(env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:
-    """The environment, without what is text in its Dict observations: no encoder reads it (Minigrid's ``mission``)."""
+    """The environment without the texts in its Dict observations (Minigrid's ``mission``), which no encoder reads."""
     space = env.single_observation_space
     if not isinstance(space, gym.spaces.Dict):
         return env
@@ -132,11 +134,11 @@ def without_texts(env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:
 
 
 class Selected(VectorWrapper[Any, Any, Any, Any, Any]):
-    """Some keys of Dict observations, in every autoreset mode.
+    """Keeps some keys of Dict observations, in every autoreset mode.
 
     Args:
-        env: Its observations are Dicts.
-        keys: Those that stay.
+        env: An environment with Dict observations.
+        keys: The keys to keep.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], keys: list[str]) -> None:
@@ -158,7 +160,7 @@ class Selected(VectorWrapper[Any, Any, Any, Any, Any]):
         return self._select(obs), rewards, terminated, truncated, infos
 
     def _select(self, obs: Any) -> Any:
-        """Of a dict, or of an array whose entries are dicts or None."""
+        """The kept keys of a dict, or of each dict in an array of dicts and Nones."""
         if isinstance(obs, dict):
             return {key: obs[key] for key in self.keys}
         selected = np.empty(len(obs), object)

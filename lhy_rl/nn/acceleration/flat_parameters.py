@@ -1,4 +1,4 @@
-"""All parameters of a network in one piece of memory, so that an optimizer's step is one operation, not one each."""
+"""All parameters of a network in one vector, so that an optimizer's step is one operation, not one per parameter."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lhy_rl.nn.acceleration.inventory import Inventory
 class FlatParameters:
     """Moves a network's parameters into one vector; the network uses views of it.
 
-    Somebody may part the two: a copy of the network has memory of its own (``copy.deepcopy``, cloudpickle), and so has
-    a parameter after ``p.data = ...``, ``load_state_dict(assign=True)``, ``network.double()`` or ``network.to(...)``;
-    a layer may be exchanged or frozen. The optimizer would go on moving a vector that nobody uses, so :meth:`tie`
-    looks once an update and joins them again.
+    The link can break: a copy of the network has its own memory (``copy.deepcopy``, cloudpickle), and so has a
+    parameter after ``p.data = ...``, ``load_state_dict(assign=True)``, ``network.double()`` or ``network.to(...)``;
+    a layer may be replaced or frozen. The optimizer would then update a vector that the network no longer uses, so
+    :meth:`tie` checks this once per update and restores the link.
 
     Args:
-        network: On its device already. Its parameters stay the same objects; frozen ones are left out.
+        network: The network, already on its device. Its parameters stay the same objects; frozen ones are left out.
 
     Attributes:
         vector: (P,) a parameter with all values, for the optimizer.
         grad: (P,) its gradient.
-        parameters: Those in it, in the network's order; after a step the ``grad`` of each is what it was moved by.
+        parameters: The parameters in it, in the network's order; after a step, their ``grad`` is the clipped gradient.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -36,7 +36,7 @@ class FlatParameters:
         self._gather()
 
     def _gather(self) -> None:
-        """Bring the values together that the network has now, and let it use them there."""
+        """Copy the network's current values into the vector, and make the parameters views of it."""
         self.inventory.take()
         trained = {name: p for name, p in self.inventory.parameters.items() if p.requires_grad}
         if not trained:
@@ -52,7 +52,7 @@ class FlatParameters:
 
     @property
     def tied(self) -> bool:
-        """Whether the vector still holds what the network computes with."""
+        """Whether the network's parameters are still views of the vector."""
         step = self.vector.element_size()
         places = accumulate((size * step for size in self.sizes), initial=self.vector.data_ptr())
         return (
@@ -63,15 +63,16 @@ class FlatParameters:
         )
 
     def tie(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Before an update: join the vector and the network again where they were parted; the network's values stay.
+        """Before an update, restore the link between the vector and the network if it is broken.
 
-        The optimizer's moments stay with the parameters of the same name and size; others begin at 0.
+        The network's values are kept. The optimizer's moments are kept for parameters of the same name and size; others
+        begin at 0.
 
         Returns:
-            Whether something was parted, or somebody began or ceased to listen: what was made of the network's parts
-            must be made anew.
+            Whether the link was broken, or a hook was added or the last one removed: objects made from the network's
+            parts must be made again.
         """
-        tied = self.tied  # first, because who listens is counted anew where something was exchanged
+        tied = self.tied  # first, because ``listened`` takes the inventory again if a part was replaced
         listened, self.listened = self.listened, self.inventory.listened
         if tied:
             return self.listened != listened
@@ -84,15 +85,15 @@ class FlatParameters:
                     found = [kept.get(name, value[:0]) for name in self.names]
                     pieces = zip(found, self.sizes, strict=True)
                     state[key] = torch.cat([x if len(x) == size else value.new_zeros(size) for x, size in pieces])
-        optimizer.load_state_dict(optimizer.state_dict())  # which brings them to the vector's type and device
+        optimizer.load_state_dict(optimizer.state_dict())  # converts the moments to the vector's dtype and device
         return True
 
     def grad_of(self, parameter: Tensor) -> Tensor:
-        """This parameter's part of :attr:`grad`, for those who write it down themselves before :meth:`step`."""
+        """This parameter's part of :attr:`grad`, to be written by hand before :meth:`step`."""
         return next(grad for grad, own in zip(self.grads, self.parameters, strict=True) if own is parameter)
 
     def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, max_grad_norm: float) -> Tensor:
-        """One step down the loss; the gradient's norm before it was shortened."""
+        """Take one gradient step on the loss; return the gradient's norm before clipping."""
         self.backward(loss)
         return self.step(optimizer, max_grad_norm)
 
@@ -105,7 +106,7 @@ class FlatParameters:
         return torch.autograd.grad(loss, self.parameters, materialize_grads=True)
 
     def _hooked_gradients(self, loss: Tensor) -> Sequence[Tensor]:
-        """As :meth:`_gradients`; every hook fires, also those on gradients that have been accumulated."""
+        """As :meth:`_gradients`, but every hook fires, including those on accumulated gradients."""
         for parameter in self.parameters:
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
@@ -115,7 +116,7 @@ class FlatParameters:
         return found
 
     def step(self, optimizer: torch.optim.Optimizer, max_grad_norm: float) -> Tensor:
-        """One step against :attr:`grad`; its norm before it was shortened."""
+        """Clip :attr:`grad` and take one optimizer step; return the gradient's norm before clipping."""
         norm = torch.linalg.vector_norm(self.grad)
         self.vector.grad = self.grad.mul_((max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
         optimizer.step()

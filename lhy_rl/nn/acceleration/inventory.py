@@ -1,7 +1,7 @@
-"""What a network consists of, so that it is noticed cheaply when somebody exchanges a part of it or listens to one.
+"""An inventory of a network's parts, to notice cheaply when one is replaced or gets a hook.
 
-Gradients by hand, acting in numpy and fused layers do not call the modules whose work they do, so no hook fires there.
-Where a hook waits (wandb's ``watch``, a user's own), the plain way is taken; it gives the same numbers.
+Manual gradients, acting in numpy and fused layers do not call the modules that they replace, so hooks would not fire.
+If there is a hook (wandb's ``watch``, a user's own), the plain modules are used; they give the same numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backwa
 
 
 def hooked(*modules: nn.Module) -> bool:
-    """Whether a hook waits for one of these modules to be called; those inside them are not looked at."""
+    """Whether one of these modules has a hook; their submodules are not checked."""
     return any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks for m in modules)
 
 
@@ -23,10 +23,10 @@ class Inventory:
     """The modules and parameters of a network, at the time of :meth:`take`.
 
     Args:
-        network: Whose.
+        network: The network.
 
     Attributes:
-        parameters: By name, also those that are frozen.
+        parameters: All parameters by name, including frozen ones.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -34,7 +34,7 @@ class Inventory:
         self.take()
 
     def take(self) -> None:
-        """Count anew."""
+        """Take the inventory again."""
         modules = list(self.network.modules())
         self.parameters = dict(self.network.named_parameters())
         held = [(m._modules, name, child) for m in modules for name, child in m._modules.items()]
@@ -53,7 +53,7 @@ class Inventory:
 
     @property
     def listened(self) -> bool:
-        """Whether a hook waits for a module to be called or a parameter's gradient to be known."""
+        """Whether a module or a parameter's gradient has a hook."""
         if not self.complete:
             self.take()
         return (
@@ -64,5 +64,5 @@ class Inventory:
 
     @property
     def frozen(self) -> bool:
-        """Whether a parameter learns nothing."""
+        """Whether some parameter is frozen."""
         return not all(p.requires_grad for p in self.parameters.values())

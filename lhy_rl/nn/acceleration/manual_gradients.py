@@ -1,8 +1,8 @@
-"""The gradients of small networks by hand, in numpy.
+"""Hand-written gradients of small networks, in numpy.
 
 A gradient step of a network of a few dozen units is some eighty operations of a few microseconds each. Recording them
-in a graph costs as much again, and each costs twice as much in torch as in numpy, whose tanh is faster, too. Here are
-the operations without the graph; each class gives the numbers of the network that it stands for.
+in a graph costs as much again, and each costs twice as much in torch as in numpy, whose tanh is faster, too. This
+module computes them without a graph; each class gives the same numbers as the torch module that it replaces.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.nn.policies.trunk import Trunk
 
 Array = np.ndarray
-ROWS = 1024  # read at a time: what is made of them stays in the cache
+ROWS = 1024  # rows evaluated at a time, so that their activations stay in the cache
 
 
 class ManualNetwork:
-    """A trunk of tanh layers and a linear layer behind it.
+    """A trunk of tanh layers, followed by a linear layer.
 
     Args:
-        trunk: See :meth:`of`.
+        trunk: The trunk, of the kind that :meth:`of` accepts.
         output: The last layer.
-        parameters: Those of the network that both belong to; gradients go there.
+        parameters: The parameters of the whole network; gradients are written there.
     """
 
     def __init__(self, trunk: Trunk, output: nn.Linear, parameters: FlatParameters) -> None:
         assert isinstance(trunk.encoder, MLPEncoder)
         layers = [*(layer for layer in trunk.encoder.layers if isinstance(layer, nn.Linear)), output]
         self.scale = np.float32(trunk.encoder.scale)
-        self.weights = [layer.weight.detach().numpy() for layer in layers]  # (O, I); the memory is torch's
+        self.weights = [layer.weight.detach().numpy() for layer in layers]  # (O, I); memory shared with torch
         self.biases = [layer.bias.detach().numpy() for layer in layers]
         self.grad_weights = [parameters.grad_of(layer.weight).numpy() for layer in layers]
         self.grad_biases = [parameters.grad_of(layer.bias).numpy() for layer in layers]
@@ -45,15 +45,15 @@ class ManualNetwork:
 
     @classmethod
     def of(cls, trunk: Trunk, output: nn.Linear, parameters: FlatParameters) -> ManualNetwork | None:
-        """None where the trunk is another: on a GPU, of images or tokens, with a memory or other layers."""
+        """The network, or None if the trunk does not fit: on a GPU, of images or tokens, recurrent, or other layers."""
         encoder = trunk.encoder
-        known = type(encoder) is MLPEncoder and encoder.layers.fused  # a subclass may read otherwise
+        known = type(encoder) is MLPEncoder and encoder.layers.fused  # a subclass may compute something else
         fits = known and not trunk.has_memory and not trunk.dropout.p
         where = {(p.device.type, p.dtype) for p in (*trunk.parameters(), output.weight)}
         return cls(trunk, output, parameters) if fits and where == {("cpu", torch.float32)} else None
 
     def forward(self, obs: Array) -> Array:
-        """(N, ...) observations to (N, O); what each layer reads is kept."""
+        """(N, ...) observations to (N, O); each layer's input is kept for :meth:`backward`."""
         x = obs.reshape(len(obs), -1).astype(np.float32, copy=False)
         if self.scale != 1:
             x = x * self.scale
@@ -68,7 +68,7 @@ class ManualNetwork:
         return y
 
     def backward(self, grad: Array) -> None:
-        """Write the parameters' gradients, given the outputs' (N, O); what :meth:`forward` kept is used up."""
+        """Write the parameters' gradients, given the outputs' (N, O); overwrites what :meth:`forward` kept."""
         for k in reversed(range(len(self.weights))):
             y = self.inputs[k]
             np.matmul(grad.T, y, out=self.grad_weights[k])
@@ -81,13 +81,13 @@ class ManualNetwork:
 
 
 class CategoricalOutput:
-    """Log-probability and entropy of one softmax, from a network's numbers."""
+    """Log-probability and entropy of a softmax over a network's outputs."""
 
     def __init__(self, head: CategoricalHead) -> None:
         self.start = head.start
 
     def evaluate(self, outputs: Array, actions: Array, action_mask: Array | None) -> tuple[Array, Array]:
-        """(N, A) numbers and (N,) actions to log-probabilities and entropies, (N,)."""
+        """(N, A) logits and (N,) actions to log-probabilities and entropies, (N,)."""
         logits = outputs.T.copy()  # (A, N): numpy sums over the first axis much faster than over a short last one
         if action_mask is not None:
             logits[~action_mask.T] = -np.inf
@@ -113,7 +113,7 @@ class CategoricalOutput:
 
 
 class GaussianOutput:
-    """Log-probability and entropy of a normal distribution, from a network's numbers and the head's deviation."""
+    """Log-probability and entropy of a normal distribution, from a network's outputs and the head's ``log_std``."""
 
     def __init__(self, head: GaussianHead, parameters: FlatParameters) -> None:
         self.log_std = head.log_std.detach().numpy()
@@ -128,7 +128,7 @@ class GaussianOutput:
         return log_prob, np.broadcast_to(entropy, log_prob.shape)
 
     def backward(self, grad_log_prob: Array, grad_entropy: float) -> Array:
-        """The means' gradient, (N, A); that of the deviation's logarithm is written down."""
+        """Return the means' gradient, (N, A), and write that of ``log_std``."""
         grad: Array = grad_log_prob[:, None] * self.z
         self.grad_log_std[:] = (grad * self.z).sum(0) - grad_log_prob.sum() + grad_entropy * len(grad)
         grad *= self.precision
@@ -136,11 +136,11 @@ class GaussianOutput:
 
 
 class ManualActorCritic:
-    """A small policy without memory whose actor and critic are apart.
+    """A small policy without memory, with separate actor and critic.
 
     Args:
-        actor, critic: Of the policy.
-        output: What makes distributions of the actor's numbers.
+        actor, critic: The policy's networks.
+        output: The action distribution over the actor's outputs.
     """
 
     def __init__(self, actor: ManualNetwork, critic: ManualNetwork, output: CategoricalOutput | GaussianOutput) -> None:
@@ -148,7 +148,7 @@ class ManualActorCritic:
 
     @classmethod
     def of(cls, policy: ActorCritic, parameters: FlatParameters) -> ManualActorCritic | None:
-        """None where the policy is another, also by its head, is listened to, or is frozen in part."""
+        """The policy's networks, or None if its trunks or head do not fit, or it has hooks or frozen parameters."""
         if policy.critic_trunk is None or policy.critic is None or not policy.free:
             return None
         actor = ManualNetwork.of(policy.trunk, policy.actor.output, parameters)
@@ -165,7 +165,7 @@ class ManualActorCritic:
         return cls(actor, critic, output)
 
     def read(self, obs: Tensor, actions: Tensor | None, action_mask: Tensor | None) -> tuple[Tensor | None, Tensor]:
-        """Of a rollout: log-probabilities (T, B) of the actions, where they are given, and values (T + 1, B)."""
+        """A rollout's log-probabilities (T, B), if actions are given, and values (T + 1, B), without gradient."""
         count, inputs = obs.shape[1], obs.flatten(0, 1).numpy()
         values = np.concatenate([self.value(inputs[i : i + ROWS]) for i in range(0, len(inputs), ROWS)])
         log_prob = None
@@ -181,20 +181,20 @@ class ManualActorCritic:
         return log_prob, torch.from_numpy(values).view(-1, count)
 
     def value(self, obs: Array) -> Array:
-        """(N,) of N observations."""
+        """(N,) values of N observations."""
         return self.critic.forward(obs)[:, 0]
 
     def evaluate(self, obs: Array, actions: Array, action_mask: Array | None) -> tuple[Array, Array, Array]:
-        """Of N steps: log-probabilities, values and entropies, (N,); then :meth:`backward`."""
+        """Log-probabilities, values and entropies of N steps, (N,); :meth:`backward` may follow."""
         log_prob, entropy = self.output.evaluate(self.actor.forward(obs), actions, action_mask)
         return log_prob, self.value(obs), entropy
 
     def backward(self, grad_log_prob: Array, grad_value: Array, grad_entropy: float) -> None:
-        """Write the parameters' gradients at what was just evaluated.
+        """Write the parameters' gradients for the last :meth:`evaluate`.
 
         Args:
-            grad_log_prob, grad_value: (N,) the loss's gradients in each log-probability and value.
-            grad_entropy: The loss's gradient in each entropy.
+            grad_log_prob, grad_value: (N,) gradients of the loss with respect to each log-probability and value.
+            grad_entropy: Gradient of the loss with respect to each entropy.
         """
         self.actor.backward(self.output.backward(grad_log_prob, grad_entropy))
         self.critic.backward(grad_value[:, None])
@@ -206,13 +206,13 @@ def ppo_gradient(
     """The gradient of PPO's loss on N steps, written into the parameters.
 
     Args:
-        manual: None where the policy does not fit.
-        steps: Arrays (N, ...) ``obs``, ``actions``, ``action_mask``, ``log_prob`` of when the actions were taken,
+        manual: The policy; None if it does not fit.
+        steps: Arrays (N, ...): ``obs``, ``actions``, ``action_mask``, ``log_prob`` under the old policy,
             ``advantages`` and ``returns``.
 
     Returns:
         (5,): the clipped surrogate's loss, the critic's loss, the entropy, KL(old || new) and the share of ratios
-        beyond the clip; None where the policy does not fit.
+        beyond the clip; None if the policy does not fit.
     """
     if manual is None:
         return None
@@ -223,13 +223,13 @@ def ppo_gradient(
     gain, held = ratio * steps.advantages, inside * steps.advantages
     clipped = ratio != inside
     sums = -np.minimum(gain, held).sum(), error @ error, entropy.sum(), (ratio - log_ratio).sum() - n, clipped.sum()
-    grad_log_prob = np.where(gain <= held, gain, np.float32(0)) * np.float32(-1 / n)  # 0 where the clipped one is less
+    grad_log_prob = np.where(gain <= held, gain, np.float32(0)) * np.float32(-1 / n)  # 0 if the clipped term is less
     manual.backward(grad_log_prob, error * np.float32(2 * value_coef / n), -entropy_coef / n)
     return torch.from_numpy(np.array(sums, np.float32) / n)
 
 
 def a2c_gradient(manual: ManualActorCritic | None, steps: Any, value_coef: float, entropy_coef: float) -> Tensor | None:
-    """As :func:`ppo_gradient`, of A2C's loss: (3,) the actor's loss, the critic's loss and the entropy."""
+    """:func:`ppo_gradient` for A2C's loss: (3,) the actor's loss, the critic's loss and the entropy."""
     if manual is None:
         return None
     log_prob, values, entropy = manual.evaluate(steps.obs, steps.actions, steps.action_mask)

@@ -1,6 +1,6 @@
 """Acting with small networks on a CPU: the same arithmetic in numpy, where an operation costs a fifth of torch's.
 
-A policy of a few dozen units spends its time not in arithmetic but in calls.
+A policy of a few dozen units spends its time in the overhead of calls, not in arithmetic.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from lhy_rl.nn.heads.categorical import CategoricalHead
 from lhy_rl.nn.heads.gaussian import GaussianHead
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 
-WIDEST = 256  # above, the arithmetic counts and torch is as fast
+WIDEST = 256  # in wider networks the arithmetic dominates, and torch is as fast
 
 Array = np.ndarray
 Map = Callable[[Array], Array]
 Cell = Callable[[Array, tuple[Array, ...]], tuple[Array, ...]]
 """Inputs (B, E) and states (B, ...) to the next states, the output first."""
 Choice = Callable[[Array, Array, Array | None], Array]
-"""The head's numbers (B, A), noise (B, A) and legal actions (B, A) to actions."""
+"""Outputs of the head's linear layer (B, A), noise (B, A) and legal actions (B, A) to actions."""
 
 ACTIVATIONS: dict[type[nn.Module], Map] = {
     nn.Tanh: lambda x: np.tanh(x, out=x),
@@ -40,15 +40,15 @@ ACTIVATIONS: dict[type[nn.Module], Map] = {
 
 
 class FastActor:
-    """The actor of a policy; it follows its weights as long as they stay where they are in memory.
+    """The actor of a policy in numpy; it uses the current weights as long as they stay at the same place in memory.
 
     Args:
-        policy: Whose actor.
-        read: Observations (B, ...) to (B, E).
+        policy: The policy.
+        read: The encoder, observations (B, ...) to (B, E).
 
     Attributes:
-        parameters, places: The policy's parameters by name, and where in memory each of them was.
-        features: With a backbone, (B, H) of each step since :meth:`begin`: what the head read.
+        parameters, places: The policy's parameters by name, and the memory address of each.
+        features: With a backbone, the head's inputs (B, H) at each step since :meth:`begin`.
     """
 
     def __init__(self, policy: ActorCritic, read: Map) -> None:
@@ -59,7 +59,7 @@ class FastActor:
         self.features: list[Array] = []
 
     def begin(self, state: State) -> None:
-        """Go on with the actor's part of a memory, and with what the weights are now."""
+        """Set the actor's part of the memory, and take the current weights."""
         cells, choose = cells_of(self.policy.trunk.core), choice(self.policy.actor)
         assert cells is not None and choose is not None
         self.cells, self.choose, self.space = cells, choose, self.policy.actor.space
@@ -81,7 +81,7 @@ class FastActor:
             action_mask: (B, A) bool.
 
         Returns:
-            Actions (B, ...), not cut off at the bounds.
+            Actions (B, ...), not clipped to the bounds.
         """
         x = self.read(obs)
         if self.cells and start.any():
@@ -96,13 +96,14 @@ class FastActor:
         return self.choose(self.output(x), noise, action_mask)
 
     def for_environment(self, actions: Array) -> Array:
-        """The actions, as the environment's space has them."""
+        """The actions as the environment takes them."""
         return in_space(actions, self.space)
 
 
 def fast_actor(policy: ActorCritic, last: FastActor | None = None) -> FastActor | None:
-    """None where the policy is not small, on a CPU, of vectors or tokens, with one categorical or Gaussian head, or
-    where a hook waits for one of its modules to be called; ``last`` where that is still what would be made."""
+    """A numpy actor of the policy, ``last`` if it is still valid, or None if numpy would not be faster or exact.
+
+    The policy must be small, on a CPU, read vectors or tokens, have a categorical or Gaussian head, and no hooks."""
     if policy.inventory.listened or policy.trunk.dropout.p:
         return None
     same = last is not None and last.policy is policy and last.parameters is policy.inventory.parameters
@@ -116,12 +117,12 @@ def fast_actor(policy: ActorCritic, last: FastActor | None = None) -> FastActor 
 
 
 def places(policy: ActorCritic) -> list[int]:
-    """Where in memory each parameter is."""
+    """The memory address of each parameter."""
     return [p.data_ptr() for p in policy.inventory.parameters.values()]
 
 
 def numbers(tensor: Tensor) -> Array:
-    """What a parameter holds; the memory is torch's."""
+    """A parameter as an array that shares its memory."""
     array: Array = tensor.detach().numpy()
     return array
 
@@ -139,7 +140,7 @@ def linear(layer: nn.Linear) -> Map:
 
 
 def chain(modules: Iterable[nn.Module]) -> Map | None:
-    """Layers one after the other; None where numpy is not to do one of them."""
+    """Layers one after the other; None if one of them is not supported in numpy."""
     steps: list[Map] = []
     for module in modules:
         if isinstance(module, nn.Linear):
@@ -158,11 +159,11 @@ def chain(modules: Iterable[nn.Module]) -> Map | None:
 
 
 def reader(encoder: Encoder) -> Map | None:
-    """An encoder of vectors or of one token."""
+    """An encoder of vectors or of one token as a function in numpy; None for any other encoder."""
     if type(encoder) is TokenEncoder and encoder.first is not None and not len(encoder.layers):
         table, first = numbers(encoder.embedding.weight), encoder.first
         return lambda obs: table[obs - first]
-    if type(encoder) is not MLPEncoder:  # a subclass may read otherwise
+    if type(encoder) is not MLPEncoder:  # a subclass may compute something else
         return None
     layers, scale = chain(encoder.layers), np.float32(encoder.scale)
     if layers is None:
@@ -176,7 +177,7 @@ def reader(encoder: Encoder) -> Map | None:
 
 
 def cells_of(core: SequenceBackbone | None) -> list[Cell] | None:
-    """The layers of torch's recurrent networks or of one with stacks, of none where there is no backbone."""
+    """The layers of a backbone as functions in numpy: empty without a backbone, None if it is not supported."""
     if core is None:
         return []
     makers: dict[type[SequenceBackbone], Callable[[Any], Cell]] = {
@@ -188,7 +189,7 @@ def cells_of(core: SequenceBackbone | None) -> list[Cell] | None:
 
 
 def weights(layer: nn.Module) -> list[Array]:
-    """W (E, G), U (H, G) and their biases (G,)."""
+    """A recurrent layer's W (E, G), U (H, G) and their biases (G,)."""
     w, u, b_w, b_u = (numbers(p) for p in layer.parameters())
     return [w.T, u.T, b_w, b_u]
 
@@ -205,7 +206,7 @@ def rnn_cell(layer: nn.Module) -> Cell:
 
 
 def gru_cell(layer: nn.Module) -> Cell:
-    """Gates r, z, n as torch has them; sigmoid z is computed as (1 + tanh(z / 2)) / 2."""
+    """Gates r, z, n in torch's order; sigmoid z is computed as (1 + tanh(z / 2)) / 2."""
     w, u, b_w, b_u = weights(layer)
     width = len(u)
 
@@ -220,7 +221,7 @@ def gru_cell(layer: nn.Module) -> Cell:
 
 
 def lstm_cell(layer: nn.Module) -> Cell:
-    """Gates i, f, g, o as torch has them; one tanh for all, since sigmoid z is (1 + tanh(z / 2)) / 2."""
+    """Gates i, f, g, o in torch's order; one tanh for all, since sigmoid z is (1 + tanh(z / 2)) / 2."""
     w, u, b_w, b_u = weights(layer)
     width = len(u)
     half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), width)
@@ -262,7 +263,7 @@ def stack_cell(layer: StackCell) -> Cell:
 
 
 def choice(head: Head) -> Choice | None:
-    """How a head draws."""
+    """The function that draws a head's actions; None if the head is not supported."""
     if type(head) is CategoricalHead:
         first = head.start
 

@@ -3,10 +3,10 @@
     y_t = tanh(u_t + O sum_s a_ts v_s),     a_t = softmax_s(score(q_t, k_s))
 
 over the steps s of the episode up to t, where u, q, k and v are linear in x. The score is the scaled
-product (``dot``) or w tanh(q_t + k_s) (``additive``). What a step reads of another depends on how far back that is: q,
-k and v are turned by angles that grow with time (Su et al. 2021), and what was read is turned back. The state is a ring
-of the latest keys and values. A whole sequence is one call of torch's ``scaled_dot_product_attention``, with a mask
-that keeps episodes apart; nothing waits for the step before.
+product (``dot``) or w tanh(q_t + k_s) (``additive``). Positions are relative: q, k and v are rotated by angles that
+grow with time (rotary embeddings, Su et al. 2021), and the result is rotated back. The state holds the latest keys and
+values. A whole sequence is one call of torch's ``scaled_dot_product_attention``, with a mask that keeps episodes apart;
+there is no loop over time.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.backbones.cells import Layer, Layered
 
 SCORES = ("dot", "additive")
-LONGEST_PERIOD = 10_000.0  # in steps, about, of the slowest angle
-SHUT = 1e30  # by how much the score of a place falls with each step that it is before the episode: to nothing
+LONGEST_PERIOD = 10_000.0  # approximate period of the slowest rotation, in steps
+SHUT = 1e30  # subtracted from the score for each step that a place lies before the episode's start
 
 
 class AttentionLayer(Layer):
-    """One layer; its state is a ring, keys and values (B, slots, D), the latest last, and (B,) the steps so far."""
+    """One layer; its state is the keys and values (B, slots, D), the latest last, and (B,) the steps so far."""
 
     def __init__(
         self, input_size: int, hidden_size: int, num_heads: int, slots: int, score: str, forgets: bool
     ) -> None:
         super().__init__()
         self.output_size, self.heads, self.slots, self.forgets = hidden_size, num_heads, slots, forgets
-        self.pairs = math.ceil(hidden_size / (2 * num_heads))  # of a head's width: pairs of numbers are turned
+        self.pairs = math.ceil(hidden_size / (2 * num_heads))  # pairs of numbers of a head, which are rotated
         width = 2 * self.pairs * num_heads
         self.input = nn.Linear(input_size, hidden_size)
         self.query_key_value = nn.Linear(input_size, 3 * width)
@@ -50,15 +50,15 @@ class AttentionLayer(Layer):
     def run(self, x: Tensor, state: State, start: Tensor, begins: list[bool]) -> tuple[Tensor, State]:
         old_keys, old_values, count = state
         step = torch.arange(len(x), device=x.device)[:, None]
-        begun = torch.where(start, step, -count).cummax(0).values  # (T, B) when the present episode did, from here
-        steps, before = len(x), int(-begun[0].min())  # the present episodes' steps that are not here, at most
+        begun = torch.where(start, step, -count).cummax(0).values  # (T, B) first step of the episode; negative before x
+        steps, before = len(x), int(-begun[0].min())  # most steps of an episode that lie before x
         if steps + before > self.slots:
             self.check(step - begun)
-        held = min(max(before, 0), self.slots)  # places of the ring that count
+        held = min(max(before, 0), self.slots)  # stored places that are read
         place = torch.arange(-held, steps, device=x.device)  # (S,)
         x = x.transpose(0, 1).contiguous()  # once, for both products
         u, (q, k, v) = self.input(x), self.query_key_value(x).chunk(3, -1)  # (B, T, .)
-        keys, values = k, v  # (B, S, D), with those of the ring before them
+        keys, values = k, v  # (B, S, D), after those of the state
         if held:
             keys = torch.cat([old_keys[:, self.slots - held :], k], 1)
             values = torch.cat([old_values[:, self.slots - held :], v], 1)
@@ -72,7 +72,7 @@ class AttentionLayer(Layer):
         return y.transpose(0, 1), (*ring, steps - begun[-1])
 
     def check(self, position: Tensor) -> None:
-        """Raises: UserError, where an episode has more steps before this one (T, B) than the ring has places."""
+        """Raise a UserError if an episode has more earlier steps (T, B) than there are slots."""
         if not self.forgets and bool((position > self.slots).any()):
             raise UserError(
                 f"attention of {self.slots} slots is smaller than this episode, which has more steps; "
@@ -80,7 +80,7 @@ class AttentionLayer(Layer):
             )
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, D) queries over (B, S, D) keys and values to (B, T, D); the queries' places are the last T of S.
+        """Attention: (B, T, D) queries over (B, S, D) keys and values to (B, T, D); the queries are at the last T of S.
 
         Args:
             mask: (B, T, S): added to the scores.
@@ -101,7 +101,7 @@ class AttentionLayer(Layer):
 
 @lru_cache(maxsize=8)
 def near(steps: int, held: int, slots: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(T, S): 0 where a step may read a place, minus infinity where that is later or forgotten."""
+    """(T, S) mask: 0 where a step may read a place, minus infinity if that is later or no longer stored."""
     with torch.inference_mode(False):
         shut = torch.full((steps, held + steps), -torch.inf, dtype=dtype, device=device)
         return shut.triu(held + 1) + shut.tril(held - slots - 1)
@@ -109,7 +109,7 @@ def near(steps: int, held: int, slots: int, dtype: torch.dtype, device: torch.de
 
 @lru_cache(maxsize=8)
 def turns_of(pairs: int, places: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(S, pairs) complex numbers of length 1, each place's angles; the same ones serve every call."""
+    """(S, pairs) complex numbers of modulus 1, the rotations of each place; cached."""
     with torch.inference_mode(False):
         rate = LONGEST_PERIOD ** (-torch.arange(pairs, device=device, dtype=dtype) / pairs)
         angle = torch.arange(places, device=device, dtype=dtype)[:, None] * rate
@@ -117,7 +117,7 @@ def turns_of(pairs: int, places: int, dtype: torch.dtype, device: torch.device) 
 
 
 def turned(x: Tensor, turns: Tensor) -> Tensor:
-    """Pairs of numbers in (..., S, 2 pairs), turned by each place's angles."""
+    """(..., S, 2 pairs) with each pair of numbers rotated by its place's angles."""
     pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
     return torch.view_as_real(pairs * turns).flatten(-2)
 
@@ -128,14 +128,14 @@ class Attention(Layered):
     Args:
         input_size: E, width of the inputs.
         hidden_size: H, width of the output, and of all heads together.
-        num_layers: Layers on top of each other, each with its own ring; two find what stood where something was.
-        num_heads: Places that a step looks at at once.
-        slots: Steps that are remembered beside the present one.
+        num_layers: Layers on top of each other, each with its own memory; two can find what stood next to something.
+        num_heads: Attention heads.
+        slots: Steps that are remembered beside the current one.
         score: ``dot`` or ``additive``.
-        overflow: Where an episode has more: ``error``, or ``forget`` the oldest.
+        overflow: If an episode is longer: ``error``, or ``forget`` the oldest steps.
 
     Raises:
-        UserError: an episode has more steps than slots, and ``overflow`` is ``error``.
+        UserError: An episode has more steps than slots, and ``overflow`` is ``error``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The contract of sequence backbones: networks that carry a state through time."""
+"""The base class of sequence backbones: networks that carry a state through time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lhy_rl.core.registry import Registry, is_ours
 from lhy_rl.nn.own_networks import tried_core
 
 State = tuple[Tensor, ...]
-"""What a backbone remembers: tensors, batch first, so that a state is indexed, repeated and stored like data."""
+"""A backbone's memory: tensors with the batch first, so that a state is indexed, repeated and stored like data."""
 
 cores = Registry(
     "core",
@@ -35,12 +35,11 @@ cores = Registry(
 
 
 class SequenceBackbone(nn.Module, ABC):
-    """The contract: ``X(input_size, hidden_size, num_layers)``; maps (T, B, E) to (T, B, H) and carries a state.
+    """Base class of backbones: maps (T, B, E) to (T, B, H) and carries a state.
 
-    Further arguments have defaults; a policy's ``core_options`` sets them.
-
-    A subclass sets ``output_size`` (H) and implements :meth:`initial_state` and :meth:`forward`; where it
-    has no faster way, ``forward`` is :func:`step_by_step` over its cell.
+    It is made as ``X(input_size, hidden_size, num_layers)``; further arguments must have defaults, which a policy's
+    ``core_options`` overrides. A subclass sets ``output_size`` (H) and implements :meth:`initial_state` and
+    :meth:`forward`; without a faster way, ``forward`` may handle one step and call :func:`step_by_step` for more.
     """
 
     output_size: int
@@ -71,17 +70,20 @@ class SequenceBackbone(nn.Module, ABC):
 
 
 CoreChoice = str | type[SequenceBackbone]
-"""A name of :data:`cores`, a place ``"module:Class"``, or a class of one's own."""
+"""A name in :data:`cores`, ``"module:Class"``, or a custom class."""
 
 
 def make_core(
     core: CoreChoice, input_size: int, hidden_size: int, num_layers: int = 1, options: Mapping[str, Any] | None = None
 ) -> SequenceBackbone:
-    """The backbone of that name, or of that class, with the options that are its own.
+    """The backbone of that name or class.
+
+    Args:
+        options: Further options of this backbone.
 
     Raises:
-        UserError: an unknown name, an option that this backbone does not have or take, or a class of one's own that
-            does not keep the contract.
+        UserError: The name is unknown, the backbone does not have an option or refuses its value, or a custom class
+            does not fulfil the interface.
     """
     kind = cores.choose(core, SequenceBackbone)
     allowed = list(inspect.signature(kind).parameters)[3:]
@@ -94,7 +96,7 @@ def make_core(
 
 
 def step_by_step(core: SequenceBackbone, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
-    """The definition of a backbone's ``forward``, one step at a time: the reference that faster ways must equal."""
+    """Run a backbone one step at a time: the reference that every faster ``forward`` must equal."""
     outputs = []
     for x_t, start_t in zip(x, start, strict=True):
         y, state = core(x_t[None], core.reset(state, start_t), torch.zeros_like(start_t)[None])
@@ -108,5 +110,5 @@ def index_state(state: State, index: Tensor) -> State:
 
 
 def repeat_state(state: State, n: int) -> State:
-    """Every row n times, one after the other: rows 0, 0, ..., 1, 1, ..."""
+    """Every row n times in a row: rows 0, 0, ..., 1, 1, ..."""
     return tuple(s.repeat_interleave(n, 0) for s in state)

@@ -1,7 +1,7 @@
-"""Backbones made of cells: a function of one step, run over time by one loop.
+"""Backbones made of cells: functions of one step, which a loop runs over time.
 
-What a step needs of its input alone is computed for all steps at once, before the loop; the loop has what depends on
-the step before. A step at which no episode begins costs nothing for the starts.
+What depends on the input alone is computed for all steps at once, before the loop; only what depends on the previous
+step is computed in the loop. States are reset only at steps where an episode begins.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Layer(nn.Module, ABC):
 
     @abstractmethod
     def run(self, x: Tensor, state: State, start: Tensor, begins: list[bool]) -> tuple[Tensor, State]:
-        """(T, B, E) and the state before to (T, B, H) and the state after.
+        """Run over time: (T, B, E) and the state before to (T, B, H) and the state after.
 
         Args:
             start: (T, B) bool: an episode begins here.
-            begins: At which steps any episode begins.
+            begins: T flags: an episode begins in some row of the batch.
         """
 
 
@@ -38,7 +38,7 @@ class Cell(Layer):
     """A layer that is a function of one step."""
 
     def project(self, x: Tensor) -> Tensor:
-        """What the steps need of their inputs: (T, B, E) to (T, B, P)."""
+        """The part of all steps that depends on the inputs alone: (T, B, E) to (T, B, P)."""
         return x
 
     @abstractmethod
@@ -79,5 +79,5 @@ class Layered(SequenceBackbone):
 
 
 def together(states: Sequence[State]) -> State:
-    """Each layer's (B, ...) tensors to (B, layers, ...)."""
+    """The layers' states, (B, ...) tensors, stacked to (B, layers, ...)."""
     return tuple(torch.stack(tensors, 1) for tensors in zip(*states, strict=True))

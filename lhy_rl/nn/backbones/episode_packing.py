@@ -1,9 +1,8 @@
-"""Sequences in which episodes begin, split at the starts and packed for one run of a recurrent network.
+"""Sequences split at episode starts, and packed for one run of a recurrent network.
 
 :class:`EpisodePieces` packs the pieces by length, side by side. :class:`PackedEpisodes` packs them into tracks, one
-piece after the other in a track with a pause between, for a network whose gates can forget. Few sequences with many
-starts become more tracks of fewer steps: a step's weights are read once for all tracks, which is most of what a wide
-network costs.
+piece after the other with a pause between, for a network whose gates can forget. Few sequences with many starts become
+more tracks of fewer steps: a step reads the weights once for all tracks, which is most of a wide network's cost.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-OVERHEAD = 3  # what a step costs beside its tracks, in tracks (torch's LSTM with its gradient, H=64 to 256, on a CPU)
-WORTH = 1.03  # how many times better another number of tracks must promise to be, for it to be tried
+OVERHEAD = 3  # fixed cost of a step, in tracks (torch's LSTM with its gradient, H=64 to 256, on a CPU)
+WORTH = 1.03  # a number of tracks is tried only if it promises to be this many times better
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class EpisodePieces:
         column: (S,) the sequence that each piece is from.
         first: (S,) the step at which each piece begins.
         sizes: The number of pieces that have a step 0, a step 1, ...; the sum is T*B.
-        rows: (T*B,) the row of the flattened (T*B) data that each packed row is.
+        rows: (T*B,) for each packed row, its row in the flattened (T*B) data.
         last: (B,) the last piece of each sequence.
         end: (B,) the packed row at which each sequence ends.
     """
@@ -63,14 +62,14 @@ class EpisodePieces:
 
 @dataclass(frozen=True)
 class PackedEpisodes:
-    """How (T, B) sequences, split at their starts, lie in L tracks of P places.
+    """How (T, B) sequences, split at their starts, are packed into L tracks of P steps.
 
     Attributes:
-        rows: (T*B,) the row of the flattened (P*L) data that each row of the flattened (T*B) goes to.
-        gate_inputs: (P*L, 2) float, inputs of the gates beside the data: 1 to forget (a pause), 1 to keep (behind the
-            end).
-        begins: (L,) the sequence with whose memory each track begins; B for none.
-        ends: (B,) the track that ends with each sequence's end.
+        rows: (T*B,) for each row of the flattened (T*B) data, its row in the flattened (P*L) data.
+        gate_inputs: (P*L, 2) float, further inputs of the gates: 1 in the first column to forget (at a pause), 1 in the
+            second to keep the state (after a track's end).
+        begins: (L,) the sequence whose memory each track starts from; B for the zero state.
+        ends: (B,) the track that contains each sequence's end.
     """
 
     rows: Tensor
@@ -98,16 +97,16 @@ class PackedEpisodes:
         is_first, is_last = first == 0, first + length == steps
         count, track = _cheapest(length, is_first, is_last)
 
-        # in each track the pieces lie one behind the other, each with a pause behind it but the last
+        # in each track the pieces follow each other, with a pause between two
         order = np.lexsort((is_last, ~is_first, track))
         taken = np.zeros(count, np.int64)
         np.add.at(taken, track, length + 1)
         used = taken - 1
-        offset = np.empty_like(first)  # counted through all tracks, and then from each track's beginning
+        offset = np.empty_like(first)  # counted over all tracks first, then from each track's beginning
         offset[order] = np.cumsum(length[order] + 1) - (length[order] + 1)
         offset -= (np.cumsum(taken) - taken)[track]
 
-        # the steps of all pieces, side by side: from (column, step) to (track, place)
+        # the steps of all pieces: from (column, step) to (track, place)
         piece = np.repeat(np.arange(len(length)), length)
         step = np.arange(len(piece)) - np.repeat(np.cumsum(length) - length, length)
         rows = np.empty(steps * batch, np.int64)
@@ -122,9 +121,9 @@ class PackedEpisodes:
 
 
 def _cheapest(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray) -> tuple[int, np.ndarray]:
-    """How many tracks, at least one a sequence, run through the pieces soonest, and the track of each piece.
+    """The number of tracks (at least one per sequence) with the lowest cost, and the track of each piece.
 
-    The numbers of tracks are tried in the order of what they cost at best, until no other can be much better.
+    Numbers of tracks are tried in the order of a lower bound on their cost, until no other can be much better.
     """
     fewest, longest, total = int(is_first.sum()), int(length.max()), int((length + 1).sum())
     counts = np.arange(fewest, max(fewest, -(-total // longest)) + 2)
@@ -140,14 +139,16 @@ def _cheapest(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray) -> 
 
 
 def _assign(length: np.ndarray, is_first: np.ndarray, is_last: np.ndarray, count: int) -> tuple[int, np.ndarray]:
-    """The steps of the longest track and the track of each piece: the longest pieces come first, each to the track that
-    is shortest then, but no two first ones to the same and no two last ones (Graham 1969, LPT)."""
+    """The length of the longest track and the track of each piece, by longest processing time first (Graham 1969).
+
+    The longest pieces come first, each to the currently shortest track; but no track gets the first pieces of two
+    sequences, or the last pieces of two."""
     sequences = int(is_first.sum())
     track = np.empty(len(length), np.int64)
     track[is_first] = np.arange(sequences)
-    taken = (length[is_first] + 1).tolist() + [0] * (count - sequences)  # steps, with a pause behind each piece
+    taken = (length[is_first] + 1).tolist() + [0] * (count - sequences)  # steps, with a pause after each piece
     has_last = is_last[is_first].tolist() + [False] * (count - sequences)
-    heap = [(taken[i], i) for i in range(count) if not has_last[i]]  # a sequence in one piece has its track for itself
+    heap = [(taken[i], i) for i in range(count) if not has_last[i]]  # a sequence of one piece has a track of its own
     heapq.heapify(heap)
     others = np.flatnonzero(~is_first)
     others = others[np.argsort(-length[others], kind="stable")]

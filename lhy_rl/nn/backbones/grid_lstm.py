@@ -1,13 +1,14 @@
-"""A grid LSTM: memory along depth as along time (Kalchbrenner et al. 2016, sections 3 and 4).
+"""A grid LSTM: memory along depth as well as along time (Kalchbrenner et al. 2016, sections 3 and 4).
 
-At each layer and step two LSTM cells read the same thing, what comes from below and from before, H = [h_time, h_depth]:
+At each layer and step two LSTM cells read the hidden states from the step before and the layer below,
+H = [h_time, h_depth]:
 
     (h_time', m_time')   = LSTM_time(H, m_time)           to the next step
     (h_depth', m_depth') = LSTM_depth(H, m_depth)         to the layer above
 
-The input enters as h_depth and m_depth of the first layer; the last layer's h_depth is the output. With ``tied``
-weights all layers are one. Since the depth has gated memory, too, many layers train where a stack of LSTMs does not.
-Its forget gates begin so far open that what enters below reaches the top, as those of highway layers do.
+The input enters as h_depth and m_depth of the first layer; the last layer's h_depth is the output. With ``tied``, all
+layers share their weights. Gated memory along depth lets many layers train where a stack of LSTMs does not. The forget
+gates along depth are initialised so open that the input reaches the top, as in highway layers.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from lhy_rl.nn.layers.highway import closed_by
 
 
 class GridCell(Cell):
-    """All layers of one step; its state is (B, layers, H) twice, the hidden states along time and their memories."""
+    """All layers of one step; its state is the hidden states and the memories along time, (B, layers, H) each."""
 
     def __init__(self, input_size: int, hidden_size: int, depth: int, tied: bool) -> None:
         super().__init__()
@@ -51,16 +52,16 @@ class GridCell(Cell):
         after = []
         for level, (h_time, m_time) in enumerate(zip(*(s.unbind(1) for s in state), strict=True)):
             block = level % len(self.along_time)
-            after.append(self.along_time[block](h, (h_time, m_time)))  # to a cell, one half of H is its hidden state
+            after.append(self.along_time[block](h, (h_time, m_time)))  # its input and hidden state make up H
             h, m = self.along_depth[block](h_time, (h, m))
         return h, tuple(torch.stack(tensors, 1) for tensors in zip(*after, strict=True))
 
     def called_singly(self) -> bool:
-        """Whether each cell must be called by itself: plain operations are wanted, or a hook waits for a cell."""
+        """Whether each cell must be called by itself: in plain mode, or if a cell has a hook."""
         return plain() or hooked(self.along_depth[0], self.along_time[0])
 
     def at_once(self, h: Tensor, m: Tensor, state: State) -> tuple[Tensor, State]:
-        """:meth:`step` of tied layers: the cells along time are one batch."""
+        """:meth:`step` of tied layers, with the cells along time computed as one batch."""
         before = [s.transpose(0, 1) for s in state]  # (layers, B, H)
         heights = self.rise(h, m, before[0])
         below = torch.cat([h[None], heights[:-1]])
@@ -68,11 +69,11 @@ class GridCell(Cell):
         return heights[-1], tuple(s.view_as(below).transpose(0, 1) for s in after)
 
     def rise(self, h: Tensor, m: Tensor, h_time: Tensor) -> Tensor:
-        """What tied layers hand up, (layers, B, H): depth is a sequence to one LSTM.
+        """h_depth' of all tied layers, (layers, B, H): one LSTM runs over the layers as over a sequence.
 
         Args:
-            h, m: (B, H): what enters below.
-            h_time: (layers, B, H): the hidden states along time.
+            h, m: (B, H), h_depth and m_depth of the first layer.
+            h_time: (layers, B, H), the hidden states along time.
         """
         weights = tuple(self.along_depth[0].parameters())
         begun = (h[None].contiguous(), m[None].contiguous())

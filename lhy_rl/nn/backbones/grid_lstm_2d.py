@@ -1,14 +1,14 @@
 """A grid LSTM over both axes of a picture that is written pixel by pixel (Kalchbrenner et al. 2016, section 3).
 
-The pixels come row by row, as the tokens of a sentence. At each of them two LSTM cells read the same thing, what comes
-from the left and from above, H = [h_row, h_column], and the pixel:
+The pixels come row by row, as the tokens of a sentence. At each pixel x two LSTM cells read the pixel and the hidden
+states from the left and from above, H = [h_row, h_column]:
 
     (h_row', m_row')       = LSTM_row(H, x, m_row)              to the pixel on the right
     (h_column', m_column') = LSTM_column(H, x, m_column)        to the pixel below
 
-A pixel that is not written yet is predicted from its three neighbours that are, on the left, above and above on the
-right, so that what is far in the sentence and near in the picture is two steps away (van den Oord et al. 2016, figure
-4, for pictures whose rows are shifted). Beyond the border there is nothing. Where a pixel lies is known to both.
+The next pixel is predicted from its three neighbours already written, to the left, above, and above to the right, so
+that pixels far apart in the sentence but near in the picture are two steps away (van den Oord et al. 2016, figure 4,
+for pictures whose rows are shifted). States beyond the border are 0. Both cells also read the pixel's position.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from lhy_rl.nn.backbones.cells import Layer, Layered
 
 
 class PictureLayer(Layer):
-    """The cells of all pixels; its state is what the last row of pixels left behind.
+    """The cells of all pixels; its state is that of the last W pixels.
 
-    ``h`` (B, W, 2H), row's and column's hidden states of the last W pixels; ``m_column`` (B, W, H), the memories along
-    the columns; ``m_row`` (B, H); ``place`` (B,) int64, how many tokens were read.
+    ``h`` (B, W, 2H), hidden states along row and column of the last W pixels; ``m_column`` (B, W, H), their memories
+    along the columns; ``m_row`` (B, H); ``place`` (B,) int64, the number of tokens read.
     """
 
     def __init__(self, input_size: int, hidden_size: int, columns: int, rows: int) -> None:
@@ -35,7 +35,7 @@ class PictureLayer(Layer):
         self.input = nn.Linear(input_size, 8 * hidden_size)
         self.recurrent = nn.Linear(2 * hidden_size, 8 * hidden_size, bias=False)
         self.output = nn.Linear(6 * hidden_size + input_size, hidden_size)
-        # input, forget and output gates, then candidates, each the row's and the column's
+        # input, forget and output gates, then candidates; each for the row and the column
         nn.init.ones_(self.input.bias.data.view(4, -1)[1])
 
     def initial_state(self, batch_size: int) -> State:
@@ -78,7 +78,7 @@ class PictureLayer(Layer):
 
 
 def places_of(place: Tensor, start: Tensor) -> Tensor:
-    """(T, B) how many steps of its episode are before each step, of which ``place`` (B,) were before the first one."""
+    """(T, B) number of earlier steps of its episode at each step; ``place`` (B,) is that at the first step."""
     steps = torch.arange(len(start), device=start.device)[:, None].expand_as(start)
     begun = torch.where(start, steps, -1).cummax(0).values
     return torch.where(begun >= 0, steps - begun, place + steps)
@@ -92,7 +92,7 @@ class GridLSTM2D(Layered):
         hidden_size: H, width of the two hidden states, of their memories and of the output.
         num_layers: Grids on top of each other.
         columns: W, pixels of a row, at least 3.
-        rows: Of the picture; what follows it is read as if a picture of this size began again.
+        rows: Rows of the picture; steps after it are read as another picture of this size.
     """
 
     def __init__(

@@ -1,13 +1,13 @@
-"""A memory network as a backbone: what was observed in the episode is kept, and read by attention, hop by hop.
+"""A memory network as a backbone: the episode's observations are kept, and read by attention in several hops.
 
-    u_1     = B x_t                                              the present observation asks
+    u_1     = B x_t                                              the query is the current observation
     p_k     = softmax(u_k . (A_k x_i + a_k(t - i)))              over the observations i before t
     o_k     = sum_i p_k,i (C_k x_i + c_k(t - i)),   u_{k+1} = u_k + o_k        (Sukhbaatar et al. 2015, eq. 1, 2, 4)
 
 with one vector for each age t - i (its time encoding, section 4.1), and the layers' embeddings tied as in its section
-2.2, "adjacent": A_{k+1} = C_k and B = A_1. A hop finds what the question is about, and the next one asks with that. The
-gradient reaches every observation in one step. Equal words attract each other from the beginning where the inputs are
-bags of words; where a word has a vector for each place of a sentence, that has to be learned first.
+2.2, "adjacent": A_{k+1} = C_k and B = A_1. A hop finds what the query is about, and the next one queries with that. The
+gradient reaches every observation in one step. If the inputs are bags of words, equal words match from the beginning;
+if a word has a different vector for each position in a sentence, that has to be learned first.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from lhy_rl.nn.backbones.base import SequenceBackbone, State
 class MemoryNetwork(SequenceBackbone):
     """Attention over the observations of the episode so far, several times.
 
-    The state is one tensor (B, slots + 1, E + 1), the last observations, the latest one last; the last number of each
-    says whether there is one. A whole sequence is read at once: no step waits for the one before.
+    The state is one tensor (B, slots + 1, E + 1), the last observations with the latest one last; the last number of
+    each is 1 if the slot is filled. A whole sequence is read at once, without a loop over time.
 
     Args:
         input_size: E, width of the inputs.
         hidden_size: H, width of the embeddings and of the output.
-        num_layers: Hops, usually 1 to 3: as many as an answer needs facts, one after the other.
-        slots: Observations that can be read, those before the present one.
-        overflow: Where an episode has more: ``error``, or ``forget`` the oldest.
+        num_layers: Hops, usually 1 to 3: the number of facts that an answer combines.
+        slots: Observations before the current one that can be read.
+        overflow: If an episode has more: ``error``, or ``forget`` the oldest.
 
     Raises:
-        UserError: an episode has more observations than slots, and ``overflow`` is ``error``.
+        UserError: An episode has more observations than slots, and ``overflow`` is ``error``.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class MemoryNetwork(SequenceBackbone):
         self.input_size, self.output_size = input_size, hidden_size
         self.slots = integer("slots", slots, 1)
         self.forgets = choice("overflow", overflow, ("error", "forget")) == "forget"
-        # what A_1 (and B), A_2 = C_1, ..., C_K make of an observation, and what they add for its age, the oldest first
+        # the embeddings A_1 (= B), A_2 = C_1, ..., C_K of an observation, and those of its age, the oldest first
         self.embeddings = nn.ModuleList([nn.Linear(input_size, hidden_size, bias=False) for _ in range(num_layers + 1)])
         self.ages = nn.ParameterList([0.1 * torch.randn(slots, hidden_size) for _ in range(num_layers + 1)])
 
@@ -57,13 +57,13 @@ class MemoryNetwork(SequenceBackbone):
         return y, state
 
     def attend(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, Tensor, State]:
-        """:meth:`forward`, with the attention's weights (hops, T, B, K) between its results.
+        """:meth:`forward`, with the attention weights (hops, T, B, K) as a second result.
 
-        K is at most ``slots``: as many as anybody can read here, the oldest first.
+        K is at most ``slots``, the most observations that any step can read here, the oldest first.
         """
         (before,) = state
         steps, instances, _ = x.shape
-        ever = (before[..., -1] > 0.5).any(0)  # slots that somebody uses
+        ever = (before[..., -1] > 0.5).any(0)  # slots filled in any row
         past = len(ever) - int(ever.int().argmax()) if bool(ever.any()) else 0
         new = torch.cat([x, torch.ones_like(x[..., :1])], -1).transpose(0, 1)  # (B, T, E + 1)
         memory = torch.cat([before[:, len(ever) - past :], new], 1)  # (B, P + T, E + 1)

@@ -9,9 +9,9 @@ Each head has a weight w_t(i) on every location i of a memory of N rows M_t(i), 
     M_t(i) = M_{t-1}(i) (1 - w_t(i) e) + w_t(i) a           erase e, then add a            (eqs. 3 and 4)
     r_t = sum_i w_t(i) M_t(i)                               what a reading head reads      (eq. 2)
 
-The memory begins with the constant 1e-6 (Collier and Beel 2018) and the heads at location 0. It finds loops ("write on,
-go back, read on") that hold for longer inputs; it finds them late, with gradients cut short and a learning rate that
-falls. The memory must have as many rows as the task writes: what is written round the end overwrites the beginning.
+The memory begins with the constant 1e-6 (Collier and Beel 2018) and the heads at location 0. It learns loops ("write
+on, go back, read on") that generalise to longer inputs, but learns them late, and needs gradient clipping and a falling
+learning rate. The memory must have as many rows as the task writes: writing past the end overwrites the beginning.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.backbones.cells import Cell, Layered
 
 CONTROLLERS = ("mlp", "lstm")
-INITIAL = 1e-6  # of the memory
-SHIFTS = 3  # one back, none, one on
+INITIAL = 1e-6  # initial value of the memory
+SHIFTS = 3  # by -1, 0 or 1
 
 
 class NTMCell(Cell):
-    """One layer; its state is the memory (B, N, W), the heads' weights (B, 2 heads, N), writing ones first, what was
-    read (B, heads, W) and, of an LSTM, its state (B, H) twice."""
+    """One layer; its state is the memory (B, N, W), the heads' weights (B, 2 heads, N) with writing heads first, the
+    vectors read (B, heads, W) and, with an LSTM, its h and c (B, H)."""
 
     def __init__(
         self, input_size: int, hidden_size: int, locations: int, location_size: int, heads: int, controller: str
@@ -41,7 +41,7 @@ class NTMCell(Cell):
         given = input_size + heads * location_size
         self.lstm = nn.LSTMCell(given, hidden_size) if controller == "lstm" else None
         self.mlp = nn.Linear(given, hidden_size) if controller == "mlp" else None
-        # of each head: key, strength, gate, shift, sharpening; of a writing head: erase and add
+        # for each head: key, strength, gate, shift, sharpening; for a writing head also: erase and add
         self.addressing = nn.Linear(hidden_size, 2 * heads * (location_size + 3 + SHIFTS))
         self.writing = nn.Linear(hidden_size, heads * 2 * location_size)
         self.output = nn.Linear(hidden_size + heads * location_size, hidden_size)
@@ -73,7 +73,7 @@ class NTMCell(Cell):
         return self.output(torch.cat([h, read.flatten(1)], 1)).tanh(), (memory, focus, read, *hidden)
 
     def address(self, raw: Tensor, memory: Tensor, before: Tensor) -> Tensor:
-        """All heads' weights (B, 2 heads, N) from the controller's numbers and the weights before."""
+        """All heads' weights (B, 2 heads, N) from the controller's outputs and the previous weights."""
         widths = [self.shape[1], 1, 1, SHIFTS, 1]
         key, strength, gate, shift, sharpen = torch.split(raw.view(len(raw), 2 * self.heads, -1), widths, -1)
         cosine = F.normalize(key.tanh(), dim=-1, eps=1e-8) @ F.normalize(memory, dim=-1, eps=1e-8).transpose(1, 2)
@@ -94,9 +94,9 @@ class NTM(Layered):
         input_size: E, width of the inputs.
         hidden_size: H, width of the controller and the output.
         num_layers: Layers on top of each other, each with its own memory.
-        locations: N, rows of the memory; as many as an episode writes, and at least 3, for a head moves by one.
+        locations: N, rows of the memory: as many as an episode writes, and at least 3.
         location_size: W, numbers in each row.
-        num_heads: Reading heads, and as many writing ones.
+        num_heads: Number of reading heads, and of writing heads.
         controller: ``mlp`` (one layer, without a memory of its own) or ``lstm``.
     """
 

@@ -1,11 +1,11 @@
-"""RNN, GRU and LSTM as sequence backbones: any number of episodes inside a sequence, one run a layer.
+"""RNN, GRU and LSTM as sequence backbones: any number of episodes in a sequence, one kernel call per layer.
 
-Training data are T steps of B environments, and episodes begin anywhere inside. Stepping through time to
-reset the state there costs small kernel calls at every step. Without starts inside, torch's fused kernels run on
-the sequences as they are. With them there are two ways. The sequences of RNN and GRU are split at the starts and the
+Training data are T steps of B environments, and episodes begin anywhere inside. Looping over time to reset the state
+there would cost small kernel calls at every step. If no episode begins inside, torch's fused kernels run on the
+sequences as they are. Otherwise there are two ways. For RNN and GRU the sequences are split at the starts, and the
 pieces, packed by length without padding, run side by side (:mod:`lhy_rl.functional.fused.packed_rnn` on a CPU, cuDNN on
-a GPU). The LSTM has a fused kernel on a CPU too, and gates that can be made to forget: its pieces lie one after the
-other with pauses between (:mod:`lhy_rl.nn.backbones.episode_packing`).
+a GPU). The LSTM has a fused kernel on a CPU, too, and gates that can be made to forget: its pieces follow each other
+with pauses between (:mod:`lhy_rl.nn.backbones.episode_packing`).
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from lhy_rl.nn.backbones.cells import together
 from lhy_rl.nn.backbones.episode_packing import EpisodePieces, PackedEpisodes
 from lhy_rl.nn.layers.highway import closed_by
 
-SHUT = 1e4  # added to a gate's input: shuts the gate, or opens it, whatever the other inputs are
+SHUT = 1e4  # added to or subtracted from a gate's input, opens or shuts the gate whatever its other inputs are
 
 
 class Recurrent(SequenceBackbone):
-    """Torch recurrent layers under the backbone contract; the state is (B, layers, H) tensors.
+    """Torch's recurrent layers as a backbone; the state is (B, layers, H) tensors.
 
-    With starts inside the sequences it is differentiable once.
+    If episodes begin inside the sequences, it is differentiable only once.
 
     Args:
         input_size: E, width of the inputs.
-        hidden_size: H, width of state and output. More remembers more and costs H^2.
+        hidden_size: H, width of state and output. A larger one remembers more; the cost grows with H^2.
         num_layers: Layers on top of each other, each reading the one below.
-        highway: From the second layer on, a gate mixes what a layer says with what it was given (Srivastava et al.
-            2015; Zilly et al. 2017), so that many layers train.
+        highway: From the second layer on, a gate mixes a layer's output with its input (Srivastava et al. 2015; Zilly
+            et al. 2017), so that many layers train.
     """
 
     network: type[nn.RNNBase]
@@ -56,14 +56,15 @@ class Recurrent(SequenceBackbone):
         self.gates = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in sizes[1:]) if highway else None
 
     def train(self, mode: bool = True) -> Self:
-        """As any module; torch's layers stay in training mode, without which cuDNN keeps nothing for the gradient that
-        is also taken in evaluation mode. They have no dropout."""
+        """Set the mode; torch's layers stay in training mode, because cuDNN computes no gradients in evaluation mode.
+
+        This changes no outputs, as the layers have no dropout."""
         super().train(mode)
         self.layers.train()
         return self
 
     def carry(self, depth: int, given: Tensor, y: Tensor) -> Tensor:
-        """What a layer hands on: its output y, mixed with what it was given where there are highways."""
+        """The input of the next layer: this layer's output y, mixed with its own input if there are highways."""
         if self.gates is None or depth == 0:
             return y
         return torch.lerp(given, y, torch.sigmoid(self.gates[depth - 1](given) - closed_by(len(self.gates))))
@@ -86,10 +87,10 @@ class Recurrent(SequenceBackbone):
 
     @abstractmethod
     def run_across(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
-        """As :meth:`forward`, where episodes begin inside."""
+        """:meth:`forward` for sequences in which episodes begin."""
 
     def run_packed(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
-        """As :meth:`run_across`, by torch's own layers on the pieces between the starts, packed by length."""
+        """:meth:`run_across` with torch's own layers, on the pieces between the starts, packed by length."""
         pieces = EpisodePieces.split(start)
         state = tuple(s[pieces.column] for s in state)
         state = self.reset(state, (pieces.first > 0) | start[0, pieces.column])
@@ -106,7 +107,7 @@ class Recurrent(SequenceBackbone):
         return y.reshape(*start.shape, -1), together(finals)
 
     def _each_layer(self, state: State) -> Iterator[tuple[int, Any, State]]:
-        """How deep each layer is, the layer, and its part of the state, (B, H) tensors."""
+        """Yield each layer's index, the layer, and its part of the state, (B, H) tensors."""
         for depth, layer in enumerate(self.layers):
             yield depth, layer, tuple(s[:, depth].contiguous() for s in state)
 
@@ -131,7 +132,7 @@ class SplitAtStarts(Recurrent):
 
     @abstractmethod
     def run(self, layer: Any, x: Tensor, initial: Tensor, sizes: list[int]) -> Tensor:
-        """One layer over packed rows: (R, E) and first states (S, H) to states (R, H)."""
+        """Run one layer over packed rows: (R, E) and initial states (S, H) to states (R, H)."""
 
 
 class RNN(SplitAtStarts):
@@ -157,9 +158,9 @@ class GRU(SplitAtStarts):
 class LSTM(Recurrent):
     """Long short-term memory with a forget gate (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
 
-    Where episodes begin inside, the pieces lie in tracks with a pause between, a step at which the input and the forget
-    gate are shut: the cell and with it the output become 0, which is the initial state, and no gradient passes. Tracks
-    that are shorter than others are filled up at their ends with steps that keep the cell.
+    If episodes begin inside, the pieces are packed into tracks with a pause between two: a step at which the input and
+    the forget gate are shut, so that cell and output become 0, the initial state, and no gradient passes. Shorter
+    tracks are padded at their ends with steps that keep the cell.
     """
 
     network = nn.LSTM
@@ -169,7 +170,7 @@ class LSTM(Recurrent):
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, highway: bool = False) -> None:
         super().__init__(input_size, hidden_size, num_layers, highway=highway)
         shut = torch.full((hidden_size, 1), -SHUT)
-        free = torch.zeros(2 * hidden_size, 1)  # of the candidate and the output gate
+        free = torch.zeros(2 * hidden_size, 1)  # the candidate and the output gate are not affected
         pause, keep = torch.cat([shut, shut, free]), torch.cat([shut, -shut, free])
         self.register_buffer(
             "gate_weights", torch.cat([pause, keep], 1), persistent=False

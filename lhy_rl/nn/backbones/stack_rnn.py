@@ -1,13 +1,13 @@
-"""A recurrent network with stacks that it pushes to and pops from by degrees (Joulin and Mikolov 2015).
+"""A recurrent network with differentiable stacks (Joulin and Mikolov 2015).
 
     h_t = tanh(W x_t + R h_{t-1} + P top_{t-1})
     a_t = softmax(A h_t)                                       push, pop or leave alone, for each stack
     s_t[0] = a_push tanh(D h_t) + a_pop s_{t-1}[1]     + a_leave s_{t-1}[0]
     s_t[i] = a_push s_{t-1}[i-1] + a_pop s_{t-1}[i+1] + a_leave s_{t-1}[i]
 
-Everything is differentiable. Where the degrees have become 0 or 1 the memory is exact and does not care for the length:
-the right memory for what is nested or reversed. It takes hold late and suddenly; training on short strings first
-lets the hidden state learn them by heart, and the stack is never used.
+Once the weights a_t are near 0 or 1, the memory is exact at any length: the right memory for nested or reversed
+strings. It is learned late and suddenly; training on short strings first does not help, because the hidden state
+memorises them and the stack is never used.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class StackRNN(Layered):
         num_layers: Layers on top of each other, each with its own stacks.
         num_stacks: Stacks of each layer.
         stack_size: Numbers in each element of a stack.
-        depth: Elements that a stack holds; what is pushed further down is lost. As many as an episode pushes.
+        depth: Elements that a stack holds, at least as many as an episode pushes; elements pushed deeper are lost.
         controller: ``rnn`` or ``gru``.
     """
 

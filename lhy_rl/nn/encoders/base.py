@@ -1,4 +1,4 @@
-"""The contract of encoders, which turn observations of a space into vectors (..., E), and their options."""
+"""The base class of encoders, which turn observations of a space into vectors (..., E), and their options."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ FURTHER = (
     *("hidden_sizes", "dense_layers", "spatial_transformer", "crop", "map_rate", "routing_iterations", "capsule_size"),
     *("frozen", "architecture"),
 )
-"""Options that stand by their names."""
+"""Options that only some encoders have."""
 
 
 @dataclass(frozen=True)
 class EncoderOptions:
-    """How an encoder is built; each encoder reads the options that concern it.
+    """Options of encoders; each encoder reads the ones that concern it.
 
     Args:
         embedding_size: E, width of the output and of an MLP's layers.
-        layers: Of an MLP; 0 only flattens.
-        hidden_sizes: Widths of the dense layers, one each, where they differ: of an MLP, of what joins the parts of a
-            Dict, and behind a CNN's convolutions. They stand in for ``layers`` layers of ``embedding_size``.
+        layers: Number of layers of an MLP; with 0 it only flattens.
+        hidden_sizes: Widths of the dense layers of an MLP, after the joined parts of a Dict, and after a CNN's
+            convolutions. They replace ``layers`` layers of ``embedding_size``.
         activation: A name of :data:`lhy_rl.nn.layers.activations.activations`, or ``auto``: tanh in an MLP and relu in
         a CNN.
         norm: ``none``, ``batch`` (over all leading dimensions) or ``layer``, before each activation.
         pooling: How a CNN's layers shrink the image: ``strided`` convolutions, or convolutions of stride 1 and
             ``max``, ``average``, ``lp`` (p = 2) or ``fractional`` pooling, which cost about stride^2 times as much.
-        dense_layers: ``plain``, or ``highway``: dense layers that are as wide as the one below mix what they compute
-            with what they are given, so that dozens of them train (Srivastava et al. 2015); they have no ``norm``.
+        dense_layers: ``plain``, or ``highway``: dense layers as wide as the one below mix their output with their
+            input, so that dozens of them train (Srivastava et al. 2015); they have no ``norm``.
         dropout: Share of each dense layer's outputs dropped in training; AlphaDropout after SELU.
-        spatial_transformer: Put one before the first convolution of a CNN, where what pictures show stands turned,
-            moved or in other sizes (Jaderberg et al. 2015). It has the CNN's ``norm``, and learns better with one.
-        crop: Share of an image's sides that a spatial transformer hands on, at first the middle. Lower it where what is
-            looked for is smaller than the image.
-        map_rate: How fast the map of a spatial transformer learns, beside the rest of the network. Lower it (to 0.03)
-            where it turns away from what is looked for before that is known.
-        routing_iterations: Of ``capsule``: how often it is found which capsules agree; 1 to 3.
-        capsule_size: Numbers of one of its capsules, of which there are embedding_size / capsule_size.
-        frozen: Leave an encoder that was learned before as it is, and learn only what stands behind it.
-        architecture: Of such an encoder, as the file of an agent tells it that has one; its weights are the agent's.
+        spatial_transformer: Put one before the first convolution of a CNN, for pictures whose contents are rotated,
+            moved or scaled (Jaderberg et al. 2015). It has the CNN's ``norm``, and learns better with one.
+        crop: Share of an image's sides that a spatial transformer passes on, the middle at first. Lower it if the
+            object is smaller than the image.
+        map_rate: Learning rate of a spatial transformer's map, relative to the rest of the network. Lower it (to 0.03)
+            if it turns away from the object before the object is known.
+        routing_iterations: Routing iterations of ``capsule``, 1 to 3.
+        capsule_size: Numbers in each capsule of ``capsule``; it has embedding_size / capsule_size capsules.
+        frozen: Keep the weights of a pretrained encoder fixed, and train only the layers after it.
+        architecture: Architecture of a pretrained encoder, as stored in an agent's file; its weights are the agent's.
 
     Raises:
-        UserError: a name that does not exist or a number out of range.
+        UserError: A name does not exist, or a number is out of range.
     """
 
     embedding_size: int = 32
@@ -100,10 +100,10 @@ class EncoderOptions:
                 raise suggest(given, allowed, what)
 
     def with_further(self, given: Mapping[str, Any]) -> EncoderOptions:
-        """These options and those that only some encoders have (:data:`FURTHER`).
+        """These options with further ones set, those that only some encoders have (:data:`FURTHER`).
 
         Raises:
-            UserError: an option of another name.
+            UserError: An option has another name.
         """
         for name in given:
             if name not in FURTHER:
@@ -111,28 +111,29 @@ class EncoderOptions:
         return replace(self, **given)
 
     def activation_or(self, default: str) -> str:
-        """The activation's name, ``default`` where it is ``auto``."""
+        """The activation's name, or ``default`` if it is ``auto``."""
         return default if self.activation == "auto" else self.activation
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Of the dense layers, from the first to the last."""
+        """Widths of the dense layers, from the first to the last."""
         return (self.embedding_size,) * self.layers if self.hidden_sizes is None else tuple(self.hidden_sizes)
 
 
 class Encoder(nn.Module, ABC):
-    """The contract: ``X(space, options)`` sets ``output_size``; then (..., *space.shape) to (..., output_size).
+    """Base class of encoders: maps observations (..., *space.shape) to (..., output_size).
 
-    Any number of dimensions may lead, (T, B) in training as well as (N,).
+    A subclass is made as ``X(space, options)`` and sets ``output_size``. It must take any number of leading dimensions,
+    (T, B) in training as well as (N,).
     """
 
     output_size: int
     owns_initialization = False
-    """Whether weights were drawn as the activation needs it (SELU) and must not be drawn again from outside."""
+    """Whether the encoder initialised its weights for its activation (SELU), so that policies must not do so again."""
 
     @property
     def learned(self) -> nn.Module | None:
-        """The part whose weights were learned before, which nobody draws again."""
+        """The pretrained part, whose weights are not initialised again; None without one."""
         return None
 
     @abstractmethod
@@ -141,12 +142,12 @@ class Encoder(nn.Module, ABC):
 
 
 EncoderChoice = str | type[Encoder]
-"""A name of :data:`lhy_rl.nn.encoders.select.encoders`, a place ``"module:Class"``, a class of one's own, or the file
-or the run folder of an autoencoder that has learned."""
+"""A name in :data:`lhy_rl.nn.encoders.select.encoders`, ``"module:Class"``, a custom class, or the file or the run
+folder of a trained autoencoder."""
 
 
 def refuse(encoder: str, space: gym.Space[Any], allowed: str) -> UserError:
-    """The error for a space that the encoder asked for by name does not read."""
+    """The error for a space that the chosen encoder does not read."""
     return UserError(
         f"encoder {encoder!r} reads {allowed}, not {brief(space, 200)}; encoder='auto' chooses one that fits"
     )

@@ -1,4 +1,4 @@
-"""Capsules of pictures, by routing between two layers of them (Sabour, Frosst and Hinton 2017)."""
+"""Capsule networks for pictures: two layers of capsules, with dynamic routing (Sabour, Frosst and Hinton 2017)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lhy_rl.nn.encoders.base import EncoderOptions
 from lhy_rl.nn.encoders.convolutional import Convolution, ConvolutionalEncoder
 from lhy_rl.nn.encoders.image_spaces import SMALLEST_IMAGE
 
-PRIMARY_SIZE = 8  # numbers of a capsule of the lower layer
+PRIMARY_SIZE = 8  # numbers in a capsule of the lower layer
 
 
 class CapsuleEncoder(ConvolutionalEncoder):
     """Images to K capsules of D numbers, (..., E) with E = K D; a capsule's length is at most 1.
 
-    A convolution of 32 maps; a second one whose 64 maps are, at each place, 8 capsules of 8 numbers; each of these
-    expects each of the K capsules to be something, by a matrix of its own, and what the expectations agree on is it:
+    A convolution of 32 maps is followed by a second one whose 64 maps are, at each place, 8 capsules u_i of 8 numbers.
+    Each of these predicts each of the K capsules v_k by a matrix of its own, and v_k is what the predictions agree on:
 
         v_k = squash(sum_i c_ik W_ik u_i),    c_i = softmax_k(b_i),    b_ik += W_ik u_i . v_k
 
-    ``embedding_size`` is E, ``capsule_size`` D and ``routing_iterations`` how often c is found; with 1 all expectations
-    count the same. Large images have many capsules, and a matrix for each.
+    ``embedding_size`` is E, ``capsule_size`` D and ``routing_iterations`` the number of times c is computed; with 1 all
+    predictions have the same weight. Large images have many capsules, and a matrix for each.
     """
 
     name = "capsule"
@@ -70,8 +70,8 @@ class CapsuleEncoder(ConvolutionalEncoder):
 class SharedCapsuleEncoder(CapsuleEncoder):
     """Capsules whose matrices W_ik are the same at all places (Hinton, Sabour and Frosst 2018, section 4).
 
-    What stands elsewhere is expected to be the same thing, and large images need no more weights. Only the second
-    convolution halves the image, so that a picture that moves by two pixels moves its lower capsules by one place.
+    The same thing at another place gives the same predictions, and large images need no more weights. Only the second
+    convolution halves the image, so that moving a picture by two pixels moves its lower capsules by one place.
     """
 
     name = "capsule_shared"

@@ -36,17 +36,17 @@ class Convolution(NamedTuple):
 class ConvolutionalEncoder(Encoder):
     """Convolutions, then a linear layer to E: Box of three dimensions, channel first or last, to (..., E).
 
-    Of four dimensions the first is a stack of frames: (K, C, H, W) and (K, H, W, C) are images of K*C channels.
+    With four dimensions the first is a stack of frames: (K, C, H, W) and (K, H, W, C) are images of K*C channels.
 
-    ``hidden_sizes`` are the widths of linear layers, each with what follows it, in the place of that one.
+    ``hidden_sizes`` replaces the linear layer by several, each with norm and activation.
     A layer is convolution, norm, activation, pooling; ``norm="layer"`` is over all maps and places of an image.
-    The linear layer reads the last maps place by place (height, width, maps). A spatial transformer in front, where it
-    is wanted, resamples the images first.
+    The linear layer reads the last maps place by place (height, width, maps). An optional spatial transformer resamples
+    the images first.
     """
 
     name: ClassVar[str]
     smallest: ClassVar[int]
-    """Sides of the smallest image that it is made for."""
+    """Side of the smallest image that it reads."""
     plan: ClassVar[tuple[Convolution, ...]]
 
     def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
@@ -90,10 +90,10 @@ class ConvolutionalEncoder(Encoder):
         self.owns_initialization = activation == "selu"
 
     def size(self, space: gym.Space[Any]) -> tuple[int, int, int]:
-        """Channels, height and width of what it reads.
+        """Channels, height and width of the images.
 
         Raises:
-            UserError: a space that it does not read.
+            UserError: The encoder does not read this space.
         """
         if not isinstance(space, gym.spaces.Box) or len(space.shape) not in (3, 4):
             raise refuse(self.name, space, "Box spaces of three dimensions (images) or four (stacks of images)")
@@ -107,7 +107,7 @@ class ConvolutionalEncoder(Encoder):
         return channels, height, width
 
     def window(self, places: int, across: int = 1) -> Window:
-        """Height and width of a window; ``across`` is the extent where there is no second dimension."""
+        """Height and width of a window; encoders of series use ``across`` for the missing second dimension."""
         return places, places
 
     def images(self, obs: Tensor) -> Tensor:
@@ -139,12 +139,12 @@ class ConvolutionalEncoder(Encoder):
         return y.view(*leading, self.output_size)
 
     def places(self, height: int, width: int) -> int:
-        """How many numbers of each map of that size the dense layers read."""
+        """The number of inputs of the dense layers from each map of that size."""
         return height * width
 
     def flat(self, maps: Tensor) -> Tensor:
-        """(N, maps, height, width) to what the dense layers read, (N, maps * places)."""
-        return maps.permute(0, 2, 3, 1).flatten(1)  # the order that costs no copy
+        """(N, maps, height, width) to the dense layers' inputs, (N, maps * places)."""
+        return maps.permute(0, 2, 3, 1).flatten(1)  # in this order it is not copied
 
 
 class NatureEncoder(ConvolutionalEncoder):
@@ -166,7 +166,7 @@ class SmallEncoder(ConvolutionalEncoder):
 class PooledEncoder(ConvolutionalEncoder):
     """Two 3x3 convolutions of 16 and 32 maps, each of which halves the image; then mean and largest of each map.
 
-    It sees what there is and what touches what, and not where: so a moved or turned camera changes little.
+    Positions are lost: it sees what there is and what touches what, so that moving the camera changes little.
     """
 
     name = "cnn_pooled"
@@ -190,7 +190,7 @@ def _flat_stack(images: Tensor, first: bool) -> Tensor:
 
 
 def _channels_last(images: Tensor, first: bool) -> Tensor:
-    """Images as (N, C, H, W) whose channels lie side by side in memory."""
+    """Images as (N, C, H, W) in channels-last memory format."""
     stored = images.permute(0, 2, 3, 1) if first else images  # (N, H, W, C)
     n, height, width, channels = stored.shape
     # through (N, H*W*C), because a permuted dimension of size 1 keeps a stride that reads as channel first

@@ -1,4 +1,4 @@
-"""The encoder of Dict and Tuple spaces: each part for itself, then layers over all parts together."""
+"""The encoder of Dict and Tuple spaces: each part by its own encoder, then joint layers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lhy_rl.nn.layers.dense import dense
 
 
 class DictEncoder(Encoder):
-    """Dict and Tuple spaces: the parts side by side, and behind them an MLP that relates them to each other.
+    """Dict and Tuple spaces: the encoded parts are concatenated, and an MLP over them relates them to each other.
 
-    Numbers (vectors, bits, images below 8x8) go in as they are, images through their CNN to E numbers, tokens through
-    their table to E numbers; parts may be Dicts and Tuples again, and a Dict's ``action_mask`` is left out. The joint
-    layers are those of an MLP: ``layers`` of width E, or ``hidden_sizes``. So a Dict of vectors is the same network as
-    the flattened vector. With ``layers=0`` the parts only stand side by side, and a linear head behind them cannot
-    relate one key to another.
+    Numbers (vectors, bits, images below 8x8) are used as they are, images go through a CNN to E numbers, tokens through
+    an embedding to E numbers; parts may be Dicts and Tuples themselves, and a Dict's ``action_mask`` is left out. The
+    joint layers are those of an MLP: ``layers`` of width E, or ``hidden_sizes``. So a Dict of vectors gets the same
+    network as the flattened vector. With ``layers=0`` the parts are only concatenated, and a linear head cannot relate
+    one key to another.
     """
 
     def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
@@ -47,7 +47,7 @@ class DictEncoder(Encoder):
             except UserError as error:
                 raise UserError(f"observation {key!r}: {error}") from None
         for encoder in made:
-            if isinstance(encoder, TokenEncoder):  # as long as a one-hot vector, so that no token drowns the numbers
+            if isinstance(encoder, TokenEncoder):  # norm 1 like a one-hot vector, so that tokens do not drown numbers
                 nn.init.normal_(encoder.embedding.weight, std=encoder.output_size**-0.5)
         self.parts = nn.ModuleList(made)
         width = sum(encoder.output_size for encoder in made)

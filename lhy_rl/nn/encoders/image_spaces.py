@@ -13,7 +13,7 @@ SMALLEST_IMAGE = 8
 
 
 def channel_first(shape: tuple[int, ...]) -> bool:
-    """Whether three dimensions are (C, H, W) rather than (H, W, C).
+    """Whether a shape of three dimensions is (C, H, W) rather than (H, W, C).
 
     The order in which the image is square, if only one is; else the one with fewer channels; else channel first.
     """
@@ -26,8 +26,8 @@ def channel_first(shape: tuple[int, ...]) -> bool:
 def image_size(space: gym.Space[Any]) -> tuple[int, int, int]:
     """Channels, height and width of a Box of three dimensions, in either order of :func:`channel_first`.
 
-    Of four dimensions the first is a stack of frames, as ``gymnasium.wrappers.FrameStackObservation`` makes it of
-    coloured ones; the channels of all frames count together.
+    With four dimensions the first is a stack of frames, as ``gymnasium.wrappers.FrameStackObservation`` makes it of
+    colour images; the channels of all frames are counted together.
     """
     *stack, a, b, c = space.shape  # type: ignore[misc]
     channels, height, width = (a, b, c) if channel_first((a, b, c)) else (c, a, b)
@@ -35,9 +35,9 @@ def image_size(space: gym.Space[Any]) -> tuple[int, int, int]:
 
 
 def axes_channel_last(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The order of the axes of images (N, *shape) in which the channels, those of all frames of a stack, are the last.
+    """The permutation of the axes of images (N, *shape) that puts the channels last.
 
-    Frame and channel stand apart then: (N, H, W, K, C).
+    With a stack of frames it gives (N, H, W, K, C).
     """
     first = channel_first(shape[-3:])
     if len(shape) == 3:
@@ -46,8 +46,8 @@ def axes_channel_last(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def looks_like_image(space: gym.Space[Any]) -> bool:
-    """Whether a space is likely images: three dimensions, sides of at least :data:`SMALLEST_IMAGE`, and at most as many
-    channels as 16 or the shorter side; or a stack of such images, each of 1, 3 or 4 channels."""
+    """Whether a space looks like images: three dimensions, sides of at least :data:`SMALLEST_IMAGE`, and at most 16
+    channels or as many as the shorter side has pixels; or a stack of such images, each of 1, 3 or 4 channels."""
     if not isinstance(space, gym.spaces.Box) or len(space.shape) not in (3, 4):
         return False
     channels, height, width = image_size(space)
@@ -57,10 +57,10 @@ def looks_like_image(space: gym.Space[Any]) -> bool:
 
 
 def byte_scale(space: gym.Space[Any]) -> float:
-    """What numbers of a space are multiplied by: 1 / the largest for uint8 (1/255 for images), 1 for all others.
+    """The factor that observations are multiplied by: 1 / maximum for uint8 (1/255 for images), 1 for all others.
 
-    Bytes in three dimensions that are too small for a picture are symbols (Minigrid's 7x7x3: objects, colours and
-    states, from 0 to 10) and stay as they are; divided by 255 they would be next to nothing.
+    Bytes in three dimensions too small for an image are symbols (Minigrid's 7x7x3: objects, colours and states, from 0
+    to 10) and are not scaled; divided by 255 they would be almost 0.
     """
     if not isinstance(space, gym.spaces.Box) or space.dtype != np.uint8 or not space.high.size:
         return 1.0

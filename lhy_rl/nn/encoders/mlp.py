@@ -18,7 +18,7 @@ class MLPEncoder(Encoder):
     """Layers over the flattened numbers of a Box or MultiBinary, (..., *shape) to (..., E); bytes are scaled to 0..1
     (:func:`~lhy_rl.nn.encoders.image_spaces.byte_scale`).
 
-    With ``layers=0`` it only flattens, and ``output_size`` is the number of numbers.
+    With ``layers=0`` it only flattens, and ``output_size`` is the size of the flattened observation.
     """
 
     def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
@@ -42,7 +42,7 @@ class MLPEncoder(Encoder):
         return h.view(*leading, self.output_size)
 
     def flatten(self, obs: Tensor) -> tuple[Tensor, torch.Size]:
-        """(..., *shape) to numbers (N, I), and what leads."""
+        """(..., *shape) to (N, I), and the leading dimensions."""
         leading = obs.shape[: obs.dim() - self.dimensions]
         x = obs.to(self._dtype)
         if self.scale != 1:
@@ -51,5 +51,5 @@ class MLPEncoder(Encoder):
 
     @property
     def _dtype(self) -> torch.dtype:
-        """That of the weights; without any, torch's usual one, as the layers behind have it."""
+        """The dtype of the weights; without weights torch's default, which later layers have."""
         return self.layers[0].weight.dtype if len(self.layers) else torch.get_default_dtype()  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""The matrix-vector recursive network: a part is a vector, what it means, and a matrix, what it does to another."""
+"""The matrix-vector recursive network: each part has a vector, its meaning, and a matrix, its effect on the other."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from torch import Tensor, nn
 
 from lhy_rl.nn.encoders.recursive import TreeEncoder
 
-RANK = 3  # of a word's matrix, beside its diagonal; the paper's
+RANK = 3  # rank of a word's matrix, apart from its diagonal; the paper's value
 
 
 class MVRNNEncoder(TreeEncoder):
     """p = tanh(W [B a; A b] + w),  P = W_M [A; B]  (Socher et al. 2012, equations 2 and 4).
 
-    a and A are the vector and the matrix of the left part, b and B of the right one. A word's matrix is of low rank
-    beside its diagonal, A = U V + diag(d) (equation 6, rank 3), the identity to begin with, and P the parts' mean.
-    A node is E + E^2 wide: its vector, then its matrix, transposed, so that W_M makes all rows of all of them at once.
+    a and A are the vector and the matrix of the left part, b and B of the right one. A word's matrix is a low-rank
+    matrix plus a diagonal, A = U V + diag(d) (equation 6, rank 3). Words' matrices are initialised near the identity,
+    and W_M so that P is near the parts' mean. A node is E + E^2 wide: its vector, then its matrix, transposed, so that
+    one product with W_M makes all rows of all matrices.
     """
 
     name = "mv_rnn"
@@ -28,7 +29,7 @@ class MVRNNEncoder(TreeEncoder):
         mean = torch.eye(size).repeat(1, 2) / 2
         self.matrices = nn.Parameter(mean + 0.01 * torch.randn(size, 2 * size))  # W_M
         nn.init.normal_(self.diagonal.weight, mean=1.0, std=0.1)
-        nn.init.normal_(self.factors.weight, std=(RANK * size) ** -0.25)  # so that U V changes a vector by its length
+        nn.init.normal_(self.factors.weight, std=(RANK * size) ** -0.25)  # so that U V x is about as long as x
 
     def word(self, symbol: Tensor) -> Tensor:
         u, v = self.factors(symbol).view(len(symbol), 2, RANK, self.size).unbind(1)

@@ -1,4 +1,4 @@
-"""Encoders that read one part of a Dict; the other parts are for a reward, which the policy does not see."""
+"""Encoders that read one part of a Dict; the policy does not see the other parts, which a reward model may read."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Recursive networks: the vector of a tree, made of the vectors of its parts by one function, from the leaves up.
+"""Recursive networks: a tree's vector is computed from its parts' vectors by one function, from the leaves up.
 
     p = g(a, b)              the vector of a phrase of two parts
 
-The plain network has g = tanh(W [a; b]) (Socher et al. 2011); what others put there is in
-:mod:`lhy_rl.nn.encoders.rntn` and :mod:`lhy_rl.nn.encoders.mv_rnn`. A leaf is the learned vector of its symbol. Of a
-node with children the symbol is the first word of its phrase, which is put together from the left: with an operator o
-over a and b, p = g(g(o, a), b). Where a node has no symbol, p = g(a, b).
+The plain network has g = tanh(W [a; b]) (Socher et al. 2011); other choices of g are in :mod:`lhy_rl.nn.encoders.rntn`
+and :mod:`lhy_rl.nn.encoders.mv_rnn`. A leaf is the learned vector of its symbol. The symbol of a node with children is
+the first word of its phrase, which is composed from the left: with an operator o over a and b, p = g(g(o, a), b). A
+node without a symbol has p = g(a, b).
 
 All nodes of one height, in all trees of a batch, are computed in one call (:mod:`lhy_rl.nn.encoders.tree_levels`).
 """
@@ -30,13 +30,13 @@ from lhy_rl.nn.layers.dense import dense
 class TreeEncoder(Encoder):
     """Tables of trees, (..., N, 3), to the vectors of their roots, (..., E); ``hidden_sizes`` adds dense layers.
 
-    It reads Box spaces of whole numbers of shape (N, 3), whose upper bound of the first column is the last symbol. N
-    does not matter to the weights. ``norm="layer"`` normalises every vector before its tanh (Ba et al. 2016): without
-    it the tanhs of high trees saturate, and what is learned on low trees does not carry over. Activation, ``batch`` and
-    dropout concern the dense layers only.
+    It reads Box spaces of integers of shape (N, 3), in which the upper bound of the first column is the last symbol.
+    The weights do not depend on N. ``norm="layer"`` normalises every vector before its tanh (Ba et al. 2016): without
+    it the tanhs of high trees saturate, and training on low trees does not generalise to high ones. Activation,
+    ``batch`` and dropout concern the dense layers only.
 
-    A subclass gives :meth:`word` and :meth:`compose`, over nodes (R, width), whose first E numbers are
-    their vectors.
+    A subclass implements :meth:`word` and :meth:`compose` for nodes (R, width), of which the first E numbers are the
+    vector.
     """
 
     name: ClassVar[str]
@@ -61,11 +61,11 @@ class TreeEncoder(Encoder):
 
     @abstractmethod
     def word(self, symbol: Tensor) -> Tensor:
-        """(R,) symbols to (R, width)."""
+        """(R,) symbols to nodes (R, width)."""
 
     @abstractmethod
     def compose(self, a: Tensor, b: Tensor) -> Tensor:
-        """Nodes (R, width) and their right neighbours to what they make together, (R, width)."""
+        """Left parts (R, width) and right parts (R, width) to the composed nodes (R, width)."""
 
     def forward(self, obs: Tensor) -> Tensor:
         leading = obs.shape[:-2]
@@ -81,7 +81,7 @@ class TreeEncoder(Encoder):
         return self.layers(vectors).view(*leading, self.output_size)  # type: ignore[no-any-return]
 
     def nodes(self, levels: TreeLevels) -> Tensor:
-        """(R, width): all nodes, level by level; each word is made once."""
+        """(R, width): all nodes, level by level; each distinct word is computed once."""
         symbols, place = torch.unique(levels.symbol, return_inverse=True)
         words = self.word(symbols)
         nodes = words[place[: levels.bounds[1]]]
@@ -97,7 +97,7 @@ class TreeEncoder(Encoder):
 
 
 def _replaced(phrases: Tensor, rows: Tensor, new: Tensor) -> Tensor:
-    """The phrases (R, width), those of the rows replaced."""
+    """A copy of the phrases (R, width) with some rows replaced."""
     return new if len(rows) == len(phrases) else phrases.index_copy(0, rows, new)
 
 

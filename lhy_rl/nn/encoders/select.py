@@ -16,7 +16,7 @@ from lhy_rl.nn.encoders.image_spaces import image_size, looks_like_image
 from lhy_rl.nn.own_networks import tried_encoder
 
 EXAMPLE = "encoder='vae.zip'"
-LARGE = 4096  # numbers of several dimensions that an MLP takes without being asked for by name
+LARGE = 4096  # largest size of a Box of several dimensions for which ``auto`` chooses an MLP
 
 encoders = Registry(
     "encoder",
@@ -41,11 +41,11 @@ encoders = Registry(
 
 
 def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderOptions) -> Encoder:
-    """The encoder of a space; ``auto`` is the one that fits it, and a file or a run's folder the one that is in it.
+    """The encoder of a space, chosen by name, by class, by ``auto``, or from a file or run folder.
 
     Raises:
-        UserError: an unknown name, no encoder, a space that it does not read, or a class of one's own that does not
-            keep the contract.
+        UserError: The name is unknown, the file holds no encoder, the encoder does not read this space, or a custom
+            class does not fulfil the interface.
     """
     if isinstance(chosen, str) and is_place(chosen):
         learned: Encoder = encoders.get("saved").of(chosen, space, options)
@@ -58,7 +58,7 @@ def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderO
 
 
 def is_place(chosen: Any) -> bool:
-    """Whether an encoder is chosen by its file or a run's folder: ``vae.zip``, ``runs/vae``."""
+    """Whether this names an encoder's file or run folder: ``vae.zip``, ``runs/vae``."""
     if not isinstance(chosen, str) or chosen in encoders or ":" in chosen:
         return False
     return chosen.endswith(".zip") or os.sep in chosen or os.path.isdir(chosen)
@@ -67,13 +67,13 @@ def is_place(chosen: Any) -> bool:
 def default_encoder(space: gym.Space[Any]) -> str:
     """The encoder that fits a space.
 
-    ``tokens`` for numbers that are names, ``mlp`` for vectors, ``cnn`` for images from 36x36 up and ``cnn_small`` for
+    ``tokens`` for discrete spaces, ``mlp`` for vectors, ``cnn`` for images from 36x36 up and ``cnn_small`` for
     images from 8x8 up and stacks of them (:func:`lhy_rl.nn.encoders.image_spaces.looks_like_image`), ``dict`` for
     spaces of spaces.
 
     Raises:
-        UserError: no encoder reads this space; or it has dimensions that are no image's and more than :data:`LARGE`
-            numbers, of which an MLP would have millions of weights: who wants that says so.
+        UserError: No encoder reads this space; or it has several dimensions, does not look like an image, and has more
+            than :data:`LARGE` numbers, so that an MLP would have millions of weights and must be chosen by name.
     """
     match space:
         case gym.spaces.Discrete() | gym.spaces.MultiDiscrete():

@@ -1,4 +1,4 @@
-"""A convolutional encoder of series: pictures of one dimension."""
+"""A convolutional encoder of series: images of one dimension."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SHORTEST = 8
 class SeriesEncoder(ConvolutionalEncoder):
     """Three convolutions of 25 maps along series of L points, each of which halves them: (L,) or (C, L) to (..., E).
 
-    It is the network of Greydanus (2020) for MNIST-1D, with pooling by name. A series is an image that is one place
-    high, so that all that is said of images is true of it, too; but a spatial transformer has nothing to turn.
+    It is the network of Greydanus (2020) for MNIST-1D, with selectable pooling. A series is treated as an image of
+    height 1, with the same options, except for the spatial transformer.
     """
 
     name = "cnn_series"

@@ -1,4 +1,4 @@
-"""The encoder of tokens: a table with a learned vector for each, and layers where they are several."""
+"""The encoder of tokens: an embedding table, and layers if an observation has several tokens."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from lhy_rl.nn.layers.dense import after_linear, dense
 class TokenEncoder(Encoder):
     """A learned vector for each token: Discrete(n) to (..., E).
 
-    MultiDiscrete and MultiBinary hold K tokens, with a table each. Their vectors are added, not put side by side: the
-    sum is a linear layer over the K one-hot vectors, computed by looking up, and the output stays E wide however
-    many they are. The options' activation and remaining layers follow, so that the whole is an MLP of ``layers``
-    layers over the one-hots (a sum alone cannot tell which tokens occur together). One token alone needs no further
-    layers and gets those of ``hidden_sizes`` only.
+    MultiDiscrete and MultiBinary hold K tokens, with a table each. Their vectors are added, not concatenated: the sum
+    is a linear layer over the K one-hot vectors, computed by lookup, and the output stays E wide for any K. The
+    options' activation and remaining layers follow, so that the whole is an MLP of ``layers`` layers over the one-hots
+    (a sum alone cannot tell which tokens occur together). A single token needs no further layers and gets only those of
+    ``hidden_sizes``.
     """
 
     def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:

@@ -1,12 +1,12 @@
-"""Trees as tables, sorted into levels: what can be computed at once, over all trees of a batch.
+"""Trees as tables, sorted into levels: the nodes of a level, in all trees of a batch, are computed at once.
 
-A tree is a table (N, 3) of whole numbers, a node in each row: its symbol (0 where it has none) and the rows of its left
-and its right child (-1 where it has none). The root is row 0; the other rows stand in any order, so that children may
-come before or behind their parents. A row of no symbol and no child is empty and fills up the table.
+A tree is a table (N, 3) of integers, a node in each row: its symbol (0 for none) and the rows of its left and its right
+child (-1 for none). The root is row 0; the other rows are in any order, so that children may come before or after their
+parents. A row with neither symbol nor child is padding.
 
-The level of a node is its height: 0 of a leaf, and one more than the higher child's of any other. All nodes of a level,
-whichever tree they are of, need nothing but lower levels. So a batch takes as many steps as its highest tree has
-levels, not as many as it has nodes.
+The level of a node is its height: 0 for a leaf, else one more than its higher child's. The nodes of a level, in
+whichever tree, depend on lower levels only. So a batch takes as many steps as its highest tree has levels, not as many
+as it has nodes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class TreeLevels:
 
     Attributes:
         symbol: (R,).
-        left, right: (R,) the number of the child among the R nodes, always a smaller one; -1 for none.
-        root: (M,) the number of each tree's root.
+        left, right: (R,) the index of the child among the R nodes, always smaller than the node's own; -1 for none.
+        root: (M,) the index of each tree's root.
         bounds: Where each level begins, and R.
     """
 
@@ -38,17 +38,17 @@ class TreeLevels:
 
     @classmethod
     def of(cls, tables: Tensor) -> TreeLevels:
-        """Those of the tables (M, N, 3).
+        """The levels of the trees in tables (M, N, 3).
 
         Raises:
-            UserError: an empty tree, a child that is missing, or a cycle; one line names the tree and the row.
+            UserError: A tree is empty, a child is missing, or there is a cycle; the message names the tree and the row.
         """
         trees, rows, _ = tables.shape
         children = tables[..., 1:].long()
         symbol, has_child = tables[..., 0].long(), children >= 0
         real = (symbol > 0) | has_child.any(-1)  # (M, N)
         _check_children(children, has_child, real)
-        number = (real.flatten().cumsum(0) - 1).view(trees, rows)  # of each row among the real ones
+        number = (real.flatten().cumsum(0) - 1).view(trees, rows)  # index of each row among the nodes
         tree, row = real.nonzero(as_tuple=True)
         child = torch.where(has_child, number.gather(1, children.clamp(min=0).flatten(1)).view_as(children), -1)
         child, symbol = child[real], symbol[real]  # (R, 2), (R,)
@@ -62,7 +62,7 @@ class TreeLevels:
 
 
 def _heights(child: Tensor, tree: Tensor, row: Tensor) -> Tensor:
-    """(R,) height of each node, given the numbers (R, 2) of its children."""
+    """(R,) height of each node, given the indices (R, 2) of its children."""
     leaf = child[:, 0] < 0
     height = torch.where(leaf, 0, -1)  # -1 is unknown as yet
     waiting = (~leaf).nonzero()[:, 0]
@@ -83,7 +83,7 @@ def _heights(child: Tensor, tree: Tensor, row: Tensor) -> Tensor:
 
 
 def _on_a_cycle(child: Tensor, waiting: Tensor) -> Tensor:
-    """A node that lies on a cycle: whoever goes down from a node that waits for one, to one that waits, comes to it."""
+    """A node on a cycle, found by descending through nodes of unknown height."""
     stuck = torch.zeros(len(child), dtype=torch.bool, device=child.device)
     stuck[waiting] = True
     node = waiting[0]
@@ -94,7 +94,7 @@ def _on_a_cycle(child: Tensor, waiting: Tensor) -> Tensor:
 
 
 def _check_children(children: Tensor, has_child: Tensor, real: Tensor) -> None:
-    """Every root and every child that a row names is there, and no right one without a left one."""
+    """Check that every root and every child exists, and that no node has a right child only."""
     rows = real.shape[1]
     if not bool(real[:, 0].all()):
         tree = int((~real[:, 0]).nonzero()[0])

@@ -1,4 +1,4 @@
-"""Actor heads: from features to actions of a space, and how probable actions are."""
+"""Actor heads: distributions over actions, given features."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 
 class ActionEvaluation(NamedTuple):
-    """The log-probabilities (N,) of N actions and the entropies (N,) of the distributions that they are from."""
+    """The log-probabilities (N,) of N actions and the entropies (N,) of their distributions."""
 
     log_prob: Tensor
     entropy: Tensor
 
 
 def in_space(actions: np.ndarray, space: gym.Space[Any]) -> np.ndarray:
-    """Actions as an environment takes them: in the space's own type, and inside its bounds in that type.
+    """Actions as an environment takes them: in the space's dtype, clipped to its bounds.
 
-    Of a box of whole numbers, bytes of a picture say, they are the nearest ones.
+    In a Box of integers, such as the bytes of a picture, they are rounded to the nearest ones.
     """
     if isinstance(space, gym.spaces.Box) and space.dtype.kind in "iu":
         actions = np.clip(np.rint(actions), space.low, space.high)
@@ -35,16 +35,16 @@ def mask_logits(logits: Tensor, action_mask: Tensor | None) -> Tensor:
 
 
 class Head(nn.Module, ABC):
-    """The contract of heads. Features are (N, H), actions (N, ...) as the environment's space has them."""
+    """Base class of actor heads. Features are (N, H), actions (N, ...) as in the environment's space."""
 
     output: nn.Linear
     """The last layer, which a policy may initialise."""
     space: gym.Space[Any]
-    """Of the actions, where :func:`head_for` made the head."""
+    """The action space; set by :func:`~lhy_rl.nn.heads.select.head_for`."""
 
     @property
     def num_logits(self) -> int:
-        """A: how many numbers decide a draw."""
+        """A, the number of random numbers that a draw takes."""
         return self.output.out_features
 
     @abstractmethod
@@ -59,39 +59,39 @@ class Head(nn.Module, ABC):
         """Draw an action for each row; temperature 0 takes the most probable one.
 
         Args:
-            top_k: Draw among the k most probable only.
-            action_mask: (N, A) bool: other actions have probability 0.
+            top_k: Draw among the k most probable actions only.
+            action_mask: (N, A) bool, the legal actions; others have probability 0.
         """
 
     def noise(self, rows: tuple[int, ...], generator: torch.Generator | None, device: torch.device) -> Tensor:
-        """What decides draws, (*rows, A): Gumbel's numbers; many at once, for :meth:`draw`."""
+        """Random numbers (*rows, A) for later calls of :meth:`draw`: Gumbel noise."""
         owner = device if generator is None else generator.device
         numbers = torch.empty(*rows, self.num_logits, device=owner)
         return numbers.exponential_(generator=generator).log_().neg_().to(device)
 
     def draw(self, h: Tensor, noise: Tensor, action_mask: Tensor | None = None) -> Tensor:
-        """Draw an action for each row, with the randomness given: (N, H) and (N, A) to (N, ...)."""
+        """Draw an action for each row with given noise: (N, H) and (N, A) to (N, ...)."""
         return self.draw_from(self.distribution(h, action_mask), noise)
 
     def distribution(self, h: Tensor, action_mask: Tensor | None = None) -> Tensor:
-        """What each row's distribution is, in numbers, (N, P): logits, or means and then logs of deviations."""
+        """Parameters of each row's distribution, (N, P): logits, or means followed by log standard deviations."""
         raise NotImplementedError(f"{type(self).__name__} has no distribution in numbers")
 
     def draw_from(self, distribution: Tensor, noise: Tensor) -> Tensor:
-        """Draw an action of each of these distributions; where the noise is 0, the most probable one."""
+        """Draw an action from each distribution with given noise; noise 0 gives the most probable one."""
         raise NotImplementedError(f"{type(self).__name__} has no distribution in numbers")
 
     def kl(self, h: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
         """T^2 KL(teacher || this) at a temperature T (:mod:`lhy_rl.functional.distillation`), (N,).
 
         Args:
-            teacher: (N, P) another head's :meth:`distribution`; what is -inf there is not legal.
+            teacher: (N, P) another head's :meth:`distribution`; logits of -inf mark actions that are not legal.
         """
         raise NotImplementedError(f"{type(self).__name__} has no divergence")
 
     @abstractmethod
     def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:
-        """Log-probabilities of actions and the entropies, with gradient."""
+        """Log-probabilities of actions and the entropies, differentiable."""
 
     @abstractmethod
     def log_prob(
@@ -100,5 +100,5 @@ class Head(nn.Module, ABC):
         """Log-probabilities of actions, (N,)."""
 
     def for_environment(self, actions: Tensor) -> np.ndarray:
-        """What an environment is given: :func:`in_space`."""
+        """The actions as the environment takes them (:func:`in_space`)."""
         return in_space(actions.detach().cpu().numpy(), self.space)

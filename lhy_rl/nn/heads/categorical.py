@@ -12,11 +12,11 @@ from lhy_rl.functional.sampling import sample_categorical
 from lhy_rl.nn.acceleration.inventory import hooked
 from lhy_rl.nn.heads.base import ActionEvaluation, Head, mask_logits
 
-ROWS = 128  # rows sampled at a time: their logits stay in the cache
+ROWS = 128  # rows sampled at a time, so that their logits stay in the cache
 
 
 class CategoricalHead(Head):
-    """softmax(W h + b) over A actions, also for A in the thousands.
+    """softmax(W h + b) over A actions; efficient even for thousands of actions.
 
     Args:
         input_size: H, width of the features.
@@ -31,7 +31,7 @@ class CategoricalHead(Head):
         self._memory: Tensor | None = None
 
     def logits(self, h: Tensor, action_mask: Tensor | None = None) -> Tensor:
-        """(..., H) to (..., A); -inf where not legal."""
+        """(..., H) to (..., A); -inf for actions that are not legal."""
         return mask_logits(self.output(h), action_mask)
 
     @torch.no_grad()
@@ -54,7 +54,7 @@ class CategoricalHead(Head):
         return actions + self.start
 
     def _logits_of_rows(self, h: Tensor, action_mask: Tensor | None, memory: Tensor) -> Tensor:
-        """:meth:`logits` of at most ROWS rows, written into a part of ``memory``."""
+        """:meth:`logits` of at most ROWS rows, written into ``memory``."""
         logits = torch.addmm(self.output.bias, h, self.output.weight.T, out=memory[: len(h)])
         return logits if action_mask is None else logits.masked_fill_(~action_mask, -torch.inf)
 
@@ -68,8 +68,8 @@ class CategoricalHead(Head):
         return tempered_kl(teacher, self.logits(h, teacher > -torch.inf), temperature)
 
     def _scratch(self, h: Tensor) -> Tensor:
-        """(2, ROWS, A) to write to, kept: memory that the system hands out anew, page by page, costs more than
-        what is computed in it."""
+        """A (2, ROWS, A) scratch tensor, kept between calls: allocating it anew costs more than the computation in
+        it."""
         memory = self._memory
         if memory is None or memory.dtype != h.dtype or memory.device != h.device:
             memory = self._memory = h.new_empty(2, ROWS, self.num_logits)
@@ -95,9 +95,9 @@ class MultiCategoricalHead(Head):
     """K independent choices, each a softmax over its own number of actions.
 
     Args:
-        nvec: Actions of each choice, any shape; ``action_mask`` is over all of them side by side, as ``nvec``
-            flattened.
-        start: The first number of each, same shape.
+        nvec: Number of actions of each choice, any shape; ``action_mask`` covers all choices concatenated, in the
+            order of ``nvec`` flattened.
+        start: The first action's number of each choice, same shape.
     """
 
     choices: Tensor
@@ -109,17 +109,17 @@ class MultiCategoricalHead(Head):
         sizes = nvec.flatten().astype(np.int64)
         self.output = nn.Linear(input_size, int(sizes.sum()))
         self.register_buffer("start", torch.as_tensor(np.array(start).flatten(), dtype=torch.int64), persistent=False)
-        # all choices at once: (K, widest) places in the logits, those beyond a choice's own point behind the end
+        # (K, widest) indices of each choice's logits; those beyond a choice's actions point to a column of padding
         column = np.arange(sizes.max())
         places = np.where(column < sizes[:, None], (sizes.cumsum() - sizes)[:, None] + column, sizes.sum())
         self.register_buffer("choices", torch.as_tensor(places), persistent=False)
 
     def _choices(self, h: Tensor, temperature: float, action_mask: Tensor | None) -> Tensor:
-        """(N, H) to logits (N, K, widest), -inf behind each choice's last."""
+        """(N, H) to logits (N, K, widest), padded with -inf after each choice's last action."""
         return self._split(mask_logits(self.output(h) / temperature, action_mask), -torch.inf)
 
     def _split(self, flat: Tensor, beyond: float) -> Tensor:
-        """(N, A) numbers of all choices side by side to (N, K, widest), ``beyond`` behind each choice's last."""
+        """(N, A) numbers of all choices concatenated to (N, K, widest), padded with ``beyond``."""
         return torch.cat([flat, flat.new_full((len(flat), 1), beyond)], 1)[:, self.choices]
 
     @torch.no_grad()

@@ -2,8 +2,8 @@
 
     p(w) = g softmax(W h + b)_w + (1 - g) sum_{l: x_l = w} a_l,   g = sigmoid(v . h + c)
 
-(See et al. 2017, eq. 9; Gu et al. 2016) with a the attention on the source x. The vocabulary stays what the action
-space has. A place whose token is no action gives its weight to the generator.
+(See et al. 2017, eq. 9; Gu et al. 2016) with a the attention on the source x. The vocabulary is the action space: a
+place whose token is no action gives its weight to the generator.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from lhy_rl.nn.heads.categorical import CategoricalHead
 
 
 class CopyHead(CategoricalHead):
-    """A mixture of a softmax over A actions and of the tokens of a source.
+    """A mixture of a softmax over A actions and the attention over the tokens of a source.
 
-    Features are (..., H + 2L): those of the softmax, the weights a of the L places, and their tokens.
+    Features are (..., H + 2L): the softmax's inputs, the attention weights a of the L places, and their tokens.
 
     Args:
         input_size: H.
@@ -41,12 +41,12 @@ class CopyHead(CategoricalHead):
         is_action = (actions >= 0) & (actions < self.output.out_features)
         gate = self.gate(features)
         copied = torch.sigmoid(-gate) * weights * is_action
-        elsewhere = (1 - (weights * is_action).sum(-1)).clamp(min=0.0)  # on places that are no action, or none
+        elsewhere = (1 - (weights * is_action).sum(-1)).clamp(min=0.0)  # attention on places whose token is no action
         generated = torch.sigmoid(gate[..., 0]) + torch.sigmoid(-gate[..., 0]) * elsewhere
         return features, generated, copied, actions.clamp(0, self.output.out_features - 1)
 
     def logits(self, h: Tensor, action_mask: Tensor | None = None) -> Tensor:
-        """log p, (..., A); -inf where not legal."""
+        """log p, (..., A); -inf for actions that are not legal."""
         features, generated, copied, actions = self._parts(h)
         p = generated[..., None] * torch.softmax(self.output(features), -1)
         p = p.scatter_add(-1, actions, copied)

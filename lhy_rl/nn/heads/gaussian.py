@@ -18,12 +18,12 @@ LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 class GaussianHead(Head):
     """A normal distribution with a learned mean and a standard deviation that does not depend on the state.
 
-    Its actions are not bounded; what leaves the box is cut off on the way to the environment, as in
-    Stable-Baselines3.
+    Its actions are unbounded; they are clipped to the box only for the environment, as in Stable-Baselines3.
 
     Args:
-        space: The box of actions.
-        log_std: Logarithm of the standard deviation at the beginning.
+        input_size: H, width of the features.
+        space: The action space.
+        log_std: Initial logarithm of the standard deviation.
     """
 
     low: Tensor
@@ -75,7 +75,7 @@ class GaussianHead(Head):
         return ActionEvaluation(self.log_prob(h, actions), self.entropy().expand(len(h)))
 
     def entropy(self) -> Tensor:
-        """Of the distribution at any state, nats."""
+        """Entropy of the distribution in nats, the same in every state."""
         return (self.log_std + LOG_SQRT_2PI + 0.5).sum()
 
     def log_prob(

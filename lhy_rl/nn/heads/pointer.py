@@ -2,8 +2,8 @@
 
     p(a = l) = softmax_l( u_l ),   u of :mod:`lhy_rl.nn.sources.pointer`
 
-Places that are chosen already are left out by the ``action_mask``. Actions behind the places, to stop say, have a
-learned logit each.
+The ``action_mask`` excludes places that were chosen before. Actions after the places, such as stopping, have a learned
+logit each.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from lhy_rl.nn.heads.categorical import CategoricalHead
 
 
 class PointerHead(CategoricalHead):
-    """A softmax over the L places of a source and the actions behind them.
+    """A softmax over the L places of a source and the actions after them.
 
-    Features are (..., H + L): those of the step, and the logits of the places, -inf where none is. Nothing in it
-    depends on L, so that weights learned on short sources are used on long ones.
+    Features are (..., H + L): those of the step, and the logits of the places, -inf for padding. No weight depends on
+    L, so that weights learned on short sources also work on long ones.
 
     Args:
         input_size: H.
@@ -43,7 +43,7 @@ class PointerHead(CategoricalHead):
         return self.places + self.output.out_features
 
     def logits(self, h: Tensor, action_mask: Tensor | None = None) -> Tensor:
-        """(..., H + L) to (..., A); -inf where not legal."""
+        """(..., H + L) to (..., A); -inf for actions that are not legal."""
         features, points = h[..., : -self.places], h[..., -self.places :]
         return mask_logits(torch.cat([points, self.output(features)], -1), action_mask)
 

@@ -1,4 +1,4 @@
-"""The actor head that fits an action space."""
+"""Selects the actor head that fits an action space."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from lhy_rl.nn.heads.pointer import PointerHead
 def head_for(
     space: gym.Space[Any], input_size: int, log_std: float = 0.0, copies: bool = False, points: int | None = None
 ) -> Head:
-    """The head that fits an action space; ``log_std`` is that of a Gaussian at the beginning.
+    """The head that fits an action space.
 
     Args:
+        log_std: Initial log standard deviation of a Gaussian head.
         copies: Whether features hold what can be copied from a source.
-        points: The places of a source, L, where features hold how much each is pointed at.
+        points: L, the number of places of a source, if features hold a pointer logit for each.
 
     Raises:
-        UserError: none does.
+        UserError: No head fits.
     """
     check(log_std_init=(log_std, -20, 20))
     if points is not None:

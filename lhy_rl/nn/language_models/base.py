@@ -1,9 +1,9 @@
-"""The contract of language models: how likely each token of a sentence is after those before it.
+"""The base class of language models: the probability of each token of a sentence, given those before it.
 
     log p(x_1 ... x_T) = sum_t log p(x_t | x_1 ... x_t-1)
 
-A model reads sentences (:meth:`LanguageModel.fit`) and scores others. Its scores are a measure of fluency, a reward for
-a generator (:mod:`lhy_rl.agents.rewards.fluency`), and in the mean over held-out text its perplexity.
+A model learns from sentences (:meth:`LanguageModel.fit`) and scores others. Its scores are a measure of fluency, a
+reward for a generator (:mod:`lhy_rl.agents.rewards.fluency`), and their mean over held-out text gives its perplexity.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ language_models = Registry(
     },
 )
 
-KIND = "language model"  # what an archive with one says that it holds
+KIND = "language model"  # the kind of archive that it is saved in
 
 
 class LanguageModel(ABC):
-    """The contract: ``X(vocabulary_size, ...)``; a subclass gives :meth:`fit`, :meth:`score` and its state.
+    """Base class, made as ``X(vocabulary_size, ...)``; a subclass implements :meth:`fit`, :meth:`score` and its state.
 
-    Tokens are 0 to V - 1, the end token among them where sentences have one; what stands before the first token is the
-    model's own. Every argument of the constructor is an attribute of the same name: that is how a model is saved.
+    Tokens are 0 to V - 1, including the end token if sentences have one; each model has its own start token. Every
+    argument of the constructor must be kept as an attribute of the same name, from which a model is saved.
 
     Args:
         vocabulary_size: V, number of tokens that may come next: ``task.vocabulary_size`` of a text task.
@@ -51,44 +51,44 @@ class LanguageModel(ABC):
 
     @abstractmethod
     def fit(self, sequences: TokenSequences, validation: TokenSequences | None = None) -> Self:
-        """Learn from sentences, from the beginning.
+        """Fit the model to sentences, from scratch.
 
         Args:
             sequences: The training sentences.
-            validation: Others, by which a model that learns in passes chooses when to stop.
+            validation: Sentences by which a model trained in epochs chooses when to stop.
 
         Raises:
-            UserError: no sentence, or tokens that are not in the vocabulary.
+            UserError: There is no sentence, or a token is not in the vocabulary.
         """
 
     @abstractmethod
     def score(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """As :meth:`log_probs`, of sentences that were found to be right, none of them empty."""
+        """As :meth:`log_probs`, for sentences that were checked before, none of them empty."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """What was learned: a tree of arrays, tensors and plain values."""
+        """The learned state: a tree of arrays, tensors and plain values."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over such a state.
+        """Restore a learned state.
 
         Raises:
-            UserError: it is none of a model with these options.
+            UserError: It does not come from a model with these options.
         """
 
     def log_probs(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Log-probability in nats of each token given those before it.
 
         Args:
-            tokens: (N, T) token ids, anything behind the ends.
-            lengths: (N,) tokens that belong to each sentence, 0 to T.
+            tokens: (N, T) token ids; values after the ends are ignored.
+            lengths: (N,) number of tokens of each sentence, 0 to T.
 
         Returns:
-            (N, T) float64, 0 behind the ends.
+            (N, T) float64, 0 after the ends.
 
         Raises:
-            UserError: other shapes, or tokens that are not in the vocabulary.
+            UserError: The shapes differ, or a token is not in the vocabulary.
         """
         tokens, lengths = self.checked(tokens, lengths)
         result, some = np.zeros(tokens.shape), lengths > 0
@@ -97,10 +97,10 @@ class LanguageModel(ABC):
         return result
 
     def perplexity(self, sequences: TokenSequences) -> float:
-        """exp of the mean negative log-probability of a token, end tokens among them.
+        """exp of the mean negative log-probability of a token, end tokens included.
 
         Raises:
-            UserError: no token, or such as are not in the vocabulary.
+            UserError: There is no token, or one is not in the vocabulary.
         """
         number = int(np.sum(sequences.lengths))
         if not number:
@@ -108,10 +108,10 @@ class LanguageModel(ABC):
         return math.exp(-float(self.log_probs(sequences.tokens, sequences.lengths).sum()) / number)
 
     def checked(self, tokens: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (N, T) and lengths (N,) as int64, 0 behind the ends.
+        """Tokens (N, T), 0 after the ends, and lengths (N,) as int64.
 
         Raises:
-            UserError: other shapes, or tokens that are not in the vocabulary.
+            UserError: The shapes differ, or a token is not in the vocabulary.
         """
         tokens, lengths = np.asarray(tokens), np.asarray(lengths)
         whole = tokens.dtype.kind in "iu" and lengths.dtype.kind in "iu"
@@ -129,10 +129,10 @@ class LanguageModel(ABC):
         return tokens, lengths.astype(np.int64)
 
     def training_sentences(self, sequences: TokenSequences) -> tuple[np.ndarray, np.ndarray]:
-        """As :meth:`checked`, of sentences to learn from, the empty ones left out.
+        """As :meth:`checked`, for training sentences, with empty ones left out.
 
         Raises:
-            UserError: there is none.
+            UserError: There is none.
         """
         if not np.sum(sequences.lengths):
             raise UserError(f"{type(self).__name__} has no sentence to learn from; give at least one")
@@ -142,16 +142,16 @@ class LanguageModel(ABC):
     # ------------------------------------------------------------------ its file
     @property
     def options(self) -> dict[str, Any]:
-        """The arguments it was made with."""
+        """The arguments of the constructor."""
         sources = [inspect.signature(source.__init__).parameters for source in option_sources(type(self))]  # type: ignore[misc]
         names = {name: p for parameters in reversed(sources) for name, p in parameters.items() if name != "self"}
         return {name: getattr(self, name) for name, p in names.items() if p.kind is not p.VAR_KEYWORD}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a file, JSON and safetensors in a zip; ``.zip`` is added where the path has no ending.
+        """Save the model to a file, JSON and safetensors in a zip; ``.zip`` is added to a path without a suffix.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
         """
         own = [name for name in language_models if language_models.place(name) == place_of(type(self))]
         name = own[0] if own else place_of(type(self))
@@ -164,13 +164,13 @@ class LanguageModel(ABC):
 
 
 def load_language_model(path: str | os.PathLike[str], kind: type[LanguageModel] | None = None) -> LanguageModel:
-    """The model that :meth:`LanguageModel.save` wrote; nothing is unpickled, no module imported on a file's word.
+    """The model that :meth:`LanguageModel.save` wrote; nothing is unpickled, and the file names no module to import.
 
     Args:
-        kind: The class, where it is one's own.
+        kind: The class, if it is a custom one.
 
     Raises:
-        UserError: no such file, or one that holds no language model.
+        UserError: There is no such file, or it holds no language model.
     """
     path = archive.zipped(path)
     tree = archive.read(path)
@@ -184,15 +184,15 @@ def load_language_model(path: str | os.PathLike[str], kind: type[LanguageModel] 
 
 
 def make_language_model(given: Any, vocabulary_size: int, **options: Any) -> LanguageModel:
-    """A model as it is, one of a name or a class of one's own (untrained), or that of a file.
+    """A language model: the given one, a new one by name or class (untrained), or one from a file.
 
     Args:
         given: A :class:`LanguageModel`, its class, a name of :data:`language_models`, ``module:Class`` or a ``.zip``.
         vocabulary_size: V that it must have.
-        **options: Of the constructor, where one is made.
+        **options: Options of the constructor, for a new one.
 
     Raises:
-        UserError: an unknown name, or another vocabulary.
+        UserError: The name is unknown, or the vocabulary has another size.
     """
     if isinstance(given, os.PathLike) or str(given).endswith(".zip"):
         given = load_language_model(given)

@@ -1,4 +1,4 @@
-"""What language models that are networks share: gradient steps on L = -mean log p(x_t | x_<t), with Adam."""
+"""The base class of neural language models: Adam on L = -mean log p(x_t | x_<t)."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ ROWS = 1024  # sentences scored at a time
 
 
 class NetworkModel(LanguageModel):
-    """A language model with a gradient. A subclass gives :meth:`make_network` and :meth:`token_log_probs`.
+    """A neural language model. A subclass implements :meth:`make_network` and :meth:`token_log_probs`.
 
     Args:
         vocabulary_size: V, number of tokens that may come next.
-        epochs: Passes over the sentences. With validation sentences the best of them is kept.
-        learning_rate: Adam's at the beginning; it falls to 0 at the end.
-        batch_size: Sentences a gradient step.
-        max_grad_norm: Longer gradients are shortened to it.
-        seed: Of the weights, the sentences' order and dropout.
+        epochs: Passes over the sentences. With validation sentences the best epoch's weights are kept.
+        learning_rate: Adam's initial learning rate; it falls to 0 at the end.
+        batch_size: Sentences per gradient step.
+        max_grad_norm: Maximum norm of the gradient; larger gradients are clipped to it.
+        seed: Seed of the weights, the sentences' order and dropout.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
 
@@ -55,14 +55,14 @@ class NetworkModel(LanguageModel):
 
     @abstractmethod
     def make_network(self) -> nn.Module:
-        """A new one."""
+        """A new network."""
 
     @abstractmethod
     def token_log_probs(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(N, T) tokens and which of them count to (N, T) log-probabilities, 0 where they do not, with gradient."""
+        """(N, T) tokens and their mask to (N, T) log-probabilities, 0 outside the mask, differentiable."""
 
     def initialize(self) -> None:
-        """Draw the weights as the seed says; called by a subclass's constructor."""
+        """Initialise the weights from the seed; called by a subclass's constructor."""
         with OwnRandomness(self.seed):
             self.network = self.make_network().to(choose_device(self.device))
 

@@ -2,10 +2,10 @@
 
     x = (C(w_t-1), ..., C(w_t-n+1)),     log p(w | x) = b_w + U_w . tanh(d + H x) + W_w . x - log Z(x)
 
-An n-gram knows nothing of "the cat sat" when it reads "the dog sat". Here tokens that are used alike get vectors that
-lie near each other, and what is learned of one window holds for those like it.
+An n-gram model that has read "the cat sat" learns nothing from it about "the dog sat". Here tokens that are used alike
+get similar vectors, and what is learned from one window generalises to similar ones.
 
-As a matrix factorisation (the course's view): write down all log p(w | c), a row for each context c and a column for
+As a matrix factorisation: write down all log p(w | c), a row for each context c and a column for
 each token w. An n-gram table fills in the cells that it has counted, one by one. The model says that the matrix of
 logits has a low rank: a context is a vector f(c) = (1, tanh(...), x) and a token a vector g(w) = (b_w, U_w, W_w), and
 the cell is f(c) . g(w), for all pairs, counted or not. With ``hidden_size=0`` f is linear in the tokens' vectors: the
@@ -32,10 +32,10 @@ class NeuralModel(NetworkModel):
 
     Args:
         vocabulary_size: V, number of tokens that may come next.
-        order: n, one more than the tokens of the window, at least 2; before the first token of a sentence stand starts.
+        order: n, one more than the tokens of the window, at least 2; sentences are padded with start tokens in front.
         embedding_size: E, width of a token's vector.
         hidden_size: H, width of the tanh layer; 0 leaves it out, which makes the model log-bilinear.
-        direct: Whether the vectors are also connected with the output directly.
+        direct: Whether the vectors are also connected to the output directly.
         **training: ``epochs``, ``learning_rate``, ``batch_size``, ``max_grad_norm``, ``seed`` and ``device`` of
             :class:`~lhy_rl.nn.language_models.network.NetworkModel`.
     """
@@ -68,13 +68,13 @@ class NeuralModel(NetworkModel):
 
 
 def windows(tokens: Tensor, width: int, start: int) -> Tensor:
-    """(N, T) tokens to (N, T, width): those before each, the oldest first, ``start`` before a sentence's first."""
+    """(N, T) tokens to (N, T, width): the tokens before each, the oldest first, padded with ``start``."""
     begin = tokens.new_full((len(tokens), width), start)
     return torch.cat([begin, tokens[:, :-1]], 1).unfold(1, width, 1)
 
 
 class _Window(nn.Module):
-    """(N, width) tokens to features (N, H), (N, width E) or both side by side."""
+    """(N, width) tokens to features (N, H), (N, width E) or both concatenated."""
 
     def __init__(self, vocabulary_size: int, width: int, embedding_size: int, hidden_size: int, direct: bool) -> None:
         super().__init__()

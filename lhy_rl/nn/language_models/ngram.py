@@ -1,17 +1,17 @@
-"""N-grams with interpolated modified Kneser-Ney smoothing: counting, and no gradient.
+"""N-grams with interpolated modified Kneser-Ney smoothing, estimated by counting.
 
     p(w | c) = max(a(c w) - D(a(c w)), 0) / sum_v a(c v)  +  b(c) p(w | c'),     c' = c without its first token
 
-b(c) is what the discounts leave over, so that all p(. | c) sum to 1. a(.) is the count of an n-gram of the highest
-order; of a shorter one it is the number of different tokens that stand before it, so that "francisco", frequent but
-behind "san" alone, is not expected elsewhere (Kneser and Ney 1995). What begins with the sentence has nothing before it
-and keeps its count (Heafield et al. 2013, section 3). The discounts of the counts 1, 2, and 3 and more are estimated
-from how many n-grams of each order have the counts 1 to 4 (Chen and Goodman 1999, section 3, "modified Kneser-Ney"):
+b(c) is the mass left over by the discounts, so that all p(. | c) sum to 1. a(.) is the count of an n-gram of the
+highest order; for a shorter one it is the number of different tokens that precede it, so that "francisco", frequent but
+only after "san", is not expected elsewhere (Kneser and Ney 1995). An n-gram at the beginning of a sentence keeps its
+count (Heafield et al. 2013, section 3). The discounts of the counts 1, 2, and 3 and more are estimated from the numbers
+of n-grams of each order with counts 1 to 4 (Chen and Goodman 1999, section 3, "modified Kneser-Ney"):
 
     D_k = k - (k + 1) Y n_{k+1} / n_k,     Y = n_1 / (n_1 + 2 n_2)
 
-Below the single tokens stands the uniform distribution. The baseline to beat on little text: seconds to count, and
-hundreds of thousands of tokens a second to score.
+Unigrams back off to the uniform distribution. This is the baseline to beat on little text: it takes seconds to fit, and
+scores hundreds of thousands of tokens a second.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lhy_rl.core.validation import integer
 from lhy_rl.nn.language_models.base import LanguageModel
 
 FALLBACK = (0.5, 1.0, 1.5)
-"""Discounts where the text is too small to estimate them, those of KenLM."""
+"""Discounts if the text is too small to estimate them; those of KenLM."""
 ROWS = 8192  # sentences scored at a time
 
 
@@ -35,11 +35,11 @@ class Grams(NamedTuple):
     """The n-grams of one order k, numbered in the order of their keys."""
 
     keys: np.ndarray
-    """(G,) int64, rising: number of the first k - 1 tokens as a (k-1)-gram, times V, plus the last token."""
+    """(G,) int64, ascending: index of the first k - 1 tokens as a (k-1)-gram, times V, plus the last token."""
     discounted: np.ndarray
     """(G,) float64, the first summand of p(w | c)."""
     left_over: np.ndarray
-    """(number of (k-1)-grams,) float64, b(c); 1 where c was never followed by anything."""
+    """(number of (k-1)-grams,) float64, b(c); 1 if c was never followed by anything."""
 
 
 class NGramModel(LanguageModel):
@@ -104,13 +104,13 @@ class NGramModel(LanguageModel):
         return np.where(words[:, 1:] >= 0, np.log(p), 0.0)
 
     def _with_start(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """(N, 1 + T): V, the start, before the tokens, -1 behind their ends."""
+        """(N, 1 + T): the tokens after the start token V, and -1 after their ends."""
         inside = np.arange(tokens.shape[1]) < lengths[:, None]
         start = np.full((len(tokens), 1), self.vocabulary_size)
         return np.concatenate([start, np.where(inside, tokens, -1)], 1)
 
     def _keys(self, numbers: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(N, T) keys of the n-grams that are a token longer than those that end one place before, and which exist."""
+        """(N, T) keys of the n-grams one token longer than those ending one place before, and which of them exist."""
         known = (numbers[:, :-1] >= 0) & (words[:, 1:] >= 0)
         return numbers[:, :-1] * self.vocabulary_size + words[:, 1:], known
 
@@ -136,7 +136,7 @@ class NGramModel(LanguageModel):
 
 
 def _predicted(words: np.ndarray) -> np.ndarray:
-    """The tokens that are not the start, in a row."""
+    """All tokens except the start tokens, flattened."""
     return words[:, 1:][words[:, 1:] >= 0]
 
 
@@ -148,11 +148,11 @@ def _placed(numbers: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def discounts(counts: np.ndarray) -> np.ndarray:
-    """(4,) what is taken off the counts 0, 1, 2, and 3 and more (Chen and Goodman 1999, section 3).
+    """(4,) discounts of the counts 0, 1, 2, and 3 and more (Chen and Goodman 1999, section 3).
 
     Args:
-        counts: Of the n-grams of one order. Where some number of 1 to 4 does not occur, or an estimate is negative,
-            the discounts are :data:`FALLBACK`.
+        counts: Counts of the n-grams of one order. If one of the counts 1 to 4 does not occur, or an estimate is
+            negative, the discounts are :data:`FALLBACK`.
     """
     n = np.bincount(counts[counts <= 4], minlength=5)[:5]
     if not n[1:].all():
@@ -163,7 +163,7 @@ def discounts(counts: np.ndarray) -> np.ndarray:
 
 
 def _smoothed(keys: np.ndarray, contexts: np.ndarray, counts: np.ndarray, number_of_contexts: int) -> Grams:
-    """Discounted probabilities and what they leave over, from adjusted counts."""
+    """Discounted probabilities and the mass left over, from adjusted counts."""
     off = np.minimum(discounts(counts)[np.minimum(counts, 3)], counts)
     total = np.bincount(contexts, counts, number_of_contexts)
     left_over = np.bincount(contexts, off, number_of_contexts) / np.maximum(total, 1)

@@ -1,10 +1,10 @@
-"""Recurrent language models: the whole beginning of the sentence in a state (Mikolov et al. 2010).
+"""Recurrent language models: a state summarises all earlier tokens of the sentence (Mikolov et al. 2010).
 
     h_t = core(C(x_t-1), h_t-1),     log p(x_t | x_<t) = log softmax(W h_t + b)[x_t]
 
-That is a policy that writes: its observation is the last token, its action the next one. So the model is an
-:class:`~lhy_rl.nn.policies.actor_critic.ActorCritic` on the suite's backbones, and a policy that an agent trained
-(``mle``, say) is a language model as it stands (:class:`PolicyModel`).
+That is a policy whose observation is the last token and whose action is the next one. So the model is an
+:class:`~lhy_rl.nn.policies.actor_critic.ActorCritic` on the suite's backbones, and a trained agent's policy (of ``mle``
+for instance) is a language model without further training (:class:`PolicyModel`).
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class PolicyModel(LanguageModel):
     """A trained policy of a text task, as a language model; it is saved with its agent.
 
     Args:
-        policy: Observes the last token and writes the next one; scored without dropout.
-        task: What it was trained on.
+        policy: A policy that observes the last token and chooses the next one; it scores without dropout.
+        task: The text task that it was trained on.
     """
 
     def __init__(self, policy: ActorCritic, task: TextTask) -> None:

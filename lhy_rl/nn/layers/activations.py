@@ -26,14 +26,14 @@ def make_activation(name: str) -> nn.Module:
     """The activation of that name, with torch's default parameters.
 
     Raises:
-        UserError: unknown name.
+        UserError: The name is unknown.
     """
     module: nn.Module = activations.get(name)()
     return module
 
 
 def make_dropout(activation: str, share: float) -> list[nn.Module]:
-    """What drops a share of the activation's outputs: nothing at 0, AlphaDropout (which keeps mean and variance) for
+    """Dropout of a share of the activation's outputs: none at 0, AlphaDropout (which keeps mean and variance) for
     SELU (Klambauer et al. 2017, section 3), plain dropout for all others."""
     if share == 0:
         return []

@@ -14,7 +14,7 @@ from lhy_rl.nn.layers.highway import Highway
 
 
 def after_linear(size: int, activation: str, norm: str = "none", dropout: float = 0.0) -> list[nn.Module]:
-    """What follows a linear layer: normalisation (``none``, ``batch`` or ``layer``), activation and dropout."""
+    """The modules after a linear layer: normalisation (``none``, ``batch`` or ``layer``), activation and dropout."""
     norms: list[nn.Module] = []
     if norm != "none":
         norms = [nn.BatchNorm1d(size) if norm == "batch" else nn.LayerNorm(size)]
@@ -22,7 +22,7 @@ def after_linear(size: int, activation: str, norm: str = "none", dropout: float 
 
 
 def norm_of_maps(maps: int, norm: str) -> list[nn.Module]:
-    """What follows a convolution: normalisation over all maps and places (``layer``), or of each map (``batch``)."""
+    """The normalisation after a convolution: over all maps and places (``layer``), or of each map (``batch``)."""
     if norm == "none":
         return []
     return [nn.BatchNorm2d(maps) if norm == "batch" else nn.GroupNorm(1, maps)]
@@ -41,8 +41,8 @@ def dense(
 ) -> Layers:
     """Layers of these widths: (N, input_size) to (N, the last width).
 
-    ``plain`` ones are linear, each with :func:`after_linear`. Of the kind ``highway`` are those that are as wide as the
-    layer below, each with its dropout.
+    ``plain`` layers are linear, each followed by :func:`after_linear`. With ``highway``, layers as wide as the one
+    below are highway layers, each followed by dropout.
     """
     modules: list[nn.Module] = []
     highways = sum(a == b for a, b in pairwise(widths))
@@ -58,16 +58,16 @@ def dense(
 
 
 class Layers(nn.Sequential):
-    """Layers one after the other; they are one operation where each is linear and followed by tanh."""
+    """Layers one after the other, run as one operation if each is linear and followed by tanh."""
 
     @property
     def fused(self) -> bool:
-        """Whether each layer is linear and followed by tanh, as they are now."""
+        """Whether each layer is currently linear and followed by tanh."""
         kinds = [type(module) for module in self._modules.values()]
         return bool(kinds) and kinds == [nn.Linear, nn.Tanh] * (len(kinds) // 2)
 
     def weights(self) -> list[Tensor]:
-        """W and b of each layer, where all are linear and followed by tanh."""
+        """W and b of each layer, if all are linear and followed by tanh."""
         return [parameter for layer in self if isinstance(layer, nn.Linear) for parameter in (layer.weight, layer.bias)]
 
     def forward(self, x: Tensor) -> Tensor:

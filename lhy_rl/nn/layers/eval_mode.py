@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Inside, the network is in evaluation mode (no dropout); afterwards it is as it was, part by part."""
+    """A context in which the network is in evaluation mode (no dropout); each module's mode is restored after it."""
     training = network.training
     others = [module for module in network.modules() if module.training is not training]
     network.eval()

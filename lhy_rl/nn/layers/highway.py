@@ -1,4 +1,4 @@
-"""The highway layer, whose gate mixes what it computes with what it is given."""
+"""The highway layer, whose gate mixes its output with its input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Highway(nn.Module):
     Args:
         size: Width of x and y.
         activation: f; relu if left out.
-        layers: Highway layers of the network that this is one of.
+        layers: Number of highway layers in the network.
     """
 
     def __init__(self, size: int, activation: nn.Module | None = None, layers: int = 1) -> None:
@@ -39,9 +39,9 @@ class Highway(nn.Module):
 
 
 def closed_by(layers: int) -> float:
-    """c, what keeps the gates of so many layers shut at the beginning: 2, or more where they are more than seven.
+    """c, which keeps the gates of that many layers nearly shut at first: 2, or more from eight layers on.
 
-    Each gate begins near t = 1 / (layers + 1), so that 1/e of the input reaches the end however deep the network is. It
-    is no initial value of b' but added to it, so that another initialisation of the weights leaves the gates shut.
+    Each gate begins near t = 1 / (layers + 1), so that 1/e of the input reaches the end however deep the network is.
+    It is subtracted from b', not its initial value, so that initialising the weights again leaves the gates shut.
     """
     return max(2.0, math.log(layers))

@@ -1,4 +1,4 @@
-"""Pooling by name: how a convolutional layer makes its maps smaller."""
+"""Pooling by name: how a convolutional layer shrinks its maps."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ Window = tuple[int, int]
 
 
 class LpPool(nn.LPPool2d):
-    """(sum |x|^2)^(1/2) over a window (Gulcehre et al. 2014), with gradient 0 instead of NaN where all are 0."""
+    """(sum |x|^2)^(1/2) over a window (Gulcehre et al. 2014), with gradient 0 instead of NaN if all x are 0."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.abs().clamp_min(1e-6))
 
 
 class FractionalPool(nn.Module):
-    """The largest of windows that overlap by a place and whose borders are drawn anew for each map (Graham 2014).
+    """The maximum of windows that overlap by a place and whose borders are random for each map (Graham 2014).
 
-    As dropout it is random in training only: in evaluation the borders are those of the draw in the middle.
+    Like dropout it is random in training only: in evaluation the random numbers are fixed at their mean.
 
     Args:
-        stride: Windows are one place larger; as many outputs as a convolution of that stride has.
+        stride: Windows are one place larger; there are as many outputs as of a convolution of that stride.
     """
 
     def __init__(self, stride: Window) -> None:
@@ -49,7 +49,7 @@ POOLINGS: dict[str, Callable[[Window], nn.Module]] = {
     "lp": lambda stride: LpPool(2, stride, ceil_mode=True),
     "fractional": FractionalPool,
 }
-"""By name; ``strided`` is none, because the convolution itself leaves places out."""
+"""Poolings by name; ``strided`` is none of them, because there the convolution itself skips places."""
 
 
 def make_pooling(name: str, stride: int | Window) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The spatial transformer, which turns, moves and scales a picture as what reads it needs it."""
+"""The spatial transformer, which learns to rotate, move and scale a picture for the network that reads it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 class SpatialTransformer(nn.Module):
-    """Six numbers of an affine map, found from the picture, and the picture resampled by it (Jaderberg et al. 2015).
+    """Computes the six numbers of an affine map from a picture, and resamples the picture (Jaderberg et al. 2015).
 
-    (N, C, H, W) to (N, C, H, W). At first it changes nothing. The last layer is added to the map that changes nothing,
-    and it is no ``nn.Linear``, so that it begins at 0 also where a policy draws its linear layers anew.
+    (N, C, H, W) to (N, C, H, W). Initially the map is the identity: the last layer's output, 0 at first, is added to
+    it. That layer is no ``nn.Linear``, so that it stays 0 when a policy initialises its linear layers again.
 
     Args:
         channels: C.
-        crop: Share of the sides that is handed on, (N, C, crop * H, crop * W); at first it is the middle.
-        rate: Factor of what the last layer adds to the map. Adam's steps are as long whatever the gradient's length is,
-            so that with 0.1 the map learns ten times slower than what reads the picture: fast maps leave the picture
-            before anything in it is known.
-        norm: ``none``, ``batch`` or ``layer``, before each activation of what finds the map. Without one, pictures that
-            are mostly empty differ so little there that all of them get the same map for long.
+        crop: Share of the sides that is passed on, (N, C, crop * H, crop * W); the middle at first.
+        rate: Factor of the last layer's output. The length of Adam's steps does not depend on the gradient's, so that
+            with 0.1 the map learns ten times slower than the network after it: fast maps leave the picture before that
+            network has learned anything.
+        norm: ``none``, ``batch`` or ``layer``, before each activation of the network that computes the map. Without
+            one, pictures that are mostly empty differ so little there that all get the same map for a long time.
     """
 
     def __init__(self, channels: int, crop: float = 1.0, rate: float = 1.0, norm: str = "none") -> None:
@@ -40,7 +40,7 @@ class SpatialTransformer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(6))
 
     def theta(self, pictures: Tensor) -> Tensor:
-        """(N, 2, 3): where in the picture, from -1 to 1, each place of the result looks."""
+        """(N, 2, 3) affine maps from places of the result to places of the picture, from -1 to 1."""
         change = self.rate * F.linear(self.localization(pictures), self.weight, self.bias)
         return (change + self.crop * change.new_tensor(IDENTITY)).view(-1, 2, 3)
 

@@ -33,69 +33,69 @@ class Evaluation(NamedTuple):
     log_prob: Tensor
     value: Tensor | None
     entropy: Tensor | None = None
-    """Where they are asked for."""
+    """None unless requested."""
     log_probs: Tensor | None = None
-    """(T, B, A) of all actions, where they are asked for."""
+    """(T, B, A) of all actions; None unless requested."""
     state: State = ()
     """The memory after the last step, the actor's and the critic's."""
 
 
 class ActorCritic(nn.Module):
-    """An actor and a critic, on shared features or on their own.
+    """An actor and a critic, on shared or separate features.
 
     Observations are tensors, or dicts and tuples of tensors, as the space is. A dict's key ``action_mask`` is not
-    observed but says which actions are legal; its key ``source``, with ``source_mask``, is read once an episode.
+    observed but marks the legal actions; its key ``source``, with ``source_mask``, is read once per episode.
 
     Args:
         observation_space: ``Box`` (numbers or an image), ``Discrete``, ``MultiDiscrete`` or ``MultiBinary`` (tokens),
             or a ``Dict`` or ``Tuple`` of them.
         action_space: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or ``Box`` of floats.
-        encoder: What reads the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``cnn_pooled``, ``dict``;
+        encoder: Network for the observations: ``tokens``, ``mlp``, ``cnn``, ``cnn_small``, ``cnn_pooled``, ``dict``;
             ``capsule``; ``cnn_series`` for series; ``rntn``, ``mv_rnn``, ``recursive`` for trees; ``state`` or
-            ``image``, that part of a Dict alone; ``auto`` for what fits; the file or the run folder of a ``vae`` or an
-            ``autoencoder`` that has learned, ``vae.zip`` say; or a class of your own, as ``module:Class`` (a subclass
+            ``image`` for that part of a Dict alone; ``auto`` to fit the space; the file or the run folder of a trained
+            ``vae`` or ``autoencoder``, such as ``vae.zip``; or a class of your own, as ``module:Class`` (a subclass
             of ``lhy_rl.nn.encoders.Encoder``).
         embedding_size: Width of the encoder's output and of an MLP's layers.
-        encoder_layers: Layers of an MLP encoder.
-        hidden_sizes: Widths of the encoder's dense layers, [64, 64] say, instead of ``encoder_layers`` layers of
-            ``embedding_size``; also those behind a CNN's convolutions.
-        activation: Of the encoder: ``tanh``, ``relu``, ``selu``, ..., or ``auto``: tanh in an MLP, relu in a CNN.
-        norm: Of the encoder: ``none``, ``batch`` or ``layer``.
-        dense_layers: Of the encoder: ``plain``, or ``highway``, with which dozens of layers train.
-        pooling: Of a CNN encoder: ``strided``, ``max``, ``average``, ``lp`` or ``fractional``.
-        encoder_options: Further ones of the encoder: ``spatial_transformer``, ``crop``; ``routing_iterations``, ...;
-            ``frozen`` of a file's, of which nothing is learned anew then, only what stands behind it.
+        encoder_layers: Number of layers of an MLP encoder.
+        hidden_sizes: Widths of the encoder's dense layers, e.g. [64, 64], instead of ``encoder_layers`` layers of
+            ``embedding_size``; also of those after a CNN's convolutions.
+        activation: The encoder's activation: ``tanh``, ``relu``, ``selu``, ..., or ``auto`` (MLP tanh, CNN relu).
+        norm: The encoder's normalisation: ``none``, ``batch`` or ``layer``.
+        dense_layers: The encoder's dense layers: ``plain``, or ``highway``, with which dozens of layers train.
+        pooling: A CNN encoder's pooling: ``strided``, ``max``, ``average``, ``lp`` or ``fractional``.
+        encoder_options: Further options of the encoder: ``spatial_transformer``, ``crop``; ``routing_iterations``, ...;
+            ``frozen`` for an encoder from a file, whose weights then stay fixed.
         core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, ``stack_rnn``, ``memory_network``,
             ``attention``, ``ntm``, ``grid_lstm``, null for none, or a class of your own, as ``module:Class`` (a
             subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).
-        core_options: Further options of the backbone, {num_stacks: 1} for a ``stack_rnn``, say.
-        hidden_size: Width of the backbone. More fits more and overfits sooner.
+        core_options: Further options of the backbone, e.g. {num_stacks: 1} for a ``stack_rnn``.
+        hidden_size: Width of the backbone. A larger one fits more and overfits sooner.
         num_layers: Layers of the backbone, or hops of a memory network, and of a recurrent source encoder.
         dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it against overfitting.
-        source_encoder: What reads an episode's ``source``, once: ``gru``, ``lstm``, ``mean``, ``transformer``;
-            ``hred``, ``hred_tokens`` for turns; ``regions`` for a picture; ``auto``: ``regions`` or ``gru``; null: at
-            every step, as all else; or ``module:Class`` (a subclass of ``lhy_rl.nn.sources.SourceEncoder``).
-        source_size: Width of what is made of a source; null takes ``hidden_size``.
-        source_bidirectional: Read a source in both directions, with half of the width for each.
-        attention: How a step looks at the places of a source: ``dot``, ``additive``; ``coverage``, which knows how much
-            it has looked at each and repeats itself less; ``location``, which knows where it looked last and goes on
-            from there in sources longer than any that it learned from; or ``none``: the encoder's final output, which
-            is fed to every step, is all it has (seq2seq).
-        copy: Let an action also be a word that the attention is on (pointer-generator), even one of no vocabulary.
-        unknown_words: So many actions, the last ones, are words that no vocabulary has, the names of this report say:
-            each is read as the same unknown word, and only ``copy`` can tell them apart.
-        head: Of the actor: ``auto`` for the one that fits the actions, or ``pointer``: an action is a place of the
-            source, from 0 to L - 1, and what can be done besides comes behind (Vinyals et al. 2015).
+        source_encoder: Network that reads an episode's ``source``, once: ``gru``, ``lstm``, ``mean``, ``transformer``;
+            ``hred``, ``hred_tokens`` for turns; ``regions`` for a picture; ``auto``: ``regions`` or ``gru``; null: read
+            it at every step like all else; or ``module:Class`` (a subclass of ``lhy_rl.nn.sources.SourceEncoder``).
+        source_size: Width of the source encoder's output; null takes ``hidden_size``.
+        source_bidirectional: Read a source in both directions, each with half of the width.
+        attention: How a step attends to the places of a source: ``dot``, ``additive``; ``coverage``, which knows the
+            weight that each place has had and repeats itself less; ``location``, which knows the last step's weights
+            and moves on from there, even in sources longer than in training; or ``none``: every step reads only the
+            encoder's final output (seq2seq).
+        copy: Let the policy also copy words of the source by attention (pointer-generator), even out of vocabulary.
+        unknown_words: Number of actions, the last ones, that are out-of-vocabulary words, such as names in a report:
+            all are embedded as the same unknown word, and only ``copy`` can tell them apart.
+        head: The actor's head: ``auto`` to fit the actions, or ``pointer``: actions 0 to L - 1 are places of the
+            source, and any other actions follow them (Vinyals et al. 2015).
         critic: ``shared`` (on the actor's features), ``separate`` (an encoder and a backbone of its own) or ``none``.
-        init_std: Draw all weights from N(0, init_std), as SeqGAN's code does with 0.1; null keeps torch's way.
-        log_std_init: Logarithm of the noise on continuous actions at the beginning. Lower it (-2) where full noise only
-            falls over.
-        orthogonal: Draw the weights orthogonal, as PPO's code does, so that the first policy is nearly uniform: scaled
-            by sqrt(2) inside, 0.01 at the actor's and 1 at the critic's end (Engstrom et al. 2020); biases are 0, but
-            for an LSTM's forget gate, whose bias of 1 makes it remember from the beginning (Jozefowicz et al. 2015).
+        init_std: Draw all weights from N(0, init_std), as SeqGAN's code does with 0.1; null keeps torch's defaults.
+        log_std_init: Initial log standard deviation of continuous actions. Lower it (-2) where that much noise makes
+            the agent fall over at once.
+        orthogonal: Initialise the weights orthogonally, as PPO's code does, so that the first policy is nearly uniform:
+            gain sqrt(2) inside, 0.01 in the actor's and 1 in the critic's last layer (Engstrom et al. 2020); biases are
+            0, except an LSTM's forget gate's of 1, with which it remembers from the start (Jozefowicz et al. 2015).
 
     Raises:
-        UserError: an unknown name or a space that no encoder or head fits.
+        UserError: A name is unknown, or no encoder or head fits a space.
     """
 
     def __init__(
@@ -163,15 +163,15 @@ class ActorCritic(nn.Module):
                     nn.init.orthogonal_(layer.weight, gain)
                     nn.init.zeros_(layer.bias)
 
-    # ------------------------------------------------------------------ what it is
+    # ------------------------------------------------------------------ properties and memory
     @cached_property
     def inventory(self) -> Inventory:
-        """The policy's modules and parameters, and whether a hook waits for one of them."""
+        """The policy's modules and parameters, and whether one of them has a hook."""
         return Inventory(self)
 
     @property
     def free(self) -> bool:
-        """Whether no parameter is frozen and no hook waits, so that gradients may be computed by hand."""
+        """Whether no parameter is frozen and no hook is registered, so that gradients may be computed by hand."""
         return not self.inventory.listened and not self.inventory.frozen
 
     @property
@@ -197,7 +197,7 @@ class ActorCritic(nn.Module):
 
     @torch.no_grad()
     def read_sources(self, obs: Any, state: State) -> State:
-        """The memory with the sources read that are observed, (B, ...), where the actor has not read them yet."""
+        """The memory after reading the sources in the observations (B, ...), where the actor has not read them yet."""
         if not self.reads_source:
             return state
         actor_state, critic_state = self.split_state(state)
@@ -206,9 +206,9 @@ class ActorCritic(nn.Module):
 
     # ------------------------------------------------------------------ acting
     def step(self, obs: Any, state: State, start: Tensor | None = None) -> tuple[Tensor, State]:
-        """One step of the actor: (B, ...) observations to (B, H) features; ``start`` (B,) bool, none if left out.
+        """One step of the actor: (B, ...) observations to (B, H) features; without ``start`` (B,) no episode begins.
 
-        A separate critic's part of the memory stays as it is: the critic is asked about whole sequences.
+        A separate critic's part of the memory is unchanged: the critic evaluates whole sequences only.
         """
         actor_state, critic_state = self.split_state(state)
         obs = map_tree(lambda x: x[None], obs)
@@ -234,13 +234,12 @@ class ActorCritic(nn.Module):
             obs: (B, ...).
             state: Memory before the step.
             start: (B,) bool: an episode begins with this observation.
-            generator: Owner of the randomness.
+            generator: Random generator that actions are sampled with.
             deterministic: Take the most probable action.
-            temperature: Of the softmax; 0 is deterministic.
-            top_k: Draw among the k most probable actions only.
+            temperature: Temperature of the softmax; 0 is deterministic.
+            top_k: Sample among the k most probable actions only.
             action_mask: (B, A) bool; the observation's ``action_mask`` if left out.
-            noise: (B, A) of the head's :meth:`~lhy_rl.nn.heads.base.Head.noise`: decides the draws instead of a
-            generator.
+            noise: (B, A) from the head's :meth:`~lhy_rl.nn.heads.base.Head.noise`, in place of the generator.
 
         Returns:
             Actions (B, ...) and the memory after the step.
@@ -253,7 +252,7 @@ class ActorCritic(nn.Module):
 
     # ------------------------------------------------------------------ learning
     def evaluate(self, *given: Any, **options: Any) -> Evaluation:
-        """:meth:`forward`, called as a module is, so that hooks on the policy itself fire."""
+        """Call the module, that is :meth:`forward`, so that hooks on the policy itself fire."""
         return cast(Evaluation, self(*given, **options))
 
     def forward(
@@ -277,14 +276,14 @@ class ActorCritic(nn.Module):
             actions: (T, B, ...).
             state: Memory before the first step.
             start: (T, B) bool.
-            mask: (T, B) bool: where the log-probability is wanted; it is 0 elsewhere, and nothing is computed there.
-            temperature: Of the softmax; 1 where the entropies are asked for.
-            all_actions: Also give the log-probabilities of all actions (for entropy and KL); this costs (T, B, A).
-            entropy: Also give the entropies.
+            mask: (T, B) bool: the steps whose log-probability to compute; it is 0 elsewhere.
+            temperature: Temperature of the softmax; must be 1 with ``entropy``.
+            all_actions: Also return the log-probabilities of all actions (for entropy and KL), a (T, B, A) tensor.
+            entropy: Also return the entropies.
             action_mask: (T, B, A) bool; the observation's ``action_mask`` if left out.
-            features: (T, B, H) that the actor's head read, where they are known already: the actor does not read the
-                observations again, and its part of the memory stays as it is.
-            valid: (T, B) bool: false where a step only fills up, which ``norm="batch"`` leaves out.
+            features: (T, B, H) inputs of the actor's head, if known already: the actor does not read the
+                observations again, and its part of the memory is unchanged.
+            valid: (T, B) bool: false at padding steps, which ``norm="batch"`` leaves out.
 
         Returns:
             Log-probability and, with a critic, value of each step, (T, B).
@@ -326,7 +325,7 @@ class ActorCritic(nn.Module):
         return self._value_of(h), memory
 
     def _value_of(self, h: Tensor) -> Tensor:
-        """(T, B, H) features to (T, B); what only the actor's head reads, behind them, is not looked at."""
+        """(T, B, H) features to (T, B) values; further columns are inputs of the actor's head only."""
         assert self.critic is not None, "this policy was made with critic='none'"
         features = h[..., : self.trunk.output_size] if h.shape[-1] > self.trunk.output_size else h
         return self.critic(features)[..., 0]  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""A policy that is a table: what planning finds, with the manners of every other policy."""
+"""A tabular policy, as planning finds it, with the interface of every other policy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from lhy_rl.nn.backbones.base import State
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.nn.randomness import OwnRandomness
 
-LEAST = 1e-30  # probability that stands for 0: its logarithm is a number
+LEAST = 1e-30  # stands for probability 0, so that logarithms are finite
 
 
 class Table(nn.Module):
-    """Logits for each time and state; its memory is a clock, (B,) int64, that stops at the last row."""
+    """Logits for each time step and state; its memory is a step counter, (B,) int64. The last row serves all later
+    steps, too."""
 
     logits: Tensor
 
@@ -25,14 +26,14 @@ class Table(nn.Module):
         self.output_size = num_actions
 
     def initial_state(self, batch_size: int) -> State:
-        """Clocks at 0; none for a table that does not depend on the time."""
+        """Step counters at 0; empty for a table that does not depend on the time."""
         timeless = len(self.logits) == 1
         return () if timeless else (torch.zeros(batch_size, dtype=torch.long, device=self.logits.device),)
 
     def forward(
         self, obs: Tensor, state: State, start: Tensor | None, valid: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """(T, B) states to (T, B, A) logits, and the clocks after the last step."""
+        """(T, B) states to (T, B, A) logits, and the step counters after the last step."""
         if not state:
             return self.logits[0][obs.long()], ()
         (clock,), rows = state, []
@@ -44,19 +45,19 @@ class Table(nn.Module):
 
 
 class TabularPolicy(ActorCritic):
-    """Probabilities of actions for each state, and for each time where the task has a horizon.
+    """Action probabilities for each state, and for each time step if the task has a horizon.
 
     Args:
         observation_space: S states, numbered from 0.
         action_space: A actions.
-        horizon: T rows of time; 1 for a policy that does not depend on it.
+        horizon: T, number of time steps; 1 for a policy that does not depend on the time.
     """
 
     trunk: Table  # type: ignore[assignment]
 
     def __init__(self, observation_space: Discrete, action_space: Discrete, horizon: int = 1) -> None:
         num_actions = int(action_space.n)
-        with OwnRandomness(0):  # the first weights are drawn, and replaced
+        with OwnRandomness(0):  # the weights drawn here are replaced below
             super().__init__(observation_space, action_space, embedding_size=num_actions, core=None, critic="none")
         self.trunk = Table(horizon, int(observation_space.n), num_actions)
         self.recurrent = horizon > 1
@@ -66,6 +67,6 @@ class TabularPolicy(ActorCritic):
         self.requires_grad_(False)
 
     def set(self, probabilities: np.ndarray) -> None:
-        """Become (T, S, A) or (S, A) probabilities."""
+        """Set the probabilities, (T, S, A) or (S, A)."""
         table = torch.as_tensor(probabilities).clamp(min=LEAST).log()
         self.trunk.logits.copy_(table.expand(self.trunk.logits.shape))

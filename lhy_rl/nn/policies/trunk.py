@@ -1,4 +1,4 @@
-"""What turns observations into the features that an actor's and a critic's head read."""
+"""The trunk of a policy: turns observations into the features that the actor's and the critic's head read."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from lhy_rl.nn.sources.reader import BlockSources, SourceReader, has_source, ste
 
 
 class Trunk(nn.Module):
-    """An encoder and, where wanted, a sequence backbone: the actor and the critic share one or have one each.
+    """An encoder and an optional sequence backbone; the actor and the critic share a trunk or have one each.
 
-    Where the observation has a source (:data:`lhy_rl.core.protocols.SOURCE`), that is read once an episode, and the
-    encoder observes the rest.
+    If the observation has a source (:data:`lhy_rl.core.protocols.SOURCE`), it is read once per episode, and the
+    encoder reads the rest.
     """
 
     def __init__(
@@ -59,28 +59,28 @@ class Trunk(nn.Module):
 
     @property
     def has_memory(self) -> bool:
-        """Whether it carries a state: of a backbone, or of a source that was read."""
+        """Whether it carries a state, of a backbone or of a source."""
         return self.core is not None or self.source is not None
 
     @property
     def copies(self) -> bool:
-        """Whether features hold, behind the first ``output_size``, what can be copied."""
+        """Whether features hold, after the first ``output_size`` columns, what can be copied."""
         return self.source is not None and self.source.copies
 
     @property
     def points(self) -> int | None:
-        """L, where features hold, behind the first ``output_size``, how much each place of a source is pointed at."""
+        """L, if features hold, after the first ``output_size`` columns, pointer logits of a source's L places."""
         return self.source.places if self.source is not None and self.source.pointer is not None else None
 
     def initial_state(self, batch_size: int) -> State:
-        """The memory at the start of an episode, the backbone's and the source's; empty without either."""
+        """The memory at the start of an episode, the backbone's and the source's; empty with neither."""
         core = self.core.initial_state(batch_size) if self.core is not None else ()
         return (*core, *self.source.initial_state(batch_size)) if self.source is not None else core
 
     def read(
         self, obs: Any, state: State, start: Tensor | None, steps: int
     ) -> tuple[State, BlockSources | None, State]:
-        """The backbone's part of a memory; what was read of the sources; the sources' part of the memory after that."""
+        """Read the sources; return the backbone's part of the memory, the sources, and their part of the memory."""
         if self.source is None:
             return state, None, ()
         k = len(state) - self.source.state_tensors
@@ -88,10 +88,10 @@ class Trunk(nn.Module):
         return state[:k], sources, after
 
     def encode(self, obs: Any, valid: Tensor | None) -> Tensor:
-        """(T, B, ...) observations to (T, B, E); steps that only fill up have no part in a batch's moments.
+        """(T, B, ...) observations to (T, B, E); batch normalisation leaves out padding steps.
 
         Raises:
-            UserError: a batch of one step, which has no moments.
+            UserError: Batch normalisation has one step only, which has no variance.
         """
         if not self.training or not self.has_batch_norm:
             return self.encoder(obs)  # type: ignore[no-any-return]
@@ -111,7 +111,7 @@ class Trunk(nn.Module):
         """(T, B, ...) observations to (T, B, H) features and the state after the last step.
 
         Args:
-            valid: (T, B) bool: false where a step only fills up; None where none does.
+            valid: (T, B) bool: false at padding steps; None if there are none.
         """
         if self.source is not None and TOKEN in obs:
             obs = {**obs, TOKEN: self.source.readable(obs[TOKEN])}
@@ -132,7 +132,7 @@ class Trunk(nn.Module):
         return h, (*state, *after)
 
     def make_orthogonal(self) -> None:
-        """Draw the weights orthogonal, scaled by sqrt(2) in the encoder; biases are 0, an LSTM's forget gate's 1."""
+        """Initialise weights orthogonally, the encoder's with gain sqrt(2); biases 0, of an LSTM's forget gate 1."""
         learned = set(self.encoder.learned.parameters() if self.encoder.learned is not None else ())
         for module in [] if self.encoder.owns_initialization else self.encoder.modules():
             if learned.isdisjoint(module.parameters(False)) and isinstance(module, nn.Linear | nn.Conv2d):
@@ -154,7 +154,7 @@ class Trunk(nn.Module):
 
 
 def draw_normal(policy: nn.Module, std: float) -> None:
-    """Draw all weights from N(0, std) but those that were learned before."""
+    """Draw all weights from N(0, std), except those of a pretrained encoder."""
     found = (trunk.encoder.learned for trunk in policy.modules() if isinstance(trunk, Trunk))
     learned = {parameter for network in found if network is not None for parameter in network.parameters()}
     for parameter in policy.parameters():

@@ -1,6 +1,6 @@
-"""Options of a policy that its network does not read: they would change nothing, and are refused.
+"""Refuses options of a policy that its network does not use, since they would change nothing.
 
-Whether an encoder reads one is not written down for each: it does not where another value makes the same network.
+An encoder is known not to use an option if another value of the option makes the same network.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lhy_rl.nn.policies.trunk import Trunk
 from lhy_rl.nn.sources.reader import without_source
 
 USUAL = EncoderOptions(activation="auto")
-OTHERS: dict[str, tuple[Any, Any]] = {  # two values, of which one is not the given one
+OTHERS: dict[str, tuple[Any, Any]] = {  # two values, so that at least one differs from the given one
     "activation": ("relu", "selu"),
     "norm": ("batch", "layer"),
     "pooling": ("max", "average"),
@@ -37,7 +37,7 @@ OF = {
     "hidden_sizes": "an encoder with dense layers",
     "layers": "an MLP, or what joins the parts of a Dict",
 }
-WITHOUT_SOURCE: dict[str, tuple[Any, ...]] = {  # that there is no encoder and no attention is true then
+WITHOUT_SOURCE: dict[str, tuple[Any, ...]] = {  # values that are right without a source: no encoder, no attention
     "source_encoder": ("auto", None),
     "source_size": (None,),
     "attention": ("dot", "none"),
@@ -51,14 +51,14 @@ PARTS = (
 
 
 def refuse_unused(trunk: Trunk, parts: tuple[Any, ...], source: dict[str, Any]) -> None:
-    """Refuse options of a trunk that it does not read; encoders and backbones of one's own are trusted.
+    """Refuse options that a trunk does not use; custom encoders and backbones are not checked.
 
     Args:
-        parts: What :class:`Trunk` was made of.
+        parts: The arguments of :class:`Trunk`.
         source: Options of a source: ``source_encoder`` and others.
 
     Raises:
-        UserError: there is one.
+        UserError: An option is not used.
     """
     space, encoder, options, core, size, layers, dropout, reading, _ = parts
     observed = space if trunk.source is None else without_source(space)
@@ -86,7 +86,7 @@ def _refuse_of_encoder(encoder: Encoder, given: EncoderOptions, make: Callable[[
     for name, others in OTHERS.items():
         value = getattr(given, name)
         if value == getattr(USUAL, name) or (name == "layers" and (value == 0 or given.hidden_sizes is not None)):
-            continue  # that there are no layers is true, and those of hidden_sizes stand in for them
+            continue  # 0 layers is always right, and hidden_sizes replaces the layers
         if _same(encoder, make, replace(given, **{name: others[value == others[0]]})):
             raise UserError(f"{NAMES.get(name, name)} is of {OF[name]}{unused}")
 
@@ -96,7 +96,7 @@ def _is_ours(network: nn.Module) -> bool:
 
 
 def _same(network: nn.Module, make: Callable[[Any], nn.Module], given: Any) -> bool:
-    """Whether what is made of that has the same modules and parameters; it leaves no trace in the random numbers."""
+    """Whether ``make(given)`` has the same modules and parameters; the global random state is left unchanged."""
     with torch.random.fork_rng(devices=[]):
         try:
             other = make(given)

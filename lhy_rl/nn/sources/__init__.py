@@ -1,4 +1,4 @@
-"""Sources: what an episode is about, read once at its start, attended to and copied from."""
+"""Sources: the subject of an episode, read once at its start, attended to and copied from."""
 
 from lhy_rl.nn.sources.base import Reading, SourceEncoder, source_encoders
 

@@ -1,19 +1,19 @@
-"""Attention over what was read: where in the source to look, asked by the decoder's state.
+"""Attention over a source's annotations, queried by the decoder's state.
 
     dot        a_l = softmax_l( q_l . m_l / sqrt(E) ),  q = W h          (Luong et al. 2015, "general")
     additive   a_l = softmax_l( v . tanh(W h + m_l) )                    (Bahdanau et al. 2015)
 
     c = sum_l a_l m_l
 
-with h the decoder's state and m_l the annotations. For ``additive`` they are mapped once, when they are read, and what
-is summed are the mapped ones; so the memory holds one vector a place. Two more are additive and also read where they
-looked before, which they carry from step to step:
+with h the decoder's state and m_l the annotations. ``additive`` maps the annotations once, when the source is read, and
+sums the mapped ones; so the memory holds one vector per place. Two variants of it also read their earlier weights,
+which they carry from step to step:
 
     coverage   a_tl = softmax_l( v . tanh(W h_t + m_l + w c_tl) ),  c_t = sum_{t' < t} a_t'   (See et al. 2017, eq. 11)
     location   a_tl = softmax_l( v . tanh(W h_t + m_l + sum_j U_j a_{t-1, l+j}) )             (Chorowski et al. 2015)
 
-So ``coverage`` can avoid the places that are done with, and ``location`` can move on from place to place, also in
-sources longer than any that it learned from.
+So ``coverage`` can avoid places already attended to, and ``location`` can move on from place to place, even in sources
+longer than in training.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ attentions = Registry(
 
 
 class Attention(nn.Module, ABC):
-    """The contract: ``X(hidden_size, source_size)``.
+    """Base class of attentions, made as ``X(hidden_size, source_size)``.
 
     Args:
-        hidden_size: H, of the decoder.
-        source_size: E, of the annotations.
+        hidden_size: H, width of the decoder's state.
+        source_size: E, width of the annotations.
     """
 
     def annotate(self, annotations: Tensor) -> Tensor:
-        """Once a source: (N, L, E) to what is kept and attended to; 0 stays 0."""
+        """Map annotations (N, L, E) to the ones that are stored and attended to, once per source; 0 stays 0."""
         return annotations
 
     @abstractmethod
     def scores(self, h: Tensor, annotations: Tensor) -> Tensor:
-        """(N, T, H) and (N, L, E) to (N, T, L): how much each step looks at each place, before the softmax."""
+        """(N, T, H) and (N, L, E) to (N, T, L): the score of each place at each step, before the softmax."""
 
     def weights(self, h: Tensor, annotations: Tensor, mask: Tensor) -> Tensor:
-        """(N, T, L), with the mask of the places that there are; rows sum to 1, or to 0 where there is none."""
+        """Attention weights (N, T, L), given the mask of existing places; rows sum to 1, or to 0 if there are none."""
         mask = of_steps(mask)
         scores = self.scores(h, annotations).masked_fill(~attended(mask), -torch.inf)
         return torch.softmax(scores, -1) * mask
@@ -63,18 +63,18 @@ class Attention(nn.Module, ABC):
         """The context, (N, T, E).
 
         Args:
-            mask: (N, L) bool, or (N, T, L) where it changes from step to step.
+            mask: (N, L) bool, or (N, T, L) if it changes from step to step.
         """
         return self.weights(h, annotations, mask) @ annotations
 
 
 def attended(mask: Tensor) -> Tensor:
-    """The mask (..., L), true all along where it was nowhere: of an empty source, whose annotations' mean is 0."""
+    """The mask (..., L) with rows that were all false set to true: empty sources then give a context of 0."""
     return mask | ~mask.any(-1, keepdim=True)
 
 
 def of_steps(mask: Tensor) -> Tensor:
-    """(N, L), the same at each step, or (N, T, L) to a mask that fits (N, T, L)."""
+    """A mask (N, L), the same at each step, or (N, T, L), in a shape that broadcasts to (N, T, L)."""
     return mask[:, None] if mask.dim() == 2 else mask
 
 
@@ -92,7 +92,7 @@ class DotAttention(Attention):
         mask = of_steps(mask)
         open_ = attended(mask).expand(-1, h.shape[1], -1)
         context = F.scaled_dot_product_attention(self.query(h), annotations, annotations, attn_mask=open_)
-        return context if mask.shape[1] == 1 else context * mask.any(-1, keepdim=True)  # 0 where no place is open
+        return context if mask.shape[1] == 1 else context * mask.any(-1, keepdim=True)  # 0 if no place may be read
 
 
 class AdditiveAttention(Attention):
@@ -116,27 +116,27 @@ class LocationAttention(AdditiveAttention):
     """a_t = softmax(v . tanh(W h_t + U m + F * a_{t-1})), F a convolution over the places."""
 
     width = 5
-    """Places of the alignment before that a place reads: itself and as many on either side."""
+    """Width of F: a place reads the last weights of itself and of its neighbours on either side."""
 
     def __init__(self, hidden_size: int, source_size: int) -> None:
         super().__init__(hidden_size, source_size)
         self.location = nn.Linear(self.width, source_size, bias=False)
 
     def aligned(self, alignment: Tensor, weights: Tensor) -> Tensor:
-        """What is remembered (N, L) after a step with these weights: where it looked last."""
+        """The alignment (N, L) to carry on after a step: this step's weights."""
         return weights
 
     def run(self, h: Tensor, annotations: Tensor, mask: Tensor, alignment: Tensor) -> tuple[Tensor, Tensor]:
-        """Look, step by step.
+        """Attend step by step.
 
         Args:
             h: (N, T, H).
             annotations: (N, L, E).
             mask: (N, L) or (N, T, L) bool.
-            alignment: (N, L) what is remembered before the first step; 0 of an episode that begins.
+            alignment: (N, L) carried from before the first step; 0 at the start of an episode.
 
         Returns:
-            The weights (N, T, L), and what is remembered after each step (N, T, L).
+            The weights (N, T, L), and the alignment after each step (N, T, L).
         """
         mask = of_steps(mask).expand(-1, h.shape[1], -1)
         hidden, side = ~attended(mask), self.width // 2
@@ -151,7 +151,7 @@ class LocationAttention(AdditiveAttention):
 
 
 class CoverageAttention(LocationAttention):
-    """a_t = softmax(v . tanh(W h_t + U m + w c_t)), c_t the sum of the weights before."""
+    """a_t = softmax(v . tanh(W h_t + U m + w c_t)), with c_t the sum of all earlier weights."""
 
     width = 1
 

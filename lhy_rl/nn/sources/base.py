@@ -1,7 +1,7 @@
-"""The contract of source encoders, which read what an episode is about: a text, a set of points, a picture.
+"""The base class of source encoders, which read an episode's source: a text, a set of points, a picture.
 
-An environment whose episode has such a thing gives it under the key ``source`` of its Dict observation, the same at
-every step, with ``source_mask`` where lengths differ. A policy reads it once an episode
+An environment with sources gives one under the key ``source`` of its Dict observation, the same at every step of an
+episode, with ``source_mask`` if lengths differ. A policy reads it once per episode
 (:mod:`lhy_rl.nn.sources.reader`), with an encoder from the table here.
 """
 
@@ -40,17 +40,17 @@ AUTO = "auto"
 
 
 def fitting(chosen: SourceEncoderChoice, space: gym.Space[Any]) -> SourceEncoderChoice:
-    """What was chosen; of ``auto`` the encoder that fits a source: ``regions`` for a picture, else ``gru``."""
+    """The chosen encoder; ``auto`` becomes the one that fits the source: ``regions`` for a picture, else ``gru``."""
     if chosen != AUTO:
         return chosen
     return "regions" if looks_like_image(space) and len(space.shape or ()) == 3 else "gru"
 
 
 class Reading(NamedTuple):
-    """What an encoder makes of N sources.
+    """An encoder's output for N sources.
 
     Attributes:
-        summary: (N, E) the final output: the whole source in one vector; 0 of an empty source.
+        summary: (N, E) the final output, the whole source in one vector; 0 for an empty source.
         annotations: (N, L, E) a vector for each place of the source; 0 where the mask is false.
         mask: (N, L) bool: the places that can be attended to.
     """
@@ -62,7 +62,7 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """How a source is read; the meaning of each is told by :class:`lhy_rl.nn.policies.actor_critic.ActorCritic`."""
+    """How a source is read; :class:`lhy_rl.nn.policies.actor_critic.ActorCritic` explains each option."""
 
     encoder: str | type[SourceEncoder] = AUTO
     size: int = 64
@@ -72,7 +72,7 @@ class SourceOptions:
     copy: bool = False
     point: bool = False
     unknown: range | None = None
-    """Tokens that are all read as the first of them."""
+    """Out-of-vocabulary tokens, all of which are read as the first of them."""
 
     def __post_init__(self) -> None:
         check(source_size=(self.size, 1))
@@ -91,22 +91,22 @@ class SourceOptions:
 
 
 class SourceEncoder(nn.Module, ABC):
-    """The contract: ``X(space, options)``; then sources (N, L, ...) and their mask to a reading, ``options.size`` wide.
+    """Base class: maps sources (N, L, ...) and their mask to a :class:`Reading`, ``options.size`` wide.
 
-    What it reads are tokens, ``MultiDiscrete([n] * L)``, or vectors, ``Box`` of shape (L, F), of which
-    :class:`SourceEmbedding` makes vectors; or a picture.
+    It is made as ``X(space, options)``. Sources are tokens, ``MultiDiscrete([n] * L)``, or vectors, ``Box`` of shape
+    (L, F), which :class:`SourceEmbedding` maps to vectors; or a picture.
     """
 
     places: int | None = None
-    """L, where it annotates other places than the source's first dimension: the regions of a picture."""
+    """L, if the annotated places are not the source's first dimension, as with the regions of a picture."""
     annotates_tokens = True
     """Whether an annotation stands for the token at its place, which can then be copied."""
     has_directions = True
-    """Whether it reads a source in one direction or in both."""
+    """Whether it can read a source in both directions."""
 
     @abstractmethod
     def forward(self, source: Tensor, mask: Tensor) -> Reading:
-        """Read.
+        """Read sources.
 
         Args:
             source: (N, L, ...).
@@ -115,7 +115,7 @@ class SourceEncoder(nn.Module, ABC):
 
 
 SourceEncoderChoice = str | type[SourceEncoder]
-"""A name of :data:`source_encoders`, a place ``"module:Class"``, or a class of one's own."""
+"""A name in :data:`source_encoders`, ``"module:Class"``, or a custom class."""
 
 
 class SourceEmbedding(nn.Module):
@@ -126,7 +126,7 @@ class SourceEmbedding(nn.Module):
         size: Width of the vectors.
 
     Raises:
-        UserError: another space.
+        UserError: The space is neither.
     """
 
     def __init__(self, space: gym.Space[Any], size: int) -> None:
@@ -156,8 +156,8 @@ class RealPlaces(NamedTuple):
     """The real places of N sources, one after the other.
 
     Attributes:
-        source: (R,) the source that each place is of.
-        place: (R,) which place of it.
+        source: (R,) index of the source that each place belongs to.
+        place: (R,) index of the place in its source.
         first: (R,) bool: a source begins here.
     """
 
@@ -167,7 +167,7 @@ class RealPlaces(NamedTuple):
 
     @classmethod
     def of(cls, mask: Tensor) -> RealPlaces:
-        """Those of a mask (N, L) bool."""
+        """The places where a mask (N, L) is true."""
         source, place = mask.nonzero(as_tuple=True)
         return cls(source, place, torch.diff(source, prepend=source.new_full((1,), -1)) > 0)
 
@@ -177,10 +177,10 @@ class RealPlaces(NamedTuple):
 
 
 def unknown_range(space: gym.Space[Any], count: int) -> range | None:
-    """The last so many actions; None of none.
+    """The last ``count`` actions; None if ``count`` is 0.
 
     Raises:
-        UserError: there are not so many.
+        UserError: There are fewer actions.
     """
     if not count:
         return None

@@ -1,17 +1,16 @@
-"""The hierarchical network of several turns: words make turns, turns make a dialogue.
+"""The hierarchical encoder of dialogues: one RNN over the words of a turn, one over the turns.
 
     u_n = last state of a token-level RNN over turn n, which begins anew at each turn
     z_n = turn-level RNN(u_n, z_{n-1})
 
-(Sordoni et al. 2015, HRED; Serban et al. 2016, for dialogues). What is attended to are the turns z_n
-(:class:`TurnEncoder`), or the tokens, each of which knows the turn that it stands in (:class:`TokenInTurnEncoder`). No
-Python loop runs over turns: all turns of all sources are one packed run of the token-level RNN, and all sources one of
-the turn-level RNN.
+(Sordoni et al. 2015, HRED; Serban et al. 2016, for dialogues). The attention is over the turns z_n
+(:class:`TurnEncoder`), or over the tokens, with each turn's state added to its tokens' (:class:`TokenInTurnEncoder`).
+No Python loop runs over turns: all turns of all sources are one packed run of the token-level RNN, and all sources one
+of the turn-level RNN.
 
-This is for a source that holds the whole dialogue so far and is answered in an episode. Where an episode is the
-dialogue itself, a turn each step, as in ``lhy_rl/TwentyQuestions-v0``, the same hierarchy is an encoder of the step's
-observation (of its tokens, where a turn has several) and a recurrent core over the steps: ``core="gru"`` is the
-turn-level RNN there.
+Use it for a source that holds the whole dialogue so far and is answered in an episode. If an episode is the dialogue
+itself, with a turn at each step, as in ``lhy_rl/TwentyQuestions-v0``, the same hierarchy is an encoder of the step's
+observation and a recurrent core over the steps: ``core="gru"`` is the turn-level RNN there.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ from lhy_rl.nn.sources.recurrent import BothWays
 
 
 class TurnEncoder(SourceEncoder):
-    """Annotations of the turns, at the places where they end; the summary is the turn-level RNN's last state.
+    """Annotates turns, each at the place where it ends; the summary is the turn-level RNN's last state.
 
-    The turn-level RNN runs forward only, as the dialogue does; ``bidirectional`` is the token-level one.
+    The turn-level RNN runs forward only, as the dialogue does; ``bidirectional`` applies to the token-level one.
     """
 
     core = "gru"
     end_token = 0
-    """Closes a turn; 0 in the suite's tasks. What stands behind the last one is a turn, too."""
+    """The token that ends a turn; 0 in the suite's tasks. Tokens after the last one are a turn, too."""
     annotates_tokens = False
 
     def __init__(self, space: gym.Space[Any], options: SourceOptions) -> None:
@@ -61,12 +60,12 @@ class TurnEncoder(SourceEncoder):
     def reading(
         self, summary: Tensor, states: Tensor, turns: Tensor, last: Tensor, rows: RealPlaces, mask: Tensor
     ) -> Reading:
-        """What can be attended to.
+        """The reading, given the states of tokens and turns.
 
         Args:
             summary: (N, E).
-            states: (R, E) of the tokens.
-            turns: (M, E) of the turns.
+            states: (R, E) states of the tokens.
+            turns: (M, E) states of the turns.
             last: (R,) bool: a turn ends with this token.
         """
         ends = RealPlaces(rows.source[last], rows.place[last], rows.first[last])
@@ -75,12 +74,12 @@ class TurnEncoder(SourceEncoder):
 
 
 class TokenInTurnEncoder(TurnEncoder):
-    """Annotations of the tokens: each token's state and, added to it, that of its turn."""
+    """Annotates tokens: each token's state plus the state of its turn."""
 
     annotates_tokens = True
 
     def reading(
         self, summary: Tensor, states: Tensor, turns: Tensor, last: Tensor, rows: RealPlaces, mask: Tensor
     ) -> Reading:
-        turn = last.cumsum(0) - last.long()  # (R,) the turn that each token stands in
+        turn = last.cumsum(0) - last.long()  # (R,) the turn that each token belongs to
         return Reading(summary, rows.scatter(states + turns[turn], mask), mask)

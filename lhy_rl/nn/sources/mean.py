@@ -1,4 +1,4 @@
-"""The simplest source encoder: a set of vectors and their mean, whatever their order."""
+"""The simplest source encoder: vectors of the places and their mean, whatever their order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lhy_rl.nn.sources.base import Reading, RealPlaces, SourceEmbedding, SourceE
 
 
 class MeanEncoder(SourceEncoder):
-    """Each place's vector for itself, (tanh of a map of vectors); the summary is their mean: a bag of words."""
+    """Each place's vector by itself (tanh of a linear map of vectors); the summary is their mean: a bag of words."""
 
     has_directions = False
 

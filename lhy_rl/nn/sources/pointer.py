@@ -1,9 +1,9 @@
-"""Pointing: how much each place of a source is asked for by a step; the actor's head makes actions of it.
+"""Pointing: a step's score of each place of a source, from which the actor's head makes actions.
 
     u_l = C tanh( W h . m_l / sqrt(E) )     (Vinyals et al. 2015, eq. 3; Bello et al. 2017, with C = 10)
 
-with h the features of a step and m_l the annotations. The bound C keeps every place possible, so that a policy goes on
-exploring.
+with h the features of a step and m_l the annotations. The bound C keeps every place's probability above 0, so that a
+policy goes on exploring.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Pointer(nn.Module):
     """Scores of places.
 
     Args:
-        hidden_size: H, of the features.
-        source_size: E, of the annotations.
+        hidden_size: H, width of the features.
+        source_size: E, width of the annotations.
     """
 
     def __init__(self, hidden_size: int, source_size: int) -> None:

@@ -1,18 +1,18 @@
-"""A policy's source: read once an episode, carried in its state, looked at by every step.
+"""A policy's source: read once per episode, carried in its state, attended to at every step.
 
     s     = summary of the source            fed to the core at every step (Cho et al. 2014)
     h_t   = core([x_t; s], h_{t-1})
     c_t   = attention(h_t, annotations)
     o_t   = tanh(W [c_t; h_t])               (Luong et al. 2015, eq. 5)
 
-The attention comes after the recurrence, so the core still runs over all steps of a block in one call. The memory of an
-instance is, with the batch first as every state: whether it has read (B,), the summary (B, E) and, with an attention,
-the annotations (B, L, E) and their mask (B, L); to copy also the tokens (B, L); and of an attention that reads where it
-looked before, that (B, L). Such a one runs step by step, behind the recurrence, which does not. A memory that has not
-read (the initial one) reads with the next observation, whether or not that is marked as a start.
+The attention comes after the recurrence, so the core still runs over all steps of a block in one call. The memory
+consists of, with the batch first: whether the source was read (B,), the summary (B, E) and, with an attention, the
+annotations (B, L, E) and their mask (B, L); for copying also the tokens (B, L); and for an attention that reads its
+earlier weights, these (B, L). Only such an attention runs step by step, after the recurrence. A memory without a source
+(the initial one) reads it from the next observation, whether or not that is marked as a start.
 
-As with a backbone's memory, a block that begins in the middle of an episode goes on with what was read before, through
-which no gradient flows: who learns from pieces (``bptt_steps``) takes pieces in which episodes begin.
+As with a backbone's memory, a block that begins in the middle of an episode continues with what was read before, and no
+gradient flows through that: training on pieces (``bptt_steps``) needs pieces in which episodes begin.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from lhy_rl.nn.sources.pointer import Pointer
 
 
 class BlockSources(NamedTuple):
-    """The sources that the steps of a (T, B) block are about.
+    """The sources of the steps of a (T, B) block.
 
     Attributes:
-        memory: Of S episodes: the tensors of a state behind the first, each (S, ...).
-        episode: (T, B) which of them a step is of; None where S is B and each instance has its own all along.
-        step: (T, B) how many steps of the block its episode has had before; None likewise.
+        memory: The memory of S episodes without its first tensor, (S, ...) each.
+        episode: (T, B) index of each step's episode; None if S is B and no episode begins inside the block.
+        step: (T, B) number of earlier steps of its episode in the block; None likewise.
     """
 
     memory: State
@@ -50,12 +50,12 @@ class SourceReader(nn.Module):
     """Reads the sources of a Dict observation.
 
     Args:
-        space: With the key ``source``, and ``source_mask`` where lengths differ.
-        hidden_size: H, of the features that ask: the core's output.
-        options: What reads, how wide, and how it is attended to.
+        space: The observation space, with the key ``source``, and ``source_mask`` if lengths differ.
+        hidden_size: H, width of the core's output, which queries the attention.
+        options: The source encoder, its width, and the attention.
 
     Raises:
-        UserError: an unknown name, a space that cannot be read, or words to copy where places are no words.
+        UserError: A name is unknown, the space cannot be read, or ``copy`` is set and the places are no words.
     """
 
     def __init__(self, space: gym.Space[Any], hidden_size: int, options: SourceOptions) -> None:
@@ -94,16 +94,16 @@ class SourceReader(nn.Module):
 
     @property
     def state_tensors(self) -> int:
-        """How many tensors a memory has."""
+        """The number of tensors of a memory."""
         return 2 + 2 * (self.attention is not None) + self.copies + self.aligns
 
     @property
     def aligns(self) -> bool:
-        """Whether the attention reads where it looked before."""
+        """Whether the attention reads its earlier weights."""
         return isinstance(self.attention, LocationAttention)
 
     def initial_state(self, batch_size: int) -> State:
-        """Nothing read."""
+        """The memory before a source was read."""
         weight = next(self.parameters())
         state: State = (weight.new_zeros(batch_size, dtype=torch.bool), weight.new_zeros(batch_size, self.size))
         if self.attention is not None:
@@ -117,14 +117,14 @@ class SourceReader(nn.Module):
 
     # ------------------------------------------------------------------ reading
     def readable(self, tokens: Tensor) -> Tensor:
-        """Tokens as a network reads them: words that no vocabulary has are all one unknown word."""
+        """Tokens as a network reads them, with all out-of-vocabulary words replaced by one unknown word."""
         if self.unknown is None:
             return tokens
         first, end = self.unknown.start, self.unknown.stop
         return torch.where((tokens >= first) & (tokens < end), torch.full_like(tokens, first), tokens)
 
     def encode(self, source: Tensor, mask: Tensor | None) -> State:
-        """(N, L, ...) sources to what is remembered of each."""
+        """(N, L, ...) sources to their part of the memory."""
         mask = source.new_ones(source.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
         summary, annotations, attended_places = self.encoder(self.readable(source), mask)
         if self.attention is None:
@@ -135,15 +135,15 @@ class SourceReader(nn.Module):
         return (*kept, annotations.new_zeros(attended_places.shape)) if self.aligns else kept
 
     def read(self, obs: Any, state: State, start: Tensor | None, steps: int) -> tuple[BlockSources, State]:
-        """Read the sources with which episodes begin, all in one call.
+        """Read the sources of all episodes that begin in a block, in one call.
 
         Args:
-            obs: (T, B, ...); its source is looked at only where an episode begins.
-            state: Of the reader.
-            start: (T, B) bool; None where no episode begins but in a memory that has not read.
+            obs: (T, B, ...); its source is read only where an episode begins.
+            state: The reader's part of the memory.
+            start: (T, B) bool; None if no episode begins, except in instances that have not read a source yet.
 
         Returns:
-            What the block is about, and the state after it.
+            The block's sources, and the state after the block.
         """
         known, *remembered = state
         memory = tuple(remembered)
@@ -164,7 +164,7 @@ class SourceReader(nn.Module):
         new = self._encode_at(obs, first.nonzero(as_tuple=True))
         memory = tuple(torch.cat(pair) for pair in zip(self._as_long(memory), self._as_long(new), strict=True))
         instances, time = len(known), torch.arange(steps, device=first.device)[:, None]
-        number = torch.zeros_like(first, dtype=torch.int64)  # numbered row by row: those that begin later are higher
+        number = torch.zeros_like(first, dtype=torch.int64)  # episodes are numbered row by row, later ones higher
         number[0] = torch.arange(instances, device=first.device)
         number[first] = torch.arange(instances, len(memory[0]), device=first.device)
         episode, since = number.cummax(0).values, torch.where(first, time, 0).cummax(0).values
@@ -172,9 +172,9 @@ class SourceReader(nn.Module):
         return BlockSources(memory, episode, time - since), after
 
     def _encode_at(self, obs: Any, where: Any) -> State:
-        """What is remembered of the sources that are observed at these places of a (T, B) block.
+        """The memory of the sources at these places of a (T, B) block.
 
-        Equal ones that stand one behind the other, as where several episodes have one start, are read once.
+        Equal consecutive sources, as of several episodes with the same start, are read once.
         """
         source, mask = obs[SOURCE][where], obs[SOURCE_MASK][where] if SOURCE_MASK in obs else None
         if source.shape[1] > self.places and self.encoder.places is None:
@@ -192,29 +192,29 @@ class SourceReader(nn.Module):
         return tuple(x[which] for x in self.encode(source[first], None if mask is None else mask[first]))
 
     def _as_long(self, memory: State) -> State:
-        """What is remembered of shorter sources, filled up to the space's length."""
+        """The memory of shorter sources, padded to the space's length."""
         summary, *places = memory
         return (summary, *(_longer(x, self.places) for x in places))
 
-    # ------------------------------------------------------------------ what the steps have of it
+    # ------------------------------------------------------------------ attending
     def summaries(self, sources: BlockSources, steps: int) -> Tensor:
-        """(T, B, E) the summary of each step's source."""
+        """The summary of each step's source, (T, B, E)."""
         summary = sources.memory[0]
         return summary.expand(steps, -1, -1) if sources.episode is None else summary[sources.episode]
 
     def attend(
         self, h: Tensor, sources: BlockSources, after: State, action_mask: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """Join features with what the attention finds.
+        """Combine features with the attention's context.
 
         Args:
             h: (T, B, H).
-            after: The state after the block, but for where the attention looked.
-            action_mask: (T, B, A), whose first L are about the places, where actions are places.
+            after: The state after the block, except the attention's weights.
+            action_mask: (T, B, A); with pointing, its first L columns are the places.
 
         Returns:
-            Features (T, B, H); to copy, with the weights and the tokens of the places behind them, (T, B, H + 2L); to
-            point, with the logits of the places, (T, B, H + L). And the state after the block.
+            Features (T, B, H), for copying followed by the weights and tokens of the places, (T, B, H + 2L), for
+            pointing by the logits of the places, (T, B, H + L); and the state after the block.
         """
         if self.attention is None:
             return h, after
@@ -230,7 +230,7 @@ class SourceReader(nn.Module):
             return x.transpose(0, 1) if sources.step is None else x[where]
 
         queries, open_places = by_episode(h), mask
-        if self.pointer is not None and action_mask is not None:  # look at those that can still be chosen
+        if self.pointer is not None and action_mask is not None:  # attend only to places that are legal
             open_places = mask[:, None] & by_episode(action_mask[..., : self.places].bool())
         weights = None  # (S, T', L)
         if isinstance(self.attention, LocationAttention):
@@ -253,17 +253,17 @@ class SourceReader(nn.Module):
 
 
 def _longer(x: Tensor, length: int) -> Tensor:
-    """(N, l, ...) with zeros up to (N, L, ...)."""
+    """(N, l, ...) padded with zeros to (N, L, ...)."""
     return F.pad(x, (0, 0) * (x.dim() - 2) + (0, length - x.shape[1])) if x.shape[1] < length else x
 
 
 def has_source(space: gym.Space[Any]) -> bool:
-    """Whether an episode's observations hold what it is about."""
+    """Whether observations have a source."""
     return isinstance(space, gym.spaces.Dict) and SOURCE in space.spaces
 
 
 def without_source(space: gym.Space[Any]) -> gym.Space[Any]:
-    """What an encoder of steps observes: the rest of a Dict, or the one thing that is left of it."""
+    """The space that the encoder of steps reads: a Dict without the source, or its only remaining part."""
     assert isinstance(space, gym.spaces.Dict)
     rest = {key: part for key, part in space.spaces.items() if key not in (SOURCE, SOURCE_MASK)}
     left = [key for key in rest if key != ACTION_MASK]
@@ -271,7 +271,7 @@ def without_source(space: gym.Space[Any]) -> gym.Space[Any]:
 
 
 def steps_of(obs: Any) -> Any:
-    """The observations of :func:`without_source`."""
+    """Observations in the space of :func:`without_source`."""
     rest = {key: part for key, part in obs.items() if key not in (SOURCE, SOURCE_MASK)}
     left = [key for key in rest if key != ACTION_MASK]
     return rest[left[0]] if len(left) == 1 else rest

@@ -1,7 +1,7 @@
-"""Recurrent source encoders: a vector for each token that knows what stands around it (Sutskever et al. 2014).
+"""Recurrent source encoders: a vector for each token in its context (Sutskever et al. 2014).
 
-The sources are laid one behind the other in one sequence with a start at each, and the policy's own backbones run over
-it, which split it at the starts and pack the pieces: no step is spent on what a source is filled up with.
+The sources are concatenated to one sequence with a start at each, and the policy's own backbones run over it. They
+split it at the starts and pack the pieces, so that no step is spent on padding.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class BothWays(nn.Module):
     Args:
         core: Name of a backbone.
         input_size: Width of the inputs.
-        output_size: E, width of the outputs; of two directions each has half of it (Schuster and Paliwal 1997).
-        bidirectional: Whether there are two.
-        num_layers: Layers of each.
+        output_size: E, width of the outputs; each of two directions has half of it (Schuster and Paliwal 1997).
+        bidirectional: Whether there are two directions.
+        num_layers: Number of layers of each direction.
     """
 
     def __init__(self, core: str, input_size: int, output_size: int, bidirectional: bool, num_layers: int) -> None:
@@ -36,14 +36,14 @@ class BothWays(nn.Module):
         self.output_size = output_size
 
     def forward(self, x: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        """Run.
+        """Run over sequences.
 
         Args:
             x: (R, I), the sequences one after the other.
-            first: (R,) bool: a sequence begins here; at row 0 one does.
+            first: (R,) bool: a sequence begins here; true at row 0.
 
         Returns:
-            Outputs (R, E), and of each of the S sequences what its directions have at their ends, (S, E).
+            Outputs (R, E), and each sequence's final outputs in its directions, (S, E).
         """
         if not len(x):
             return x.new_zeros(0, self.output_size), x.new_zeros(0, self.output_size)

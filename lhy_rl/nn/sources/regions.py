@@ -1,10 +1,10 @@
-"""Regions of a picture: what stands where, for an attention to look at (Xu et al. 2015).
+"""Regions of a picture, for an attention to read (Xu et al. 2015).
 
-Three convolutions, each of which halves the picture, make a vector of each 8 x 8 pixels; to it is added a learned one
-that says where in the picture it is. The convolutions are drawn so that a picture keeps its contrast from layer to
-layer (He et al. 2015): behind torch's smaller weights regions would differ by their places alone at first, and an
-attention would learn to look at fixed ones. Only the first convolution looks a pixel beyond the square that it makes a
-number of, so that a region's vector is about that region.
+Three convolutions, each of which halves the picture, make a vector of each 8 x 8 pixels; a learned position embedding
+is added to it. The convolutions are initialised so that the contrast is kept from layer to layer (He et al. 2015): with
+torch's smaller default weights, regions would at first differ by their positions alone, and an attention would learn to
+look at fixed ones. Only the first convolution reads a pixel beyond its square, so that a region's vector describes that
+region.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from lhy_rl.nn.sources.base import Reading, SourceEncoder, SourceOptions
 
 HALVINGS = 3
 SIDE = 2**HALVINGS
-"""Pixels of a side of a region."""
+"""Side of a region in pixels."""
 
 
 class RegionEncoder(SourceEncoder):
     """A picture, Box (H, W, C) or (C, H, W), to L = H/8 * W/8 regions in reading order; the summary is their mean.
 
-    Sides that are no multiples of 8 lose their last pixels.
+    If a side is no multiple of 8, its last pixels are lost.
     """
 
     annotates_tokens = False

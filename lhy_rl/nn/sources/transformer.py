@@ -1,4 +1,4 @@
-"""A transformer encoder without positions: it reads a set, in whatever order its elements stand."""
+"""A transformer encoder without positions: it reads a set, whatever the order of its elements."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from lhy_rl.nn.sources.base import Reading, RealPlaces, SourceEmbedding, SourceEncoder, SourceOptions
 
-HEAD_SIZE = 16  # narrowest head
+HEAD_SIZE = 16  # smallest width of a head
 
 
 class TransformerEncoder(SourceEncoder):
     """Every place attends to every other (Vaswani et al. 2017); the summary is the mean of the places.
 
-    Without positions: a permutation of the places permutes the annotations and leaves the summary as it is. So it
-    reads cities and points (Kool et al. 2019), and of a text the words without their order. ``num_layers`` blocks of
-    torch's, normalised before each sublayer, with feed-forward layers twice as wide as the source.
+    Permuting the places permutes the annotations and leaves the summary unchanged. So it suits cities and points (Kool
+    et al. 2019), and reads a text as a bag of words. It has ``num_layers`` of torch's blocks, normalised before each
+    sublayer, with feed-forward layers twice as wide as the source.
     """
 
     has_directions = False
