@@ -1,4 +1,4 @@
-"""Learners, one file an algorithm, chosen by name."""
+"""The agents, one file per algorithm, chosen by name."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Adversarial inverse reinforcement learning: the discriminator holds a reward that can be taken away (Fu et al. 2018).
+"""Adversarial inverse reinforcement learning: the discriminator contains a transferable reward (Fu et al. 2018).
 
     f(s, a, s') = g(s[, a]) + gamma h(s') - h(s),   D = e^f / (e^f + pi(a|s)),   reward f - log pi(a|s)    (eqs. 4, 12)
 
-With the best discriminator f is the expert's advantage, and g, where it sees the state only, the reward up to a
-constant: ``save_reward`` keeps g alone, and another policy can be trained on it under other dynamics. Use it for the
-reward; ``gail`` imitates as well for less.
+With the optimal discriminator f is the expert's advantage, and g, if it reads the state only, is the reward up to a
+constant: ``save_reward`` saves g alone, and another policy can be trained on it under other dynamics. Use AIRL to learn
+a reward; to imitate, ``gail`` does as well and is cheaper.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from lhy_rl.rollouts.vector_envs import Environment
 
 
 class AIRL(GAIL):
-    """GAIL with a discriminator that is a reward and a shaping term. A timestep is an environment step.
+    """GAIL with a discriminator made of a reward and a shaping term. A timestep is an environment step.
 
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable.
-        state_only: The reward g reads the state alone, and transfers; else the action, too.
+        state_only: Whether the reward g reads the state only, which lets it transfer; otherwise the action, too.
         discriminator: ``shaped``.
         discriminator_inputs: ``state_action_next_state``.
         **gail: Options of ``gail``, of ``ppo``, and of every agent.
 
-    Logs what ``gail`` logs.
+    Logs the metrics of ``gail``.
     """
 
     discriminators = ("shaped",)
@@ -57,7 +57,7 @@ class AIRL(GAIL):
 
 
 class LearnersLogProb:
-    """log pi(a|s) under the present policy of a learner without memory."""
+    """log pi(a|s) under the current policy of a learner without memory."""
 
     def __init__(self, learner: OnPolicy) -> None:
         self.learner = learner

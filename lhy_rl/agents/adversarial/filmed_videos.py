@@ -21,14 +21,14 @@ from lhy_rl.rollouts.record_episodes import Act, record
 
 PLAYED = ("scripted", "random")
 FILMED = "scripted:DOMAIN, random:DOMAIN, policy.zip:DOMAIN"
-STATE = "state"  # key of what a saved policy reads
+STATE = "state"  # the key of the observation that a saved policy reads
 
 
 def image_space(env: VectorEnv[Any, Any, Any]) -> gym.spaces.Box:
     """The space of the images that an environment observes.
 
     Raises:
-        UserError: it observes none.
+        UserError: its observations have no images.
     """
     space = env.single_observation_space
     image = space.spaces.get(IMAGE) if isinstance(space, gym.spaces.Dict) else None
@@ -45,7 +45,7 @@ def find_videos(source: Any, env: VectorEnv[Any, Any, Any], episodes: int, seed:
     policy, ``policy.zip:DOMAIN``.
 
     Raises:
-        UserError: no videos, frames a second that are none, or an environment that has no such domain.
+        UserError: there are no videos, ``fps`` is not positive, or the environment has no such domain.
     """
     if fps is not None:
         positive(video_fps=fps)
@@ -70,10 +70,10 @@ def filmed_videos(who: str, env: VectorEnv[Any, Any, Any], options: dict[str, An
 
     Args:
         who: ``scripted`` or ``random``.
-        env: Like which it is played, but for the options.
+        env: The environment to copy, with ``options`` changed.
 
     Raises:
-        UserError: the environment is not known by an id, has no such option, or no expert.
+        UserError: the environment was not made by an id, has no such option, or no expert.
     """
     env_id, known = made_by(env, f"{who} videos")
     source = of_environment(env_id, episodes, seed, {**known, **options}, who == "random")
@@ -81,14 +81,14 @@ def filmed_videos(who: str, env: VectorEnv[Any, Any, Any], options: dict[str, An
 
 
 def learner_videos(policy: Any, env: VectorEnv[Any, Any, Any], episodes: int, seed: int) -> Videos:
-    """Episodes of a policy's most probable actions, as it looks in its own view.
+    """Episodes of a policy's most probable actions, filmed in its own view.
 
     Args:
         policy: Has ``predict``, as our agents have.
-        env: Like which it is played.
+        env: The environment to copy.
 
     Raises:
-        UserError: the environment is not known by an id.
+        UserError: the environment was not made by an id.
     """
     env_id, known = made_by(env, "videos of the learner")
     return _film(
@@ -102,11 +102,11 @@ def policy_videos(
     """Episodes of a saved policy, which acts on the state.
 
     Args:
-        saved: A run's folder, or an agent that we or Stable-Baselines3 saved.
-        env: Like which it is played, but for the options.
+        saved: A run's folder, or an agent saved by us or by Stable-Baselines3.
+        env: The environment to copy, with ``options`` changed.
 
     Raises:
-        UserError: no such policy, one that reads something else, or an environment that is not known by an id.
+        UserError: no such policy, one that reads something else, or an environment that was not made by an id.
     """
     env_id, known = made_by(env, "videos of a policy")
     expert = expert_for(saved, make_few(env_id, 1, {**known, "observation": STATE}))
@@ -121,7 +121,7 @@ def made_by(env: VectorEnv[Any, Any, Any], what: str) -> tuple[str, dict[str, An
     """The id by which an environment was made, and its options.
 
     Raises:
-        UserError: it was not made by one.
+        UserError: it was not made by an id.
     """
     spec = env.spec
     if spec is None:
@@ -132,7 +132,7 @@ def made_by(env: VectorEnv[Any, Any, Any], what: str) -> tuple[str, dict[str, An
 def _film(
     played: VectorEnv[Any, Any, Any], act: Act, like: VectorEnv[Any, Any, Any], episodes: int, seed: int
 ) -> Videos:
-    """Episodes of an environment, which is closed, with frames of the size of another's."""
+    """Film episodes of an environment and close it; frames get the size of those of ``like``."""
     try:
         return Videos.of_demonstrations(record(played, act, episodes, seed=seed), image_size(image_space(like))[1:])
     finally:

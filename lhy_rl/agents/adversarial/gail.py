@@ -1,19 +1,19 @@
 """Generative adversarial imitation: the policy is a generator, and a discriminator is its reward (Ho & Ermon 2016).
 
     discriminator   tells the expert's steps from the policy's, under an objective chosen by name
-    reward          what the discriminator's score is worth, under a form chosen by name
-    generator       PPO or A2C, which maximises the sum of the learned rewards; the task's are never looked at
+    reward          a function of the discriminator's score, under a form chosen by name
+    generator       PPO or A2C, which maximises the sum of the learned rewards; the task's rewards are never used
 
 A reward of one sign favours long episodes (all positive) or short ones (all negative) whatever the expert did.
-So an episode that the task ended goes on in an absorbing state (Kostrikov et al. 2019), the expert's and the policy's:
-the discriminator sees it, with a mark, and the return behind an end is the learned r_abs / (1 - gamma) instead of 0.
-Time limits absorb nothing; there the critic's value stands, as everywhere.
+So terminated episodes, the expert's and the policy's, go on in an absorbing state (Kostrikov et al. 2019): the
+discriminator sees it, flagged as such, and the return after an end is the learned r_abs / (1 - gamma) instead of 0.
+Truncated episodes do not enter it; they bootstrap from the critic, as everywhere.
 
-Use it where there are few demonstrations and the environment can be played; with many demonstrations or none of it,
-``bc``.
+Use it where there are few demonstrations and the environment can be played; with many demonstrations, or without an
+environment to play in, use ``bc``.
 
-How long a round should be depends on the task: on CartPole 256 steps did, MountainCar needed 2,048. For a generator of
-Stable-Baselines3's there is ``lhy_rl.agents.adversarial.sb3_vec_reward``.
+How long a round should be depends on the task: 256 steps were enough on CartPole, MountainCar needed 2,048. With an
+algorithm of Stable-Baselines3 as the generator, use ``lhy_rl.agents.adversarial.sb3_vec_reward``.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ class GAIL(HeldGenerator, Agent):
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable.
         demonstrations: A ``Demonstrations`` object, a shipped name, a Minari dataset's id or folder, or an .npz.
-        trajectories: Take the first so many; null takes all.
-        subsample: Take each so-manieth step only, from a drawn place on, as the paper does to make it hard.
-        generator: ``ppo``, or ``a2c``, which takes one step a round and of the PPO options only those of ``a2c``.
+        trajectories: Number of episodes to use, the first ones; null takes all.
+        subsample: Use every n-th step only, from a random offset on, as the paper does to make the task hard.
+        generator: ``ppo``, or ``a2c``, which takes one gradient step per round and only those options that it has.
         normalize_rewards: Divide learned rewards by the standard deviation of their discounted return.
-        n_steps: Steps of each instance in a round, which is ``n_steps`` times ``num_envs`` long; where it is much less
+        n_steps: Steps of each instance in a round, which is ``n_steps`` times ``num_envs`` long. If it is much shorter
             than an episode, instances that begin together show the discriminator one phase at a time.
         **options: Options of the discriminator, of ``ppo``, and of every agent.
 
-    Logs what ``ppo`` logs (``rollout/ep_rew_mean`` is the task's own return, which nothing is learned from) and
+    Logs the metrics of ``ppo`` (``rollout/ep_rew_mean`` is the task's own return, which is not trained on) and
     ``rollout/learned_reward_mean``, ``train/discriminator_loss``, ``train/discriminator_accuracy``,
     ``train/gradient_penalty``, ``train/absorbing_reward``.
     """
@@ -111,18 +111,18 @@ class GAIL(HeldGenerator, Agent):
         metrics |= self.discriminator.relabel(rollout)
         return {**self.learner.train(rollout), **metrics}
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ loading
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if "adversary" in state:  # a file of before the discriminator was the learner's reward model
+        if "adversary" in state:  # an older file, whose discriminator was not yet the learner's reward model
             scale = {name: state["scale"][name] for name in ("rewarded", "running")}
             normalizer = {**state["normalizer"], **scale}
             state = {**state, "reward_model": state["adversary"], "normalizer": normalizer}
         super().load_state_dict(state)
 
-    # ------------------------------------------------------------------ the reward, taken away
+    # ------------------------------------------------------------------ the learned reward
     @property
     def reward(self) -> LearnedRewardNet:
-        """What was learned, as a reward of transitions."""
+        """The learned reward, as a function of transitions."""
         return self.discriminator.reward
 
     def save_reward(self, path: str | os.PathLike[str]) -> None:

@@ -1,11 +1,11 @@
 """Any algorithm of Stable-Baselines3, rewarded by a reward model instead of the task.
 
-:class:`RewardVecEnv` gives the rewards of any reward model. :class:`AdversarialReward` learns the model meanwhile: the
+:class:`RewardVecEnv` gives the rewards of any reward model. :class:`AdversarialReward` trains its model meanwhile: the
 discriminator, its objectives and absorbing states are those of :class:`lhy_rl.agents.adversarial.gail.GAIL`, and every
-``n_steps`` steps it is trained on what was played since and on the expert's steps. An algorithm with a replay buffer
-would learn from what steps were worth when they were played; with :class:`FreshRewards` as its buffer it gets what
-they are worth now (Kostrikov et al. 2019, who so need a tenth of the steps). Try both: on Pendulum the rewards as they
-were when played did better (``benchmarks/sb3_gail.py``).
+``n_steps`` steps it is trained on the steps played since and on the expert's. An algorithm with a replay buffer would
+learn from the rewards of the time when steps were played; with :class:`FreshRewards` as its buffer, rewards are
+recomputed when they are sampled (Kostrikov et al. 2019, who need a tenth of the steps in this way). Try both: on
+Pendulum the original rewards did better (``benchmarks/sb3_gail.py``).
 
     from lhy_rl.agents.adversarial.sb3_vec_reward import AdversarialReward, FreshRewards
 
@@ -48,8 +48,8 @@ class RewardVecEnv(VecEnvWrapper):
     """An SB3 vector environment with a reward model's rewards; the task's own are ``info["task_reward"]``.
 
     Args:
-        venv: Of SB3; ``to_sb3`` makes one of any Gymnasium vector environment. A ``VecMonitor`` inside records the
-            task's own returns, one outside the model's.
+        venv: An SB3 vector environment; ``to_sb3`` makes one of any Gymnasium vector environment. A ``VecMonitor``
+            inside this wrapper records the task's own returns, one around it the reward model's.
         reward_model: The reward model.
 
     Raises:
@@ -91,26 +91,26 @@ class RewardVecEnv(VecEnvWrapper):
         """Called with each step before its reward is computed."""
 
     def rewards(self, steps: Transitions) -> np.ndarray:
-        """(N,) what transitions are worth now."""
+        """(N,) rewards of transitions under the current model."""
         return torch.as_tensor(self.reward_model.rewards(steps)).cpu().numpy().astype(np.float32)
 
 
 class AdversarialReward(RewardVecEnv):
-    """Its reward model is a discriminator that learns while an algorithm of SB3's plays.
+    """A :class:`RewardVecEnv` whose reward model is a discriminator that learns while an SB3 algorithm plays.
 
     Args:
         venv: As in :class:`RewardVecEnv`.
         demonstrations: A ``Demonstrations`` object, a shipped name, a Minari dataset's id or folder, or an .npz.
-        trajectories: Take the first so many; None takes all.
-        subsample: Take each so-manieth step only.
+        trajectories: Number of episodes to use, the first ones; None takes all.
+        subsample: Use every n-th step only.
         n_steps: Steps of all instances together between two rounds of the discriminator.
-        gamma: Discount; the algorithm's own.
+        gamma: Discount; must be the algorithm's own.
         seed: Seed of the discriminator's weights and batches.
-        device: Where it is.
-        **options: How it is built and trained, and what its score is worth, as ``gail`` takes it.
+        device: Device of the discriminator.
+        **options: Options of the discriminator, its training and its reward, as in ``gail``.
 
     Attributes:
-        metrics: Of the last round: ``train/discriminator_loss``, ``train/discriminator_accuracy``, ...
+        metrics: Metrics of the last round: ``train/discriminator_loss``, ``train/discriminator_accuracy``, ...
 
     Raises:
         UserError: not an SB3 environment, demonstrations of other spaces, or an option that cannot be used.
@@ -160,7 +160,7 @@ class AdversarialReward(RewardVecEnv):
 
     @property
     def reward(self) -> LearnedRewardNet:
-        """What was learned, as a reward of transitions."""
+        """The learned reward, as a function of transitions."""
         return self.reward_model.reward
 
     def save_reward(self, path: str | os.PathLike[str]) -> None:
@@ -174,11 +174,11 @@ def not_of_sb3(taker: Any, venv: Any) -> UserError:
 
 
 class FreshRewards(ReplayBuffer):
-    """SB3's replay buffer, whose steps have the rewards that the reward model gives when they are learned from.
+    """SB3's replay buffer, with rewards recomputed by the reward model whenever steps are sampled.
 
     Args:
         venv: The environment with the reward model; give it as ``replay_buffer_kwargs={"venv": rewarded}``.
-        *args, **kwargs: Of SB3's ``ReplayBuffer``. Observations are arrays, not dicts.
+        *args, **kwargs: Arguments of SB3's ``ReplayBuffer``. Observations are arrays, not dicts.
     """
 
     def __init__(self, *args: Any, venv: RewardVecEnv, **kwargs: Any) -> None:
@@ -200,7 +200,7 @@ class FreshRewards(ReplayBuffer):
         return samples._replace(rewards=fresh.view_as(samples.rewards))
 
     def _env_actions(self, actions: np.ndarray) -> np.ndarray:
-        """Actions as the environment took them: SB3 keeps boxes scaled to [-1, 1], and whole numbers in columns."""
+        """Actions as the environment took them: SB3 stores boxes scaled to [-1, 1], and integers in columns."""
         space: Any = self.action_space
         if hasattr(space, "low"):
             scaled: np.ndarray = space.low + 0.5 * (actions + 1.0) * (space.high - space.low)

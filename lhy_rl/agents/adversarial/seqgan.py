@@ -1,8 +1,8 @@
-"""SeqGAN: a generator of sentences that is a policy, and a discriminator that is its reward (Yu et al. 2017).
+"""SeqGAN: the generator of sentences is a policy, and a discriminator is its reward (Yu et al. 2017).
 
     generator       grad J = E[ sum_t grad log pi(x_t | x_<t) (Q_t - b_t) ]
     discriminator   tells the task's sentences from the generator's, under an objective chosen by name
-    credit          Q_t, what token x_t is worth: by Monte-Carlo search, by the prefix, or by a critic
+    credit          Q_t, the value of token x_t: by Monte-Carlo search, by the prefix, or by a critic
 
 First the generator is trained by maximum likelihood, then the discriminator on its sentences; then rounds of one
 policy-gradient step and a few discriminator steps. :class:`Reinforce` is the policy gradient, and
@@ -28,31 +28,31 @@ class SeqGAN(Reinforce):
 
     Args:
         env: A text environment: an id or a ``VectorEnv``; each round writes one sentence in each instance.
-        credit: What a token is worth: ``monte_carlo`` (the mean reward of sentences that the policy finishes after it),
+        credit: Value of a token: ``monte_carlo`` (the mean reward of sentences that the policy completes after it),
             ``prefix`` (the reward of the prefix, from a recurrent discriminator that scores every prefix) or
             ``critic`` (the reward of the sentence at its last token, spread by a learned critic).
-        rollouts: Sentences finished after each prefix, for ``monte_carlo``. More is steadier and slower.
-        gae_lambda: Between the critic's value (0) and the sentence's reward (1), for ``critic``.
+        rollouts: Completions sampled after each prefix, for ``monte_carlo``. More are less noisy and slower.
+        gae_lambda: lambda of GAE, for ``critic``: 0 trusts the critic, 1 the sentence's reward.
         objective: ``gan``, ``gan_saturating``, ``lsgan``, ``wgan``, ``wgan_gp``, ``ebgan`` or ``began``.
         discriminator: ``cnn`` (the paper's), ``cnn_small``, ``recurrent`` or ``autoencoder`` (for the energies).
         discriminator_learning_rate: Adam's.
-        discriminator_batch_size: Real sentences, and as many written ones, a gradient step.
-        discriminator_steps: Gradient steps of the discriminator a round.
-        discriminator_pretrain_steps: Its gradient steps before the first round.
-        discriminator_embedding_size: Width of its token vectors.
-        discriminator_dropout: Share of its features dropped in training.
-        discriminator_weight_decay: Weight decay of its parameters. Raise it when it knows the training sentences by
-            heart (``train/discriminator_accuracy`` far above ``..._held_out``).
+        discriminator_batch_size: Real sentences, and as many generated ones, per gradient step.
+        discriminator_steps: Gradient steps of the discriminator per round.
+        discriminator_pretrain_steps: Gradient steps of the discriminator before the first round.
+        discriminator_embedding_size: Width of the discriminator's token vectors.
+        discriminator_dropout: Share of the discriminator's features dropped in training.
+        discriminator_weight_decay: Weight decay of its parameters. Raise it when the discriminator overfits the
+            training sentences (``train/discriminator_accuracy`` far above ``..._held_out``).
         pretrain_epochs: Passes over the sentences by maximum likelihood before the game.
         baseline: ``none``, ``mean``, ``critic`` or ``self_critical``. The paper's code has none, which sharpens
-            the generator whatever the discriminator says.
+            the generator whatever the discriminator's scores are.
         **reinforce: Options of ``reinforce`` and of every agent.
 
-    Logs what ``reinforce`` logs (``rollout/ep_rew_mean`` is the discriminator's reward of the sentences) and
+    Logs the metrics of ``reinforce`` (``rollout/ep_rew_mean`` is the discriminator's reward of the sentences) and
     ``train/discriminator_loss``, ``train/discriminator_accuracy``, ``train/discriminator_accuracy_held_out``.
     """
 
-    large = True  # The discriminator is.
+    large = True  # because of the discriminator
     reward_model: SequenceDiscriminatorReward
 
     def __init__(
@@ -144,6 +144,6 @@ class SeqGAN(Reinforce):
 
     # ------------------------------------------------------------------ resume
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if "adversary" in state:  # a file of before the discriminator was the reward model
+        if "adversary" in state:  # an older file, whose discriminator was not yet the reward model
             state = {**state, "reward_model": state["adversary"]}
         super().load_state_dict(state)

@@ -1,19 +1,19 @@
-"""Third-person imitation: learn from watching somebody else, from another viewpoint (Stadie et al. 2017).
+"""Third-person imitation: learn from videos of an expert, taken from another viewpoint (Stadie et al. 2017).
 
     videos          frames of the expert, from its camera and in its colours; no actions
-    discriminator   what looks like what the expert does, by features that forget whose view they are of
-    generator       PPO or A2C, which maximises how much its own view looks like that
+    discriminator   tells whether behaviour looks like the expert's, by features that do not reveal the view (domain)
+    generator       PPO or A2C, which maximises the discriminator's reward of its own view
 
-The environment observes a Dict with ``image``, which the discriminator sees, and ``state``, which the policy sees;
-``encoder: image`` lets it act from its own pixels. With videos of the learner's own view and ``reversal: 0`` this is
-first-person imitation from observation. ``lhy_rl.agents.rewards.third_person`` has the loss.
+An observation of the environment is a Dict with ``image``, which the discriminator reads, and ``state``, which the
+policy reads; ``encoder: image`` lets the policy act from its own pixels. With videos of the learner's own view and
+``reversal: 0`` this is first-person imitation from observation. ``lhy_rl.agents.rewards.third_person`` has the loss.
 
-``translation_steps`` takes the other road: the videos are redrawn in the learner's own view first
-(:mod:`~lhy_rl.agents.generative.view_translation`), and with ``reversal: 0`` and ``recolour: 0`` what follows is
-imitation in one view.
+``translation_steps`` is the alternative: the videos are first translated into the learner's own view
+(:mod:`~lhy_rl.agents.generative.view_translation`); with ``reversal: 0`` and ``recolour: 0`` the rest is imitation in
+one view.
 
-Use it where an expert can be watched and not copied; where actions were recorded, or the expert's view is the learner's
-own, ``gail`` needs less.
+Use it where an expert can only be watched; where its actions were recorded, or the expert's view is the learner's own,
+``gail`` needs less.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from lhy_rl.data.videos import Videos
 from lhy_rl.nn.generative.view_translator import ViewTranslator
 from lhy_rl.rollouts.vector_envs import Environment
 
-FIRST_SEED = 1_000_000  # no training and no evaluation begins its episodes as these begin
+FIRST_SEED = 1_000_000  # seeds from here on are used by no training and no evaluation
 
 
 class ThirdPerson(HeldGenerator, Agent):
@@ -50,26 +50,26 @@ class ThirdPerson(HeldGenerator, Agent):
         expert_videos: A GIF, an MP4, a folder of films or of pictures, an .npz of demonstrations, ``Videos``, or
             ``scripted:DOMAIN``: the environment's own expert, filmed in that domain; ``policy.zip:DOMAIN``: a saved
             policy of the state, of ours or Stable-Baselines3's, or a run's folder. Null: nothing is learned.
-        failure_videos: The same of somebody who cannot do it, seen as the expert is: ``random:DOMAIN`` films random
-            behaviour. Null: there are none, and the expert's view looks like success.
-        videos: Episodes that are filmed of each.
-        video_fps: Frames a second that films are brought to; null takes all of their frames.
-        random_behaviour: Random behaviour in the learner's own view is filmed, too, for the domain head to compare with
+        failure_videos: Videos, as above, of failures in the expert's view: ``random:DOMAIN`` films random behaviour.
+            Null: there are none, and the discriminator may take the expert's view itself for success.
+        videos: Number of episodes to film of each kind.
+        video_fps: Frames per second to resample films to; null takes all of their frames.
+        random_behaviour: Also film random behaviour in the learner's own view, for the domain head to compare with
             ``failure_videos``.
-        translation_steps: Gradient steps of a translator of the expert's view into the learner's own, which then
-            redraws all videos of the expert's view; 0: they stay as they are. It learns from ``failure_videos`` and
-            random behaviour in the own view, which ought to show the same behaviour.
-        encoder: What the policy sees: ``state``, ``image``, or as in every agent.
-        generator: ``ppo``, or ``a2c``, which takes one step a round and of the PPO options only those of ``a2c``.
+        translation_steps: Gradient steps of a translator from the expert's view to the learner's own, which is then
+            applied to all videos of the expert's view; 0: no translation. It learns from ``failure_videos`` and
+            random behaviour in the learner's view, which should show the same behaviour.
+        encoder: What the policy reads: ``state``, ``image``, or an encoder as in every agent.
+        generator: ``ppo``, or ``a2c``, which takes one gradient step per round and only those options that it has.
         normalize_rewards: Divide learned rewards by the standard deviation of their discounted return.
-        n_steps: Steps of each instance in a round; the horizon lets the discriminator see whole episodes.
+        n_steps: Steps of each instance in a round; at the episode's length the discriminator sees whole episodes.
         **options: Options of the discriminator, of ``ppo``, and of every agent.
 
-    Logs what ``ppo`` logs (``rollout/ep_rew_mean`` is the task's own return, which nothing is learned from) and
+    Logs the metrics of ``ppo`` (``rollout/ep_rew_mean`` is the task's own return, which is not trained on) and
     ``rollout/learned_reward_mean``, ``train/discriminator_loss``, ``train/discriminator_accuracy``,
     ``train/domain_loss``, ``train/domain_accuracy``, ``train/reversal``, and where videos are held out
-    ``train/discriminator_accuracy_held_out``. While that is near 0.5 the policy does not learn, and what ``ppo`` logs
-    of it is missing.
+    ``train/discriminator_accuracy_held_out``. While that is near 0.5 the policy is not trained, and the ``train``
+    metrics of ``ppo`` are missing.
     """
 
     takes_options_of = (ThirdPersonOptions, PPO)
@@ -110,7 +110,7 @@ class ThirdPerson(HeldGenerator, Agent):
         if random_behaviour and expert_videos is not None:
             filmed["random"] = filmed_videos("random", self.env, {}, videos, FIRST_SEED + 3 * self.seed + 2)
         self.translator: ViewTranslator | None = None
-        self.translation: tuple[Videos, Videos, Videos] | None = None  # the expert's, as it is and redrawn; the own
+        self.translation: tuple[Videos, Videos, Videos] | None = None  # expert's, the same translated, learner's
         with self.randomness():
             if translation_steps and expert_videos is not None:
                 filmed = self._translated(filmed, translation_steps)
@@ -120,7 +120,7 @@ class ThirdPerson(HeldGenerator, Agent):
         self.learner.give_reward_model(self.discriminator)
 
     def _translated(self, filmed: dict[str, Videos | None], steps: int) -> dict[str, Videos | None]:
-        """The videos of the expert's view in the learner's own."""
+        """Translate the videos of the expert's view into the learner's own view."""
         expert, failures, own = filmed.values()
         if expert is None or failures is None or own is None:
             raise UserError(

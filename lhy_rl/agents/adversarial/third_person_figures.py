@@ -1,4 +1,4 @@
-"""What the report of a third-person run shows: the expert, the learner, and what the discriminator makes of both."""
+"""Figures in the report of a third-person run: the expert, the learner, and the discriminator's view of both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lhy_rl.core.report_figures import (
 from lhy_rl.data.videos import Videos
 
 EPISODES = 4  # of each kind in the embedding
-TRANSLATED, COLUMNS = 3, 6  # episodes that are looked at in translation, and frames of each
+TRANSLATED, COLUMNS = 3, 6  # episodes in the figure of translations, and frames of each
 LABELS = {
     "expert": "expert, its view",
     "failures": "failures, the expert's view",
@@ -54,11 +54,11 @@ def figures_of(discriminator: ThirdPersonReward, learner: Videos) -> list[Report
 
 
 def translation_figure(expert: Videos, drawn: Videos, own: Videos) -> PictureRows:
-    """Frames of the expert's first episodes, as they are and as they are drawn, and the nearest of the learner's.
+    """Frames of the expert's first episodes, their translations, and the nearest frames of the learner's view.
 
     Args:
-        expert, drawn: The same videos in both views.
-        own: Random behaviour in the learner's own view, to be looked through.
+        expert, drawn: The same videos, original and translated.
+        own: Random behaviour in the learner's own view, to search for the nearest frames.
     """
     ends = expert.ends[:TRANSLATED]
     episodes = zip(ends - expert.lengths[:TRANSLATED], ends - 1, strict=True)
@@ -124,6 +124,6 @@ def progress(videos: Videos) -> np.ndarray:
 
 
 def some_episodes(pairs: FramePairs) -> Videos:
-    """The first episodes that the discriminator learns from; each episode's last frame begins no pair."""
+    """The first episodes that the discriminator learns from; an episode ends at a frame that begins no pair."""
     ends = np.setdiff1d(np.arange(len(pairs.frames)), pairs.pairs[:, 0].cpu().numpy())[:EPISODES] + 1
     return Videos(pairs.frames[: ends[-1]].cpu().numpy(), ends)

@@ -35,8 +35,8 @@ from lhy_rl.rollouts.vector_envs import Environment, make_vector_env
 if TYPE_CHECKING:
     from lhy_rl.agents.common.progress import ProgressDisplay
 
-DEFAULT_INTERVAL = -1  # a log_interval that is the agent's own
-PREDICTING = 2**32  # added to the seed, so that predictions and training draw other numbers
+DEFAULT_INTERVAL = -1  # the log_interval that stands for ``usual_log_interval``
+PREDICTING = 2**32  # added to the seed, so that predictions and training draw different numbers
 
 
 class Agent(SB3Interface, metaclass=AgentClass):
@@ -50,19 +50,19 @@ class Agent(SB3Interface, metaclass=AgentClass):
         num_envs: Instances that step together, where ``env`` is an id or a callable.
         seed: Same seed, same weights, bit for bit, on one device and with one version of everything; None draws one.
         device: ``cpu``, ``cuda``, ..., or ``auto``: a GPU where there is one and the networks are large (convolutions,
-            or layers wider than 256); small ones of vectors are several times faster on the CPU. ``agent.device`` says
-            which it is.
+            or layers wider than 256); small ones on vectors are several times faster on the CPU. ``agent.device`` is
+            the device chosen.
         **policy: Options of the policy (:class:`~lhy_rl.nn.policies.actor_critic.ActorCritic`).
 
     Raises:
-        UserError: an environment, a name or a number that cannot be used; one line says why.
+        UserError: an environment, a name or a number cannot be used; the message says why in one line.
     """
 
     takes_options_of: tuple[type, ...] = (ActorCritic,)
     sees_normalized = False  # whether the policy reads normalised observations
-    large = False  # whether an agent has large networks besides its policy, for which ``auto`` is a GPU
+    large = False  # whether an agent has large networks besides its policy, for which ``auto`` chooses a GPU
     reports_steps = False  # whether ``update`` calls :meth:`report_step` after every step
-    loading = half_loaded = False  # of a state (:mod:`lhy_rl.core.saved_states`)
+    loading = half_loaded = False  # whether a state is being, or was half, loaded (:mod:`lhy_rl.core.saved_states`)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -81,12 +81,12 @@ class Agent(SB3Interface, metaclass=AgentClass):
         check(num_envs=(num_envs, 1), seed=(seed or 0, 0))
         self.env = make_vector_env(env, num_envs)
         self.env_id = env if isinstance(env, str) else None
-        self.seed = 0 if seed is None else seed  # None was replaced by a drawn one
-        self.device = torch.device("cpu")  # until it is known how large the policy is
+        self.seed = 0 if seed is None else seed  # where the user gave None, the metaclass has drawn a seed
+        self.device = torch.device("cpu")  # until the size of the policy is known
         self.generator = torch.Generator().manual_seed(self.seed)
-        # of its own, so that a prediction in the middle of a training does not change what is trained
+        # a separate generator, so that predicting in the middle of a training does not change the training
         self.predict_generator = torch.Generator().manual_seed(self.seed + PREDICTING)
-        self.own_randomness: OwnRandomness | None = None  # while an update runs
+        self.own_randomness: OwnRandomness | None = None  # set while an update runs
         self.num_timesteps = 0
         self.num_updates = 0
         self.total_timesteps = 0
@@ -119,7 +119,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
 
     @abstractmethod
     def update(self) -> Metrics:
-        """One iteration: collect, learn, count ``num_timesteps``; metrics under SB3's names."""
+        """One iteration: collect, learn, count ``num_timesteps``; returns metrics under SB3's names."""
 
     @property
     def policies(self) -> dict[str, ActorCritic]:
@@ -141,7 +141,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
         """Done and total of the phase."""
         return self.num_timesteps, self.total_timesteps
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ learning, saving, loading
     def learn(
         self,
         total_timesteps: int,
@@ -157,20 +157,19 @@ class Agent(SB3Interface, metaclass=AgentClass):
             total_timesteps: Steps to learn from. Preparations (pretraining) are not counted.
             callback: Called as ``callback(agent, metrics)`` after every update; False stops. Or a callback of
                 Stable-Baselines3 (``EvalCallback``, ``CheckpointCallback``, wandb's ``WandbCallback``), or a list;
-                agents that play a number of steps call it after every step of the environments, all others after
-                every update.
-            log_interval: Updates between two writings of the logger, if there is one (``verbose``,
-                ``tensorboard_log``, ``set_logger``); None leaves them to ``LogEveryNTimesteps``. Left out it is 1, and
-                100 for ``a2c``.
-            tb_log_name: The run's name below ``tensorboard_log``; left out it is the agent's.
-            reset_num_timesteps: Count from zero; otherwise ``total_timesteps`` more are learned.
-            progress_bar: Show one on the terminal.
+                agents that collect rollouts of fixed length call it after every step of the environments, all others
+                after every update.
+            log_interval: Updates between two dumps of the logger, if there is one (``verbose``, ``tensorboard_log``,
+                ``set_logger``); None leaves them to ``LogEveryNTimesteps``. The default is 1, and 100 for ``a2c``.
+            tb_log_name: The run's name below ``tensorboard_log``; the default is the name of the agent's class.
+            reset_num_timesteps: Count from zero; otherwise train for ``total_timesteps`` more.
+            progress_bar: Show a progress bar on the terminal.
 
-        Numpy's matrix products get as many threads as torch has. Left alone they take a thread a core, and those
-        wait busily between the small products of acting: a quarter more CPU-seconds with an LSTM of 256 on two cores.
+        Numpy's matrix products get as many threads as torch has. By default they use one thread per core, and these
+        busy-wait between the small products of acting: a quarter more CPU-seconds with an LSTM of 256 on two cores.
 
         Raises:
-            UserError: the environment is closed, or gives what cannot be learned from.
+            UserError: the environment is closed, or its observations or rewards cannot be learned from.
         """
         check_whole(self)
         check(total_timesteps=(plain(total_timesteps), 0))
@@ -204,10 +203,10 @@ class Agent(SB3Interface, metaclass=AgentClass):
         return self
 
     def begin_anew(self) -> None:
-        """Forget how long was learned; the policy stays."""
+        """Reset the count of timesteps; the policy is kept."""
         self.num_timesteps = 0
         if self._collector is not None and self.others_played:
-            self._collector.forget()  # the last observation is not the environment's any more
+            self._collector.forget()  # its last observation is out of date
 
     @property
     def unfinished(self) -> bool:
@@ -215,7 +214,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
         return self.num_timesteps < self.total_timesteps
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the future depends on: tensors, arrays and plain values."""
+        """Everything that a resumed training depends on: tensors, arrays and plain values."""
         return {
             "policy": self.policy.state_dict(),
             "generator": self.generator.get_state(),
@@ -229,8 +228,8 @@ class Agent(SB3Interface, metaclass=AgentClass):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where :meth:`state_dict` was taken.
 
-        A subclass's is guarded as well (:mod:`lhy_rl.core.saved_states`): it reads what it needs, and what it
-        raises where that is not there becomes the UserError.
+        An override is guarded as well (:mod:`lhy_rl.core.saved_states`): it simply reads the keys that it needs, and
+        an exception where one is missing becomes the UserError.
 
         Raises:
             UserError: the state is of another agent or of other sizes.
@@ -252,18 +251,18 @@ class Agent(SB3Interface, metaclass=AgentClass):
     def load(
         cls, path: str | os.PathLike[str], env: Environment | None = None, device: str = "auto", **options: Any
     ) -> Self:
-        """The agent of a file that :meth:`save` wrote, or of a run: its folder, or one of its checkpoints.
+        """Load an agent from a file that :meth:`save` wrote, or from a run: its folder, or one of its checkpoints.
 
         Args:
-            path: The file; one without an ending gets ``.zip``.
-            env: Like the one it learned in. None takes what the file or the run names. The file of an agent that was
-                given an environment, not an id, names none: then the agent predicts, and learns after ``set_env``.
+            path: The file; a path without an ending gets ``.zip``.
+            env: An environment with the spaces of training. None takes the one that the file or the run names. An agent
+                made with an environment object, not an id, names none: it can predict, and learn after ``set_env``.
             device: As in the constructor.
-            **options: Those that change, or are what a file does not hold: demonstrations, an expert, a function, or
-                the class of a network of one's own (``encoder=MyEncoder``), which is never imported on a file's word.
+            **options: Options to change, or that a file cannot hold: demonstrations, an expert, a function, or your own
+                class of a network (``encoder=MyEncoder``), which is never imported because a file names it.
 
         Raises:
-            UserError: not a saved agent of this class, damaged, of other spaces, or one that needs an environment.
+            UserError: the file is damaged, or of another class or other spaces, or the agent needs an environment.
         """
         return saved.load(cls, path, env, device, translate_load(options))
 
@@ -281,10 +280,10 @@ class Agent(SB3Interface, metaclass=AgentClass):
         self.env.close()
 
     def set_env(self, env: Environment) -> None:
-        """Go on in another environment with the same spaces; new episodes begin.
+        """Continue in another environment with the same spaces; new episodes begin.
 
         Raises:
-            UserError: other spaces.
+            UserError: the spaces differ.
         """
         new = make_vector_env(env, self.env.num_envs)
         for name in ("single_observation_space", "single_action_space"):
@@ -299,7 +298,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
         """The environment as a text task.
 
         Raises:
-            UserError: it is none.
+            UserError: it is not one.
         """
         task = self.env.unwrapped
         if not isinstance(task, TextTask):
@@ -311,7 +310,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
 
     @contextmanager
     def randomness(self) -> Iterator[None]:
-        """Inside, torch functions that take no generator (dropout, initialisation) draw what this agent owns."""
+        """Context in which torch functions without a generator (dropout, initialisation) draw from the agent's seed."""
         with OwnRandomness(self.draw_seed(), self.device) as self.own_randomness:
             try:
                 yield
@@ -319,12 +318,12 @@ class Agent(SB3Interface, metaclass=AgentClass):
                 self.own_randomness = None
 
     def report_step(self, played: PlayedStep) -> bool:
-        """Call the callback in the middle of an update, with the user's random numbers; whether to go on."""
+        """Call the callback during an update, with torch's global random state restored; returns whether to go on."""
         with nullcontext() if self.own_randomness is None else self.own_randomness.given_back():
             return self.callback.on_step(played)
 
     def draw_seed(self) -> int:
-        """A seed for somebody else, from the agent's generator."""
+        """Draw a seed for another component from the agent's generator."""
         return int(torch.randint(2**31 - 1, (), generator=self.generator))
 
 

@@ -1,4 +1,4 @@
-"""What is called while an agent learns: functions, callbacks of Stable-Baselines3, and its logger."""
+"""Callbacks of ``learn``: functions, callbacks of Stable-Baselines3, and its logger."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lhy_rl.rollouts.fixed_length import PlayedStep
 
 
 class Callback:
-    """The contract of what is called while an agent learns; this one does nothing. False stops the training."""
+    """Base class of callbacks of ``learn``; it does nothing. A method that returns False stops the training."""
 
     wants_steps = False
     """Whether :meth:`on_step` is to be called."""
@@ -52,10 +52,10 @@ class FunctionCallback(Callback):
 
 
 class LoggerCallback(Callback):
-    """Every metric goes to the agent's logger, which writes (prints a table, say) every so many updates.
+    """Passes every metric to the agent's logger, and dumps it (as a printed table, say) every ``interval`` updates.
 
     Args:
-        interval: Updates between two writings; None leaves that to others, who call ``agent.dump_logs``.
+        interval: Updates between two dumps; None leaves them to another callback, which calls ``agent.dump_logs``.
     """
 
     def __init__(self, agent: SB3Interface, interval: int | None) -> None:
@@ -74,11 +74,11 @@ class SB3Callback(Callback):
 
     Their ``locals`` are a step's ``actions``, ``clipped_actions``, ``rewards``, ``dones``, ``infos`` and ``new_obs``,
     and ``self``, ``env``, ``n_steps``, ``total_timesteps``, ``tb_log_name``. An agent that learns from whole episodes
-    calls them once an update, with ``dones`` and ``infos`` of its episodes; one that plays none has none in them.
+    calls them once per update, with the ``dones`` and ``infos`` of its episodes; both are empty if it plays none.
 
     Args:
-        callbacks: Of Stable-Baselines3.
-        total_timesteps, tb_log_name: As ``learn`` was given them.
+        callbacks: Callbacks of Stable-Baselines3.
+        total_timesteps, tb_log_name: The arguments of ``learn``.
     """
 
     wants_steps = True
@@ -123,7 +123,7 @@ class SB3Callback(Callback):
         self.locals.update(dones=np.ones(len(episodes), bool), infos=[{"episode": episode} for episode in episodes])
 
     def _add_step(self, played: PlayedStep) -> None:
-        """Put a step into the locals, as SB3 has one."""
+        """Put a step into the locals, in SB3's form."""
         from lhy_rl.interop.infos import rows_of_step
 
         obs, rewards, terminated, truncated = played.obs, played.rewards, played.terminated, played.truncated
@@ -152,7 +152,7 @@ class SB3Callback(Callback):
 
 
 class StepLocals(dict[str, Any]):
-    """A callback's ``locals``; what Stable-Baselines3 has there and we have not is named in a line."""
+    """A callback's ``locals``; a key that only Stable-Baselines3 has there raises an error that lists ours."""
 
     def __missing__(self, name: str) -> Any:
         known = ", ".join(sorted(self))
@@ -190,11 +190,11 @@ class CombinedCallback(Callback):
 def make_callback(
     agent: SB3Interface, callback: Any, total_timesteps: int, log_interval: int | None, tb_log_name: str
 ) -> Callback:
-    """One callback of what the user gave to ``learn``.
+    """Combine what the user gave to ``learn`` into one callback.
 
     Args:
         callback: None, a function, a callback of Stable-Baselines3, or a list of these.
-        log_interval: Updates between two writings of the logger, where somebody reads it.
+        log_interval: Updates between two dumps of the logger, if it is in use.
     """
     given = [] if callback is None else list(callback) if isinstance(callback, list | tuple) else [callback]
     sb3_callbacks = [_converted(one) for one in given if _is_of_sb3(one)]
@@ -214,7 +214,7 @@ def _is_of_sb3(callback: Any) -> bool:
         raise UserError(f"callback is a {type(callback).__name__}; allowed: a function, a callback, or a list of them")
     try:
         names = list(inspect.signature(callback).parameters)
-    except (TypeError, ValueError):  # a built-in has none
+    except (TypeError, ValueError):  # a built-in has no signature
         return False
     return [name.strip("_") for name in names] == ["locals", "globals"]
 

@@ -1,8 +1,8 @@
 """An alarm for policies that write the same again and again.
 
-Rewards like fluency, ease of answering or a discriminator's say nothing of variety, and the likelihood of held-out text
-may not notice when it is gone: in prototypes distinct-2 fell to a twentieth while the perplexity stayed. So what is
-written is compared with the data itself, as many sentences and as many tokens of each.
+Rewards like fluency, ease of answering or a discriminator's do not measure variety, and the likelihood of held-out text
+may not fall when it is lost: in prototypes distinct-2 fell to a twentieth while the perplexity stayed. So the generated
+sentences are compared with the data itself, with equal numbers of sentences and tokens.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class CollapseWarning(UserWarning):
 class CollapseAlarm:
     """Warns, in one line, when distinct-2 or the share of different sentences falls below a share of the data's.
 
-    It warns once; again only after the variety has come back in between. As a callback of ``learn`` it draws sentences
-    from the policy now and then, with random numbers of its own; :meth:`check` takes what somebody has written anyhow.
+    It warns once; again only after the variety has come back in between. As a callback of ``learn`` it samples
+    sentences from the policy at intervals, with its own generator; :meth:`check` takes sentences that you have already.
 
     Args:
-        task: Whose sentences are compared with, and who tells where a sentence ends.
-        share: Of the data's variety, below which the alarm goes off. 0.25 lets a sharp policy pass; a greedy one, or
-            answers to few questions, need less.
-        sentences: How many are compared.
-        interval: Updates between two looks, as a callback.
+        task: The text task: its data are compared with, and its end token ends a sentence.
+        share: Share of the data's variety below which the alarm goes off. 0.25 lets a sharp policy pass; a greedy one,
+            or answers to few questions, need less.
+        sentences: Number of sentences that are compared.
+        interval: Updates between two checks, as a callback.
         data: The sentences to compare with; None takes the task's validation split.
     """
 
@@ -57,7 +57,7 @@ class CollapseAlarm:
         self.calls = 0
 
     def __call__(self, agent: Any, metrics: dict[str, Any]) -> None:
-        """Look at the agent's policy, every ``interval`` updates."""
+        """Check the agent's policy, every ``interval`` updates."""
         self.calls += 1
         if self.calls % self.interval == 0:
             generator = torch.Generator(device=agent.policy.device).manual_seed(self.calls)
@@ -68,8 +68,8 @@ class CollapseAlarm:
         """Compare sentences with the data, and warn where they have collapsed.
 
         Returns:
-            ``distinct2`` (Li et al. 2016: different bigrams a token) and ``different`` (different sentences a sentence)
-            of what is written, and ``data_distinct2`` and ``data_different`` of as much of the data.
+            ``distinct2`` (Li et al. 2016: distinct bigrams per token) and ``different`` (the share of distinct
+            sentences) of these sentences, and ``data_distinct2`` and ``data_different`` of equally much of the data.
         """
         own, data = self._words(written[: len(self.data)]), self.data
         data = data[: len(own)]

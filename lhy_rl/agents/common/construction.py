@@ -21,8 +21,8 @@ def defaults_of(kind: type) -> dict[str, Any]:
 class AgentClass(ABCMeta):
     """The class of agents' classes: options are translated, checked and remembered before a constructor runs."""
 
-    former_names: dict[str, str] = {}  # of options that have a better name now
-    takes_options_of: tuple[type, ...] = ()  # the learner, or dataclasses, that a constructor hands options on to
+    former_names: dict[str, str] = {}  # of options that were renamed
+    takes_options_of: tuple[type, ...] = ()  # the learner, or dataclasses, that a constructor passes options to
 
     @property
     def __signature__(cls) -> inspect.Signature:

@@ -1,4 +1,4 @@
-"""How likely a policy finds the actions of whole episodes, and what its critic expects there."""
+"""Log-probabilities of the actions of whole episodes under a policy, and its critic's values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lhy_rl.rollouts.full_episodes import Episodes
 
 
 def evaluate_episodes(policy: ActorCritic, episodes: Episodes, all_actions: bool, entropy: bool) -> Evaluation:
-    """The policy's evaluation of the episodes now, (T, B); a policy without memory reads their steps only."""
+    """Evaluate episodes with the current policy, (T, B); a policy without memory reads the valid steps only."""
     mask, action_mask = episodes.valid, episodes.action_mask
     if policy.recurrent or all_actions or bool(mask.all()):
         state = tuple(s[0] for s in episodes.states)

@@ -1,4 +1,4 @@
-"""One step of an optimizer down a loss, and the error for a training that has run away."""
+"""One step of an optimizer down a loss, and the error for a training that has diverged."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def diverged(step: int) -> UserError:
 def gradient_step(
     module: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, max_grad_norm: float, step: int
 ) -> Tensor:
-    """One step down the loss; the gradient's norm before it was shortened, a scalar tensor.
+    """One step down the loss; returns the gradient's norm before clipping, a scalar tensor.
 
     Args:
-        step: For the message.
+        step: Timestep that the error message names.
 
     Raises:
-        UserError: loss or gradient is not a number; the weights are still what they were.
+        UserError: loss or gradient is not a number; the weights are unchanged.
     """
     _follow_exchanged(module, optimizer)
     optimizer.zero_grad(set_to_none=True)
@@ -38,7 +38,7 @@ def gradient_step(
 
 
 def _follow_exchanged(module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Let the optimizer move the parameters there are now: ``load_state_dict(assign=True)`` exchanges them."""
+    """Let the optimizer update the module's present parameters: ``load_state_dict(assign=True)`` replaces them."""
     (group,) = optimizer.param_groups
     now = list(module.parameters())
     for k, (held, parameter) in enumerate(zip(group["params"], now, strict=True)):

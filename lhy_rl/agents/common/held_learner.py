@@ -8,10 +8,10 @@ COUNTERS = frozenset({"num_timesteps", "total_timesteps", "stopped", "callback",
 
 
 class HeldLearner:
-    """A mixin of agents that hold another agent as ``learner``: what both must agree on is the learner's alone.
+    """A mixin for agents that hold another agent as ``learner``: state that both share is stored in the learner only.
 
-    An attribute that the agent has not itself is read from the learner (``agent.gamma``, ``agent.collector``), and
-    what is named in ``shared`` is written there, too: there is one policy, one environment, one count of steps.
+    An attribute that the agent itself lacks is read from the learner (``agent.gamma``, ``agent.collector``), and
+    those named in ``shared`` are written there, too: there is one policy, one environment, one count of steps.
     """
 
     shared: ClassVar[frozenset[str]] = COUNTERS | {
@@ -36,8 +36,8 @@ class HeldLearner:
 
 
 class HeldGenerator(HeldLearner):
-    """A mixin of adversarial agents: the learner is the generator, and all of the agent's state is in it, for it holds
-    the discriminator as its reward model."""
+    """A mixin for adversarial agents: the learner is the generator. It holds all of the agent's state, with the
+    discriminator as its reward model."""
 
     def set_env(self, env: Any) -> None:
         self.learner.set_env(env)

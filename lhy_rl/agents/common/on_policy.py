@@ -1,11 +1,11 @@
-"""What a2c and ppo share: play some steps, ask the critic once about all of them, estimate advantages.
+"""The part that a2c and ppo share: collect a rollout, evaluate the critic once on all of it, estimate advantages.
 
     A_t = delta_t + gamma lambda A_{t+1},   delta_t = r_t + gamma V_{t+1} - V_t     (Schulman et al. 2016, eq. 16)
 
-While it plays only the actor is asked; log-probabilities and values of all steps come from one pass afterwards.
-Truncated episodes count what the critic expects of their last observation; the step with which some environments
-only reset themselves is left out. A recurrent policy learns from pieces of ``bptt_steps``, each begun with the
-memory that the policy had there.
+During collection only the actor is evaluated; log-probabilities and values of all steps come from one pass afterwards.
+Truncated episodes bootstrap from the critic's value of their last observation; the extra step in which some
+environments only reset (next-step autoreset) is left out. A recurrent policy learns from sequences of
+``bptt_steps``, each starting from the recurrent state that the policy had there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SCHEDULES = ("constant", "linear")
 
 
 class OnPolicy(Agent):
-    """Actor-critic on the steps that the present policy played. A timestep is an environment step.
+    """Actor-critic that learns from rollouts of the current policy. A timestep is an environment step.
 
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable.
@@ -55,16 +55,16 @@ class OnPolicy(Agent):
         normalize_advantage: Bring advantages to mean 0 and standard deviation 1.
         entropy_coef: Bonus on the policy's entropy. Raise it when the policy collapses too soon (0.0 to 0.02).
         value_coef: Weight of the critic's loss.
-        max_grad_norm: Longer gradients are shortened to it.
+        max_grad_norm: Maximum norm of the gradient; larger gradients are clipped to it.
         adam_epsilon: The optimizer's.
-        bptt_steps: Length of the pieces that a recurrent policy learns from; null takes ``n_steps``. Gradients do not
-            flow further back; shorter pieces are faster.
+        bptt_steps: Length of the sequences through which a recurrent policy is backpropagated; null takes ``n_steps``.
+            Shorter ones are faster, but gradients do not flow further back.
         normalize_observations: Bring observations to mean 0 and variance 1; the statistics are saved with the agent.
         normalize_rewards: Divide rewards by the standard deviation of the discounted return.
         reward_model: Rewards in place of the environment's: ``fluency``, the file of a learned reward, ``module:Class``
             of a ``lhy_rl.agents.common.reward_model.RewardModel``, or (in Python) a reward model itself.
-        **shared: Options of every agent, but for ``dropout`` and ``norm: batch``: what learns is what acted, so that a
-            ratio begins at 1.
+        **shared: Options of every agent, except ``dropout`` and ``norm: batch``: the policy that learns must be the
+            one that acted, so that probability ratios begin at 1.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class OnPolicy(Agent):
                 self.give_reward_model(model)
 
     reports_steps = True
-    reuses_steps = True  # whether the loss compares with the log-probabilities of when the actions were taken
+    reuses_steps = True  # whether the loss needs the log-probabilities under the policy that acted
     schedulable: tuple[str, ...] = ("learning_rate",)
 
     # ------------------------------------------------------------------ what an algorithm gives
@@ -157,8 +157,8 @@ class OnPolicy(Agent):
         return {**self.train(rollout), **metrics}
 
     def collect(self) -> Rollout:
-        """The steps of an update, played by the present policy."""
-        self.policy.eval()  # until the next collection, so that what learns is what acted, and ratios begin at 1
+        """Collect the rollout of an update with the current policy."""
+        self.policy.eval()  # and stay so while learning, so that ratios begin at 1
         if self.callback.wants_steps:
             rollout = self.collector.collect(self.n_steps, self.on_step)
         else:
@@ -168,7 +168,7 @@ class OnPolicy(Agent):
         return rollout
 
     def tie_parameters(self) -> None:
-        """Before learning: the optimizer moves what the policy computes with, whatever was done to it meanwhile."""
+        """Make the optimizer update the policy's present parameters, even where they were replaced meanwhile."""
         if self.parameters.tie(self.optimizer):
             self.manual = ManualActorCritic.of(self.policy, self.parameters)
 
@@ -179,7 +179,7 @@ class OnPolicy(Agent):
 
     @torch.no_grad()
     def compute_advantages(self, rollout: Rollout) -> Batch:
-        """Log-probabilities, values and advantages of what was played, cut into pieces."""
+        """Compute log-probabilities, values and advantages of a rollout, cut into sequences."""
         played = len(rollout.rewards)
         length = self.bptt_steps if self.policy.recurrent and played % self.bptt_steps == 0 else played
         log_prob, values, memories = self.read(rollout, length)
@@ -197,13 +197,13 @@ class OnPolicy(Agent):
         return Batch.of_rollout(rollout, log_prob, values, advantages, memories, pieces)
 
     def read(self, rollout: Rollout, length: int) -> tuple[Tensor, Tensor, State]:
-        """Log-probabilities (T, B), values (T + 1, B) and the memory before each piece of that length."""
+        """Log-probabilities (T, B), values (T + 1, B) and the recurrent state before each ``length`` steps."""
         state, obs, actions, mask = rollout.state, rollout.obs, rollout.actions, rollout.action_mask
         if self.manual is not None:
             known, values = self.manual.read(obs, actions if self.reuses_steps else None, mask)
             return rollout.rewards if known is None else known, values, ()
-        # Features known from acting stand in for the actor's reading. That yields the actor's memory, too, which is
-        # wanted where later pieces begin, and by a critic that shares it.
+        # Features kept from acting save the actor's forward pass. That pass also gives the actor's recurrent state,
+        # which is needed where later sequences begin, and by a critic that shares it.
         played, recurrent = len(rollout.rewards), self.policy.recurrent
         features = rollout.features if length == played and self.policy.critic_trunk is not None else None
         found: list[Evaluation] = []
@@ -222,7 +222,7 @@ class OnPolicy(Agent):
         last, _ = self.policy.value(map_tree(lambda x: x[-1:], obs), state, rollout.start[-1:])
         actor, _ = self.policy.split_state(self.collector.state)
         _, critic = self.policy.split_state(state)
-        self.collector.state = (*actor, *critic)  # acting carries the actor's memory on, and this the critic's
+        self.collector.state = (*actor, *critic)  # the actor's state is that of acting, the critic's of this pass
         values = torch.cat([*(part.value for part in found if part.value is not None), last])
         return torch.cat([part.log_prob for part in found]), values, tuple(map(torch.cat, zip(*memories, strict=True)))
 
@@ -237,9 +237,9 @@ class OnPolicy(Agent):
         return metrics
 
     def minibatches(self, batch: Batch, steps: int | None = None) -> Iterator[Any]:
-        """A pass over a batch in random order, ``steps`` steps at a time; with None the batch as it is.
+        """Minibatches of ``steps`` steps, in random order, of one pass over a batch; with None the batch as it is.
 
-        They are arrays where the gradient is made by hand.
+        They are numpy arrays where the gradient is computed by hand.
         """
         whole: Any = batch if self.manual is None else batch.arrays()
         parts: Iterable[Any] = [whole]
@@ -250,10 +250,10 @@ class OnPolicy(Agent):
         yield from (part.standardized() for part in parts) if self.normalize_advantage else parts
 
     def report(self, names: tuple[str, ...], values: Tensor) -> Metrics:
-        """An update's numbers as metrics below ``train/``; an ``entropy`` is ``entropy_loss``, its negative, as in SB3.
+        """Statistics as metrics below ``train/``; ``entropy`` becomes ``entropy_loss``, its negative, as in SB3.
 
         Raises:
-            UserError: one is not a number.
+            UserError: one is not finite.
         """
         if not bool(values.isfinite().all()):
             raise diverged(self.num_timesteps)
@@ -264,10 +264,10 @@ class OnPolicy(Agent):
         return metrics
 
     def scheduled(self, option: str) -> float | None:
-        """What an option is in this update; None where it does not change.
+        """The value of an option in this update; None where it is constant.
 
         Raises:
-            UserError: the user's function gives what cannot be used.
+            UserError: the user's function gives a negative or infinite value.
         """
         if function := self.schedules.get(option):
             value = float(function(self.remaining))
@@ -283,14 +283,14 @@ class OnPolicy(Agent):
         done = self.num_timesteps - self.n_steps * self.env.num_envs
         return min(1.0, max(0.0, 1.0 - done / max(self.total_timesteps, 1)))
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ collector, reward model, saving
     def make_collector(self) -> RolloutCollector:
-        """Who plays in the present environment."""
+        """Make the collector of rollouts in the current environment."""
         raw = self.reward_model is not None and self.reward_model.needs_raw_obs
         return RolloutCollector(self.env, self.policy, self.generator, self.seed, self.normalizer, raw)
 
     def give_reward_model(self, reward_model: RewardModel) -> None:
-        """Learn from its rewards from now on, instead of the environment's.
+        """Learn from this model's rewards from now on, instead of the environment's.
 
         Raises:
             UserError: there is a reward model already, or this one does not fit the spaces.
@@ -306,7 +306,7 @@ class OnPolicy(Agent):
         self.num_timesteps += steps * self.env.num_envs
 
     def on_step(self, played: PlayedStep) -> bool:
-        """After every step of the environments: whether to go on."""
+        """Count and report one step of the environments; returns whether to go on."""
         self.count(1)
         going = self.report_step(played)
         self.stopped |= not going

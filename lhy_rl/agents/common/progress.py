@@ -1,4 +1,4 @@
-"""How a training run shows itself: a bar on a terminal, a line now and then elsewhere."""
+"""The progress of a training run: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class ProgressDisplay:
     """Shows the agent's phase, how far it is, and the latest main metrics.
 
     Args:
-        console: Where (the terminal, if left out); a live bar on a terminal, else a line every 15 seconds and at
-            each new phase.
+        console: Where to show it; by default the terminal. A terminal gets a live bar, anything else a line every 15
+            seconds and at each new phase.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -86,5 +86,5 @@ class ProgressDisplay:
             self.unprinted = ""
 
     def note(self, line: str) -> None:
-        """A line for the reader, above the bar."""
+        """Print a line above the bar."""
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)

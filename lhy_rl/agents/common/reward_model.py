@@ -1,7 +1,7 @@
 """A reward model is given to an agent, which then maximises its rewards instead of the environment's.
 
 ``ppo``, ``a2c`` and ``reinforce`` take one as ``reward_model``. After each rollout they call :meth:`RewardModel.train`
-and then :meth:`RewardModel.relabel`, before anything is made of the rewards.
+and then :meth:`RewardModel.relabel`, before the rewards are used.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ reward_models = Registry("reward_model", {"fluency": "lhy_rl.agents.rewards.flue
 class RewardModel:
     """Rewards in place of the environment's: of transitions (:meth:`rewards`), or of whole rollouts (:meth:`relabel`).
 
-    A subclass gives one of the two. One that learns, or counts, brings its own state. A rollout is a
+    A subclass defines one of the two. One that learns, or counts, also saves its state. A rollout is a
     :class:`~lhy_rl.rollouts.rollout.Rollout` of ``ppo`` and ``a2c``, or the
     :class:`~lhy_rl.rollouts.full_episodes.Episodes` of ``reinforce``.
     """
 
     needs_raw_obs = True
-    """Whether rollouts keep what ``rollout.transitions()`` is made of: the observations as the environment gave them,
-    also the last ones of episodes, and the actions as it took them."""
+    """Whether rollouts keep what ``rollout.transitions()`` needs: the observations as the environment gave them,
+    including the last ones of episodes, and the actions as it received them."""
 
     needs_states = False
-    """Whether episodes keep the policy's memory before each step, from which sentences can be finished."""
+    """Whether episodes keep the policy's memory before each step, from which a sentence can be completed."""
 
     def attach(self, agent: Agent) -> None:
-        """See the agent that is given these rewards, once; what depends on its spaces may be made here.
+        """Called once with the agent that is given these rewards; what depends on its spaces may be built here.
 
         Raises:
             UserError: the reward does not fit the agent's spaces.
         """
 
     def train(self, rollout: Any) -> Metrics:
-        """Learn from what was just played; what there is to log. A fixed reward learns nothing."""
+        """Learn from the latest rollout; returns metrics to log. A fixed reward learns nothing."""
         return {}
 
     def rewards(self, steps: Transitions) -> np.ndarray | Tensor:
-        """(N,) rewards of transitions as the environment gave and took them; ``steps.rewards`` are its own.
+        """Rewards (N,) of transitions as the environment gave and took them; ``steps.rewards`` are the environment's.
 
         Raises:
             UserError: it rewards whole rollouts only.
@@ -59,10 +59,10 @@ class RewardModel:
         raise UserError(f"{type(self).__name__} has no rewards of single transitions")
 
     def relabel(self, rollout: Any) -> Metrics:
-        """Replace the rewards of a rollout; what there is to log.
+        """Replace the rewards of a rollout; returns metrics to log.
 
         Raises:
-            UserError: :meth:`rewards` gives anything but one number for each transition.
+            UserError: :meth:`rewards` gives anything but one finite number for each transition.
         """
         steps = rollout.transitions()
         given = self.rewards(steps)
@@ -83,7 +83,7 @@ class RewardModel:
             values: The critic's value of each state, (T, B), without gradient; zeros where there is no critic.
 
         Returns:
-            None for the discounted sum of the rewards that follow.
+            Q, or None for the discounted sum of the rewards that follow.
         """
         return None
 
@@ -92,14 +92,14 @@ class RewardModel:
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from such a state."""
+        """Continue from a state of :meth:`state_dict`."""
 
 
 class LearnedRewardModel(RewardModel):
-    """A reward that was learned before and does not change.
+    """A fixed reward that was learned before.
 
     Args:
-        reward: What ``save_reward`` wrote or ``load_reward`` read, or an agent of inverse reinforcement learning.
+        reward: A file of ``save_reward``, a reward of ``load_reward``, or an agent of inverse reinforcement learning.
     """
 
     def __init__(self, reward: Any) -> None:
@@ -114,10 +114,10 @@ class LearnedRewardModel(RewardModel):
 
 
 class MissingRewardModel(RewardModel):
-    """In place of a reward model that a file does not hold: the agent predicts and cannot learn.
+    """Placeholder for a reward model that a file does not hold: the agent can predict, but not learn.
 
     Args:
-        state: The state that the reward model had.
+        state: The state of the missing reward model.
     """
 
     needs_raw_obs = False
@@ -135,10 +135,10 @@ class MissingRewardModel(RewardModel):
 
 
 def as_reward_model(given: Any) -> RewardModel | None:
-    """What an agent is given as ``reward_model``: one, its name or class, or a reward that was learned before.
+    """The reward model of the option ``reward_model``: a model itself, its name or class, or a learned reward.
 
     Raises:
-        UserError: something else.
+        UserError: the option is anything else.
     """
     if given is None or isinstance(given, RewardModel):
         return given
@@ -155,7 +155,7 @@ def as_reward_model(given: Any) -> RewardModel | None:
 
 
 def resumed_reward_model(model: RewardModel | None, state: dict[str, Any]) -> RewardModel | None:
-    """An agent's reward model, gone on from the agent's state."""
+    """An agent's reward model, restored from the agent's state."""
     if model is not None:
         model.load_state_dict(state["reward_model"])
     elif "reward_model" in state:

@@ -1,4 +1,4 @@
-"""What an actor-critic learns from: pieces of rollouts, and what is made of their numbers."""
+"""The batch that an actor-critic learns from: sequences of a rollout, with advantages and returns."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from lhy_rl.rollouts.rollout import Rollout
 
 @dataclass
 class Batch:
-    """Pieces of L steps, N side by side, to learn from: tensors (L, N, ...).
+    """N sequences of L steps to learn from: tensors (L, N, ...).
 
-    Without memory the order does not matter: each valid step is a piece of its own, (1, N, ...).
+    For a policy without memory the order does not matter: each valid step is a sequence of its own, (1, N, ...).
 
     Attributes:
         obs, actions, action_mask, start: As in :class:`Rollout`.
-        log_prob: Of the actions, when they were taken.
-        values: The critic's opinion then.
+        log_prob: Log-probabilities of the actions under the policy that acted.
+        values: The critic's values at that time.
         advantages: (L, N).
         returns: (L, N) targets of the critic.
         valid: (L, N) bool; None where all steps are.
-        state: The policy's memory before each piece, (N, ...) tensors.
+        state: The policy's memory before each sequence, (N, ...) tensors.
     """
 
     obs: Any
@@ -46,7 +46,7 @@ class Batch:
     def of_rollout(
         cls, rollout: Rollout, log_prob: Tensor, values: Tensor, advantages: Tensor, state: State, length: int | None
     ) -> Batch:
-        """The pieces of ``length`` steps, or with None the valid steps of a rollout; tensors are (T, B)."""
+        """Cut a rollout into sequences of ``length`` steps, or with None into its valid steps; tensors are (T, B)."""
         all_valid = bool(rollout.valid.all())
 
         def pieces(x: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class Batch:
         return length, count
 
     def part(self, columns: Tensor) -> Batch:
-        """Some of the N pieces."""
+        """Some of the N sequences."""
         columns = columns.to(self.returns.device)
 
         def pick(x: Any) -> Any:
@@ -85,7 +85,7 @@ class Batch:
         return Batch(**picked, state=state)
 
     def standardized(self) -> Batch:
-        """With advantages of mean 0 and standard deviation 1 over the valid steps (of the sample, without memory)."""
+        """A copy with advantages of mean 0 and standard deviation 1 (the sample's, without memory) over valid steps."""
         if self.advantages.numel() == 1:
             return self
         if self.valid is None:
@@ -96,19 +96,19 @@ class Batch:
         return replace(self, advantages=(self.advantages - mean) / (deviation + 1e-8))
 
     def arrays(self) -> Arrays:
-        """The same memory as arrays: for steps without memory, of vectors, on a CPU."""
+        """Numpy views of the tensors, on a CPU: for vector observations and a policy without memory."""
         found: list[Any] = [self.obs, self.actions, self.log_prob, self.advantages, self.returns, self.action_mask]
         return Arrays._make(None if x is None else x[0].numpy() for x in found)
 
     def explained_variance(self) -> float:
-        """1 - Var[G - V] / Var[G]: how much of the returns the critic knew before; 1 is all, 0 or less nothing."""
+        """1 - Var[G - V] / Var[G]: how well the critic predicted the returns; 1 is perfect, 0 or less is useless."""
         pair = self.returns, self.values
         returns, values = (x if self.valid is None else x[self.valid] for x in pair)
         return float(1 - (returns - values).var(correction=0) / returns.var(correction=0).clamp(min=1e-8))
 
 
 class Arrays(NamedTuple):
-    """N steps without memory for a gradient by hand, (N, ...) numpy arrays; names as in :class:`Batch`."""
+    """N steps of a policy without memory, for gradients by hand: (N, ...) numpy arrays, named as in :class:`Batch`."""
 
     obs: np.ndarray
     actions: np.ndarray
@@ -128,7 +128,7 @@ class Arrays(NamedTuple):
         return Arrays._make(None if x is None else x[rows] for x in self)
 
     def standardized(self) -> Arrays:
-        """With advantages of mean 0 and standard deviation 1."""
+        """A copy with advantages of mean 0 and standard deviation 1."""
         if len(self.advantages) == 1:
             return self
         centred = self.advantages - self.advantages.mean()

@@ -1,4 +1,4 @@
-"""The file of an agent: what it is, its options, the spaces it knows, and its state. Its class's ``load`` reads it."""
+"""The file of an agent: its class, options, spaces and state. The ``load`` of its class reads it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from lhy_rl.nn.generative.saved_encoder import in_policy
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.vector_envs import Environment
 
-FOR_LEARNING = {"demonstrations", "expert", "reward_model"}  # what an agent that only predicts does without
+FOR_LEARNING = {"demonstrations", "expert", "reward_model"}  # options that an agent can predict without
 PLAIN = (str, int, float, list, tuple, dict, type(None))
 
 
 class Savable(Protocol):
-    """What an agent has that is written to its file."""
+    """The parts of an agent that are written to its file."""
 
     hyperparameters: dict[str, Any]
     schedules: dict[str, Any]
@@ -47,14 +47,14 @@ A = TypeVar("A", bound=Savable)
 
 @dataclass(frozen=True)
 class SavedAgent:
-    """What a file of an agent holds.
+    """The contents of an agent's file.
 
     Attributes:
         kind: Name of its class.
-        options: Of its constructor, those that are plain values.
-        left_out: Names of those that are not (demonstrations, functions, classes).
+        options: Those options of its constructor that are plain values.
+        left_out: Names of the options that are not (demonstrations, functions, classes).
         env_id: The id that the agent was made with; None where it was given an environment.
-        spaces: Of one observation and of one action; None in files of lhy_rl before 0.2.
+        spaces: Observation and action space of one instance; None in files of lhy_rl before 0.2.
         num_envs: Instances that it learned from.
         state: Its ``state_dict``.
     """
@@ -69,7 +69,7 @@ class SavedAgent:
 
 
 def write(agent: Savable, path: str | os.PathLike[str]) -> None:
-    """Save an agent; folders that are not there are made, as Stable-Baselines3 makes them."""
+    """Save an agent; missing folders are created, as in Stable-Baselines3."""
     place = archive.zipped(path)
     content = {**about(agent), "state": agent.state_dict()}
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def write(agent: Savable, path: str | os.PathLike[str]) -> None:
 
 
 def about(agent: Savable) -> dict[str, Any]:
-    """What a file says of an agent besides its state: what is needed to make it again."""
+    """The contents of an agent's file besides its state: what is needed to construct the agent again."""
     named = _without_file(_classes_named(agent.hyperparameters), agent.policy)
     options = {name: value for name, value in named.items() if isinstance(value, PLAIN)}
     return {
@@ -91,10 +91,10 @@ def about(agent: Savable) -> dict[str, Any]:
 
 
 def read(path: str | os.PathLike[str]) -> SavedAgent | None:
-    """What :func:`write` wrote; None for a checkpoint of a run.
+    """Read a file that :func:`write` wrote; None for a checkpoint of a run.
 
     Raises:
-        UserError: neither, or damaged.
+        UserError: the file is neither, or damaged.
     """
     path = archive.zipped(path)
     tree = archive.read(path)
@@ -120,10 +120,10 @@ def read(path: str | os.PathLike[str]) -> SavedAgent | None:
 def load(
     kind: type[A], path: str | os.PathLike[str], env: Environment | None, device: str, options: dict[str, Any]
 ) -> A:
-    """An agent of a file or of a run, as :meth:`lhy_rl.agents.common.agent.Agent.load` says."""
+    """Load an agent from a file or a run; see :meth:`lhy_rl.agents.common.agent.Agent.load`."""
     found = None if (Path(path) / "config.yaml").is_file() else read(path)
     if found is None:
-        import lhy_rl  # the front door, which knows runs
+        import lhy_rl  # its ``load`` reads runs, too
 
         loaded = lhy_rl.load(path, env, device, **options)
         if type(loaded) is not kind:
@@ -132,7 +132,7 @@ def load(
     if found.kind != kind.__name__:
         raise UserError(f"{str(path)!r} holds {brief(found.kind)}, not {kind.__name__}; lhy_rl.load reads either")
     missing = set(found.left_out) - set(options) - FOR_LEARNING
-    for name in sorted(missing & found.options.keys()):  # a function of the time that is left: its first value stays
+    for name in sorted(missing & found.options.keys()):  # a schedule: its first value is kept
         value = found.options[name]
         warnings.warn(f"{name} was a function, which a file cannot hold; without it, it is {value}", stacklevel=3)
     if missing := missing - found.options.keys():
@@ -161,7 +161,7 @@ def load(
 
 
 def _other_spaces(found: SavedAgent, env: VectorEnv[Any, Any, Any]) -> str | None:
-    """What keeps an agent's observations and actions out of an environment, in words."""
+    """How an agent's spaces differ from an environment's, in words; None where they are equal."""
     if found.spaces is None:
         return None
     pairs = zip(("observations", "actions"), found.spaces, spaces.spaces_of(env), strict=True)
@@ -183,14 +183,14 @@ def class_of(kind: str) -> Any:
 
 
 def _classes_named(options: dict[str, Any]) -> dict[str, Any]:
-    """The options, with the place of each class instead of the class, also inside options that are dicts."""
+    """The options, with ``"module:Class"`` in place of each class, also inside options that are dicts."""
     named = {k: _classes_named(v) if isinstance(v, dict) else v for k, v in options.items()}
     return {k: place_of(v) if inspect.isclass(v) else v for k, v in named.items()}
 
 
 def _without_file(options: dict[str, Any], policy: ActorCritic) -> dict[str, Any]:
-    """The options, with its architecture instead of the file that an encoder was taken from: its weights are in the
-    state now, and the file may go."""
+    """The options, with the file of a saved encoder replaced by the encoder's architecture: its weights are in the
+    agent's state, so the file is not needed again."""
     found = in_policy(policy) if is_place(options.get("encoder")) else None
     if found is None:
         return options
@@ -199,7 +199,7 @@ def _without_file(options: dict[str, Any], policy: ActorCritic) -> dict[str, Any
 
 
 class SpacesOnly(VectorEnv[Any, Any, Any]):
-    """In place of an environment: the spaces of one that is not there. An agent in it predicts and cannot learn.
+    """Placeholder for a missing environment, with its spaces only. An agent in it can predict, but not learn.
 
     Args:
         observation_space, action_space: Of one instance.

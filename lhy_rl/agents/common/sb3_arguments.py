@@ -1,7 +1,7 @@
-"""What one writes to a constructor of Stable-Baselines3's, in our words: ``PPO("MlpPolicy", env, ent_coef=0.01)``.
+"""Translates the constructor arguments of Stable-Baselines3: ``PPO("MlpPolicy", env, ent_coef=0.01)``.
 
-What we have under another name is translated, what would change nothing is taken, and everything else is refused in a
-line that says what to write. What is not written has our default, not theirs.
+Arguments with another name here are renamed, values that would change nothing are accepted, and everything else raises
+an error of one line that says what to write. Arguments that are left out have our defaults, not theirs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lhy_rl.nn.layers.activations import activations
 
 Options = dict[str, Any]
 
-POLICIES: dict[str, Options] = {  # a policy's name to the options that mean it
+POLICIES: dict[str, Options] = {  # a policy's name to the equivalent options
     "MlpPolicy": {},
     "CnnPolicy": {"encoder": "cnn"},
     "MultiInputPolicy": {"encoder": "dict"},
@@ -32,7 +32,7 @@ POLICIES: dict[str, Options] = {  # a policy's name to the options that mean it
 }
 NAMES = {"ent_coef": "entropy_coef", "vf_coef": "value_coef", "rms_prop_eps": "adam_epsilon"}
 NO_SDE = "exploration has no state-dependent noise (gSDE); leave it out, log_std_init sets the Gaussian noise"
-NOT_HERE: dict[str, tuple[tuple[Any, ...], str]] = {  # word: values that change nothing, and what to do about others
+NOT_HERE: dict[str, tuple[tuple[Any, ...], str]] = {  # argument: values that change nothing, and advice on others
     "use_sde": ((False,), NO_SDE),
     "sde_sample_freq": ((-1,), NO_SDE),
     "clip_range_vf": ((None,), "the critic's loss is never clipped; leave it out"),
@@ -68,13 +68,13 @@ EXTRACTORS = {"FlattenExtractor": "auto", "CombinedExtractor": "dict", "NatureCN
 
 @dataclass
 class SB3Arguments:
-    """What was given that no constructor of ours takes.
+    """Arguments that were given, but that our constructors do not take.
 
     Attributes:
         policy: The policy's name; None where none was given.
         verbose: 1 prints a table after updates.
         tensorboard_log: The folder for TensorBoard.
-        schedules: Option to function of the share of ``learn`` that is left.
+        schedules: Option to a function of the remaining share of ``learn`` (1 at the beginning, 0 at the end).
     """
 
     policy: str | None = None
@@ -86,7 +86,7 @@ class SB3Arguments:
         """Set them on the agent.
 
         Raises:
-            UserError: its observations are not what the policy named is for.
+            UserError: the named policy is not for the agent's observations.
         """
         agent.verbose, agent.tensorboard_log, agent.schedules = self.verbose, self.tensorboard_log, self.schedules
         if self.policy in ("MlpPolicy", "MlpLstmPolicy") and "encoder" not in agent.hyperparameters:
@@ -101,16 +101,16 @@ class SB3Arguments:
 def translate(
     kind: type[SB3Interface], allowed: set[str], given: tuple[Any, ...], options: Options
 ) -> tuple[tuple[Any, ...], Options, SB3Arguments]:
-    """What was given to an agent's constructor, in its own words.
+    """Translate the arguments given to an agent's constructor into its own options.
 
     Args:
         kind: The agent's class.
         allowed: Names of its options.
-        given: By position: the environment, or the policy's name and the environment.
-        options: By name.
+        given: Positional arguments: the environment, or the policy's name and the environment.
+        options: Keyword arguments.
 
     Raises:
-        UserError: a word of Stable-Baselines3's that means nothing here; the line says what to write.
+        UserError: an argument of Stable-Baselines3 that is not supported; the message says what to write.
     """
     arguments = SB3Arguments()
     given, options = _policy_and_environment(given, options, arguments)
@@ -131,7 +131,7 @@ def translate(
         elif word in NOT_HERE:
             _refuse(word, value, NOT_HERE)
         else:
-            found[word] = value  # unknown, which the caller says
+            found[word] = value  # unknown: the caller raises the error
     own = {word: value for word, value in options.items() if word in allowed}
     implied = POLICIES.get(arguments.policy or "", {})
     if twice := sorted(own.keys() & (found.keys() - implied.keys())):
@@ -150,10 +150,10 @@ def translate(
 
 
 def translate_load(options: Options) -> Options:
-    """Options of ``load`` without the words of Stable-Baselines3's that change nothing.
+    """The options of ``load``, without those arguments of Stable-Baselines3 that change nothing.
 
     Raises:
-        UserError: one that would.
+        UserError: one of them would change something.
     """
     for word in options.keys() & LOAD_NOT_HERE:
         _refuse(word, options[word], LOAD_NOT_HERE)
@@ -263,7 +263,7 @@ def _enter(found: Options, more: Options) -> None:
     """Add options, each once.
 
     Raises:
-        UserError: one is there already with another value.
+        UserError: an option is there already with another value.
     """
     for word, value in more.items():
         if found.get(word, value) != value:
@@ -272,10 +272,10 @@ def _enter(found: Options, more: Options) -> None:
 
 
 def _refuse(word: str, value: Any, table: dict[str, tuple[tuple[Any, ...], str]], key: str | None = None) -> None:
-    """Nothing for a value that changes nothing.
+    """Accept a value that changes nothing.
 
     Raises:
-        UserError: any other.
+        UserError: any other value.
     """
     harmless, advice = table[key or word]
     if not any(value is one or (type(value) is type(one) and value == one) for one in harmless):

@@ -1,4 +1,4 @@
-"""What Stable-Baselines3's tools ask a model for: environment, predictions, logger, parameters, episodes."""
+"""The model interface that Stable-Baselines3's tools use: environment, predictions, logger, parameters, episodes."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ NOT_FOR_TENSORBOARD = ("time/iterations", "time/time_elapsed", "time/total_times
 
 
 class SB3Interface:
-    """A mixin of :class:`~lhy_rl.agents.common.agent.Agent`; nothing in it learns.
+    """A mixin for :class:`~lhy_rl.agents.common.agent.Agent`, without any learning.
 
     Attributes:
         verbose: 1 prints a table after every ``log_interval`` updates.
         tensorboard_log: The folder for TensorBoard; None for none.
-        schedules: Option to function of the share of ``learn`` that is left.
+        schedules: Option to a function of the remaining share of ``learn`` (1 at the beginning, 0 at the end).
     """
 
     env: VectorEnv[Any, Any, Any]
@@ -57,20 +57,20 @@ class SB3Interface:
     verbose = 0
     tensorboard_log: str | None = None
     schedules: dict[str, Callable[[float], float]]
-    start_time = 0.0  # of learn, and the steps before it
+    start_time = 0.0  # when ``learn`` began, and the number of timesteps then
     _num_timesteps_at_start = 0
-    played_episodes: Sequence[tuple[float, int]] = ()  # return and length of an update's, where whole ones are played
-    live_episodes: deque[dict[str, float]] | None = None  # those of SB3's callbacks, while they listen
-    _sb3_env: tuple[Any, Any] | None = None  # the environment, and how it was given away
+    played_episodes: Sequence[tuple[float, int]] = ()  # (return, length) in an update of whole episodes
+    live_episodes: deque[dict[str, float]] | None = None  # of SB3's callbacks, during ``learn``
+    _sb3_env: tuple[Any, Any] | None = None  # the environment, and SB3's view of it
     _logger: Any = None
     _custom_logger = False
 
     # ------------------------------------------------------------------ the environment
     def get_env(self) -> Any:
-        """The environment as Stable-Baselines3 sees one, the same object each time.
+        """The environment as a ``VecEnv`` of Stable-Baselines3, the same object each time.
 
-        Where it cannot be stepped so (Gymnasium's batched CartPole), it is one like it, of single environments; where
-        that is not known either, the environment as it is.
+        Where it cannot be converted (Gymnasium's batched CartPole), a copy made of single environments is; where no
+        such copy is known, the environment is returned as it is.
         """
         from lhy_rl.interop.sb3 import to_sb3
 
@@ -84,12 +84,12 @@ class SB3Interface:
 
     @property
     def others_played(self) -> bool:
-        """Whether somebody else may have stepped the environment: it is SB3's, or ``get_env`` gave it away."""
+        """Whether other code may have stepped the environment: it is SB3's, or what ``get_env`` returned was used."""
         given_away = self._sb3_env is not None and getattr(self._sb3_env[1], "used", False)
         return given_away or hasattr(self.env.unwrapped, "venv")
 
     def get_vec_normalize_env(self) -> Any:
-        """SB3's ``VecNormalize``, where the environment is in one; what agents normalise themselves, they save."""
+        """SB3's ``VecNormalize``, if the environment is in one; an agent's own normalisation is saved with it."""
         venv = getattr(self.env.unwrapped, "venv", None)
         if venv is None:
             return None
@@ -104,12 +104,12 @@ class SB3Interface:
 
     @property
     def observation_space(self) -> gym.Space[Any]:
-        """Of one instance."""
+        """The observation space of one instance."""
         return self.env.single_observation_space
 
     @property
     def action_space(self) -> gym.Space[Any]:
-        """Of one instance."""
+        """The action space of one instance."""
         return self.env.single_action_space
 
     # ------------------------------------------------------------------ predictions
@@ -126,25 +126,25 @@ class SB3Interface:
 
         Args:
             observation: One observation, or a batch (B, ...), as the environment gives it; an ``action_mask`` in a
-                dict is heeded.
-            state: What the last call returned; None at the beginning.
-            episode_start: (B,) bool: the memory is forgotten first.
-            deterministic: The most probable actions instead of drawn ones.
+                dict is applied.
+            state: The state that the last call returned; None at the beginning.
+            episode_start: (B,) bool; where true, the state is reset first.
+            deterministic: The most probable actions instead of sampled ones.
             action_masks: (B, A) bool, or (A,) for one observation, as in ``info["action_mask"]``: the legal actions.
-                All are where a row is None or says that none is, as Gymnasium fills up for an instance without a mask.
+                Where a row is None or all false (Gymnasium's filler for an instance without a mask), all are legal.
 
         Returns:
-            Actions (B,), or one action for one observation, and the memory.
+            Actions (B,), or one action for one observation, and the new state.
 
         Raises:
-            UserError: what is no observation of the environment, or a state without a legal action.
+            UserError: not an observation of the environment, or a state without a legal action.
         """
         check_whole(self)
         space = self.env.single_observation_space
         try:
             return self._predicted(observation, space, state, episode_start, deterministic, action_masks)
         except MISFIT as error:
-            if (why := misfit(observation, space)) is None:  # what was seen is right: it is something else
+            if (why := misfit(observation, space)) is None:  # the observation is valid: it is another error
                 raise
             raise UserError(f"this is no observation of {type(self).__name__}'s environment: {why}") from error
 
@@ -157,9 +157,9 @@ class SB3Interface:
         deterministic: bool,
         action_masks: np.ndarray | None,
     ) -> tuple[np.ndarray, State | None]:
-        """:meth:`predict`, with whatever numpy and torch raise where the observation is none."""
+        """:meth:`predict`, but an invalid observation raises whatever numpy and torch raise."""
         if isinstance(space, gym.spaces.Dict):
-            observation = {key: observation[key] for key in space.spaces}  # without what it does not see
+            observation = {key: observation[key] for key in space.spaces}  # without other keys
         arrays = map_tree(np.asarray, observation)
         dimensions = leading(arrays, space)
         if dimensions not in (0, 1) or not all(np.isfinite(x).all() for x in leaves(arrays) if x.dtype.kind == "f"):
@@ -198,7 +198,7 @@ class SB3Interface:
     # ------------------------------------------------------------------ episodes and counters
     @property
     def ep_info_buffer(self) -> deque[dict[str, float]]:
-        """Return ``r``, length ``l`` of the last 100 episodes, as SB3's; while a callback listens, with the step's."""
+        """Return ``r`` and length ``l`` of the last 100 episodes, as in SB3; current at each step in its callbacks."""
         if self.live_episodes is not None:
             return self.live_episodes
         collector = self._collector
@@ -207,7 +207,7 @@ class SB3Interface:
 
     @property
     def unfinished_episodes(self) -> tuple[np.ndarray, np.ndarray]:
-        """(B,) returns and lengths so far of the episodes that go on."""
+        """Returns and lengths so far, (B,), of the unfinished episodes."""
         collector = self._collector
         if collector is None or collector.obs is None:
             return np.zeros(self.env.num_envs), np.zeros(self.env.num_envs, np.int64)
@@ -215,7 +215,7 @@ class SB3Interface:
 
     @property
     def _collector(self) -> RolloutCollector | None:
-        """Who steps the environment, where an agent plays a number of steps."""
+        """The collector of an agent that plays rollouts of fixed length; None for other agents."""
         found: RolloutCollector | None = getattr(self, "collector", None)
         return found
 
@@ -226,7 +226,7 @@ class SB3Interface:
     # ------------------------------------------------------------------ the logger
     @property
     def has_logger(self) -> bool:
-        """Whether somebody reads the logger: a table is printed, TensorBoard is written, or the user gave one."""
+        """Whether the logger is in use: a table is printed, TensorBoard is written, or the user gave a logger."""
         return bool(self.verbose) or self.tensorboard_log is not None or self._custom_logger
 
     @property
@@ -237,11 +237,11 @@ class SB3Interface:
         return self._logger
 
     def set_logger(self, logger: Any) -> None:
-        """Log to this one (``stable_baselines3.common.logger.configure`` makes them) instead."""
+        """Log to this logger instead (``stable_baselines3.common.logger.configure`` makes one)."""
         self._logger, self._custom_logger = logger, True
 
     def open_logger(self, tb_log_name: str, reset_num_timesteps: bool) -> None:
-        """A logger for ``verbose`` and ``tensorboard_log``, unless the user gave one.
+        """Open a logger for ``verbose`` and ``tensorboard_log``, unless the user gave one.
 
         Raises:
             UserError: Stable-Baselines3 or TensorBoard is not installed.
@@ -268,7 +268,7 @@ class SB3Interface:
             self.logger.record(name, number, exclude="tensorboard" if name in NOT_FOR_TENSORBOARD else None)
 
     def times(self) -> dict[str, float]:
-        """``time/...`` of the present ``learn``."""
+        """The metrics ``time/...`` of the current ``learn``."""
         seconds = max(time.perf_counter() - self.start_time, 1e-9)
         return {
             "time/iterations": self.num_updates,
@@ -278,7 +278,7 @@ class SB3Interface:
         }
 
     def dump_logs(self, iteration: int = 0) -> None:
-        """Write now what was logged since the last time, with the times and the returns of the last episodes."""
+        """Dump what was logged since the last dump, with the times and the returns of the last episodes."""
         episodes = self.ep_info_buffer
         metrics = self.times()
         if iteration:
@@ -304,12 +304,12 @@ class SB3Interface:
         exact_match: bool = True,
         device: str = "auto",
     ) -> None:
-        """Take the parameters of a dict of :meth:`get_parameters`, or of the file of an agent.
+        """Load parameters from a dict of :meth:`get_parameters`, or from the file of an agent.
 
         Args:
             load_path_or_dict: The dict, or the path.
-            exact_match: All of them must be there; otherwise what is not there stays as it is.
-            device: Accepted; the parameters stay on the agent's.
+            exact_match: All parameters must be given; otherwise missing ones stay as they are.
+            device: Accepted, but the parameters stay on the agent's device.
 
         Raises:
             UserError: they do not fit.

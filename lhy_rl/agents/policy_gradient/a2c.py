@@ -27,12 +27,12 @@ class A2C(OnPolicy):
         env: An id, an ``Env``, a ``VectorEnv`` or a callable.
         n_steps: Steps of each instance that an update learns from.
         learning_rate: RMSprop's.
-        gae_lambda: 1 uses the rewards of the whole piece and then the critic.
+        gae_lambda: 1 uses all rewards of the rollout and then bootstraps from the critic.
         normalize_advantage: Bring advantages to mean 0 and standard deviation 1.
-        num_envs: Instances. More make steadier updates, and fewer of them in the same steps.
+        num_envs: Parallel instances. More make updates less noisy, but fewer for the same number of steps.
         **on_policy: Options of ``a2c`` and ``ppo``, and of every agent.
 
-    Logs what ``ppo`` logs, ``train/policy_gradient_loss`` under the name ``train/policy_loss`` (as in SB3), but for
+    Logs the metrics of ``ppo``, with ``train/policy_gradient_loss`` named ``train/policy_loss`` (as in SB3), except
     ``train/loss``, ``train/approx_kl``, ``train/clip_fraction`` and ``train/clip_range``.
     """
 
@@ -68,7 +68,7 @@ class A2C(OnPolicy):
         return metrics
 
     def gradient(self, steps: Any) -> Tensor:
-        """Write the gradient of the loss into the parameters; what there is to log."""
+        """Write the gradient of the loss into the parameters; returns the statistics to log."""
         by_hand = a2c_gradient(self.manual, steps, self.value_coef, self.entropy_coef)
         if by_hand is not None:
             return by_hand

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation: several passes over the same steps, with a policy that may not go far.
+"""Proximal policy optimisation: several epochs on the same rollout, with a limit on how far the policy moves.
 
     L = -E[min(r A, clip(r, 1 - eps, 1 + eps) A)] + c_v E[(G - V)^2] - c_e E[H(pi)],   r = pi(a|s) / pi_old(a|s)
 
@@ -33,12 +33,12 @@ class PPO(OnPolicy):
 
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable.
-        batch_size: Steps a gradient step; with a recurrent policy whole pieces of ``bptt_steps``.
-        n_epochs: Passes over the steps of an update. More learns more from each and drifts further.
+        batch_size: Minibatch size in steps; a recurrent policy takes whole sequences of ``bptt_steps``.
+        n_epochs: Passes over the rollout of an update. More learn more from each step and move the policy further.
         clip_range: eps; the larger, the further one update may move the policy. Usually 0.1 to 0.3.
         clip_range_schedule: ``constant``, or ``linear`` down to 0.
-        target_kl: Stop an update before the first minibatch on which the policy has moved further than 1.5 times this
-            (nats), as Stable-Baselines3 does; null never. It costs a look at each minibatch.
+        target_kl: Stop an update before the first minibatch whose approximate KL divergence exceeds 1.5 times this
+            (nats), as Stable-Baselines3 does; null never stops. The KL is then read on every minibatch.
         **on_policy: Options of ``a2c`` and ``ppo``, and of every agent.
 
     Logs ``rollout/ep_rew_mean`` and ``rollout/ep_len_mean`` (the last 100 episodes), ``train/loss``,
@@ -82,7 +82,7 @@ class PPO(OnPolicy):
         for steps in self.passes_over(batch):
             stats.append(self.gradient(steps, clip_range))
             if self.target_kl is not None and float(stats[-1][APPROX_KL]) > 1.5 * self.target_kl:
-                break  # before the step, so that the policy stays where it was found to be too far
+                break  # before the step: the policy has moved too far already
             norms.append(self.parameters.step(self.optimizer, self.max_grad_norm))
         means = torch.stack(stats).mean(0)
         norm = torch.stack(norms).mean() if norms else means.new_zeros(())
@@ -100,7 +100,7 @@ class PPO(OnPolicy):
             yield from self.minibatches(batch, self.batch_size)
 
     def gradient(self, steps: Any, clip_range: float) -> Tensor:
-        """Write the gradient of the loss on a minibatch into the parameters; what there is to log."""
+        """Write the gradient of the loss on a minibatch into the parameters; returns the statistics to log."""
         by_hand = ppo_gradient(self.manual, steps, clip_range, self.value_coef, self.entropy_coef)
         if by_hand is not None:
             return by_hand

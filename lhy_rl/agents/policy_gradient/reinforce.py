@@ -2,18 +2,18 @@
 
     grad J = E[ sum_t grad log pi(a_t | s_t) (Q_t - b_t) ]     (Williams 1992)
 
-Q_t is the discounted return from step t on. Any b_t that does not depend on a_t leaves the gradient's mean
-alone and changes its variance: none, the mean of the batch's other episodes at the same step (one instance alone has
-earlier episodes instead), a learned critic, or the return of the greedy episode from the same start (self-critical
-training, Rennie et al. 2017). Where starts differ in what can be earned, several episodes from each are a baseline of
-each other (``episodes_per_start``; Kool et al. 2019). Simple and unbiased; use it where episodes are short.
+Q_t is the discounted return from step t on. Any b_t that does not depend on a_t leaves the expected gradient
+unchanged and changes its variance: none, the mean of the batch's other episodes at the same step (with a single
+instance, of earlier episodes), a learned critic, or the return of the greedy episode from the same start
+(self-critical training, Rennie et al. 2017). Where the possible return depends on the start, episodes with a common
+start are each other's baseline (``episodes_per_start``; Kool et al. 2019). Simple and unbiased; for short episodes.
 
-An episode that a time limit cuts is worth what it earned until then; with ``baseline="critic"``, and what the
-critic expects of its last observation. All instances wait for the longest episode: where lengths differ much, and
-in long episodes, ppo and a2c learn more from a step.
+A truncated episode is worth its rewards until then; ``baseline="critic"`` adds the critic's value of its last
+observation (a bootstrap). All instances wait for the longest episode: where lengths differ much, and in long
+episodes, ppo and a2c learn more per step.
 
 Without a baseline and with rewards of one sign, a small batch only sharpens the policy, whatever the
-rewards say: compare with the same rewards permuted (benchmarks/seqgan_oracle.py does).
+rewards are: compare with a run whose rewards are permuted (benchmarks/seqgan_oracle.py does).
 """
 
 from __future__ import annotations
@@ -50,30 +50,30 @@ class Reinforce(Agent):
 
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable; each update plays one episode in each instance.
-        learning_rate: Adam's, of the policy gradient.
+        learning_rate: Learning rate of Adam in the policy gradient.
         learning_rate_schedule: ``constant``, or ``linear`` down to 0 at the end of ``learn``.
-        gamma: Discount. 1 for episodes that always end, as sentences do.
+        gamma: Discount. 1 suits episodes that always end, as sentences do.
         baseline: ``none``, ``mean``, ``critic`` or ``self_critical``.
-        episodes_per_start: So many instances that stand one behind the other begin alike, and the ``mean`` is that of
-            the others among them: 8 for tours or sentences about sources. 1 compares all instances, as they begin.
+        episodes_per_start: Number of consecutive instances that share a start; the ``mean`` is over the others of the
+            group: 8 for tours or sentences about sources. With 1 starts differ, and the mean is over all instances.
         normalize_advantage: Divide advantages by their standard deviation, so that the rewards' scale does not matter.
         entropy_coef: Bonus on the policy's entropy. Raise it when the policy collapses (0.001 to 0.1).
         kl_coef: Penalty on KL(policy || pretrained policy), in nats a step; needs pretraining.
-        likelihood_coef: Weight of the training sentences' likelihood beside the policy gradient, for text tasks. It
-            holds on to what a reward does not ask for: raise it when coverage (``nll_test``) is lost.
+        likelihood_coef: Weight of the training sentences' log-likelihood beside the policy gradient, for text tasks. It
+            keeps what the reward does not measure: raise it when coverage (``nll_test``) is lost.
         value_coef: Weight of the critic's loss.
-        max_grad_norm: Longer gradients are shortened to it.
-        adam_epsilon: Adam's. The loss is a mean over the batch's tokens; code that sums them instead, as SeqGAN's
-            does, is the same with this and ``max_grad_norm`` divided by their number. It matters: the smaller it is,
-            the more actions that are hardly ever taken still move.
+        max_grad_norm: Maximum norm of the gradient; larger gradients are clipped to it.
+        adam_epsilon: Epsilon of Adam. The loss here is a mean over the batch's tokens; to match code that sums them, as
+            SeqGAN's does, divide its epsilon and ``max_grad_norm`` by the number of tokens. It matters: the smaller it
+            is, the more the probabilities of rare actions still change.
         normalize_observations: Bring observations to mean 0 and variance 1; the statistics are saved with the agent.
         reward_model: Rewards in place of the environment's: ``fluency``, the file of a learned reward, ``module:Class``
             of a ``lhy_rl.agents.common.reward_model.RewardModel``, or (in Python) a reward model itself.
         pretrain_epochs: Passes over a text task's sentences by maximum likelihood before the policy gradient
             begins; 0 for other environments.
-        pretrain_learning_rate: Adam's, of the pretraining.
-        pretrain_batch_size: Sentences a gradient step of the pretraining.
-        **shared: Options of every agent; ``dropout`` is of the pretraining alone.
+        pretrain_learning_rate: Learning rate of Adam in pretraining.
+        pretrain_batch_size: Sentences per gradient step in pretraining.
+        **shared: Options of every agent; ``dropout`` applies to pretraining only.
 
     Logs ``rollout/ep_rew_mean``, ``rollout/ep_len_mean``, ``train/policy_loss``, ``train/entropy`` (where it is
     computed, otherwise its estimate from the actions taken), ``train/kl``, ``train/value_loss``,
@@ -131,7 +131,7 @@ class Reinforce(Agent):
         self.entropy_coef, self.kl_coef, self.value_coef = entropy_coef, kl_coef, value_coef
         self.likelihood_coef = likelihood_coef
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=learning_rate, eps=adam_epsilon, fused=True)
-        self.past_return: float | None = None  # the baseline of one instance alone
+        self.past_return: float | None = None  # the baseline where there is only one instance
         self.pretrained: ActorCritic | None = None
         self.likelihood: MaximumLikelihood | None = None
         self.pretrain_steps = 0
@@ -154,7 +154,7 @@ class Reinforce(Agent):
         self.policy.eval()
         self._seed = self.draw_seed()
         episodes = self.collect(self._seed)
-        returns = episodes.rewards.sum(0)  # the environment's
+        returns = episodes.rewards.sum(0)  # of the environment's rewards
         relabelled = self.reward_model.train(episodes) if self.reward_model is not None else {}
         metrics = {**self.train_on_batch(episodes), **relabelled}
         self.num_timesteps += int(episodes.valid.sum())
@@ -162,7 +162,7 @@ class Reinforce(Agent):
         return metrics
 
     def collect(self, seed: int, deterministic: bool = False) -> Episodes:
-        """One episode in each instance, begun as the seed says."""
+        """Collect one episode in each instance; the seed decides how they begin."""
 
         def observe(obs: Any, counts: np.ndarray | None) -> Any:
             if counts is not None and not deterministic:
@@ -175,10 +175,10 @@ class Reinforce(Agent):
         return collect_episodes(self.env, self.policy, seed, self.generator, deterministic, observe, raw, alike, states)
 
     def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
-        """What each action led to, Q (T, B): the discounted returns, unless the reward model knows better.
+        """Action values Q (T, B), and metrics: discounted returns, unless the reward model gives values of its own.
 
         Args:
-            values: The critic's opinion of each state, (T, B), without gradient.
+            values: The critic's value of each state, (T, B), without gradient.
         """
         earned = episodes.rewards.sum(0)
         metrics = {"rollout/ep_rew_mean": float(earned.mean()), "rollout/ep_rew_std": float(earned.std(correction=0))}
@@ -193,9 +193,9 @@ class Reinforce(Agent):
         return returns, metrics
 
     def greedy_returns(self, steps: int) -> Tensor:
-        """(T, B): what the greedy episodes, from the starts of the last ones, get from each step on.
+        """Returns-to-go (T, B) of greedy episodes from the same starts as the last episodes.
 
-        Behind a greedy episode's end stands what its last step got.
+        Beyond the end of a greedy episode the return-to-go of its last step is repeated.
         """
         greedy = self.collect(self._seed, deterministic=True)
         returns, _ = self.credit(greedy, torch.zeros_like(greedy.rewards))
@@ -204,7 +204,7 @@ class Reinforce(Agent):
 
     # ------------------------------------------------------------------ update
     def train_on_batch(self, episodes: Episodes) -> Metrics:
-        """One gradient step; the policy is in evaluation mode, so that what learns is what acted."""
+        """One gradient step; the policy is in evaluation mode, as it was when it acted."""
         mask, full = episodes.valid, self.kl_coef > 0
         new = evaluate_episodes(self.policy, episodes, full, self.entropy_coef > 0 and not full)
         values = torch.zeros_like(episodes.rewards) if new.value is None else new.value
@@ -229,7 +229,7 @@ class Reinforce(Agent):
     def loss(
         self, new: Evaluation, advantage: Tensor, returns: Tensor, mask: Tensor, reference: Tensor | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss but for the training sentences' likelihood, and its terms; of ``reference`` where kl_coef is."""
+        """The loss, without the training sentences' likelihood, and its terms; ``reference`` is for ``kl_coef``."""
         loss = policy_loss = reinforce_loss(new.log_prob, advantage, mask)
         terms = {"policy_loss": policy_loss, "entropy": -masked_mean(new.log_prob.detach(), mask)}
         if self.baseline == "critic" and new.value is not None:
@@ -248,7 +248,7 @@ class Reinforce(Agent):
         return loss, terms
 
     def advantages(self, returns: Tensor, mask: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """What actions led to beside what was to be expected, and its standard deviation before it is normalised."""
+        """Advantages, the returns minus the baseline, and their standard deviation before normalisation."""
         advantage = returns - self._baseline(returns, mask, values)
         deviation = masked_mean((advantage - masked_mean(advantage, mask)).square(), mask).sqrt()
         return advantage / (deviation + 1e-8) if self.normalize_advantage else advantage, deviation
@@ -265,7 +265,7 @@ class Reinforce(Agent):
         return torch.zeros_like(returns)
 
     def _past_mean(self, returns: Tensor, mask: Tensor) -> Tensor:
-        """Of one instance alone: the running mean of what earlier episodes got from a step on (Williams 1992)."""
+        """Baseline of a single instance: the running mean of earlier episodes' returns-to-go (Williams 1992)."""
         now, past = float(masked_mean(returns, mask)), self.past_return
         self.past_return = now if past is None else 0.9 * past + 0.1 * now
         return torch.full_like(returns, 0.0 if past is None else past)
@@ -286,7 +286,7 @@ class Reinforce(Agent):
         return self.pretrain_steps > 0 and self.pretrained is None
 
     def prepare(self) -> Metrics:
-        """A piece of the preparation."""
+        """Up to 50 gradient steps of pretraining."""
         assert self.likelihood is not None
         metrics, _ = self.likelihood.update(min(50, self.pretrain_steps - self.likelihood.num_steps))
         if self.likelihood.num_steps == self.pretrain_steps:
@@ -320,7 +320,7 @@ class Reinforce(Agent):
             return self.likelihood.num_steps, self.pretrain_steps
         return super().phase_progress
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ predicting, saving, loading
     def observe(self, observation: Any) -> Any:
         return super().observe(self.normalizer.observations(observation))
 

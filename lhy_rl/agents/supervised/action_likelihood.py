@@ -1,9 +1,9 @@
-"""How likely a policy finds the actions of an expert: what `bc` and `dagger` raise.
+"""The likelihood of an expert's actions under a policy, which `bc` and `dagger` maximise.
 
-Of discrete actions it is the likelihood of the policy's own distribution. Of continuous actions the mean is learned by
-the squared error, weighted by the spread of the expert's actions, with means beyond the actions' bounds counted as at
-them; the standard deviation is the likeliest one given the mean, in closed form, instead of by gradient: a deviation
-that shrinks while the mean is learned only makes its steps uneven.
+For discrete actions it is the likelihood under the policy's own distribution. For continuous actions the mean is
+learned by the squared error, weighted by the spread of the expert's actions, with means beyond an action's bound
+treated as at the bound. The standard deviation is not learned by gradient, but set in closed form to the likeliest one
+given the mean: a deviation that shrinks while the mean is learned only makes the mean's gradient steps uneven.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEAST_VARIANCE = 1e-8
 class LabelledFeatures(NamedTuple):
     """Labelled steps as the actor's head reads them: features (N, H), actions (N, ...), action mask (N, A) or None.
 
-    ``targets`` are a teacher's distributions (N, P), where there is one.
+    ``targets`` are a teacher's distributions (N, P), or None without a teacher.
     """
 
     features: Tensor
@@ -39,7 +39,7 @@ class ActionLikelihood:
     """Log-probabilities and entropies of the policy's own distribution.
 
     Args:
-        policy: Its actor may be exchanged later.
+        policy: The policy; its actor may be replaced later.
     """
 
     def __init__(self, policy: ActorCritic) -> None:
@@ -52,19 +52,19 @@ class ActionLikelihood:
 
     @property
     def has_manual_gradient(self) -> bool:
-        """Whether :meth:`manual_gradient` stands for :meth:`evaluate`; a subclass of the head may compute otherwise."""
+        """Whether :meth:`manual_gradient` can replace :meth:`evaluate`: not for a subclass of the head."""
         return type(self.head) is CategoricalHead
 
     def fit_scale(self, actions: Tensor) -> None:
-        """Measure the expert's actions (N, ...) that will be learned; those that are choices have no scale."""
+        """Measure the scale of the expert's actions (N, ...); discrete actions have none."""
 
     def evaluate(self, batch: LabelledFeatures) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probabilities and entropies (N,), with their graph, and the statistics of these steps."""
+        """Log-probabilities and entropies (N,), differentiable, and the statistics of these steps."""
         log_prob, entropy = self.head.evaluate(batch.features, batch.actions, batch.action_mask)
         return log_prob, entropy, torch.stack([-log_prob.detach().mean(), entropy.detach().mean()])
 
     def manual_gradient(self, outputs: Tensor, actions: Tensor, entropy_coef: float) -> tuple[Tensor, Tensor]:
-        """The statistics, and the gradient of -E[log pi(a|s)] - c E[H] in the outputs (N, A) of the head's layer."""
+        """The statistics, and the gradient of -E[log pi(a|s)] - c E[H] with respect to the head's outputs (N, A)."""
         n = len(outputs)
         log_prob, entropy, kept = categorical_forward(outputs, actions.long() - self.head.start)
         grad_log_prob = torch.full_like(log_prob, -1.0 / n)
@@ -76,7 +76,7 @@ class ActionLikelihood:
         return {"train/nll": float(stats[0]), "train/entropy": float(stats[1])}
 
     def held_out_metrics(self, batches: Iterable[LabelledFeatures], entropy_coef: float) -> dict[str, float]:
-        """``train/nll_held_out``, and how often the most probable action is the expert's."""
+        """``train/nll_held_out``, and the accuracy: how often the most probable action is the expert's."""
         log_probs, right = [], []
         for h, actions, action_mask, _ in batches:
             log_probs.append(self.head.log_prob(h, actions, action_mask=action_mask))
@@ -115,7 +115,7 @@ class CensoredGaussianLikelihood(ActionLikelihood):
         return {"train/nll": float(nll), "train/entropy": float(self.head.entropy().detach())}
 
     def held_out_metrics(self, batches: Iterable[LabelledFeatures], entropy_coef: float) -> dict[str, float]:
-        """``train/nll_held_out``; the standard deviation is set by these errors."""
+        """``train/nll_held_out``; also sets the standard deviation from these errors."""
         residuals = torch.cat([self._residual(self.head.output(h), actions) for h, actions, *_ in batches])
         mean_square = residuals.square().mean(0)
         self._set_deviation(mean_square, entropy_coef)
@@ -126,10 +126,10 @@ class CensoredGaussianLikelihood(ActionLikelihood):
 
     @torch.no_grad()
     def _set_deviation(self, mean_square: Tensor, entropy_coef: float) -> None:
-        """The likeliest standard deviation, given the mean squared errors (A,)."""
+        """Set the likeliest standard deviation, given the mean squared errors (A,)."""
         self.head.log_std.copy_(likeliest_log_std(mean_square.clamp(min=LEAST_VARIANCE), entropy_coef))
 
 
 def likelihood_of(policy: ActorCritic) -> ActionLikelihood:
-    """The one that fits the policy's actor."""
+    """The likelihood that fits the policy's actor."""
     return (CensoredGaussianLikelihood if isinstance(policy.actor, GaussianHead) else ActionLikelihood)(policy)

@@ -1,4 +1,4 @@
-"""Where an attention looks while a picture is captioned, for the report."""
+"""Figures for the report: where the attention looks while a picture is captioned."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.nn.sources.regions import RegionEncoder
 
 PICTURES, WORDS = 4, 11
-DARKEST = 0.15  # share of a region's light where nothing is looked at
-LINE = 3  # words of a label's line
+DARKEST = 0.15  # brightness of a region without attention
+LINE = 3  # words per line of a label
 
 
 def attention_figures(policy: ActorCritic, task: TextTask) -> list[ReportFigure]:
-    """Pictures of the test split, each word of their greedy captions with the regions as bright as it looks at them.
+    """Pictures of the test split: for each word of their greedy captions, regions are as bright as their attention.
 
-    Nothing where sentences are about no pictures, or no attention looks at their regions.
+    No figure where sentences are not about pictures, or the policy has no attention over their regions.
     """
     reader = policy.trunk.source
     if reader is None or reader.attention is None or not isinstance(reader.encoder, RegionEncoder):
@@ -38,7 +38,7 @@ def attention_figures(policy: ActorCritic, task: TextTask) -> list[ReportFigure]
 
 
 def shaded(picture: np.ndarray, weights: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """(H, W, 3) a picture whose regions (L,) are as bright as their weights, relative to the largest."""
+    """(H, W, 3) picture whose regions (L,) are as bright as their weights, relative to the largest."""
     light = DARKEST + (1 - DARKEST) * weights / max(float(weights.max()), 1e-9)
     height, width = picture.shape[0] // grid[0], picture.shape[1] // grid[1]
     whole = light.reshape(grid).repeat(height, 0).repeat(width, 1)
@@ -48,6 +48,6 @@ def shaded(picture: np.ndarray, weights: np.ndarray, grid: tuple[int, int]) -> n
 
 
 def in_lines(text: str) -> str:
-    """A label of a few words a line."""
+    """Break a label into lines of a few words."""
     words = text.split()
     return "\n".join(" ".join(words[i : i + LINE]) for i in range(0, len(words), LINE)) or "nothing"

@@ -1,4 +1,4 @@
-"""What `bc` and `dagger` share: gradient steps on labelled steps, and the scale of what the policy sees."""
+"""The part that `bc` and `dagger` share: gradient steps on labelled steps, and normalisation of observations."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ from lhy_rl.nn.policies.actor_critic import mask_of
 from lhy_rl.rollouts.vector_envs import Environment
 
 SCHEDULES = ("constant", "linear")
-LEAST_RATE = 0.02  # of the learning rate, at the end of a linear schedule
-LEAST_DEVIATION = 1e-6  # what varies less is left as it is
+LEAST_RATE = 0.02  # share of the learning rate that is left at the end of a linear schedule
+LEAST_DEVIATION = 1e-6  # observations that vary less are not rescaled
 HELD_OUT_BATCH = 1024  # steps that are evaluated at a time
 
 
 class SupervisedImitation(Agent):
-    """A policy that learns what to do from labelled steps.
+    """A policy that learns actions from labelled steps.
 
     Args:
-        env: An id, an ``Env``, a ``VectorEnv`` or a callable; its spaces are the demonstrations'.
-        demonstrations: What an expert did: :class:`~lhy_rl.data.demonstrations.Demonstrations`, or the name, id or path
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable; its spaces must be the demonstrations'.
+        demonstrations: Steps of an expert: :class:`~lhy_rl.data.demonstrations.Demonstrations`, or the name, id or path
             of some (``lhy-rl list demonstrations``).
-        trajectories: How many of their episodes, the first ones; null takes all.
-        subsample: Only each so many-th step of an episode is known, from a drawn place on (Ho and Ermon 2016 take 10 or
-            20, because whole trajectories are easily cloned). A policy with a memory still sees all of them.
+        trajectories: Number of episodes to use, the first ones; null takes all.
+        subsample: Use the actions of every n-th step only, from a random offset on (Ho and Ermon 2016 take 10 or 20,
+            because whole trajectories are easily cloned). A policy with a memory still reads all observations.
         learning_rate: AdamW's.
         learning_rate_schedule: ``constant``, or ``linear`` down to a fiftieth at the end of ``learn``.
-        batch_size: Steps a gradient step; with a memory whole episodes of together as many.
+        batch_size: Minibatch size in steps; a policy with a memory takes whole episodes of about as many steps.
         entropy_coef: Bonus on the policy's entropy; below 1 where actions are continuous.
         weight_decay: Pull on all weights towards 0 (L2, AdamW's). Raise it where there are few demonstrations.
-        max_grad_norm: Longer gradients are shortened to it.
-        normalize_observations: Bring vectors of floats to mean 0 and variance 1 of the demonstrations; images, tokens
+        max_grad_norm: Maximum norm of the gradient; larger gradients are clipped to it.
+        normalize_observations: Bring vectors of floats to mean 0 and variance 1 over the demonstrations; images, tokens
             and dicts stay as they are. The statistics are saved with the agent.
         **shared: Options of every agent.
     """
@@ -95,16 +95,16 @@ class SupervisedImitation(Agent):
         self.parameters = FlatParameters(self.policy)
         self.optimizer = torch.optim.AdamW([self.parameters.vector], weight_decay=weight_decay, fused=True)
         self.manual = self._manual_network()
-        self.order = torch.empty(0, dtype=torch.int64)  # of this pass's remaining steps or, with a memory, episodes
+        self.order = torch.empty(0, dtype=torch.int64)  # remaining steps (with a memory, episodes) of this pass
         self.num_gradient_steps = 0
         self.demonstrated: LabelledSteps | None = None
         if demonstrations is not None:
             chosen = load_demonstrations(demonstrations, self.env, trajectories)
             self.demonstrated = LabelledSteps.of_demonstrations(chosen, subsample, self.seed)
 
-    # ------------------------------------------------------------------ what the policy sees
+    # ------------------------------------------------------------------ observations
     def measure(self, steps: LabelledSteps) -> None:
-        """Take the observations' scale from those of these steps that are labelled."""
+        """Compute the normalisation of observations from the labelled steps."""
         if self.normalizes:
             known = steps.obs[steps.labelled]
             deviation = known.std(0, correction=0)
@@ -115,7 +115,7 @@ class SupervisedImitation(Agent):
         return self.normalized(super().observe(observation))
 
     def normalized(self, obs: Any) -> Any:
-        """Observations as tensors, as the policy takes them."""
+        """Normalised observations, as tensors for the policy."""
         if self.moments is None:
             return obs
         mean, deviation = self.moments
@@ -127,7 +127,7 @@ class SupervisedImitation(Agent):
         return PreparedDataset(moved, self.normalized(moved.obs))
 
     def learn_from(self, dataset: PreparedDataset, order: Tensor | None = None) -> None:
-        """Learn this from now on; a new pass begins, or goes on with ``order`` unless that asks for more."""
+        """Learn from this dataset from now on; a new pass begins, or one resumes with ``order`` if that fits."""
         self.dataset = dataset
         self.order = self.order[:0] if order is None or (order >= self.pass_size).any() else order
         self.likelihood.fit_scale(dataset.steps.actions[dataset.labelled_rows])
@@ -138,23 +138,23 @@ class SupervisedImitation(Agent):
         """The loss of a minibatch, given the log-probabilities of the expert's actions and the entropies, (N,)."""
 
     def make_likelihood(self) -> ActionLikelihood:
-        """How likely the policy finds the expert's actions."""
+        """The likelihood of the expert's actions under the policy."""
         return likelihood_of(self.policy)
 
     def batch_loss(self, batch: LabelledFeatures) -> tuple[Tensor, Tensor]:
-        """:meth:`loss` of labelled steps, with its graph, and their statistics."""
+        """:meth:`loss` of labelled steps, differentiable, and their statistics."""
         log_prob, entropy, stats = self.likelihood.evaluate(batch)
         return self.loss(log_prob, entropy), stats
 
     def loss_metrics(self, stats: Tensor) -> Metrics:
-        """What the mean of an update's statistics says."""
+        """Metrics from the mean of an update's statistics."""
         return self.likelihood.metrics(stats, self.entropy_coef)
 
     def take_gradient_steps(self, count: int) -> tuple[Metrics, int]:
-        """That many steps down the loss of the dataset.
+        """Take ``count`` gradient steps down the loss of the dataset.
 
         Returns:
-            ``train/nll``, ``train/entropy``, ``train/grad_norm``, and how many labelled steps they learned from.
+            ``train/nll``, ``train/entropy``, ``train/grad_norm``, and the number of labelled steps learned from.
 
         Raises:
             UserError: the loss is not a number.
@@ -176,8 +176,8 @@ class SupervisedImitation(Agent):
         return self.loss_metrics(mean[1:]) | {"train/grad_norm": float(mean[0])}, labelled
 
     def _gradient_step(self, rows: Tensor) -> tuple[Tensor, Tensor, int]:
-        """One step down the loss of these steps: the gradient's norm, the statistics, how many steps are labelled."""
-        if self.manual is not None:  # all of them are, and the gradient of the same loss is made by hand
+        """One step down the loss of these rows: the gradient's norm, the statistics, the number of labelled steps."""
+        if self.manual is not None:  # all rows are labelled, and the gradient of the same loss is computed by hand
             outputs = torch.from_numpy(self.manual.forward(self.dataset.obs.index_select(0, rows).numpy()))
             actions = self.dataset.steps.actions[rows]
             stats, grad = self.likelihood.manual_gradient(outputs, actions, self.entropy_coef)
@@ -190,13 +190,13 @@ class SupervisedImitation(Agent):
         return norm, stats, len(batch.features)
 
     def _manual_network(self) -> ManualNetwork | None:
-        """The actor, where its gradient may be made by hand."""
+        """The actor, if its gradient can be computed by hand."""
         if not self.policy.free or not self.likelihood.has_manual_gradient:
             return None
         return ManualNetwork.of(self.policy.trunk, self.policy.actor.output, self.parameters)
 
     def features(self, dataset: PreparedDataset, rows: Tensor) -> LabelledFeatures:
-        """What the actor's head reads of the labelled among some steps: (N,), or (L, R) with -1 for none."""
+        """The inputs of the actor's head at the labelled steps among ``rows``: (N,), or (L, R) with -1 for no step."""
         rows = rows.to(self.device)
         steps, inside = dataset.steps, rows.clamp(min=0)
         obs = map_tree(lambda x: x[inside], dataset.obs)
@@ -218,10 +218,10 @@ class SupervisedImitation(Agent):
         )
 
     def _next_batch(self) -> Tensor:
-        """The next steps of this pass, or with a memory the next episodes'; passes follow each other without a gap."""
+        """The next steps of this pass, or with a memory those of the next episodes; a batch may span two passes."""
         dataset, recurrent, total = self.dataset, self.policy.recurrent, self.pass_size
         size = min(self.batch_size, total)
-        if recurrent:  # whole episodes of together as many steps, at least one
+        if recurrent:  # whole episodes, at least one, of about as many steps in total
             size = min(max(1, round(self.batch_size / (len(dataset.steps) / total))), total)
         if len(self.order) < size:
             self.order = torch.cat([self.order, torch.randperm(total, generator=self.generator)])
@@ -230,12 +230,12 @@ class SupervisedImitation(Agent):
 
     @property
     def pass_size(self) -> int:
-        """What a pass shuffles: labelled steps, or with a memory episodes."""
+        """Number of items that a pass shuffles: labelled steps, or with a memory episodes."""
         return len(self.dataset.episodes if self.policy.recurrent else self.dataset.labelled_rows)
 
     @torch.no_grad()
     def held_out_metrics(self, dataset: PreparedDataset) -> Metrics:
-        """``train/nll_held_out`` of other steps and, of discrete actions, ``train/accuracy_held_out``."""
+        """``train/nll_held_out`` of held-out steps and, for discrete actions, ``train/accuracy_held_out``."""
         if self.policy.recurrent:
             parts = [packed_rows(dataset.episodes)]
         else:
@@ -245,17 +245,17 @@ class SupervisedImitation(Agent):
 
     @property
     def present_rate(self) -> float:
-        """The learning rate now."""
+        """The current learning rate."""
         if self.learning_rate_schedule == "constant":
             return self.learning_rate
         return self.learning_rate * max(LEAST_RATE, 1.0 - self.done_share)
 
     @property
     def done_share(self) -> float:
-        """How much of ``learn`` is done, from 0 to 1."""
+        """The share of ``learn`` that is done, from 0 to 1."""
         return min(1.0, self.num_timesteps / max(self.total_timesteps, 1))
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ saving, loading
     @classmethod
     def load(
         cls, path: str | os.PathLike[str], env: Environment | None = None, device: str = "auto", **options: Any

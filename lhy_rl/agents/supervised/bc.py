@@ -1,10 +1,10 @@
-"""Behaviour cloning: maximum likelihood of what an expert did.
+"""Behaviour cloning: maximum likelihood of an expert's actions.
 
     L = -E[log pi(a|s)] - c E[H(pi(.|s))]       over the demonstrated (s, a)     (Pomerleau 1991)
 
-The first thing to try where there are demonstrations, and enough where they cover what the policy will meet. Where its
-own errors lead it elsewhere its cost grows with the square of the horizon (Ross and Bagnell 2010): then `dagger`, where
-the expert can be asked, or `gail`, where it cannot.
+The first thing to try where there are demonstrations, and enough where they cover the states that the policy will
+reach. Where its own errors lead it to other states, its cost grows with the square of the horizon (Ross and Bagnell
+2010): then use `dagger` if the expert can be queried, or `gail` if it cannot.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class BC(SupervisedImitation):
     """Behaviour cloning. A timestep is a demonstrated step that a gradient step learned from.
 
     Args:
-        env: An id, an ``Env``, a ``VectorEnv`` or a callable; nothing is played in it.
-        gradient_steps: Gradient steps an update, between two looks at what is held out.
-        held_out: Share of the episodes that is not learned but evaluated, at least one where there are two; the weights
-            that give it the greatest likelihood are kept at the end. 0 learns everything and keeps the last ones.
-        patience: Stop when the held-out likelihood has not risen for so many updates; null never does.
+        env: An id, an ``Env``, a ``VectorEnv`` or a callable; it is not stepped.
+        gradient_steps: Gradient steps per update, between two evaluations of the held-out episodes.
+        held_out: Share of the episodes held out for evaluation, at least one where there are two; the weights with
+            their greatest likelihood are kept at the end. 0 trains on all episodes and keeps the last weights.
+        patience: Stop when the held-out likelihood has not risen for this many updates; null never stops.
         **imitation: Options of ``bc`` and ``dagger``, and of every agent.
 
     Logs ``train/nll``, ``train/entropy``, ``train/grad_norm``, ``train/epoch``, ``train/learning_rate`` and, with
-    episodes held out, ``train/nll_held_out`` and, of discrete actions, ``train/accuracy_held_out``.
+    episodes held out, ``train/nll_held_out`` and, for discrete actions, ``train/accuracy_held_out``.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class BC(SupervisedImitation):
             self._prepare(*self.parts)
 
     def _prepare(self, learned: LabelledSteps, held_out: LabelledSteps | None, order: Tensor | None = None) -> None:
-        """Bring both on the scale that the policy sees; ``order`` is what is left of a pass, if one was begun."""
+        """Normalise both as the policy's observations; ``order`` is the rest of an unfinished pass, if there is one."""
         self.learn_from(self.prepared(learned), order)
         self.held_out = None if held_out is None else self.prepared(held_out)
 
@@ -104,7 +104,7 @@ class BC(SupervisedImitation):
     def unfinished(self) -> bool:
         return super().unfinished and (self.patience is None or self.waited < self.patience)
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ saving, loading
     def begin_anew(self) -> None:
         super().begin_anew()
         self.best, self.best_nll, self.waited = None, float("inf"), 0  # other demonstrations may have been held out
@@ -119,12 +119,12 @@ class BC(SupervisedImitation):
             check_like(self.best, self.policy.state_dict(), "best", shapes=True)
         elif self.best_nll < float("inf"):
             raise ValueError("it has no 'best', the weights that it judged best")
-        if self.parts is not None:  # the scale may be that of other demonstrations
+        if self.parts is not None:  # the loaded normalisation may be that of other demonstrations
             self._prepare(*self.parts, self.order)
 
 
 def split(steps: LabelledSteps, share: float, generator: torch.Generator) -> tuple[LabelledSteps, LabelledSteps | None]:
-    """Whole episodes to learn and to hold out; None is held out where there is one only, or the share is 0."""
+    """Split whole episodes to train on and to hold out; None is held out of a single episode, or if the share is 0."""
     spans = steps.episodes
     if not share or len(spans) < 2:
         return steps, None

@@ -1,10 +1,10 @@
-"""Dataset aggregation: the expert says what to do where the learner comes.
+"""Dataset aggregation: the expert labels the states that the learner visits.
 
     round i:  play a mixture beta_i expert + (1 - beta_i) pi_i,  ask the expert in the states visited,
               D <- D + {(s, expert(s))},  pi_{i+1} = the likeliest policy on D        (Ross, Gordon and Bagnell 2011)
 
-Use it where the expert can be asked: where cloning's cost grows with the square of the horizon, this one's grows with
-the horizon, because the learner's own errors are in what it learns from.
+Use it where the expert can be queried: where the cost of cloning grows with the square of the horizon, DAgger's grows
+with the horizon, because the learner's own errors are in its dataset.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from lhy_rl.rollouts.vector_envs import Environment
 
 
 class DAgger(LabellingRounds, SupervisedImitation):
-    """Behaviour cloning where the learner comes. A timestep is an environment step.
+    """Behaviour cloning in the states that the learner visits. A timestep is an environment step.
 
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable; episodes go on from round to round.
-        expert: Who is asked: ``scripted`` (the environment itself, or the expert of
-            ``lhy_rl.rollouts.scripted_controllers``), ``person`` (at the terminal), the path of an agent that we or
-            Stable-Baselines3 saved; in Python also anything with ``predict``, or a function from observations (B, ...)
+        expert: The expert that labels: ``scripted`` (the environment itself, or the expert of
+            ``lhy_rl.rollouts.scripted_controllers``), ``person`` (at the terminal), the path of an agent saved by us or
+            by Stable-Baselines3; in Python also anything with ``predict``, or a function from observations (B, ...)
             to actions (B, ...).
         **rounds: Options of the rounds and of ``bc``, and of every agent.
 
     Logs ``rollout/ep_rew_mean`` and ``rollout/ep_len_mean`` (of the last 100 episodes played), ``rollout/labels`` (so
-    far), ``rollout/expert_share``, ``rollout/agreement`` (how often the learner would have done as the expert, of
+    far), ``rollout/expert_share``, ``rollout/agreement`` (how often the learner's action is the expert's, for
     discrete actions), ``train/nll``, ``train/entropy``, ``train/grad_norm``, ``train/learning_rate``.
     """
 

@@ -1,14 +1,14 @@
-"""Distillation: a student learns how probable each action is to its teacher, not only which one it takes.
+"""Distillation: a student learns the probability that its teacher gives each action, not only the action it takes.
 
     L = (1 - w) T^2 KL(p_T(.|s) || q_T(.|s)) - w log q(a|s) - c H(q(.|s))
 
 (Hinton, Vinyals and Dean 2015, section 2; of policies Rusu et al. 2015) with p the teacher, q the student, both at the
-temperature T, and w the weight of the hard labels a, the teacher's own actions. Of continuous actions the divergence is
-that of two normal distributions, in closed form.
+temperature T, and w the weight of the hard labels a, the teacher's own actions. For continuous actions the divergence
+is that of two normal distributions, in closed form.
 
-Use it to bring a policy into a smaller network or another backbone: a state teaches as many numbers as there are
-actions, where a label teaches one. The states are the teacher's own (``beta: always``) or those where the student comes
-(``first``), as in `dagger`, whose rounds these are.
+Use it to compress a policy into a smaller network or another backbone: each state gives as many target numbers as
+there are actions, where a label gives one. The states are the teacher's own (``beta: always``) or those that the
+student visits (``first``), in the same rounds as `dagger`'s.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class Distill(LabellingRounds, SupervisedImitation):
 
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable; episodes go on from round to round.
-        teacher: Whose probabilities are learned: the folder of a run, the path of an agent that we or Stable-Baselines3
-            saved, in Python also the agent or the model itself. Of a DQN the action values are logits. A student that
-            is loaded is not given its teacher again, unless it is named.
-        temperature: T. Above 1 the student learns more of how the teacher ranks what it would not choose; usually 1 to
-            5 for a softmax policy, and 0.01 for the action values of a DQN.
-        label_weight: w, from 0 to 1: how much of the loss is the likelihood of the teacher's own actions. 1 is cloning.
-        teacher_stochastic: The teacher draws its actions, those it plays and those that are labels, instead of taking
-            the most probable ones. Its states vary more then.
-        **rounds: Options of ``dagger``, whose expert is the teacher, and of every agent. Where there are
-            ``demonstrations``, the teacher's probabilities are learned, whoever played them.
+        teacher: The folder of a run, the path of an agent saved by us or by Stable-Baselines3, or in Python also the
+            agent or model itself. The action values of a DQN are taken as logits. Loading a student does not load its
+            teacher again, unless it is given.
+        temperature: T. Above 1 the student learns more about the actions that the teacher would not choose; usually 1
+            to 5 for a softmax policy, and 0.01 for the action values of a DQN.
+        label_weight: w, from 0 to 1: weight of the likelihood of the teacher's own actions in the loss. 1 is cloning.
+        teacher_stochastic: Sample the teacher's actions, those it plays and those used as labels, instead of taking
+            the most probable ones. The visited states vary more then.
+        **rounds: Options of ``dagger``, with the teacher as its expert, and of every agent. If ``demonstrations`` are
+            given, the teacher's probabilities at their steps are learned, whoever played them.
 
-    Logs what ``dagger`` logs, with ``train/teacher_kl``: T^2 KL(teacher || student) of the steps learned from.
+    Logs the metrics of ``dagger``, and ``train/teacher_kl``: T^2 KL(teacher || student) of the steps learned from.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Distill(LabellingRounds, SupervisedImitation):
 
     # ------------------------------------------------------------------ the loss
     def batch_loss(self, batch: LabelledFeatures) -> tuple[Tensor, Tensor]:
-        """L = (1 - w) T^2 KL(p_T || q_T) - w E[log q(a|s)] - c E[H(q)]; the statistics with the divergence behind."""
+        """L = (1 - w) T^2 KL(p_T || q_T) - w E[log q(a|s)] - c E[H(q)]; the divergence is the last statistic."""
         head, w, targets = self.policy.actor, self.label_weight, batch.targets
         assert targets is not None
         if not isinstance(head.space, gym.spaces.Box):
@@ -92,20 +92,20 @@ class Distill(LabellingRounds, SupervisedImitation):
         return loss, torch.cat([stats, kl.detach()[None]])
 
     def loss(self, log_prob: Tensor, entropy: Tensor) -> Tensor:
-        """What hard labels cost: -E[log q(a|s)] - c E[H(q)]."""
+        """The loss of the hard labels: -E[log q(a|s)] - c E[H(q)]."""
         return -log_prob.mean() - self.entropy_coef * entropy.mean()
 
     def make_likelihood(self) -> ActionLikelihood:
-        """That of the policy's own distribution, also where actions are continuous: its deviation is learned, too."""
+        """The likelihood under the policy's own distribution, whose deviation is learned, too (continuous actions)."""
         return ActionLikelihood(self.policy)
 
     def loss_metrics(self, stats: Tensor) -> Metrics:
         return {**super().loss_metrics(stats[:-1]), "train/teacher_kl": float(stats[-1])}
 
     def _manual_network(self) -> None:
-        """None: the gradient of this loss is left to autograd."""
+        """None: autograd computes the gradient of this loss."""
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ loading
     @classmethod
     def load(
         cls, path: str | os.PathLike[str], env: Environment | None = None, device: str = "auto", **options: Any
@@ -115,7 +115,7 @@ class Distill(LabellingRounds, SupervisedImitation):
 
 
 class ProbabilityCollector(LabellingCollector):
-    """Steps of the student and the teacher by turns, and the teacher's distributions."""
+    """Collects steps that the student and the teacher play, with the teacher's distributions."""
 
     agent: Distill
 

@@ -1,4 +1,4 @@
-"""Whoever can be asked what to do: a policy, a function, the environment itself, a person at the terminal."""
+"""Experts that label states with actions: a policy, a function, the environment itself, a person at the terminal."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ALLOWED = "scripted, person, the path of a saved agent, something with predict(o
 
 
 class Expert(ABC):
-    """Answers for a batch of states.
+    """Labels a batch of states with actions.
 
     Attributes:
-        gone: It will not answer any more.
-        state: What it remembers of the present episodes, a list of tensors or arrays; None without a memory, or before
-            the first answer.
+        gone: Whether the expert has stopped answering.
+        state: Its recurrent state in the current episodes, a list of tensors or arrays; None without a memory, or
+            before the first answer.
     """
 
     gone = False
@@ -39,7 +39,7 @@ class Expert(ABC):
         Args:
             obs: (B, ...) as the environment gives them.
             start: (B,) bool: an episode begins with this observation.
-            wanted: (B,) bool: where the answer counts; elsewhere it may be anything.
+            wanted: (B,) bool: where an action is needed; elsewhere it may be anything.
         """
 
 
@@ -54,11 +54,11 @@ class FunctionLabels(Expert):
 
 
 class PolicyLabels(Expert):
-    """Something with ``predict``: an agent of ours or of Stable-Baselines3's, with its own memory of each episode."""
+    """Something with ``predict``: one of our agents or of Stable-Baselines3, with its own memory of each episode."""
 
     def __init__(self, policy: Any) -> None:
         self.policy = policy
-        self.memory: Any = None  # as it gave it last
+        self.memory: Any = None  # as its last call returned it
 
     def label(self, obs: Any, start: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         actions, self.memory = self.policy.predict(obs, state=self.memory, episode_start=start, deterministic=True)
@@ -75,11 +75,11 @@ class PolicyLabels(Expert):
 
 
 class Person(Expert):
-    """Somebody at the terminal, who is shown each state and types an action; an empty line ends it.
+    """A person at the terminal, who sees each state and types an action; an empty line stops.
 
     Args:
-        env: Shown as text where its render_mode is ``ansi``, else as the numbers it gives.
-        ask: What is said to them, and answered: ``input``.
+        env: The environment; states are shown as text if its render_mode is ``ansi``, otherwise as numbers.
+        ask: Function from a question to an answer; ``input`` if left out.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], ask: Callable[[str], str] | None = None) -> None:
@@ -96,13 +96,13 @@ class Person(Expert):
             answer = self._answer(f"{state}\naction ({self._allowed()}; empty to stop): ")
             if answer is None:
                 self.gone = True
-                wanted[i:] = False  # what was not answered is not known
+                wanted[i:] = False  # no labels from here on
             else:
                 labels[i] = answer
         return labels
 
     def _answer(self, question: str) -> Any:
-        """An action, or None when they have had enough; asks again where it is none."""
+        """An action, or None if the person stops; asks again after an invalid one."""
         while True:
             try:
                 text = self.ask(question).strip()
@@ -126,14 +126,14 @@ class Person(Expert):
 
 
 def expert_for(given: Any, env: VectorEnv[Any, Any, Any]) -> Expert:
-    """Whoever was meant.
+    """Make an expert of an agent's option.
 
     Args:
-        given: An :class:`Expert`, ``scripted``, ``person``, the path of an agent that we or Stable-Baselines3 saved,
+        given: An :class:`Expert`, ``scripted``, ``person``, the path of an agent saved by us or by Stable-Baselines3,
             something with ``predict``, or a function.
 
     Raises:
-        UserError: nobody can be asked that way.
+        UserError: it is none of these.
     """
     if isinstance(given, Expert):
         return given
@@ -156,10 +156,10 @@ def expert_for(given: Any, env: VectorEnv[Any, Any, Any]) -> Expert:
 
 
 def saved_policy(path: Path, env: VectorEnv[Any, Any, Any], missing: str) -> Any:
-    """A saved agent, ours or Stable-Baselines3's.
+    """Load a saved agent, ours or Stable-Baselines3's.
 
     Args:
-        missing: The error's line where there is none.
+        missing: The error message if the path does not exist.
     """
     from lhy_rl.core import archive
 

@@ -1,4 +1,4 @@
-"""What a policy is to do in which state: demonstrated and labelled steps, as tensors to learn from."""
+"""Demonstrated and labelled steps (states with the actions to take there), as tensors to learn from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LabelledSteps:
 
     Attributes:
         obs: (N, ...) as the environment gives them.
-        actions: (N, ...) what to do there.
+        actions: (N, ...) the actions to take there.
         start: (N,) bool: an episode begins with this observation.
         labelled: (N,) bool: the action is known; the other steps are only read by the recurrent state.
         targets: (N, P) the distributions of actions that a teacher gives there, as an actor's head has them, or None.
@@ -44,12 +44,12 @@ class LabelledSteps:
 
     @property
     def episodes(self) -> list[tuple[int, int]]:
-        """First step and the one after the last, of each episode."""
+        """(first step, one after the last step) of each episode."""
         firsts = self.start.nonzero()[:, 0].tolist()
         return list(zip(firsts, [*firsts[1:], len(self)], strict=True))
 
     def map(self, function: Callable[[Tensor], Tensor]) -> LabelledSteps:
-        """The function's results of all tensors."""
+        """Apply a function to all tensors."""
         parts = (self.actions, self.start, self.labelled)
         actions, start, labelled = map(function, parts)
         targets = None if self.targets is None else function(self.targets)
@@ -57,7 +57,7 @@ class LabelledSteps:
 
     @classmethod
     def of_demonstrations(cls, demonstrations: Demonstrations, subsample: int = 1, seed: int = 0) -> LabelledSteps:
-        """All steps of demonstrations; those are labelled that :meth:`Demonstrations.subsampled` takes."""
+        """All steps of demonstrations; those that :meth:`Demonstrations.subsampled` takes are labelled."""
         steps = demonstrations.transitions
         labelled = demonstrations.subsample_mask(subsample, seed)
         obs = map_tree(as_tensor, steps.obs)
@@ -65,7 +65,7 @@ class LabelledSteps:
 
     @classmethod
     def concatenate(cls, parts: Sequence[LabelledSteps]) -> LabelledSteps:
-        """All of them, one behind the other; the actions have the type of the first ones."""
+        """Concatenate steps; the actions have the type of the first part's."""
         first = parts[0]
         if len(parts) == 1:
             return first
@@ -77,9 +77,9 @@ class LabelledSteps:
 
     @classmethod
     def of_rounds(cls, rounds: Sequence[LabelledSteps]) -> LabelledSteps:
-        """Rounds of (T, B, ...) steps as one: instance after instance, each in the order of time.
+        """Join rounds of (T, B, ...) steps into (N, ...): instance after instance, each in the order of time.
 
-        Where the first step of an instance is no start, it counts as one.
+        The first step of each instance counts as the start of an episode.
         """
 
         joined = cls.concatenate(rounds)
@@ -92,10 +92,10 @@ class LabelledSteps:
 
     @classmethod
     def of_state(cls, state: dict[str, Any], observation_space: Space, action_space: Space) -> Self:
-        """What :meth:`state_dict` gave; steps of (N, ...), or of (T, B, ...).
+        """The steps, (N, ...) or (T, B, ...), of a :meth:`state_dict`.
 
         Raises:
-            ValueError: it gave something else, or of other spaces.
+            ValueError: the state is something else, or of other spaces.
         """
         made = cls(**state)
         leading = tuple(made.start.shape)
@@ -110,14 +110,14 @@ class LabelledSteps:
 
 
 class PreparedDataset:
-    """Labelled steps on the policy's device, and what the policy sees of them.
+    """Labelled steps on the policy's device, with observations as the policy reads them.
 
     Args:
-        steps: At least one of them labelled.
-        obs: (N, ...) their observations as the policy takes them.
+        steps: The steps, at least one of them labelled.
+        obs: (N, ...) their observations as the policy reads them.
 
     Attributes:
-        labelled_rows: The numbers of the labelled steps.
+        labelled_rows: The indices of the labelled steps.
         episodes: The first step of each episode and the one after its last.
     """
 
@@ -128,7 +128,7 @@ class PreparedDataset:
 
 
 def packed_rows(spans: Sequence[tuple[int, int]]) -> Tensor:
-    """(L, R) steps of episodes put end to end in R rows, as long as the longest; -1 behind a row's last."""
+    """(L, R) indices of the steps of episodes, packed end to end in R rows of the longest's length; padded with -1."""
     spans = sorted(spans, key=lambda span: span[0] - span[1])  # the longest first
     length = spans[0][1] - spans[0][0]
     rows = pack([end - first for first, end in spans], length)
@@ -140,9 +140,9 @@ def packed_rows(spans: Sequence[tuple[int, int]]) -> Tensor:
 
 
 def pack(lengths: Sequence[int], length: int) -> list[list[int]]:
-    """Episodes put end to end into rows of ``length`` steps, in their order.
+    """Pack episodes end to end into rows of ``length`` steps, in their order.
 
-    Each goes where the last one went, or begins a row.
+    Each goes into the last row if it fits there, or begins a new row.
     """
     rows: list[list[int]] = []
     left = 0
@@ -156,11 +156,11 @@ def pack(lengths: Sequence[int], length: int) -> list[list[int]]:
 
 
 def as_tensor(array: np.ndarray) -> Tensor:
-    """Numbers in single precision, whole numbers as they are."""
+    """An array as a tensor: floats in single precision, integers as they are."""
     array = native(array)
     return torch.from_numpy(array.astype(np.float32) if array.dtype.kind == "f" else array)
 
 
 def as_action(array: np.ndarray) -> Tensor:
-    """Actions, the whole ones as they index."""
+    """Actions as a tensor, integers as int64."""
     return as_tensor(array if array.dtype.kind == "f" else array.astype(np.int64))

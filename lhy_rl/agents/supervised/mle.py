@@ -1,10 +1,9 @@
 """Maximum likelihood, with scheduled sampling.
 
-L = -E[log pi(x_t | x_<t)] over the training sentences of a text task. It is the baseline of everything that
-trains text by reward, and where they all begin. Sentences that answer to a source are learned given it: seq2seq
-(Sutskever et al. 2014), with attention and with copying where the policy has them. With scheduled sampling (Bengio et
-al. 2015) the inputs are more and more the model's own tokens, as they will be when it writes; the targets stay the true
-ones.
+L = -E[log pi(x_t | x_<t)] over the training sentences of a text task. It is the baseline and the pretraining of all
+agents that train text by reward. Sentences that answer a source are learned conditioned on it: seq2seq (Sutskever et
+al. 2014), with attention and with copying where the policy has them. With scheduled sampling (Bengio et al. 2015) the
+inputs are more and more often the model's own tokens, as in generation; the targets stay the true tokens.
 """
 
 from __future__ import annotations
@@ -41,24 +40,24 @@ class MLE(Agent):
     Args:
         env: A text environment: an id or a ``VectorEnv``.
         learning_rate: Adam's. 0.01 is fast for small generators; 0.005 with more hidden units and dropout.
-        learning_rate_schedule: ``constant``, or ``linear`` down to 0 at the end of ``learn``, in as many stairs as it
-            has updates: steadier where the last few steps of a large rate are better or worse by chance.
-        weight_decay: Of all parameters (AdamW). Raise it (to 0.1) where sentences are asked for that combine words as
-            no training sentence does: it lets fade what was only a habit of the language.
-        batch_size: Sentences a gradient step.
-        max_grad_norm: Longer gradients are shortened to it.
-        gradient_steps: Gradient steps an update, between two rows of metrics.
+        learning_rate_schedule: ``constant``, or ``linear`` down to 0 at the end of ``learn``, changed once per update:
+            less noisy where the last few steps at a large rate are better or worse by chance.
+        weight_decay: Weight decay of all parameters (AdamW). Raise it (to 0.1) where generated sentences must combine
+            words as no training sentence does: mere habits of the training language fade then.
+        batch_size: Sentences per gradient step.
+        max_grad_norm: Maximum norm of the gradient; larger gradients are clipped to it.
+        gradient_steps: Gradient steps per update, between two rows of metrics.
         scheduled_sampling: ``none``, ``linear``, ``exponential`` or ``inverse_sigmoid``: how the share of true
             inputs falls.
         scheduled_sampling_half_life: Gradient steps until half of the inputs are the model's own.
-        word_dropout: Share of the words read that are hidden: the start token stands for them (Bowman et al. 2016,
-            section 3.1). Raise it (to 0.3) where words are guessed from those before though the source tells them.
-        attention_penalty: ``none``; ``coverage``: looking again at what was looked at costs (See et al. 2017);
-            ``doubly_stochastic``: every place of a source is to be looked at once (Xu et al. 2015).
-        attention_penalty_coef: Weight of the penalty, beside nats a token. Raise it when words are written again.
+        word_dropout: Share of the input words that are replaced by the start token (Bowman et al. 2016, section 3.1).
+            Raise it (to 0.3) where words are guessed from the words before instead of read from the source.
+        attention_penalty: ``none``; ``coverage``: penalises attending to the same place again (See et al. 2017);
+            ``doubly_stochastic``: attention at each place of a source should sum to 1 (Xu et al. 2015).
+        attention_penalty_coef: Weight of the penalty, beside nats per token. Raise it when words are repeated.
         **shared: Options of every agent.
 
-    Logs ``train/nll`` (nats a token), ``train/epoch``, with scheduled sampling ``train/true_token_probability`` and
+    Logs ``train/nll`` (nats per token), ``train/epoch``, with scheduled sampling ``train/true_token_probability`` and
     with a penalty ``train/attention_penalty``.
     """
 
@@ -114,7 +113,7 @@ class MLE(Agent):
         return metrics
 
     def report_figures(self) -> list[ReportFigure]:
-        """Where an attention looks, for pictures that are captioned."""
+        """Figures of the attention over captioned pictures."""
         return attention_figures(self.policy, self.task)
 
     def state_dict(self) -> dict[str, Any]:
@@ -130,17 +129,17 @@ class MaximumLikelihood:
 
     Args:
         policy: The network that learns.
-        task: Whose training sentences.
-        generator: Owner of the shuffling and of scheduled sampling's draws.
-        learning_rate, weight_decay: Of AdamW.
-        batch_size: Sentences a gradient step.
-        max_grad_norm: Gradients longer than this are shortened to it.
+        task: The text task with the training sentences.
+        generator: Random numbers for shuffling, scheduled sampling and word dropout.
+        learning_rate, weight_decay: Options of AdamW.
+        batch_size: Sentences per gradient step.
+        max_grad_norm: Maximum norm of the gradient; larger gradients are clipped to it.
         scheduled_sampling: ``none`` or a schedule of Bengio et al. 2015.
         half_life: Gradient steps until half of the inputs are the model's own.
         word_dropout, attention_penalty, attention_penalty_coef: As of :class:`MLE`.
 
     Raises:
-        UserError: no training sentences, an unknown schedule or penalty, or a penalty on no attention.
+        UserError: no training sentences, an unknown schedule or penalty, or a penalty without an attention.
     """
 
     def __init__(
@@ -182,7 +181,7 @@ class MaximumLikelihood:
         self.half_life = half_life
         self.word_dropout = word_dropout
         self.optimizer = torch.optim.AdamW(policy.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
-        self.order = torch.empty(0, dtype=torch.int64)  # of this epoch's remaining sentences
+        self.order = torch.empty(0, dtype=torch.int64)  # the remaining sentences of this epoch
         self.num_steps = 0
 
     @property
@@ -191,7 +190,7 @@ class MaximumLikelihood:
         return -(-len(self.sentences) // self.batch_size)
 
     def update(self, steps: int) -> tuple[dict[str, float], int]:
-        """That many gradient steps; metrics and the number of tokens learned from."""
+        """Take ``steps`` gradient steps; returns metrics and the number of tokens learned from."""
         self.policy.train()
         total, penalties, tokens = torch.zeros((), device=self.policy.device), 0.0, 0
         for _ in range(steps):
@@ -213,7 +212,7 @@ class MaximumLikelihood:
         return metrics, tokens
 
     def loss(self) -> tuple[Tensor, int]:
-        """Mean negative log-likelihood of the next batch's tokens, with gradient, and how many they are."""
+        """Mean negative log-likelihood of the next batch's tokens, with gradient, and the number of tokens."""
         batch = self.sentences[self._next_batch().numpy()]
         obs, actions, mask = self.inputs(batch)
         state = self.policy.initial_state(mask.shape[1])
@@ -222,8 +221,7 @@ class MaximumLikelihood:
         return -masked_mean(log_prob, mask), int(batch.lengths.sum())
 
     def inputs(self, batch: TokenSequences) -> tuple[Any, Tensor, Tensor]:
-        """What is read of sentences, with own tokens mixed in and words hidden where that is wanted; what is to be
-        written, and where."""
+        """Inputs (after scheduled sampling and word dropout, if any), target tokens, and their mask, of sentences."""
         obs, actions, mask = teacher_forcing(batch, self.task, self.policy)
         if self.scheduled_sampling != "none":
             obs = self._mix_in_own_tokens(obs)
@@ -232,7 +230,7 @@ class MaximumLikelihood:
         return obs, actions, mask
 
     def penalty(self, obs: Any, mask: Tensor) -> Tensor:
-        """What the attention of the batch just evaluated costs."""
+        """The attention penalty of the batch evaluated last."""
         assert self.reader is not None and self.reader.kept_weights is not None
         weights = self.reader.kept_weights
         if self.attention_penalty == "coverage":
@@ -251,7 +249,7 @@ class MaximumLikelihood:
 
     @torch.no_grad()
     def _mix_in_own_tokens(self, obs: Any) -> Any:
-        """Inputs replaced by what the policy draws, having read the mixed ones before (Bengio et al. 2015, fig. 1)."""
+        """Inputs partly replaced by the policy's samples given the mixed inputs before (Bengio et al. 2015, fig. 1)."""
         tokens = obs[TOKEN] if isinstance(obs, dict) else obs
         mixed = tokens.clone()
         inputs = {**obs, TOKEN: mixed} if isinstance(obs, dict) else mixed
@@ -265,7 +263,7 @@ class MaximumLikelihood:
         return inputs
 
     def _hide_words(self, obs: Any) -> Any:
-        """Inputs of which a share, drawn anew, is the start token."""
+        """Inputs of which a random share is replaced by the start token."""
         tokens = obs[TOKEN] if isinstance(obs, dict) else obs
         hidden = (torch.rand(tokens.shape, generator=self.generator) < self.word_dropout).to(tokens.device)
         read = torch.where(hidden, torch.full_like(tokens, self.task.start_token), tokens)

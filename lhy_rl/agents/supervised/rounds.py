@@ -1,4 +1,4 @@
-"""What `dagger` and `distill` share: rounds in which somebody who knows is asked where the learner comes."""
+"""The part that `dagger` and `distill` share: rounds in which an expert labels the states that the learner visits."""
 
 from __future__ import annotations
 
@@ -25,30 +25,31 @@ from lhy_rl.rollouts.normalization import Normalizer
 from lhy_rl.rollouts.vector_envs import Environment
 
 if TYPE_CHECKING:
-    Imitation = SupervisedImitation  # what it is mixed with
+    Imitation = SupervisedImitation  # the class that the mixin is used with
 else:
     Imitation = object
 BETAS = ("first", "linear", "exponential", "always")
 
 
 class LabellingRounds(Imitation):
-    """The rounds of dataset aggregation, mixed into an agent that imitates. A timestep is an environment step.
+    """The rounds of dataset aggregation, a mixin for imitation agents. A timestep is an environment step.
 
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable; episodes go on from round to round.
         n_steps: Steps of each instance in a round.
-        gradient_steps: Gradient steps a round, on everything so far.
+        gradient_steps: Gradient steps per round, on the whole dataset so far.
         first_gradient_steps: Gradient steps on the demonstrations before the first round; without demonstrations none.
-        max_labels: Stop when the expert has been asked so often; demonstrations are not counted. null never does.
-        label_interval: Ask in each so many-th step only; where the expert acts, in each. Steps that follow each other
-            look alike: the same labels teach more when they are further apart (at best spread over a whole episode),
-            and tire a person less. Begin with demonstrations then: a first round that the expert plays costs many.
-        beta: How the expert's share of the acting falls: ``first`` (it acts in the first round, where there are no
-            demonstrations, and never again), ``linear`` or ``exponential``; or ``always``: the states are the expert's
-            own. Where it acts, it is asked.
+        max_labels: Stop after this many labels of the expert; demonstrations are not counted. null never stops.
+        label_interval: Query the expert at every n-th step only; at every step where it acts. Consecutive steps are
+            similar: the same number of labels teaches more when they are further apart (at best spread over a whole
+            episode), and tires a person less. Then begin with demonstrations: a first round played by the expert costs
+            many labels.
+        beta: How the share of steps in which the expert acts falls: ``first`` (1 in the first round if there are no
+            demonstrations, then 0), ``linear`` or ``exponential``; or ``always`` (1): the states are the expert's own.
+            Where the expert acts, it also labels.
         beta_rounds: Rounds until a ``linear`` share is 0.
-        beta_decay: What an ``exponential`` share is multiplied by in each round.
-        stochastic: The learner draws its actions while it plays, instead of taking the most probable ones.
+        beta_decay: Factor by which an ``exponential`` share falls in each round.
+        stochastic: Sample the learner's actions while it plays, instead of taking the most probable ones.
         **imitation: Options of ``bc`` and ``dagger``, and of every agent.
     """
 
@@ -85,17 +86,17 @@ class LabellingRounds(Imitation):
         self.beta, self.beta_rounds, self.beta_decay = beta, beta_rounds, beta_decay
         self.stochastic = stochastic
         self.round = 0
-        self.labels = 0  # asked for
-        self.pieces: list[LabelledSteps] = []  # (T, B, ...) of each round
+        self.labels = 0  # number of labels so far
+        self.pieces: list[LabelledSteps] = []  # (T, B, ...) steps of each round
         self.collector = self.make_collector()
         self.cloned = False  # whether the demonstrations have been learned
 
     @abstractmethod
     def find_expert(self) -> Expert:
-        """Whoever is asked in the present environment."""
+        """Make the expert for the current environment."""
 
     def make_collector(self) -> LabellingCollector:
-        """Who plays in the present environment, and asks."""
+        """Make the collector of labelled steps in the current environment."""
         return LabellingCollector(self)
 
     # ------------------------------------------------------------------ the rounds
@@ -106,7 +107,7 @@ class LabellingRounds(Imitation):
         before = self.labels
         self.policy.eval()
         self.collector.expert_share = self.expert_share  # beta_i
-        self.pieces.append(self.collector.labelled(self.n_steps))  # play the mixture, ask where it comes
+        self.pieces.append(self.collector.labelled(self.n_steps))  # play the mixture, label the states visited
         self.round += 1
         metrics: Metrics = {"rollout/labels": self.labels, "rollout/expert_share": self.collector.expert_share}
         if recent := self.collector.recent:
@@ -125,7 +126,7 @@ class LabellingRounds(Imitation):
         return LabelledSteps.concatenate(parts)
 
     def learn_everything(self, steps: int) -> Metrics:
-        """Gradient steps on D."""
+        """Take gradient steps on D."""
         everything = self.everything
         self.measure(everything)
         self.learn_from(self.prepared(everything))
@@ -141,7 +142,7 @@ class LabellingRounds(Imitation):
         return expert_share(self.beta, self.round, self.beta_rounds, self.beta_decay)
 
     def on_step(self, played: PlayedStep) -> bool:
-        """After every step of the environments: whether to go on."""
+        """Count and report one step of the environments; returns whether to go on."""
         self.num_timesteps += self.env.num_envs
         going = (not self.callback.wants_steps or self.report_step(played)) and not self.expert.gone
         self.stopped |= not going
@@ -154,7 +155,7 @@ class LabellingRounds(Imitation):
 
     @property
     def spent(self) -> bool:
-        """Whether the expert has been asked as often as is allowed."""
+        """Whether the expert has given ``max_labels`` labels."""
         return self.max_labels is not None and self.labels >= self.max_labels
 
     @property
@@ -165,14 +166,14 @@ class LabellingRounds(Imitation):
     def phase(self) -> str:
         return "training" if self.cloned or self.demonstrated is None else "cloning"
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ saving, loading
     def set_env(self, env: Environment) -> None:
         super().set_env(env)
         self.expert = self.find_expert()
         self.collector = self.make_collector()
 
     def state_dict(self) -> dict[str, Any]:
-        """With all labels, so that nobody is asked again."""
+        """The state, with all labels, so that no state is labelled twice."""
         return {
             **super().state_dict(),
             "collector": self.collector.state_dict(),
@@ -202,10 +203,10 @@ class LabellingRounds(Imitation):
 
 
 class LabellingCollector(RolloutCollector):
-    """Steps of the learner and the expert by turns, and what the expert would have done.
+    """Collects steps that the learner and the expert play, with the expert's actions as labels.
 
     Args:
-        agent: Whose policy plays and whose expert is asked.
+        agent: The agent whose policy plays and whose expert labels.
     """
 
     def __init__(self, agent: LabellingRounds) -> None:
@@ -218,7 +219,7 @@ class LabellingCollector(RolloutCollector):
         self.agreed: list[np.ndarray] = []
 
     def labelled(self, n_steps: int) -> LabelledSteps:
-        """Play on and ask; (T, B, ...) steps, at most as many labelled as the agent may still ask for."""
+        """Play on and label; returns (T, B, ...) steps, with at most as many labels as ``max_labels`` leaves."""
         self.labels, self.labelled_steps, self.agreed = [], [], []
         rollout = self.collect(n_steps, self.agent.on_step)
         return LabelledSteps(
@@ -229,11 +230,11 @@ class LabellingCollector(RolloutCollector):
         )
 
     def ask(self, t: int, start: np.ndarray, wanted: np.ndarray, action_mask: np.ndarray | None) -> np.ndarray:
-        """What the expert would do now, (B, ...), in step ``t`` of the round."""
+        """The expert's actions now, (B, ...), in step ``t`` of the round."""
         return self.agent.expert.label(self.obs, start, wanted)
 
     def agreement(self) -> dict[str, float]:
-        """How often the learner would have done as the expert, of discrete actions."""
+        """How often the learner's action is the expert's, for discrete actions."""
         if self.labels[0].dtype.kind == "f":
             return {}
         return {"rollout/agreement": float(np.stack(self.agreed)[np.stack(self.labelled_steps)].mean())}

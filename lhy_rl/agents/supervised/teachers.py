@@ -1,4 +1,4 @@
-"""Teachers: experts that say not only what they would do, but how probable each action is to them."""
+"""Teachers: experts that give not only an action, but the probability of each action."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Teacher(Expert):
     """Distributions of actions for a batch of states, with its own memory of each episode.
 
     Args:
-        head: Of the student: what a distribution looks like.
+        head: The student's head, which defines the form of a distribution.
     """
 
     def __init__(self, head: Head) -> None:
@@ -36,11 +36,11 @@ class Teacher(Expert):
 
     @abstractmethod
     def answer(self, obs: Any, start: np.ndarray) -> Tensor:
-        """Distributions (B, P), and the memory goes on."""
+        """Distributions (B, P); also advances the teacher's memory."""
 
     @torch.no_grad()
     def distribution(self, obs: Any, start: np.ndarray, action_mask: np.ndarray | None = None) -> Tensor:
-        """(B, P) as the student's head has them, on the CPU.
+        """Distributions (B, P) in the form of the student's head, on the CPU.
 
         Args:
             obs: (B, ...) as the environment gives them.
@@ -62,18 +62,18 @@ class Teacher(Expert):
         return self.choose(self.distribution(obs, start), torch.zeros(len(start), self.head.num_logits))
 
     def choose(self, distribution: Tensor, noise: Tensor) -> np.ndarray:
-        """Actions (B, ...) of distributions (B, P), drawn with noise (B, A); the most probable ones where it is 0."""
+        """Actions (B, ...) of distributions (B, P), sampled with noise (B, A); the most probable ones where it is 0."""
         return self.head.for_environment(self.head.draw_from(distribution, noise))
 
     def of_steps(self, steps: LabelledSteps) -> Tensor:
-        """Distributions (N, P) of steps that were played by somebody else; the memory is a new one afterwards."""
+        """Distributions (N, P) at recorded steps; the teacher's memory is reset afterwards."""
         spans = steps.episodes
         lengths = torch.tensor([end - first for first, end in spans])
         rows = torch.tensor([first for first, _ in spans])
         found: Tensor | None = None
         self.state = None
         for t in range(int(lengths.max())):
-            inside = t < lengths  # an episode that is over is asked about its last step again
+            inside = t < lengths  # for an episode that is over, the last step is evaluated again
             now = rows + torch.minimum(lengths - 1, torch.tensor(t))
             obs = map_tree(lambda x, now=now: x[now].numpy(), steps.obs)
             answers = self.distribution(obs, np.full(len(rows), t == 0))
@@ -86,14 +86,14 @@ class Teacher(Expert):
 
 
 class NoTeacher(Teacher):
-    """Nobody: of a student that only acts."""
+    """No teacher, for a student that only acts."""
 
     def answer(self, obs: Any, start: np.ndarray) -> Tensor:
         raise UserError(f"distill needs a teacher to learn from; allowed: {ALLOWED}")
 
 
 class AgentTeacher(Teacher):
-    """An agent of ours."""
+    """One of our agents as the teacher."""
 
     def __init__(self, agent: Agent, head: Head) -> None:
         super().__init__(head)
@@ -103,7 +103,7 @@ class AgentTeacher(Teacher):
         agent, policy = self.agent, self.agent.policy
         space = agent.env.single_observation_space
         if isinstance(space, gym.spaces.Dict):
-            obs = {key: obs[key] for key in space.spaces}  # without what it does not see
+            obs = {key: obs[key] for key in space.spaces}  # without other keys
         observed = agent.observe(obs)
         known = policy.initial_state(len(start)) if self.state is None else self.state
         state = tuple(part.to(policy.device) for part in known)
