@@ -1,9 +1,9 @@
-"""Adversarial objectives: what the discriminator minimises, what the generator minimises, what an action is worth.
+"""Adversarial objectives: the losses of the discriminator and the generator, and the reward of a policy as generator.
 
 A discriminator gives a score for each sample (or for each prefix of it: any shape). What the score is depends on
 the objective's ``kind``: the logit of "real", a critic's unbounded rating, or an energy, which is low for real.
 Losses are means over all scores given. A generator that is a policy cannot be differentiated through its samples;
-it maximises ``reward``, which but for ``gan`` is minus the generator's loss, entry by entry.
+it maximises ``reward``, which, except for ``gan``, is minus the generator's loss, elementwise.
 
     objective         discriminator loss                       generator loss      reward
     gan               -E log D(x) - E log(1 - D(g))            -E log D(g)         D(g)
@@ -13,8 +13,8 @@ it maximises ``reward``, which but for ``gan`` is minus the generator's loss, en
     ebgan             E e(x) + E max(0, m - e(g))              E e(g)              -e(g)
     began             E e(x) - k E e(g)                        E e(g)              -e(g)
 
-x are real samples, g generated ones, s a score, D = sigmoid(s), e an energy. What is added to the losses stands in
-:mod:`~lhy_rl.functional.adversarial_penalties`.
+x are real samples, g generated ones, s a score, D = sigmoid(s), e an energy. The penalties that are added to the losses
+are in :mod:`~lhy_rl.functional.adversarial_penalties`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from torch import Tensor
 from lhy_rl.core.errors import suggest
 from lhy_rl.core.registry import Registry
 
-LEAST_LOGIT = 80.0  # below minus this, e^-s is more than a float32 holds
+LEAST_LOGIT = 80.0  # scores are clamped at minus this, so that e^-s does not overflow a float32
 
 objectives = Registry(
     "objective",
@@ -69,10 +69,10 @@ class Objective(ABC):
     """Two losses and a reward, all functions of the discriminator's scores.
 
     Attributes:
-        kind: What a score is: "logit", "critic" or "energy" (never negative; low is real).
+        kind: Kind of score: "logit", "critic" or "energy" (never negative; low is real).
         weight_clip: Bound on the discriminator's weights after each of its updates (``clip_weights``), or None.
-        penalty_weight: What to multiply ``gradient_penalty`` with before adding it to the discriminator's loss.
-        initial_balance: The balance that the first discriminator loss takes; None where there is none.
+        penalty_weight: Weight of ``gradient_penalty`` in the discriminator's loss.
+        initial_balance: The balance for the first discriminator loss; None for objectives without a balance.
     """
 
     kind: ClassVar[Literal["logit", "critic", "energy"]]
@@ -99,13 +99,13 @@ class Objective(ABC):
 
     @abstractmethod
     def reward(self, fake: Tensor) -> Tensor:
-        """What each score is worth to a policy; higher is better, same shape."""
+        """The reward of each score for a policy; higher is better, same shape."""
 
     def gradient_ratio(self, fake: Tensor) -> Tensor | None:
         """(dL_G / ds) / (dL_D / ds) at each score of a generated sample (Shen et al. 2021, section 3.2).
 
-        Where a score is a sample's own, this turns the gradient that the discriminator's loss has at that sample into
-        the generator's. None of an objective whose discriminator loss is flat at some scores, which leaves no gradient.
+        If each score depends on one sample only, multiplying the gradient of the discriminator's loss at that sample by
+        it gives the generator's. None if the discriminator's loss is flat at some scores, and so has no gradient there.
         """
         return None
 
@@ -141,7 +141,7 @@ class GAN(Objective):
 class SaturatingGAN(GAN):
     """The minimax GAN (Goodfellow et al. 2014, eq. 1); its reward is GAIL's (Ho & Ermon 2016, eq. 16).
 
-    There D is 1 for the generator's samples, so that the cost log D is our log(1 - D).
+    In GAIL D is 1 for the generator's samples, so that its cost log D is our log(1 - D).
     """
 
     def generator_loss(self, fake: Tensor) -> Tensor:
@@ -185,7 +185,7 @@ class LSGAN(Objective):
         return -(fake - self.wanted).square() / 2
 
     def gradient_ratio(self, fake: Tensor) -> Tensor | None:
-        """(s(g) - c) / (s(g) - a); 0 where the discriminator has exactly what it wants."""
+        """(s(g) - c) / (s(g) - a); 0 where s(g) = a."""
         wanted = fake - self.fake_target
         return torch.where(wanted == 0, 0.0, (fake - self.wanted) / wanted)
 
@@ -248,8 +248,8 @@ class EBGAN(Objective):
     """Energy-based GAN (Zhao et al. 2017, eqs. 1 and 2).
 
     Attributes:
-        margin: m; generated samples above this energy are left alone. It sets the scale of the energies; the paper
-            searches it for each data set (10 to 80 for images).
+        margin: m; generated samples above this energy add nothing to the loss. It sets the scale of the energies; the
+            paper tunes it for each data set (10 to 80 for images).
     """
 
     kind = "energy"
@@ -274,7 +274,7 @@ class BEGAN(Objective):
 
     Attributes:
         gamma: Wanted ratio E[e(g)] / E[e(x)]; the larger, the more diverse the samples.
-        lambda_k: How fast k follows.
+        lambda_k: Step size of the updates of k.
     """
 
     kind = "energy"

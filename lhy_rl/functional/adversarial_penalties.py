@@ -1,4 +1,4 @@
-"""What adversarial objectives add to their losses: a critic's slope is kept bounded, a generator's samples apart."""
+"""Penalties that adversarial objectives add to their losses: they bound a critic's slope and keep samples apart."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lhy_rl.functional.fused.leaky_mlp import gradients_of_inputs_alone
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, generator: torch.Generator | None = None
 ) -> Tensor:
-    """E[(||grad_z s(z)|| - 1)^2],   z = u x + (1 - u) g,   u ~ U[0, 1] a row   (Gulrajani et al. 2017, eq. 3).
+    """E[(||grad_z s(z)|| - 1)^2],   z = u x + (1 - u) g,   u ~ U[0, 1] per row   (Gulrajani et al. 2017, eq. 3).
 
     Args:
         critic: Maps (N, ...) continuous inputs (embeddings, not token ids) to scores with N first; row n's scores
             depend on row n alone (no batch normalisation).
         real: (N, ...).
         fake: Same shape.
-        generator: Owner of the randomness.
+        generator: Random numbers for u.
 
     Returns:
         A scalar, not yet multiplied with the objective's ``penalty_weight``; differentiable with respect to the critic.
@@ -49,6 +49,6 @@ def pulling_away(codes: Tensor) -> Tensor:
 
 @torch.no_grad()
 def clip_weights(parameters: Iterable[Tensor], bound: float) -> None:
-    """Put every weight into [-bound, bound], in place (Arjovsky et al. 2017, algorithm 1, line 7)."""
+    """Clamp every weight to [-bound, bound], in place (Arjovsky et al. 2017, algorithm 1, line 7)."""
     for parameter in parameters:
         parameter.clamp_(-bound, bound)

@@ -1,4 +1,4 @@
-"""Capsules: groups of numbers whose length says that something is there and whose direction says how it stands.
+"""Capsules: vectors whose length is the probability that an entity is present and whose direction is its pose.
 
 Sabour, Frosst and Hinton 2017, "Dynamic routing between capsules".
 """
@@ -27,14 +27,14 @@ def routing(predictions: Tensor, iterations: int) -> Tensor:
     b = 0; then, ``iterations`` times: c_i = softmax_k(b_i), v_k = squash(sum_i c_ik u_ik), b_ik += u_ik . v_k
 
     Args:
-        predictions: (N, I, K, D) what each of I capsules below expects each of K capsules above to be, u.
-        iterations: At least 1; with 1 all expectations count the same.
+        predictions: (N, I, K, D) predictions u of each of I lower capsules for each of K higher capsules.
+        iterations: At least 1; with 1 all predictions have the same weight.
 
     Returns:
         (N, K, D), v.
     """
     logits = predictions.new_zeros(predictions.shape[:3])  # (N, I, K)
-    fixed = predictions.detach()  # the gradient runs through the last iteration only, which costs less
+    fixed = predictions.detach()  # gradients flow through the last iteration only, which is cheaper
     for _ in range(iterations - 1):
         v = squash(torch.einsum("nik,nikd->nkd", logits.softmax(-1), fixed))
         logits = logits + torch.einsum("nikd,nkd->nik", fixed, v)
@@ -45,7 +45,7 @@ def margin_loss(lengths: Tensor, labels: Tensor) -> Tensor:
     """Mean of sum_k T_k max(0, 0.9 - |v_k|)^2 + 0.5 (1 - T_k) max(0, |v_k| - 0.1)^2 (section 3, equation 4).
 
     Args:
-        lengths: (N, K) of the capsules of K classes.
+        lengths: (N, K) lengths of the capsules of K classes.
         labels: (N,) int64; T_k is 1 for k = label.
     """
     present = F.one_hot(labels, lengths.shape[1]).to(lengths.dtype)

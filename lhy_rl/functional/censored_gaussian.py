@@ -1,4 +1,4 @@
-"""The likelihood of actions of a normal distribution that a box cuts off at its bounds."""
+"""The likelihood of actions of a normal distribution that are clipped to the bounds of a box."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 def censored_residual(mean: Tensor, action: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """r = a - mu, and 0 where the action is at a bound and the mean beyond it.
 
-    The box of actions cuts off what lies beyond, so that all means there act alike; an action at the bound says only
-    that the mean is there or beyond (the squared-error form of Tobin's 1958 likelihood of cut-off observations).
+    Actions are clipped to their box, so that all means beyond a bound act alike; an action at the bound says only that
+    the mean is at or beyond it (the squared-error form of Tobin's 1958 likelihood of censored observations).
     """
     beyond = ((action >= high) & (mean > high)) | ((action <= low) & (mean < low))
     return (action - mean).masked_fill(beyond, 0.0)

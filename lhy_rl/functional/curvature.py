@@ -1,4 +1,4 @@
-"""What a loss is like around its weights: extreme eigenvalues of its Hessian, and how noisy its gradient is."""
+"""The shape of a loss around given weights: extreme eigenvalues of its Hessian, and the noise of its gradient."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ class Spectrum(NamedTuple):
     eigenvalues: Tensor
     """(m,) Ritz values, the smallest first: the first and the last few are eigenvalues where they have converged."""
     residuals: Tensor
-    """(m,) an eigenvalue of the matrix is at most so far from each."""
+    """(m,) bounds on the distance of each Ritz value to an eigenvalue of the matrix."""
     vectors: Tensor
-    """(P, m) unit vectors to which they belong."""
+    """(P, m) unit Ritz vectors."""
 
 
 def lanczos(
     product: Callable[[Tensor], Tensor], size: int, steps: int, generator: torch.Generator | None = None
 ) -> Spectrum:
-    """The extreme eigenvalues of a symmetric matrix of which only products are known (Lanczos 1950).
+    """The extreme eigenvalues of a symmetric matrix that is known by its products only (Lanczos 1950).
 
         A q_k = b_{k-1} q_{k-1} + a_k q_k + b_k q_{k+1}
 
-    In exact arithmetic the tridiagonal matrix of a and b has A's extreme eigenvalues first. All vectors are kept and
-    each new one is made orthogonal to them twice, so that no eigenvalue appears more often than it should.
+    In exact arithmetic the extreme eigenvalues of the tridiagonal matrix of a and b converge to A's first. All vectors
+    are kept and each new one is orthogonalised against them twice, so that no eigenvalue appears too often.
 
     Args:
-        product: (P,) double to A times it.
+        product: Maps a vector (P,) of doubles to A times it.
         size: P.
-        steps: m, products that are made; fewer where the space is exhausted.
-        generator: Of the first vector.
+        steps: m, the number of products; fewer where the space is exhausted.
+        generator: Random numbers for the first vector.
     """
     steps = min(steps, size)
     q = torch.randn(size, generator=generator, dtype=torch.float64)
@@ -65,22 +65,22 @@ class GradientNoise(NamedTuple):
     """The result of :func:`gradient_noise`."""
 
     scale: float
-    """tr(S) / |G|^2: the batch size, in examples, at which noise and gradient are equally long."""
+    """tr(S) / |G|^2: the batch size, in examples, at which noise and gradient have equal norms."""
     variance: float
-    """tr(S), of the gradient of one example."""
+    """tr(S), the variance of the gradient of one example."""
     squared_norm: float
-    """|G|^2 of the true gradient; an estimate without bias, which may be negative where noise is all there is."""
+    """|G|^2 of the true gradient; an unbiased estimate, which may be negative if the gradient is only noise."""
 
 
 def gradient_noise(gradients: Tensor, batch_size: float) -> GradientNoise:
-    """B = tr(S) / |G|^2 from gradients of equal, separate batches (McCandlish et al. 2018, appendix A.1).
+    """B = tr(S) / |G|^2 from gradients of disjoint batches of equal size (McCandlish et al. 2018, appendix A.1).
 
-    A batch of B examples has a gradient of squared length |G|^2 + tr(S) / B in the mean; from a small and a large B
+    The gradient of a batch of B examples has the expected squared norm |G|^2 + tr(S) / B; from a small and a large B
     both terms follow.
 
     Args:
-        gradients: (K, P) of K batches, at least two.
-        batch_size: Examples of each.
+        gradients: (K, P) gradients of K batches, at least two.
+        batch_size: Examples in each batch.
     """
     k = len(gradients)
     small, large = float(gradients.square().sum(1).mean()), float(gradients.mean(0).square().sum())

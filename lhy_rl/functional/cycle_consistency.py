@@ -1,4 +1,4 @@
-"""Temporal cycle-consistency: two videos of one thing are aligned when one finds one's way there and back."""
+"""Temporal cycle-consistency: two videos are aligned if a frame's nearest neighbour leads back to the frame."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def cycle_consistency(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
-    """Cross-entropy of where the nearest neighbour's nearest neighbour lies (Dwibedi et al. 2019, section 3.2).
+    """Cross-entropy of the position of the nearest neighbour's nearest neighbour (Dwibedi et al. 2019, section 3.2).
 
         v = sum_j softmax_j(-|u_i - v_j|^2 / temperature) v_j,     L = -log softmax_k(-|v - u_k|^2 / temperature)[i]
 

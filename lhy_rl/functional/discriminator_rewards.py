@@ -1,14 +1,14 @@
-"""What a step is worth to a policy, from the logit s by which a discriminator tells the expert's steps from its own.
+"""Rewards of a policy's steps, from the logit s by which a discriminator tells the expert's steps from the policy's.
 
-D = sigmoid(s) is the probability that the step is the expert's. The best discriminator has s = log(rho_E / rho_pi), the
-ratio of how often the two visit it. The forms differ in their sign, which says what an episode's length is worth:
+D = sigmoid(s) is the probability that the step is the expert's. The optimal discriminator has s = log(rho_E / rho_pi),
+the log-ratio of how often the two visit the step. The forms differ in their sign, which biases the length of episodes:
 
-    form           reward                   sign       as such it favours
-    gail           -log(1 - D)              >= 0       living on (Ho & Ermon 2016, with D for the expert)
-    log_d          log D                    <= 0       ending soon
-    logit          log D - log(1 - D) = s   either     neither: of the three the only one (Fu et al. 2018, eq. 12)
-    probability    D                        0 to 1     living on (a SeqGAN's)
-    fairl          -s e^s                   either     what the expert does at all (Ghasemipour et al. 2020, eq. 5)
+    form           reward                   sign       favours by its sign
+    gail           -log(1 - D)              >= 0       long episodes (Ho & Ermon 2016, with D for the expert)
+    log_d          log D                    <= 0       short episodes
+    logit          log D - log(1 - D) = s   either     neither, alone of these three (Fu et al. 2018, eq. 12)
+    probability    D                        0 to 1     long episodes (SeqGAN's reward)
+    fairl          -s e^s                   either     steps that the expert takes (Ghasemipour et al. 2020, eq. 5)
 
 With absorbing states (:func:`absorbing_value`) none of them favours either.
 """
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lhy_rl.core.registry import Registry
 
-FAIRL_CLIP = 5.0  # e^s must not run away
+FAIRL_CLIP = 5.0  # keeps e^s from growing too large
 
 
 def gail(s: Tensor) -> Tensor:
@@ -54,15 +54,15 @@ FORMS = Registry(
     "reward",
     {name: f"{__name__}:{name}" for name in ("gail", "log_d", "logit", "probability", "fairl")},
 )
-"""The forms by name; (...) logits to (...) rewards."""
+"""The forms by name; each maps logits (...) to rewards (...)."""
 
 
 def absorbing_value(reward: float, gamma: float) -> float:
     """V = r / (1 - gamma), the return of the absorbing state, whose reward is r at every step for ever.
 
-    Kostrikov et al. 2019 (DAC, section 4.2): an episode that terminates goes on there, the expert's and the policy's
-    alike; without it, the return after an end is 0, better than anything if rewards are negative and worse than
-    anything if they are positive.
+    Kostrikov et al. 2019 (DAC, section 4.2): a terminated episode, the expert's or the policy's, goes on there; without
+    it the return after termination is 0, which is better than any other if rewards are negative, and worse if they
+    are positive.
     """
     if not 0 <= gamma < 1:
         raise ValueError(f"gamma is {gamma}; an absorbing state has a value for 0 <= gamma < 1 only")

@@ -1,9 +1,9 @@
-"""How far a student's distribution is from its teacher's, at a temperature (Hinton, Vinyals and Dean 2015, section 2).
+"""Divergence of a student's distribution from its teacher's, at a temperature (Hinton, Vinyals and Dean 2015, sec. 2).
 
     T^2 KL(p_T || q_T),   p_T = softmax(z / T) of the teacher's logits z, q_T of the student's
 
 The factor T^2 keeps the gradient's size: it is T (q_T - p_T) in the student's logits, and for large T near (v - z) / A,
-the difference of centred logits. A high temperature shows how the teacher ranks what it would not choose.
+the difference of centred logits. A high temperature shows how the teacher ranks the actions that it would not choose.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def gaussian_kl(mean_p: Tensor, log_std_p: Tensor, mean_q: Tensor, log_std_q: Te
 def tempered_gaussian_kl(
     mean_p: Tensor, log_std_p: Tensor, mean_q: Tensor, log_std_q: Tensor, temperature: float = 1.0
 ) -> Tensor:
-    """T^2 KL(p_T || q_T) where the temperature multiplies both standard deviations, as it does when actions are drawn.
+    """T^2 KL(p_T || q_T) where the temperature multiplies both standard deviations, as it does in sampling.
 
-    The part of the means does not depend on T; a high temperature gives more weight to the deviations.
+    The term of the means does not depend on T; a high temperature gives more weight to the deviations.
     """
     scaled = torch.log(torch.as_tensor(temperature, dtype=mean_q.dtype, device=mean_q.device))
     return temperature**2 * gaussian_kl(mean_p, log_std_p + scaled, mean_q, log_std_q + scaled)

@@ -1,5 +1,5 @@
-"""The losses of domain transfer (Taigman, Polyak and Wolf 2017, section 4), but for the constancy: g draws what f knows
-of a picture, G = g(f(.)); s are pictures of the source domain, t of the target domain."""
+"""The losses of domain transfer (Taigman, Polyak and Wolf 2017, section 4), except the constancy losses. The generator
+is G = g(f(.)), features f and a decoder g; s are pictures of the source domain, t of the target domain."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def generator_loss(from_source: Tensor, from_target: Tensor) -> Tensor:
 
 
 def total_variation(pictures: Tensor) -> Tensor:
-    """E[sqrt((z_{i,j+1} - z_{ij})^2 + (z_{i+1,j} - z_{ij})^2)], (N, C, H, W): their eq. 7 with B = 1, a mean.
+    """E[sqrt((z_{i,j+1} - z_{ij})^2 + (z_{i+1,j} - z_{ij})^2)], (N, C, H, W): their eq. 7 with B = 1, as a mean.
 
-    The gradient of an even place is 0.
+    The gradient is 0 where neighbouring pixels are equal.
     """
     right = pictures[..., :-1, 1:] - pictures[..., :-1, :-1]
     down = pictures[..., 1:, :-1] - pictures[..., :-1, :-1]

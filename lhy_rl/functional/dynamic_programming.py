@@ -1,8 +1,8 @@
-"""Dynamic programming over tables: the best policy, the soft best policy, and where a policy goes.
+"""Dynamic programming over tables: the optimal policy, the soft optimal policy, and the states that a policy visits.
 
 Tables are numpy arrays: ``transitions`` (S, A, S) with P(s'|s, a), whose rows may sum to less than 1 where an episode
-ends (a terminal state's are 0: nothing follows it), and ``reward`` (S,) of the state reached, (S, A) or (S, A, S).
-With a ``horizon`` T all is exact and depends on the time: policies are (T, S, A). Without one, policies are (S, A) and
+ends (a terminal state's rows are 0), and ``reward`` (S,) of the state reached, (S, A) or (S, A, S).
+With a ``horizon`` T results are exact and depend on time: policies are (T, S, A). Without one, policies are (S, A) and
 gamma must be below 1.
 """
 
@@ -23,7 +23,7 @@ class Plan(NamedTuple):
 
     Attributes:
         policy: (T, S, A) or (S, A) probabilities.
-        values: (T, S) or (S,) what is to come from a state on.
+        values: (T, S) or (S,) expected return from each state on.
         action_values: (T, S, A) or (S, A).
     """
 
@@ -45,7 +45,7 @@ def value_iteration(
 ) -> Plan:
     """V(s) = max_a Q(s, a),   Q(s, a) = r(s, a) + gamma sum_s' P(s'|s, a) V(s')   (Bellman 1957).
 
-    Actions that are equally good share the policy.
+    The policy is uniform over equally good actions.
     """
     return _plan(transitions, reward, gamma, horizon, lambda q: q.max(-1), _greedy)
 
@@ -59,7 +59,7 @@ def soft_value_iteration(
 ) -> Plan:
     """V(s) = tau log sum_a exp(Q(s, a) / tau),   pi(a|s) = exp((Q(s, a) - V(s)) / tau)   (Ziebart 2010, section 6.2).
 
-    The policy of the greatest sum of rewards and tau times its causal entropy. Towards tau = 0 it is the best policy.
+    The policy maximises the sum of rewards and tau times its causal entropy. For tau to 0 it is the optimal policy.
     """
 
     def value(q: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ def soft_value_iteration(
         result: np.ndarray = weights / weights.sum(-1, keepdims=True)
         return result
 
-    ends = ~transitions.any(axis=(1, 2))  # a terminal state has no actions to be undecided between
+    ends = ~transitions.any(axis=(1, 2))  # a terminal state has no actions, and so no entropy
     return _plan(transitions, reward, gamma, horizon, lambda q: np.where(ends, 0.0, value(q)), policy)
 
 
@@ -96,7 +96,7 @@ def policy_evaluation(
 
 
 def occupancies(transitions: np.ndarray, policy: np.ndarray, starts: np.ndarray, horizon: int) -> np.ndarray:
-    """(T, S, A) probability of being in a state at a time and acting so; ``policy`` is (T, S, A) or (S, A)."""
+    """(T, S, A) probability of each state and action at each time; ``policy`` is (T, S, A) or (S, A)."""
     at, result = starts, np.empty((horizon, *transitions.shape[:2]))
     flat = transitions.reshape(-1, transitions.shape[2])
     for t in range(horizon):
@@ -120,7 +120,7 @@ def visitation(
 
 
 def reached(transitions: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
-    """(S, A) occupancy to (S,) how often each state is reached: what a reward (S,) is multiplied with."""
+    """(S, A) occupancy to (S,) expected number of times that each state is reached, which a reward (S,) multiplies."""
     result: np.ndarray = np.tensordot(occupancy, transitions, 2)
     return result
 
@@ -133,7 +133,7 @@ def sample_paths(
     episodes: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Episodes drawn from tables.
+    """Sample episodes from tables.
 
     Returns:
         States (E, T + 1), actions (E, T) and lengths (E,): a path that reaches a terminal state stays there.
@@ -182,7 +182,7 @@ def _greedy(q: np.ndarray) -> np.ndarray:
 
 
 def _draw_rows(cumulated: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw one of K for each row of (N, K) cumulated probabilities: (N,) numbers."""
+    """Draw one of K for each row of (N, K) cumulated probabilities: (N,) indices."""
     draws: np.ndarray = (cumulated < rng.random(len(cumulated))[:, None] * cumulated[:, -1:]).sum(-1)
     return draws
 

@@ -1,4 +1,4 @@
-"""How alike two rewards are, where scale and potential shaping do not count, because they change no best policy."""
+"""The EPIC distance of two rewards; it ignores scale and potential shaping, which change no optimal policy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def canonical(reward: np.ndarray, gamma: float, weights: np.ndarray | None = Non
     Args:
         reward: (S, A, S).
         gamma: Discount.
-        weights: (S,) of the states S and S' drawn inside; uniform if left out. Actions are uniform.
+        weights: (S,) distribution of S and S' in the expectation; uniform if left out. Actions are uniform.
 
     Returns:
         (S, A, S).
@@ -36,7 +36,7 @@ def epic_distance(
     Args:
         first, second: (S,) of the state reached, (S, A) or (S, A, S).
         gamma: Discount.
-        weights: (S,) coverage: how much each state counts, as the first and as the one reached; uniform if left out.
+        weights: (S,) coverage: the weight of each state, both as s and as s'; uniform if left out.
     """
     actions = next((r.shape[1] for r in (first, second) if r.ndim > 1), 1)
     count = len(first)

@@ -1,4 +1,4 @@
-"""Domain confusion: features from which nobody can tell where a picture is from."""
+"""Domain confusion: losses for features that do not reveal the domain of a picture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _GradientReversal(torch.autograd.Function):
 
 
 def reverse_gradient(x: Tensor, strength: float) -> Tensor:
-    """x itself, whose gradient is turned round: -strength * dL/dx (Ganin and Lempitsky 2015, eq. 7 to 9)."""
+    """x itself, with its gradient reversed: -strength * dL/dx (Ganin and Lempitsky 2015, eq. 7 to 9)."""
     reversed_: Tensor = _GradientReversal.apply(x, strength)  # type: ignore[no-untyped-call]
     return reversed_
 
@@ -33,5 +33,5 @@ def reversal_ramp(progress: float) -> float:
 
 
 def confusion_loss(logits: Tensor) -> Tensor:
-    """-E[log D + log(1 - D)] / 2, least where D = 1/2 everywhere (Tzeng et al. 2015, eq. 3); logits of any shape."""
+    """-E[log D + log(1 - D)] / 2, minimal where D = 1/2 everywhere (Tzeng et al. 2015, eq. 3); logits of any shape."""
     return (F.softplus(logits) + F.softplus(-logits)).mean() / 2

@@ -16,7 +16,7 @@ def min_norm_point(points: np.ndarray, tolerance: float = 1e-12) -> tuple[np.nda
 
     Args:
         points: (K, F).
-        tolerance: Of the squared distance, relative to the longest point.
+        tolerance: Error of the squared distance, relative to that of the farthest point.
 
     Returns:
         The point (F,) and the coefficients (K,).

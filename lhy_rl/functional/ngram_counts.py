@@ -1,4 +1,4 @@
-"""How often each n-gram occurs in any one sentence of a set, at most: what BLEU clips by."""
+"""The largest count of each n-gram in any one sentence of a set, to which BLEU clips counts."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 
 class LargestCounts:
-    """Over sentences the largest count of each n-gram of 1 to ``max_order`` words within one of them.
+    """The largest count of each n-gram of 1 to ``max_order`` words within one sentence, over all sentences.
 
-    Counted by sorting numbers, not by hashing tuples of words: an n-gram is the number of its first n - 1 words and its
-    last word, so that a million of them take a second.
+    N-grams are counted by sorting numbers, not by hashing tuples of words: an n-gram is the number of its first n - 1
+    words and its last word, so that a million of them take a second.
 
     Args:
-        sentences: Each a sequence of words.
+        sentences: The sentences, each a sequence of words.
         max_order: Longest n-gram.
     """
 

@@ -1,6 +1,6 @@
 """Losses of policies and critics. Every loss is a mean over the entries where ``mask`` is true, to be minimised.
 
-Entries outside the mask may be anything, infinite too: loss and gradient do not depend on them.
+Entries outside the mask may be anything, even infinite: loss and gradient do not depend on them.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from torch import Tensor
 
 
 def masked_mean(x: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean of the entries of ``x`` where ``mask`` (same shape, bool) is true; 0 where it is true nowhere."""
+    """Mean of the entries of ``x`` where ``mask`` (same shape, bool) is true; 0 if it is true nowhere."""
     if mask is None:
         return x.mean()
     return _only(x, mask).sum() / mask.sum().clamp(min=1)
 
 
 def _only(x: Tensor, mask: Tensor | None) -> Tensor:
-    """0 outside the mask; what is computed from that has finite derivatives there, and 0 times them is 0."""
+    """x, with 0 outside the mask, so that derivatives there are finite and vanish when multiplied by 0."""
     return x if mask is None else x.masked_fill(~mask, 0.0)
 
 
@@ -70,7 +70,7 @@ def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_range: float, m
 
 
 def clip_fraction(log_ratio: Tensor, clip_range: float, mask: Tensor | None = None) -> Tensor:
-    """The share of ratios r beyond 1 - eps and 1 + eps, where the clipped surrogate may be flat."""
+    """The share of ratios r outside [1 - eps, 1 + eps], where the clipped surrogate may be flat."""
     ratio = log_ratio.exp()
     return masked_mean((ratio != ratio.clamp(1.0 - clip_range, 1.0 + clip_range)).to(ratio), mask)
 
@@ -101,5 +101,5 @@ def _finite_log_softmax(logits: Tensor) -> Tensor:
 
 
 def finite(log_probs: Tensor) -> Tensor:
-    """Log-probabilities with -inf replaced by a number so low that its exponential is 0, and times that is 0."""
+    """Log-probabilities with -inf replaced by a finite number whose exponential is 0, so that p log p is 0."""
     return log_probs.clamp(min=torch.finfo(log_probs.dtype).min / 4)

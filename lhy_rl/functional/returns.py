@@ -38,8 +38,8 @@ def generalized_advantages(
 ) -> Tensor:
     """A_t = delta_t + gamma lambda A_{t+1},   delta_t = r_t + gamma V_{t+1} - V_t   (Schulman et al. 2016, eq. 16).
 
-    A terminated step has no future: gamma is 0 in both places. A truncated one has a future that was not
-    seen: its value stays in delta, only the sum stops. ``A + values`` are the targets of the critic.
+    At a terminated step gamma is 0 in both places. A truncated step bootstraps: its next value stays in delta, and
+    only the sum of deltas stops. ``A + values`` are the targets of the critic.
 
     Args:
         rewards: (T, B) float.
@@ -76,15 +76,15 @@ def _same_shape(**tensors: Tensor) -> None:
 
 
 def leave_one_out_mean(returns: Tensor, mask: Tensor, group_size: int | None = None) -> Tensor:
-    """What the other episodes got from the same step on: b_ti = mean of G_tj over the j != i that reach step t.
+    """Mean return of the other episodes from the same step on: b_ti = mean of G_tj over the j != i that reach step t.
 
-    A sample that is part of its own baseline takes away 1 / B of what it has to teach (Kool et al. 2019). Where no
-    other episode reaches the step, b is the mean over all steps of the others: it still knows nothing of i's actions.
+    A sample in its own baseline would shrink its advantage by the factor 1 - 1 / B (Kool et al. 2019). Where no other
+    episode reaches the step, b is the mean over all steps of the others: it is still independent of i's actions.
 
     Args:
         returns: G, (T, B), at least two episodes.
         mask: (T, B) bool: true until each episode's end.
-        group_size: Only so many episodes that stand one behind the other are each other's baseline; None takes all.
+        group_size: Take the mean within groups of this many consecutive episodes; None takes all episodes.
 
     Returns:
         (T, B).

@@ -1,4 +1,4 @@
-"""ROUGE-L: how much of a reference a text has in common with it, in order.
+"""ROUGE-L: the share of words, in order, that a text and its reference have in common.
 
     R = LCS(w, r) / |r|,   P = LCS(w, r) / |w|,   F = 2 P R / (P + R)        (Lin 2004, section 3)
 
@@ -14,7 +14,7 @@ import numpy as np
 def longest_common_subsequence(
     written: np.ndarray, written_lengths: np.ndarray, reference: np.ndarray, reference_lengths: np.ndarray
 ) -> np.ndarray:
-    """(N,) lengths, of rows (N, T) and (N, S) of tokens; what stands behind the lengths (N,) does not count."""
+    """(N,) lengths, of rows (N, T) and (N, S) of tokens; tokens beyond the lengths (N,) are ignored."""
     table = np.zeros((len(written), written.shape[1] + 1, reference.shape[1] + 1), np.int64)
     for t in range(written.shape[1]):
         for s in range(reference.shape[1]):
@@ -28,7 +28,7 @@ def longest_common_subsequence(
 def rouge_l(
     written: np.ndarray, written_lengths: np.ndarray, reference: np.ndarray, reference_lengths: np.ndarray
 ) -> np.ndarray:
-    """(N,) ROUGE-L F, 0 to 1; arguments as of :func:`longest_common_subsequence`."""
+    """(N,) ROUGE-L F, 0 to 1; the arguments are those of :func:`longest_common_subsequence`."""
     common = longest_common_subsequence(written, written_lengths, reference, reference_lengths)
     f: np.ndarray = 2 * common / np.maximum(written_lengths + reference_lengths, 1)
     return f

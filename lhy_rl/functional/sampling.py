@@ -1,4 +1,4 @@
-"""Drawing from categorical distributions, fast enough for vocabularies of thousands."""
+"""Sampling from categorical distributions, fast enough for vocabularies of thousands."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def sample_categorical(
     top_k: int | None = None,
     memory: Tensor | None = None,
 ) -> Tensor:
-    """One draw a row from softmax(logits / temperature), by inverse distribution function.
+    """One sample per row from softmax(logits / temperature), by the inverse distribution function.
 
     Args:
         logits: (N, V), finite or -inf.
-        generator: Owner of the randomness; one uniform number a row is taken from it.
-        temperature: Above 1 flattens, below 1 sharpens, 0 takes the best.
-        top_k: Keep only the k best tokens.
-        memory: (N or more, V) where the probabilities are written, for a caller in a hurry.
+        generator: Random numbers; one uniform number per row is drawn.
+        temperature: Above 1 flattens, below 1 sharpens, 0 takes the most probable.
+        top_k: Keep only the k most probable tokens.
+        memory: (N or more, V) buffer for the probabilities, to save an allocation.
 
     Returns:
         (N,) int64.
@@ -40,9 +40,9 @@ def sample_categorical(
 
 
 def invert_cumulative(weights: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """One draw a row, in proportion to weights >= 0 that need not sum to 1.
+    """One sample per row, in proportion to weights >= 0 that need not sum to 1.
 
-    The cumulative sum runs over blocks first and then inside the block that was hit, which touches
+    The cumulative sum runs over blocks first and then inside the block that was hit, which reads
     the V weights once instead of writing and searching a cumulative sum of V numbers
     (`torch.multinomial` costs about 20 times as much at V = 5000).
 
@@ -69,9 +69,9 @@ def invert_cumulative(weights: Tensor, generator: torch.Generator | None = None)
 
 
 def _search(weights: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """First index whose cumulative weight exceeds the target, (N, 1), and what of the target is left there.
+    """First index whose cumulative weight exceeds the target, (N, 1), and the target minus the weights before it.
 
-    Rounding may leave the target at or above the total: then it is the last index of positive weight.
+    Rounding may leave the target at or above the total: then the last index of positive weight is taken.
     """
     cumulative = weights.cumsum(-1)
     last = (weights > 0).long().mul_(torch.arange(1, weights.shape[1] + 1, device=weights.device)).amax(-1, True) - 1

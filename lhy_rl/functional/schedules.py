@@ -1,4 +1,4 @@
-"""Schedules of who gives the next input or action: the teacher or the learner.
+"""Schedules of the share of inputs or actions that come from the teacher instead of the learner.
 
 Scheduled sampling (Bengio et al. 2015, section 2.4) replaces true tokens by the model's own; DAgger (Ross et al. 2011)
 replaces the expert by the learner. A schedule of scheduled sampling is set by one number with one meaning, the
@@ -20,7 +20,7 @@ def true_token_probability(schedule: str, step: int, half_life: float) -> float:
     Args:
         schedule: ``linear``, ``exponential`` or ``inverse_sigmoid``.
         step: i, gradient steps done.
-        half_life: Step at which the probability is 1/2; larger stays longer with true tokens.
+        half_life: Step at which the probability is 1/2; a larger one keeps true tokens longer.
     """
     if schedule == "linear":
         return max(0.0, 1.0 - 0.5 * step / half_life)
@@ -41,14 +41,14 @@ def _solve_k(half_life: float) -> float:
 
 
 def expert_share(schedule: str, round: int, rounds: float, decay: float) -> float:
-    """beta_i, how often the expert acts in round i = 0, 1, ... (Ross et al. 2011, section 3 and 5).
+    """beta_i, the probability that the expert acts in round i = 0, 1, ... (Ross et al. 2011, section 3 and 5).
 
     Args:
         schedule: ``first`` (1 in round 0, then 0), ``linear`` (down to 0 after ``rounds``), ``exponential`` (decay^i),
             ``always`` (1).
         round: i.
         rounds: Rounds until a linear share is 0.
-        decay: Of an exponential share, between 0 and 1.
+        decay: Factor per round of an exponential share, between 0 and 1.
     """
     match schedule:
         case "first":

@@ -1,18 +1,18 @@
-"""How good and how varied generated sentences are: BLEU against a shared reference set, self-BLEU, distinct n-grams.
+"""Quality and variety of generated sentences: BLEU against a shared reference set, self-BLEU, distinct n-grams.
 
-Of the distinct n-grams there are three conventions, and they are not to be compared with each other. Li et al. (2016)
-divide by the tokens written (:func:`distinct_per_token`), ParlAI's ``interdistinct`` divides by the n-grams
-(:func:`distinct_n`), and its ``intradistinct`` looks at each sentence alone (:func:`intra_distinct`). The first two
-fall with the amount of text, so take as many tokens on both sides.
+There are three conventions for distinct n-grams, which must not be compared with each other. Li et al. (2016) divide by
+the number of tokens (:func:`distinct_per_token`), ParlAI's ``interdistinct`` divides by the number of n-grams
+(:func:`distinct_n`), and its ``intradistinct`` is computed for each sentence alone (:func:`intra_distinct`). The first
+two fall with the amount of text, so compare equal numbers of tokens.
 
 A sentence is a sequence of token ids or of words without white space inside, or a string whose tokens are separated by
 white space. All scores are between 0 and 1. N-grams are counted and BLEU is computed by sacrebleu's public functions.
 
 BLEU as the text-GAN literature reports it (Yu et al. 2017; Zhu et al. 2018, Texygen) is the mean over the generated
 sentences of the sentence's BLEU, every one against the whole reference set, with NLTK's smoothing "method 1": an order
-without a match counts 0.1 matches (sacrebleu's "floor"; Chen and Cherry 2014), also an order that the sentence is too
-short to have. That is the default here. ``effective_order=True`` leaves the latter orders out, as sacrebleu recommends
-for sentences; a hypothesis of one known word then has BLEU 1, so it is no reward to train on.
+without a match counts 0.1 matches (sacrebleu's "floor"; Chen and Cherry 2014), even if the sentence is too short for
+that order. That is the default here. ``effective_order=True`` leaves such orders out, as sacrebleu recommends for
+sentences; a hypothesis of one known word then has BLEU 1, so do not use it as a reward.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Sentence = str | Sequence[int] | Sequence[str] | np.ndarray
 Gram = tuple[str, ...]
 
 
-MANY = 300  # references, from which on it pays to sort numbers
+MANY = 300  # references from which on counting by sorting is faster
 
 
 class BleuScorer:
@@ -41,7 +41,7 @@ class BleuScorer:
     Args:
         references: The reference sentences.
         max_order: Longest n-gram.
-        effective_order: Leave out the orders for which a hypothesis is too short; see the module's head.
+        effective_order: Leave out the orders for which a hypothesis is too short; see the module's docstring.
 
     Raises:
         UserError: no reference, or ``max_order`` below 1.
@@ -72,7 +72,7 @@ class BleuScorer:
         return {n: float(np.mean([_bleu(*match, n, self.effective_order) for match in matches])) for n in sizes}
 
     def sentence_scores(self, hypotheses: Iterable[Sentence], order: int | None = None) -> np.ndarray:
-        """(N,) float64: every hypothesis' own BLEU of the order; None: ``max_order``.
+        """(N,) float64: BLEU of each hypothesis, of the given order; None takes ``max_order``.
 
         Raises:
             UserError: an order that was not counted.
@@ -88,7 +88,7 @@ class BleuScorer:
 
 
 def _largest_counts(sentences: list[list[str]], max_order: int) -> dict[Gram, int]:
-    """As :class:`LargestCounts`, which takes ten times as long for a sentence and a tenth for a hundred thousand."""
+    """Like :class:`LargestCounts`, which takes ten times as long for one sentence and a tenth for 100,000 of them."""
     most: dict[Gram, int] = {}
     for sentence in sentences:
         for gram, count in _count(sentence, max_order)[0].items():
@@ -103,8 +103,8 @@ Match = tuple[list[int], list[int], int, int]  # matched and present n-grams per
 def self_bleu(sentences: Sequence[Sentence], max_order: int = 4, effective_order: bool = False) -> dict[int, float]:
     """Mean BLEU of each sentence against all others, for the orders 2 to ``max_order``; high means little variety.
 
-    Exact, in time linear in the number of sentences: of every n-gram the largest count, its owner and the largest count
-    of anybody else are kept; what the others hold at most is the one or the other (Zhu et al. 2018 for the measure).
+    Exact, in time linear in the number of sentences: for each n-gram the largest count, the sentence that has it and
+    the largest count of all others are kept; a sentence is compared with one or the other (measure: Zhu et al. 2018).
 
     Raises:
         UserError: fewer than two sentences, or ``max_order`` below 1.
@@ -137,22 +137,22 @@ def self_bleu(sentences: Sequence[Sentence], max_order: int = 4, effective_order
 
 
 def unique_ngrams(sentences: Iterable[Sentence], order: int) -> int:
-    """How many different n-grams of the order the sentences hold together."""
+    """The number of different n-grams of the order in all sentences together."""
     return len(_grams(sentences, order))
 
 
 def distinct_n(sentences: Iterable[Sentence], order: int) -> float:
-    """Different n-grams over all n-grams of the order, sentences together (ParlAI's interdistinct); 0 without any."""
+    """Different n-grams over all n-grams, of all sentences together (ParlAI's interdistinct); 0 without any."""
     counts = _grams(sentences, order)
     return len(counts) / max(counts.total(), 1)
 
 
 def distinct_per_token(sentences: Sequence[Sentence], order: int, tokens: int | None = None) -> float:
-    """Different n-grams over all tokens written (Li et al. 2016, "distinct-1" and "distinct-2"); 0 without any.
+    """Different n-grams over the number of tokens (Li et al. 2016, "distinct-1" and "distinct-2"); 0 without any.
 
     Args:
-        tokens: Count only so many tokens from the beginning, the last sentence cut short. The more there are, the more
-            repeat: who is compared must have as many.
+        tokens: Count only this many tokens from the beginning; the last sentence is cut short. More tokens repeat more,
+            so texts must be compared at equal numbers.
 
     Raises:
         UserError: ``order`` or ``tokens`` below 1.
@@ -165,7 +165,7 @@ def distinct_per_token(sentences: Sequence[Sentence], order: int, tokens: int | 
 def intra_distinct(sentences: Iterable[Sentence], order: int) -> float:
     """Different n-grams over all n-grams of a sentence, mean over the sentences (ParlAI's intradistinct).
 
-    A sentence that is too short to have one counts 0, as there.
+    A sentence that is too short for an n-gram counts 0, as in ParlAI.
 
     Raises:
         UserError: no sentence.
@@ -177,17 +177,17 @@ def intra_distinct(sentences: Iterable[Sentence], order: int) -> float:
 
 
 def count_tokens(sentences: Iterable[Sentence]) -> int:
-    """How many tokens the sentences have together."""
+    """The number of tokens in all sentences."""
     return sum(len(_words(sentence)) for sentence in sentences)
 
 
 def kl_per_token(log_probs: np.ndarray, other_log_probs: np.ndarray, lengths: np.ndarray) -> float:
-    """KL(p || q) in nats a token, from sentences that p wrote: the mean of log p(x_t | x_<t) - log q(x_t | x_<t).
+    """KL(p || q) in nats per token, from samples of p: the mean of log p(x_t | x_<t) - log q(x_t | x_<t).
 
     Unbiased for the KL of whole sentences over their mean length; with few sentences it may be below 0.
 
     Args:
-        log_probs, other_log_probs: (N, T) of the tokens, of the one who wrote them and of the other.
+        log_probs, other_log_probs: (N, T) log-probabilities of the tokens under p and under q.
         lengths: (N,) tokens of each sentence.
 
     Raises:
@@ -204,8 +204,8 @@ def unpadded(tokens: np.ndarray, end_token: int | None = None, lengths: np.ndarr
 
     Args:
         tokens: (N, T) token ids.
-        end_token: A sentence stops before its first one.
-        lengths: (N,) tokens that belong to each sentence; None: all T.
+        end_token: A sentence stops before its first end token.
+        lengths: (N,) number of tokens of each sentence; None: all T.
     """
     rows: list[list[int]] = np.asarray(tokens).tolist()
     if lengths is not None:
@@ -221,7 +221,7 @@ def _words(sentence: Sentence) -> Sequence[int] | Sequence[str] | np.ndarray:
 
 
 def _first_tokens(sentences: Iterable[Sentence], tokens: int) -> list[Sentence]:
-    """The first so many tokens, the last sentence cut short."""
+    """The sentences up to a number of tokens; the last sentence is cut short."""
     if tokens < 1:
         raise UserError(f"tokens={tokens} is not allowed; must be at least 1")
     kept: list[Sentence] = []
@@ -257,7 +257,7 @@ def _grams(sentences: Iterable[Sentence], order: int) -> Counter[Gram]:
 def _clipped(
     counts: Counter[Gram], most: dict[Gram, int] | LargestCounts, max_order: int
 ) -> tuple[list[int], list[int]]:
-    """Per order the matched n-grams, each at most as often as a reference has it, and all n-grams."""
+    """Per order the number of matched n-grams, each clipped to its count in a reference, and of all n-grams."""
     matched, present = [0] * max_order, [0] * max_order
     for gram, count in counts.items():
         order = len(gram) - 1
@@ -267,7 +267,7 @@ def _clipped(
 
 
 def _closest(lengths: list[int], length: int) -> int:
-    """Of the sorted lengths the nearest one, of two equally near the shorter."""
+    """The nearest of the sorted lengths; of two equally near ones the shorter."""
     right = bisect_left(lengths, length)
     near = lengths[max(right - 1, 0) : right + 1]
     return min(near, key=lambda other: (abs(other - length), other))
@@ -278,7 +278,7 @@ def _bleu(
 ) -> float:
     """Sentence BLEU of one order, 0 to 1, by sacrebleu."""
     if not effective_order:
-        present = [max(count, 1) for count in present]  # an order the sentence is too short for: one miss, as in NLTK
+        present = [max(count, 1) for count in present]  # one miss where the sentence is too short, as in NLTK
     score = BLEU.compute_bleu(
         matched[:order], present[:order], length, reference, "floor", 0.1, effective_order, max_ngram_order=order
     )

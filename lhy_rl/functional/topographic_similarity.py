@@ -1,4 +1,4 @@
-"""Whether similar meanings have similar messages: what tells a language from a list of names."""
+"""Topographic similarity: whether similar meanings have similar messages, as in a language, unlike arbitrary names."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lhy_rl.core.errors import UserError
 def topographic_similarity(meanings: np.ndarray, messages: np.ndarray) -> float:
     """rho(d(m_i, m_j), d(w_i, w_j)) over all pairs i < j   (Brighton and Kirby 2006).
 
-    rho is Spearman's correlation, as in Lazaridou et al. 2018; d counts the attributes that differ between two meanings
-    (Hamming), and the edits that make one message of the other (Levenshtein). 1: the more meanings differ, the more
-    their messages do; about 0: messages are names given at random.
+    rho is Spearman's correlation, as in Lazaridou et al. 2018; d is the number of attributes that differ between two
+    meanings (Hamming), and of edits that turn one message into the other (Levenshtein). 1: the more meanings differ,
+    the more their messages do; about 0: messages are assigned at random.
 
     Args:
         meanings: (N, F) whole numbers, the values of attributes.
@@ -22,7 +22,7 @@ def topographic_similarity(meanings: np.ndarray, messages: np.ndarray) -> float:
         -1 to 1; NaN where all distances of meanings, or all of messages, are equal.
 
     Raises:
-        UserError: they are no two tables of N rows, or fewer than three rows.
+        UserError: they are not two tables of equally many rows, or have fewer than three rows.
     """
     meanings, messages = np.asarray(meanings), np.asarray(messages)
     if meanings.ndim != 2 or messages.ndim != 2 or len(meanings) != len(messages) or len(meanings) < 3:
@@ -40,11 +40,11 @@ def topographic_similarity(meanings: np.ndarray, messages: np.ndarray) -> float:
 
 
 def edit_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(P,) int64: insertions, deletions and replacements that make one sequence of the other (Levenshtein 1966).
+    """(P,) int64: insertions, deletions and replacements that turn one sequence into the other (Levenshtein 1966).
 
     Args:
         first: (P, T) symbols of P sequences.
-        second: (P, U) those to compare with, row by row.
+        second: (P, U) symbols of the sequences to compare with, row by row.
     """
     row = np.tile(np.arange(second.shape[1] + 1), (len(first), 1))  # distances from the empty prefix of first
     for i in range(first.shape[1]):

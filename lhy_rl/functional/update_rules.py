@@ -1,6 +1,6 @@
 """Update rules of gradient descent as formulas, b(u1(o1), u2(o2)) (Bello et al. 2017, section 4.1).
 
-A rule takes a gradient g to a direction d, and the parameters go w <- w - lr d. It has five parts by name: two
+A rule maps a gradient g to a direction d, and the parameters are updated by w <- w - lr d. It has five named parts: two
 operands, a unary function of each, and a binary function of both. SGD is "g", momentum "m", signSGD "sign(g)" and
 PowerSign "g * exp(sign(g) * sign(m))". The functions take NumPy's arrays and torch's tensors alike.
 """
@@ -17,18 +17,18 @@ import numpy as np
 from lhy_rl.core.errors import UserError, brief
 
 Array = Any
-"""A NumPy array or a torch tensor: what is written here is written the same way for both."""
+"""A NumPy array or a torch tensor: the code here is the same for both."""
 
 DELTA = 1e-8
 """Keeps divisors and logarithms from 0."""
 CLIP = 1e-3
-"""Where "clip" cuts off; with a learning rate of its own a rule gets a soft sign from it."""
+"""Bound of "clip"; with a suitable learning rate it makes a soft sign."""
 KEEP_LEFT = "left"
-"""The binary function that leaves the second operand out."""
+"""The binary function that ignores the second operand."""
 
 MOMENTS = {"m": (1, 0.9), "v": (2, 0.999), "gamma": (3, 0.999), "r": (2, 0.99)}
-"""Running means of powers of the gradient, name to (power, decay): m and v are Adam's, r is RMSProp's (torch's
-defaults), gamma is the third moment."""
+"""Running means of powers of the gradient, name to (power, decay): m and v are Adam's, r is RMSProp's (decays as in
+torch), gamma is the third moment."""
 
 
 class Rule(NamedTuple):
@@ -42,7 +42,7 @@ class Rule(NamedTuple):
 
 
 def namespace(x: Array) -> Any:
-    """NumPy or torch, as the array is; the functions used here are called the same in both."""
+    """The module of the array, NumPy or torch; the functions used here have the same names in both."""
     if isinstance(x, np.ndarray):
         return np
     import torch
@@ -55,11 +55,11 @@ class Gradients:
 
     Args:
         needed: Names of `MOMENTS`; the others are not tracked.
-        moments: Those of before, to go on with: name to the running mean of g^k, as large as g.
-        steps: How many gradients there were.
+        moments: Earlier moments to continue from: name to the running mean of g^k, of the shape of g.
+        steps: Number of gradients so far.
 
     Attributes:
-        gradient: g, the last one.
+        gradient: g, the last gradient.
     """
 
     def __init__(self, needed: set[str], moments: dict[str, Array] | None = None, steps: int = 0) -> None:
@@ -68,7 +68,7 @@ class Gradients:
         self.gradient: Array = None
 
     def track(self, gradient: Array) -> None:
-        """Take the next gradient: m <- beta m + (1 - beta) g^k, from m = 0."""
+        """Add the next gradient: m <- beta m + (1 - beta) g^k, from m = 0."""
         self.gradient = gradient
         self.steps += 1
         for name in self.needed:
@@ -84,7 +84,7 @@ class Gradients:
 
 
 def _power(x: Array, power: int) -> Array:
-    """x^k by products, of which NumPy is much faster than of powers."""
+    """x^k by products, which are much faster in NumPy than powers."""
     found = x
     for _ in range(power - 1):
         found = found * x
@@ -113,7 +113,7 @@ OPERANDS: dict[str, tuple[set[str], Callable[[Gradients], Array]]] = {
     "rmsprop": ({"r"}, lambda s: s.gradient / (_root(s.moments["r"]) + DELTA)),
     "1": (set(), lambda s: namespace(s.gradient).ones_like(s.gradient)),
 }
-"""Name to the moments that it needs, and its value."""
+"""Name of an operand to the moments that it needs, and the function of its value."""
 
 UNARY: dict[str, Callable[[Array], Array]] = {
     "x": lambda x: x,
@@ -174,14 +174,14 @@ def _rules_by_formula() -> dict[str, Rule]:
     alone = itertools.product(OPERANDS, UNARY, [KEEP_LEFT])
     pairs = itertools.product(OPERANDS, UNARY, [name for name in BINARY if name != KEEP_LEFT], OPERANDS, UNARY)
     rules = [Rule(*parts) for parts in itertools.chain(alone, pairs)]
-    return {formula(rule).replace(" ", ""): rule for rule in reversed(rules)}  # of equal texts the first rule
+    return {formula(rule).replace(" ", ""): rule for rule in reversed(rules)}  # of rules with equal texts the first
 
 
 def parse(text: str) -> Rule:
     """The rule of a formula, the inverse of :func:`formula`; spaces do not matter.
 
     Raises:
-        UserError: it is none of the space's.
+        UserError: it is not a formula of the search space.
     """
     found = _rules_by_formula().get(text.replace(" ", ""))
     if found is None:

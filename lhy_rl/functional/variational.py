@@ -1,4 +1,4 @@
-"""The parts of a variational autoencoder's bound, and the closed form that it is held against.
+"""The terms of a variational autoencoder's bound, and closed forms to compare it with.
 
 log p(x) >= E_q[log p(x | z)] - KL(q(z | x) || N(0, I))          (Kingma and Welling 2014, eq. 3)
 """
@@ -18,7 +18,7 @@ def normal_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def gaussian_log_likelihood(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-    """log N(x; m, s^2 I) of samples (N, ...), with one s for all numbers: (N,) nats."""
+    """log N(x; m, s^2 I) of samples (N, ...), with one s for all entries: (N,) nats."""
     z = (x - mean) * torch.exp(-log_std)
     return -(0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
 
@@ -26,7 +26,7 @@ def gaussian_log_likelihood(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
 def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
     """sum x log p + (1 - x) log(1 - p), p = sigmoid(logits), of samples (N, ...) from 0 to 1: (N,) nats.
 
-    Of logits, and not of p, because the gradient x - p is that of any logit, however large.
+    It takes logits, not p, because their gradient x - p stays exact however large they are.
     """
     return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
 
@@ -39,19 +39,19 @@ def principal_subspace(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def pca_error(x: Tensor, size: int) -> float:
-    """Mean squared error of a number when samples (N, D) are brought to ``size`` numbers and back: the least of any
-    linear autoencoder (Baldi and Hornik 1989)."""
+    """Mean squared error per entry when samples (N, D) are encoded in ``size`` numbers by PCA and decoded: the least of
+    any linear autoencoder (Baldi and Hornik 1989)."""
     return float(principal_subspace(x, size)[1][size:].sum() / x.shape[1])
 
 
 def probabilistic_pca_log_likelihood(x: Tensor, size: int) -> float:
-    """The greatest mean log p(x) of x = W z + m + s e, in nats a sample (Tipping and Bishop 1999, eqs. 3 to 8).
+    """The greatest mean log p(x) of x = W z + m + s e, in nats per sample (Tipping and Bishop 1999, eqs. 3 to 8).
 
     -1/2 (D log 2 pi + sum_{i <= q} log l_i + (D - q) log s^2 + D),   s^2 = mean of the other l_i
 
     Args:
         x: (N, D) samples.
-        size: q, numbers of z.
+        size: q, the dimension of z.
     """
     variances = principal_subspace(x.double(), size)[1]
     d = x.shape[1]

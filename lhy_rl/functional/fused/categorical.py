@@ -1,5 +1,5 @@
-"""Log-probabilities of categorical distributions, in one node of the graph: of a few actions, with the entropy; and of
-a softmax layer over a large vocabulary, fused with its linear map."""
+"""Log-probabilities of categorical distributions as one node of the autograd graph: for a few actions, with the
+entropy; and for a softmax layer over a large vocabulary, fused with its linear map."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROWS = 128  # rows handled at a time, so that a chunk of logits stays in the cac
 
 
 def categorical_forward(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """log p(a) and H, (...), and what :func:`categorical_backward` needs, by hand."""
+    """log p(a) and H, (...), and the tensors that :func:`categorical_backward` needs."""
     log_p = torch.log_softmax(logits, -1)
     p = log_p.exp()
     weighted = p * log_p.clamp_(min=torch.finfo(logits.dtype).min)  # 0 log 0 = 0
@@ -49,7 +49,7 @@ def log_prob_and_entropy(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tenso
     """log softmax(logits)[a] and H = -sum_a p_a log p_a in nats.
 
     Args:
-        logits: (..., A), may be -inf (actions that are not legal), but not all.
+        logits: (..., A); may be -inf (illegal actions), but not all of them.
         actions: (...) int64 below A.
 
     Returns:
@@ -62,12 +62,12 @@ def log_prob_and_entropy(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tenso
 
 
 class _LinearLogProb(torch.autograd.Function):
-    """log softmax(h W^T + b)[a] row by row, with one exponential a logit in forward and backward together.
+    """log softmax(h W^T + b)[a] row by row, with one exponential per logit in forward and backward together.
 
     The usual chain (linear, log_softmax, gather) writes the (N, V) logits, their log-softmax and its
     gradient, and exponentiates twice. Here the forward keeps the probabilities p, and the backward builds
     the gradient of the logits, g (onehot(a) - p), chunk by chunk in the cache. The log-probability comes
-    from the best token's, which is at least 1/V: log p(a) = l(a) - l(best) + log p(best).
+    from that of the best token, whose p is at least 1/V: log p(a) = l(a) - l(best) + log p(best).
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""A convolution over time and the greatest of its outputs, with a gradient that knows how few outputs won."""
+"""A convolution over time followed by max pooling, with a gradient that uses the sparsity of the maximum."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 def convolve_max(x: Tensor, weight: Tensor, width: int) -> Tensor:
-    """max over places p of sum_k W_k x_{p+k}: a convolution without bias, then max over time.
+    """max over positions p of sum_k W_k x_{p+k}: a convolution without bias, then max over time.
 
     Args:
         x: (N, T, E).
-        weight: (M, width * E), M maps; the weights of a window's first token first.
-        width: Tokens a window covers, at most T.
+        weight: (M, width * E), M feature maps; the weights of a window's first token come first.
+        width: Number of tokens in a window, at most T.
 
     Returns:
         (N, M), differentiable any number of times.
@@ -24,19 +24,19 @@ def convolve_max(x: Tensor, weight: Tensor, width: int) -> Tensor:
 
 
 def _windows(x: Tensor, width: int) -> Tensor:
-    """(N, T, E) to (N * places, width * E): what each window covers."""
+    """(N, T, E) to (N * places, width * E): the tokens of each window."""
     n, steps, e = x.shape
     places = steps - width + 1
     return x.contiguous().as_strided((n, places, width * e), (steps * e, e, 1)).reshape(n * places, -1)
 
 
 class _ConvolveMax(torch.autograd.Function):
-    """Of a map's outputs on a sentence one window won, and only that one passes a gradient on.
+    """For each map and sentence one window has the maximum, and only that window passes a gradient on.
 
     So a map's weight gradient is a weighted sum of N windows, not of N * places, and a window's gradient is
     a weighted sum of the maps that it won: gathering them (``embedding_bag``) costs a third of the dense
-    products. The backward pass is made of differentiable operations, for gradient penalties. Of equal
-    windows the last one wins.
+    products. The backward pass is made of differentiable operations, for gradient penalties. Of windows
+    with equal outputs the last one wins.
     """
 
     @staticmethod
@@ -56,7 +56,7 @@ class _ConvolveMax(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, winner, windows = ctx.saved_tensors
         (n, steps, e), width = x.shape, ctx.width
-        if torch.is_grad_enabled():  # this pass will be differentiated, for a gradient penalty: to x, too
+        if torch.is_grad_enabled():  # for a gradient penalty this pass is differentiated, also in x
             windows = _windows(x, width)
         places = steps - width + 1
         sentence = torch.arange(n, device=x.device)[:, None]

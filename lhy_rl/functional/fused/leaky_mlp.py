@@ -1,8 +1,8 @@
-"""Linear layers with leaky rectifiers between them, in one node of the graph, and their inputs' gradient in another.
+"""Linear layers with leaky ReLUs between them as one node of the autograd graph, and their input gradient as another.
 
-Such layers are linear around each input. The gradient with respect to the input is therefore a product of the weights,
-where the rectifiers' slopes are constants; it is differentiated by the weights alone, which is what a gradient penalty
-does (Gulrajani et al. 2017, eq. 3).
+Such layers are piecewise linear. The gradient with respect to the input is therefore a product of the weights and of
+the rectifiers' constant slopes; a gradient penalty differentiates it with respect to the weights only (Gulrajani et al.
+2017, eq. 3).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _inputs_alone = ContextVar("inputs_alone", default=False)
 
 @contextmanager
 def gradients_of_inputs_alone() -> Iterator[None]:
-    """Inside, ``torch.autograd.grad(..., create_graph=True)`` is asked for gradients of inputs, not of weights."""
+    """Context in which ``torch.autograd.grad(..., create_graph=True)`` computes gradients of inputs, not of weights."""
     token = _inputs_alone.set(True)
     try:
         yield
@@ -36,7 +36,7 @@ def leaky_layers(x: Tensor, leak: float, *parameters: Tensor) -> Tensor:
 
     Args:
         x: (N, I).
-        leak: What the rectifier multiplies numbers below 0 by.
+        leak: Slope of the rectifier below 0.
         parameters: W (O, I) and b (O,) of the first layer, of the second, ...
 
     Returns:
@@ -54,7 +54,7 @@ def _plain_layers(x: Tensor, leak: float, *parameters: Tensor) -> Tensor:
 
 
 def _through(grad: Tensor, layer: Tensor, leak: float) -> Tensor:
-    """A gradient at a rectifier's output, (N, H), at its input."""
+    """Backpropagate a gradient (N, H) from a rectifier's output to its input."""
     return torch.ops.aten.leaky_relu_backward(grad, layer, leak, True)  # type: ignore[no-any-return]
 
 
@@ -90,7 +90,7 @@ class _LeakyLayers(torch.autograd.Function):
 def _recorded(
     ctx: Any, x: Tensor, leak: float, parameters: tuple[Tensor, ...], grad: Tensor
 ) -> tuple[Tensor | None, ...]:
-    """All gradients, as a graph that may be differentiated again."""
+    """All gradients, with a graph, so that they can be differentiated again."""
     wanted = [tensor for tensor in (x, *parameters) if tensor.requires_grad]
     found = iter(torch.autograd.grad(_plain_layers(x, leak, *parameters), wanted, grad, create_graph=True))
     first, *others = (next(found) if tensor.requires_grad else None for tensor in (x, *parameters))

@@ -1,12 +1,12 @@
-"""Recurrent layers over packed sequences of different lengths, with the gradient through time by hand.
+"""Recurrent layers over packed sequences of different lengths, with hand-written backpropagation through time.
 
-torch runs sequences of different lengths on a CPU as a chain of small differentiable operations, and what
-that costs is not the arithmetic but the operations: an allocation and a node of the graph each. Here a step
-is a handful of operations into memory made before, and in the backward pass everything that does not wait
-for the later steps (each gate's derivative, the weights' gradients) is one operation over all steps.
+torch runs sequences of different lengths on a CPU as a chain of small differentiable operations, whose cost
+is not the arithmetic but the overhead: an allocation and a node of the graph each. Here a step is a handful
+of operations on preallocated memory, and in the backward pass everything that does not depend on later
+steps (each gate's derivative, the weights' gradients) is one operation over all steps.
 
 Layout, as in ``torch.nn.utils.rnn.PackedSequence``: the S sequences are sorted, the longest first; the rows
-(R, ...) hold step 0 of all, then step 1 of those that are longer, ...; ``sizes`` are the rows of each step.
+(R, ...) hold step 0 of all, then step 1 of those that are longer, ...; ``sizes`` are the numbers of rows.
 The weights are torch's: gates (r, z, n) of the GRU. torch has a fused LSTM on a CPU: see
 lhy_rl/nn/backbones/recurrent.py.
 """
@@ -26,9 +26,9 @@ def run_rnn(x: Tensor, h0: Tensor, weight: Tensor, sizes: list[int]) -> Tensor:
 
     Args:
         x: (R, H) packed, the inputs times W, with the biases.
-        h0: (S, H) first states, of the longest sequence first.
+        h0: (S, H) initial states, that of the longest sequence first.
         weight: (H, H), U.
-        sizes: Rows of each step, not growing, with sum R.
+        sizes: Number of rows of each step, non-increasing, with sum R.
 
     Returns:
         (R, H) states, differentiable once.
@@ -39,23 +39,23 @@ def run_rnn(x: Tensor, h0: Tensor, weight: Tensor, sizes: list[int]) -> Tensor:
 def run_gru(x: Tensor, h0: Tensor, weight: Tensor, bias: Tensor, sizes: list[int]) -> Tensor:
     """r, z = sigmoid(x_rz + U_rz h + b_rz),  n = tanh(x_n + r (U_n h + b_n)),  h' = (1 - z) n + z h.
 
-    (Cho et al. 2014, as torch computes it.) As :func:`run_rnn`, with x (R, 3H), U (3H, H) and b (3H,).
+    (Cho et al. 2014, as torch computes it.) Arguments as in :func:`run_rnn`, with x (R, 3H), U (3H, H) and b (3H,).
     """
     return _GRU.apply(x, h0, weight, bias, sizes)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _steps(sizes: list[int], *rows: Tensor) -> list[tuple[Tensor, ...]]:
-    """What each tensor holds of each step; a view costs as much as a small operation, so all are made at once."""
+    """Split tensors by step, all at once, because a view of a single step costs as much as a small operation."""
     return list(zip(*(torch.split(r, sizes) for r in rows), strict=True))
 
 
 def _head(tensor: Tensor, size: int) -> Tensor:
-    """The first rows: the sequences that go on."""
+    """The first rows, of the sequences that continue."""
     return tensor if len(tensor) == size else tensor[:size]
 
 
 def _before(first: Tensor, rows: Tensor, sizes: list[int]) -> Tensor:
-    """(R, H) what stood before each row: ``first`` (S, H) at step 0, then the rows of the step before."""
+    """(R, H) the row of the step before each row; ``first`` (S, H) before step 0."""
     longest, size = len(first), torch.tensor([len(first), *sizes], device=rows.device)
     shift = (longest - size[:-1]).repeat_interleave(size[1:])  # from a row's place to that of the one before
     place = shift.add_(torch.arange(len(rows), device=rows.device))
@@ -93,7 +93,7 @@ class _GRU(Function):
         width = h0.shape[1]
         gates, (n, y) = torch.empty_like(x), x.new_empty(2, len(x), width)
         rz, u_n = torch.split(gates, [2 * width, width], 1)
-        # what a step's product is added to: for r and z all else, for n its own bias only, since r scales the sum
+        # a step's product is added to these: for r and z to all other terms, for n to its own bias only (r scales it)
         torch.add(x[:, : 2 * width], bias[: 2 * width], out=rz)
         u_n.copy_(bias[2 * width :])
         n.copy_(x[:, 2 * width :])
@@ -126,5 +126,5 @@ class _GRU(Function):
             dgates_t.mul_(wide_t)
             _head(earlier_t, len(dh_t)).addcmul_(dh_t, z_t).addmm_(flat_t, weight)
         dweight, dbias = flat.T @ before, flat.sum(0)
-        torch.mul(dn, dh, out=dgates[:, 2])  # on the way to the inputs r does not scale n's sum
+        torch.mul(dn, dh, out=dgates[:, 2])  # r does not scale the input's term of n
         return flat, dh0, dweight, dbias, None

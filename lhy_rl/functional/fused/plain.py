@@ -1,4 +1,4 @@
-"""Where the operations that are fused here are to be the plain ones, which may be differentiated again and again."""
+"""A switch from the fused operations to torch's plain ones, which can be differentiated any number of times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _plain = ContextVar("plain", default=False)
 
 @contextmanager
 def plain_operations() -> Iterator[None]:
-    """Inside, tanh and softmax layers and attention are chains of torch's operations: for Hessians, ``torch.func``."""
+    """Context in which tanh and softmax layers and attention use torch's operations, for Hessians or ``torch.func``."""
     token = _plain.set(True)
     try:
         with sdpa_kernel(SDPBackend.MATH):
@@ -23,5 +23,5 @@ def plain_operations() -> Iterator[None]:
 
 
 def plain() -> bool:
-    """Whether :func:`plain_operations` holds."""
+    """Whether :func:`plain_operations` is active."""
     return _plain.get()
