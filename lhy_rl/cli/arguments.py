@@ -1,4 +1,4 @@
-"""What the commands share: their names and parsers, the terminal they write to, a run that was trained."""
+"""Shared parts of the commands: names, parsers, consoles, and loading a trained run."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def check_least(options: argparse.Namespace, **least: int) -> None:
 
 
 def table(rows: list[tuple[str, str]]) -> str:
-    """Names and summaries side by side; on a terminal a long summary goes on below its beginning."""
+    """Names and summaries side by side; on a terminal long summaries are wrapped."""
     width = max((len(name) for name, _ in rows), default=0)
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     return "\n".join(
@@ -101,9 +101,9 @@ def table(rows: list[tuple[str, str]]) -> str:
 
 @contextmanager
 def starting(name: str) -> Iterator[None]:
-    """A line on the terminal while torch is imported and a run is built, a few seconds in which nothing else appears.
+    """Show a line on the terminal while torch is imported and a run is built, which takes a few seconds.
 
-    It is gone afterwards, also where an error's line follows; elsewhere than on a terminal there is none.
+    It is erased afterwards, also before an error's line; if the output is no terminal nothing is shown.
 
     Args:
         name: What is being started: ``ppo/cartpole``.
@@ -120,7 +120,7 @@ def starting(name: str) -> Iterator[None]:
 
 
 def loaded(place: Path, checkpoint: str = "newest") -> Run:
-    """A run as a checkpoint has it."""
+    """Load a run from a checkpoint."""
     with starting(str(place)):
         from lhy_rl.experiment.start_run import load
 

@@ -1,4 +1,4 @@
-"""``lhy-rl benchmark``: configurations are trained over several seeds and compared."""
+"""``lhy-rl benchmark``: train configurations with several seeds and compare them."""
 
 from __future__ import annotations
 

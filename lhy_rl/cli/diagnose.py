@@ -1,4 +1,4 @@
-"""``lhy-rl diagnose``: what the loss of a run's policy is like around its weights."""
+"""``lhy-rl diagnose``: measure the loss of a run's policy around its weights."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def command_diagnose(arguments: list[str]) -> int:
 
 
 def print_diagnosis(console: Console, found: Diagnosis) -> None:
-    """The numbers, the layers and the fits, a table each."""
+    """Print the numbers, the layers and the fits, each as a table."""
     from rich.table import Table
 
     table = Table("what", title=found.what, title_justify="left")

@@ -1,4 +1,4 @@
-"""``lhy-rl list``: what there is, with a line on each: configurations, agents, environments, whatever has a name."""
+"""``lhy-rl list``: everything that has a name, described in a line: configurations, agents, environments and so on."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _demonstrations() -> list[tuple[str, str]]:
 
 
 def _choices() -> list[tuple[str, str]]:
-    """The agents' options that take one of some words, which their documentation names, and whose options they are."""
+    """The agents' options that take one of several words, with these words from their documentation and the agents."""
     from lhy_rl.agents import agents
     from lhy_rl.experiment.schema import options_of
 

@@ -1,4 +1,4 @@
-"""The command ``lhy-rl``. Torch and its like are imported by the commands that need them, not for ``--help``."""
+"""The command ``lhy-rl``. Each command imports torch and other large packages itself, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ commands = Registry(
     },
 )
 
-# what numpy and torch say of an array that is larger than the memory, or than can be counted
+# messages of numpy and torch for an array that is too large for the memory or for a 64-bit size
 TOO_LARGE = re.compile("allocate memory|out of memory|array is too big|Maximum allowed dimension|size calculation over")
 
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 2 for bad input (one line on standard error says what), 130 after Ctrl-C.
     """
     formatted = warnings.formatwarning
-    for stream in (sys.stdout, sys.stderr):  # Chinese on a terminal without it: a question mark, and no traceback
+    for stream in (sys.stdout, sys.stderr):  # print ? for a character that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     warnings.formatwarning = lambda message, *rest, **more: f"warning: {' '.join(str(message).split())}\n"
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.path.append(os.getcwd())  # where a user's own agents, networks and environments are
     try:
         return dispatch(list(sys.argv[1:] if arguments is None else arguments))
-    except BrokenPipeError:  # the reader of our output went away (| head)
+    except BrokenPipeError:  # the reader of our output has closed the pipe (| head)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def explain(error: Exception) -> tuple[str | None, int]:
-    """One line and an exit status for an error that is the user's to solve; None for a bug of ours."""
+    """One line and an exit status for an error that the user can solve; None in place of the line for a bug of ours."""
     import gymnasium
 
     if isinstance(error, UserError | gymnasium.error.DependencyNotInstalled):
@@ -95,7 +95,7 @@ def fail(message: str, status: int) -> int:
 
 
 def dispatch(arguments: list[str]) -> int:
-    """Run the command that the first word names."""
+    """Run the command that the first argument names."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print_help()
         return 0

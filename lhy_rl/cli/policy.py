@@ -1,4 +1,4 @@
-"""``lhy-rl evaluate``, ``sample`` and ``play``: a run's policy is measured, writes sentences, or is shown at play."""
+"""``lhy-rl evaluate``, ``sample`` and ``play``: evaluate a run's policy, sample sentences from it, or watch it play."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lhy-rl record``: demonstrations of whoever acts."""
+"""``lhy-rl record``: record demonstrations of a policy, an expert or a person."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def command_record(arguments: list[str]) -> int:
 
 
 def split_env(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
-    """The arguments without ``--env.NAME VALUE``, and those."""
+    """Split the arguments into those other than ``--env.NAME VALUE``, and the environment's options."""
     from lhy_rl.experiment.yaml_files import parse_option
 
     rest, given = [], {}

@@ -1,4 +1,4 @@
-"""``lhy-rl search`` and ``sweep``: the best configuration of a table, of a function of one's own, of an agent."""
+"""``lhy-rl search`` and ``sweep``: find the best configuration of a table, of a user's function, or of an agent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lhy_rl.search.trial import Trial
 
 METRIC = "eval/mean_return"  # what a sweep of an agent maximises
-COMPARED = {"random": 20, "tpe": 5}  # searchers that the report shows beside it, and their seeds
+COMPARED = {"random": 20, "tpe": 5}  # searchers that the report compares it with, and the number of their seeds
 
 
 def command_search(arguments: list[str]) -> int:
@@ -126,7 +126,7 @@ def command_sweep(arguments: list[str]) -> int:
 
 
 def add_executor(made: argparse.ArgumentParser, executors: tuple[str, ...]) -> None:
-    """The options of where trials run."""
+    """Add the options that say where trials run."""
     made.add_argument("--executor", choices=executors, default="in_process", help="where trials run (default: here)")
     made.add_argument("--workers", type=whole, metavar="N", help="trials at once (default: one a core)")
     made.add_argument("--time_limit", type=float, metavar="SECONDS", help="of a trial; a longer one has failed")
@@ -141,21 +141,21 @@ def add_executor(made: argparse.ArgumentParser, executors: tuple[str, ...]) -> N
 
 
 def given_early(options: argparse.Namespace) -> Any:
-    """What ``--early_terminate`` says; None where it is not given."""
+    """The value of ``--early_terminate``; None where it is not given."""
     from lhy_rl.experiment.yaml_files import parse_option
 
     return None if options.early_terminate is None else parse_option("early_terminate", options.early_terminate)
 
 
 def hyperband(given: Any) -> Hyperband | None:
-    """When trials are stopped; None: never."""
+    """The rule of early stopping; None where trials are never stopped early."""
     from lhy_rl.search.early_stopping import read_hyperband
 
     return None if given is None else read_hyperband(given)
 
 
 def split_options(made: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
-    """The command's options, and those of the searcher with values as YAML reads them."""
+    """Split the arguments into the command's options and the searcher's, whose values are parsed as YAML."""
     from lhy_rl.experiment.yaml_files import parse_option
 
     options, rest = made.parse_known_args(arguments)
@@ -175,7 +175,7 @@ def split_options(made: argparse.ArgumentParser, arguments: list[str]) -> tuple[
 
 
 def objective_of(options: argparse.Namespace) -> tuple[str, Objective, int, str, Any]:
-    """The searcher's name, what it maximises, the usual budget, what a score is, and when trials are stopped."""
+    """The searcher's name, the objective, the default budget, the unit of a score, and the rule of early stopping."""
     from lhy_rl.experiment.search_run import find_table, live_objective
     from lhy_rl.search.objective import FunctionObjective, TableObjective
     from lhy_rl.search.sweep_yaml import read_sweep
@@ -214,7 +214,7 @@ def objective_of(options: argparse.Namespace) -> tuple[str, Objective, int, str,
 
 
 def check_metric(sweep: Sweep) -> None:
-    """Refuse a sweep of an agent that watches something else than its mean return."""
+    """Refuse a sweep of an agent whose metric is not the mean return."""
     if sweep.goal == "minimize":
         raise UserError(
             "the goal of the sweep is minimize, which wandb takes where a file names a metric without a goal; "
@@ -225,7 +225,7 @@ def check_metric(sweep: Sweep) -> None:
 
 
 def free_folder(name: str) -> Path:
-    """The first folder of that name below runs/ that is not there yet."""
+    """The first folder of that name below runs/ that does not exist yet."""
     from lhy_rl.experiment.run_folder import choose_path
 
     return choose_path(name.replace("/", "-").removesuffix(".npz"), None)
@@ -263,7 +263,7 @@ def run_search(run: Any, options: argparse.Namespace, title: str) -> dict[str, A
 
 
 def compared(objective: Objective, num_trials: int, name: str) -> dict[str, Any]:
-    """Regrets of other searchers on a table; a library that is missing is left out."""
+    """Regrets of other searchers on a table; a searcher whose library is missing is left out."""
     from lhy_rl.experiment.search_run import regret_curves
     from lhy_rl.search.objective import TableObjective
 
@@ -280,7 +280,7 @@ def compared(objective: Objective, num_trials: int, name: str) -> dict[str, Any]
 
 
 def print_found(result: dict[str, Any], others: dict[str, Any], unit: str, folder: Path, report: Path) -> int:
-    """What follows a finished search; the command's exit status, 1 where every trial failed."""
+    """Print the result of a finished search; return the exit status, 1 where every trial failed."""
     console = output_console()
     if result["best"] is None:
         failures = [trial["failure"] for trial in result["trials"] if trial["failure"]]

@@ -1,4 +1,4 @@
-"""``lhy-rl train``, ``resume`` and ``report``: whatever writes into a run's folder."""
+"""``lhy-rl train``, ``resume`` and ``report``: the commands that write into a run's folder."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def command_report(arguments: list[str]) -> int:
 
     folder = RunFolder(place)
     result = folder.result()
-    if result is None or not result["samples"]:  # else it is text, which is not filmed
+    if result is None or not result["samples"]:  # otherwise it is text, which is not filmed
         run = loaded(place)
         draw_pictures(run)
         result = result or run.result()
@@ -138,7 +138,7 @@ def draw_pictures(run: Run) -> None:
 
 
 def show_result(run: Run) -> None:
-    """What follows a finished training."""
+    """Print the result of a finished training, and what to try next."""
     from lhy_rl.experiment.run_folder import RunFolder
     from lhy_rl.reporting.terminal import print_next, print_result
 

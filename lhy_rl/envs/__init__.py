@@ -1,4 +1,5 @@
-"""Environments: ``gymnasium.make`` and ``gymnasium.make_vec`` make them by id; a family derives from these classes."""
+"""Environments: ``gymnasium.make`` and ``gymnasium.make_vec`` make them by id; every environment derives from these
+classes."""
 
 from lhy_rl.envs.base import BatchedEnv
 from lhy_rl.envs.single import SingleEnv

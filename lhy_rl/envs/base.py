@@ -1,6 +1,6 @@
 """An environment written once, batched, over an explicit state of arrays.
 
-A family gives five functions of Gymnasium's functional vocabulary, all over a batch of B instances:
+An environment defines five functions, named as in Gymnasium's functional API, all over a batch of B instances:
 
     initial(n, rng)                  -> state
     transition(state, action, rng)   -> state
@@ -9,7 +9,7 @@ A family gives five functions of Gymnasium's functional vocabulary, all over a b
     terminal(state)                  -> (B,) bool
 
 :class:`BatchedEnv` owns everything else: seeding, time limits, autoreset, infos, snapshots, checks.
-:class:`lhy_rl.envs.single.SingleEnv` is the view of a batch of one.
+:class:`lhy_rl.envs.single.SingleEnv` presents a batch of one as an ``Env``.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
 
     Args:
         num_envs: Number of instances, B.
-        observation_space: Of one instance.
-        action_space: Of one instance.
+        observation_space: Observations of one instance.
+        action_space: Actions of one instance.
         autoreset_mode: What follows the end of an episode: ``"NextStep"`` (the next step ignores the action
             and returns the new episode's first observation), ``"SameStep"`` (the step that ends an episode
             returns it already; the last observation is ``info["final_obs"]``) or ``"Disabled"`` (reset with
             ``options={"reset_mask": mask}``).
         render_mode: None or one of ``metadata["render_modes"]``.
-        max_episode_steps: Truncate episodes after so many steps; None never does.
+        max_episode_steps: Truncate episodes after this many steps; None never truncates.
 
     Raises:
         UserError: an argument out of its range.
@@ -79,13 +79,13 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         self._steps = np.zeros(self.num_envs, np.int64)  # in this episode
         self._done = np.zeros(self.num_envs, bool)  # the episode has ended and the next has not begun
 
-    # ------------------------------------------------------------------ what a family gives
+    # ------------------------------------------------------------------ what an environment defines
     def initial(self, n: int, rng: np.random.Generator) -> State:
         """States of n new episodes."""
         raise NotImplementedError
 
     def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
-        """The states that follow; new arrays, the given ones stay as they are."""
+        """The next states, as new arrays; the given ones are not changed."""
         raise NotImplementedError
 
     def observation(self, state: State) -> Any:
@@ -97,7 +97,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         raise NotImplementedError
 
     def terminal(self, state: State) -> np.ndarray:
-        """(B,) bool: the episode ends in this state."""
+        """(B,) bool: whether the episode ends in this state."""
         raise NotImplementedError
 
     def info(self, state: State) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         """Begin new episodes.
 
         Args:
-            seed: One number for the batch; None goes on with the generator as it is.
+            seed: One seed for the whole batch; None continues with the present generator.
             options: ``{"reset_mask": (B,) bool}`` begins new episodes in these instances only.
         """
         if seed is not None:
@@ -132,7 +132,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
 
         Raises:
             UserError: an action outside the action space.
-            ResetNeeded: never reset, or (without autoreset) an episode that has ended.
+            ResetNeeded: before the first reset, or (without autoreset) after the end of an episode.
         """
         if self._state is None:
             raise ResetNeeded("call reset() before step()")
@@ -146,7 +146,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
             raise ResetNeeded(f"instances {ended} have ended; first call reset(options={{'reset_mask': mask}})")
         actions = self._checked(actions, live)
         if not whole:
-            begun = np.flatnonzero(self._done)  # NEXT_STEP: this step only begins the new episode
+            begun = np.flatnonzero(self._done)  # NEXT_STEP: this step only resets the episode
             self._add(infos, self._begin(begun), begun)
         if isinstance(live, slice) or live.size:
             state = self._state if whole else take(self._state, live)
@@ -176,7 +176,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
     def step_of_one(self, actions: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """:meth:`step` of a batch of one without autoreset, as Gymnasium's ``Env`` gives it.
 
-        It has no rows to tell apart, and so is shorter and says the same. Who overrides one of the two overrides both.
+        It is the same step, faster for one instance. A subclass that overrides one must override both.
         """
         state = self._state
         if state is None or self._done[0]:
@@ -194,7 +194,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         return first(self.observation(after)), reward, terminated, truncated, first_info(values) if values else {}
 
     def _report(self, live: Indices, infos: dict[str, Any]) -> None:
-        """Fill in the infos of a step, and in SAME_STEP begin the next episodes."""
+        """Fill in the infos of a step; in SAME_STEP also begin the next episodes."""
         assert self._state is not None
         if isinstance(live, slice) and not np.count_nonzero(self._done):
             self._add(infos, self.info(self._state), live)
@@ -233,7 +233,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         return copied(self.observation(self._state))
 
     def snapshot(self, indices: np.ndarray | None = None) -> dict[str, Any]:
-        """A copy of everything that the future depends on.
+        """Return a copy of everything that future steps depend on.
 
         Args:
             indices: Instances to take, (K,) int; None takes all and the random generator with them.
@@ -255,7 +255,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         return result
 
     def restore(self, snapshot: dict[str, Any], indices: np.ndarray | None = None) -> None:
-        """Put a snapshot back; into the instances ``indices`` if given, and then the generator stays as it is.
+        """Restore a snapshot. With ``indices`` only these instances are restored, and the generator is not.
 
         A snapshot of one instance is repeated for all of them.
 
@@ -283,7 +283,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
 
     # ------------------------------------------------------------------ inside
     def _begin(self, rows: Indices) -> dict[str, Any]:
-        """New episodes in these instances; what :meth:`info` says of them."""
+        """Begin new episodes in these instances; return their :meth:`info`."""
         count = self.num_envs if isinstance(rows, slice) else len(rows)
         if self._state is None and not is_ours(type(self)):
             try_env(self)
@@ -297,7 +297,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         return self.info(new)
 
     def _chosen(self, options: dict[str, Any] | None) -> Indices:
-        """The instances that a reset with these options is of."""
+        """The instances that a reset with these options resets."""
         mask = (options or {}).get("reset_mask")
         if mask is None:
             return slice(None)
@@ -310,7 +310,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         return np.flatnonzero(mask)
 
     def _checked(self, actions: Any, live: Indices) -> Any:
-        """The actions as arrays, if those of the live instances are in the action space."""
+        """The actions as arrays, after checking that those of the live instances are in the action space."""
         space = self.single_action_space
         if not isinstance(space, Discrete):
             if actions not in self.action_space:
@@ -319,7 +319,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         return validation.discrete_actions(actions, self.num_envs, int(space.start), int(space.n), live)
 
     def _add(self, infos: dict[str, Any], values: dict[str, Any], rows: Indices) -> None:
-        """Enter values of some instances, Gymnasium's way: whole arrays, and a mask of who has a value."""
+        """Enter values of some instances, as Gymnasium does: whole arrays, and a mask of the instances with a value."""
         for key, value in values.items():
             mask = infos.setdefault(f"_{key}", np.zeros(self.num_envs, bool))
             mask[rows] = True
@@ -334,7 +334,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
 
 
 def first_info(values: dict[str, Any]) -> dict[str, Any]:
-    """The first instance's entries, as Gymnasium's ``Env`` has them; arrays share no memory with the given ones."""
+    """The first instance's entries, as Gymnasium's ``Env`` returns them, in arrays of their own memory."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 SIDE = 400
-"""Pictures are SIDE x SIDE: whole blocks of 16, so that every video codec takes them."""
+"""Pictures are SIDE x SIDE, a multiple of 16, so that every video codec accepts them."""
 
 GRID = 272
 """Height of the part of the picture that holds the grid."""
 
 BACKGROUND, EMPTY, WHITE = (24, 24, 28), (52, 52, 58), (255, 255, 255)
 RIGHT, WRONG = (70, 200, 90), (225, 60, 60)
-BACK, NOW = (44, 62, 96), (255, 214, 10)  # a card face down; the frame of the one that was dealt last
+BACK, NOW = (44, 62, 96), (255, 214, 10)  # the back of a card; the frame of the card that was dealt last
 PAPER, BLACK, RED = (250, 250, 246), (30, 30, 36), (196, 24, 44)
 
 PALETTE = np.array(
@@ -37,13 +37,13 @@ PALETTE = np.array(
     ],
     np.uint8,
 )
-"""Colours that colour-blind people tell apart (Okabe and Ito 2008), and grey."""
+"""Colours that colour-blind people can tell apart (Okabe and Ito 2008), and grey."""
 
 Colour = tuple[int, int, int] | np.ndarray
 
 
 def palette(n: int) -> np.ndarray:
-    """(n, 3) colours; from the ninth on they come again, darker."""
+    """(n, 3) colours; from the ninth on they repeat, darker."""
     index = np.arange(n)
     colours: np.ndarray = (PALETTE[index % 8] * 0.7 ** (index[:, None] // 8)).astype(np.uint8)
     return colours
@@ -64,7 +64,7 @@ def square(picture: np.ndarray, top: int, left: int, side: int, colour: Colour, 
 
 
 class Card(NamedTuple):
-    """What is on a card: a character, the colour behind it and its own."""
+    """A card: its character, the background colour and the colour of the character."""
 
     sign: str
     ground: tuple[int, int, int]
@@ -92,7 +92,8 @@ def card_picture(card: Card, width: int, height: int, frame: tuple[int, int, int
 
 
 def cards(picture: np.ndarray, dealt: list[Card], count: int) -> None:
-    """Draw cards in reading order into the upper part; the last one shown is framed, those behind it lie face down."""
+    """Draw cards in reading order into the upper part; the last one shown is framed, and the later ones lie face
+    down."""
     columns = math.ceil(math.sqrt(len(dealt) * SIDE / GRID))
     rows = math.ceil(len(dealt) / columns)
     pitch = min(SIDE // columns, GRID // rows, 64)
@@ -122,11 +123,11 @@ def label(picture: np.ndarray, text: str, top: int, middle: int, size: int = 16)
 
 
 def conversation(facts: list[str], utterances: list[tuple[bool, str]]) -> np.ndarray:
-    """A conversation as a picture: what there is to know above, below it what was said, the newest at the bottom.
+    """A conversation as a picture: the facts above, the utterances below, the newest at the bottom.
 
     Args:
         facts: Lines of text.
-        utterances: Of each utterance whether it stands on the right, and its text.
+        utterances: For each utterance whether it is drawn on the right, and its text.
     """
     from PIL import Image, ImageDraw
 
@@ -172,7 +173,7 @@ def enlarged(picture: np.ndarray) -> np.ndarray:
     """(H, W, 3) to (SIDE, SIDE, 3), each pixel a block, in the middle."""
     height, width = picture.shape[:2]
     scale = SIDE // max(height, width)
-    if scale == 0:  # larger than the picture: every so many-th pixel
+    if scale == 0:  # larger than SIDE: subsample the pixels
         stride = math.ceil(max(height, width) / SIDE)
         return enlarged(picture[::stride, ::stride])
     result = blank()

@@ -1,9 +1,9 @@
 """A game of two or more, its rules written once, batched, over an explicit state of arrays.
 
-A family gives these functions, all over a batch of B games; ``player`` is (B,) int, a player for each game:
+A game defines these functions, all over a batch of B games; ``player`` is (B,) int, a player for each game:
 
     initial(n, rng)                  -> state
-    to_move(state)                   -> (B,) whose move it is
+    to_move(state)                   -> (B,) the player to move
     action_mask(state, player)       -> (B, A) bool, what this player may do now
     transition(state, action, rng)   -> state, after the move of the player whose turn it was
     observation(state, player)       -> what this player sees
@@ -34,21 +34,21 @@ from lhy_rl.data.demonstrations import Demonstrations
 from lhy_rl.envs.own_rules import try_game
 
 OBSERVATION = "observation"
-"""Key of what a player sees, beside the ``action_mask``, in the observations of every view, where it is no Dict."""
+"""Key of a player's observation, beside the ``action_mask``, in every view; not used where it is a Dict itself."""
 
 
 class BatchedGame:
     """The rules of a game whose players move one at a time.
 
     Args:
-        observation_space: Of what one player sees, without the action mask.
+        observation_space: The observation of one player, without the action mask.
         num_actions: A; all players have the same actions, 0 to A - 1.
 
     Attributes:
-        name: As PettingZoo's ``metadata["name"]`` has it, ``negotiation_v0`` say.
+        name: PettingZoo's ``metadata["name"]``, for example ``negotiation_v0``.
         players: The players' names, ``<word>_<number>``.
-        player_space: What one player gets in every view: a Dict of ``observation`` and ``action_mask``. An observation
-            that is a Dict itself stands beside the mask with its own keys.
+        player_space: Space of one player's observation in every view: a Dict of ``observation`` and ``action_mask``. If
+            the observation is a Dict itself, its keys are beside the mask.
     """
 
     name: ClassVar[str]
@@ -62,41 +62,41 @@ class BatchedGame:
         parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else None
         self.player_space = spaces.Dict({**(parts or {OBSERVATION: observation_space}), ACTION_MASK: mask})
 
-    # ------------------------------------------------------------------ what a family gives
+    # ------------------------------------------------------------------ what a game defines
     def initial(self, n: int, rng: np.random.Generator) -> State:
         """States of n new games."""
         raise NotImplementedError
 
     def to_move(self, state: State) -> np.ndarray:
-        """(B,) int: whose move it is; anything where the game is over."""
+        """(B,) int: the player to move; arbitrary where the game is over."""
         raise NotImplementedError
 
     def action_mask(self, state: State, player: np.ndarray) -> np.ndarray:
-        """(B, A) bool: what the player may do. All true where it is not the player's turn: nothing is done then."""
+        """(B, A) bool: the legal actions. All true where it is not the player's turn: the action has no effect then."""
         raise NotImplementedError
 
     def transition(self, state: State, action: np.ndarray, rng: np.random.Generator) -> State:
-        """The states that follow; new arrays, the given ones stay as they are.
+        """The next states, as new arrays; the given ones are not changed.
 
-        Any action of the action space is answered; the rules say what becomes of one that is not legal.
+        It must accept every action of the action space; the rules define the effect of an illegal one.
         """
         raise NotImplementedError
 
     def observation(self, state: State, player: np.ndarray) -> Any:
-        """(B, ...) what the player sees, in ``observation_space``: an array, or a dict of them."""
+        """(B, ...) the player's observation, in ``observation_space``: an array, or a dict of them."""
         raise NotImplementedError
 
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
-        """(B, P) what each player gets for a move."""
+        """(B, P) each player's reward for a move."""
         raise NotImplementedError
 
     def terminal(self, state: State) -> np.ndarray:
-        """(B,) bool: the game is over."""
+        """(B,) bool: whether the game is over."""
         raise NotImplementedError
 
     def renewed(self, state: State) -> np.ndarray | None:
-        """(B,) bool: the player to move begins anew here and needs no memory of before, as in an utterance that answers
-        to another source than its last one; None where nobody does within a game."""
+        """(B,) bool: whether the memory of the player to move is reset before this move, as for an utterance that
+        answers another source than its last one; None if that never happens within a game."""
         return None
 
     def info(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
@@ -112,12 +112,12 @@ class BatchedGame:
         raise NotImplementedError
 
     def demonstrations(self) -> Demonstrations | None:
-        """What people did who played it, each episode one player's moves; None where nobody knows."""
+        """Moves of people who played the game, each episode those of one player; None where there are none."""
         return None
 
     # ------------------------------------------------------------------ for a person who plays
     def view(self, state: State, player: int) -> str:
-        """One game, a batch of one, as its player knows it: the transcript without the facts of the others."""
+        """One game, a batch of one, as this player knows it: the transcript without the others' private facts."""
         lines = self.transcript(state)[0].split("\n")
         if not self.terminal(state)[0]:
             others = tuple(f"{name} " for i, name in enumerate(self.players) if i != player)
@@ -125,14 +125,14 @@ class BatchedGame:
         return "\n".join(lines)
 
     def move_names(self) -> list[str]:
-        """What each action is called where moves are listed."""
+        """The names of the actions for people."""
         return [str(action) for action in range(self.num_actions)]
 
     def read_move(self, state: State, text: str) -> list[int]:
-        """The actions, one after the other, that a person's words mean in one game.
+        """Parse a person's text as the actions, in order, of one move or utterance in one game.
 
         Raises:
-            UserError: they mean none.
+            UserError: the text means no action.
         """
         try:
             return [int(self.checked([int(text)], 1)[0])]
@@ -141,13 +141,13 @@ class BatchedGame:
 
     # ------------------------------------------------------------------ for the views
     def player_observation(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
-        """What the player gets, in ``player_space``."""
+        """The player's observation, in ``player_space``."""
         mask, observed = self.action_mask(state, player), self.observation(state, player)
         parts = observed if isinstance(observed, dict) else {OBSERVATION: observed}
         return {**parts, ACTION_MASK: mask.astype(np.int8)}
 
     def checked(self, actions: Any, n: int) -> np.ndarray:
-        """(n,) int64 actions, if they are in the action space.
+        """Return (n,) int64 actions, after checking that they are in the action space.
 
         Raises:
             UserError: they are not.
@@ -156,7 +156,7 @@ class BatchedGame:
 
 
 class GameBatch:
-    """Many games at once, each seen by the player whose turn it is: what self-play trains in.
+    """Many games at once, each observed by the player to move; self-play trains in it.
 
     The same seed and number of games give the same games, bit for bit. A game that ends is followed by a new one in
     the same step, unless ``autoreset`` is false.
@@ -171,7 +171,7 @@ class GameBatch:
         autoreset: Begin a new game where one has ended.
 
     Attributes:
-        to_move: (B,) whose move it is.
+        to_move: (B,) the players to move.
     """
 
     def __init__(self, game: BatchedGame, num_games: int = 1, autoreset: bool = True) -> None:
@@ -186,10 +186,10 @@ class GameBatch:
         self._over = np.zeros(self.num_games, bool)
 
     def reset(self, seed: int | None = None) -> dict[str, np.ndarray]:
-        """Begin new games; what the players to move see.
+        """Begin new games; return the observations of the players to move.
 
         Args:
-            seed: None goes on with the generator as it is.
+            seed: None continues with the present generator.
         """
         if seed is not None or self._rng is None:
             self._rng, _ = np_random(None if seed is None else validation.integer("seed", seed, 0))
@@ -202,19 +202,19 @@ class GameBatch:
         """One move in every game, by the player whose turn it is.
 
         Returns:
-            What the players who move next see (of new games where one has ended), (B, P) rewards, (B,) bool whether
-            the game has ended, and the infos: where games have ended ``final_rows`` (E,) says which, and
-            ``final_info`` holds a dict of (E, ...) arrays for every player.
+            The observations of the players who move next (of new games where one has ended), (B, P) rewards, (B,) bool
+            whether the game has ended, and the infos: ``final_rows`` (E,) are the numbers of the games that have ended,
+            and ``final_info`` holds a dict of (E, ...) arrays for every player.
 
         Raises:
             UserError: an action outside the action space.
-            ResetNeeded: never reset, or (without autoreset) a game that is over.
+            ResetNeeded: before the first reset, or (without autoreset) after the end of a game.
         """
         rewards, terminal, infos = self.advance(self.game.checked(actions, self.num_games))
         return self.observe(), rewards, terminal, infos
 
     def advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """As :meth:`step` with (B,) int64 actions that are in the action space, and nobody looks."""
+        """As :meth:`step`, without checks and observations; the (B,) int64 actions must be in the action space."""
         if self._state is None or self._rng is None:
             raise ResetNeeded("call reset() before step()")
         if self._over.any():
@@ -238,16 +238,16 @@ class GameBatch:
         return rewards, terminal, infos
 
     def adopt(self, rng: np.random.Generator) -> None:
-        """Draw from somebody's generator from now on."""
+        """Draw from the given generator from now on."""
         self._rng = rng
 
     def keep(self, rows: np.ndarray) -> None:
-        """Go on with these games only, (K,) their numbers: without autoreset, those that are not over, say."""
+        """Keep only the games with these (K,) numbers: without autoreset, for example those that are not over."""
         self._state, self._over = take(self.state, rows), self._over[rows]
         self.num_games, self.to_move = len(rows), self.to_move[rows]
 
     def observe(self, player: np.ndarray | int | None = None) -> dict[str, np.ndarray]:
-        """What a player sees of every game, by default the one whose turn it is."""
+        """A player's observations of all games, by default those of the players to move."""
         whose = self.to_move if player is None else np.broadcast_to(player, self.num_games)
         observation: dict[str, np.ndarray] = copied(self.game.player_observation(self.state, whose))
         return observation
@@ -267,11 +267,11 @@ class GameBatch:
         return self._rng
 
     def snapshot(self) -> dict[str, Any]:
-        """A copy of everything that the future depends on: arrays, names and whole numbers."""
+        """A copy of everything that future moves depend on: arrays, names and whole numbers."""
         return {"state": copied(self.state), "over": self._over.copy(), "rng": self.rng.bit_generator.state}
 
     def restore(self, snapshot: dict[str, Any]) -> None:
-        """Put a snapshot back.
+        """Restore a snapshot.
 
         Raises:
             UserError: it is of another number of games or of another game.

@@ -1,4 +1,4 @@
-"""What a game's module offers, as PettingZoo's own modules do: ``env``, ``raw_env`` and ``parallel_env``."""
+"""The functions of a game's module, as in PettingZoo's own modules: ``env``, ``raw_env`` and ``parallel_env``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pettingzoo_views(
     """
 
     def raw_env(render_mode: str | None = None, **options: Any) -> GameAEC:
-        """The AEC environment without wrappers: the rules say what becomes of an illegal action."""
+        """The AEC environment without wrappers: the rules define the effect of an illegal action."""
         from lhy_rl.envs.game_pettingzoo import GameAEC
 
         return GameAEC(rules(**options), render_mode)

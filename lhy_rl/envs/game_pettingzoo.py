@@ -1,6 +1,6 @@
 """A game as PettingZoo's environments, AEC and parallel: one game of the batch.
 
-PettingZoo is imported when one is made. Where an installation lacks it, a line names what installs it.
+PettingZoo is imported when one is made. Where it is missing, the error says how to install it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RENDER_MODES = ["ansi", "human"]
 
 
 class Table:
-    """One game and its players by name: what the AEC and the parallel view share.
+    """One game and its players by name, shared by the AEC and the parallel view.
 
     Args:
         game: The rules.
@@ -43,21 +43,21 @@ class Table:
         self.render_mode = render_mode
         self.batch = GameBatch(game, 1, autoreset=False)
         self.names = list(game.players)
-        # each agent's own, so that they can be seeded apart
+        # one space per agent, so that they can be seeded separately
         self.spaces = {name: deepcopy(game.player_space) for name in self.names}
         self.actions = {name: deepcopy(game.action_space) for name in self.names}
 
     def mover(self) -> str:
-        """Whose turn it is."""
+        """The name of the player to move."""
         return self.names[int(self.batch.to_move[0])]
 
     def observation_of(self, name: str) -> dict[str, np.ndarray]:
-        """What this player sees."""
+        """This player's observation."""
         batch = self.batch.observe(self.names.index(validation.choice("agent", name, self.names)))
         return {key: array[0] for key, array in batch.items()}
 
     def infos(self) -> dict[str, dict[str, Any]]:
-        """What there is to tell each player, as plain values."""
+        """Each player's info, as plain values."""
         state, over = self.batch.state, bool(self.game.terminal(self.batch.state)[0])
         result = {}
         for i, name in enumerate(self.names):
@@ -67,14 +67,14 @@ class Table:
         return result
 
     def move(self, action: Any) -> tuple[dict[str, float], bool]:
-        """The move of the player whose turn it is: rewards by name, and whether the game is over."""
+        """Play the move of the player whose turn it is; return the rewards by name, and whether the game is over."""
         rewards, over, _ = self.batch.advance(np.array([self.checked(action)]))
         if self.render_mode == "human":
             self.render()
         return dict(zip(self.names, rewards[0].tolist(), strict=True)), bool(over[0])
 
     def checked(self, action: Any) -> int:
-        """The action of the player whose turn it is, if it is in the action space."""
+        """Return the action of the player whose turn it is, after checking that it is in the action space."""
         whole = isinstance(action, Integral) and not isinstance(action, bool)
         if not whole and not (isinstance(action, np.ndarray) and action.shape == () and action.dtype.kind in "iu"):
             raise UserError(f"{self.mover()} is to move; its action must be a whole number; given: {brief(action)}")
@@ -192,7 +192,7 @@ class GameParallel(ParallelEnv):  # type: ignore[misc]
 
 
 class ActionChecks(wrappers.BaseWrapper):  # type: ignore[misc]
-    """As PettingZoo's ``AssertOutOfBoundsWrapper``: what is no action at all is not played, and a line says so."""
+    """As PettingZoo's ``AssertOutOfBoundsWrapper``: an action outside the action space is refused in one line."""
 
     def step(self, action: Any) -> None:
         if not (self.terminations[self.agent_selection] or self.truncations[self.agent_selection]):
@@ -201,10 +201,10 @@ class ActionChecks(wrappers.BaseWrapper):  # type: ignore[misc]
 
 
 def wrapped(env: GameAEC) -> AECEnv:
-    """With PettingZoo's wrappers: an illegal move loses 1 and ends the game, calls must come in their order."""
+    """With PettingZoo's wrappers: an illegal move loses 1 and ends the game, and calls must come in the right order."""
     return wrappers.OrderEnforcingWrapper(ActionChecks(wrappers.TerminateIllegalWrapper(env, illegal_reward=-1)))
 
 
 def _plain(value: Any) -> Any:
-    """A number or a text as Python has it."""
+    """Convert numpy's numbers and texts to Python's."""
     return value.item() if isinstance(value, np.generic) else value

@@ -14,16 +14,16 @@ from lhy_rl.envs.game import BatchedGame
 
 
 class Partner(Protocol):
-    """Somebody who plays: a function of what the player knows. It keeps no memory of its own."""
+    """A scripted player: a function of what the player knows. It keeps no memory of its own."""
 
     def __call__(self, game: Any, state: State, player: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(B,) legal actions.
 
         Args:
             game: The rules.
-            state: B games, in all of which it is this player's turn; of them only what the player knows may be used.
-            player: (B,) whom to play for.
-            rng: To draw from.
+            state: B games, in all of which it is this player's turn; it may use only what the player knows.
+            player: (B,) the player to play for.
+            rng: Source of its random numbers.
         """
         ...
 
@@ -32,7 +32,7 @@ class VersusPartner(BatchedEnv):
     """A step is the learner's move and all moves of the partner until it is the learner's turn again.
 
     The state is the game's, with ``seat`` (B,), which player the learner is, drawn uniformly, and ``gained`` (B,),
-    what the learner got in the last step.
+    the learner's reward of the last step.
 
     Args:
         num_envs: B.
@@ -62,7 +62,7 @@ class VersusPartner(BatchedEnv):
         return self._answered(after, seat.copy(), gained, rng)
 
     def _answered(self, state: State, seat: np.ndarray, gained: np.ndarray, rng: np.random.Generator) -> State:
-        """After the partner's moves: until it is the learner's turn, or the game is over."""
+        """The state after the partner's moves: when it is the learner's turn, or the game is over."""
         while True:
             turn = self.game.to_move(state)
             rows = np.flatnonzero((turn != seat) & ~self.game.terminal(state))
@@ -104,7 +104,7 @@ class VersusPartner(BatchedEnv):
         return [f"{text}\n(the learner is {self.game.players[seat]})" for text, seat in texts]
 
     def _picture(self, transcript: str, learner: str) -> np.ndarray:
-        """The learner speaks on the right."""
+        """Draw the transcript; the learner speaks on the right."""
         facts, utterances = [], []
         for line in transcript.split("\n"):
             name, colon, text = line.partition(": ")

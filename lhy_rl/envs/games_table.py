@@ -16,9 +16,9 @@ class GameRow:
         rules: ``"module:class"`` of the rules, whose docstring is the documentation page.
         summary: One line for lists.
         small: Arguments for a size that runs in milliseconds.
-        held_out: Arguments with which no game is like one of the training; none where nothing is held out.
-        validation: Arguments with which no game is like one that ``held_out`` gives: a checkpoint is chosen by these.
-        partner: ``"module:function"`` that gives a scripted player by its name; empty where there is none.
+        held_out: Arguments that give games held out from training; empty where nothing is held out.
+        validation: Arguments that give games other than those of ``held_out``; they choose the best checkpoint.
+        partner: ``"module:function"`` that returns a scripted player by its name; empty where there is none.
     """
 
     id: str

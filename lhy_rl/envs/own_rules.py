@@ -1,4 +1,4 @@
-"""Rules of somebody else's are tried once, before the first episode: what breaks their contract is one line then."""
+"""A user's rules are tried once, before the first episode, so that a mistake in them is an error of one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lhy_rl.data.spaces import misfit, without_texts
 
 
 def try_env(env: Any) -> None:
-    """Make one step in two instances that nobody sees.
+    """Make one step in two scratch instances.
 
     Args:
         env: A ``BatchedEnv``.
@@ -25,7 +25,7 @@ def try_env(env: Any) -> None:
         UserError: a function is missing, gives arrays of other shapes or types, or writes into what it was given.
     """
     functions = "initial", "transition", "observation", "reward", "terminal"
-    n = 2 if env.num_envs != 2 else 3  # not all of them: instances are renewed one by one, too
+    n = 2 if env.num_envs != 2 else 3  # another number than num_envs: instances are reset one by one, too
     rules, rng = TriedRules(env, n, functions), np.random.default_rng(0)
     state = rules.state("initial", rules.call("initial", n, rng))
     obs = rules.observation(env.single_observation_space, rules.call("observation", state))
@@ -39,7 +39,7 @@ def try_env(env: Any) -> None:
 
 
 def try_game(game: Any) -> None:
-    """Make one move in two games that nobody sees.
+    """Make one move in two scratch games.
 
     Args:
         game: A ``BatchedGame``.
@@ -67,12 +67,12 @@ def try_game(game: Any) -> None:
 
 
 class TriedRules:
-    """Calls the functions of some rules and looks at what they give.
+    """Calls the functions of an environment or game and checks their results.
 
     Args:
-        rules: Whose.
-        n: Instances.
-        functions: What they must define.
+        rules: The environment or game that defines the functions.
+        n: Number of instances.
+        functions: Names of the functions that it must define.
     """
 
     def __init__(self, rules: Any, n: int, functions: tuple[str, ...]) -> None:
@@ -83,14 +83,14 @@ class TriedRules:
             raise UserError(f"{self.place} does not define {', '.join(missing)}; {base.__name__} says what each gives")
 
     def failure(self, function: str, given: Any, wanted: str) -> UserError:
-        """The line for a function that gave something else."""
+        """The error for a function that returned something else than it should."""
         words = brief(given)
         if isinstance(given, np.ndarray):
             words = f"{given.dtype} of shape {given.shape}, {words}"
         return UserError(f"{self.place}.{function} gives {words} for {self.n} instances; must be {wanted}")
 
     def call(self, function: str, *given: Any) -> Any:
-        """What a function gives."""
+        """Call a function and return its result."""
         before = [copied(x) if isinstance(x, dict) else None for x in given]
         found = getattr(self.rules, function)(*given)
         for old, new in zip(before, given, strict=True):
@@ -102,7 +102,7 @@ class TriedRules:
         return found
 
     def state(self, function: str, state: Any, before: State | None = None) -> State:
-        """A state, if it is one; where it follows another it has the same arrays."""
+        """Check and return a state; if it follows another state it must have the same arrays."""
         if not isinstance(state, dict) or not all(isinstance(x, np.ndarray) for x in state.values()):
             raise self.failure(function, state, "a dict of arrays, the instances first")
         for key, array in state.items():
@@ -117,7 +117,7 @@ class TriedRules:
         return state
 
     def observation(self, space: gym.Space[Any], obs: Any) -> Any:
-        """Observations, if the space holds them."""
+        """Check that the observations are in the space and return them."""
         space = without_texts(space)
         words = misfit(obs, space)
         wanted: Any = leaves(create_empty_array(space, self.n))
@@ -129,7 +129,7 @@ class TriedRules:
         return obs
 
     def actions(self, space: gym.Space[Any], mask: Any) -> Any:
-        """An action for each instance; a legal one where the choice is one and a mask says so."""
+        """An action for each instance; a legal one where the action is a single choice and there is a mask."""
         if mask is not None and isinstance(space, gym.spaces.Discrete):
             self.numbers("action_mask", mask, (self.n, int(space.n)))
             if not np.any(mask, 1).all():

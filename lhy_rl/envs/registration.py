@@ -265,11 +265,11 @@ WRAPPED: tuple[Row, ...] = (
         small={"size": 16, "horizon": 6},
     ),
 )
-"""Ids that put a wrapper around any environment, so that a configuration can name it: functions of the two views."""
+"""Ids that put a wrapper around any environment, so that a configuration can name it."""
 
 
 def register() -> None:
-    """Make the ids known to Gymnasium; once is enough, more does no harm."""
+    """Register the ids with Gymnasium; calling it again does no harm."""
     for row in TABLE + WRAPPED:
         if row.id not in gymnasium.registry:
             gymnasium.register(row.id, entry_point=row.single, vector_entry_point=row.batched, kwargs=dict(row.kwargs))
@@ -278,7 +278,7 @@ def register() -> None:
 
 
 def register_games() -> None:
-    """Make the games known to PettingZoo's registry; once is enough, more does no harm.
+    """Register the games with PettingZoo; calling it again does no harm.
 
     ``import lhy_rl`` does so where PettingZoo has been imported before, and so does every game's module.
     """
@@ -287,7 +287,7 @@ def register_games() -> None:
     except ModuleNotFoundError:
         return
     for row in GAMES:
-        known = row.id.replace("_v", "-v")  # as the registry writes it
+        known = row.id.replace("_v", "-v")  # as PettingZoo's registry writes it
         if known not in pettingzoo.aec_registry:
             pettingzoo.register("aec", row.id, f"{row.module}:env")
             pettingzoo.register("parallel", row.id, f"{row.module}:parallel_env")

@@ -1,4 +1,4 @@
-"""What a row of the table of environments says."""
+"""A row of the table of environments."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Row:
         kwargs: Arguments that differ from the class's defaults.
         small: Arguments for a size that runs in milliseconds, for tests and first tries.
         summary: One line for lists.
-        held_out: Arguments with which no episode is like one of the training; none where nothing is held out. A dict
-            has the argument's value in the training for each of which something is.
+        held_out: Arguments that give episodes held out from training; empty where nothing is held out. If the value is
+            a dict, its keys are the training values of the argument for which something is held out.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The environments in which something is seen or drawn: their rows of the table."""
+"""The rows of the table for the environments of vision and generation."""
 
 from __future__ import annotations
 

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from lhy_rl.agents.common.agent import Agent
     from lhy_rl.data.demonstrations import Demonstrations
 
-ENCODER = "encoder.zip"  # a run's own copy of the encoder that it begins with
-MOST_THREADS = 1024  # more than any machine has cores; a million end the process
+ENCODER = "encoder.zip"  # a run's own copy of its initial encoder
+MOST_THREADS = 1024  # more than any machine has cores; a million would crash the process
 
 
 def make_environment(config: Config, num_envs: int | None = None, **changed: Any) -> VectorEnv[Any, Any, Any]:
     """The vector environment, resetting in the same step.
 
     Args:
-        num_envs: Copies; None takes the agent's ``num_envs``.
-        **changed: Options in place of the configuration's.
+        num_envs: Number of instances; None takes the agent's ``num_envs``.
+        **changed: Options that replace the configuration's.
     """
     from lhy_rl.rollouts.game_sources import is_game, make_games
     from lhy_rl.rollouts.vector_envs import make_vec
@@ -51,7 +51,7 @@ def make_environment(config: Config, num_envs: int | None = None, **changed: Any
 
 
 def held_out(config: Config) -> dict[str, Any]:
-    """Options with which the environment's episodes are like none of the training; none where it holds nothing out."""
+    """Options that give episodes held out from training; empty if the environment holds nothing out."""
     from lhy_rl.envs.registration import TABLE
 
     given = config.values["env"]
@@ -70,10 +70,11 @@ def make_agent(config: Config, env: VectorEnv[Any, Any, Any], demonstrations: De
     """The agent on that environment, untrained.
 
     Args:
-        demonstrations: The configuration's, where they have been read; None reads (or records) them.
+        demonstrations: The configuration's demonstrations, if they have been read already; None reads (or records)
+            them.
 
     Raises:
-        UserError: an option has a value that the agent refuses.
+        UserError: the agent refuses the value of an option.
     """
     values = config.values
     threads = values["threads"]
@@ -104,14 +105,14 @@ def make_agent(config: Config, env: VectorEnv[Any, Any, Any], demonstrations: De
 
 
 def trained(run: RunFolder, checkpoint: str = "newest", device: str = "auto", **changed: Any) -> Agent:
-    """The agent of a run, in its environment, as a checkpoint has it; torch's threads stay as they are.
+    """Load the agent of a run from a checkpoint, in its environment; torch's number of threads is not changed.
 
     Args:
         checkpoint: ``newest`` or ``best``.
         **changed: As :func:`untrained` takes them.
 
     Raises:
-        UserError: the run has no checkpoint, or none that can be read.
+        UserError: the run has no readable checkpoint.
     """
     tree = Checkpoints(run.checkpoints).load(checkpoint)
     if tree is None:
@@ -124,13 +125,13 @@ def trained(run: RunFolder, checkpoint: str = "newest", device: str = "auto", **
 
 @contextmanager
 def in_an_environment_like_its_own(run: RunFolder, env: Any) -> Iterator[None]:
-    """Inside, an error of an agent of a run, in an environment of other spaces than the run's, names the two spaces.
+    """A context in which an error that is due to an environment with other spaces than the run's names the two spaces.
 
     Args:
-        env: Given in place of the run's; None where none is.
+        env: The environment given in place of the run's; None if none was given.
 
     Raises:
-        UserError: the error inside, or in its place the spaces that differ.
+        UserError: the original error, or in its place one that names the spaces that differ.
     """
     try:
         yield
@@ -141,7 +142,7 @@ def in_an_environment_like_its_own(run: RunFolder, env: Any) -> Iterator[None]:
         try:
             pairs = zip(*map(spaces_of, (make_environment(config, 1), env)), strict=True)
             others = [why for one, other in pairs if (why := difference(without_texts(one), without_texts(other)))]
-        except UserError:  # one of the two cannot be made: the first error says more
+        except UserError:  # one of the two cannot be made: the original error says more
             others = []
         if not others:
             raise
@@ -156,12 +157,12 @@ def untrained(
     options: dict[str, Any] | None = None,
     env_options: dict[str, Any] | None = None,
 ) -> Agent:
-    """The agent of a run as it was before it learned anything; torch's threads stay as they are.
+    """The agent of a run in its untrained state; torch's number of threads is not changed.
 
     Args:
-        env: Like the run's; None makes it.
-        options: Of the agent, those that change.
-        env_options: Of the environment that is made, those that change.
+        env: An environment like the run's; None makes the run's.
+        options: Options of the agent that change.
+        env_options: Options of the environment that change, where it is made.
     """
     config = run.config()
     values = {"agent": config.values["agent"] | (options or {}), "device": device, "threads": None}
@@ -173,7 +174,7 @@ def untrained(
 
 
 def encoder_place(config: Config) -> Path | None:
-    """The file, or the run folder, of the encoder that the policy begins with; None where it is chosen by name.
+    """The file, or the run folder, of the policy's initial encoder; None where the encoder is chosen by name.
 
     A path is looked for beside the configuration's file, then in the working directory.
     """
@@ -187,7 +188,7 @@ def encoder_place(config: Config) -> Path | None:
 
 
 def copy_encoder(config: Config, folder: Path) -> None:
-    """Lay a copy of such an encoder into a run's folder, so that the file may go."""
+    """Copy such an encoder into a run's folder, so that the original may be deleted."""
     place = encoder_place(config)
     if place is not None:
         from lhy_rl.core import archive
@@ -197,7 +198,7 @@ def copy_encoder(config: Config, folder: Path) -> None:
 
 
 def with_own_encoder(config: Config) -> Config:
-    """The configuration that names that copy, as it stands in the run's folder."""
+    """The configuration with the path of that copy, as it is stored in the run's folder."""
     if encoder_place(config) is None:
         return config
     return replace(config, values=config.values | {"agent": config.values["agent"] | {"encoder": ENCODER}})

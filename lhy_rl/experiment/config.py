@@ -1,7 +1,7 @@
-"""From a configuration's name and the command line to one checked, complete configuration.
+"""Make a checked, complete configuration from a name and the command line.
 
 The schema is the constructors' signatures: the environment's, the agent's and :class:`RunOptions`'. jsonargparse
-reads them with their docstrings; this file finds the YAML, says what is wrong in one line and writes the result.
+reads them with their docstrings; this file finds the YAML, reports errors in one line and writes the result.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 SECTIONS = ("env", "agent", "run")
-DEFAULT_TIMESTEPS = 100_000  # where only an agent and an environment are named
-LARGEST = 2**63  # of whole numbers, which torch and numpy keep in 64 bits
-WITH_EXPONENT = re.compile(r"\d+(\.\d*)?[eE]\+?\d{1,2}|\d+\.0")  # 1e6 is a whole number, too, to the one who types it
+DEFAULT_TIMESTEPS = 100_000  # if only an agent and an environment are named
+LARGEST = 2**63  # limit of whole numbers, which torch and numpy store in 64 bits
+WITH_EXPONENT = re.compile(r"\d+(\.\d*)?[eE]\+?\d{1,2}|\d+\.0")  # whoever types 1e6 means a whole number
 KEPT: dict[tuple[str, Any], tuple[ArgumentParser, dict[str, Any]]] = {}  # the oldest first
-MOST_KEPT = 32  # a parser takes as long to make as ten configurations to read
+MOST_KEPT = 32  # making a parser takes as long as reading ten configurations
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Config:
     """A complete configuration.
 
     Attributes:
-        name: The name it was found by, for the run's folder.
+        name: The name by which it was found; the run's folder is named after it.
         values: ``{seed, total_timesteps, device, threads, env: {id, ...}, agent: {name, ...}, run: {...}}``.
     """
 
@@ -56,7 +56,7 @@ class Config:
         return f"<Config {self.name}: {agent} on {env}, {self.values['total_timesteps']:,} timesteps>"
 
     def dump(self) -> str:
-        """YAML that gives this configuration again."""
+        """YAML from which this configuration can be read again."""
         head = "# complete and re-runnable: lhy-rl train <this file>\n"
         return head + yaml_files.dump(self.values)
 
@@ -71,7 +71,7 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
 
     Args:
         name: A shipped name or the path of a YAML file (also a run's ``config.yaml``).
-        overrides: Dotted keys to values, also as typed: ``{"agent.learning_rate": "1e-3"}``.
+        overrides: Dotted keys to values, which may be text: ``{"agent.learning_rate": "1e-3"}``.
 
     Raises:
         UserError: unknown name or key (with the nearest one), wrong type, broken file.
@@ -88,7 +88,7 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
         parsed = parser.parse_object(values, defaults=False)
     except argparse.ArgumentError as error:
         raise explain(error, values, parser) from None
-    except MISFIT as error:  # that it has no words for: 400 digits where a number is due, say
+    except MISFIT as error:  # errors without a message of their own, such as 400 digits for a number
         raise UserError(f"{first_unreadable(values, parser)} cannot be read: {brief(error)}") from error
     complete = copy.deepcopy(defaults)
     for key in options(parser):
@@ -102,10 +102,10 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Config:
 
 
 def check_values(values: Any, where: str = "") -> None:
-    """Check that numbers are numbers, that whole ones fit into 64 bits, and that no text holds a NUL byte.
+    """Check that no number is NaN, that whole numbers fit into 64 bits, and that no text holds a NUL byte.
 
     Raises:
-        UserError: one does not; the message holds its key.
+        UserError: a value fails a check; the message holds its key.
     """
     if isinstance(values, dict | list):
         for key, value in values.items() if isinstance(values, dict) else enumerate(values):
@@ -128,9 +128,9 @@ def help_parser(name: str, overrides: dict[str, str]) -> ArgumentParser:
 
 
 def agent_only(name: str, overrides: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The configuration of an agent's name (or ``module:Class``) and an environment's id, defaults for the rest.
+    """The configuration for an agent's name (or ``module:Class``) and an environment's id, with defaults for the rest.
 
-    None where the name is no agent's, or no environment is given: then it is a configuration's.
+    None if the name is no agent's, or no environment is given: then it is the name of a configuration.
     """
     from lhy_rl.agents import agents
 
@@ -140,7 +140,7 @@ def agent_only(name: str, overrides: dict[str, Any] | None) -> dict[str, Any] | 
 
 
 def merge(name: str, overrides: dict[str, Any] | None) -> dict[str, Any]:
-    """A configuration's YAML with what the command line replaces."""
+    """A configuration's YAML with the overrides of the command line."""
     values = agent_only(name, overrides) or read_yaml(find_config(name))
     overrides = dict(overrides or {})
     if isinstance(values.get("agent"), dict) and isinstance(values["agent"].get("name"), str):
@@ -174,8 +174,8 @@ def set_value(values: dict[str, Any], key: str, value: Any) -> None:
 
 
 def kept_parser(values: dict[str, Any]) -> tuple[ArgumentParser, dict[str, Any]]:
-    """The parser of the chosen environment and agent, made once, and all defaults as it reads them."""
-    schema = repr(environment_schema(chosen_name(values, "env", "id"), values["env"]))  # a default may be a list
+    """The cached parser for the chosen environment and agent, and all defaults as it parses them."""
+    schema = repr(environment_schema(chosen_name(values, "env", "id"), values["env"]))  # repr: defaults may be lists
     key = schema, agent_class(chosen_name(values, "agent", "name"))
     if key not in KEPT:
         if len(KEPT) == MOST_KEPT:
@@ -235,7 +235,7 @@ def environment_arguments(env_id: str, given: dict[str, Any]) -> dict[str, Any]:
     """Options of an environment, checked as a configuration's are.
 
     Raises:
-        UserError: unknown id, an option that it has not, or a value of another type.
+        UserError: unknown id, an unknown option, or a value of another type.
     """
     from jsonargparse import ArgumentParser, set_loader
 
@@ -263,7 +263,7 @@ def check_keys(values: dict[str, Any], parser: ArgumentParser, prefix: str = "")
     """Check that every key is an option.
 
     Raises:
-        UserError: one is not; the message holds the nearest option.
+        UserError: a key is no option; the message holds the nearest option.
     """
     allowed = options(parser)
     for key, value in values.items():
@@ -312,7 +312,8 @@ def describe(action: Any) -> str:
 
 
 def environment_options(config: Config) -> dict[str, Any]:
-    """Return the options to make the environment with: all of our own environments, the changed ones of others."""
+    """Return the options to make the environment with: all options for our own environments, the changed ones for
+    others."""
     options = config.section("env")
     env_id = config.values["env"]["id"]
     usual = {option.name: option.default for option in environment_schema(env_id, options)}

@@ -1,11 +1,11 @@
-"""The demonstrations of a configuration: those that are kept somewhere, or some recorded on the spot.
+"""The demonstrations of a configuration: stored ones, or new ones recorded when training begins.
 
 In a configuration, ``agent.demonstrations`` may also be
 
     random      a random policy acts in the configuration's environment: a control, from which nothing can be learned
     scripted    the environment's own expert acts, the one that ``dagger`` asks where its ``expert`` is ``scripted``
 
-Then as many episodes are recorded as ``agent.trajectories`` says, others for each seed.
+Then ``agent.trajectories`` episodes are recorded, different ones for each seed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from lhy_rl.rollouts.demonstrators import of_environment
 from lhy_rl.rollouts.record_episodes import record
 
 RECORDED = ("random", "scripted")
-EPISODES = 10  # where the configuration does not say how many trajectories
-FIRST_SEED = 1_000_000  # no training and no evaluation begins its episodes as these begin
+EPISODES = 10  # if the configuration does not set the number of trajectories
+FIRST_SEED = 1_000_000  # of the episodes, which are none of those in training or evaluation
 
 
 def resolve_demonstrations(config: Config, env: VectorEnv[Any, Any, Any]) -> Demonstrations | None:
-    """The demonstrations, before any are chosen of them; None where the agent takes or is given none.
+    """All demonstrations, before the agent selects from them; None if the agent takes or is given none.
 
     Args:
-        config: Complete.
-        env: The agent's; they must be of its spaces.
+        config: A complete configuration.
+        env: The agent's environment, whose spaces the demonstrations must have.
 
     Raises:
-        UserError: no such demonstrations, damaged, of another environment, or nobody who could act in this one.
+        UserError: demonstrations that do not exist, are damaged or of another environment, or no expert for this one.
     """
     from lhy_rl.interop.demonstrations import load_demonstrations
 
@@ -43,7 +43,7 @@ def resolve_demonstrations(config: Config, env: VectorEnv[Any, Any, Any]) -> Dem
 
 
 def count(config: Config, demonstrations: Demonstrations | None) -> int:
-    """How many demonstrated steps the agent learns from: its options may choose some."""
+    """The number of demonstrated steps that the agent learns from, after the selection by its options."""
     if demonstrations is None:
         return 0
     options = config.values["agent"]

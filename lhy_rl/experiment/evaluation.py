@@ -1,9 +1,9 @@
-"""What a run's policies are worth, measured with generators of the evaluation's own, and what a return stands beside.
+"""Evaluation of a run's policies, with random generators of its own, and reference returns to compare with.
 
-Text is measured by both directions of the likelihood, overlap and diversity; other tasks by the episodic return.
-One number alone misleads: a policy that repeats its best sentence has a splendid ``nll_oracle`` and BLEU, and
-``nll_test`` and self-BLEU show it. "0.000" says nothing by itself, either: on DriveCorridor it is the best return there
-is, and a random policy's is -32.75.
+Text is measured by the likelihood in both directions, overlap and diversity; other tasks by the episodic return. One
+number alone misleads: a policy that repeats its best sentence has an excellent ``nll_oracle`` and BLEU, and only
+``nll_test`` and self-BLEU reveal it. A return of "0.000" means nothing by itself, either: on DriveCorridor it is the
+best possible return, and a random policy's is -32.75.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from lhy_rl.rollouts.record_episodes import random_policy
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
 
-DIALOGUES = 4  # that a report shows of each kind
-AS_TEXT = "as the text"  # best where it is nearest to the row of real sentences
+DIALOGUES = 4  # dialogues of each kind in a report
+AS_TEXT = "as the text"  # best if nearest to the value of the real sentences
 GLOSSARY = {  # metric: (direction, meaning)
     "nll_oracle": (
         "lower",
@@ -91,11 +91,11 @@ class Evaluator:
 
     Attributes:
         agent: The agent, with ``policies`` to compare and ``policy`` in training.
-        env: Its environment; a text task is asked for sentences only.
+        env: Its environment; of a text task only the sentences are used.
         make_env: Makes an environment to play episodes in, for tasks that are not text.
-        make_held_out: Makes one whose episodes are held out from the training; None where nothing is.
-        sentences: How many are drawn from each policy and taken from the held-out split for BLEU.
-        episodes: For tasks that are not text.
+        make_held_out: Makes one whose episodes are held out from training; None where nothing is held out.
+        sentences: Number of sentences sampled from each policy, and taken from the held-out split for BLEU.
+        episodes: Number of episodes, for tasks that are not text.
         samples: Sentences that a report shows.
     """
 
@@ -114,7 +114,7 @@ class Evaluator:
 
     @property
     def is_game(self) -> bool:
-        """Whether several play."""
+        """Whether the task is a game of several players."""
         return isinstance(self.env, Games)
 
     @property
@@ -123,16 +123,16 @@ class Evaluator:
         return str(list(self.agent.policies)[-1])
 
     def check(self) -> None:
-        """Refuse at once what :meth:`full` would fail of when the training is over.
+        """Check before training that :meth:`full` can succeed after it.
 
         Raises:
-            UserError: a split of the text with too few sentences.
+            UserError: a split of the text has too few sentences.
         """
         if self.is_text:
             text_evaluation.check_splits(self.env.unwrapped)
 
     def full(self) -> Evaluation:
-        """Every policy and, for text, the row of real sentences; ``nll_test`` is over the whole test split."""
+        """Evaluate every policy and, for text, real sentences; ``nll_test`` is over the whole test split."""
         if self.is_game:
             return Evaluation(*game_evaluation.compare(self.agent, self.episodes, min(self.samples, DIALOGUES)))
         if not self.is_text:
@@ -144,15 +144,15 @@ class Evaluator:
         return Evaluation(*text_evaluation.compare(self.agent.policies, task, self.sentences, self.samples))
 
     def quick(self) -> tuple[dict[str, float], float]:
-        """Evaluate the policy in training, quickly, to choose a checkpoint by: on nothing that :meth:`full` reports.
+        """Evaluate the policy in training quickly, to choose a checkpoint, on other data than :meth:`full` reports.
 
-        Text is validation text, games are those of :meth:`~lhy_rl.rollouts.games.Games.validation`, and episodes are
-        begun with another seed than the reported ones.
+        Text is validation text, games are those of :meth:`~lhy_rl.rollouts.games.Games.validation`, and episodes have
+        another seed than the reported ones.
 
         Returns:
             The columns ``eval/...`` and the selection value: lower is better. It is nll_validation, plus nll_oracle
-            where the density is known (the pair, so that neither dropping modes nor mere smoothness wins), else minus
-            the mean return.
+            where the density is known (the sum, so that neither dropping modes nor mere smoothness wins), otherwise
+        minus the mean return.
         """
         if not self.is_text:
             if self.is_game:
@@ -165,7 +165,7 @@ class Evaluator:
         return {f"eval/{name}": value for name, value in row.items()}, sum(row.values())
 
     def sentences_now(self) -> list[str]:
-        """Some sentences, or dialogues, of the policy in training; none where the task has none."""
+        """Some sentences, or dialogues, of the policy in training; empty if the task has none."""
         if self.is_game and self.samples:
             dialogues: list[str] = self.agent.play_evaluation(min(self.samples, DIALOGUES), deterministic=False)[1]
             return dialogues
@@ -178,7 +178,7 @@ class Evaluator:
 
         Args:
             make_env: Makes the environment; None takes the evaluator's.
-            seed: Of the episodes.
+            seed: Seed of the episodes.
         """
 
         def predict(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[np.ndarray, Any]:
@@ -202,7 +202,7 @@ def _statistics(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, 
     }
 
 
-# --- what a return stands beside ---
+# --- reference returns ---
 
 
 def references(
@@ -211,16 +211,16 @@ def references(
     episodes: int,
     make_held_out: Callable[[], VectorEnv[Any, Any, Any]] | None = None,
 ) -> dict[str, Any]:
-    """A random policy's return, the expert's and the threshold: row to metric to value, without those not known.
+    """Known returns of a random policy, of the expert, and the threshold: row to metric to value.
 
-    The numbers that are shipped with the demonstrations are taken where the task is theirs. Else the random policy and
-    the task's own expert play the episodes that the policies are evaluated in.
+    Scores shipped with the demonstrations are used if the task is the same. Otherwise the random policy and the task's
+    own expert play the evaluation's episodes.
 
     Args:
-        config: Complete.
-        make_env: Makes the environment of the evaluations; not a text task's.
-        episodes: Of an evaluation.
-        make_held_out: Makes one whose episodes are held out from the training, for the random policy.
+        config: A complete configuration.
+        make_env: Makes the environment of the evaluations; not that of a text task.
+        episodes: Number of episodes of an evaluation.
+        make_held_out: Makes one whose episodes are held out from training, for the random policy.
     """
     env_id, inner_id = _unchanged_task(config)
     scores = [score for score in shipped.scores().values() if score["env_id"] == inner_id]
@@ -249,7 +249,7 @@ def references(
 
 
 def _unchanged_task(config: Config) -> tuple[str | None, str | None]:
-    """The environment's id where none of its options was changed, and so the id of the one inside a fixed horizon."""
+    """The environment's id, and that of the one inside a fixed horizon; each None if an option was changed."""
     env = config.values["env"]
     if "env_id" in env:
         limit = gymnasium.spec(registered(env["env_id"])).max_episode_steps
@@ -269,13 +269,13 @@ def _demonstrated(config: Config, env: VectorEnv[Any, Any, Any]) -> dict[str, fl
         return None
     try:
         returns = load_demonstrations(source, env).returns
-    except UserError:  # they are gone meanwhile
+    except UserError:  # deleted meanwhile
         return None
     return {"mean_return": float(returns.mean()), "std_return": float(returns.std())} if returns.any() else None
 
 
 def _scripted(env: VectorEnv[Any, Any, Any], episodes: int) -> dict[str, float] | None:
-    """The returns of the expert that the task has itself, if it has one."""
+    """The returns of the task's own expert; None if it has none."""
     from lhy_rl.agents.supervised.experts import expert_for
 
     try:

@@ -1,4 +1,4 @@
-"""What a policy of games is worth: in games with itself and with scripted players, and what is said in them."""
+"""Evaluation of a policy of games: games with itself and with scripted players, and their dialogues."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def compare(agent: Any, games: int, dialogues: int) -> tuple[dict[str, dict[str,
 
     Args:
         agent: A :class:`lhy_rl.agents.dialogue.self_play.SelfPlay`.
-        games: Of each kind, on contexts that were held out where some are.
-        dialogues: How many are given as text.
+        games: Number of games of each kind, on held-out contexts where there are any.
+        dialogues: Number of games that are returned as text.
     """
     table: dict[str, dict[str, float]] = {}
     texts: dict[str, list[str]] = {}
@@ -32,7 +32,7 @@ def compare(agent: Any, games: int, dialogues: int) -> tuple[dict[str, dict[str,
 
 
 def references(agent: Any, games: int) -> dict[str, dict[str, float]]:
-    """A row of players that draw legal moves uniformly."""
+    """The row of players that draw legal moves uniformly."""
     where = agent.games.held_out()
     where.seed(SEED)
     played = play_games(where, games, [RandomPlayer()], np.zeros((games, len(where.players)), np.int64))

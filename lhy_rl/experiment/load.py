@@ -1,4 +1,4 @@
-"""``lhy_rl.load``: an agent from whatever holds one, a run's folder, one of its checkpoints or a saved file."""
+"""``lhy_rl.load``: load an agent from a run's folder, one of its checkpoints or a saved file."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def load(
     checkpoint: str = "newest",
     **options: Any,
 ) -> Agent:
-    """The agent that was trained, to predict or to learn on: ``agent = lhy_rl.load("runs/ppo-cartpole")``.
+    """Load a trained agent, to predict with or to train further: ``agent = lhy_rl.load("runs/ppo-cartpole")``.
 
     Args:
         path: A run's folder, a checkpoint in it, or a file that ``agent.save`` wrote.
-        env: Like the one it learned in; None makes that which the run or the file names.
+        env: An environment like the one it learned in; None makes the one that the run or the file names.
         device: ``auto`` (a GPU where there is one and the networks are large), ``cpu``, ``cuda``, ...
-        checkpoint: Of a run's folder: ``newest`` or ``best``.
-        **options: Of the agent's constructor, those that change.
+        checkpoint: Which checkpoint of a run's folder: ``newest`` or ``best``.
+        **options: Options of the agent's constructor that change.
 
     Raises:
-        UserError: no agent there, damaged, or of other spaces.
+        UserError: no agent there, or one that is damaged or has other spaces.
     """
     place = Path(path)
     if place.is_dir():
@@ -59,9 +59,9 @@ def load(
 
 
 def load_untrained(path: str | os.PathLike[str], env: Environment | None = None, device: str = "auto") -> Agent:
-    """The agent of a run as it was before it learned anything: the same seed, the same first weights.
+    """The agent of a run in its untrained state: the same seed, the same initial weights.
 
     Raises:
-        UserError: no run there.
+        UserError: there is no run.
     """
     return build.untrained(RunFolder(Path(path)), device, env)

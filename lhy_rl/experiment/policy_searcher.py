@@ -19,15 +19,15 @@ from lhy_rl.search.trial import Trial
 
 
 class PolicySearcher(Searcher):
-    """Asks a trained agent for every configuration, and shows it what was tried as its environment did.
+    """Asks a trained agent for every configuration, and shows it the trials as its environment did.
 
     Args:
         run: A run's folder (``lhy-rl train ppo/hpo_trial``), or a file that ``agent.save`` wrote.
-        num_trials: The budget, of which the policy sees how much is left; then the searcher is exhausted.
-        unique: Draw again where a configuration was proposed before.
+        num_trials: The budget; the policy observes how much of it is left. Afterwards the searcher is exhausted.
+        unique: Draw again if a configuration was proposed before.
 
     Raises:
-        UserError: no agent there, one of another task, or of another space.
+        UserError: no agent there, or one of another task or space.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class PolicySearcher(Searcher):
         self._env = learned
         self._state = learned.initial(1, self.rng)
         self._memory: Any = None
-        self._next_memory: Any = None  # after the observation that was last looked at
+        self._next_memory: Any = None  # the policy's state after the latest observation that it read
         self._looked = False
         self._asked = self._trials = 0  # proposals, and those whose scores are known
         self.agent.predict_generator = torch.Generator().manual_seed(self.seed)
@@ -68,11 +68,11 @@ class PolicySearcher(Searcher):
         return tokens
 
     def observed(self) -> np.ndarray:
-        """(1, F) what the policy sees of the trials so far."""
+        """(1, F) the policy's observation of the trials so far."""
         return self._env.observation(self._state)
 
     def _draw(self) -> np.ndarray:
-        """One action of the policy for the trials so far."""
+        """Sample an action of the policy, given the trials so far."""
         obs, start = self.observed(), np.array([self._trials == 0])
         actions, self._next_memory = self.agent.predict(obs, self._memory, start, deterministic=False)
         self._looked = True
@@ -81,7 +81,7 @@ class PolicySearcher(Searcher):
     def tell(self, trial: Trial) -> None:
         if self._trials >= self.num_trials:
             return
-        if not self._looked:  # the scores of two came between two proposals
+        if not self._looked:  # the scores of two trials arrived between two proposals
             self._draw()
         self._memory, self._looked = self._next_memory, False
         self._trials += 1

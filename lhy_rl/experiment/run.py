@@ -1,7 +1,7 @@
-"""One training run: update by update, evaluate, write down, survive being killed.
+"""One training run: train, evaluate, log, and save checkpoints from which a killed run is resumed.
 
-Everything that decides what comes next is in a checkpoint: the agent's ``state_dict`` and the few numbers of the run
-itself. So a run that was killed and resumed makes the same parameters and the same rows as one that never was.
+Everything that future updates depend on is in a checkpoint: the agent's ``state_dict`` and a few numbers of the run
+itself. So a run that was killed and resumed gives the same parameters and the same rows as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lhy_rl.experiment.run_folder import Checkpoints, RunFolder
 from lhy_rl.experiment.schema import RunOptions
 from lhy_rl.experiment.tracking import MetricsFile
 
-FORMAT = 1  # of the run's part of a checkpoint
+FORMAT = 1  # version of the run's part of a checkpoint
 Report = Callable[["Run", dict[str, Any]], object]
 """Writes a report of a run and its result."""
 
@@ -92,7 +92,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """The run folder, once there is one."""
+        """The run folder, once it exists."""
         assert self.path is not None
         return self.path
 
@@ -100,7 +100,7 @@ class Run:
         return f"<Run {self._headline()}>"
 
     def check(self) -> None:
-        """Refuse at once what would fail when the training is over.
+        """Check before training that the evaluation and the report can succeed after it.
 
         Raises:
             UserError: too little text for the evaluation, or a package that the report needs is missing.
@@ -112,7 +112,7 @@ class Run:
                     install = pip_install(package)
                     raise UserError(f"the report needs {package}: {install}, or go without: --run.plots false")
 
-    # --- what a checkpoint holds ---
+    # --- contents of a checkpoint ---
 
     def begin(self) -> None:
         """Draw sentences of the untrained policy, before the first update."""
@@ -133,7 +133,7 @@ class Run:
         }
 
     def load(self, place: RunFolder, which: str = "newest", to_train: bool = True) -> None:
-        """Put back a checkpoint of the run folder; without any, the run begins anew.
+        """Load a checkpoint of the run folder; if there is none, the run starts from the beginning.
 
         Args:
             to_train: Drop the rows of ``metrics.csv`` that come after the checkpoint, and rename damaged checkpoints.
@@ -172,10 +172,10 @@ class Run:
         return self.elapsed + time.monotonic() - self.started
 
     def train(self, place: RunFolder, report: Report | None = None) -> None:
-        """Train to the end and leave everything in the run folder.
+        """Train to the end and write everything into the run folder.
 
         Args:
-            report: Writes the report from the run and its result, where the configuration wants one.
+            report: Writes the report from the run and its result, if the configuration asks for one.
         """
         self.path = place.path
         self.metrics.path = place.metrics_file
@@ -198,16 +198,16 @@ class Run:
                 raise Interrupted(signal.SIGINT, place.path) from None
             except Interrupted:
                 raise
-            except UserError as error:  # what is not a number, say
+            except UserError as error:  # such as a NaN
                 raise UserError(f"{error}; {self._recovery_hint(place)}") from error
-            except Exception as error:  # an environment's own, say: it keeps its name and its traceback
+            except Exception as error:  # such as one of the environment's: it keeps its type and its traceback
                 error.add_note(self._recovery_hint(place))
                 raise
             finally:
                 self.tracker.close()
 
     def _headline(self) -> str:
-        """What is trained, how long and where: the first line that a reader sees."""
+        """The first line of output: the agent, the environment, the number of timesteps and the device."""
         values, done = self.config.values, self.agent.num_timesteps
         begun = f", {done:,} of them done" if done else ""
         place = f", in {self.path}" if self.path else ""
@@ -223,12 +223,12 @@ class Run:
 
     def _learn(self) -> None:
         remaining = self.config.values["total_timesteps"] - self.agent.num_timesteps
-        self.phase = self.agent.phase  # that the next update belongs to
+        self.phase = self.agent.phase  # phase of the next update
         if remaining > 0:
             self.agent.learn(remaining, callback=self._after_update, reset_num_timesteps=False)
 
     def _after_update(self, agent: Any, metrics: dict[str, float]) -> bool:
-        """Log an update, evaluate and save where that is due; return whether the training goes on."""
+        """Log an update, evaluate and save when due; return whether to continue training."""
         row: dict[str, Any] = {
             "time/iterations": agent.num_updates,
             "time/total_timesteps": agent.num_timesteps,
@@ -272,7 +272,7 @@ class Run:
 
         try:
             old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:  # not in the main thread: signals are somebody else's
+        except ValueError:  # not in the main thread, where signals cannot be handled
             yield
             return
         try:
@@ -294,7 +294,7 @@ class Run:
         place.write_json(place.result_file, result)
 
     def result(self) -> dict[str, Any]:
-        """The evaluation of the agent as it is, with what is needed to read it."""
+        """Evaluate the present agent; return the result with what is needed to interpret it."""
         evaluation, known = self.evaluator.full(), {}
         if self.evaluator.is_game:
             known = game_evaluation.references(self.agent, self.evaluator.episodes)
@@ -325,7 +325,7 @@ class Run:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what the numbers depend on."""
+    """Return the versions of the software that the numbers depend on."""
     import gymnasium
     import numpy
     import torch

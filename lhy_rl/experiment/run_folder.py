@@ -1,4 +1,4 @@
-"""The folder of a run: made in one step, locked while a process writes in it; its checkpoints."""
+"""The folder of a run, made in one step and locked while a process writes in it, and its checkpoints."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from lhy_rl.experiment.config import Config, load
 
 
 class RunFolder:
-    """Names of what lies in a run folder.
+    """A run folder and the files in it.
 
     Args:
         path: The folder; it must exist.
 
     Raises:
-        UserError: it does not exist or is no run.
+        UserError: the folder does not exist or holds no run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,7 +75,7 @@ class RunFolder:
         archive.write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
     def prolong(self, config: Config) -> None:
-        """Give the run a configuration with more timesteps; it is finished no more."""
+        """Give the run a configuration with more timesteps and mark it as unfinished."""
         with self.locked():
             archive.write_bytes(self.config_file, config.dump().encode())
             self.result_file.unlink(missing_ok=True)
@@ -85,7 +85,7 @@ class RunFolder:
         """Keep other processes from writing to this run.
 
         Raises:
-            UserError: another one does.
+            UserError: another process is writing to it.
         """
         handle = os.open(self.path, os.O_RDONLY)
         try:
@@ -99,10 +99,10 @@ class RunFolder:
 
 
 def choose_path(name: str, folder: str | None) -> Path:
-    """Where a new run goes: the folder asked for, or the first free runs/<name>, runs/<name>-2, ...
+    """The folder for a new run: the given one, or the first free runs/<name>, runs/<name>-2, ...
 
     Raises:
-        UserError: the folder asked for has something in it, or cannot be written.
+        UserError: the given folder is not empty, or cannot be written.
     """
     if folder is not None:
         if not folder:
@@ -126,7 +126,7 @@ def choose_path(name: str, folder: str | None) -> Path:
 
 
 def check_space(place: Path, needed: int) -> None:
-    """Refuse a disk on which so many bytes have no room.
+    """Check that the disk has room for this many bytes.
 
     Raises:
         UserError: it has less.
@@ -140,10 +140,10 @@ def check_space(place: Path, needed: int) -> None:
 
 
 def create(name: str, folder: str | None, config: Config, fill: Callable[[Path], None]) -> RunFolder:
-    """Make a run folder, where :func:`choose_path` says, that is there whole or not at all.
+    """Make a run folder at :func:`choose_path`, completely or not at all.
 
     Args:
-        fill: Writes into the folder it is given, before that folder gets its name.
+        fill: Writes into the temporary folder that it is given, before that is renamed.
     """
     path = choose_path(name, folder)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -177,8 +177,8 @@ class Checkpoints:
     """The folder ``checkpoints/`` with ``update-<number>.zip`` and ``best.zip``.
 
     Args:
-        folder: Where they lie; made when the first one is saved.
-        keep: How many of the newest stay.
+        folder: Where they are stored; made when the first one is saved.
+        keep: How many of the newest are kept.
     """
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
@@ -198,8 +198,8 @@ class Checkpoints:
         """Write a checkpoint, atomically, and drop those that are too old.
 
         Args:
-            tree: What :func:`lhy_rl.core.archive.write` takes.
-            update: Updates done so far: its number.
+            tree: A tree as :func:`lhy_rl.core.archive.write` takes it.
+            update: Number of updates so far, which is the checkpoint's number.
             best: Write ``best.zip`` in place of a numbered one.
         """
         self.folder.mkdir(exist_ok=True)
@@ -210,12 +210,12 @@ class Checkpoints:
     def load(
         self, which: str = "newest", warn: Callable[[str], None] = print, set_aside: bool = False
     ) -> dict[str, Any] | None:
-        """A checkpoint's tree, or None where none was ever written.
+        """Load a checkpoint's tree; None if none was ever written.
 
         Args:
             which: ``newest`` (a damaged one is reported and the next older one taken) or ``best``.
-            warn: Takes one line for each damaged checkpoint.
-            set_aside: Rename damaged ones, so that the next who asks need not read them again.
+            warn: Called with one line for each damaged checkpoint.
+            set_aside: Rename damaged ones, so that they are not read again.
 
         Raises:
             UserError: there are checkpoints and none can be read.

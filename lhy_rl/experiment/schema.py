@@ -1,4 +1,4 @@
-"""What a configuration may hold: the options of constructors, as signatures and docstrings say, and those of a run."""
+"""The schema of a configuration: the options of constructors, from signatures and docstrings, and those of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lhy_rl.core.errors import UserError, brief, suggest
 from lhy_rl.core.registry import game_spec_of, registered
 from lhy_rl.core.signatures import option_sources
 
-HANDLED = {"self", "env", "seed", "device", "num_envs", "autoreset_mode", "render_mode"}  # given by the run itself
+HANDLED = {"self", "env", "seed", "device", "num_envs", "autoreset_mode", "render_mode"}  # passed by the run itself
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Option:
     Attributes:
         name: The parameter's name.
         hint: Its type hint; ``Any`` where it has none.
-        default: Its default; None where it has none.
+        default: Its default value, or None.
         doc: Its description in the class's docstring.
     """
 
@@ -40,20 +40,20 @@ class Option:
     doc: str
 
 
-@functools.cache  # docstrings and sources are read once: a fifth of the time that a configuration takes
+@functools.cache  # parsing docstrings and sources takes a fifth of the time to read a configuration
 def options_of(constructor: Any, keep: frozenset[str] = frozenset()) -> tuple[Option, ...]:
     """The options of a class: its own parameters, then, behind ``**kwargs``, those of :func:`option_sources`.
 
-    What a class gives to its base itself (an environment its spaces, say) is no option, nor is what no configuration
-    could hold.
+    Parameters that a class passes to its base class itself (such as an environment's spaces) are no options, nor are
+    those whose values YAML cannot hold.
 
     Args:
         constructor: A class, or a function that makes an instance.
-        keep: Names that are options although the run usually gives them.
+        keep: Names that are options although the run usually passes them.
     """
     found: dict[str, Option] = {}
     owners = (option_sources(constructor) or [object]) if inspect.isclass(constructor) else [constructor]
-    given: set[str] = set()  # by the class before
+    given: set[str] = set()  # arguments that the previous class passes to its base
     for owner, base in zip(owners, [*owners[1:], None], strict=True):
         function = vars(owner)["__init__"] if inspect.isclass(owner) else owner
         parameters = inspect.signature(function).parameters.values()
@@ -65,7 +65,7 @@ def options_of(constructor: Any, keep: frozenset[str] = frozenset()) -> tuple[Op
         for parameter in parameters:
             if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
                 continue
-            if parameter.name in found:  # a class that only changes a default leaves the meaning to its base
+            if parameter.name in found:  # a class that only changes a default is documented by its base
                 if not found[parameter.name].doc:
                     found[parameter.name] = replace(found[parameter.name], doc=docs.get(parameter.name, ""))
                 continue
@@ -83,16 +83,17 @@ def options_of(constructor: Any, keep: frozenset[str] = frozenset()) -> tuple[Op
 
 
 def next_constructor(constructor: Any, owner: Any) -> Any:
-    """Whose ``__init__`` a ``super().__init__`` in the owner's calls, when an instance of the constructor is made."""
+    """The class whose ``__init__`` the owner's ``super().__init__`` calls when an instance of the constructor is
+    made."""
     order = constructor.__mro__ if owner in getattr(constructor, "__mro__", ()) else owner.__mro__
     return next(base for base in order[order.index(owner) + 1 :] if "__init__" in vars(base))
 
 
 def given_to_base(function: Any, base: Any) -> set[str]:
-    """The parameters of ``base.__init__`` that a constructor names or fills where it calls it, as its source says."""
+    """The parameters of ``base.__init__`` to which a constructor's source passes arguments where it calls it."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):  # no source: a compiled class
+    except (OSError, TypeError, SyntaxError):  # a compiled class has no source
         return set()
     names = list(inspect.signature(base.__init__).parameters)  # self first
     given: set[str] = set()
@@ -111,7 +112,7 @@ def given_to_base(function: Any, base: Any) -> set[str]:
 
 
 def fits_yaml(hint: Any) -> bool:
-    """Whether something of this type can stand in a configuration; a space, an array or a function cannot."""
+    """Whether a configuration can hold a value of this type; spaces, arrays and functions it cannot."""
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         return any(fits_yaml(part) for part in typing.get_args(hint) if part is not types.NoneType)
     kind = typing.get_origin(hint) or hint
@@ -122,7 +123,7 @@ def fits_yaml(hint: Any) -> bool:
 
 
 def in_words(hint: Any) -> str:
-    """Describe what a configuration may hold where a type is wanted: ``int | None`` is a whole number, or null."""
+    """Describe a type in words: ``int | None`` is a whole number, or null."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(hint, types.UnionType) or origin is typing.Union:
         words = [in_words(part) for part in parts if fits_yaml(part)]
@@ -161,12 +162,12 @@ def documentation(thing: Any) -> dict[str, str]:
 
 
 def environment_schema(env_id: str, given: dict[str, Any]) -> list[Option]:
-    """What an environment's section may hold: its constructor's options, with the defaults of its id.
+    """The options of an environment's section: its constructor's options, with the defaults of its id.
 
-    Any environment of others has a time limit, too; what stands around another (``env_id``) has that one's options.
+    Environments other than ours also have a time limit; a wrapper (with ``env_id``) also has the inner one's options.
 
     Args:
-        given: The section, in which ``env_id`` may stand.
+        given: The section, which may hold ``env_id``.
 
     Raises:
         UserError: unknown id, with the nearest one.
@@ -190,7 +191,7 @@ def environment_schema(env_id: str, given: dict[str, Any]) -> list[Option]:
 def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
     """The class behind an environment id (the batched one where there is one) and the id's preset arguments.
 
-    PettingZoo's games have ids, too, ``classic/tictactoe-v3`` say.
+    PettingZoo's games have ids, too, such as ``classic/tictactoe-v3``.
 
     Raises:
         UserError: unknown id, with the nearest one.
@@ -241,23 +242,23 @@ def agent_class(name: str) -> Any:
 
 @dataclass
 class RunOptions:
-    """Where a run writes, how often, and what follows it.
+    """Options of a run: where it writes, how often, and what it does at the end.
 
     Args:
         name: Name of the run: of its folder below runs/ and in the tracker. None takes the configuration's name.
         folder: The run folder; it must be new or empty. None takes runs/<name>, with -2, -3, ... where that exists.
-        checkpoint_seconds: A checkpoint at the first update this many seconds after the last one. Smaller loses
+        checkpoint_seconds: Save a checkpoint at the first update this many seconds after the last one. Smaller loses
             less work when the run is killed.
-        checkpoint_updates: A checkpoint every so many updates, too. None leaves it to the seconds.
+        checkpoint_updates: Also save a checkpoint after this many updates. None saves by time only.
         keep_checkpoints: How many of the newest checkpoints are kept (the best one is kept besides).
         evaluation_interval: Updates between two evaluations, which give the eval/ columns and choose the best
-            checkpoint. 0 leaves it to the one at the end.
-        evaluation_sentences: Sentences that an evaluation draws from each policy and takes from each split.
+            checkpoint. 0 evaluates only at the end.
+        evaluation_sentences: Sentences that an evaluation samples from each policy and takes from each split.
         evaluation_episodes: Episodes of an evaluation, where the task is not text.
         samples: Sentences shown for each policy.
         plots: Draw plots and write report.html at the end.
-        tracker: Who else hears of the metrics: wandb (offline unless you are logged in or set WANDB_MODE),
-            tensorboard, none; auto is wandb where it is installed.
+        tracker: Where else the metrics are logged: wandb (offline unless you are logged in or set WANDB_MODE),
+            tensorboard or none; auto is wandb where it is installed.
         project: The tracker's project.
     """
 

@@ -1,4 +1,4 @@
-"""Policies of runs as the models that an environment's reward asks how probable a reply is."""
+"""Policies of runs as the language models with which an environment's reward scores a reply."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from lhy_rl.core.protocols import ReplyScorer
     from lhy_rl.data.conversations import ConversationData
 
-CONVERSATIONS = {"reward": "none", "scorer": None}  # of an environment that is made for its words alone
+CONVERSATIONS = {"reward": "none", "scorer": None}  # options of an environment that is made only for its vocabulary
 
 
 def scorer_of(given: Any, reward: Any, trained: Callable[..., Agent]) -> Any:
-    """The option ``scorer`` of an environment: what makes one of runs, where it names some; else as it was given.
+    """The option ``scorer`` of an environment: a function that makes a scorer of the named runs, or the option
+    unchanged.
 
     Args:
-        given: A run's folder, which learned to reply; or ``{forward: RUN, backward: RUN}``, of which the second learned
-            to write what is replied to; or anything that the environment takes.
-        reward: That asks it.
+        given: The folder of a run that learned to reply; or ``{forward: RUN, backward: RUN}``, of which the second
+            learned to write the message that is replied to; or anything that the environment takes.
+        reward: The reward that uses the scorer.
         trained: Makes the agent of a run.
 
     Raises:
@@ -55,10 +56,10 @@ def saved_scorer(runs: dict[str, Path], data: ConversationData, trained: Callabl
 
     Args:
         runs: Direction to folder.
-        data: Of the environment whose reward asks.
+        data: Conversations of the environment whose reward uses the scorer.
 
     Raises:
-        UserError: no run there, of another task, of the other direction, or of other words.
+        UserError: no run there, or one of another task, direction or vocabulary.
     """
     from lhy_rl.agents.dialogue.opponents import frozen
     from lhy_rl.nn.policy_scorer import PolicyScorer

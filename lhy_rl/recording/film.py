@@ -1,4 +1,4 @@
-"""Films: frames that come one by one, as a GIF or an MP4 that is there whole or not at all, and a report's clip."""
+"""Films: frames written one by one to a GIF or an MP4, of which no incomplete file is left, and a report's clip."""
 
 from __future__ import annotations
 
@@ -20,31 +20,32 @@ from lhy_rl.recording import rendering
 from lhy_rl.rollouts.evaluate_policy import SEED, play_episode
 
 ENDINGS = (".gif", ".mp4")
-# a report's clip: at most so many frames, pixels of width, and bytes
-MOST, WIDTH, BYTES = 80, 360, 800_000  # frames, pixels, and what the file may have
-SECONDS = 5.0  # of drawing; what comes later of a slow picture is left out, but for the end
-SMOOTH = 6  # frames for a second of the environment's, at least: else nobody sees what moves
+# a report's clip: its largest number of frames, width in pixels, and size in bytes
+MOST, WIDTH, BYTES = 80, 360, 800_000  # frames, pixels, bytes
+SECONDS = 5.0  # of drawing; when drawing is slow, later frames except the last ones are left out
+SMOOTH = 6  # least number of frames per second of the environment, so that motion can be followed
 LONGEST, SHORTEST, LAST = 12.0, 0.04, 1.5  # seconds of the film, of a frame, and of its last frame
 GIF_FPS = 50  # browsers slow faster ones down
 
 
 class Film(Protocol):
-    """What frames can be added to."""
+    """An object to which frames can be added."""
 
     frames: int
     seconds: float
 
     def add(self, draw: Callable[[], np.ndarray], repeat: int = 1) -> None:
-        """Add one more frame, shown ``repeat`` times as long; ``draw`` gives its (H, W, 3) bytes where it is wanted."""
+        """Add one more frame, shown ``repeat`` times as long; ``draw`` is called for its (H, W, 3) bytes if the frame
+        is used."""
         ...
 
 
 class GIF:
-    """Frames with palettes of their own, held until the end: a GIF stores what changes between them."""
+    """Frames with palettes of their own, kept until the end: a GIF stores the changes between them."""
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path, self.fps = path, fps
-        self.stride = max(1, -(-int(fps) // GIF_FPS))  # of faster films, every so many-th frame
+        self.stride = max(1, -(-int(fps) // GIF_FPS))  # of faster films only every stride-th frame is kept
         self.frames, self.seconds, self._steps = 0, 0.0, 0
         self._images: list[Any] = []
         self._durations: list[int] = []
@@ -66,7 +67,7 @@ class GIF:
 
 
 class MP4:
-    """Frames given to ffmpeg as they come (H.264)."""
+    """Frames piped to ffmpeg one by one (H.264)."""
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path, self.fps = path, fps
@@ -75,7 +76,7 @@ class MP4:
 
     def add(self, draw: Callable[[], np.ndarray], repeat: int = 1) -> None:
         frame = draw()
-        odd = [(0, side % 2) for side in frame.shape[:2]]  # H.264 wants even sides
+        odd = [(0, side % 2) for side in frame.shape[:2]]  # H.264 needs even sides
         frame = np.ascontiguousarray(np.pad(frame, [*odd, (0, 0)], mode="edge"))
         if self._writer is None:
             import imageio_ffmpeg
@@ -102,7 +103,8 @@ class MP4:
 
 
 def reduced(frame: np.ndarray, quick: bool = False) -> Any:
-    """A frame as an image with a palette of its own; ``quick`` takes a seventh of the time, and near colours."""
+    """A frame as an image with a palette of its own; ``quick`` takes a seventh of the time, and approximates the
+    colours."""
     from PIL import Image
 
     method = Image.Quantize.FASTOCTREE if quick else Image.Quantize.MEDIANCUT
@@ -110,7 +112,7 @@ def reduced(frame: np.ndarray, quick: bool = False) -> Any:
 
 
 def write_gif(images: list[Any], durations: list[int], to: Path | IO[bytes]) -> None:
-    """Images with palettes, each shown so many milliseconds, again and again."""
+    """Write a looping GIF of images with palettes, each shown for its duration in milliseconds."""
     first, *rest = images
     first.save(to, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
 
@@ -138,7 +140,8 @@ def check(path: Path) -> None:
 
 @contextmanager
 def film(path: Path, fps: float) -> Iterator[Film]:
-    """A film to add frames to; it gets its name when it is whole, and nothing is left of one that was broken off."""
+    """A film to add frames to; the file gets its name when it is complete, and nothing is left of an interrupted
+    one."""
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     made: GIF | MP4 = (GIF if path.suffix.lower() == ".gif" else MP4)(temporary, fps)
     try:
@@ -155,8 +158,8 @@ def film(path: Path, fps: float) -> Iterator[Film]:
 class Clip:
     """Frames of an episode of unknown length: evenly spaced, and never too many.
 
-    Where there are too many, every second one is dropped and from then on every second one taken. Where they would
-    be too far apart, or are too slow to draw, the rest of the episode is left out, but for its end.
+    Where there are too many, every second one is dropped, and from then on only every second new one is added. Where
+    they would be too far apart, or are too slow to draw, the rest of the episode is left out, except for its end.
     """
 
     def __init__(self, fps: float) -> None:

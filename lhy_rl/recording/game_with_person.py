@@ -1,4 +1,5 @@
-"""A person plays with a trained policy in the terminal: words or numbers in, its moves out."""
+"""A person plays with a trained policy in the terminal: the person types words or numbers, the policy's moves are
+printed."""
 
 from __future__ import annotations
 
@@ -21,18 +22,18 @@ HELLO = "You are {}. A line is a move; ? lists what is allowed, Ctrl-D ends."
 
 
 class Person:
-    """Somebody at the keyboard.
+    """A person at the keyboard.
 
     Args:
-        ask: Gives a line; ``EOFError`` ends.
-        say: Takes lines for the person.
+        ask: Returns a line that the person typed; ``EOFError`` ends the game.
+        say: Prints a line for the person.
     """
 
     def __init__(self, ask: Callable[[], str], say: Callable[[str], None]) -> None:
         self.ask, self.say = ask, say
 
     def begin(self, count: int, players: int) -> None:
-        self.planned: list[int] = []  # of an utterance of several actions, those that are left
+        self.planned: list[int] = []  # remaining actions of an utterance of several actions
         self.printed = ""
 
     def act(self, games: Games, rows: np.ndarray, obs: Any, mask: np.ndarray | None) -> np.ndarray:
@@ -53,7 +54,7 @@ class Person:
                 return np.array([self.planned.pop(0)])
 
     def show(self, games: Games, player: int, obs: Any) -> None:
-        """Print what is new for the person."""
+        """Print what is new since the person's last move."""
         if isinstance(games, PettingZooGames):
             self.say(as_text(games.envs[games.going[0]], map_tree(lambda x: x[0], obs)))
             return
@@ -63,10 +64,10 @@ class Person:
         self.printed = text
 
     def understand(self, games: Games, text: str, action_mask: np.ndarray) -> list[int]:
-        """The actions that a line means; none where it only asked what is allowed.
+        """Parse a line as actions; the list is empty where the line only asks what is allowed.
 
         Raises:
-            UserError: it means none, or an illegal one.
+            UserError: the line means no action, or an illegal one.
         """
         if len(text) > LONGEST:
             raise UserError(f"a line of {len(text):,} characters is too long; allowed: at most {LONGEST}")
@@ -95,7 +96,7 @@ class Person:
 
 
 def as_text(env: Any, obs: Any) -> str:
-    """A game of PettingZoo's as text: as it renders itself, or a board of two planes, or else what is observed."""
+    """A game of PettingZoo's as text: its own rendering, or a board of two planes, or else the observation."""
     if "ansi" in (env.metadata.get("render_modes") or ()):
         env.unwrapped.render_mode = env.unwrapped.render_mode or "ansi"
         if isinstance(rendered := env.render(), str):
@@ -108,10 +109,10 @@ def as_text(env: Any, obs: Any) -> str:
 
 
 def check_moves(rules: Any, state: State, actions: list[int], text: str) -> None:
-    """Refuse moves of which one is illegal when it would be made.
+    """Check that each of these moves would be legal at its turn.
 
     Raises:
-        UserError: one is.
+        UserError: one is illegal.
     """
     mover, draw = rules.to_move(state), np.random.default_rng(0)
     for k, action in enumerate(actions):
@@ -131,13 +132,13 @@ def play_with_person(
     ask: Callable[[], str] = lambda: input("> "),
     say: Callable[[str], None] = print,
 ) -> int:
-    """Let a person play with a policy; who takes which seat changes from game to game.
+    """Let a person play with a policy; they exchange seats from game to game.
 
     Args:
         agent: A :class:`lhy_rl.agents.dialogue.self_play.SelfPlay`.
-        games: How many.
-        seed: Of the games, and of the policy's draws.
-        stochastic: The policy draws its moves instead of taking the most probable ones.
+        games: Number of games.
+        seed: Seed of the games and of the policy's random numbers.
+        stochastic: Sample the policy's moves instead of taking the most probable ones.
         ask, say: See :class:`Person`.
 
     Returns:

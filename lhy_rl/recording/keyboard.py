@@ -1,4 +1,4 @@
-"""A person at the keyboard as somebody who acts: one key, one step; the environment waits.
+"""A person at the keyboard as the policy: one key, one step; the environment waits.
 
 Keys come from the terminal, from a pipe (``printf 0011 | lhy-rl record ...``), or from the window that shows the
 environment. Special keys are ``left``, ``right``, ``up``, ``down``, ``space``, ``enter``, ``backspace``, ``esc``.
@@ -30,14 +30,14 @@ ARROWS = {  # number of actions, or an environment, to the key of each action
     "CliffWalking-v1": ("up", "right", "down", "left"),
 }
 CODES = {code: chr(code) for code in range(33, 127)} | {32: "space", 273: "up", 274: "down", 275: "right", 276: "left"}
-PAUSE = 0.01  # seconds between two looks at a window's keys
+PAUSE = 0.01  # seconds between two checks of a window's keys
 
 
 def bindings(env: gym.Env[Any, Any], chosen: str | None = None) -> dict[str, int]:
     """Key to action.
 
     Args:
-        chosen: ``KEY=ACTION,...``; without it digits, arrows where their meaning is plain, and the keys that an
+        chosen: ``KEY=ACTION,...``; without it digits, arrows where their meaning is obvious, and the keys that an
             environment itself declares (``get_keys_to_action``).
 
     Raises:
@@ -54,7 +54,7 @@ def bindings(env: gym.Env[Any, Any], chosen: str | None = None) -> dict[str, int
     found |= {key: start + i for i, key in enumerate(arrows or ())}
     declared = getattr(env.unwrapped, "get_keys_to_action", None)
     for keys, action in (declared() if declared else {}).items():
-        key = keys[0] if len(keys) == 1 else None  # several at once cannot be typed
+        key = keys[0] if len(keys) == 1 else None  # several keys at once cannot be typed
         name = CODES.get(key) if isinstance(key, int) else key
         if name:
             found[name] = int(action)
@@ -72,12 +72,12 @@ def _chosen(text: str, space: gym.spaces.Discrete) -> dict[str, int]:
 
 
 def person(keys: Iterator[str], bound: dict[str, int], show: Callable[[Any], None], say: Callable[[str], None]) -> Act:
-    """Somebody who acts by keys.
+    """A policy whose actions are typed by a person.
 
     Args:
-        keys: Names of keys; its end ends the recording.
-        show: Shows the present state, given what is observed of it; called before every key that is waited for.
-        say: Takes lines for the person.
+        keys: Names of the keys pressed; when the iterator ends, so does the recording.
+        show: Shows the present state, given its observation; called before each wait for a key.
+        say: Prints a line for the person.
     """
 
     def act(obs: Any, state: Any, start: np.ndarray, masks: np.ndarray | None) -> tuple[Any, Any]:
@@ -100,7 +100,7 @@ def person(keys: Iterator[str], bound: dict[str, int], show: Callable[[Any], Non
 
 
 def explained(bound: dict[str, int]) -> str:
-    """The keys in a line."""
+    """Describe the keys in one line."""
     listed = ", ".join(f"{key}: {action}" for key, action in bound.items())
     return f"keys (key: action) {listed}; {ANEW}: this episode anew; {END[0]}: end, whole episodes are kept"
 
@@ -131,7 +131,7 @@ def _names(fd: int) -> Iterator[str]:
             data = data[len(piece) :]
             if piece == b"\x04":  # Ctrl-D
                 return
-            if piece == b"\n" and pipe:  # the end of what echo wrote
+            if piece == b"\n" and pipe:  # the newline that echo appends
                 continue
             yield ESCAPES.get(piece) or NAMED.get(piece) or piece.decode("latin-1")
 

@@ -1,4 +1,4 @@
-"""A run's policy at play: in a window, as text, or in a film that says who acts and how it is going."""
+"""Watch a run's policy play: in a window, as text, or in a film with a caption of the policy, step and return."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lhy_rl.experiment.config import Config
 from lhy_rl.recording import film, rendering
 from lhy_rl.rollouts.evaluate_policy import Episode, play_episode
 
-PATIENCE = 2.0  # seconds without a progress bar
+PATIENCE = 2.0  # seconds before a progress bar is shown
 LAST = 0.6  # seconds that an episode's last frame of a film is shown
 
 
@@ -33,12 +33,12 @@ def play(
         agent: The agent; its newest policy acts.
         config: Its environment is the one to play in.
         output: A film, ``.gif`` or ``.mp4``; None opens a window or, where the environment draws none, prints text.
-        seed: Same seed, same episodes.
-        stochastic: Draw the actions instead of taking the most probable ones.
-        say: Takes lines for the reader.
+        seed: The same seed gives the same episodes.
+        stochastic: Sample the actions instead of taking the most probable ones.
+        say: Prints a line for the reader.
 
     Raises:
-        UserError: an environment that cannot be shown like that.
+        UserError: the environment cannot be shown in this way.
     """
     if output is not None:
         film.check(output)
@@ -48,7 +48,7 @@ def play(
     fps = float(env.metadata.get("render_fps") or 30)
     opened = film.film(output, fps) if output is not None else nullcontext(None)
     played: list[Episode] = []
-    lines: list[str] = []  # they wait until the bar is gone
+    lines: list[str] = []  # printed after the bar is erased
     try:
         with opened as made, bar(episodes, made is not None) as advance:
 

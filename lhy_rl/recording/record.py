@@ -1,4 +1,4 @@
-"""``lhy-rl record``: demonstrations from whoever acts, written whole."""
+"""``lhy-rl record``: record demonstrations of a policy, an expert or a person, and write them at the end."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from lhy_rl.recording.sources import RecordOptions, open_recording_source
 from lhy_rl.reporting.terminal import progress
 from lhy_rl.rollouts.record_episodes import Stop, random_policy, record
 
-ONE_MORE = "recording-"  # files of a folder that grows
-CHANCE = 20  # episodes of a random policy, to compare with
+ONE_MORE = "recording-"  # prefix of the files of a folder to which recordings are added
+CHANCE = 20  # episodes of a random policy for comparison
 
 
 def demonstrate(options: RecordOptions, say: Callable[[str], None] = print) -> Demonstrations:
-    """Record.
+    """Record demonstrations.
 
     Returns:
-        The episodes; fewer than asked for after Ctrl-C.
+        The episodes; fewer than requested after Ctrl-C.
 
     Raises:
-        UserError: nobody who acts, an environment that does not fit, no episode.
-        KeyboardInterrupt: before the first episode was whole.
+        UserError: nothing that can act, an environment that does not fit, or no episode.
+        KeyboardInterrupt: before the first episode was complete.
     """
     with open_recording_source(options, say) as source:
         about = {"env_id": source.env_id, "expert": source.expert, "seed": options.seed}
@@ -63,7 +63,7 @@ def demonstrate(options: RecordOptions, say: Callable[[str], None] = print) -> D
 
 
 def _chance(env: VectorEnv[Any, Any, Any], options: RecordOptions) -> float | None:
-    """What a random policy reaches; None where it comes to no end."""
+    """Mean return of a random policy; None where its episodes do not end."""
     if options.keyboard:  # its environment is on a screen
         return None
     try:
@@ -74,10 +74,10 @@ def _chance(env: VectorEnv[Any, Any, Any], options: RecordOptions) -> float | No
 
 
 def destination(output: str | None, options: RecordOptions) -> str:
-    """The place that is written to, checked before anybody acts.
+    """The place to write to, checked before the recording begins.
 
     Args:
-        output: An .npz file, a Minari id (``name-v0``), a folder that gets one more file; None for a file below
+        output: An .npz file, a Minari id (``name-v0``), a folder to which a file is added; None for a file below
             demonstrations/.
 
     Raises:
@@ -113,7 +113,7 @@ def destination(output: str | None, options: RecordOptions) -> str:
 
 
 def write(demonstrations: Demonstrations, place: str) -> tuple[Path, str]:
-    """Write to a place that :func:`destination` gave; the path, and the name that ``load_demonstrations`` takes."""
+    """Write to a place from :func:`destination`; return the path, and the name for ``load_demonstrations``."""
     if place.endswith(".npz"):
         path = write_npz(demonstrations, place)
         return path, str(path.parent if path.name.startswith(ONE_MORE) else path)

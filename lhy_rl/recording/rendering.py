@@ -1,4 +1,4 @@
-"""An environment in the render mode to show it in, and what it renders as a frame of a film with a caption."""
+"""Make an environment in a suitable render mode, and turn its renderings into frames of a film with a caption."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from lhy_rl.experiment.config import Config, environment_options
 
 LEAST = 240  # pixels: smaller pictures are shown larger, so that a caption can be read
 GROUND, INK, ACCENT = (24, 24, 28), (255, 255, 255), (144, 205, 244)
-TEXT_WIDTH, TEXT_SIZE = 420, 20  # of text that is filmed
+TEXT_WIDTH, TEXT_SIZE = 420, 20  # pixels: width of filmed text, and size of its font
 
 
 def make_environment(config: Config, filmed: bool) -> gymnasium.Env[Any, Any]:
-    """One instance of the run's environment, in the render mode to show it in.
+    """One instance of the run's environment, in a render mode that shows it.
 
     Raises:
-        UserError: it has none that would do, or there is no screen for its window.
+        UserError: it has no suitable mode, or there is no screen for its window.
     """
     env_id, options = config.values["env"]["id"], environment_options(config)
     without_a_screen()
@@ -32,7 +32,7 @@ def make_environment(config: Config, filmed: bool) -> gymnasium.Env[Any, Any]:
 
 
 def render_modes(env_id: str, options: dict[str, Any]) -> list[str]:
-    """Return an environment's render modes, by making it: behind an id may be a function, or a wrapper."""
+    """Return an environment's render modes, by making it, since its id may stand for a function or a wrapper."""
     env = gymnasium.make(env_id, **options)
     try:
         return list(env.metadata.get("render_modes") or [])
@@ -41,7 +41,7 @@ def render_modes(env_id: str, options: dict[str, Any]) -> list[str]:
 
 
 def choose_mode(env_id: str, modes: list[str], filmed: bool) -> str:
-    """Choose the render mode for a film, or for a window, or else for text; what is text only is filmed as text."""
+    """Choose the render mode: for a film or a window if possible, otherwise text, which can be filmed, too."""
     has = f"{env_id} renders {', '.join(modes) or 'nothing'}"
     if filmed:
         for mode in ("rgb_array", "ansi"):
@@ -61,7 +61,7 @@ def choose_mode(env_id: str, modes: list[str], filmed: bool) -> str:
 
 
 def has_screen() -> bool:
-    """Whether a window would be seen; elsewhere than on Linux there is always one."""
+    """Whether there is a screen to show a window on; on systems other than Linux it is always true."""
     given = [os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")]
     return any(name not in (None, "", NO_SCREEN) for name in given) or not sys.platform.startswith("linux")
 
@@ -70,14 +70,14 @@ def frame(rendered: Any, name: str, step: int, total: float, most: int | None = 
     """A frame of a film, (H, W, 3) bytes.
 
     Args:
-        rendered: What ``env.render()`` gave: a picture (H, W, 3), or text.
-        name: Who acts.
+        rendered: The result of ``env.render()``: a picture (H, W, 3), or text.
+        name: Name of the policy.
         step: Steps of this episode so far.
         total: The episode's return so far.
-        most: Width in pixels that a wider picture is shrunk to; None keeps its size.
+        most: Maximum width in pixels; wider pictures are shrunk to it. None keeps the size.
 
     Raises:
-        UserError: the environment gave something else.
+        UserError: the environment rendered something else.
     """
     picture = text_picture(rendered) if isinstance(rendered, str) else sized(pixels(rendered), most)
     return captioned(picture, name, f"step {step}", f"return {total:.4g}")
@@ -111,7 +111,7 @@ def pixels(rendered: Any) -> np.ndarray:
 
 
 def sized(picture: np.ndarray, most: int | None) -> np.ndarray:
-    """Small pictures larger by a whole number, so that their pixels stay squares; wide ones at most ``most`` wide."""
+    """Enlarge small pictures by a whole factor, so that their pixels stay squares; shrink wide ones to ``most``."""
     height, width = picture.shape[:2]
     if width < LEAST:
         times = -(-LEAST // width)
@@ -125,7 +125,7 @@ def sized(picture: np.ndarray, most: int | None) -> np.ndarray:
 
 
 def captioned(picture: np.ndarray, name: str, *facts: str) -> np.ndarray:
-    """The picture on top of a strip of text: the name on the left, the facts at places that do not move."""
+    """The picture on top of a strip of text: the name on the left, the facts at fixed places."""
     from PIL import Image, ImageDraw
 
     height, width = picture.shape[:2]

@@ -1,4 +1,4 @@
-"""Where a recording comes from: a run, a file, an environment with its own expert, or a person at the keyboard."""
+"""Sources of a recording: a run, a file, an environment with its own expert, or a person at the keyboard."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from lhy_rl.rollouts.record_episodes import Labels, random_policy
 
 @dataclass(frozen=True)
 class RecordOptions:
-    """What is recorded, and of whom.
+    """Options of a recording: what is recorded, and who acts.
 
     Attributes:
         who: A run folder, a zip of Stable-Baselines3 or of an lhy_rl agent, or an environment's id, whose own expert
             acts.
-        env_id: Where a zip's policy acts.
-        env_options: Of the environment, where its id is given.
-        random: A random policy acts, instead.
-        keyboard: A person acts, instead.
-        keys: Of the person: ``KEY=ACTION,...``.
-        checkpoint: Of a run: ``best`` (newest where there is no best) or ``newest``.
-        stochastic: A trained policy draws its actions instead of taking the most probable ones.
+        env_id: Id of the environment in which a zip's policy acts.
+        env_options: Options of the environment, where its id is given.
+        random: Let a random policy act instead.
+        keyboard: Let a person act instead.
+        keys: The person's keys: ``KEY=ACTION,...``.
+        checkpoint: Checkpoint of a run: ``best`` (newest where there is no best) or ``newest``.
+        stochastic: Sample the actions of a trained policy instead of taking the most probable ones.
         episodes, seed, noise, labels, min_return: As :func:`lhy_rl.rollouts.record_episodes.record` takes them.
     """
 
@@ -66,7 +66,7 @@ class RecordOptions:
 
 @contextmanager
 def open_recording_source(options: RecordOptions, say: Callable[[str], None]) -> Iterator[Demonstrator]:
-    """The environment with somebody in it; it is closed afterwards."""
+    """Open the environment and the policy that acts in it; the environment is closed afterwards."""
     path = Path(options.who)
     if options.keyboard:
         with _with_person(options, say) as person:
@@ -142,7 +142,7 @@ def _with_person(options: RecordOptions, say: Callable[[str], None]) -> Iterator
     modes = made(options.who, lambda: render_modes(options.who, options.env_options or {}))
     try:
         mode = choose_mode(options.who, modes, filmed=False)
-    except UserError:  # neither a screen nor text: the numbers are shown
+    except UserError:  # neither a screen nor text: the observation's numbers are shown
         mode = None
     env = made(options.who, lambda: gym.make(options.who, render_mode=mode, **(options.env_options or {})))
     bound = keyboard.bindings(env, options.keys)
@@ -164,7 +164,7 @@ def _with_person(options: RecordOptions, say: Callable[[str], None]) -> Iterator
 
 
 def _check_registered(env_id: str) -> None:
-    """Raise a UserError where nobody registered the id."""
+    """Raise a UserError if the id is not registered."""
     try:
         spec_of(env_id)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""A person talks with a policy in the terminal: text in, its reply out."""
+"""A person talks with a policy in the terminal: the person types text, the policy replies."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def talk(
     ask: Callable[[], str] = lambda: input("you: "),
     say: Callable[[str], None] = print,
 ) -> list[str]:
-    """Answer what is written, until there is no more.
+    """Reply to each message until the conversation ends.
 
     Args:
         agent: Its newest policy replies.
-        task: What its policy learned to reply in.
-        seed: Of the replies that are drawn.
-        stochastic: Draw the replies; else the most probable token is taken each time.
-        ask: Gives a message; ``EOFError`` ends the conversation.
-        say: Takes lines for the reader.
+        task: The task in which the policy learned to reply.
+        seed: Seed of the sampled replies.
+        stochastic: Sample the replies; otherwise the most probable token is taken each time.
+        ask: Returns a message; ``EOFError`` ends the conversation.
+        say: Prints a line for the reader.
 
     Returns:
         The turns of both, the person's first.
@@ -55,7 +55,7 @@ def talk(
 
 
 def reply(policy: Any, task: Conversational, turns: Sequence[str], generator: Any, stochastic: bool = False) -> str:
-    """What a policy replies to the turns of a conversation, the newest last."""
+    """A policy's reply to the turns of a conversation, the newest last."""
     temperature = 1.0 if stochastic else 0.0
     written = sample(policy, task, 1, generator, temperature, answered=task.answered(turns))
     return str(task.decode(written.tokens[0, : written.lengths[0]]))

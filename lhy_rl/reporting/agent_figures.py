@@ -1,7 +1,7 @@
-"""The figures that an agent hands to the report (:mod:`lhy_rl.core.report_figures`), drawn.
+"""Draw the figures that an agent adds to the report (:mod:`lhy_rl.core.report_figures`).
 
-They lie among the run's plots, ``agent_1.png`` and so on, with a list of their titles in ``agent_figures.json``, so
-that the page can be written again without the agent.
+They are stored among the run's plots, ``agent_1.png`` and so on, with a list of their titles in ``agent_figures.json``,
+so that the page can be written again without the agent.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from lhy_rl.reporting.plots import COLOURS, GREY, STEPS, smooth
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-AGENT, DIAGNOSIS = "agent", "diagnosis"  # whose figures they are, as their files' names begin
-ACROSS = 12  # pictures of a row
+AGENT, DIAGNOSIS = "agent", "diagnosis"  # owners of figures: prefixes of the files' names
+ACROSS = 12  # pictures in a row
 COLUMNS = 9  # frames of an episode, evenly spaced from its first to its last
 TILE, GAP, MILLISECONDS, PAUSE = (
     150,
@@ -42,11 +42,11 @@ TILE, GAP, MILLISECONDS, PAUSE = (
 
 
 def draw(figures: Sequence[ReportFigure], folder: Path, csv: Path, whose: str = AGENT) -> None:
-    """Draw them into a folder, instead of what was there of the same owner.
+    """Draw the figures into a folder, in place of the earlier ones of the same owner.
 
     Args:
         csv: The run's ``metrics.csv``.
-        whose: ``agent``, or another name for figures that are kept apart.
+        whose: The owner: ``agent``, or another name for figures that are kept separately.
     """
     import matplotlib
 
@@ -69,19 +69,19 @@ def draw(figures: Sequence[ReportFigure], folder: Path, csv: Path, whose: str = 
 
 
 def list_of(folder: Path, whose: str) -> Path:
-    """The file with the titles."""
+    """Path of the file with the figures' titles."""
     return folder / f"{whose}_figures.json"
 
 
 def drawn(folder: Path, whose: str = AGENT) -> list[dict[str, Any]]:
-    """What :func:`draw` left in a folder: ``title``, ``caption``, ``files`` and ``first`` of each."""
+    """The figures that :func:`draw` stored in a folder: ``title``, ``caption``, ``files`` and ``first`` of each."""
     path = list_of(folder, whose)
     found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     return found
 
 
 def forget(folder: Path, whose: str = AGENT) -> None:
-    """Delete what :func:`draw` left."""
+    """Delete the figures that :func:`draw` stored."""
     for path in [*folder.glob(f"{whose}_[0-9]*"), list_of(folder, whose)]:
         path.unlink(missing_ok=True)
 
@@ -128,7 +128,7 @@ def strips(figure: EpisodeFrames) -> Figure:
 
 
 def picture_rows(figure: PictureRows) -> Figure:
-    """The rows below each other; long ones go on in a further block."""
+    """The rows below each other; long rows are continued in another block."""
     import matplotlib
     from matplotlib.figure import Figure as Made
 
@@ -172,7 +172,7 @@ def write_film(figure: EpisodeFrames, path: Path) -> None:
 
 
 def _tile(frame: np.ndarray) -> np.ndarray:
-    """A frame, larger by a whole number."""
+    """A frame, enlarged by a whole factor."""
     times = max(1, TILE // max(frame.shape[:2]))
     return frame.repeat(times, 0).repeat(times, 1)
 
@@ -243,7 +243,7 @@ def line_plot(figure: LinePlot) -> Figure:
 
 
 def surface(figure: Surface) -> Figure:
-    """Lines of equal value, evenly spaced in the values' ranks, so that a steep wall does not hide a flat ground."""
+    """Contour lines, evenly spaced in the values' ranks, so that steep parts do not hide flat ones."""
     from matplotlib.figure import Figure as Made
 
     made = Made(figsize=(7.2, 4.6))

@@ -1,4 +1,4 @@
-"""The plots of a run, from its metrics.csv and its result: curves, and its policies side by side."""
+"""The plots of a run, from its metrics.csv and its result: curves, and a comparison of its policies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RETURN_TITLE = "Return"  # of the curve that a report begins with
 DPI = 130
 NOT_DRAWN = ("train/epoch", "train/n_updates", "train/learning_rate")  # counters, better read than drawn
 RETURN = "mean_return"
-RETURN_COLUMNS = {  # column of metrics.csv: what it is called
+RETURN_COLUMNS = {  # column of metrics.csv to its name in the plot
     "eval/mean_return": "evaluation, deterministic",
     "rollout/ep_rew_mean": "while training",
 }
@@ -52,11 +52,11 @@ STYLE: dict[Any, Any] = {
 
 
 def draw_all(csv: Path, result: dict[str, Any], folder: Path) -> dict[str, Path]:
-    """Draw what there is to draw.
+    """Draw all plots for which there are data.
 
     Args:
         csv: The run's ``metrics.csv``.
-        result: What the run ended with.
+        result: Result of the run.
         folder: Where the PNG files go.
 
     Returns:
@@ -83,12 +83,12 @@ def draw_all(csv: Path, result: dict[str, Any], folder: Path) -> dict[str, Path]
 
 
 def write(figure: Figure, path: Path) -> None:
-    """A figure as a PNG, whole or not at all."""
+    """Write a figure as a PNG, atomically."""
     archive.write_made(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
 
 
 def curves(columns: dict[str, list[tuple[int, float]]], rows: list[dict[str, str]], *prefixes: str) -> Figure | None:
-    """One small panel for each metric of the prefixes, over updates, with the phases as shades."""
+    """One small panel for each metric with one of the prefixes, over updates, with the phases shaded."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -128,7 +128,7 @@ def curves(columns: dict[str, list[tuple[int, float]]], rows: list[dict[str, str
 
 
 def shade_phases(ax: Axes, rows: list[dict[str, str]], iterations: list[int], labels: bool) -> None:
-    """Every second phase on a grey ground; their names where asked for."""
+    """Shade every second phase; with ``labels`` write their names."""
     phases: list[tuple[str, int, int]] = []
     for row, iteration in zip(rows, iterations, strict=True):
         name = row.get("phase", "")
@@ -188,7 +188,7 @@ def smooth(values: list[float]) -> list[float]:
     return out
 
 
-# --- the return, over what the agent counts, between the references that it is read against ---
+# --- the return over timesteps, with the references to compare it with ---
 
 
 def return_curve(
@@ -197,9 +197,9 @@ def return_curve(
     """Plot the return over timesteps; None where the task has no return.
 
     Args:
-        rows: Of ``metrics.csv``.
-        result: What the run ended with; its ``references`` are the marks.
-        size: In inches.
+        rows: Rows of ``metrics.csv``.
+        result: Result of the run; its ``references`` are marked.
+        size: Size in inches.
     """
     from matplotlib.figure import Figure
 
@@ -216,7 +216,7 @@ def draw_return(ax: Axes, rows: list[dict[str, str]], result: dict[str, Any]) ->
 
     evaluated, played = (_points(rows, column) for column in RETURN_COLUMNS)
     ends = {name: row[RETURN] for name, row in result["table"].items() if RETURN in row}
-    end = ends.get(WITH_ITSELF, list(ends.values())[-1])  # of games as the evaluations are, not with a partner
+    end = ends.get(WITH_ITSELF, list(ends.values())[-1])  # for games that of self-play, as in the evaluations
     evaluated.append((float(result["timesteps"]), end))
     names = list(RETURN_COLUMNS.values())
     if played:
@@ -237,7 +237,7 @@ def draw_return(ax: Axes, rows: list[dict[str, str]], result: dict[str, Any]) ->
 
 
 def draw_references(ax: Axes, references: dict[str, float]) -> None:
-    """Horizontal lines, each with its name and number behind the right end, one above the other."""
+    """Draw horizontal lines, each with its name and number to its right; the texts do not overlap."""
     for name, value in references.items():
         ax.axhline(value, color=REFERENCE_COLOURS.get(name, GREY), linewidth=1.3, linestyle="--", zorder=1)
     low, high = ax.get_ylim()
@@ -257,9 +257,9 @@ def draw_references(ax: Axes, references: dict[str, float]) -> None:
 
 
 def spread(places: list[float], apart: float) -> list[float]:
-    """The places moved so that neighbours are at least ``apart``, each group around the middle of where it was."""
+    """Move the places so that neighbours are at least ``apart``; each group stays centred at its mean."""
     order = np.argsort(places, kind="stable")
-    groups: list[list[float]] = []  # of sorted places that touch
+    groups: list[list[float]] = []  # groups of sorted places that touch
     for place in np.asarray(places, float)[order].tolist():
         groups.append([place])
         while len(groups) > 1 and _low(groups[-1], apart) - _low(groups[-2], apart) < apart * len(groups[-2]):

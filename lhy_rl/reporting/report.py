@@ -1,8 +1,8 @@
-"""``report.html``: one file with everything one wants to know about a run, pictures included.
+"""``report.html``: one file with everything about a run, pictures included.
 
-The pictures that need the agent (the film, the figures that it has itself, the maps of a recovered reward, the road
-that was driven) are drawn at the end of a run, into its folder ``plots/``. What cannot be drawn is left out with a line
-that says why: a report is written wherever one trains.
+The pictures that need the agent (the film, the agent's own figures, the maps of a recovered reward, the road that was
+driven) are drawn at the end of a run, into its folder ``plots/``. A picture that cannot be drawn is left out with a
+line that says why: a report is always written.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def draw_pictures(run: Run, folder: Path, film: Callable[[], bytes]) -> list[str
     """Draw the pictures that need the agent.
 
     Args:
-        run: With its agent as it is; nothing of it changes.
+        run: The run with its agent, which is not changed.
         folder: Where the files go.
-        film: Films an episode of the run's policy; gives the bytes of a GIF.
+        film: Films an episode of the run's policy; returns the bytes of a GIF.
 
     Returns:
         A line for each picture that could not be made.
@@ -74,7 +74,7 @@ def draw_pictures(run: Run, folder: Path, film: Callable[[], bytes]) -> list[str
             plots.write(roads(drives(run)), folder / "road.png")
     try:
         archive.write_bytes(folder / FILM, film())
-    except Exception as error:  # a renderer's, of which there are many kinds
+    except Exception as error:  # renderers raise many kinds of errors
         missing.append(f"no film in the report: {reason(error)}")
     return missing
 
@@ -94,7 +94,7 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
 
     Args:
         place: The run.
-        result: What the run ended with, see :meth:`lhy_rl.experiment.run.Run.result`.
+        result: Result of the run, see :meth:`lhy_rl.experiment.run.Run.result`.
 
     Returns:
         The page's path.
@@ -135,7 +135,7 @@ def write_report(place: RunFolder, result: dict[str, Any]) -> Path:
 
 
 def template(name: str) -> Any:
-    """A page's template, of this folder."""
+    """Load a page's template from this folder."""
     import jinja2
 
     loader = jinja2.PackageLoader("lhy_rl", "reporting")
@@ -143,7 +143,7 @@ def template(name: str) -> Any:
 
 
 def look_command(result: dict[str, Any]) -> str:
-    """How one looks at a run's policy; ``{}`` stands for its folder."""
+    """The command that shows a run's policy; ``{}`` stands for its folder."""
     if result.get("is_game"):
         return "lhy-rl play {}"
     if result["samples"]:
@@ -159,7 +159,7 @@ def picture(path: Path) -> tuple[str, int]:
 
 
 def embedded(path: Path) -> tuple[str, int]:
-    """The address of a PNG or a GIF inside the page, and its width there; a GIF's pixels are the page's."""
+    """The data URL of a PNG or a GIF, and its width in the page; a GIF is shown at its size in pixels."""
     if path.suffix == ".png":
         data, width = picture(path)
     else:
@@ -169,7 +169,7 @@ def embedded(path: Path) -> tuple[str, int]:
 
 
 def best_row(table: dict[str, dict[str, float]], metric: str) -> str | None:
-    """The policy that is best in a metric; None where there is one policy only, or no better and worse."""
+    """The policy that is best in a metric; None where there is only one policy, or the metric has no direction."""
     direction = GLOSSARY[metric][0]
     values = {name: row[metric] for name, row in table.items() if name != REAL and metric in row}
     if len(values) < 2 or not direction:
@@ -181,7 +181,7 @@ def best_row(table: dict[str, dict[str, float]], metric: str) -> str | None:
 
 
 def number(value: float | None) -> str:
-    """A metric's value for a table."""
+    """Format a metric's value for a table."""
     if value is None:
         return "–"
     return f"{value:.3f}" if abs(value) < 20 else f"{value:.1f}"

@@ -1,7 +1,7 @@
-"""Inverse reinforcement learning on a grid: the true reward beside the recovered one, and where each sends the walker.
+"""Inverse reinforcement learning on a grid: the true and the recovered reward, and the optimal policy of each.
 
-A reward that is found from behaviour has no unit and no zero of its own, so each map has its own scale. What can be
-compared is which cells are better than others, and which step is best under it.
+A reward that is recovered from behaviour has no unit and no zero, so each map has its own scale. One can compare which
+cells are better than others, and which step is best under each reward.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def reward_maps(agent: Any) -> Figure | None:
-    """The two maps; None where the states are no square of cells."""
+    """The two maps; None if the states are not a square of cells."""
     task = getattr(agent, "tables", None)
     size = getattr(task, "size", None)
     if task is None or size is None:
@@ -44,14 +44,14 @@ def reward_maps(agent: Any) -> Figure | None:
 
 
 def correlation(true: np.ndarray, found: np.ndarray) -> float:
-    """Pearson's, over the cells; 0 where one of the rewards is the same everywhere."""
+    """Pearson correlation over the cells; 0 where one of the rewards is the same everywhere."""
     if true.std() < 1e-12 or found.std() < 1e-12:
         return 0.0
     return float(np.corrcoef(true, found)[0, 1])
 
 
 def _arrows(ax: Axes, transitions: np.ndarray, policy: np.ndarray, cells: np.ndarray, size: int) -> None:
-    """Where the policy's most probable action most probably leads, of every cell that something follows."""
+    """Draw arrows to the most probable next cell under the policy's most probable action, except at terminal cells."""
     here = np.flatnonzero(cells & (transitions.sum((1, 2)) > 0))
     to = transitions[here, policy[here].argmax(1)].argmax(1)
     row, column = np.divmod(here, size)

@@ -1,4 +1,4 @@
-"""DriveCorridor from above, with the paths of some drivers on the same road."""
+"""DriveCorridor from above, with the paths of several drivers on the same road."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Drive:
     """One episode.
 
     Attributes:
-        waves: (3, 2) of the road.
-        offsets: (T + 1,) to the right of the road's middle, at the beginning of every step and at the end.
+        waves: (3, 2) parameters of the road.
+        offsets: (T + 1,) distance to the right of the road's middle, before every step and at the end.
         reward: The return.
     """
 
@@ -40,13 +40,13 @@ class Drive:
 
 
 class ActionSource:
-    """A function of the environment as an agent that has ``predict``."""
+    """Wrap a function of the environment as an agent with ``predict``."""
 
     def __init__(self, action: Callable[[], Any]) -> None:
         self.action = action
 
     def predict(self, obs: Any, state: Any, **options: Any) -> tuple[Any, None]:
-        """Act, whatever was observed."""
+        """Return the function's action; the observation is ignored."""
         return self.action(), None
 
 
@@ -54,7 +54,7 @@ def drive(driver: Any, env: gymnasium.Env[Any, Any], seed: int = SEED) -> Drive:
     """Drive one episode; the same seed gives the same road.
 
     Args:
-        driver: Has ``predict``, as our agents have.
+        driver: An agent, or another object with ``predict``.
         env: A single DriveCorridor.
     """
     offsets: list[float] = []

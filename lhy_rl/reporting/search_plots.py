@@ -1,4 +1,4 @@
-"""The plots of a search: regret over trials, what each hyperparameter explains, the configurations."""
+"""The plots of a search: regret over trials, importance of each hyperparameter, the configurations."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LABEL = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.8}
-LINES = 400  # lines of parallel coordinates; more are one dark patch
+LINES = 400  # lines of the parallel coordinates; more cannot be told apart
 
 
 def regret_plot(mine: list[float], others: dict[str, np.ndarray], ylabel: str) -> Figure:
-    """The regret of this search over its trials, beside others' means and quartiles.
+    """The regret of this search over its trials, with the means and quartiles of other searchers.
 
     Args:
-        mine: After each trial.
+        mine: Regret after each trial.
         others: Name to (S, T) regrets of S seeds.
-        ylabel: With the unit.
+        ylabel: Label of the y axis with the unit.
     """
     from matplotlib.figure import Figure
 
@@ -47,7 +47,7 @@ def complete(trial: dict[str, Any]) -> bool:
 
 
 def score_plot(trials: list[dict[str, Any]], ylabel: str) -> Figure:
-    """The score of every trial, and the best so far; those that were stopped early have what they had reached."""
+    """The score of every trial, and the best so far; for trials stopped early, the score that they had reached."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.6, 3.6))
@@ -72,7 +72,7 @@ def score_plot(trials: list[dict[str, Any]], ylabel: str) -> Figure:
 
 
 def curves_plot(trials: list[dict[str, Any]], ylabel: str, xlabel: str) -> Figure | None:
-    """What the trials reported on the way: those that were stopped early end in a triangle, the best is orange."""
+    """The trials' intermediate scores: trials that were stopped early end in a triangle, the best is orange."""
     from matplotlib.figure import Figure
 
     drawn = [trial for trial in trials if len(trial["curve"]) > 1 or (trial["curve"] and trial["stopped"])]
@@ -94,7 +94,7 @@ def curves_plot(trials: list[dict[str, Any]], ylabel: str, xlabel: str) -> Figur
 def main_effects(space: Space, trials: list[dict[str, Any]]) -> dict[str, float]:
     """Each choice's share of the variance of the scores, by its main effect alone (a one-way analysis of variance).
 
-    The trials are those of a search, which are not drawn evenly: a hint, no measurement.
+    The trials come from a search and are not uniformly distributed, so the shares are a hint, no measurement.
     """
     scored = [trial for trial in trials if complete(trial)]
     scores = np.array([trial["score"] for trial in scored], float)

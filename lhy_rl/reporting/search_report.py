@@ -1,4 +1,4 @@
-"""``report.html`` of a search: the regret, what matters, the configurations, the best of them in a table."""
+"""``report.html`` of a search: the regret, the hyperparameters' importance, and the best configurations in a table."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def write_search_report(
     """Draw the plots into ``plots/`` and write the page.
 
     Args:
-        folder: The search's.
-        space: What was searched.
-        result: What ``result.json`` holds.
+        folder: The search's folder.
+        space: The space that was searched.
+        result: The content of ``result.json``.
         others: Name to (S, T) regrets of other searchers, on a table.
-        unit: What a score is.
+        unit: Unit of a score.
 
     Returns:
         The page's path.

@@ -1,4 +1,4 @@
-"""On the terminal: what a run ended with, and a bar for work that takes long."""
+"""Terminal output: the result of a run, and a progress bar for long work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lhy_rl.experiment.run_folder import RunFolder
 from lhy_rl.experiment.text_evaluation import REAL
 from lhy_rl.reporting.report import best_row, number
 
-COLUMNS = [name for name in GLOSSARY if name != "distinct3"]  # what fits a terminal
+COLUMNS = [name for name in GLOSSARY if name != "distinct3"]  # the columns that fit a terminal
 ARROWS = {"lower": " ↓", "higher": " ↑", AS_TEXT: " ≈"}
 
 
@@ -45,7 +45,7 @@ def print_result(console: Console, result: dict[str, Any]) -> None:
         cells = (cell(policy, name) for name in metrics)
         drawn.add_row(escape(policy), *cells, style="dim" if policy in aside else None)
     if Measurement.get(console, console.options.update(width=10_000), drawn).maximum > console.width:
-        drawn = Table("metric", title=title, title_justify="left")  # too wide: metrics down the page
+        drawn = Table("metric", title=title, title_justify="left")  # too wide: one row per metric
         for policy in table:
             drawn.add_column(escape(policy), justify="right", style="dim" if policy in aside else None)
         for heading, name in zip(headings, metrics, strict=True):
@@ -61,7 +61,7 @@ def print_result(console: Console, result: dict[str, Any]) -> None:
 
 
 def sentences_text(sentences: list[str]) -> Table:
-    """Set one sentence below the other, each with a mark at its beginning."""
+    """List the sentences below each other, each with a mark at its beginning."""
     grid = Table.grid(padding=(0, 1))
     for sentence in sentences:
         grid.add_row("[dim]·[/]", escape(sentence) or "[dim](empty)[/]")
@@ -83,7 +83,7 @@ def print_next(console: Console, place: RunFolder, text: bool, game: bool = Fals
 
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[str], None]]:
-    """A bar on stderr; the function it gives is called with a few words after each of ``total`` pieces."""
+    """A progress bar on stderr; call the function that it yields with a short text after each of ``total`` steps."""
     columns = [TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
     columns += [TimeRemainingColumn(), TextColumn("{task.fields[now]}")]
     with Progress(*columns, console=Console(stderr=True)) as bar:

@@ -1,4 +1,4 @@
-"""Scores that were trained for once, found again by everything that they depend on."""
+"""A cache of scores, keyed by everything that they depend on."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from lhy_rl.search.trial import Trial
 
 
 class CachedObjective(Objective):
-    """An objective whose trials are kept in a file, which several searches may share.
+    """An objective whose trials are cached in a file, which several searches may share.
 
-    An entry is found by the content of what was trained: the objective's ``about``, the configuration and the seed. It
-    is on the disk before anybody learns of it, so that a crash loses only what was being trained. What diverged is kept
-    as well, since it would diverge again. Other failures are not, for what was killed, took too long or raised may
-    succeed the next time; neither are trials that were stopped early, which another search may let go on.
+    The key of an entry is the content of its training: the objective's ``about``, the configuration and the seed. An
+        entry is written before the trial is returned, so that a crash loses only the trials that were running. Diverged
+        trials are cached as well, since they would diverge again. Other failures are not, since a trial that was
+        killed, took too long or raised may succeed the next time; neither are trials that were stopped early, which
+        another search may continue.
 
     Args:
-        objective: What is asked where the file knows nothing.
-        path: Of the file, made where it is missing.
+        objective: Evaluates the trials that are not in the file.
+        path: Path of the file, which is made if it is missing.
 
     Raises:
-        UserError: the file holds something else.
+        UserError: the file is no cache.
     """
 
     def __init__(self, objective: Objective, path: str | os.PathLike[str]) -> None:
@@ -53,12 +54,12 @@ class CachedObjective(Objective):
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
 
     def known(self, tokens: np.ndarray, seed: int) -> Trial | None:
-        """The kept trial of a configuration, marked as repeated; None where there is none."""
+        """The cached trial of a configuration, marked as repeated; None where there is none."""
         found = self._trials.get(self.key(tokens, seed))
         return None if found is None else replace(found, tokens=tuple(tokens.tolist()), repeated=True)
 
     def keep(self, tokens: np.ndarray, seed: int, trial: Trial) -> None:
-        """Write a trial that somebody else has done."""
+        """Write a trial that was evaluated elsewhere."""
         if not _lasts(trial):
             return
         key = self.key(tokens, seed)
@@ -75,5 +76,5 @@ class CachedObjective(Objective):
 
 
 def _lasts(trial: Trial) -> bool:
-    """Whether the same trial would end in the same way again."""
+    """Whether the same trial would have the same result again."""
     return trial.diverged or (trial.score is not None and not trial.stopped)

@@ -1,12 +1,12 @@
 """Trials that are stopped early because others were better at the same point of their training.
 
-A training reports its score on the way. At a few rungs, r, r eta, r eta^2, ... steps of training, it goes on only if it
-is among the best 1/eta of the trials that came there: successive halving (Jamieson and Talwalkar 2016), which Hyperband
-(Li et al. 2018) repeats, without waiting for others (Li et al. 2020, ASHA). A trial is never resumed: what a rung has
-stopped stays stopped, as in a wandb sweep with ``early_terminate``.
+A training reports intermediate scores. At a few rungs, r, r eta, r eta^2, ... steps of training, it continues only if
+it is among the best 1/eta of the trials that reached the rung: successive halving (Jamieson and Talwalkar 2016), which
+Hyperband (Li et al. 2018) repeats, without waiting for others (Li et al. 2020, ASHA). A trial that was stopped is never
+resumed, as in a wandb sweep with ``early_terminate``.
 
-What a trial must score is decided when it begins, from the trials that have ended by then. So it goes along with the
-trial wherever that runs, in a process or on a cluster, and a trial needs no line back to the search.
+The scores that a trial must reach are decided when it begins, from the trials that have ended by then. So they can be
+sent with the trial to a process or a cluster, and a trial need not communicate with the search.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ OPTIONS = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 
 @dataclass(frozen=True)
 class Hyperband:
-    """Where trials are compared, and how many of them go on.
+    """The steps at which trials are compared, and the share of them that continues.
 
     Attributes:
         rungs: (R,) rising, in the steps that trials report.
-        eta: One of so many goes on.
-        strict: Compare what a trial scores at the rung; otherwise the best that it has scored up to there.
-        max_iter: The length of a whole training in steps, where the options say it.
+        eta: One of eta trials continues.
+        strict: Compare the scores at the rung; otherwise the best scores up to it.
+        max_iter: The length of a whole training in steps, where the options give it.
     """
 
     rungs: tuple[float, ...]
@@ -43,10 +43,10 @@ class Hyperband:
     max_iter: int | None = None
 
     def thresholds(self, trials: Iterable[Trial]) -> Thresholds:
-        """What the next trial must score, given those that have ended.
+        """The scores that the next trial must reach, given the trials that have ended.
 
-        Among the n trials that came to a rung, itself included, at most int(n / eta) may be better, as wandb has it:
-        the first ones always go on.
+        Among the n trials that reached a rung, itself included, at most int(n / eta) may be better, as in wandb: the
+        first ones always continue.
         """
         curves = [trial.curve for trial in trials]
         least = []
@@ -62,17 +62,17 @@ class Hyperband:
 
     @property
     def about(self) -> dict[str, Any]:
-        """JSON values that tell it from others."""
+        """JSON values that identify it."""
         return {"rungs": list(self.rungs), "eta": self.eta, "strict": self.strict}
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What one trial must score at the rungs to go on.
+    """The scores that one trial must reach at the rungs to continue.
 
     Attributes:
         rungs: (R,) rising steps.
-        least: (R,) scores; -inf where everything goes on.
+        least: (R,) least scores; -inf where every trial continues.
         strict: Whether the score at the rung is compared, or the best one up to it.
     """
 
@@ -82,15 +82,15 @@ class Thresholds:
 
 
 class Reports:
-    """What a training calls on its way: ``report(step, score)`` gives whether it shall go on.
+    """The callback of a training: ``report(step, score)`` returns whether to continue.
 
     Args:
-        thresholds: Of the trial; None: it goes on in any case.
+        thresholds: Thresholds of the trial; None: it always continues.
 
     Attributes:
         curve: The (step, score) pairs that were reported.
         stopped: Whether it was below a threshold.
-        diverged: The score that was no finite number, in a line; "" where there was none.
+        diverged: A line that names a NaN or infinite score; "" where there was none.
     """
 
     def __init__(self, thresholds: Thresholds | None = None) -> None:
@@ -103,7 +103,7 @@ class Reports:
         """Report the validation score after ``step`` steps, in the unit in which the trial's cost is counted.
 
         Raises:
-            UserError: no numbers, or steps that do not rise.
+            UserError: an argument is no number, or the steps do not rise.
         """
         step, score = number(step, "a step is a number"), number(score, "a score is a number")
         last = self.curve[-1][0] if self.curve else -1.0
@@ -115,7 +115,7 @@ class Reports:
             return False
         self.curve.append((step, score))
         passed = bisect_right(self.thresholds.rungs, step)
-        if passed > bisect_right(self.thresholds.rungs, last):  # it has come to a rung
+        if passed > bisect_right(self.thresholds.rungs, last):  # it has reached a rung
             compared = score if self.thresholds.strict else max(value for _, value in self.curve)
             self.stopped |= compared < self.thresholds.least[passed - 1]
         return not self.stopped
@@ -179,5 +179,5 @@ def number(given: Any, rule: str) -> float:
 
 
 def _score_at(curve: tuple[tuple[float, float], ...], rung: float) -> float | None:
-    """The first score at a rung or behind it; None of a trial that did not come there."""
+    """The first score at or after a rung; None for a trial that did not reach it."""
     return next((score for step, score in curve if step >= rung), None)

@@ -1,13 +1,13 @@
-"""What a search has asked and learned, line by line in a file, from which an interrupted search goes on.
+"""The journal of a search, a file with a line for each event, from which an interrupted search continues.
 
-Every line is one event as JSON with a checksum, appended before anything follows from it:
+Every line is one event as JSON with a checksum, appended before the search acts on it:
 
     {"event": "search", ...}           what is searched, by whom, with which seed: the first line
     {"event": "ask", "tokens": [...]}  a configuration was proposed
     {"event": "tell", "number": 3, "trial": {...}}   the trial of the ask number 3
 
-A search that goes on asks and tells its searcher the same again, so that the searcher is where it was. A line that was
-cut off by a crash, or changed, is reported and skipped: its trial is done again.
+A continued search repeats all asks and tells of the journal, which brings the searcher to the same state. A line that
+was truncated by a crash, or changed, is reported and skipped: its trial is repeated.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ class Journal:
     """The file of one search.
 
     Args:
-        path: Made where it is missing, with its folder.
+        path: Path of the file; it and its folder are made if missing.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
 
     def __len__(self) -> int:
-        """The number of lines, with those that are damaged."""
+        """The number of lines, damaged ones included."""
         return len(self.path.read_bytes().splitlines()) if self.path.exists() else 0
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """The events that are whole, in order; a warning names each line that is not."""
+        """The intact events, in order; a warning names each damaged line."""
         if not self.path.exists():
             return
         for number, line in enumerate(self.path.read_bytes().splitlines(), 1):
@@ -53,7 +53,7 @@ class Journal:
                 yield event
 
     def append(self, event: dict[str, Any]) -> None:
-        """Add an event; the system has it when this returns, so that a process that is killed then loses nothing."""
+        """Add an event; it is flushed when this returns, so that a process that is killed afterwards loses nothing."""
         text = json.dumps(event, sort_keys=True)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line = f"{_checksum(text)} {text}\n".encode()
@@ -61,12 +61,12 @@ class Journal:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
-                    line = b"\n" + line  # behind a line that a crash cut off
+                    line = b"\n" + line  # after a line that a crash truncated
             file.write(line)
 
 
 def trial_of(plain: dict[str, Any]) -> Trial:
-    """A trial from what JSON holds.
+    """Read a trial from JSON values.
 
     Raises:
         UserError: something is missing or of another kind.

@@ -1,4 +1,4 @@
-"""What a search maximises: the validation score of a configuration, looked up in a table or trained for."""
+"""The objective of a search: the validation score of a configuration, from a table or from a training."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Objective(ABC):
 
     Attributes:
         space: What can be chosen.
-        about: JSON values that tell this objective from others; a cache's entries are found by them.
-        reports: Whether its trials report scores on the way, by which they can be stopped early.
-        cost: What a trial's cost is counted in.
+        about: JSON values that identify this objective; they are part of a cache's keys.
+        reports: Whether its trials report intermediate scores, by which they can be stopped early.
+        cost: Unit of a trial's cost.
     """
 
     space: Space
@@ -39,18 +39,18 @@ class Objective(ABC):
 
         Args:
             tokens: (D,) canonical.
-            seed: Same tokens and seed, same score.
-            thresholds: What the trial must score on the way to go on; None: it goes on.
+            seed: The same tokens and seed give the same score.
+            thresholds: Intermediate scores that the trial must reach to continue; None: it is never stopped early.
 
         Returns:
-            The trial; one that diverged (NaN) or raised is a failed one, with the reason in a line.
+            The trial; if it diverged (NaN) or raised it is a failed trial, with the reason in one line.
         """
 
 
 class TableObjective(Objective):
-    """A table's scores: an evaluation is one seed's, drawn by ``seed``.
+    """The scores of a table: an evaluation returns the score of one of its seeds, chosen by ``seed``.
 
-    Where the table has scores after several epochs, a trial reports them, and costs what it trained.
+    If the table has scores after several epochs, a trial reports them, and its cost is the epochs that it trained.
     """
 
     def __init__(self, table: Table) -> None:
@@ -79,22 +79,22 @@ class TableObjective(Objective):
 
 
 class FunctionObjective(Objective):
-    """A function that trains: ``function(configuration, seed)`` gives the validation score.
+    """A function that trains: ``function(configuration, seed)`` returns the validation score.
 
-    One with a third argument that is called ``report``, ``function(configuration, seed, report)``, calls
-    ``report(step, score)`` on its way, with steps from 0 on that rise, and returns where that gives False
+    A function with a third argument ``report``, ``function(configuration, seed, report)``, calls
+    ``report(step, score)`` during training, with rising steps from 0 on, and returns when that is False
     (:mod:`lhy_rl.search.early_stopping`).
 
     Args:
         space: What can be chosen.
-        function: Takes a dict of names and values, and a seed; gives a number, or a dict of metrics by name.
+        function: Takes a dict of names and values, and a seed; returns a number, or a dict of metrics by name.
         about: JSON values that the score depends on besides these (a data set's name, epochs, a version).
-        epochs: What a trial costs; one that reports costs the last step that it reported.
-        metric: The score among the metrics, where the function gives several.
-        sign: 1, or -1 where the function's number is the better the lower it is.
+        epochs: Cost of a trial; that of a trial that reports is its last reported step.
+        metric: Name of the score among the metrics, if the function returns several.
+        sign: 1, or -1 if lower values of the function are better.
 
     Raises:
-        UserError: what is given cannot be called so.
+        UserError: the function cannot be called with these arguments.
     """
 
     def __init__(
@@ -129,11 +129,11 @@ class FunctionObjective(Objective):
                 score = self._score(self.function(configuration, seed))
             if not math.isfinite(score):
                 score, failure, diverged = None, f"its score is {score}", True
-        except (Exception, SystemExit) as error:  # whatever a training raises is a failed trial; the search goes on
+        except (Exception, SystemExit) as error:  # any error of a training is a failed trial; the search continues
             failure = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
         if report.diverged:
             score, failure, diverged = None, report.diverged, True
-        elif report.stopped:  # what it did then does not count
+        elif report.stopped:  # what it returned after that does not count
             score, failure = report.curve[-1][1], ""
         seconds = time.perf_counter() - begin
         return Trial(
@@ -148,10 +148,10 @@ class FunctionObjective(Objective):
         )
 
     def _score(self, given: object) -> float:
-        """The score in what the function gave.
+        """Extract the score from the function's return value.
 
         Raises:
-            UserError: there is none.
+            UserError: it holds no score.
         """
         if isinstance(given, Mapping):
             if not self.metric:
@@ -166,7 +166,7 @@ class FunctionObjective(Objective):
 
 
 def _check_call(function: Callable[..., object], reports: bool) -> None:
-    """Refuse what every trial would fail with."""
+    """Refuse a function that no trial could call."""
     name, wanted = (
         getattr(function, "__name__", brief(function)),
         f"function(values, seed{', report' if reports else ''})",
@@ -179,12 +179,12 @@ def _check_call(function: Callable[..., object], reports: bool) -> None:
         inspect.signature(function).bind({}, 0, **({"report": None} if reports else {}))
     except TypeError as error:
         raise UserError(f"{name} cannot be called as {wanted}: {error}") from error
-    except ValueError:  # of what is compiled nobody knows
+    except ValueError:  # compiled functions may have no signature
         return
 
 
 def _takes_report(function: Callable[..., object]) -> bool:
     try:
         return "report" in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # of what is compiled nobody knows
+    except (TypeError, ValueError):  # compiled functions may have no signature
         return False

@@ -1,4 +1,4 @@
-"""Configurations that are formulas are printed as formulas: a table names what prints those of its space."""
+"""Printers of configurations that are formulas: a table names the printer of its space."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ printers = Registry(
         "update_rule": "lhy_rl.search.update_rules:printed",
     },
 )
-"""Functions of (N, D) tokens to (N,) texts; a table's ``about`` has the name of one as ``printer``, or none."""
+"""Functions of (N, D) tokens to (N,) texts; a table's ``about`` may name one as ``printer``."""
 
 
 def formulas_of(table: Table, tokens: np.ndarray) -> np.ndarray | None:
-    """(N, D) configurations of a table as (N,) formulas; None where they are none.
+    """(N, D) configurations of a table as (N,) formulas; None if they are no formulas.
 
     Raises:
-        UserError: the table names a printer that there is not.
+        UserError: the table names an unknown printer.
     """
     name = table.about.get("printer")
     if name is None:

@@ -1,4 +1,4 @@
-"""Which configurations a search has proposed, for searchers that propose none twice."""
+"""The configurations that a search has proposed, for searchers that propose none twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from lhy_rl.search.searcher import Exhausted
 from lhy_rl.search.space import Space
 
-TRIES = 64  # draws of which all were known, before the rest of the space is listed
+TRIES = 64  # draws without a new configuration before the rest of the space is enumerated
 
 
 class Proposed:
@@ -27,7 +27,7 @@ class Proposed:
         return len(self._keys)
 
     def add(self, tokens: np.ndarray) -> np.ndarray:
-        """Remember a proposal, which is handed back."""
+        """Remember a proposal and return it."""
         self._keys.add(int(self.space.keys(tokens)))
         return tokens
 
@@ -36,7 +36,7 @@ class Proposed:
         return np.array([int(key) not in self._keys for key in self.space.keys(tokens)], bool)
 
     def draw(self, propose: Callable[[], np.ndarray], rng: np.random.Generator) -> np.ndarray:
-        """A proposal that is new, by drawing again where it is not; at last one drawn from what is left of the space.
+        """A new proposal, drawn again while it is known; after several tries one is drawn from the rest of the space.
 
         Raises:
             Exhausted: everything has been proposed.

@@ -1,4 +1,4 @@
-"""The loop of every search: ask, try, tell, until the budget is spent; written down so that it can go on."""
+"""The loop of every search: ask, evaluate, tell, until the budget is spent; journaled so that it can be continued."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class History:
         """The (D,) tokens of the best configuration after each trial; None before the first score.
 
         Args:
-            unique: Count only the trials that were not repeated, as where a cache answers for nothing.
+            unique: Count only the trials that were not repeated, since cached ones cost nothing.
         """
         best: Trial | None = None
         found = []
@@ -49,24 +49,25 @@ class History:
 
 
 class Search:
-    """A searcher at work on an objective.
+    """Runs a searcher on an objective.
 
     Args:
-        searcher: What proposes the configurations.
-        executor: Where they are tried.
-        seed: Of every training, so that a repeated configuration has the same score; None: the trial's number, as
-            where noise is drawn anew each time.
-        journal: Where the search is written down. One that holds a search is gone on with: its trials are not tried
-            again, and those that were running when it ended are.
-        cache: Trials that were done before, here or in other searches; they are not tried again.
-        about: JSON values by which a journal knows its search.
-        early_terminate: When trials are stopped early; None: never.
+        searcher: Proposes the configurations.
+        executor: Evaluates them.
+        seed: Seed of every training, so that a repeated configuration has the same score; None: the trial's number, so
+            that noise is drawn anew each time.
+        journal: The file to which the search is written. If it holds a search, that is continued: its trials are not
+            repeated, except those that were running when it ended.
+        cache: Trials that were done before, here or in other searches; they are not repeated.
+        about: JSON values by which a journal recognises its search.
+        early_terminate: The rule of early stopping; None: trials are never stopped early.
 
     Attributes:
-        history: What has been tried.
+        history: The trials so far.
 
     Raises:
-        UserError: the journal is of another search, or trials shall be stopped that report nothing on the way.
+        UserError: the journal is of another search, or trials are to be stopped early that report no intermediate
+            scores.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Search:
             self._go_on(journal, {"event": "search", "about": about, "seed": seed})
 
     def run(self, num_trials: int, on_trial: Callable[[Trial], object] | None = None) -> History:
-        """Go on until ``num_trials`` have been tried, those of the journal included.
+        """Continue until there are ``num_trials`` trials, those of the journal included.
 
         Args:
             num_trials: The budget. Repeated configurations count.
@@ -152,7 +153,7 @@ class Search:
         self.history.trials.append(trial)
 
     def _ended(self, number: int, trial: Trial, on_trial: Callable[[Trial], object] | None) -> bool:
-        """Write a trial down and tell the searcher; whether to go on."""
+        """Write a trial to the journal and tell the searcher; return whether to continue."""
         self._write({"event": "tell", "number": number, "trial": trial.plain()})
         self._tell(number, trial)
         return on_trial is None or not is_false(on_trial(self.history.trials[-1]))
@@ -162,7 +163,7 @@ class Search:
             self.journal.append(event)
 
     def _go_on(self, journal: Journal, header: dict[str, Any]) -> None:
-        """Ask and tell the searcher again what the journal holds."""
+        """Repeat the asks and tells of the journal."""
         events = list(journal.read())
         if not events:
             journal.append(header)

@@ -1,4 +1,4 @@
-"""The contract of searchers: ask for a configuration, tell what it scored."""
+"""The interface of searchers: ask for a configuration, tell its score."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from lhy_rl.search.trial import Trial
 class Searcher(ABC):
     """Proposes configurations.
 
-    A searcher is a function of its seed and of what it was asked and told, in that order: it draws from nothing but
-    ``rng``. A search that was interrupted goes on by asking and telling it again what the journal holds
-    (:mod:`lhy_rl.search.journal`), so that no searcher writes a state of its own.
+    A searcher's proposals depend only on its seed and on the sequence of asks and tells: it draws from nothing but
+    ``rng``. An interrupted search is continued by repeating the asks and tells of the journal
+    (:mod:`lhy_rl.search.journal`), so that no searcher saves a state of its own.
 
     Several configurations can be asked for before any is told; trials may be told in any order.
 
     Args:
         space: What can be chosen.
-        seed: Same seed and same scores, same search.
+        seed: The same seed and the same scores give the same search.
     """
 
     unique = False
-    """Whether no configuration is proposed twice before all have been."""
+    """Whether no configuration is proposed twice before all have been proposed."""
 
     learned_from: tuple[str, ...] = ()
-    """The names of the tables of results that it has learned from before; what is searched must be none of them."""
+    """The names of the tables that it has learned from; none of them may be searched."""
 
     def __init__(self, space: Space, seed: int = 0) -> None:
         self.space = space
@@ -38,15 +38,15 @@ class Searcher(ABC):
 
     @abstractmethod
     def ask(self) -> np.ndarray:
-        """(D,) canonical tokens of what is to be tried next.
+        """(D,) canonical tokens of the next configuration to try.
 
         Raises:
             Exhausted: there is nothing left to propose.
         """
 
     def tell(self, trial: Trial) -> None:  # noqa: B027  (a grid learns nothing)
-        """Learn what a trial gave. A failed one has no score."""
+        """Learn the result of a trial. A failed one has no score."""
 
 
 class Exhausted(Exception):
-    """A searcher has proposed everything that it will."""
+    """Raised when a searcher has nothing left to propose."""

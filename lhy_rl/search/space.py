@@ -1,8 +1,8 @@
 """A finite space of configurations: named choices, some of which count only under a condition.
 
-A configuration is D tokens, one for each choice: the number of its value. Arrays of tokens, (N, D), are what searchers,
-tables and environments exchange; a ``dict`` of names and values is for people and for what is trained. A choice that
-does not count has the token 0, so that a configuration is written in one way only.
+A configuration is D tokens, one for each choice: the number of its value. Searchers, tables and environments exchange
+arrays of tokens, (N, D); people and trainings get a ``dict`` of names and values. A choice that does not count has the
+token 0, so that each configuration has only one representation.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from lhy_rl.core.errors import UserError, brief, suggest
 from lhy_rl.core.validation import plain
 
 Scalar = bool | int | float | str | None
-"""What a value can be: it is written into YAML and JSON as it is."""
+"""The types of a value: those that YAML and JSON can hold."""
 
-MOST = 2**62  # configurations, tokens of which are one int64
+MOST = 2**62  # configurations, whose keys must fit an int64
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Choice:
     """One hyperparameter.
 
     Attributes:
-        name: As the configuration has it; dots are allowed, ``agent.learning_rate``.
+        name: The key in the configuration; dots are allowed, ``agent.learning_rate``.
         values: At least one, all different.
         ordinal: The values are in an order, so that neighbours resemble each other (a learning rate, a width).
-        condition: ``(name, values)``: it counts only where this earlier choice has one of these values, and counts
-            itself. None: always.
+        condition: ``(name, values)``: it counts only where this earlier choice has one of these values and counts
+            itself. None: it always counts.
 
     Raises:
         UserError: no values, or the same one twice.
@@ -47,7 +47,7 @@ class Choice:
         object.__setattr__(self, "values", tuple(map(plain, self.values)))
         if not self.values:
             raise UserError(f"choice {brief(self.name)} has no values; allowed: at least one")
-        typed = [(type(value), value) for value in self.values]  # True and 1 are two values
+        typed = [(type(value), value) for value in self.values]  # True and 1 are different values
         if len(set(typed)) < len(typed):
             twice = next(value for kind, value in typed if typed.count((kind, value)) > 1)
             raise UserError(f"choice {brief(self.name)} has the value {brief(twice)} twice")
@@ -56,7 +56,7 @@ class Choice:
         """The number of a value.
 
         Raises:
-            UserError: it has no such value.
+            UserError: the choice has no such value.
         """
         for token, mine in enumerate(self.values):
             same_kind = isinstance(mine, bool) == isinstance(value, bool)
@@ -69,7 +69,7 @@ def levels(low: float, high: float, count: int, logarithmic: bool = False) -> tu
     """Evenly spaced values from ``low`` to ``high``, both included, for an ordinal choice; rounded to 6 digits.
 
     Raises:
-        UserError: no range, or one that has no logarithm.
+        UserError: an empty range, or one that is not positive although it is logarithmic.
     """
     if not (math.isfinite(low) and math.isfinite(high) and low < high and count >= 2):
         raise UserError(f"{count} values from {brief(low)} to {brief(high)}; allowed: at least 2, from low to high")
@@ -91,7 +91,7 @@ class Space:
         conditional: Whether there are choices that do not always count.
 
     Raises:
-        UserError: no choices, two of one name, a condition on what comes later or on a value that is not there, or
+        UserError: no choices, two of the same name, a condition on a later choice or on a value that does not exist, or
             more than 2^62 configurations.
     """
 
@@ -104,7 +104,7 @@ class Space:
         if math.prod(len(choice.values) for choice in self.choices) > MOST:
             raise UserError("the space has more than 2^62 configurations; allowed: fewer choices, or fewer values")
         self._index: dict[str, int] = {}
-        self._conditions: list[tuple[int, np.ndarray] | None] = []  # the parent, and which of its tokens are enough
+        self._conditions: list[tuple[int, np.ndarray] | None] = []  # the parent, and which of its tokens satisfy it
         for position, choice in enumerate(self.choices):
             if choice.name in self._index:
                 raise UserError(f"two choices are called {brief(choice.name)}")
@@ -126,7 +126,8 @@ class Space:
         return self._index[name], enough
 
     def _ancestors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each choice (D, K) the choices on which it depends, and (D, K, V) which of their tokens are enough."""
+        """For each choice (D, K) the choices on which it depends, and (D, K, V) which of their tokens satisfy the
+        condition."""
         above: list[list[tuple[int, np.ndarray]]] = []
         for condition in self._conditions:
             above.append([] if condition is None else [condition, *above[condition[0]]])
@@ -146,10 +147,10 @@ class Space:
 
     # ------------------------------------------------------------------ tokens
     def checked(self, tokens: Any) -> np.ndarray:
-        """(N, D) int64 tokens, or (D,) for one configuration, if they are in the space; made canonical.
+        """Check (N, D) tokens, or (D,) for one configuration, and return them as canonical int64.
 
         Raises:
-            UserError: another shape, no whole numbers, or a token that is no value's.
+            UserError: another shape, no whole numbers, or a token without a value.
         """
         try:
             array = np.asarray(tokens)
@@ -184,7 +185,7 @@ class Space:
         return np.where(self.active(tokens), tokens, 0)
 
     def keys(self, tokens: np.ndarray) -> np.ndarray:
-        """(N, D) canonical tokens to (N,) int64: one number a configuration."""
+        """(N, D) canonical tokens to (N,) int64: a number for each configuration."""
         keys: np.ndarray = tokens.astype(np.int64) @ self._radix
         return keys
 
@@ -195,7 +196,7 @@ class Space:
 
     # ------------------------------------------------------------------ configurations
     def configuration(self, tokens: np.ndarray) -> dict[str, Scalar]:
-        """One configuration, (D,) tokens, as names and values; what does not count is left out."""
+        """One configuration, (D,) tokens, as names and values; choices that do not count are left out."""
         counts = self.active(np.asarray(tokens))
         return {
             choice.name: choice.values[token]
@@ -232,7 +233,8 @@ class Space:
         return self._count(0, np.zeros(len(self), np.int64))
 
     def _count(self, position: int, tokens: np.ndarray) -> int:
-        """Configurations that begin with these tokens; a choice on which nothing hangs is not tried value by value."""
+        """Number of configurations that begin with these tokens; values are enumerated only where conditions depend on
+        them."""
         if position == len(self):
             return 1
         if not self.active(tokens)[position]:
@@ -248,7 +250,7 @@ class Space:
 
     # ------------------------------------------------------------------ for searchers
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, D) configurations whose choices that count are drawn uniformly, one after the other."""
+        """(n, D) configurations; the choices that count are drawn uniformly, one after the other."""
         return self.canonical(rng.integers(0, self.sizes, (n, len(self))))
 
     def blocks(self, block: int = 65_536) -> Iterator[np.ndarray]:
@@ -262,7 +264,8 @@ class Space:
     def neighbours(self, tokens: np.ndarray) -> np.ndarray:
         """(M, D) configurations that differ from this one, (D,), in one choice that counts.
 
-        An ordinal choice moves by one value, another one to any value. What begins to count begins at its first value.
+        An ordinal choice moves by one value, a categorical one to any value. A choice that begins to count gets its
+        first value.
         """
         found = []
         for position in np.flatnonzero(self.active(tokens)):
@@ -278,8 +281,8 @@ class Space:
     def features(self, tokens: np.ndarray) -> np.ndarray:
         """(N, D) configurations as (N, F) float32 numbers, for a model of them.
 
-        An ordinal choice is one number from 0 to 1, another one a one-hot vector; a choice that does not count is -1,
-        or all zeros.
+        An ordinal choice is one number from 0 to 1, a categorical one a one-hot vector; a choice that does not count is
+        -1, or all zeros.
         """
         counts, parts = self.active(tokens), []
         for position, choice in enumerate(self.choices):

@@ -1,4 +1,4 @@
-"""Several tables of one space as one array: what is searched on many data sets, or learned on some for others."""
+"""Several tables of one space as one array, for searches on many data sets and for learning from some of them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "fcnet-train": ("fcnet-naval_propulsion", "fcnet-parkinsons_telemonitoring", "fcnet-protein_structure"),
     "fcnet-test": ("fcnet-slice_localization",),
 }
-"""Shipped tables of one space, those to learn from and those to test on."""
+"""Groups of shipped tables of one space, for training and for testing."""
 
-Names = Sequence[str] | str | os.PathLike[str]  # in this order: as text a list in a configuration would be one name
+Names = Sequence[str] | str | os.PathLike[str]  # str last: it would read a list as one name
 """One table or several, by their names or paths; or a group of :data:`GROUPS`."""
 
 
@@ -35,18 +35,18 @@ class StackedTables:
     """The last validation scores of M tables of one space, with S seeds or fewer of each of C configurations.
 
     Args:
-        names: Of shipped tables, or paths, or a group's.
+        names: Names of shipped tables, or paths, or the name of a group.
 
     Attributes:
         tables: M of them.
-        names: Theirs.
-        space: Theirs.
-        scores: (M, S, C) float32; -inf where a training failed, and behind a configuration's last seed.
+        names: Names of the tables.
+        space: Their common space.
+        scores: (M, S, C) float32; -inf where a training failed, and after a configuration's last seed.
         runs: (M, C) how many seeds a configuration was trained with.
         lowest: (M,) the lowest score of each.
 
     Raises:
-        UserError: no table, one that is not there, or two that do not have the same configurations.
+        UserError: no table, one that does not exist, or two that do not have the same configurations.
     """
 
     def __init__(self, names: Names) -> None:
@@ -80,9 +80,10 @@ class StackedTables:
         return self.tables[0].rows(tokens)
 
     def mean_ranks(self) -> np.ndarray:
-        """(C,) the mean over the tables of a configuration's rank, 0 the worst and 1 the best; ties share theirs.
+        """(C,) the mean over the tables of a configuration's rank, 0 the worst and 1 the best; ties share the mean
+        rank.
 
-        Ranks are by the means over the seeds: a table that is learned from may be seen whole.
+        Ranks are those of the means over the seeds, since a searcher may read all of a training table.
         """
         ranks = np.stack([share_below(np.nan_to_num(table.mean, nan=-np.inf)) for table in self.tables])
         mean: np.ndarray = ranks.mean(0)
@@ -99,7 +100,7 @@ def learned_tables(space: Space, names: Names | None) -> StackedTables:
 
     Args:
         space: What will be searched.
-        names: The tables; None: the shipped group to learn from that has this space.
+        names: The tables; None: the shipped group of training tables that has this space.
 
     Raises:
         UserError: they have another space, or no group has this one.
@@ -119,7 +120,7 @@ def learned_tables(space: Space, names: Names | None) -> StackedTables:
 
 
 def share_below(scores: np.ndarray) -> np.ndarray:
-    """(C,) each score's rank among all, from 0 to 1; equal scores share the middle of theirs."""
+    """(C,) each score's rank among all, from 0 to 1; equal scores share their mean rank."""
     ordered = np.sort(scores)
     lower, upper = (np.searchsorted(ordered, scores, side) for side in ("left", "right"))
     ranks: np.ndarray = (lower + upper - 1) / 2 / max(1, len(scores) - 1)

@@ -10,9 +10,9 @@
       seed: {value: 3}
     early_terminate: {type: hyperband, min_iter: 1}   # lhy_rl.search.early_stopping
 
-A range becomes :data:`LEVELS` values of an ordinal choice, so that every searcher can work on it; whole numbers, and
-the multiples of ``q``, all of theirs, if they are no more. Numbers that rise are an ordinal choice, anything else a
-categorical one.
+A range becomes an ordinal choice of :data:`LEVELS` values, so that every searcher can work on it; if it has no more
+whole numbers, or multiples of ``q``, than that, all of them. A list of rising numbers is an ordinal choice, anything
+else a categorical one.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ KEYS = (
     *("name", "description", "program", "project", "entity", "command"),
 )
 OF_PARAMETER = ("value", "values", "min", "max", "q", "distribution", "parameters")
-ALONE = {"value": "constant", "values": "categorical"}  # nothing is beside them but this distribution
+ALONE = {"value": "constant", "values": "categorical"}  # keys that only this distribution may accompany
 ROUNDING = 1e-9  # 0.3 is 3 times 0.1
 LARGEST_EXPONENT = 700.0  # e to it is still a float
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep's YAML asks for.
+    """The content of a sweep's YAML.
 
     Attributes:
-        space: What is chosen.
+        space: The space to search.
         searcher: A searcher's name.
-        metric: What is watched; "" where the file does not say.
-        goal: ``maximize`` or ``minimize``, which is what a file means that names a metric without a goal.
-        run_cap: Trials; None where the file does not say.
-        early_terminate: As the file has it; None where it does not.
+        metric: Name of the metric; "" where the file names none.
+        goal: ``maximize`` or ``minimize``; the latter is the default of a file that names a metric.
+        run_cap: Number of trials; None where the file does not give it.
+        early_terminate: The value in the file; None where there is none.
     """
 
     space: Space
@@ -67,10 +67,10 @@ class Sweep:
 
 
 def read_sweep(values: Mapping[str, Any]) -> Sweep:
-    """A sweep from its plain values.
+    """Read a sweep from its plain values.
 
     Raises:
-        UserError: a key, method, distribution or value that is not known here.
+        UserError: an unknown key, method, distribution or value.
     """
     for key in values:
         if key not in KEYS:

@@ -1,4 +1,4 @@
-"""A table of results: what every configuration of a space was found to score, read instead of trained again.
+"""A table of results: the known scores of the configurations of a space, which are looked up instead of trained.
 
 A table is an npz file of plain arrays (nothing is pickled), made by a script in ``benchmarks/``:
 
@@ -6,15 +6,15 @@ A table is an npz file of plain arrays (nothing is pickled), made by a script in
     about     JSON text: {"source", "licence", "score", "unit", ...}
     keys      (C,) int64: the configurations, in order; missing where the table holds all of a space without conditions
     scores    (E, S, C) validation scores after each recorded epoch, of S seeds; higher is better
-    epochs    (E,) the epochs behind them
+    epochs    (E,) the recorded epochs
     runs      (C,) how many of the S seeds a configuration was trained with; missing where that is S for all
     seconds   (C,): how long the whole training took, mean of the seeds
     test      (S, C) test scores at the end; may be missing
     extra.*   (C,) further numbers, for reports (the learning rate that suited an update rule)
 
-Several seeds make a search as noisy as it is in life: an evaluation is one seed's score, and a search is judged by the
-mean over the seeds, which it never sees. Test scores are read by :meth:`Table.test_scores` only, which nothing that
-searches calls.
+Several seeds make a search as noisy as a real one: an evaluation returns one seed's score, and a search is evaluated by
+the mean over the seeds, which it never sees. Test scores are read by :meth:`Table.test_scores` only, which no searcher
+calls.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ class Table:
     """The known results of a space.
 
     Args:
-        space: What was tried.
-        scores: (E, S, C) after the recorded epochs.
+        space: The space of the configurations.
+        scores: (E, S, C) scores after the recorded epochs.
         epochs: (E,) rising.
         seconds: (C,); None: 0.
         keys: (C,) rising keys of the configurations; None: all of them.
-        runs: (C,) from 1 to S; None: S. Scores behind them are not read.
-        test: (S, C); None where there is none.
-        about: What it is and where it is from.
+        runs: (C,) number of seeds, from 1 to S; None: S. Scores of later seeds are not read.
+        test: (S, C) test scores, or None.
+        about: Description and source.
         extra: Name to (C,) further numbers, for reports.
 
     Attributes:
         mean: (C,) mean score over the seeds at the end, NaN where all seeds failed.
-        optimum: The best of them.
+        optimum: The best mean.
 
     Raises:
         UserError: the arrays do not fit each other.
@@ -105,7 +105,7 @@ class Table:
 
     @property
     def num_seeds(self) -> int:
-        """S, trainings of each configuration."""
+        """S, the number of trainings of each configuration."""
         return int(self._scores.shape[1])
 
     @property
@@ -131,14 +131,14 @@ class Table:
 
     @property
     def keys(self) -> np.ndarray:
-        """(C,) the configurations, as ``space.tokens_of`` reads them."""
+        """(C,) keys of the configurations, as ``space.tokens_of`` takes them."""
         return np.arange(len(self.mean)) if self._keys is None else self._keys
 
     def __repr__(self) -> str:
         return f"<Table {self.about.get('name', '')}: {len(self.mean):,} configurations, {self.num_seeds} seeds>"
 
     def rows(self, tokens: np.ndarray) -> np.ndarray:
-        """(N, D) configurations to (N,) places in the table.
+        """(N, D) configurations to (N,) indices in the table.
 
         Raises:
             UserError: one is not in it.
@@ -157,8 +157,8 @@ class Table:
 
         Args:
             tokens: (N, D) canonical.
-            seeds: (N,) whole numbers; each configuration has them modulo the seeds that it was trained with.
-            epoch: Which of the recorded epochs; the last by default.
+            seeds: (N,) whole numbers, taken modulo the number of seeds of the configuration.
+            epoch: Index of the recorded epoch; the last by default.
         """
         rows = self.rows(tokens)
         found: np.ndarray = self._scores[epoch, seeds % self._runs[rows], rows].astype(float)
@@ -179,8 +179,8 @@ class Table:
 
         Args:
             tokens: (N, D) canonical.
-            epochs: (N,) which of the recorded epochs each was trained to; the last by default. The best is always that
-                of the last one.
+            epochs: (N,) index of the recorded epoch to which each was trained; the last by default. The best mean is
+                always that of the last epoch.
         """
         rows = self.rows(tokens)
         if epochs is None:
@@ -236,10 +236,10 @@ class Table:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Table:
-        """Read what :meth:`save` wrote.
+        """Read a table that :meth:`save` wrote.
 
         Raises:
-            UserError: no such file, or no table.
+            UserError: no such file, or one that is no table.
         """
         try:
             members = dict(Members(Path(path), "table of results"))

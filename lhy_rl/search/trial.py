@@ -1,4 +1,4 @@
-"""One try of a search, and what came of it."""
+"""A trial of a search and its result."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Trial:
 
     Attributes:
         tokens: (D,) its tokens.
-        score: On validation data, higher is better; None where it failed, and where it was stopped early what it had
-            reached by then. Never a test score.
-        epochs: What it cost, in epochs of training, or in whatever steps its training reports.
-        seconds: What it cost, in seconds; of a table those that its training took when the table was made.
-        repeated: It was known before: a cache or a table answered, and nothing was trained.
-        failure: Why it failed, in one line; "" where it did not.
-        diverged: It failed because a score was no finite number, as it would be again with the same seed.
-        stopped: It was stopped early (:mod:`lhy_rl.search.early_stopping`).
-        curve: The (step, score) pairs that it reported on the way.
+        score: Score on validation data, higher is better; None if it failed. If it was stopped early, the score that it
+            had reached by then. Never a test score.
+        epochs: Its cost, in epochs of training, or in the steps that its training reports.
+        seconds: Its cost in seconds; for a table, the time of the training when the table was made.
+        repeated: Whether it was known before: it came from a cache or a table, and nothing was trained.
+        failure: Why it failed, in one line; "" if it did not.
+        diverged: Whether it failed because a score was NaN or infinite, as it would again with the same seed.
+        stopped: Whether it was stopped early (:mod:`lhy_rl.search.early_stopping`).
+        curve: The (step, score) pairs that it reported during training.
     """
 
     tokens: tuple[int, ...]

@@ -1,7 +1,7 @@
 """The space of update rules: two operands, a unary function of each, and a binary function of both.
 
-Many of its 28,308 configurations are one rule written differently (``g + m`` and ``m + g``, ``sign(g^3)`` and
-``sign(g)``). Rules are compared by their directions, trained once, and printed in the shortest way: 11,107 differ.
+Many of its 28,308 configurations are the same rule written differently (``g + m`` and ``m + g``, ``sign(g^3)`` and
+``sign(g)``). Rules are compared by their directions, trained once, and printed in the shortest form: 11,107 differ.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def first_equal(rules: Sequence[Rule], digits: int = 10) -> np.ndarray:
 
     Args:
         rules: N of them.
-        digits: Behind the point of the mantissas, that have to agree.
+        digits: Decimal places of the mantissas that must agree.
     """
     rng = np.random.default_rng(0)
     sizes = np.append(np.geomspace(1e-5, 3.0, 30), 0.0)
@@ -80,7 +80,7 @@ def all_rules() -> list[Rule]:
 
 @functools.cache
 def shortest() -> np.ndarray:
-    """(C,) for each of `all_rules` the number of the shortest one that is the same."""
+    """(C,) for each of `all_rules` the number of the shortest equivalent rule."""
     rules = all_rules()
     order = np.array(sorted(range(len(rules)), key=lambda row: (len(formula(rules[row])), row)))
     found = np.empty(len(rules), np.int64)
@@ -104,11 +104,11 @@ def _all_formulas() -> np.ndarray:
 
 
 def shortest_of(rule: Rule) -> Rule:
-    """The same rule as it is written in the shortest way."""
+    """The shortest equivalent rule."""
     return all_rules()[int(shortest()[_rows(tokens_of(rule)[None])[0]])]
 
 
 def printed(tokens: np.ndarray) -> np.ndarray:
-    """(N, 5) canonical tokens to (N,) formulas, the shortest ones, as an array of objects."""
+    """(N, 5) canonical tokens to (N,) shortest formulas, as an array of objects."""
     texts: np.ndarray = _all_formulas()[_rows(tokens)]
     return texts

@@ -1,8 +1,8 @@
-"""The child of the search for activation functions: a small convolutional network on MNIST-1D.
+"""The network that the search for activation functions trains: a small convolutional network on MNIST-1D.
 
 Three strided convolutions and a linear layer, the network of Greydanus (2020) with 16 channels instead of 25, and eight
-epochs of Adam. The activation function is all that differs between children. On this data set it matters: a network
-without one reads a third of the series, ReLU's two thirds, after a quarter of a second of training.
+epochs of Adam. Children differ in the activation function only. On this data set it matters: a network without one
+classifies a third of the series, one with ReLU two thirds, after a quarter of a second of training.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from lhy_rl.search.space import Scalar
 Function = Callable[[Tensor], Tensor]
 CHANNELS, CLASSES = 16, 10
 BATCH, LEARNING_RATE = 100, 0.03
-RECORDED = (2, 4, 8)  # epochs after which a child is measured; it is trained for the last of them
+RECORDED = (2, 4, 8)  # epochs after which a child is evaluated; training ends with the last of them
 RISING = 0.2  # share of the steps in which the learning rate rises; it falls as a cosine in the others
-MEASURED = 500  # inputs at once
+MEASURED = 500  # inputs evaluated at once
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training gave.
+    """The result of a training.
 
     Attributes:
         validation: Accuracies after each recorded epoch, NaN from where it diverged.
@@ -46,13 +46,13 @@ class Outcome:
 
 
 class ActivationCNNs:
-    """S networks f = linear(flat(a(conv3(a(conv2(a(conv1(x)))))))) with one activation function a that is given.
+    """S networks f = linear(flat(a(conv3(a(conv2(a(conv1(x)))))))) with a given activation function a.
 
-    They differ in their weights only and are computed together, convolutions as products of stacks of matrices, which
-    for networks so small was measured twice as fast as one after the other with torch's convolutions.
+    They differ in their weights only and are computed together, convolutions as batched matrix products, which was
+    measured twice as fast for such small networks as torch's convolutions one after the other.
 
     Args:
-        shape: Of an input: (L,) of a series, (H, W) of a picture.
+        shape: Shape of an input: (L,) for a series, (H, W) for a picture.
         function: a, elementwise.
         generators: S of them, which draw the weights, as torch's layers do: uniform within 1/sqrt(inputs).
         kernels: Sizes of the three kernels, odd; the inputs are padded by half of them.
@@ -94,7 +94,7 @@ class ActivationCNNs:
 
     @torch.no_grad()
     def accuracies(self, data: LabelledData) -> list[float]:
-        """(S,) the shares of the inputs that are read rightly; NaN where a logit is no number."""
+        """(S,) accuracies; NaN where a logit is NaN."""
         x, y = map(torch.tensor, data)
         count = len(self.parameters[0])
         logits = torch.cat([self(part.expand(count, *part.shape)) for part in torch.split(x, MEASURED)], 1)
@@ -110,9 +110,9 @@ def draw_layer(inputs: int, outputs: int, generator: torch.Generator) -> tuple[T
 
 
 class Patches(torch.autograd.Function):
-    """(S, N, *places, C) to what each place of the next layer reads, (S, N, *places', kernel ... kernel C).
+    """(S, N, *places, C) to the patches that the next layer's places read, (S, N, *places', kernel ... kernel C).
 
-    As ``Tensor.unfold``, whose gradient takes longer than the matrix products here.
+    The same as ``Tensor.unfold``, whose gradient would take longer than the matrix products here.
     """
 
     @staticmethod
@@ -138,7 +138,7 @@ def reads(size: Sequence[int], kernel: int, stride: int) -> list[tuple[slice, ..
 
 
 def side_by_side(functions: Sequence[Function], counts: list[int]) -> Function:
-    """One function for a stack of networks: the first ``counts[0]`` of them have ``functions[0]``, and so on."""
+    """One function for a stack of networks: ``functions[0]`` for the first ``counts[0]`` of them, and so on."""
     return lambda h: torch.cat([a(part) for a, part in zip(functions, torch.split(h, counts), strict=True)])
 
 
@@ -150,14 +150,14 @@ def train(
     kernels: Sequence[int] = (5, 3, 3),
     strides: Sequence[int] = (2, 2, 2),
 ) -> list[Outcome]:
-    """Train children with an activation function; the outcome of each seed.
+    """Train children with an activation function; return the outcome for each seed.
 
     Args:
         function: Elementwise, with a gradient; or of several functions, :func:`side_by_side`.
-        data: What is learned from and measured on, (N, L) series or (N, H, W) pictures.
-        seeds: Of the weights and of the batches, one for each child.
+        data: Training, validation and test data, (N, L) series or (N, H, W) pictures.
+        seeds: Seeds of the weights and of the batches, one for each child.
         recorded: Epochs after which the accuracy is measured; the last one ends the training.
-        kernels, strides: Of the network.
+        kernels, strides: Kernel sizes and strides of the network.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     x, y = map(torch.tensor, data.train)
@@ -189,12 +189,12 @@ def train(
 
 @functools.cache
 def data_set() -> Splits:
-    """MNIST-1D as the children of the table have it."""
+    """MNIST-1D as it was used for the table."""
     return mnist1d()
 
 
 def function_of(key: int) -> Function:
-    """The activation function of a formula's key, computed in its shortest way."""
+    """The activation function of a formula's key, computed by its shortest equivalent formula."""
     return activation(SPACE.configuration(SPACE.tokens_of(simplest()[key])))
 
 
@@ -205,5 +205,6 @@ def score(configuration: dict[str, Scalar], seed: int) -> float:
 
 
 def live_objective() -> FunctionObjective:
-    """Formulas that are trained, not looked up; as in the table, where it was made on the same machine."""
+    """The objective that trains formulas instead of looking them up; on the machine of the table its scores are the
+    same."""
     return FunctionObjective(SPACE, score, {"child": "activation_cnn", "data": "mnist1d 42"}, float(RECORDED[-1]))

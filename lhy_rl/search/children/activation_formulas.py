@@ -1,9 +1,9 @@
 """Activation functions as formulas: b(u1(x), u2(x)) (Ramachandran, Zoph and Le 2017, section 2).
 
 A formula is three choices: two of 20 unary functions and one of 7 binary ones that joins them. ``1`` is among the unary
-functions, so that each of them stands in the space by itself, as its product with 1. Many of the 2,800 formulas are one
-function written differently (``x * sigmoid(x)`` in either order, or as a gate): their values at many points tell
-them, so they are trained once, and printed in the shortest way.
+functions, so that the space contains each of them alone, as its product with 1. Many of the 2,800 formulas are the same
+function written differently (``x * sigmoid(x)`` in either order, or as a gate). They are recognised by their values at
+many points, trained once, and printed in the shortest form.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ SPACE = Space([Choice("first", tuple(UNARY)), Choice("second", tuple(UNARY)), Ch
 def activation(configuration: Mapping[str, object]) -> Callable[[Tensor], Tensor]:
     """The function of a formula, elementwise."""
     first, second, binary = (str(configuration[name]) for name in SPACE.names)
-    if binary == PRODUCT and ONE in (first, second):  # as it is written
+    if binary == PRODUCT and ONE in (first, second):  # the product with 1
         return UNARY[second if first == ONE else first]
     a, b, join = UNARY[first], UNARY[second], BINARY[binary]
     return lambda x: join(a(x), b(x))
 
 
 def written(configuration: Mapping[str, object]) -> str:
-    """A formula as it stands: ``x * sigmoid(x)``; a product with 1 without the 1."""
+    """A formula as text, not simplified: ``x * sigmoid(x)``; a product with 1 is written without the 1."""
     first, second, binary = (str(configuration[name]) for name in SPACE.names)
     if binary == PRODUCT and ONE in (first, second):
         return second if first == ONE else first
@@ -73,7 +73,7 @@ def written(configuration: Mapping[str, object]) -> str:
 
 @functools.cache
 def simplest() -> np.ndarray:
-    """(2800,) keys of the formulas to the key of the shortest formula that is the same function.
+    """(2800,) for each formula's key the key of the shortest formula that is the same function.
 
     Formulas are the same function if their values at 400 points, weighted at random and summed, agree to nine digits.
     """
@@ -95,11 +95,11 @@ def simplest() -> np.ndarray:
 
 @functools.cache
 def formulas() -> np.ndarray:
-    """(2800,) keys to the shortest way to write their functions."""
+    """(2800,) for each formula's key the shortest formula of its function as text."""
     return np.array([written(SPACE.configuration(tokens)) for tokens in SPACE.tokens_of(simplest())])
 
 
 def printed(tokens: np.ndarray) -> np.ndarray:
-    """(N, 3) tokens to (N,) texts, the shortest ones."""
+    """(N, 3) tokens to (N,) shortest formulas as text."""
     texts: np.ndarray = formulas()[SPACE.keys(tokens)]
     return texts

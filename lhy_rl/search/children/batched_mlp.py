@@ -1,7 +1,7 @@
 """Small classifiers that are trained many at a time: multi-layer perceptrons stacked along a batch axis.
 
 A search over hyperparameters trains hundreds of children of one shape. One by one each of their steps is a dozen calls
-on matrices of a few kilobytes; stacked, the same calls do all children's work, as products of stacks of matrices
+on matrices of a few kilobytes; stacked, the same calls compute all children, as batched matrix products
 (`numpy.matmul`, which for these sizes was measured a third faster than `torch.bmm`). The parameters of a child are one
 row of a (B, P) array, so that update rules, norms, snapshots and copies are plain arithmetic on arrays.
 """
@@ -26,8 +26,8 @@ class BatchedMLP:
 
         h = max(0, x W1 + b1), ..., z = h Wk + bk, NLL = -mean log softmax(z)[label]
 
-    No method keeps anything: the parameters are the caller's. A child that has diverged has NaN or infinite losses and
-    gradients, and no other child notices.
+    The methods keep no state: the caller holds the parameters. A child that has diverged has NaN or infinite losses and
+        gradients, and does not affect the others.
 
     Args:
         sizes: Widths of the layers, the inputs (F) first and the classes (C) last.
@@ -58,7 +58,7 @@ class BatchedMLP:
         return found
 
     def initial(self, seeds: Sequence[int] | np.ndarray) -> np.ndarray:
-        """New children, one for each seed, whatever stands beside it.
+        """New children, one for each seed; a child does not depend on the others.
 
         Args:
             seeds: (B,) whole numbers of at least 0.
@@ -75,7 +75,7 @@ class BatchedMLP:
         return parameters
 
     def logits(self, parameters: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """(B, n, C) what the children say of their inputs.
+        """(B, n, C) logits of the children.
 
         Args:
             parameters: (B, P).
@@ -91,7 +91,7 @@ class BatchedMLP:
             return _log_likelihood(_log_softmax(self.logits(parameters, x)), labels)
 
     def accuracy(self, parameters: np.ndarray, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """(B,) share of inputs whose likeliest class is the label; that of a diverged child is of no use."""
+        """(B,) share of inputs whose most probable class is the label; meaningless for a diverged child."""
         right: np.ndarray = (self.logits(parameters, x).argmax(-1) == labels).mean(-1)
         return right
 
@@ -104,7 +104,7 @@ class BatchedMLP:
             parameters: (B, P) float32.
             x: (B, n, F) float32, or (n, F) where all children have the same.
             labels: (B, n) or (n,) whole numbers from 0 to C - 1.
-            out: (B, P) float32 that the gradients are written to, which saves the system the search for memory.
+            out: (B, P) float32 array to which the gradients are written, which saves an allocation.
 
         Returns:
             (B,) mean negative log-likelihoods and their (B, P) gradients.
@@ -157,7 +157,7 @@ def _blocks(parameters: np.ndarray) -> Iterator[slice]:
 
 
 def _of(array: np.ndarray, rows: slice, ndim: int) -> np.ndarray:
-    """The children's part of an array, which may be the same for all."""
+    """These children's part of an array, which may be shared by all children."""
     return array[rows] if array.ndim == ndim else array
 
 

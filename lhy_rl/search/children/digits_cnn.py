@@ -2,7 +2,7 @@
 
 Up to three convolutions, two of them with filters of their own, and for the whole network a kernel, a stride, an
 activation, an optimizer and a learning rate: 2,400 configurations, a tenth of a second each. All of them were trained
-by ``benchmarks/digits_table.py``; the table ``digits-cnn`` has what :func:`digits_cnn` finds by training.
+by ``benchmarks/digits_table.py``; the table ``digits-cnn`` has the scores that :func:`digits_cnn` finds by training.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lhy_rl.data.splits import LabelledData
 from lhy_rl.search.objective import FunctionObjective, Objective
 from lhy_rl.search.space import Choice, Scalar, Space
 
-EPOCHS, BATCH = 9, 100  # ten steps an epoch: 1,000 pictures are learned from
+EPOCHS, BATCH = 9, 100  # ten steps per epoch: there are 1,000 training pictures
 FILTERS, THIRD_FILTERS = (4, 12), 12
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
@@ -39,7 +39,7 @@ OPTIMIZERS: dict[str, Callable[[list[Tensor], float], torch.optim.Optimizer]] = 
 
 
 def cnn_space() -> Space:
-    """2,400 configurations; the filters of the second layer count where there is one, a third one has always 12."""
+    """2,400 configurations; the second layer's filters count only where it exists, and a third layer always has 12."""
     return Space(
         [
             Choice("layers", (1, 2, 3), ordinal=True),
@@ -55,11 +55,11 @@ def cnn_space() -> Space:
 
 
 class CNN:
-    """Convolutions, each followed by the activation, and one linear layer on all that is left of the picture.
+    """Convolutions, each followed by the activation, and one linear layer on the flattened result.
 
     Args:
         configuration: One of :func:`cnn_space`.
-        generator: Of the first weights: uniform to 1/sqrt(fan in), biases 0.
+        generator: Draws the initial weights: uniform within 1/sqrt(fan in), biases 0.
     """
 
     def __init__(self, configuration: Mapping[str, Scalar], generator: torch.Generator) -> None:
@@ -91,12 +91,12 @@ class CNN:
 
 @dataclass(frozen=True)
 class Curve:
-    """What a training gave.
+    """The result of a training.
 
     Attributes:
         validation: Accuracy after each epoch, NaN from where it diverged, shorter where it was stopped.
         test: Accuracy at the end, NaN where it diverged; for reports only.
-        seconds: Of the processor.
+        seconds: CPU-seconds.
     """
 
     validation: list[float]
@@ -112,7 +112,7 @@ def train(
 ) -> Curve:
     """Train one network; the same configuration and seed give the same curve, bit for bit on the same processor.
 
-    One thread is used: for networks as small as these more are slower, and sums would come in another order.
+    One thread is used: for such small networks more threads are slower, and would sum in another order.
 
     Args:
         configuration: One of :func:`cnn_space`.
@@ -168,7 +168,7 @@ def _tensors(part: LabelledData) -> tuple[Tensor, Tensor]:
 def validation_accuracy(
     configuration: Mapping[str, Scalar], seed: int, report: Callable[[float, float], bool], epochs: int = EPOCHS
 ) -> float:
-    """Train one network; its validation accuracy in the end, NaN where it diverged.
+    """Train one network; return its final validation accuracy, NaN if it diverged.
 
     Args:
         configuration: One of :func:`cnn_space`.
@@ -180,7 +180,7 @@ def validation_accuracy(
 
 
 def digits_cnn(epochs: int = EPOCHS) -> Objective:
-    """The objective that trains a network when it is asked for; one that diverges is a failed trial.
+    """The objective that trains a network for each trial; one that diverges is a failed trial.
 
     With seeds 0 and 1 and nine epochs it gives the scores of the table ``digits-cnn``.
 

@@ -1,9 +1,9 @@
-"""Classifiers learned with update rules: many small ones at once, each with a rule and a learning rate of its own.
+"""Classifiers trained with update rules: many small ones at once, each with its own rule and learning rate.
 
 A rule is scored as Bello et al. (2017, section 4.2) do: a short training with each of many learning rates, then longer
 ones with the best. Here: an epoch with each of `RATES`, one seed; `EPOCHS` epochs with the best of them and four around
-it, all seeds; the learning rate with the best mean validation accuracy stands. A rule that has learned nothing in the
-short trainings is given up: it scores as guessing does.
+it, all seeds; the score is that of the learning rate with the best mean validation accuracy. A rule that has learned
+nothing in the short trainings is abandoned: it scores as guessing does.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ HOPELESS = 1.5  # times the accuracy of guessing
 RATES = tuple(float(f"{rate:.3g}") for rate in np.geomspace(1e-5, 10, 13))
 """Learning rates of the short trainings, two a decade: over the range of Bello et al."""
 AROUND = tuple(float(f"{factor:.3g}") for factor in np.geomspace(10**-0.5, 10**0.5, 5))
-"""Times the best of them: learning rates of the long trainings, four a decade."""
+"""Factors of the best of them that give the learning rates of the long trainings, four per decade."""
 
 
 class RuleBatch:
-    """The directions of B children with a rule each, from their gradients.
+    """The update directions of B children, each with its own rule, from their gradients.
 
-    Operands are computed once for all children, functions once for each run of neighbours with the same one: it is
-    fast where equal rules stand side by side.
+    Operands are computed once for all children, functions once for each run of neighbours with the same function: it is
+        fast where equal rules are adjacent.
 
     Args:
         rules: B of them.
@@ -70,7 +70,7 @@ class RuleBatch:
 
 
 def _runs(names: Sequence[object]) -> Iterator[slice]:
-    """The stretches of equal neighbours."""
+    """Slices of equal neighbours."""
     first = 0
     for last in range(1, len(names) + 1):
         if last == len(names) or names[last] != names[first]:
@@ -79,7 +79,7 @@ def _runs(names: Sequence[object]) -> Iterator[slice]:
 
 
 class Learned(NamedTuple):
-    """What B trainings gave.
+    """The results of B trainings.
 
     Attributes:
         validation: (E, B) accuracies after each epoch; that of guessing where the parameters are not finite.
@@ -106,8 +106,8 @@ def learn(
         data: What is classified; inputs of any shape are flattened.
         rules: B of them.
         learning_rates: (B,).
-        seeds: (B,) of the first weights and of the order of the training data; a child's result does not depend on
-            those beside it.
+        seeds: (B,) seeds of the initial weights and of the order of the training data; a child's result does not depend
+            on the other children.
         epochs: E.
         hidden: Widths of the hidden layers.
     """
@@ -139,7 +139,7 @@ def learn(
 
 
 class Tuned(NamedTuple):
-    """R rules with the learning rates that suit them.
+    """R rules with their best learning rates.
 
     Attributes:
         learning_rates: (R,).
@@ -160,7 +160,7 @@ def tuned(
     hidden: Sequence[int] = HIDDEN,
     rates: Sequence[float] = RATES,
 ) -> Tuned:
-    """Score rules as the module says; the first of the seeds is that of the short trainings."""
+    """Score rules as described at the top of the module; the short trainings use the first seed."""
 
     def trained(rows: np.ndarray, tried: np.ndarray, seeds: Sequence[int], epochs: int) -> tuple[np.ndarray, ...]:
         """(R,) rules and (R, L) learning rates to (S, R, L) validation and test accuracies."""
@@ -190,16 +190,16 @@ def _tuned_on_digits(rule: Rule) -> Tuned:
 
 
 def validation_accuracy(configuration: Mapping[str, Scalar], seed: int) -> float:
-    """What a rule scores on the digits, as in the table `rules-digits`.
+    """The score of a rule on the digits, as in the table `rules-digits`.
 
     Args:
-        configuration: One of `SPACE`; rules that are the same are trained as the shortest of them.
+        configuration: One of `SPACE`; equivalent rules are trained as the shortest of them.
         seed: Modulo `SEEDS`.
     """
     return float(_tuned_on_digits(shortest_of(rule_of(configuration))).validation[seed % SEEDS, 0])
 
 
 def rules_digits() -> Objective:
-    """The objective that trains with a rule when it is asked for, and gives the scores of the table `rules-digits`."""
+    """The objective that trains with a rule for each trial; its scores are those of the table `rules-digits`."""
     about = {"live": "rules-digits", "score": "validation accuracy", "epochs": EPOCHS}
     return FunctionObjective(SPACE, validation_accuracy, about, float(EPOCHS))

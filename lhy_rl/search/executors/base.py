@@ -18,8 +18,8 @@ class Executor(ABC):
     """Runs trials of an objective. A trial that raises, hangs or loses its process is a failed trial.
 
     Args:
-        objective: What is tried.
-        workers: Trials at once.
+        objective: The objective to evaluate.
+        workers: Number of trials at once.
     """
 
     def __init__(self, objective: Objective, workers: int = 1) -> None:
@@ -28,13 +28,13 @@ class Executor(ABC):
 
     @abstractmethod
     def submit(self, number: int, tokens: np.ndarray, seed: int, thresholds: Thresholds | None = None) -> None:
-        """Begin a trial; at most ``workers`` are begun and not waited for.
+        """Begin a trial; at most ``workers`` may be running.
 
         Args:
-            number: By which :meth:`wait` names it.
+            number: The number by which :meth:`wait` refers to it.
             tokens: (D,) canonical.
-            seed: Of the training.
-            thresholds: What it must score on the way to go on; None: it goes on.
+            seed: Seed of the training.
+            thresholds: Intermediate scores that it must reach to continue; None: it is never stopped early.
         """
 
     @abstractmethod
@@ -42,7 +42,7 @@ class Executor(ABC):
         """The trials that have ended since the last call, with their numbers; at least one."""
 
     def close(self) -> None:  # noqa: B027  (nothing runs here in between)
-        """Stop what still runs."""
+        """Stop the trials that are still running."""
 
     def __enter__(self) -> Self:
         return self
@@ -52,7 +52,7 @@ class Executor(ABC):
 
 
 class InProcess(Executor):
-    """One trial after the other, here; nothing can be killed, so that there is no time limit."""
+    """One trial after the other, in this process; no trial can be killed, so there is no time limit."""
 
     def __init__(self, objective: Objective) -> None:
         super().__init__(objective)
@@ -66,5 +66,5 @@ class InProcess(Executor):
 
 
 def failed(tokens: np.ndarray, failure: str, seconds: float = 0.0) -> Trial:
-    """The trial of a training that could not say itself how it failed."""
+    """The trial of a training that could not report its failure itself."""
     return Trial(tuple(tokens.tolist()), None, 0.0, seconds, failure=failure)

@@ -1,4 +1,4 @@
-"""Trials as tasks of a Ray cluster, past one machine."""
+"""Trials as tasks of a Ray cluster, on several machines."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from lhy_rl.search.executors.base import Executor, failed
 from lhy_rl.search.objective import Objective
 from lhy_rl.search.trial import Trial
 
-REACHED_WITHIN = 5.0  # seconds
+REACHED_WITHIN = 5.0  # seconds to wait for a connection
 
 
 class OnRay(Executor):
-    """Each trial is a task that takes one CPU; Ray gives it to a node, and to another one where the node is lost.
+    """Each trial is a task of one CPU; Ray assigns it to a node, and to another one if the node is lost.
 
     Args:
-        objective: It is put into Ray's object store once.
+        objective: The objective, which is put into Ray's object store once.
         address: ``auto`` for the cluster of this machine (``ray start``), ``ray://HOST:10001``, or None: a cluster of
             its own on this machine.
         workers: Trials at once; None: the cluster's CPUs.
-        time_limit: Seconds that a trial may take, from when it was handed over; None: for ever.
-        retries: How often a trial begins again whose node was lost, before it counts as failed.
+        time_limit: Seconds that a trial may take after it was submitted; None: no limit.
+        retries: How often a trial is restarted when its node is lost, before it counts as failed.
 
     Raises:
         UserError: Ray is not installed, or there is no such cluster.
@@ -105,7 +105,7 @@ class OnRay(Executor):
 
 
 def _reach(address: str | None) -> None:
-    """Open a connection to the cluster's address, for the error alone: Ray itself tries for minutes."""
+    """Check that the cluster's address can be reached, since Ray itself would try for minutes."""
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), REACHED_WITHIN).close()

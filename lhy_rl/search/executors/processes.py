@@ -20,7 +20,7 @@ from lhy_rl.search.executors.base import Executor, failed
 from lhy_rl.search.objective import Objective
 from lhy_rl.search.trial import Trial
 
-_objective: Objective | None = None  # of a worker's process, which is sent it once
+_objective: Objective | None = None  # in a worker's process, to which it is sent once
 
 
 @dataclass
@@ -32,15 +32,16 @@ class _Running:
 
 
 class Processes(Executor):
-    """Workers that stay for the whole search, each a pool of one process.
+    """Workers that live for the whole search, each a pool of one process.
 
-    A process that is killed, or killed here because its trial took too long, costs its own trial only; another process
-    takes its place.
+    If a process dies, or is killed here because its trial took too long, only its own trial fails; another process
+    replaces it.
 
     Args:
-        objective: It is sent to each process once, and so must be picklable: functions of a module, no lambdas.
+        objective: The objective, which is sent to each process once and so must be picklable: functions of a module, no
+            lambdas.
         workers: Processes; None: as many as there are cores.
-        time_limit: Seconds that a trial may take, which the start of its process is not counted into; None: for ever.
+        time_limit: Seconds that a trial may take, without the start of its process; None: no limit.
 
     Raises:
         UserError: a number out of range, or the objective cannot be pickled.
@@ -53,7 +54,7 @@ class Processes(Executor):
         super().__init__(objective, workers)
         try:
             ForkingPickler.dumps(objective)
-        except Exception as error:  # whatever its parts raise
+        except Exception as error:  # pickling can raise anything
             raise UserError(
                 f"the objective cannot be sent to another process ({brief(str(error))}); "
                 "allowed: functions of a module, no lambdas"
@@ -78,7 +79,7 @@ class Processes(Executor):
         worker = next(worker for worker in range(self.workers) if worker not in self._running)
         try:
             future = self._pools[worker].submit(_evaluate, tokens, seed, thresholds)
-        except BrokenProcessPool:  # it died while it had nothing to do
+        except BrokenProcessPool:  # the process died while it was idle
             self._replace(worker)
             future = self._pools[worker].submit(_evaluate, tokens, seed, thresholds)
         self._running[worker] = _Running(number, tokens, time.monotonic(), future)
@@ -101,7 +102,7 @@ class Processes(Executor):
                 return over
 
     def _outcome(self, worker: int, running: _Running) -> Trial | None:
-        """The trial, if it has ended or must end now."""
+        """The trial if it has ended or exceeded the time limit, otherwise None."""
         seconds = self._seconds(worker)
         if running.future.done():
             error = running.future.exception()
@@ -131,11 +132,11 @@ class Processes(Executor):
 
 
 DIED = "its process died"
-STARTED_WITHIN = 60.0  # seconds, after which the time limit runs in any case
+STARTED_WITHIN = 60.0  # seconds after which the time limit starts in any case
 
 
 def _begin(objective: Objective) -> None:
-    """In a new worker: what it tries; Ctrl-C is the parent's to handle."""
+    """Initialise a new worker: set its objective, and leave Ctrl-C to the parent."""
     global _objective
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _objective = objective

@@ -1,4 +1,4 @@
-"""Searchers that change what was good: regularized evolution and local search."""
+"""Searchers that mutate good configurations: regularized evolution and local search."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lhy_rl.search.trial import Trial
 class Evolution(Searcher):
     """Regularized evolution (Real et al. 2019, algorithm 1): the oldest of the population dies, not the worst.
 
-    The best of a few drawn members is changed in one choice and becomes a member. A child that was proposed before is
-    changed once more, until it is new.
+    The best of a few sampled members is mutated in one choice and becomes a member. A child that was proposed before is
+    mutated again, until it is new.
 
     Args:
-        population: Members; the first ones are drawn uniformly.
-        sample: How many are drawn, of which the best is the parent.
+        population: Number of members; the first ones are drawn uniformly.
+        sample: Number of members that are sampled; the best of them is the parent.
     """
 
     unique = True
@@ -58,7 +58,7 @@ class Local(Searcher):
     """Steepest-ascent local search with restarts (White et al. 2021: strong on tables of architectures).
 
     All new neighbours of the best configuration since the last start are tried in random order; as soon as one is
-    better, its neighbours come. Where none is, it starts again from a random configuration.
+    better, its neighbours are tried. If none is better, the search restarts from a random configuration.
     """
 
     unique = True
@@ -83,16 +83,16 @@ class Local(Searcher):
 
     def tell(self, trial: Trial) -> None:
         if trial.score is None or int(self.space.keys(trial.array)) not in self._since_start:
-            return  # of a climb that was given up
+            return  # a result of an abandoned climb
         if self._best is None or trial.score > self._best[0]:
             self._best = trial.score, trial.array
             self._waiting = list(self.rng.permutation(self.space.neighbours(trial.array)))
 
 
 def mutate(space: Space, tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A configuration with one choice that counts, and has another value, drawn anew.
+    """Give one active choice another value, both drawn uniformly.
 
-    Choices that begin to count by it are drawn as well.
+    Choices that become active by it are drawn as well.
     """
     counts = space.active(tokens)
     places = np.flatnonzero(counts & (space.sizes > 1))

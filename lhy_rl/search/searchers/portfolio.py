@@ -1,4 +1,4 @@
-"""What was good on other data sets, tried in order: the baseline of everything that learns to search."""
+"""Configurations that were good on other data sets, tried in order: the baseline of learned searchers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Portfolio(Searcher):
     """The configurations with the best mean rank over some tables, the best first; it learns nothing more.
 
     Args:
-        tables: Of the same space, on which the ranks are: names or paths, or a group of
-            ``lhy_rl.search.stacked.GROUPS``; null: the shipped group to learn from that has this space.
+        tables: Tables of the same space that give the ranks: names or paths, or a group of
+            ``lhy_rl.search.stacked.GROUPS``; null: the shipped group of training tables that has this space.
     """
 
     unique = True

@@ -50,7 +50,7 @@ class Grid(Searcher):
     def ask(self) -> np.ndarray:
         for tokens in self._left:
             canonical = self.space.canonical(np.array(tokens, np.int64))
-            if canonical not in self._proposed:  # choices that do not count make one configuration of several
+            if canonical not in self._proposed:  # tokens may differ only in choices that do not count
                 return self._proposed.add(canonical)
         raise Exhausted
 
@@ -59,7 +59,7 @@ class Random(Searcher):
     """Configurations drawn uniformly.
 
     Args:
-        unique: Propose none twice.
+        unique: Propose no configuration twice.
     """
 
     def __init__(self, space: Space, seed: int = 0, unique: bool = True) -> None:

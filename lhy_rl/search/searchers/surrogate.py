@@ -1,4 +1,5 @@
-"""A model that learns hyperparameters -> score, and proposes where it expects to improve: the lecture's "model"."""
+"""A model that predicts the score from hyperparameters, and proposes where it expects to improve: the lecture's
+"model"."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ class Surrogate(Searcher):
         model: ``forest``, a random forest, whose trees' spread is the uncertainty; or ``ridge``, Bayesian ridge
             regression on one-hot choices.
         initial: Random trials before the first model.
-        candidates: Drawn ones that the model judges.
+        candidates: Random candidates for which the model predicts the score.
         refit: Trials between two fits.
     """
 
@@ -52,7 +53,7 @@ class Surrogate(Searcher):
         self._scores: list[float] = []  # NaN where a trial failed
         self._fitted: Any = None
         self._fitted_at = 0
-        _regressor(self.model, 0)  # so that what is missing is said now
+        _regressor(self.model, 0)  # so that a missing package is reported now
 
     def ask(self) -> np.ndarray:
         known = np.array(self._scores)
@@ -85,7 +86,7 @@ def expected_improvement(mean: np.ndarray, std: np.ndarray, best: float) -> np.n
     Args:
         mean: (N,) expected scores.
         std: (N,) their uncertainty; 0 where there is none.
-        best: What is to be improved on.
+        best: The best score so far.
     """
     gain = mean - best
     z = gain / np.maximum(std, 1e-12)
@@ -113,6 +114,6 @@ def _predict(model: Any, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if hasattr(model, "estimators_"):
         each = np.stack([tree.tree_.predict(features)[:, 0] for tree in model.estimators_])  # (trees, N)
         return each.mean(0), each.std(0)
-    with np.errstate(invalid="ignore"):  # of a variance that rounding has made negative
+    with np.errstate(invalid="ignore"):  # sqrt of a variance that rounding has made negative
         mean, std = model.predict(features, return_std=True)
     return mean, np.nan_to_num(std)
