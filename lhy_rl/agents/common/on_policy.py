@@ -128,7 +128,7 @@ class OnPolicy(Agent):
         )
         check_memory(self.env, n_steps=n_steps)
         self.collector = self.make_collector()
-        self.passes = 0  # over the steps of an update, so far
+        self.passes = 0  # number of passes over rollouts so far
         self.parameters = FlatParameters(self.policy)
         self.manual = ManualActorCritic.of(self.policy, self.parameters)
         self.optimizer = self.make_optimizer(adam_epsilon)

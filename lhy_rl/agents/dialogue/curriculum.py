@@ -10,14 +10,14 @@ from lhy_rl.rollouts.games import Games
 
 
 class Curriculum:
-    """Attributes of a game's rules and the values that they take, each for an equal share of the training.
+    """Attributes of a game's rules and the values that they take in turn, each for an equal share of the training.
 
     Args:
-        stages: Attribute to its values, the first one first.
-        games: In which each value is tried.
+        stages: Attribute to its values, in order.
+        games: The games; each value is tried on their rules.
 
     Raises:
-        UserError: the rules have no such attribute, no values are given, or one is refused by the rules.
+        UserError: the rules have no such attribute, no values are given, or the rules refuse one.
     """
 
     def __init__(self, stages: Mapping[str, Sequence[Any]] | None, games: Games) -> None:
@@ -29,15 +29,15 @@ class Curriculum:
                 raise UserError(f"curriculum of {name} is {brief(values)}; allowed: a list of values, as [2, 5, 8]")
             if not self.changeable(name, games):
                 raise UserError(f"curriculum: {games.name} has no {name!r} that may change between games")
-            for value in reversed(values):  # the first one stays
+            for value in reversed(values):  # so that the first one stays set
                 setattr(games.batched, name, value)
 
     def changeable(self, name: str, games: Games) -> bool:
-        """Whether the rules take another value of this attribute between games: it has a setter of its own."""
+        """Whether this attribute of the rules may change between games: it is a property with a setter."""
         found = getattr(type(games.batched), name, None)
         return isinstance(found, property) and found.fset is not None
 
     def apply(self, games: Games, share: float) -> None:
-        """Set what the rules are when ``share`` of the training, 0 to 1, is over."""
+        """Set the rules for the point at which ``share`` of the training, 0 to 1, is done."""
         for name, values in self.stages.items():
             setattr(games.batched, name, values[min(int(share * len(values)), len(values) - 1)])

@@ -1,6 +1,6 @@
-"""Two ways to keep a language while a reward is maximised: imitate now and then, and pay for leaving a reference.
+"""Two ways to preserve a language while a reward is maximised: imitation steps, and a KL penalty to a reference.
 
-Without them two policies that are rewarded together may end in a code of their own (Lewis et al. 2017, section 4.2).
+Without them two policies that share a reward may end up with a private code (Lewis et al. 2017, section 4.2).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from lhy_rl.rollouts.self_play import play_games
 
 
 class Imitation:
-    """Supervised steps towards somebody: a scripted player, or moves that were recorded.
+    """Supervised steps that imitate a scripted player or recorded moves.
 
     Args:
-        source: As ``demonstrations`` of ``selfplay``; None: nobody.
-        games: What is played.
+        source: As ``demonstrations`` of ``selfplay``; None: there is nothing to imitate.
+        games: The games that are played.
         first_updates: Steps before the first game.
-        interval: One more after so many updates; None: never.
-        num_games: Games of a step.
-        learning_rate: Of the first steps, at their beginning; it falls to the learner's, which None takes.
+        interval: Updates between further steps; None: no further steps.
+        num_games: Games in a step.
+        learning_rate: Initial learning rate of the first steps; it falls to the learner's, which None takes at once.
 
     Attributes:
         done: Steps so far.
@@ -64,14 +64,17 @@ class Imitation:
         return self.done < self.first_updates
 
     def is_due(self, num_updates: int) -> bool:
-        """Whether a step follows so many updates."""
+        """Whether a step follows after ``num_updates`` updates."""
         return bool(self.interval) and num_updates % (self.interval or 1) == 0
 
     def step(self, learners: Sequence[PPO], games: Games) -> float:
-        """One gradient step of each down L = -E[log pi(a|s)] over the moves of its seat; the mean loss before it.
+        """One gradient step of each learner down L = -E[log pi(a|s)] over the moves of its seat.
+
+        Returns:
+            The mean loss before the step.
 
         Raises:
-            UserError: nobody is there to imitate.
+            UserError: there is nothing to imitate.
         """
         if self.recorded is not None:
             chosen = games.rng.permutation(len(self.recorded.scores))[: self.num_games]
@@ -83,7 +86,7 @@ class Imitation:
         else:
             raise UserError("nobody is there to imitate; give demonstrations, the name of a scripted player")
         losses = []
-        everybodys = len(learners) == 1 or self.recorded is not None  # of a recording nobody knows who played
+        everybodys = len(learners) == 1 or self.recorded is not None  # a recording does not say who played
         for number, learner in enumerate(learners):
             mine = moves if everybodys else moves & (played.player == number)
             losses.append(supervised_step(learner, played.rollout(mine, learner.policy), self._rate(learner)))
@@ -97,7 +100,7 @@ class Imitation:
 
 
 def with_dropout(learner: PPO, share: float) -> PPO:
-    """A learner whose supervised steps have dropout; from games it learns as it played, without."""
+    """Add dropout to a learner's supervised steps; it plays and learns from games without."""
     for trunk in (learner.policy.trunk, learner.policy.critic_trunk):
         if trunk is not None:
             trunk.dropout.p = share
@@ -105,11 +108,11 @@ def with_dropout(learner: PPO, share: float) -> PPO:
 
 
 def supervised_step(learner: PPO, rollout: Rollout, learning_rate: float | None = None) -> float:
-    """One gradient step down L = -E[log pi(a|s)] over the valid steps of somebody's rollout; the loss before it.
+    """One gradient step down L = -E[log pi(a|s)] over the valid steps of a rollout; returns the loss before it.
 
     Args:
-        learner: Whose policy and optimizer.
-        learning_rate: Of this step; None leaves the optimizer's.
+        learner: The learner whose policy and optimizer are used.
+        learning_rate: Learning rate of this step; None takes the optimizer's.
     """
     group = learner.optimizer.param_groups[0]
     usual = group["lr"]
@@ -127,10 +130,10 @@ def supervised_step(learner: PPO, rollout: Rollout, learning_rate: float | None 
 
 @torch.no_grad()
 def penalize_drift(policy: ActorCritic, reference: ActorCritic, rollout: Rollout, coef: float) -> float:
-    """Take ``coef`` (log pi(a|s) - log pi_reference(a|s)) off the rewards (Jaques et al. 2017, "KL-control").
+    """Subtract ``coef`` (log pi(a|s) - log pi_reference(a|s)) from the rewards (Jaques et al. 2017, "KL-control").
 
     Returns:
-        The exact KL(pi || pi_reference) at the states that were played, in nats a step, whatever ``coef`` is.
+        The exact KL(pi || pi_reference) at the visited states, in nats per step, whatever ``coef`` is.
     """
     obs, start, mask = map_tree(lambda x: x[:-1], rollout.obs), rollout.start[:-1], rollout.action_mask
     own, other = (

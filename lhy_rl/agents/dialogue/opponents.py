@@ -1,4 +1,4 @@
-"""Who sits at the table: the policies that learn, and frozen earlier ones."""
+"""The players of self-play: the policies that learn, and frozen earlier ones."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 
 def frozen(policy: ActorCritic) -> ActorCritic:
-    """A copy of a policy as it is, which does not learn."""
+    """A frozen copy of a policy."""
     return copy.deepcopy(policy).eval().requires_grad_(False)
 
 
 class OpponentPool:
-    """Earlier selves of one policy or of several, the oldest of which is dropped when there are too many.
+    """Frozen earlier versions of one or several policies; the oldest is dropped when the pool is full.
 
     Args:
-        policies: Those that learn; each has its own earlier selves.
-        size: How many generations are kept.
+        policies: The policies that learn; each has its own earlier versions.
+        size: Number of generations that are kept.
     """
 
     def __init__(self, policies: list[ActorCritic], size: int) -> None:
@@ -32,22 +32,22 @@ class OpponentPool:
         return len(self.generations)
 
     def add(self) -> None:
-        """Freeze the present policies as the newest generation."""
+        """Add the current policies, frozen, as the newest generation."""
         self.generations.append([frozen(policy) for policy in self.policies])
         del self.generations[: -self.size]
 
     @property
     def players(self) -> list[ActorCritic]:
-        """Generation after generation, in the order of the policies."""
+        """All earlier versions: generation after generation, each in the order of the policies."""
         return [policy for generation in self.generations for policy in generation]
 
     def seat(self, seats: np.ndarray, share: float, rng: np.random.Generator) -> None:
-        """Let earlier selves take all seats but one in a share of the games.
+        """Let earlier versions take all seats but one in a share of the games.
 
         Args:
-            seats: (N, P) which policy sits where; those that make way are replaced in place by numbers of
-                :attr:`players`, counted from the number of policies on.
-            share: Of the games, from 0 to 1.
+            seats: (N, P) number of the policy in each seat; changed in place. The earlier version ``players[i]`` has
+                the number ``i`` plus the number of policies.
+            share: Share of the games, from 0 to 1.
             rng: Draws the games, the seat that stays and the generation.
         """
         count, players = seats.shape
@@ -62,7 +62,7 @@ class OpponentPool:
         return [[policy.state_dict() for policy in generation] for generation in self.generations]
 
     def load_state_dict(self, state: list[list[dict[str, Any]]]) -> None:
-        """Take generations over."""
+        """Restore the generations."""
         self.generations = []
         for generation in state:
             if len(generation) != len(self.policies):

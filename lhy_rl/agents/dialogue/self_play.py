@@ -1,18 +1,18 @@
 """Self-play: a policy learns in games against itself.
 
-Each player's own moves are an episode, the others are its environment; every policy that learns maximises the return of
-its own seat with PPO (Schulman et al. 2017). Both sides improve together, and each is the other's teacher, as in
-AlphaGo (Silver et al. 2016) and in negotiating dialogue agents (Lewis et al. 2017, section 4).
+Each player's own moves are an episode, and the other players are its environment; every policy that learns maximises
+the return of its own seat with PPO (Schulman et al. 2017). The players improve together, each as the other's opponent,
+as in AlphaGo (Silver et al. 2016) and in negotiating dialogue agents (Lewis et al. 2017, section 4).
 
-    opponents   the present policy; or, in a share of the games, one of the pool of its frozen earlier selves, so that
-                what beat them is not forgotten; or, with ``alternation``, one side frozen for some updates
-    imitation   a player to imitate first, and one supervised step after some updates, so that the language stays the
-                one that it was (Lewis et al. 2017: one for four)
-    reference   KL(pi || pi_reference) at the states played is measured, and may be a penalty on the reward:
+    opponents   the current policy; or, in a share of the games, one from a pool of frozen earlier versions, so that
+                it keeps beating them; or, with ``alternation``, one side frozen for some updates
+    imitation   a player to imitate first, and one supervised step after every few updates, so that the language is
+                preserved (Lewis et al. 2017: one per four)
+    reference   KL(pi || pi_reference) at the visited states is measured, and may be a penalty on the reward:
                 r - kl_coef (log pi(a|s) - log pi_reference(a|s))
 
-With equal interests (``reward: joint``) it finds a common language for a good division. With selfish ones the
-equilibrium of whoever moves first is found, not a fair one.
+With common interests (``reward: joint``) it finds a common language for a good division. With selfish interests it
+finds the equilibrium that favours the first mover, not a fair one.
 """
 
 from __future__ import annotations
@@ -51,38 +51,38 @@ class SelfPlay(HeldLearner, Agent):
     """Policies that learn by playing games with each other. A timestep is a move that was learned from.
 
     Args:
-        env: The id of a game (``lhy_rl/negotiation_v0``), the rules of one (``BatchedGame``), an AEC or parallel
-            environment of PettingZoo's, its id there, or a callable that makes one. All players have the same spaces,
-            and Discrete actions.
+        env: The id of a game (``lhy_rl/negotiation_v0``), its rules (``BatchedGame``), an AEC or parallel environment
+            of PettingZoo, its id there, or a callable that makes one. All players have the same spaces, and Discrete
+            actions.
         n_games: Games that an update learns from, played to their ends.
         policies: ``shared``, one policy in all seats, or ``independent``, one for each.
-        opponents: ``current``, all seats are the present policies'; or ``pool``, in a share of the games all but one
-            are those of frozen earlier selves, of whose moves nothing is learned.
-        pool_size: Earlier selves that are kept.
-        pool_interval: Updates between two of them.
-        pool_share: Share of the games that are played with them.
-        alternation: Updates for which one side stays frozen, then the other (independent policies), or after which
-            the frozen copy is renewed that sits opposite in every game (a shared one); null lets all learn.
-        demonstrations: Whom to imitate: the name of a scripted player of the game (``linear``), or in Python a function
+        opponents: ``current``: the current policies play all seats; or ``pool``: in a share of the games frozen earlier
+            versions play all seats but one, and their moves are not learned from.
+        pool_size: Number of earlier versions that are kept.
+        pool_interval: Updates between two additions to the pool.
+        pool_share: Share of the games that are played against the pool.
+        alternation: Independent policies: number of updates for which one side is frozen, then the other. A shared
+            policy: updates until its frozen copy, the opponent in every game, is renewed. Null: all learn.
+        demonstrations: What to imitate: the name of a scripted player of the game (``linear``), or in Python a function
             of the game's state; or recorded moves, an .npz or ``Demonstrations``, each episode one player's of a game;
-            or ``people``, whose moves some games know.
+            or ``people``, whose moves some games provide.
         imitation_updates: Supervised gradient steps before the first game is played.
-        imitation_interval: One more after so many updates; null never.
-        imitation_games: Games of the demonstrator with itself, or recorded ones, in such a step.
-        imitation_learning_rate: Of the steps before the first game; it falls to ``learning_rate``, which null takes.
-        curriculum: What of the game changes while it is learned: the name of an attribute of its rules, and the values
-            that it takes one after the other, each for an equal share of the moves: ``{max_turns: [2, 5, 8]}``.
-        reference: The file of a saved ``selfplay`` agent, which the penalty keeps near; null takes the policy that
-            imitation led to, where somebody was imitated.
-        kl_coef: Weight of the penalty on leaving the reference, usually 0.001 to 0.1; 0 only measures it.
-        partners: Scripted players that an evaluation plays with, too.
-        num_envs: Copies of an environment of PettingZoo's that play side by side; our own games need none.
-        **ppo: Options of ``ppo`` and of every agent; ``dropout`` is of the supervised steps alone.
+        imitation_interval: Updates between further supervised steps; null: no further steps.
+        imitation_games: Games of the demonstrator with itself, or recorded ones, per supervised step.
+        imitation_learning_rate: Initial rate of those before the first game, falling to ``learning_rate`` (null: that).
+        curriculum: Rules that change in training: the name of an attribute of the game's rules, and the values that it
+            takes one after the other, each for an equal share of the moves: ``{max_turns: [2, 5, 8]}``.
+        reference: The file of a saved ``selfplay`` agent, from which the KL penalty is measured; null takes the policy
+            after imitation, if there was any.
+        kl_coef: Weight of the KL penalty to the reference, usually 0.001 to 0.1; 0 only measures it.
+        partners: Scripted players that an evaluation also plays with.
+        num_envs: Copies of a PettingZoo environment that play side by side; our own games need none.
+        **ppo: Options of ``ppo`` and of every agent; ``dropout`` applies to the supervised steps only.
 
-    Logs what ``ppo`` logs (``rollout/ep_rew_mean`` is the mean score of the seats that learn, ``rollout/ep_len_mean``
-    the moves of a game), ``game/first_mover_return``, ``game/other_return``, the mean of each number that the games
-    end with (``game/agreement``), with independent policies ``game/return_<player>``, and ``train/imitation_loss``
-    and ``train/reference_kl`` (nats a move) where there are such.
+    Logs the metrics of ``ppo`` (``rollout/ep_rew_mean`` is the mean score of the seats that learn,
+    ``rollout/ep_len_mean`` the moves of a game), ``game/first_mover_return``, ``game/other_return``, the mean of each
+    number that games end with (``game/agreement``), with independent policies ``game/return_<player>``, and
+    ``train/imitation_loss`` and ``train/reference_kl`` (nats per move) if there is imitation or a reference.
     """
 
     takes_options_of = (PPO,)
@@ -157,7 +157,7 @@ class SelfPlay(HeldLearner, Agent):
 
     @property
     def games(self) -> Games:
-        """Where it plays."""
+        """The games that are played."""
         assert isinstance(self.learner.env, Games)
         return self.learner.env
 
@@ -186,11 +186,11 @@ class SelfPlay(HeldLearner, Agent):
         return metrics
 
     def set_stage(self) -> None:
-        """Let the rules be those of the curriculum's present stage."""
+        """Set the rules of the curriculum's current stage."""
         self.curriculum.apply(self.games, self.num_timesteps / max(self.total_timesteps, 1))
 
     def take_seats(self) -> np.ndarray:
-        """(N, P) who sits where: the policies that learn, by number, and behind them those of the pool."""
+        """(N, P) number of the policy in each seat: the policies that learn come first, then those of the pool."""
         shape = self.n_games, len(self.games.players)
         seats = np.zeros(shape, np.int64) if len(self.learners) == 1 else np.tile(np.arange(shape[1]), (shape[0], 1))
         shared_and_alternating = bool(self.alternation) and len(self.learners) == 1
@@ -215,7 +215,7 @@ class SelfPlay(HeldLearner, Agent):
             metrics["train/reference_kl"] = kl
         learner.num_timesteps, learner.total_timesteps = self.num_timesteps, self.total_timesteps
         metrics |= learner.train(rollout)
-        learner.collector.state = learner.policy.initial_state(self.env.num_envs)  # nothing goes on in another game
+        learner.collector.state = learner.policy.initial_state(self.env.num_envs)  # games do not go on into the next
         return metrics
 
     # ------------------------------------------------------------------ the language
@@ -224,7 +224,7 @@ class SelfPlay(HeldLearner, Agent):
         return {"train/imitation_loss": self.imitation.step(self.learners, self.games)}
 
     def policies_of(self, path: str) -> list[ActorCritic]:
-        """The policies of a saved agent of the same kind, frozen, to stay near to."""
+        """The policies of a saved agent of the same kind, frozen, as the reference."""
         other = type(self).load(path, self.games.held_out(), self.device.type)
         if len(other.learners) != len(self.learners):
             raise UserError(f"reference {path!r} has {len(other.learners)} policies, not {len(self.learners)}")
@@ -233,7 +233,7 @@ class SelfPlay(HeldLearner, Agent):
     # ------------------------------------------------------------------ who plays
     @property
     def all_policies(self) -> list[ActorCritic]:
-        """Those that learn: one, or one for each seat."""
+        """The policies that learn: one, or one for each seat."""
         return [learner.policy for learner in self.learners]
 
     @property
@@ -242,13 +242,13 @@ class SelfPlay(HeldLearner, Agent):
         return dict(zip(names, self.all_policies, strict=True))
 
     def players(self) -> list[PolicyPlayer]:
-        """The policies that learn and, behind them, those of the pool."""
+        """The policies that learn, followed by those of the pool."""
         for policy in self.all_policies:
             policy.eval()
         return [PolicyPlayer(policy, self.generator) for policy in [*self.all_policies, *self.pool.players]]
 
     def summary(self, played: PlayedGames, seats: np.ndarray) -> Metrics:
-        """What the games of an update brought."""
+        """Metrics of the games of an update."""
         found = summarize_games(played, seats < len(self.learners))
         named = {"mean_return": "rollout/ep_rew_mean", "mean_episode_length": "rollout/ep_len_mean"}
         metrics = {named.get(key, f"game/{key}"): value for key, value in found.items() if key != "std_return"}
@@ -261,17 +261,17 @@ class SelfPlay(HeldLearner, Agent):
     def evaluate(
         self, n_games: int = 1000, partner: Any = None, env: Any = None, seed: int = SEED, deterministic: bool = True
     ) -> dict[str, float]:
-        """What the policies reach on average, in games that are held out where some are.
+        """Mean results of the policies, in held-out games if there are any.
 
         Args:
-            n_games: How many are played.
+            n_games: Number of games to play.
             partner: ``random``, or a scripted player of the game, in all seats but one; None plays with itself.
             env: Other games of the same spaces.
-            seed: Of the games; same seed, same games.
+            seed: Seed of the games; same seed, same games.
             deterministic: Take the most probable actions.
 
         Returns:
-            See :func:`lhy_rl.rollouts.evaluate_games.summarize_games`; of a game with a partner, of the own seat.
+            See :func:`lhy_rl.rollouts.evaluate_games.summarize_games`; with a partner, of the policy's own seat.
         """
         return self.play_evaluation(n_games, partner, env, seed, deterministic)[0]
 
@@ -283,7 +283,7 @@ class SelfPlay(HeldLearner, Agent):
         other = None if partner is None else make_player(games, partner)
         return evaluate_policies(games, n_games, self.all_policies, other, seed, deterministic)
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ phases, predicting, saving
     @property
     def phase(self) -> str:
         return "imitation" if self.imitation.unfinished else "training"
@@ -305,9 +305,9 @@ class SelfPlay(HeldLearner, Agent):
         deterministic: bool = False,
         action_masks: np.ndarray | None = None,
     ) -> tuple[np.ndarray, Any]:
-        """As every agent; an observation of PettingZoo's, with its ``action_mask``, is taken, too.
+        """As in every agent; also takes an observation of PettingZoo with its ``action_mask``.
 
-        With independent policies the first player's acts; ``agent.learners`` has all.
+        With independent policies the first player's policy acts; ``agent.learners`` has all.
         """
         mask = mask_in(observation, {}) if action_masks is None else action_masks
         return super().predict(without_mask(observation), state, episode_start, deterministic, mask)

@@ -1,11 +1,11 @@
-"""An autoencoder (Hinton and Salakhutdinov 2006): samples are brought to a few numbers, and drawn again from them.
+"""An autoencoder (Hinton and Salakhutdinov 2006): samples are encoded in a few numbers and decoded from them.
 
     L = E|x - Dec(Enc(x), c)|^2
 
 With ``network: linear`` it learns the subspace of the principal components (Baldi and Hornik 1989). New samples are
-drawn from a normal distribution that has the mean and the covariance of the codes of real ones.
+decoded from a normal distribution with the mean and the covariance of the codes of real ones.
 
-Use it for features of pictures (``encode``), or as the plain thing beside ``vae``, whose codes are made to be drawn.
+Use it for features of pictures (``encode``), or as a baseline for ``vae``, whose codes are trained to be sampled.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lhy_rl.nn.generative.sample_encoder import SampleEncoder
 from lhy_rl.rollouts.vector_envs import Environment
 
 BETAS = (0.9, 0.999)  # of Adam
-NUM_FITTED = 2000  # samples to whose codes the distribution of new ones is fitted
+NUM_FITTED = 2000  # samples; the distribution of new codes is fitted to their codes
 
 
 class Autoencoder(SampleCodes, SampleLearner):
@@ -83,7 +83,7 @@ class Autoencoder(SampleCodes, SampleLearner):
         codes: Tensor = self.encoder(samples, conditions)
         return codes
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ saving, loading
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "encoder": self.encoder.state_dict()}
 

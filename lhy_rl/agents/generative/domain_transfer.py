@@ -1,19 +1,19 @@
-"""Domain transfer: pictures of one domain are drawn as pictures of another, without pairs (Taigman et al. 2017).
+"""Domain transfer: pictures of one domain are translated into another, without pairs (Taigman et al. 2017).
 
     f      features of a picture, learned from the source domain beforehand and then fixed
-    g      draws a picture of features; G = g(f(.)) translates
-    D      tells three kinds of pictures: G(s) of a source picture, G(t) of a target picture, and t itself
+    g      generates a picture from features; G = g(f(.)) translates
+    D      tells three kinds of pictures apart: G(s) of a source picture, G(t) of a target picture, and t itself
 
     L_D = -E[log D_1(G(s))] - E[log D_2(G(t))] - E[log D_3(t)]
     L_G = w_GAN (-E[log D_3(G(s))] - E[log D_3(G(t))]) + w_CONST E|f(s) - f(G(s))|^2
           + w_TID E|t - G(t)|^2 + w_TV TV(G(s))                        (section 4, eqs. 3 to 8)
 
-The discriminator makes drawings look like the target domain; the constancy makes a drawing show what the photograph
-shows; the identity, that what is of the target domain already stays as it is. The gradient of all runs through the
-drawing, which is what this has over a policy gradient: the action is a picture, and D knows in which direction to
-change each of its pixels.
+The discriminator makes drawings (G's pictures) look like the target domain; the constancy loss makes a drawing keep the
+content of the photograph; the identity loss keeps pictures of the target domain as they are. All gradients flow through
+the drawing, which is the advantage over a policy gradient: the action is a picture, and D's gradient says how to change
+each of its pixels.
 
-Use it where there are two piles of pictures of the same kind of thing, and nobody knows which belongs to which.
+Use it where there are two unpaired sets of pictures with the same kind of content.
 """
 
 from __future__ import annotations
@@ -49,21 +49,21 @@ class DomainTransfer(SampleLearner):
     """Domain transfer network. A timestep is a photograph (a picture of the source domain) that it learns to draw.
 
     Args:
-        env: A task of one step that observes a picture, whose action is one, and that has unpaired samples of both:
+        env: A task of one step whose observation and action are pictures, with unpaired samples of both:
             ``lhy_rl/DigitsTransfer-v0``, ``lhy_rl/GlyphTransfer-v0``.
-        features: From what the features f are learned: ``classification`` of the photographs' labels, as in the paper,
-            or ``autoencoder``, which needs none: they draw pictures of both domains again.
-        feature_steps: Gradient steps of that, before the first timestep. 0: f stays as it was drawn.
-        feature_learning_rate: AdamW's, at its highest.
-        adversarial: Weight of the discriminator's judgement, w_GAN; 0 switches it off.
-        constancy: Weight of the features' constancy, w_CONST. Raise it where drawings look right and show something
-            else.
+        features: How the features f are learned: ``classification`` of the photographs' labels, as in the paper, or
+            ``autoencoder``, which needs no labels: reconstruction of pictures of both domains.
+        feature_steps: Gradient steps of f, before the first timestep. 0: f keeps its random weights.
+        feature_learning_rate: The highest learning rate of AdamW for f.
+        adversarial: Weight of the adversarial loss, w_GAN; 0 switches it off.
+        constancy: Weight of the features' constancy, w_CONST. Raise it where drawings look right but have other
+            content than the photographs.
         identity: Weight of the identity on the target domain, w_TID.
         variation: Weight of the drawings' total variation, w_TV. Raise it where single pixels flicker.
         learning_rate: Adam's, of the generator; it falls to 0 in the second half of ``learn``.
         discriminator_learning_rate: Adam's, of the discriminator, likewise.
-        **shared: Options of the networks, and of every agent that learns from samples; a batch has as many pictures of
-            the target domain besides.
+        **shared: Options of the networks, and of every agent that learns from samples; ``batch_size`` counts source
+            pictures, and a batch has equally many of the target domain.
 
     Logs ``train/feature_loss`` and, with labels, ``train/feature_accuracy``; then ``train/constancy``,
     ``train/identity``, ``train/variation``, ``train/discriminator_loss`` and ``train/generator_loss``.
@@ -124,7 +124,7 @@ class DomainTransfer(SampleLearner):
 
     @property
     def generator_network(self) -> torch.nn.Module:
-        """g, from features to pictures."""
+        """g, which maps features to pictures."""
         return self.policy.actor.generator
 
     def find_data(self) -> None:
@@ -138,7 +138,7 @@ class DomainTransfer(SampleLearner):
         return super().update()
 
     def _learn_features(self, data: PicturePiles) -> Metrics:
-        """Gradient steps of f. They count no timesteps."""
+        """Gradient steps of f, which are not counted as timesteps."""
         self.feature_learner.train()
         losses = []
         for _ in range(min(self.gradient_steps, self.feature_learner.steps - self.feature_learner.done)):
@@ -147,7 +147,7 @@ class DomainTransfer(SampleLearner):
         return metrics | self.feature_learner.metrics(*data.held_out)
 
     def train_step(self, data: PicturePiles) -> dict[str, Tensor]:  # type: ignore[override]
-        """A step of g and of D, each down its loss at the same weights; f is fixed."""
+        """A step of g and of D, both with gradients at the weights before the step; f is fixed."""
         self.policy.trunk.eval()
         s, t = (pile.draw(self.batch_size, self.generator) for pile in (data.sources, data.targets))
         losses = self.losses(s, t)
@@ -163,7 +163,7 @@ class DomainTransfer(SampleLearner):
         return {name: loss.detach() for name, loss in losses.items()}
 
     def losses(self, s: Tensor, t: Tensor) -> dict[str, Tensor]:
-        """Of source and target pictures (N, C, H, W) each; the discriminator's only where it counts."""
+        """The losses of source and target pictures (N, C, H, W) each; the adversarial ones only if w_GAN > 0."""
         f, g, n = self.policy.trunk.encoder, self.generator_network, len(s)
         with torch.no_grad():
             features = f(torch.cat([s, t]))  # (2N, F)
@@ -180,7 +180,7 @@ class DomainTransfer(SampleLearner):
             losses["generator_loss"] = generator_loss(from_source, from_target)
         return losses
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ phases, report, saving
     @property
     def phase(self) -> str:
         return "features" if self.feature_learner.unfinished else "training"
@@ -200,7 +200,7 @@ class DomainTransfer(SampleLearner):
         return self.predict(test[np.arange(n) % len(test)], deterministic=True)[0]
 
     def report_figures(self) -> list[ReportFigure]:
-        """Held-out pictures, what is drawn of them, and the real pictures that are nearest to that."""
+        """Held-out pictures, their drawings, and the real pictures that are nearest to the drawings."""
         if self.data is None:
             return []
         observed = self.data.test[:PICTURES]

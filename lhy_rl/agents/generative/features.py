@@ -1,4 +1,4 @@
-"""What a picture is of: features that are learned from the pictures of a domain before anything is drawn from them."""
+"""Features of a picture's content, learned from the pictures of a domain before a generator is trained on them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from lhy_rl.core.saved_states import load_optimizer
 from lhy_rl.nn.generative.pictures import PictureEncoder, PictureGenerator
 
 METHODS = ("classification", "autoencoder")
-DEVIATIONS = 4.0  # of a channel, from which on a pixel is white or black
+DEVIATIONS = 4.0  # standard deviations of a channel beyond which a pixel is clipped to white or black
 WEIGHT_DECAY, MAX_GRAD_NORM = 0.01, 10.0
 
 
 class FeatureLearner(nn.Module):
-    """An encoder, and what learns it: a classifier, or a decoder that draws the picture again.
+    """An encoder, with the head that trains it: a classifier, or a decoder that reconstructs the picture.
 
     Args:
-        encoder: What learns.
+        encoder: The encoder to train.
         method: ``classification`` or ``autoencoder``.
-        classes: Of a classifier.
+        classes: Number of classes, for a classifier.
         shape: (C, H, W) of a picture.
-        width: Of a decoder.
-        steps: Gradient steps in all; the learning rate rises in the first quarter of them and then falls to 0.
-        learning_rate: AdamW's, at its highest.
+        width: Width of a decoder.
+        steps: Gradient steps in total; the learning rate rises in the first quarter of them and then falls to 0.
+        learning_rate: The highest learning rate of AdamW.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class FeatureLearner(nn.Module):
         return self.done < self.steps
 
     def step(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
-        """A gradient step on pictures (N, C, H, W) and, of a classifier, their classes (N,); :meth:`loss` before it."""
+        """A gradient step on pictures (N, C, H, W) and, for a classifier, classes (N,); returns the loss before it."""
         self.optimizer.param_groups[0]["lr"] = self.learning_rate * one_cycle((self.done + 0.5) / self.steps)
         loss = self.loss(pictures, labels)
         gradient_step(self, self.optimizer, loss, MAX_GRAD_NORM, self.done)
@@ -66,9 +66,9 @@ class FeatureLearner(nn.Module):
         return loss.detach()
 
     def loss(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
-        """-log p(class), or the squared error of the picture that is drawn again.
+        """-log p(class), or the squared error of the reconstructed picture.
 
-        It is drawn without its light and its colours, so that what is small and stands out counts.
+        The target is normalised (without brightness and colour cast), so that small contrasting details count.
         """
         output = self.head(self.encoder(pictures))
         if labels is not None:
@@ -77,7 +77,7 @@ class FeatureLearner(nn.Module):
 
     @torch.no_grad()
     def metrics(self, pictures: Tensor, labels: Tensor | None) -> Metrics:
-        """``train/feature_accuracy`` of a classifier on pictures that it does not learn from."""
+        """``train/feature_accuracy`` of a classifier on held-out pictures."""
         if labels is None:
             return {}
         self.eval()
@@ -86,16 +86,16 @@ class FeatureLearner(nn.Module):
         return {"train/feature_accuracy": float(right.float().mean())}
 
     def saved(self) -> dict[str, Any]:
-        """What the future depends on, without the encoder."""
+        """The state to resume from, without the encoder."""
         return {"head": self.head.state_dict(), "optimizer": self.optimizer.state_dict(), "done": self.done}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`saved`."""
+        """Continue from a state of :meth:`saved`."""
         self.head.load_state_dict(state["head"])
         load_optimizer(self.optimizer, state["optimizer"])
         self.done = state["done"]
 
 
 def one_cycle(share: float) -> float:
-    """Of a training of which that share is done: from 0 up to 1 in its first quarter, then down to 0 (Smith 2018)."""
+    """Factor after ``share`` of the training: from 0 up to 1 in the first quarter, then down to 0 (Smith 2018)."""
     return min(4 * share, (1 - share) / 0.75)

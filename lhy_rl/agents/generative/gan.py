@@ -1,21 +1,20 @@
-"""Generative adversarial networks (Goodfellow et al. 2014): a generator is a policy, and its reward has a gradient.
+"""Generative adversarial networks (Goodfellow et al. 2014): the generator is a policy whose reward is differentiable.
 
-    G      a sample of noise z and a condition c, where there is one: x' = G(z, c)
-    D      tells real samples from generated ones; what its score is, the objective says
+    G      maps noise z and a condition c, if there is one, to a sample: x' = G(z, c)
+    D      tells real samples from generated ones; the objective defines its score
 
     L_D = the objective's discriminator loss of D(x, c) and D(G(z, c), c), with its penalty
     L_G = w_GAN (the objective's generator loss of D(G(z, c), c)) + w_REC E|x - G(z, c)|     (Isola et al. 2017, eq. 4)
           + w_PT (pulling-away term of the codes of G(z, c))                                  (EBGAN: Zhao et al. 2017)
 
-D takes its step first, and G learns by the new D. In one stage both losses are of the same scores, and one pass of D
-over the generated samples is enough for both gradients (Shen et al. 2021, "Training generative adversarial networks in
-one stage").
+D takes its step first, and G's loss uses the new D. With ``one_stage`` both losses use the same scores, and one pass of
+D over the generated samples gives both gradients (Shen et al. 2021, "Training generative adversarial networks in one
+stage").
 
-Every objective is here by its name (:mod:`lhy_rl.functional.adversarial`): gan, lsgan, wgan, wgan_gp, ebgan, began. The
-action is a sample, a point or a picture, and the gradient runs through it, which a policy gradient does not have.
+Objectives are chosen by name (:mod:`lhy_rl.functional.adversarial`): gan, lsgan, wgan, wgan_gp, ebgan, began. The
+action is a sample, a point or a picture, and the gradient flows through it, unlike in a policy gradient.
 
-Use it where samples are to look real and nobody needs their probability; where that is needed, or modes are lost, take
-``vae``.
+Use it where samples must look real and their probability is not needed; otherwise, or if modes are lost, use ``vae``.
 """
 
 from __future__ import annotations
@@ -40,36 +39,36 @@ from lhy_rl.rollouts.vector_envs import Environment
 
 
 class GAN(SampleLearner):
-    """A generator and its discriminator. A timestep is a real sample that the generator learns beside.
+    """A generator and its discriminator. A timestep is a real sample in the batch of a generator's step.
 
     Args:
         env: A task of one step that has samples: ``lhy_rl/Ring-v0``, ``lhy_rl/Digits-v0``.
         objective: ``gan``, ``gan_saturating``, ``lsgan``, ``wgan``, ``wgan_gp``, ``ebgan`` or ``began``.
         objective_options: Further options of the objective, {margin: 0.5} for ``ebgan``, say.
         discriminator_steps: Gradient steps of the discriminator for each of the generator. ``wgan`` and ``wgan_gp``
-            want 5.
-        one_stage: Let the generator learn by the pass in which the discriminator learns, and not by another one after
-            its step: less arithmetic, and both move at once. Not for ``ebgan`` and ``began``.
+            need 5.
+        one_stage: Compute the generator's gradient from the discriminator's own pass instead of another pass after its
+            step: less arithmetic, and both are updated at once. Not for ``ebgan`` and ``began``.
         learning_rate: Adam's, of the generator.
         discriminator_learning_rate: Adam's, of the discriminator.
-        beta1: Adam's momentum, of both. 0 for ``wgan``.
-        beta2: Adam's memory of the gradients' size, of both. Lower it, to 0.9, where a critic takes many steps.
-        adversarial: Weight of the discriminator's judgement, w_GAN; 0 switches it off.
-        reconstruction: Weight of the distance of a sample to the real one of its condition, w_REC. 0 where a condition
-            has many right samples: their mean would be learned.
-        pulling_away: Weight of what keeps an ``ebgan``'s samples apart, w_PT; other objectives have none.
-        energy_code_size: Numbers of a code of the autoencoder that is the discriminator of an ``ebgan`` or a ``began``;
-            ``None`` takes as many as the noise has, ``code_size``. With as many as a sample has it may learn to copy
-            whatever it is shown, and tells nothing apart.
-        augmentation: Pixels by which pictures, real and generated ones alike, are shifted at most before the
-            discriminator reads them, so that it does not know the real ones by heart (Zhao et al. 2020). For points 0.
-        mismatched_pairs: Where there is a condition, show the discriminator real samples with the conditions of others,
-            too, so that it looks at the condition (Reed et al. 2016, algorithm 1).
+        beta1: Adam's beta1, of both. 0 for ``wgan``.
+        beta2: Adam's beta2, of both. Lower it, to 0.9, where a critic takes many steps.
+        adversarial: Weight of the adversarial loss, w_GAN; 0 switches it off.
+        reconstruction: Weight of the distance of a sample to the real one of its condition, w_REC. Take 0 where a
+            condition has many right samples: their mean would be learned.
+        pulling_away: Weight of the pulling-away term that keeps an ``ebgan``'s samples apart, w_PT; not used by others.
+        energy_code_size: Size of the code of the autoencoder that is the discriminator of ``ebgan`` and ``began``;
+            ``None`` takes the size of the noise, ``code_size``. With a code as large as a sample it may learn to copy
+            every input, and tells nothing apart.
+        augmentation: Maximum shift, in pixels, of pictures, real and generated ones alike, before the discriminator
+            reads them, so that it does not overfit the real ones (Zhao et al. 2020). 0 for points.
+        mismatched_pairs: For tasks with conditions, also show the discriminator real samples with the conditions of
+            others, so that it uses the condition (Reed et al. 2016, algorithm 1).
         **shared: Options of the networks, and of every agent that learns from samples.
 
     Logs ``train/discriminator_loss``, ``train/discriminator_accuracy`` and ``train/generator_loss``;
-    ``train/reconstruction`` with that weight; ``train/wasserstein_distance`` of a ``wgan`` or ``wgan_gp``;
-    ``train/balance`` and ``train/convergence`` of a ``began``.
+    ``train/reconstruction`` if w_REC > 0; ``train/wasserstein_distance`` for ``wgan`` and ``wgan_gp``;
+    ``train/balance`` and ``train/convergence`` for ``began``.
     """
 
     curves = {"train/discriminator_loss": "discriminator", "train/generator_loss": "generator"}
@@ -138,7 +137,7 @@ class GAN(SampleLearner):
 
     # ------------------------------------------------------------------ learning
     def train_step(self, data: SampleData) -> dict[str, Tensor]:
-        """Steps of D, then one of G; the last samples that D is shown are those that G learns by."""
+        """Steps of D, then one of G on the samples of D's last step."""
         found: dict[str, Tensor] = {}
         steps = self.discriminator_steps if self.adversarial else 1
         for step in range(steps):
@@ -166,14 +165,13 @@ class GAN(SampleLearner):
         return self.policy.actor.write(h, self.policy.actor.noise((len(h),), self.generator, self.device))
 
     def train_discriminator(self, x: Tensor, fake: Tensor, c: Any) -> tuple[dict[str, Tensor], Tensor]:
-        """One step down L_D; what is logged, and the scores of the generated samples, (N,).
+        """One step down L_D; returns the metrics to log, and the scores of the generated samples, (N,).
 
-        Where ``fake`` requires a gradient, it gets the one of L_D as far as the samples are shown with their own
-        conditions.
+        If ``fake`` requires a gradient, it gets that of the part of L_D in which samples have their own conditions.
         """
         n, samples, conditions = len(x), torch.cat([x, fake]), joined(c, c)
         mismatched = self.mismatched_pairs and self.data is not None and self.data.conditional
-        if mismatched:  # x with the condition of another
+        if mismatched:  # x with the condition of another sample
             others = map_tree(lambda a: a.roll(1, 0), c)
             samples, conditions = torch.cat([samples, x]), joined(conditions, others)
         scores = self.discriminator(self.shifted(samples), conditions)
@@ -196,7 +194,7 @@ class GAN(SampleLearner):
         return self.diagnostics(loss.detach(), real.detach(), generated.detach()), generated.detach()
 
     def shifted(self, samples: Tensor) -> Tensor:
-        """Pictures (N, C, H, W), moved down and to the right by drawn numbers of pixels, with gradient."""
+        """Pictures (N, C, H, W), shifted down and to the right by random numbers of pixels, with gradient."""
         if not self.augmentation:
             return samples
         most = self.augmentation
@@ -205,7 +203,7 @@ class GAN(SampleLearner):
 
     @torch.no_grad()
     def diagnostics(self, loss: Tensor, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """What is logged of the discriminator, before its step; BEGAN's balance takes its step."""
+        """The discriminator's metrics before its step; also updates BEGAN's balance."""
         found = {"discriminator_loss": loss, "discriminator_accuracy": self.accuracy(real, fake)}
         if isinstance(self.objective, WassersteinObjective):
             found["wasserstein_distance"] = real.mean() - fake.mean()
@@ -216,14 +214,14 @@ class GAN(SampleLearner):
         return found
 
     def accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Share of logits on the right side of 0; of other scores, how often the real sample ranks above."""
+        """Share of logits with the right sign; for other scores, how often the real sample ranks above."""
         if self.objective.kind == "logit":
             return ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
         above = real < fake if self.objective.kind == "energy" else real > fake
         return above.float().mean()
 
     def another_pass(self, fake: Tensor, c: Any) -> tuple[Tensor, Tensor]:
-        """L_G without the reconstruction, by D as it is now: the objective's loss, and with the pulling-away term."""
+        """L_G without reconstruction, by the present D: objective loss, without and with the pulling-away term."""
         with frozen(self.discriminator_optimizer):
             scores, codes = self.discriminator.score(self.shifted(fake), c)
         loss = self.objective.generator_loss(scores)
@@ -232,17 +230,17 @@ class GAN(SampleLearner):
         return loss, loss
 
     def same_pass(self, fake: Tensor, detached: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """The objective's loss of scores (N,) that D learned by, and a scalar that has its gradient in ``fake``.
+        """The generator's loss of the scores (N,) of D's own pass, and a scalar with its gradient in ``fake``.
 
-        A score is its own sample's alone, so that dL_G / dg = (dL_G / ds) / (dL_D / ds) dL_D / dg, the last of which
-        is the gradient of ``detached``.
+        Each score depends on its own sample only, so that dL_G / dg = (dL_G / ds) / (dL_D / ds) dL_D / dg, where
+        dL_D / dg is the gradient of ``detached``.
         """
         ratio = self.objective.gradient_ratio(scores)
         assert ratio is not None and detached.grad is not None
         gradient = detached.grad * ratio.view(-1, *[1] * (detached.dim() - 1))
         return self.objective.generator_loss(scores), (fake * gradient).sum()
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ saving, loading
     def state_dict(self) -> dict[str, Any]:
         state = {**super().state_dict(), "discriminator": self.discriminator.state_dict()}
         return state | ({} if self.balance is None else {"balance": self.balance})
@@ -261,6 +259,6 @@ def joined(first: Any, second: Any) -> Any:
 
 
 def differs(first: Any, second: Any) -> Tensor:
-    """(N,) bool: the conditions of a row are not the same."""
+    """(N,) bool: whether the two conditions of a row differ."""
     pairs = zip(leaves(first), leaves(second), strict=True)
     return torch.stack([(a != b).flatten(1).any(1) if a.dim() > 1 else a != b for a, b in pairs]).any(0)

@@ -1,4 +1,4 @@
-"""Two piles of pictures, of a source and of a target domain, which have nothing to do with each other."""
+"""Unpaired pictures of a source and of a target domain."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ HELD_OUT = 500  # pictures on which features are tested
 
 
 class Pile:
-    """Pictures, and their classes where they are known.
+    """Pictures, and their classes if they are known.
 
     Args:
-        stored: (N, H, W, C) as the space has them.
-        space: Theirs.
-        labels: (N,) int64.
+        stored: (N, H, W, C) pictures in the format of the space.
+        space: The pictures' space.
+        labels: (N,) int64 classes, or None.
     """
 
     def __init__(
@@ -36,26 +36,26 @@ class Pile:
         return self.pictures(torch.randint(len(self.stored), (n,), generator=generator))
 
     def pictures(self, rows: Tensor | slice) -> Tensor:
-        """Some of them, (n, C, H, W) from -1 to 1."""
+        """The pictures of some rows, (n, C, H, W) from -1 to 1."""
         return to_pictures(self.stored[rows], self.space)
 
 
 class PicturePiles:
-    """What domain transfer learns from.
+    """The data of domain transfer.
 
     Args:
-        task: Whose samples.
+        task: The task with the samples.
         features: How features are learned: ``classification`` needs the classes of the source pictures.
-        policy: Whose spaces the pictures are of.
-        device: Where they are kept.
+        policy: The policy, whose spaces the pictures must have.
+        device: Device of the pictures.
 
     Attributes:
-        sources, targets: The piles of the training.
-        test: (N, H, W, C) source pictures that nothing is learned from, for a report.
-        classes: How many there are; 2 where they are not known.
+        sources, targets: The training pictures of both domains.
+        test: (N, H, W, C) held-out source pictures, for a report.
+        classes: Number of classes; 2 if they are not known.
 
     Raises:
-        UserError: no conditions, pairs, or no classes where they are needed.
+        UserError: the samples have no conditions, are paired, or lack the classes that are needed.
     """
 
     def __init__(self, task: SampleTask, features: str, policy: TransferPolicy, device: torch.device) -> None:
@@ -80,7 +80,7 @@ class PicturePiles:
         self.classes = 2 if self.sources.labels is None else int(self.sources.labels.max()) + 1
 
     def to_learn_from(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """A batch for the features: source pictures and their classes, or as many of both domains without."""
+        """A batch for the features: source pictures and their classes, or equally many of both domains and None."""
         if self.by_classes:
             assert self.sources.labels is not None
             rows = torch.randint(len(self.sources.stored), (n,), generator=generator)
@@ -90,7 +90,7 @@ class PicturePiles:
 
     @property
     def held_out(self) -> tuple[Tensor, Tensor | None]:
-        """Source pictures, and their classes, that are not learned from."""
+        """Held-out source pictures, and their classes or None."""
         pile = self.held_out_sources
         labels = pile.labels if self.by_classes else None
         return pile.pictures(slice(HELD_OUT)), None if labels is None else labels[:HELD_OUT]

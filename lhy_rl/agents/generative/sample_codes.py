@@ -1,4 +1,4 @@
-"""What an autoencoder and a variational one have beside drawing: samples to codes, codes to samples, and both."""
+"""The encoding methods of both autoencoders: samples to codes, codes to samples, and reconstruction."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from lhy_rl.nn.generative.sample_encoder import SampleEncoder
 
 
 class SampleCodes:
-    """A mixin of :class:`~lhy_rl.agents.generative.sample_learner.SampleLearner`.
+    """A mixin for :class:`~lhy_rl.agents.generative.sample_learner.SampleLearner`.
 
     Attributes:
-        encoder: The network of codes; :meth:`code_means` says which of its numbers are the code.
+        encoder: The encoder; :meth:`code_means` takes the code from its outputs.
     """
 
     policy: GeneratorPolicy
@@ -35,27 +35,27 @@ class SampleCodes:
 
     @abstractmethod
     def code_means(self, samples: Tensor, conditions: Any) -> Tensor:
-        """(N, *shape) samples as networks have them, and conditions, to codes (N, Z)."""
+        """(N, *shape) samples in the networks' format, and conditions, to codes (N, Z)."""
 
     def decode_tensor(self, codes: Tensor, conditions: Any) -> Tensor:
-        """Codes (N, Z) and conditions to samples (N, *shape) as networks have them."""
+        """Codes (N, Z) and conditions to samples (N, *shape) in the networks' format."""
         samples: Tensor = self.policy.actor.generator(self.decoder_input(codes, conditions))
         return samples
 
     def decoder_input(self, codes: Tensor, conditions: Any) -> Tensor:
-        """Codes (N, Z) and what is made of the conditions, side by side."""
+        """Codes (N, Z) and encoded conditions, concatenated."""
         h = self.policy.trunk.encoder(conditions)
         return torch.cat([codes, h], 1) if h.shape[1] else codes
 
     @torch.no_grad()
     def encode(self, samples: np.ndarray, conditions: Any = None) -> np.ndarray:
-        """Samples (N, ...), as the task has them, to codes (N, Z).
+        """Samples (N, ...), in the task's format, to codes (N, Z).
 
         Args:
-            conditions: (N, ...) what they are made for; left out where there is nothing to observe.
+            conditions: (N, ...) the samples' conditions; left out if the task has none.
 
         Raises:
-            UserError: samples or conditions of other spaces, or not as many of one as of the other.
+            UserError: samples or conditions have other spaces, or their numbers differ.
         """
         space = self.policy.actor.samples
         stored = torch.as_tensor(native(checked(samples, space.box, "samples")), device=self.device)
@@ -64,10 +64,10 @@ class SampleCodes:
 
     @torch.no_grad()
     def decode(self, codes: np.ndarray, conditions: Any = None) -> np.ndarray:
-        """Codes (N, Z) to samples (N, ...) as the task has them.
+        """Codes (N, Z) to samples (N, ...) in the task's format.
 
         Raises:
-            UserError: other codes, conditions of another space, or not as many of one as of the other.
+            UserError: codes have another shape, conditions another space, or their numbers differ.
         """
         size, shape = self.policy.actor.noise_size, np.shape(codes)
         if len(shape) != 2 or shape[1] != size:
@@ -77,7 +77,7 @@ class SampleCodes:
         return self.policy.actor.for_environment(self.policy.actor.samples.from_network(drawn))
 
     def reconstruct(self, samples: np.ndarray, conditions: Any = None) -> np.ndarray:
-        """Samples (N, ...) as they are drawn again from their codes."""
+        """Samples (N, ...) reconstructed from their codes."""
         return self.decode(self.encode(samples, conditions), conditions)
 
     def _conditions(self, given: Any, n: int) -> Any:
@@ -93,7 +93,7 @@ class SampleCodes:
         return map_tree(lambda x: torch.as_tensor(native(x), device=self.device), given)
 
     def sample_figures(self, test: SampleData) -> list[ReportFigure]:
-        """Held-out samples, those samples drawn again, and new ones."""
+        """Held-out samples, their reconstructions, and new ones."""
         real, conditions = held_out(test, PICTURES)
         again = self.reconstruct(real, conditions)
         drawn = self.predict(conditions, deterministic=True)[0]

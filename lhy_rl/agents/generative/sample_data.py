@@ -1,4 +1,4 @@
-"""The real samples of a task, on the device and as networks read them."""
+"""The real samples of a task, on the device and in the networks' format."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ ALLOWED = "lhy_rl/Ring-v0, lhy_rl/Grid25-v0, lhy_rl/Digits-v0 (also of a folder 
 
 
 class SampleData:
-    """What is learned from.
+    """The samples of one split, with their conditions.
 
     Args:
-        samples: Of one split.
-        observation_space: Of the conditions.
-        space: Of the samples.
-        device: Where they are kept.
+        samples: The samples of the split.
+        observation_space: Space of the conditions.
+        space: Space of the samples.
+        device: Device of the tensors.
 
     Attributes:
-        samples: (M, *shape) as networks read them.
-        conditions: (M, ...) tensors, the pairs' other halves; a 0 for each sample where there is nothing to observe.
-        conditional: Whether there is something to observe.
-        stored: The samples as the task has them.
+        samples: (M, *shape) in the networks' format.
+        conditions: (M, ...) tensors, the samples' conditions; zeros if the task has none.
+        conditional: Whether the task has conditions.
+        stored: The samples in the task's format.
 
     Raises:
-        UserError: nothing, samples or conditions that are not of their spaces, or as many of one as of the other not.
+        UserError: there are no samples, samples or conditions do not fit their spaces, or their numbers differ.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class SampleData:
 
 
 def checked(given: Any, space: gym.Space[Any], what: str) -> Any:
-    """Arrays (N, ...) of a space, if they are.
+    """Return arrays (N, ...) if they are elements of the space.
 
     Raises:
-        UserError: none, of another shape or type, or a number outside the bounds.
+        UserError: they are empty, of another shape or type, or have a number outside the bounds.
     """
     count = len(leaves(given)[0]) if leaves(given) else 0
     if not count:
@@ -88,7 +88,7 @@ def checked(given: Any, space: gym.Space[Any], what: str) -> Any:
 
 
 def check_one(one: Any, space: gym.Space[Any], what: str) -> None:
-    """One of them has the shape and type of its space.
+    """Check that one element has the shape and type of its space.
 
     Raises:
         UserError: it has not.
@@ -109,10 +109,10 @@ def check_one(one: Any, space: gym.Space[Any], what: str) -> None:
 
 
 def ranges(given: Any, space: gym.Space[Any], what: str) -> None:
-    """All of them are within the bounds of their space.
+    """Check that all elements are within the bounds of their space.
 
     Raises:
-        UserError: one is not; the line says which.
+        UserError: one is not; the message says which.
     """
     if isinstance(space, gym.spaces.Dict):
         for key, part in space.spaces.items():
@@ -135,13 +135,13 @@ def ranges(given: Any, space: gym.Space[Any], what: str) -> None:
 
 
 def sample_task(env: VectorEnv[Any, Any, Any], name: str) -> SampleTask | None:
-    """The environment as a task of samples; None where it is absent (an agent of a file, which only predicts).
+    """The environment as a task of samples; None if it is absent (a loaded agent that only predicts).
 
     Args:
-        name: Of the agent, for the message.
+        name: Name of the agent, for the message.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not such a task.
     """
     if getattr(env, "is_absent", False):
         return None

@@ -1,4 +1,4 @@
-"""What a report shows of samples: real and generated ones side by side, and a film of how they became so."""
+"""Figures of samples for the report: real and generated ones side by side, and a film over the training."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from lhy_rl.core.report_figures import EpisodeFrames, PictureRows, ReportFigure
 from lhy_rl.core.trees import map_tree
 from lhy_rl.nn.generative.sample_space import SampleSpace
 
-PICTURES = 24  # of a row
-IN_A_FRAME, POINTS = 24, 512  # pictures of a frame of the film, and points
+PICTURES = 24  # in a row
+IN_A_FRAME, POINTS = 24, 512  # pictures in a frame of the film, or points
 ACROSS = 6  # pictures side by side in a frame
 SIDE = 150  # pixels of a frame of points
-WIDE = 320  # pixels of a frame of pictures at most, unless they are so wide already
+WIDE = 320  # pixels up to which a frame of pictures is enlarged
 REAL, GENERATED, GROUND = (205, 208, 214), (0, 90, 170), (255, 255, 255)
 
 
 class Film:
-    """Samples of the same noise and conditions, at even distances over the training.
+    """Samples from the same noise and conditions, at equal intervals over the training.
 
     Args:
-        space: Of the samples.
-        length: Frames; none are taken of samples that can not be drawn.
+        space: Space of the samples.
+        length: Number of frames; none are taken if the samples are neither pictures nor points in a plane.
 
     Attributes:
-        frames: (F, N, ...) samples: bytes of pictures, numbers of points.
+        frames: (F, N, ...) samples: bytes of pictures, or coordinates of points.
     """
 
     def __init__(self, space: SampleSpace, length: int) -> None:
@@ -39,11 +39,11 @@ class Film:
 
     @property
     def size(self) -> int:
-        """N, samples of a frame."""
+        """N, number of samples in a frame."""
         return IN_A_FRAME if looks_like_pictures(self.space) else POINTS
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Drop all frames."""
         self.frames = np.zeros((0, *self._shape), np.uint8 if looks_like_pictures(self.space) else np.float32)
 
     @property
@@ -51,11 +51,11 @@ class Film:
         return (self.size, *self.space.box.shape)
 
     def record(self, share: float, draw: Callable[[int], np.ndarray]) -> None:
-        """Take a frame, if it is time.
+        """Take a frame if one is due.
 
         Args:
-            share: Of the training that is done, from 0 to 1.
-            draw: Gives so many samples, of the same noise and conditions at every call.
+            share: Share of the training that is done, from 0 to 1.
+            draw: Maps a number to that many samples, from the same noise and conditions at every call.
         """
         if len(self.frames) < min(self.length, 1 + int((self.length - 1) * share + 1e-9)):
             drawn = draw(self.size)
@@ -63,17 +63,17 @@ class Film:
             self.frames = np.concatenate([self.frames, frame[None].astype(self.frames.dtype)])
 
     def load(self, frames: np.ndarray) -> None:
-        """Go on with frames that were taken before.
+        """Continue with frames that were taken before.
 
         Raises:
-            ValueError: they are of other samples.
+            ValueError: their samples have another shape or type.
         """
         if frames.shape[1:] != self._shape or frames.dtype != self.frames.dtype:
             raise ValueError(f"film has shape {frames.shape}, not (frames, {', '.join(map(str, self._shape))})")
         self.frames = frames
 
     def figures(self, real: np.ndarray | None = None) -> list[ReportFigure]:
-        """The film; where it is of points, beside real ones (N, 2)."""
+        """The film; for points beside real ones (N, 2)."""
         if len(self.frames) < 2:
             return []
         if looks_like_pictures(self.space):
@@ -88,7 +88,7 @@ class Film:
         return [EpisodeFrames(title="How samples became so", caption=caption, rows=rows, first=True)]
 
     def points(self, points: np.ndarray, behind: np.ndarray | None = None) -> np.ndarray:
-        """Points as a picture, real ones in grey behind them."""
+        """Draw points as a picture, with real ones in grey behind them."""
         bound = max(abs(self.space.low), abs(self.space.high))
         picture = np.full((SIDE, SIDE, 3), GROUND, np.uint8)
         if behind is not None:
@@ -98,7 +98,7 @@ class Film:
 
 
 def looks_like_pictures(space: SampleSpace) -> bool:
-    """Whether samples can be looked at as pictures: (H, W, C) of one colour or three, within bounds."""
+    """Whether samples can be shown as pictures: (H, W, C) with one or three channels, bounded."""
     shape = space.box.shape
     return len(shape) == 3 and shape[2] in (1, 3) and bool(np.isfinite(space.box.low).all())
 
@@ -109,7 +109,7 @@ def is_plane(space: SampleSpace) -> bool:
 
 
 def mosaic(pictures: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) bytes as one picture, a pixel apart."""
+    """Tile (N, H, W, C) bytes into one picture, a pixel apart."""
     n, height, width, _ = pictures.shape
     down = math.ceil(n / ACROSS)
     whole = np.full((down * (height + 1) - 1, ACROSS * (width + 1) - 1, 3), 90, np.uint8)
@@ -120,30 +120,30 @@ def mosaic(pictures: np.ndarray) -> np.ndarray:
 
 
 def enlarged(picture: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3), larger by a whole number."""
+    """Enlarge a picture (H, W, 3) by a whole number."""
     times = max(1, WIDE // picture.shape[1])
     return picture.repeat(times, 0).repeat(times, 1)
 
 
 def coloured(pictures: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) bytes with three colours."""
+    """(N, H, W, C) bytes with three channels."""
     return np.ascontiguousarray(np.broadcast_to(pictures, (*pictures.shape[:3], 3)))
 
 
 def nearest_of(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """(N, ...) of the real pictures those that are nearest to what is drawn, (N, ...), by the squared distance."""
+    """(N, ...) the real pictures nearest to the drawn ones (N, ...), by squared distance."""
     a, b = (pictures.reshape(len(pictures), -1).astype(np.float32) for pictures in (drawn, real))
     nearest: np.ndarray = real[((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T).argmin(1)]
     return nearest
 
 
 def held_out(test: SampleData, n: int) -> tuple[np.ndarray, Any]:
-    """Some samples of a split, as the task has them, and their conditions."""
+    """The first n samples of a split, in the task's format, and their conditions."""
     return test.stored[:n], map_tree(lambda x: x[:n], test.stored_conditions)
 
 
 def compared(space: SampleSpace, rows: dict[str, np.ndarray]) -> list[ReportFigure]:
-    """Samples below each other, where they are pictures."""
+    """A figure with rows of samples; none if they are not pictures."""
     if not looks_like_pictures(space):
         return []
     caption = "Real pictures that nothing was learned from and, below each, one that the policy draws of the same "

@@ -1,4 +1,4 @@
-"""What agents share that learn from the real samples of a task: the loop of gradient steps, a film, a report."""
+"""The base class of agents that learn from a task's real samples: the loop of gradient steps, a film, a report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lhy_rl.nn.generative.generator_policy import SamplePolicy
 from lhy_rl.nn.generative.sample_networks import SampleNetworkOptions
 from lhy_rl.rollouts.vector_envs import Environment
 
-LEAST_RATE = 0.02  # of the learning rates, at the end
+LEAST_RATE = 0.02  # share of the learning rates that is left at the end
 
 
 class SampleLearner(Agent):
@@ -33,10 +33,10 @@ class SampleLearner(Agent):
 
     Args:
         env: A task of one step that has samples (:class:`~lhy_rl.core.protocols.SampleTask`).
-        batch_size: Samples a gradient step.
-        gradient_steps: Gradient steps an update, between two rows of metrics.
-        decay: Share of ``learn``, its last, in which the learning rates fall to 0; 0 leaves them.
-        film: Frames of the film of the training that the report has; 0 for none.
+        batch_size: Samples per gradient step.
+        gradient_steps: Gradient steps per update, between two rows of metrics.
+        decay: Last share of ``learn``, in which the learning rates fall to 0; 0 keeps them constant.
+        film: Number of frames of the report's film of the training; 0 for none.
         **networks: Options of the networks.
     """
 
@@ -72,16 +72,16 @@ class SampleLearner(Agent):
     # ------------------------------------------------------------------ what an algorithm gives
     @abstractmethod
     def train_step(self, data: SampleData) -> dict[str, Tensor]:
-        """One gradient step; scalars, by the names of their metrics."""
+        """One gradient step; returns scalars by the names of their metrics."""
 
     def add_optimizer(self, name: str, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-        """Keep an optimizer under this name in the state, and let its learning rate fall at the end."""
+        """Register an optimizer: it is saved under this name, and its learning rate falls at the end."""
         self.optimizers[name] = optimizer, float(optimizer.param_groups[0]["lr"])
         return optimizer
 
     # ------------------------------------------------------------------ learning
     def find_data(self) -> None:
-        """Take the samples of the present environment."""
+        """Take the samples of the current environment."""
         self.sample_task = sample_task(self.env, self.name)
         self.data, self.held_out = self.split("train"), self.split("validation")
 
@@ -93,7 +93,7 @@ class SampleLearner(Agent):
 
     @property
     def name(self) -> str:
-        """As configurations and messages write it."""
+        """The agent's name in configurations and messages."""
         return type(self).__name__.lower()
 
     def update(self) -> Metrics:
@@ -114,23 +114,23 @@ class SampleLearner(Agent):
 
     @property
     def share_done(self) -> float:
-        """Of ``learn``, from 0 to 1."""
+        """The share of ``learn`` that is done, from 0 to 1."""
         return min(1.0, self.num_timesteps / max(self.total_timesteps, 1))
 
     def _set_rates(self) -> None:
-        """Learning rates, as a share of what they are at first."""
+        """Set the learning rates, as a share of the initial ones."""
         share = max(LEAST_RATE, min(1.0, (1 - self.share_done) / self.decay)) if self.decay else 1.0
         for optimizer, rate in self.optimizers.values():
             optimizer.param_groups[0]["lr"] = rate * share
 
     def film_samples(self, n: int) -> np.ndarray:
-        """n samples of the same noise at every call, of the conditions of the first samples, over and over."""
+        """n samples, from the same noise at every call and the conditions of the data in order, repeated as needed."""
         assert self.data is not None
         conditions = map_tree(lambda x: x[np.arange(n) % len(x)], self.data.stored_conditions)
         return self.predict(conditions, deterministic=True)[0]
 
     def draw_rows(self) -> Tensor:
-        """Places of a batch in the data, drawn with replacement."""
+        """Indices of a batch, drawn with replacement."""
         assert self.data is not None
         return torch.randint(len(self.data), (self.batch_size,), generator=self.generator)
 
@@ -138,7 +138,7 @@ class SampleLearner(Agent):
         super().begin_anew()
         self.film.clear()
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ environment, report, saving
     def observe(self, observation: Any) -> Any:
         checked(observation, self.env.single_observation_space, "observations")
         return super().observe(observation)
@@ -152,7 +152,7 @@ class SampleLearner(Agent):
         self.find_data()
 
     def report_figures(self) -> list[ReportFigure]:
-        """Real samples and those that are drawn, a film of the training, and the losses."""
+        """Real and generated samples, a film of the training, and the losses."""
         test = self.split("test")
         if test is None:
             return []
@@ -163,7 +163,7 @@ class SampleLearner(Agent):
         return figures
 
     def sample_figures(self, test: SampleData) -> list[ReportFigure]:
-        """Held-out samples beside those of the policy, of the same conditions."""
+        """Held-out samples beside the policy's samples for the same conditions."""
         real, conditions = held_out(test, PICTURES)
         drawn = self.predict(conditions, deterministic=True)[0]
         return compared(self.policy.actor.samples, {"real": real, "generated": drawn})
@@ -180,7 +180,7 @@ class SampleLearner(Agent):
 
 
 def set_gradients(optimizer: torch.optim.Optimizer, loss: Tensor, *others: Tensor) -> None:
-    """Give the loss's gradient to the parameters that the optimizer moves and to other leaves, and to nobody else."""
+    """Write the loss's gradient into the optimizer's parameters and the other leaves given, and into no others."""
     parameters = optimizer.param_groups[0]["params"]  # hot: a network's parameters() takes ten times as long
     for parameter in parameters:
         parameter.grad = None
@@ -189,7 +189,7 @@ def set_gradients(optimizer: torch.optim.Optimizer, loss: Tensor, *others: Tenso
 
 @contextmanager
 def frozen(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Inside, what is computed of the parameters that the optimizer moves has no gradient in them."""
+    """Context in which the optimizer's parameters require no gradient."""
     parameters = optimizer.param_groups[0]["params"]
     for parameter in parameters:
         parameter.requires_grad_(False)
@@ -201,5 +201,5 @@ def frozen(optimizer: torch.optim.Optimizer) -> Iterator[None]:
 
 
 def adam(network: torch.nn.Module, rate: float, betas: tuple[float, float]) -> torch.optim.Adam:
-    """Adam, as one operation where the device has it."""
+    """Adam, in its fused implementation."""
     return torch.optim.Adam(network.parameters(), lr=rate, betas=betas, fused=True)

@@ -1,13 +1,13 @@
-"""A variational autoencoder (Kingma and Welling 2014): codes are drawn, and so that new ones can be.
+"""A variational autoencoder (Kingma and Welling 2014): codes are random, and trained to follow a known distribution.
 
     L = -E_q[log p(x | z, c)] + beta KL(q(z | x, c) || N(0, I))          (their eq. 3; beta: Higgins et al. 2017, eq. 4)
 
-with q(z | x, c) = N(m(x, c), s(x, c)^2). With beta = 1, -L is a lower bound of log p(x | c), in nats a sample. A new
-sample is drawn from z ~ N(0, I). With ``network: linear`` the bound reaches the likelihood of probabilistic PCA
+with q(z | x, c) = N(m(x, c), s(x, c)^2). With beta = 1, -L is a lower bound of log p(x | c), in nats per sample. A new
+sample is decoded from z ~ N(0, I). With ``network: linear`` the bound reaches the likelihood of probabilistic PCA
 (Lucas et al. 2019).
 
-Use it where all kinds of samples are to be drawn, or where codes are to be features: a little blurred, where a ``gan``
-would be sharp.
+Use it where samples must cover all modes, or where codes are used as features: they are a little blurred, where a
+``gan``'s would be sharp.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BETAS = (0.9, 0.999)  # of Adam
 LIKELIHOODS = ("gaussian", "bernoulli")
 MOST_LOG_VARIANCE = 10.0
 FIRST_STD = 0.5  # of a Gaussian likelihood
-NUM_HELD_OUT = 500  # samples on which the bound is held against
+NUM_HELD_OUT = 500  # held-out samples on which the bound is computed
 
 
 class VAE(SampleCodes, SampleLearner):
@@ -42,10 +42,10 @@ class VAE(SampleCodes, SampleLearner):
 
     Args:
         env: A task of one step that has samples: ``lhy_rl/Digits-v0``.
-        likelihood: ``bernoulli``: a number of a sample is the share of white (pictures, from one bound to the other);
-            or ``gaussian``, with one standard deviation for all, which is learned.
-        beta: Weight of the codes' distance from N(0, I). Raise it where new samples look unreal, lower it where all
-            look alike.
+        likelihood: ``bernoulli``, for pictures: a pixel is the share of white, from one bound to the other; or
+            ``gaussian``, with one learned standard deviation for all entries.
+        beta: Weight of the codes' KL divergence from N(0, I). Raise it where new samples look unreal, lower it where
+            all look alike.
         learning_rate: Adam's.
         **shared: Options of the networks, and of every agent that learns from samples.
 
@@ -99,7 +99,7 @@ class VAE(SampleCodes, SampleLearner):
         return {name: value.detach() for name, value in found.items()}
 
     def bound(self, x: Tensor, c: Any, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """log p(x | z, c) of a z that is drawn, and the codes' KL, (N,) nats each; the bound is their difference."""
+        """log p(x | z, c) of a sampled z, and the codes' KL, (N,) nats each; the bound is their difference."""
         mean, log_variance = self.code_distribution(x, c)
         noise = self.policy.actor.noise((len(x),), generator, self.device)
         code, decoder = self.decoder_input(mean + (0.5 * log_variance).exp() * noise, c), self.policy.actor.generator
@@ -119,7 +119,7 @@ class VAE(SampleCodes, SampleLearner):
 
     @torch.no_grad()
     def elbo(self, data: SampleData, n: int, draws: int = 1) -> float:
-        """The mean bound of the first n samples of some data, in nats a sample; the same at every call."""
+        """The mean bound of the first n samples of some data, in nats per sample; deterministic."""
         x, c = data.rows(slice(n))
         generator = torch.Generator().manual_seed(0)
         parts = [torch.sub(*self.bound(x, c, generator)).mean() for _ in range(draws)]
@@ -131,7 +131,7 @@ class VAE(SampleCodes, SampleLearner):
             metrics["train/elbo_held_out"] = self.elbo(self.held_out, NUM_HELD_OUT)
         return metrics
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ saving, loading
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "encoder": self.encoder.state_dict(), "log_std": self.log_std.detach()}
 

@@ -1,14 +1,14 @@
-"""Somebody else's videos, redrawn as the learner would see them: the other road to third-person imitation.
+"""Translation of an expert's videos into the learner's view: the alternative way of third-person imitation.
 
-What the two views show must be alike, and only how may differ: random behaviour in both. A cloud of pixels, each with
-its place, its colour and its colour some steps later, is drawn from each pile, and the translator brings one cloud onto
-the other:
+The videos of both views must show the same behaviour (random behaviour), so that only the view differs. A cloud of
+pixels, each with its position, its colour and its colour some steps later, is sampled from each set of videos, and the
+translator maps one cloud onto the other:
 
     L = SW(G(cloud of theirs), cloud of the own)      SW: sliced Wasserstein distance, no discriminator is needed
 
-Which colour becomes which has several local minima, and so the colours are learned from several starts, of which the
-least distance goes on: first of all pixels, where the ground outweighs everything, then more and more of those that
-stand out from it. Then the camera is learned, too.
+The mapping of colours has several local minima, so it is learned from several starts, and the one with the least
+distance is kept: at first on all pixels, most of which are background, then on more and more pixels that stand out
+from it. Then the camera is learned, too.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from lhy_rl.data.videos import Videos
 from lhy_rl.functional.sliced_wasserstein import random_directions, sliced_wasserstein
 from lhy_rl.nn.generative.view_translator import ViewTranslator
 
-AHEAD = 4  # steps to the later colour: what moves is distinguished from what rests
-MOST_PAIRS = 3000  # of frames that are drawn from
-OUTSTANDING = 0.2  # of the largest difference from the ground, from which on a pixel stands out
-SHARE = 0.5  # of the pixels that stand out among those that are drawn
+AHEAD = 4  # steps to the later colour, by which moving pixels differ from still ones
+MOST_PAIRS = 3000  # maximum number of pairs of frames to sample from
+OUTSTANDING = 0.2  # a pixel stands out if it differs from the background by this share of the largest difference
+SHARE = 0.5  # of pixels that stand out among the sampled ones
 STARTS, START_STEPS, COUNTED = 8, 150, 30
 PIXELS, DIRECTIONS = 1024, 32
 COLOUR_RATE, CAMERA_RATE, START_RATE = 5e-3, 0.03, 1e-2
@@ -37,9 +37,9 @@ class PixelCloud:
     """Pixels of videos, with their places and later colours.
 
     Args:
-        videos: Whose.
-        generator: Owner of the randomness.
-        device: Where they are.
+        videos: The videos.
+        generator: Random numbers for sampling.
+        device: Device of the pixels.
     """
 
     def __init__(self, videos: Videos, generator: torch.Generator, device: torch.device) -> None:
@@ -56,11 +56,11 @@ class PixelCloud:
         self.outstanding = (differs >= OUTSTANDING * differs.max()).nonzero()  # (Q, 2)
 
     def colours(self) -> Tensor:
-        """(N, 3) of some of the pixels, from -1 to 1."""
+        """Colours (N, 3) of some of the pixels, from -1 to 1."""
         return self.now[:, ::7].flatten(0, 1).float() / 127.5 - 1
 
     def draw(self, share: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Places (N, 2), colours (N, 3) and later colours (N, 3) of pixels, of which the first share stand out."""
+        """Sample positions (N, 2), colours (N, 3) and later colours (N, 3) of pixels; the first ``share`` stand out."""
         count = int(PIXELS * share)
         chosen = self.outstanding[torch.randint(len(self.outstanding), (count,), generator=self.generator)]
         shape = (PIXELS - count,)
@@ -73,13 +73,13 @@ class PixelCloud:
 def learn_translation(
     theirs: Videos, own: Videos, steps: int, generator: torch.Generator, device: torch.device
 ) -> ViewTranslator:
-    """A translator of one view into another.
+    """Learn a translator of one view into another.
 
     Args:
-        theirs, own: The same behaviour in both views; no frame of one belongs to a frame of the other.
-        steps: Gradient steps, behind those of the starts.
-        generator: Owner of the randomness.
-        device: Where the networks are.
+        theirs, own: The same behaviour in both views; their frames need not be paired.
+        steps: Gradient steps after those of the starts.
+        generator: Random numbers for sampling.
+        device: Device of the networks.
     """
     clouds = PixelCloud(theirs, generator, device), PixelCloud(own, generator, device)
     translator = ViewTranslator(clouds[0].colours())
@@ -104,7 +104,7 @@ def learn_translation(
 def _step(
     translator: ViewTranslator, optimizer: torch.optim.Optimizer, theirs: PixelCloud, own: PixelCloud, share: float
 ) -> float:
-    """A gradient step; the ground is everywhere, so that only of pixels that stand out the place counts."""
+    """A gradient step; the background is everywhere, so that positions count only for pixels that stand out."""
     clouds = []
     for cloud in (theirs, own):
         places, now, later = cloud.draw(share)
@@ -121,5 +121,5 @@ def _step(
 
 
 def translated(videos: Videos, translator: ViewTranslator, device: torch.device) -> Videos:
-    """The same videos in the other view."""
+    """Translate videos into the other view."""
     return Videos(translator(torch.as_tensor(videos.frames, device=device)).cpu().numpy(), videos.ends)

@@ -1,11 +1,11 @@
-"""What ``irl`` and ``maxent_irl`` share: an expert, a reward that is learned, and who acts best under it.
+"""The part that ``irl`` and ``maxent_irl`` share: an expert, a learned reward, and an actor that is best under it.
 
-Two ways, chosen by the environment. On tables (:class:`lhy_rl.core.protocols.Tabular`) the actor is planned and its
-visits are computed (:class:`~lhy_rl.agents.inverse_rl.planned_actor.PlannedActor`): nothing is played, and a timestep
-is a plan. Elsewhere the actor is PPO, to which the reward is given as its reward model: it plays on under the present
-reward from where it stood, and its visits are the steps that it has just played. Where the task ends an episode before
-the longest demonstration's length, the rest is spent where features and reward are 0, by the expert as by the
-actor: so neither living nor dying is preferred unless the expert did.
+There are two ways, chosen by the environment. On tables (:class:`lhy_rl.core.protocols.Tabular`) the actor is planned
+and its visits are computed (:class:`~lhy_rl.agents.inverse_rl.planned_actor.PlannedActor`): nothing is played, and a
+timestep is a plan. In other environments the actor is PPO with the learned reward as its reward model: it continues to
+train under the current reward, and its visits are the steps of its latest rollout. If an episode terminates before the
+longest demonstration's length, the rest is spent in a state with features and reward 0, for the expert and the actor
+alike: so neither long nor short episodes are favoured unless the expert's are such.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ from lhy_rl.rollouts.vector_envs import Environment
 
 
 class InverseAgent(HeldLearner, Agent):
-    """An actor, an expert, and a reward under which the expert should be the best.
+    """An actor, an expert, and a reward under which the expert should be optimal.
 
     Args:
         env: An environment with tables (``lhy_rl/Gridworld-v0``, ``lhy_rl/Objectworld-v0``), or any that PPO takes with
             observations that are numbers.
-        demonstrations: Of the expert: a ``Demonstrations``, or the name or path of some. On tables null plans the
-            expert with the true reward, which nobody else sees.
-        trajectories: How many of them to take; of a planned expert, how many to draw: null takes all, or the exact
-            expectation.
-        expert_temperature: Of a planned expert: 0 is the best policy, more is softer, and a very great one walks at
-            random.
-        gamma: Discount of visits on tables; below 1 where no time limit is set.
+        demonstrations: The expert's: a ``Demonstrations``, or the name or path of some. On tables, null plans the
+            expert with the true reward, which is used for nothing else.
+        trajectories: Number of demonstrations to use, or to sample from a planned expert; null takes all, or the
+            planned expert's exact expectation.
+        expert_temperature: Temperature of a planned expert: 0 is the optimal policy, higher ones are softer, and a very
+            high one acts at random.
+        gamma: Discount of visits on tables; must be below 1 without a time limit.
         reward_layers: Hidden layers of the reward; 0 is linear in the features.
         reward_width: Width of these layers.
-        features: Elsewhere than on tables: ``plain`` (observation and action) or ``squares`` (and their squares).
-        ppo_updates: Elsewhere than on tables: updates of PPO between two of the reward.
+        features: Without tables: ``plain`` (observation and action) or ``squares`` (and their squares).
+        ppo_updates: Without tables: updates of PPO between two of the reward.
         ppo: Options of that PPO.
         **shared: Options of every agent.
 
     Attributes:
         reward_model: The reward, as it can be given to another agent.
-        planned: The actor on tables; elsewhere None, and ``learner`` is the actor.
+        planned: The actor on tables; None without tables, where ``learner`` is the actor.
     """
 
-    shared = COUNTERS  # Policy and generator are the agent's own.
+    shared = COUNTERS  # policy and generator are the agent's own
     learner: PPO
     planned: PlannedActor | None = None
 
@@ -121,7 +121,7 @@ class InverseAgent(HeldLearner, Agent):
         """The expert's visits.
 
         Raises:
-            UserError: nobody gave any.
+            UserError: there is no expert.
         """
         if self.expert is None:
             raise UserError(f"{type(self).__name__} has no expert; give demonstrations")
@@ -129,14 +129,14 @@ class InverseAgent(HeldLearner, Agent):
 
     # ------------------------------------------------------------------ the reward
     def rewards(self, obs: Any, actions: Any, next_obs: Any) -> np.ndarray:
-        """(B,) learned rewards of steps, (B, ...) arrays as the environment gives them: what ``LearnedReward`` asks."""
+        """Learned rewards (B,) of steps, (B, ...) arrays as the environment gives them; called by ``LearnedReward``."""
         nothing = np.zeros(len(obs))
         steps = Transitions(obs, actions, next_obs, nothing, nothing > 0, nothing > 0)
         return self.reward_model.rewards(steps).cpu().numpy()
 
     @property
     def state_rewards(self) -> np.ndarray:
-        """(S,) the learned rewards of a task with tables."""
+        """Learned rewards (S,) of the states of a task with tables."""
         assert self.planned is not None
         with torch.no_grad():
             rewards: np.ndarray = self.reward(self.planned.features.table).cpu().numpy()
@@ -153,17 +153,17 @@ class InverseAgent(HeldLearner, Agent):
         return None if self.planned is None else self.planned.task
 
     def best_policy(self) -> np.ndarray:
-        """(T, S, A) or (S, A) the best policy under the learned reward, in the present environment's dynamics."""
+        """(T, S, A) or (S, A): the optimal policy under the learned reward and the current environment's dynamics."""
         assert self.planned is not None
         return self.planned.best_policy(self.state_rewards)
 
     def play(self) -> tuple[StateVisitation, Tensor, Metrics]:
-        """Let PPO learn under the present reward.
+        """Train PPO under the current reward.
 
-        ``self.played`` are the weights that took the last steps.
+        ``self.played`` are the weights of the policy that played the last rollout.
 
         Returns:
-            The visits of PPO's last steps, (T, B) log-probabilities of their actions, and PPO's metrics.
+            The visits of PPO's last rollout, (T, B) log-probabilities of its actions, and PPO's metrics.
         """
         learner = self.learner
         for _ in range(self.ppo_updates):
@@ -175,15 +175,15 @@ class InverseAgent(HeldLearner, Agent):
             if self.stopped:
                 break
         log_prob = batch.log_prob
-        if not learner.policy.recurrent:  # The batch has the valid steps side by side.
+        if not learner.policy.recurrent:  # the batch holds the valid steps only, (1, N)
             log_prob = torch.zeros_like(rollout.rewards).masked_scatter(rollout.valid, log_prob[0])
         newest = self.reward_model.newest
         assert newest is not None
         return uniform_visitation(newest.features[newest.valid], float(newest.absent.sum())), log_prob, metrics
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ environment, saving, loading
     def set_env(self, env: Environment) -> None:
-        """Go on in another environment with the same spaces; on tables the actor is planned anew for its dynamics."""
+        """Continue in another environment with the same spaces; on tables the actor is planned anew."""
         super().set_env(env)
         if self.planned is None:
             self.learner.set_env(self.env)
@@ -205,7 +205,7 @@ class InverseAgent(HeldLearner, Agent):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self.planned is None:
-            model = {name: state[name] for name in ("ages", "features", "longest") if name in state}  # an older file's
+            model = {name: state[name] for name in ("ages", "features", "longest") if name in state}  # in older files
             self.learner.load_state_dict({"reward_model": model, **state["player"]})
         else:
             check_like(state["starts"], self.planned.starts, "starts", shapes=True)

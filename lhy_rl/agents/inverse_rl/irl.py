@@ -1,18 +1,18 @@
 """Inverse reinforcement learning as structured learning (lecture 19).
 
-The expert's behaviour is the right structure, and every other one should score lower. Alternate:
+The expert's behaviour is the correct structure, and every other behaviour should score lower. Alternate:
 
-    actor:   pi_i = the best under the present reward R
+    actor:   pi_i = the optimal policy under the current reward R
     reward:  move R so that the expert's score <D_E, R> is above <D_i, R> for every actor found so far
 
-which is the structured perceptron, w <- w + mu_E - mu_i for a linear R = w . phi, or the structured SVM, whose margin
-is the greatest possible (Abbeel and Ng 2004, eq. 10). If some reward of length 1 prefers the expert by delta to every
-other policy, the perceptron moves at most (max |mu_E - mu_i| / delta)^2 times (Novikoff 1962). If the actor cannot be
-distinguished from the expert any more, it is as good, whatever the true reward is.
+This is the structured perceptron, w <- w + mu_E - mu_i for a linear R = w . phi, or the structured SVM, with the
+greatest possible margin (Abbeel and Ng 2004, eq. 10). If some reward of norm 1 prefers the expert by delta to every
+other policy, the perceptron makes at most (max |mu_E - mu_i| / delta)^2 updates (Novikoff 1962). Once the actor's
+features are the expert's, it is as good as the expert, whatever the true reward is.
 
-Where one must play, the two chase each other and the last actor may be a poor one; the policy that is kept is the actor
-whose features came nearest to the expert's, which needs no true reward (Abbeel and Ng 2004, section 3). Simple, and the
-expert is taken for the best; ``maxent_irl`` takes an expert that errs.
+Without tables, actor and reward may oscillate and the last actor may be a poor one; the policy that is kept is the
+actor whose features came nearest to the expert's, which needs no true reward (Abbeel and Ng 2004, section 3). Simple,
+but it assumes an optimal expert; ``maxent_irl`` allows one that errs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from lhy_rl.functional.min_norm_point import min_norm_point
 from lhy_rl.rollouts.vector_envs import Environment
 
 METHODS = ("perceptron", "max_margin")
-MOVES = 20_000  # of a linear perceptron in one update, at most: only where nothing separates the expert
+MOVES = 20_000  # maximum per update of a linear perceptron; reached only if nothing separates the expert
 
 
 class IRL(InverseAgent):
@@ -44,20 +44,20 @@ class IRL(InverseAgent):
         env: An environment with tables, or any that PPO takes with observations that are numbers.
         method: ``perceptron``, or ``max_margin``: for a linear reward the quadratic program, solved exactly, for a
             network the hinge loss.
-        learning_rate: Of the perceptron's moves (for a linear reward on tables it changes nothing but w's length), and
-            Adam's for the hinge loss.
-        reward_steps: Gradient steps of a network in an update. A linear reward needs none of this: the perceptron moves
-            until the expert is above every stored actor, and the quadratic program is solved.
+        learning_rate: Step size of the perceptron (for a linear reward on tables it only scales w), and Adam's learning
+            rate for the hinge loss.
+        reward_steps: Gradient steps of a network per update. Not used by a linear reward: the perceptron moves until
+            the expert scores above every stored actor, and the quadratic program is solved.
         l2: Weight of the squared parameters in the hinge loss.
-        tolerance: On tables: stop when the features that are expected of the actor (for ``perceptron``) or of the best
-            mixture of actors (for ``max_margin``) differ by less than this from the expert's, in Euclidean length, as
-            a share of the first actor's difference.
-        stored: At most so many actors are remembered; the oldest is forgotten first.
+        tolerance: On tables: stop when the expected features of the actor (for ``perceptron``) or of the best mixture
+            of actors (for ``max_margin``) are nearer than this to the expert's, in Euclidean distance relative to the
+            first actor's.
+        stored: Maximum number of stored actors; the oldest is dropped first.
         **inverse: Options of ``irl`` and ``maxent_irl``, and of every agent.
 
-    Logs ``train/margin`` (the least by which the expert's score is above a stored actor's, for a reward of length 1
-    where it is linear), ``train/mistakes``, ``train/feature_gap``, ``train/actor_gap``, ``train/stored`` and on tables
-    ``rollout/ep_rew_mean`` (of the policy, under the true reward), elsewhere PPO's.
+    Logs ``train/margin`` (the least difference of the expert's score and a stored actor's, for a linear reward scaled
+    to norm 1), ``train/mistakes``, ``train/feature_gap``, ``train/actor_gap``, ``train/stored`` and on tables
+    ``rollout/ep_rew_mean`` (of the policy, under the true reward), otherwise the metrics of PPO.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class IRL(InverseAgent):
     # ------------------------------------------------------------------ alternate
     def update(self) -> Metrics:
         expert = self.demonstrated_expert
-        # the best actor under the present reward
+        # the optimal actor under the current reward
         planned = self.planned
         if planned is not None:
             metrics: Metrics = {}
@@ -113,7 +113,7 @@ class IRL(InverseAgent):
             actor, _, metrics = self.play()
         actor_gap = (expert.mean - actor.mean).norm().item()
         self.first_gap = self.first_gap or actor_gap
-        if planned is None and actor_gap < self.least_gap:  # The actor that came nearest is the one to keep.
+        if planned is None and actor_gap < self.least_gap:  # keep the actor nearest to the expert
             self.least_gap = actor_gap
             self.policy.load_state_dict(self.played)
         enough = self.tolerance * self.first_gap
@@ -122,7 +122,7 @@ class IRL(InverseAgent):
             self.actors = [*self.actors, actor][-self.most :]
         elif planned is not None:
             self.plans = self.plans[:-1]
-        # a reward under which the expert is better
+        # move the reward so that the expert is better under it
         apart = torch.stack([expert.mean - other.mean for other in self.actors])  # (K, F)
         nearest, shares = min_norm_point(apart.double().cpu().numpy())
         if separated:
@@ -144,7 +144,7 @@ class IRL(InverseAgent):
         }
 
     def margins(self) -> Tensor:
-        """(K,) by how much the expert scores above each stored actor under the present reward."""
+        """(K,) margins of the expert's score over each stored actor's, under the current reward."""
         with torch.no_grad():
             apart = self._apart()
             return apart / self.reward.weights.norm().clamp(min=1e-12) if self.reward.linear else apart
@@ -152,7 +152,7 @@ class IRL(InverseAgent):
     def _apart(self) -> Tensor:
         """(K,) score of the expert minus those of the stored actors."""
         expert = self.demonstrated_expert
-        if self.planned is not None:  # All visit the same states.
+        if self.planned is not None:  # the same states for all
             weights = torch.stack([expert.weights - actor.weights for actor in self.actors])
             apart: Tensor = weights @ self.reward(expert.features)
             return apart
@@ -172,7 +172,7 @@ class IRL(InverseAgent):
                 self.reward.weights.copy_(torch.as_tensor(weights))
 
     def _perceptron(self, apart: np.ndarray) -> np.ndarray:
-        """w <- w + learning_rate (mu_E - mu_i), i the actor with the highest score, while the expert is not above."""
+        """w <- w + learning_rate (mu_E - mu_i), i the actor with the highest score, until the expert is above it."""
         weights = self.reward.weights.detach().double().cpu().numpy().copy()
         for _ in range(MOVES):
             margins = apart @ weights
@@ -184,7 +184,7 @@ class IRL(InverseAgent):
         return weights
 
     def _perceptron_of_a_network(self) -> None:
-        """R <- R + learning_rate d(score of the expert - score of the best actor)/dR, while that is not positive."""
+        """R <- R + learning_rate d(score of the expert - score of the best actor)/dR, until that is positive."""
         for _ in range(self.reward_steps):
             worst = self._apart().min()
             if worst > 0:
@@ -206,7 +206,7 @@ class IRL(InverseAgent):
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ saving, loading
     def state_dict(self) -> dict[str, Any]:
         return {
             **super().state_dict(),

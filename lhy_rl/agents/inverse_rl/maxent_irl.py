@@ -1,17 +1,17 @@
 """Maximum-entropy inverse reinforcement learning: the reward that makes the demonstrations most likely.
 
-The actor is as undecided as its rewards allow: pi(a|s) = exp(Q(s, a) - V(s)), with soft values. The reward climbs
+The actor has maximum entropy given its rewards: pi(a|s) = exp(Q(s, a) - V(s)), with soft values. The reward ascends
 
     L(R) = <D_E, R> - E[V(s_0)],   dL/dR(s) = D_E(s) - D(s)        (Ziebart et al. 2008, eq. 6; Ziebart 2010, chapter 6)
 
-D_E being how often the expert visits a state and D how often the actor does: at the top both see the same features as
-often. On tables V and D are computed exactly. Elsewhere the actor is PPO with an entropy bonus, and the actor's
-expectation is over what it has just played, weighted by what the reward thinks of it now (Finn et al. 2016):
+where D_E and D are the expected visits of the expert and of the actor: at the maximum both have the same expected
+features. On tables V and D are computed exactly. Otherwise the actor is PPO with an entropy bonus, and its expectation
+is over the paths of its latest rollout, with importance weights under the current reward (Finn et al. 2016):
 
     dL/dtheta = E_demonstrations[dR] - sum_j w_j dR_j,   w_j ~ exp(R(tau_j)) / q(tau_j)
 
-It takes suboptimal demonstrations for what they are, and its reward can be planned with again where the dynamics are
-other ones. Use ``irl`` for the lecture's simpler version.
+It allows suboptimal demonstrations, and its reward can be used for planning under other dynamics. Use ``irl`` for the
+lecture's simpler version.
 """
 
 from __future__ import annotations
@@ -44,16 +44,17 @@ class MaxEntIRL(InverseAgent):
         env: An environment with tables, or any that PPO takes with observations that are numbers.
         optimizer: ``lbfgs`` (tables only; a few dozen plans) or ``adam``.
         learning_rate: Adam's, of the reward. 0.01 to 0.1 on tables, 0.001 to 0.01 elsewhere.
-        l2: Weight of the squared parameters. Demonstrations of finite number can rarely be matched to the last visit;
-            raise it (to 0.1) when there are few.
-        tolerance: On tables: stop when no feature is expected more differently than this.
-        reward_steps: Elsewhere: gradient steps of the reward between two rounds of PPO.
-        effective_share: Elsewhere: importance weights are flattened until so large a share of the paths counts.
+        l2: Weight of the squared parameters. A finite number of demonstrations can rarely be matched exactly; raise it
+            (to 0.1) when there are few.
+        tolerance: On tables: stop when no expected feature differs by more than this from the expert's.
+        reward_steps: Without tables: gradient steps of the reward between two rounds of PPO.
+        effective_share: Without tables: importance weights are flattened until the effective share of the paths is at
+            least this.
         **inverse: Options of ``irl`` and ``maxent_irl``, and of every agent.
 
     On tables logs ``train/log_likelihood``, ``train/feature_gap``, ``train/occupancy_gap``, ``train/grad_norm`` and
-    ``rollout/ep_rew_mean`` (under the true reward). Elsewhere ``train/reward_margin``, ``train/effective_paths`` and
-    PPO's.
+    ``rollout/ep_rew_mean`` (under the true reward). Otherwise ``train/reward_margin``, ``train/effective_paths`` and
+    the metrics of PPO.
     """
 
     def __init__(
@@ -157,7 +158,7 @@ class MaxEntIRL(InverseAgent):
         grads = [p.grad.norm() for p in self.reward.parameters() if p.grad is not None]
         return float(torch.stack(grads).norm())
 
-    # ------------------------------------------------------------------ manners
+    # ------------------------------------------------------------------ saving, loading
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "optimizer": self.optimizer.state_dict(), "matched": self.matched}
 
@@ -165,8 +166,8 @@ class MaxEntIRL(InverseAgent):
         super().load_state_dict(state)
         load_optimizer(self.optimizer, state["optimizer"])
         for kept in self.optimizer.state.values():
-            if "old_dirs" in kept:  # of LBFGS: its last steps
-                kept.pop("al", None)  # which it writes anew before it reads it
+            if "old_dirs" in kept:  # the history of LBFGS
+                kept.pop("al", None)  # a buffer that it overwrites before reading
                 last, size = len(kept["ro"]), kept["d"]
                 for name, like in (("old_dirs", size), ("old_stps", size), ("ro", size.sum())):
                     check_like(kept[name], [like] * last, name, shapes=True)
@@ -176,7 +177,7 @@ class MaxEntIRL(InverseAgent):
 
 
 class SoftValue(torch.autograd.Function):
-    """E[V(s_0)], the soft value of a task with tables, of the rewards (S,); its gradient is the actor's visits."""
+    """E[V(s_0)], the soft value of a task with tables as a function of rewards (S,); its gradient is the visits."""
 
     @staticmethod
     def forward(ctx: Any, rewards: Tensor, task: Tabular, starts: np.ndarray, gamma: float) -> Tensor:
@@ -195,8 +196,8 @@ class SoftValue(torch.autograd.Function):
 def flattened_weights(log_weights: Tensor, share: float) -> Tensor:
     """softmax(log_weights / t), (B,), for the least t >= 1 at which 1 / sum w^2 is at least ``share`` of B.
 
-    Weights of whole paths are sums over their steps and soon rest on one path only; tempered they still prefer what
-    the reward prefers.
+    Log-weights of whole paths are sums over their steps, so that the weights soon concentrate on one path; tempered
+    weights keep the order that the reward gives.
     """
     low, high = 0.0, 60.0  # log2 of t
     if 1 / torch.softmax(log_weights, 0).square().sum() >= share * len(log_weights):

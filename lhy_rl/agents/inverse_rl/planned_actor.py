@@ -1,4 +1,4 @@
-"""Who acts best under a reward where the task has tables: the actor is planned and its visits are computed."""
+"""The optimal actor under a reward in a task with tables: it is planned, and its visits are computed."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class PlannedActor:
     """Plans in a task with tables.
 
     Args:
-        env: The environment whose tables these are.
-        task: The tables.
-        gamma: Discount of visits; below 1 where no time limit is set.
-        device: Where features and policy are.
+        env: The environment.
+        task: Its tables.
+        gamma: Discount of visits; must be below 1 without a time limit.
+        device: Device of features and policy.
 
     Attributes:
         starts: (S,) distribution of the expert's first states.
 
     Raises:
-        UserError: no discount, and nothing that ends an episode.
+        UserError: there is neither a discount nor a time limit.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class PlannedActor:
     def expert(
         self, given: Demonstrations | None, temperature: float, trajectories: int | None, seed: int
     ) -> StateVisitation:
-        """The visits of the demonstrations, or of an expert that is planned with the true reward."""
+        """The visits of the demonstrations, or of an expert planned with the true reward."""
         if given is None:
             occupancy, self.starts = planned_expert(self.task, temperature, self.gamma, trajectories, seed)
         else:
@@ -65,26 +65,26 @@ class PlannedActor:
         return self.on_table(occupancy)
 
     def on_table(self, occupancy: np.ndarray | Tensor) -> StateVisitation:
-        """Visits of all states, with their features."""
+        """An occupancy (S,) as visits, with the states' features."""
         return StateVisitation(self.features.table, torch.as_tensor(occupancy, device=self.device))
 
     def true_return(self, policy: np.ndarray) -> float:
-        """What a policy earns in an episode under the task's own reward; for the log, nobody learns from it."""
+        """Expected return of a policy under the task's own reward; it is only logged."""
         task = self.task
         values = policy_evaluation(task.transitions, task.state_rewards, policy, self.gamma, task.max_episode_steps)
         return float(task.starts @ (values if values.ndim == 1 else values[0]))
 
     def best_policy(self, rewards: np.ndarray) -> np.ndarray:
-        """(T, S, A) or (S, A) the best policy under rewards (S,), in the present task's dynamics."""
+        """(T, S, A) or (S, A): the optimal policy under rewards (S,) and the current task's dynamics."""
         return value_iteration(self.task.transitions, rewards, self.gamma, self.task.max_episode_steps).policy
 
     def occupancy(self, policy: np.ndarray) -> np.ndarray:
-        """(S,) what a policy visits, beginning where the expert began."""
+        """(S,) visits of a policy that starts from the expert's first states."""
         return state_occupancy(self.task, policy, self.gamma, self.starts)
 
 
 def tables_of(env: gym.vector.VectorEnv[object, object, object]) -> Tabular | None:
-    """The tables of an environment, or of the one that is stepped by itself; None where it has none."""
+    """The tables of an environment, or of the first of a vector's single environments; None without tables."""
     for one in (env.unwrapped, *(single.unwrapped for single in getattr(env, "envs", ())[:1])):
         if isinstance(one, Tabular):
             return one

@@ -1,4 +1,4 @@
-"""Where somebody goes: features with weights, so that the score under a reward is one sum."""
+"""State visitation as weighted features, so that the score under a reward is one sum."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from lhy_rl.nn.rewards.feature_reward import RewardNet
 
 @dataclass(frozen=True)
 class StateVisitation:
-    """N places with the weight of each.
+    """N states or steps with the weight of each.
 
     Attributes:
         features: (N, F).
-        weights: (N,) expected discounted visits in an episode on tables; shares of the time elsewhere.
+        weights: (N,) expected discounted visits in an episode on tables; shares of all steps otherwise.
     """
 
     features: Tensor
     weights: Tensor
 
     def score(self, reward: RewardNet) -> Tensor:
-        """sum_n weights_n R(features_n): what is earned under this reward."""
+        """sum_n weights_n R(features_n): the expected return under this reward, or the mean reward of a step."""
         score: Tensor = self.weights @ reward(self.features)
         return score
 
@@ -51,10 +51,10 @@ class StateVisitation:
 
 
 def mixture_policy(policies: list[np.ndarray], shares: np.ndarray, task: Tabular, gamma: float) -> np.ndarray:
-    """(T, S, A) or (S, A): the one policy that visits what a drawn one of several visits on average.
+    """(T, S, A) or (S, A): the policy with the expected visits of a mixture of policies.
 
-    pi(a|s) = sum_i c_i D_i(s, a) / sum_i c_i D_i(s), at each time where there is a horizon: drawing policy i with
-    probability c_i at the beginning of an episode has the same visits (Puterman 1994, theorem 5.5.1).
+    pi(a|s) = sum_i c_i D_i(s, a) / sum_i c_i D_i(s), at each time if there is a horizon: drawing policy i with
+    probability c_i at the beginning of an episode has the same expected visits (Puterman 1994, theorem 5.5.1).
     """
     horizon, tables = task.max_episode_steps, (task.transitions, task.starts)
     together, likeliest = np.zeros(()), policies[int(shares.argmax())]
@@ -70,17 +70,17 @@ def mixture_policy(policies: list[np.ndarray], shares: np.ndarray, task: Tabular
 def planned_expert(
     task: Tabular, temperature: float, gamma: float, episodes: int | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The visits of the policy that is best under the task's true reward, exactly, or of episodes drawn from it.
+    """The visits of the optimal policy under the task's true reward: expected ones, or those of sampled episodes.
 
     Args:
-        temperature: Above 0: the soft best policy.
-        episodes: None for expectations.
+        temperature: Above 0, the soft optimal policy is taken.
+        episodes: Number of episodes to sample; None for expected visits.
 
     Returns:
         (S,) discounted visits of the states reached, and (S,) distribution of the first states.
 
     Raises:
-        UserError: episodes are asked for, and nothing ends them.
+        UserError: episodes are to be sampled, but there is no time limit.
     """
     problem = task.transitions, task.state_rewards, gamma, task.max_episode_steps
     plan = soft_value_iteration(*problem, temperature) if temperature > 0 else value_iteration(*problem)
@@ -96,12 +96,12 @@ def planned_expert(
 
 
 def demonstrated_occupancy(demonstrations: Demonstrations, states: int, gamma: float) -> tuple[np.ndarray, np.ndarray]:
-    """(S,) discounted visits of the states reached, a mean over the episodes, and (S,) how often each was first."""
+    """(S,) discounted visits of the states reached, averaged over episodes, and (S,) distribution of first states."""
     return empirical_occupancy([np.asarray(episode.observations) for episode in demonstrations.episodes], states, gamma)
 
 
 def empirical_occupancy(paths: list[np.ndarray], states: int, gamma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Visits and first states of paths, (L + 1,) states each."""
+    """Discounted visits (S,) and distribution of first states (S,) of paths, (L + 1,) states each."""
     occupancy, first = np.zeros(states), np.zeros(states)
     for path in paths:
         np.add.at(occupancy, path[1:], gamma ** np.arange(len(path) - 1))
@@ -117,15 +117,15 @@ def state_occupancy(task: Tabular, policy: np.ndarray, gamma: float, starts: np.
 
 
 def uniform_visitation(features: Tensor, absent: float = 0.0) -> StateVisitation:
-    """Every step counts the same; ``absent`` steps more were spent behind an end, where no feature and no reward is."""
+    """Steps of equal weight; ``absent`` further steps after terminations count with features and reward 0."""
     return StateVisitation(features, torch.full_like(features[:, 0], 1 / (len(features) + absent)))
 
 
 def loaded_visitation(state: Any, device: torch.device, size: int) -> StateVisitation:
-    """What :meth:`Visits.state_dict` gave, with F = ``size``.
+    """Restore a :meth:`StateVisitation.state_dict` with F = ``size``.
 
     Raises:
-        ValueError: it gave something else.
+        ValueError: the state has other shapes.
     """
     features, weights = state["features"].to(device), state["weights"].to(device)
     if features.shape != (len(weights), size) or weights.ndim != 1:

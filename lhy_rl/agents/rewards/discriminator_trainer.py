@@ -1,6 +1,6 @@
-"""The other player of an adversarial agent: a discriminator, its objective and its optimizer, as a reward model.
+"""The discriminator of an adversarial agent, with its objective and its optimizer, as a reward model.
 
-What the samples are (sentences, transitions) is up to a subclass; here is what all of them share.
+A subclass defines what the samples are (sentences, transitions); this is the part that all of them share.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from lhy_rl.functional.adversarial_penalties import clip_weights
 
 
 class DiscriminatorTrainer(RewardModel):
-    """Learns to tell real samples from a generator's, and rewards the generator for what passes as real.
+    """Learns to tell real samples from a generator's, and rewards the generator for samples that pass as real.
 
     Args:
         network: From samples to scores; on its device already.
         name: Name of the network, for messages.
         objective_name: Name of the objective.
-        generator: Owner of the batches' randomness.
+        generator: Random numbers for the batches.
         learning_rate: Adam's.
         weight_decay: Weight decay of the network's parameters (AdamW).
 
@@ -55,7 +55,7 @@ class DiscriminatorTrainer(RewardModel):
         self.network = network
 
     def descend(self, loss: Tensor, real: Tensor, fake: Tensor) -> None:
-        """One gradient step down the loss of these scores."""
+        """One gradient step down a loss; the scores update the objective's balance."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -65,7 +65,7 @@ class DiscriminatorTrainer(RewardModel):
         self.num_steps += 1
 
     def accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The share that is right: a logit of the right sign; of critics and energies, a real sample ranked higher."""
+        """Share of logits with the right sign; for critics and energies, of pairs whose real sample ranks higher."""
         if self.objective.kind == "logit":
             return ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
         ranked = real[:, None] < fake if self.objective.kind == "energy" else real[:, None] > fake
@@ -81,7 +81,7 @@ class DiscriminatorTrainer(RewardModel):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from such a state."""
+        """Continue from a state of :meth:`state_dict`."""
         self.network.load_state_dict(state["network"])
         load_optimizer(self.optimizer, state["optimizer"])
         self.balance = state["balance"]
@@ -89,10 +89,10 @@ class DiscriminatorTrainer(RewardModel):
 
 
 def fitting_objective(objective_name: str, discriminator: str, is_energy: bool) -> Objective:
-    """The objective, if the discriminator's scores are what it takes.
+    """The objective of that name, if it fits the discriminator's kind of scores.
 
     Raises:
-        UserError: energies for an objective of logits, or the other way round.
+        UserError: energies for an objective that does not take them, or the other way round.
     """
     made = objective(objective_name)
     if (made.kind == "energy") != is_energy:

@@ -1,4 +1,4 @@
-"""A reward that is a function of features of steps, as inverse reinforcement learning finds it, as a reward model."""
+"""The reward of inverse reinforcement learning, a function of features of steps, as a reward model."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lhy_rl.rollouts.rollout import Rollout
 
 @dataclass(frozen=True)
 class PlayedFeatures:
-    """What was played under a reward.
+    """The features of a rollout.
 
     Attributes:
         features: (T, B, F) of the steps.
         valid: (T, B) bool: the steps that count.
-        absent: (B,) steps behind the ends of the episodes that the task ended.
+        absent: (B,) number of absent steps, which terminated episodes lack to the length of the longest demonstration.
     """
 
     features: Tensor
@@ -32,27 +32,27 @@ class PlayedFeatures:
 
 
 class FeatureReward(RewardModel):
-    """R(phi(step)); the rewards of a rollout are divided by their standard deviation, whatever their scale is.
+    """R(phi(step)); the rewards of each rollout are divided by their standard deviation.
 
     Args:
         features: phi, of steps or of the states that they lead to.
         net: R.
-        num_envs: Instances of a rollout.
+        num_envs: Number of instances.
 
     Attributes:
-        longest: Steps of the longest demonstration. Where the task ends an episode before, the rest is absent: spent
+        longest: Steps of the longest demonstration. The steps that an episode terminated before lacks are absent: spent
             where features and reward are 0.
-        newest: What was played in the newest rollout.
+        newest: The features of the newest rollout.
     """
 
     def __init__(self, features: StepFeatures | TableFeatures, net: RewardNet, num_envs: int) -> None:
         self.features, self.net = features, net
         self.longest = 0
-        self.ages = torch.zeros(num_envs, dtype=torch.long, device=net.weights.device)  # steps of the present episodes
+        self.ages = torch.zeros(num_envs, dtype=torch.long, device=net.weights.device)  # steps of the current episodes
         self.newest: PlayedFeatures | None = None
 
     def fit(self, demonstrations: Demonstrations) -> tuple[Tensor, int]:
-        """Take the scale of the features from demonstrations; their (N, F) features, and how many steps are absent."""
+        """Fit the features' scale to demonstrations; returns their features (N, F) and the number of absent steps."""
         assert isinstance(self.features, StepFeatures)
         steps, self.longest = demonstrations.transitions, int(demonstrations.lengths.max())
         self.features.fit(steps.obs, steps.actions)
@@ -88,7 +88,7 @@ class FeatureReward(RewardModel):
         return {"ages": self.ages, "features": self.features.state_dict(), "longest": self.longest}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        same = state["ages"].shape == self.ages.shape  # With another number of instances new episodes have begun.
+        same = state["ages"].shape == self.ages.shape  # with another number of instances new episodes begin
         self.ages = state["ages"].to(self.ages.device) if same else torch.zeros_like(self.ages)
         self.features.load_state_dict(state["features"])
         self.longest = int(state["longest"])

@@ -1,13 +1,13 @@
-"""Fluency as a reward: how likely a language model finds what is written.
+"""Fluency as a reward: the log-likelihood of sentences under a language model.
 
     token        r_t = log p(x_t | x_<t)                                     sums to log p(x)
-    end          r_T = (1 / T) sum_t log p(x_t | x_<t), 0 before             the mean of a token
+    end          r_T = (1 / T) sum_t log p(x_t | x_<t), 0 before             the mean per token
     potential    r_t = F(x_<=t) - F(x_<t),   F(x_<=t) = (1 / t) sum_s<=t log p(x_s | x_<s),   F() = 0
 
-The third sums to the second and says at each token what it is good for. The sum of the first is highest for short
-sentences, the mean of the others for the likeliest ones, and none of them asks for variety: a policy that maximises
-fluency alone writes one sentence again and again (benchmarks/fluency_collapse.py). What holds it is KL(policy || MLE
-policy) (``kl_coef`` of ``reinforce``), and :class:`~lhy_rl.agents.common.collapse_alarm.CollapseAlarm` notices.
+The third sums to the second, and rewards each token by its own contribution. The sum of the first is highest for short
+sentences, the mean of the others for the likeliest ones, and none of them rewards variety: a policy that maximises
+fluency alone writes one sentence again and again (benchmarks/fluency_collapse.py). A penalty KL(policy || MLE policy)
+prevents it (``kl_coef`` of ``reinforce``); :class:`~lhy_rl.agents.common.collapse_alarm.CollapseAlarm` detects it.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class FluencyReward(RewardModel):
     Args:
         language_model: A fitted :class:`~lhy_rl.nn.language_models.base.LanguageModel`, its ``.zip``, or the name of
             one, which is then fitted on the task's training sentences.
-        form: ``token``, ``end`` or ``potential``, as in this module's head.
-        **options: Of the language model, where a name is given.
+        form: ``token``, ``end`` or ``potential``, as in this module's docstring.
+        **options: Options of the language model, if its name is given.
 
-    Logs ``rollout/learned_reward_mean`` (of a token), ``rollout/perplexity``, that of what is written, and
-    ``rollout/distinct2``, its different bigrams a token.
+    Logs ``rollout/learned_reward_mean`` (per token), ``rollout/perplexity`` of the generated sentences, and
+    ``rollout/distinct2``, their distinct bigrams per token.
     """
 
     needs_raw_obs = False
@@ -83,7 +83,7 @@ class FluencyReward(RewardModel):
         }
 
     def _rewards(self, log_probs: np.ndarray) -> np.ndarray:
-        """(S, L) log-probabilities to rewards; with ``end`` what each token gets if it is the last."""
+        """(S, L) log-probabilities to rewards; with ``end`` the reward of each token if it were the last."""
         if self.form == "token":
             return log_probs
         means = log_probs.cumsum(1) / np.arange(1, log_probs.shape[1] + 1)
@@ -99,18 +99,18 @@ class FluencyReward(RewardModel):
 
 
 class Sentences:
-    """What B columns of T steps wrote, a row for each sentence or part of one.
+    """The sentences, or parts of sentences, that B columns of T steps wrote, one per row.
 
     Args:
         actions: (T, B) tokens.
-        valid: (T, B) bool: the steps that wrote one.
+        valid: (T, B) bool: the steps that wrote a token.
         done: (T, B) bool: the steps that ended a sentence.
         fresh: (B,) bool: a sentence begins with the first step.
-        begun: Tokens (B, L) and lengths (B,) of sentences that were begun before; None where there are none.
+        begun: Tokens (B, L) and lengths (B,) of sentences begun in the last rollout; None if there are none.
 
     Attributes:
         tokens, lengths: (S, L) and (S,).
-        row, place: (T, B), where each step's token stands in them; anything where the step is not valid.
+        row, place: (T, B), the row and the place in it of each step's token; anything where the step is not valid.
         unfinished: As ``begun``, after the last step.
     """
 
@@ -123,7 +123,7 @@ class Sentences:
         begun: tuple[np.ndarray, np.ndarray] | None,
     ) -> None:
         before = np.zeros(len(fresh), np.int64) if begun is None else np.where(fresh, 0, begun[1])
-        number = done.cumsum(0) - done  # of the sentence in its column
+        number = done.cumsum(0) - done  # of the step's sentence in its column
         written = valid.cumsum(0) - valid  # tokens of the column before this step
         begins = np.concatenate([np.ones((1, len(fresh)), bool), done[:-1]])
         first = np.maximum.accumulate(np.where(begins, written, 0))
@@ -133,7 +133,7 @@ class Sentences:
         self.lengths = np.zeros(columns.sum(), np.int64)
         self.lengths[self.row[0]] = before
         np.maximum.at(self.lengths, self.row[valid], self.place[valid] + 1)
-        self.place = np.minimum(self.place, max(int(self.lengths.max()) - 1, 0))  # a step that only resets is nowhere
+        self.place = np.minimum(self.place, max(int(self.lengths.max()) - 1, 0))  # clamped for steps that only reset
         self.tokens = np.zeros((len(self.lengths), int(self.lengths.max())), np.int64)
         if begun is not None:
             kept = np.arange(begun[0].shape[1]) < before[:, None]

@@ -15,7 +15,7 @@ IMAGE = "image"
 
 
 class PairSource(Protocol):
-    """What pairs of frames are drawn from."""
+    """A source from which pairs of frames are drawn."""
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """n pairs with replacement: frames now and later, (n, H, W, 3)."""
@@ -27,7 +27,7 @@ class FramePairs:
 
     Args:
         frames: (F, H, W, 3) uint8.
-        pairs: (N, 2) places in them.
+        pairs: (N, 2) indices of frames.
     """
 
     def __init__(self, frames: np.ndarray | Tensor, pairs: np.ndarray, device: torch.device) -> None:
@@ -46,11 +46,11 @@ class FramePairs:
 
 
 class ReplayedPairs:
-    """The pairs of some rounds, as if they lay one round behind the other.
+    """The pairs of several rounds, as one source.
 
     Args:
-        rounds: (N, 2, H, W, 3) uint8 of each.
-        device: Where what is drawn is to be.
+        rounds: (N, 2, H, W, 3) uint8 pairs of each round.
+        device: Device of the pairs that are drawn.
     """
 
     def __init__(self, rounds: list[Tensor], device: torch.device) -> None:
@@ -68,11 +68,11 @@ class ReplayedPairs:
 
 
 def rollout_pairs(rollout: Rollout, ahead: int) -> tuple[np.ndarray, np.ndarray]:
-    """The frames of a rollout, and for each of its valid steps, in the order of ``rollout.valid``, a pair of them.
+    """The frames of a rollout, and for each of its valid steps, in the order of ``rollout.valid``, a pair of frames.
 
     Returns:
-        (F, H, W, 3) frames and (N, 2) places: a step's frame, and the one ``ahead`` steps later, or the last of the
-        episode or of the rollout.
+        Frames (F, H, W, 3) and pairs (N, 2) of indices: a step's frame, and the one ``ahead`` steps later, or the last
+        one of the episode or rollout.
     """
     images = rollout.raw_obs[IMAGE]  # (T + 1, B, H, W, 3)
     steps, count = images.shape[0] - 1, images.shape[1]
@@ -82,7 +82,7 @@ def rollout_pairs(rollout: Rollout, ahead: int) -> tuple[np.ndarray, np.ndarray]
     done = (rollout.terminated | rollout.truncated).cpu().numpy() & valid
     final = {(t, i): places.size + k for k, (t, i, _) in enumerate(rollout.final_obs)}
     frames += [np.asarray(obs[IMAGE])[None] for _, _, obs in rollout.final_obs]
-    after = places[1:].copy()  # the frame behind each step
+    after = places[1:].copy()  # the frame after each step
     for (t, i), place in final.items():
         after[t, i] = place
     later = np.empty((steps, count), np.int64)

@@ -1,9 +1,9 @@
-"""A reward from an expert's videos without an adversary: how near a frame is to what the videos end with.
+"""A reward from an expert's videos without a discriminator: the closeness of a frame to the videos' last frames.
 
     r = -|F(o') - g|^2,     g: the mean of F over the last frames of the expert's videos
 
-F learns from these videos alone that two of them are aligned in time (XIRL: Zakka et al. 2022, section 4). Nothing
-makes it forget whose view they are of; random colours (``recolour``) are all that speaks for another view.
+F is learned from these videos only, by aligning pairs of them in time (XIRL: Zakka et al. 2022, section 4). Nothing but
+random colours (``recolour``) helps it to generalise to another view.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from lhy_rl.rollouts.rollout import Rollout
 
 
 class GoalDistance(RewardModel):
-    """Minus the squared distance to the goal in an embedding that was learned from videos; then it is fixed.
+    """Minus the squared distance to the goal in an embedding that is learned from videos once and then fixed.
 
     Args:
-        space: Of the learner's frames, (H, W, 3).
+        space: Space of the learner's frames, (H, W, 3).
         expert: The expert's videos.
-        generator: Owner of the batches' randomness.
-        device: Where the network is.
+        generator: Random numbers for the batches.
+        device: Device of the network.
         steps: Gradient steps on pairs of videos.
-        batch_size: Pairs of videos in each.
-        frames: Frames of each video in each.
+        batch_size: Pairs of videos per gradient step.
+        frames: Frames of each video per gradient step.
         learning_rate: Adam's.
-        recolour: Share of the pairs of videos that are shown in random colours, each in others.
+        recolour: Share of the videos that are shown in random colours, different ones for each.
 
     Raises:
         UserError: a number out of its range.

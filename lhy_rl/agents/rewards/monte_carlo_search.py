@@ -1,6 +1,6 @@
 """Credit for every token of a sentence, from rewards of whole sentences.
 
-    Q(prefix, token) = E[ reward(finished sentence) ],   exactly the reward where the token finishes it
+    Q(prefix, token) = E[ reward(finished sentence) ],   the reward itself if the token finishes the sentence
 
 (Yu et al. 2017, eq. 4).
 """
@@ -32,24 +32,24 @@ def monte_carlo_credit(
     rollouts: int,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Mean reward of sentences that the policy finishes after each prefix.
+    """Mean reward of the policy's completions of each prefix.
 
-    Each rollout continues from the memory that the policy had there; no prefix is read again, and each
+    Each completion continues from the memory that the policy had there; no prefix is read again, and each
     finished sentence is scored once.
 
     Args:
         policy: The generator, in evaluation mode; it wrote the episodes.
-        episodes: One sentence a column.
+        episodes: One sentence per column.
         reward: Rewards of finished sentences.
-        rollouts: R, sentences finished after each prefix. More lowers the variance as 1/R and costs R.
+        rollouts: R, completions of each prefix. The variance falls as 1/R, and the cost grows as R.
 
     Returns:
-        (T, B), 0 behind the ends.
+        (T, B), 0 beyond the ends.
     """
     tokens, lengths = episodes.sentences(task), episodes.lengths  # (B, max_length)
     first_obs = map_tree(lambda x: x[0], episodes.obs)
     context = {key: x for key, x in first_obs.items() if key != TOKEN} if isinstance(first_obs, dict) else {}
-    prefixes: list[tuple[int, Tensor]] = []  # tokens in the prefix, and whose prefix
+    prefixes: list[tuple[int, Tensor]] = []  # length of the prefixes, and their columns
     written, ends = [tokens], [lengths]
     for position in range(1, int(lengths.max())):
         going = (lengths > position).nonzero()[:, 0]
@@ -59,7 +59,7 @@ def monte_carlo_credit(
         ends.append(complete(policy, task, finished, position, memory, generator, context=given))
         written.append(finished)
         prefixes.append((position, going))
-    # All sentences are scored at once, because many are faster.
+    # all sentences are scored at once, which is faster
     final, *finished_rewards = torch.split(reward(torch.cat(written), torch.cat(ends)), [len(w) for w in written])
     credit = torch.zeros_like(episodes.rewards)
     credit[lengths - 1, torch.arange(len(lengths), device=lengths.device)] = final

@@ -1,9 +1,9 @@
-"""A discriminator of replies as a reward model: does a person reply like this, to this?
+"""A discriminator of replies as a reward model: is this a person's reply to this context?
 
-It reads the context and then the reply, token by token, and says after every token how much the beginning of the reply
-looks like a person's (Li et al. 2017, "Adversarial learning for neural dialogue generation"). People's replies to other
-contexts count as a third kind in its training: as wrong as the policy's, so that a reply must fit. It learns while the
-policy learns:
+It reads the context and then the reply, token by token, and scores after every token how much the beginning of the
+reply looks like a person's (Li et al. 2017, "Adversarial learning for neural dialogue generation"). In training,
+people's replies to other contexts ("strays") count as generated, too, so that a reply must fit its context. It learns
+while the policy learns:
 
     lhy-rl train reinforce --env.id lhy_rl/ChatReply-v0 --env.reward none \\
         --agent.reward_model lhy_rl.agents.rewards.reply_discriminator:ReplyDiscriminator
@@ -27,17 +27,17 @@ PLACES = ("end", "token")
 
 
 class ReplyDiscriminator(DiscriminatorTrainer):
-    """Learns to tell people's replies from a policy's, and rewards the policy for what passes as a person's.
+    """Learns to tell people's replies from a policy's, and rewards the policy for replies that pass as a person's.
 
     Args:
-        reward_at: ``end``, with a reply's last token, or ``token``: what each token adds to the reward of the prefix.
-            Both sums differ by what the context alone is worth, which no reply changes.
-        steps: Gradient steps a rollout, each on as many people's replies as were written, and half as many strays.
+        reward_at: ``end``, at a reply's last token, or ``token``: at each token, by how much it raises the reward of
+            the prefix. The two sums differ by the reward of the context alone, which no reply changes.
+        steps: Gradient steps per rollout, each on as many people's replies as were written, and half as many strays.
         objective: Name of the objective, of logits: ``gan``, ``lsgan``, ...
         learning_rate: Adam's.
         embedding_size, hidden_size: Widths of the network.
-        dropout: Share of its features dropped in training.
-        weight_decay: Weight decay of its parameters (AdamW).
+        dropout: Share of the network's features dropped in training.
+        weight_decay: Weight decay of the network's parameters (AdamW).
     """
 
     network: RecurrentDiscriminator
@@ -76,7 +76,7 @@ class ReplyDiscriminator(DiscriminatorTrainer):
 
     # ------------------------------------------------------------------ learning
     def train(self, rollout: Episodes) -> Metrics:
-        """Gradient steps on the replies just written; the loss, and the accuracy on people's and the policy's."""
+        """Gradient steps on the latest replies; returns the loss, and the accuracy on people's and the policy's."""
         self.network.train()
         fake, n = self._written(rollout), len(rollout.lengths)
         loss_sum = right_sum = torch.zeros((), device=self.device)
@@ -101,7 +101,7 @@ class ReplyDiscriminator(DiscriminatorTrainer):
         return torch.randint(len(self.real), (n,), generator=self.generator, device=self.generator.device).cpu().numpy()
 
     def _people(self, contexts: np.ndarray, replies: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """The contexts of some pairs with the replies of others, as :meth:`_joined`."""
+        """Contexts and replies of the training pairs with these indices, as :meth:`_joined` gives them."""
         assert self.real.sources is not None and self.real.source_mask is not None
         rows = self.real.sources[contexts], self.real.source_mask[contexts], self.real.tokens[replies]
         sources, mask, tokens = (torch.as_tensor(x, device=self.device) for x in rows)
@@ -126,7 +126,7 @@ class ReplyDiscriminator(DiscriminatorTrainer):
 
     # ------------------------------------------------------------------ the reward
     def relabel(self, rollout: Episodes) -> Metrics:
-        """Put the rewards in the places of the environment's."""
+        """Replace the environment's rewards."""
         potentials = self.potentials(rollout)  # (T + 1, B)
         lengths, each = rollout.lengths, torch.arange(len(rollout.lengths), device=self.device)
         final = potentials[lengths, each]
@@ -140,7 +140,7 @@ class ReplyDiscriminator(DiscriminatorTrainer):
 
     @torch.no_grad()
     def potentials(self, rollout: Episodes) -> Tensor:
-        """(T + 1, B) what replies are worth so far, before the first token and after each."""
+        """(T + 1, B) rewards of the replies so far, before the first token and after each token."""
         self.network.eval()
         tokens, lengths, begins = self._written(rollout)
         scores = self.objective.reward(self.network.prefixes(tokens, lengths))  # (B, L + T)

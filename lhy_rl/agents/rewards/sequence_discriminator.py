@@ -1,12 +1,12 @@
 """A discriminator of sentences as a reward model: it distinguishes a task's sentences from a generator's.
 
-What token x_t is worth, Q_t, is chosen by the name of its credit:
+The option ``credit`` says how the value Q_t of token x_t is computed:
 
-    monte_carlo   mean reward of sentences finished from x_<=t by the policy itself (Yu et al. 2017, eq. 4)
+    monte_carlo   mean reward of the policy's own completions of x_<=t (Yu et al. 2017, eq. 4)
     prefix        reward of the prefix, from a recurrent discriminator that scores every prefix
     critic        reward of the sentence at its last token, spread by a learned critic (GAE)
 
-The last token of a sentence is worth the reward of the sentence.
+The value of a sentence's last token is the reward of the sentence.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ CREDITS = ("monte_carlo", "prefix", "critic")
 
 
 class SequenceDiscriminatorReward(DiscriminatorTrainer):
-    """Learns to tell a task's sentences from a policy's, and rewards the policy for what passes as real.
+    """Learns to tell a task's sentences from a policy's, and rewards the policy for sentences that pass as real.
 
-    Of sentences that answer to a source it sees the sentences alone: whether they sound real, not whether they fit.
+    Where sentences answer a source, it does not read the source: it tells if they sound real, not if they fit.
 
     Args:
         policy: The generator.
-        task: Whose training sentences are the real ones; its validation sentences are never trained on.
+        task: The text task; its training sentences are the real ones, its validation sentences are never trained on.
         discriminator: Name of the network.
         objective_name: Name of the objective.
-        generator: Owner of the batches' randomness.
+        generator: Random numbers for the batches.
         learning_rate: Adam's.
-        batch_size: Real sentences, and as many written ones, a gradient step.
+        batch_size: Real sentences, and as many generated ones, per gradient step.
         embedding_size: Width of the discriminator's token vectors.
-        dropout: Share of its features dropped in training.
-        weight_decay: Weight decay of its parameters (AdamW).
-        credit: ``monte_carlo``, ``prefix`` or ``critic``; with ``prefix`` it is trained on all prefixes.
-        rollouts: Sentences finished after each prefix, for ``monte_carlo``.
-        gamma, gae_lambda: Of the advantages, for ``critic``.
+        dropout: Share of the discriminator's features dropped in training.
+        weight_decay: Weight decay of the discriminator's parameters (AdamW).
+        credit: ``monte_carlo``, ``prefix`` or ``critic``; with ``prefix`` the discriminator is trained on all prefixes.
+        rollouts: Completions of each prefix, for ``monte_carlo``.
+        gamma, gae_lambda: Discount and lambda of the advantages, for ``critic``.
 
     Raises:
         UserError: unknown names; a network that the objective or the credit cannot use.
@@ -104,18 +104,18 @@ class SequenceDiscriminatorReward(DiscriminatorTrainer):
 
     # ------------------------------------------------------------------ learning
     def train_on_samples(self, steps: int) -> Metrics:
-        """Gradient steps on freshly written sentences."""
+        """Gradient steps on sentences freshly sampled from the policy."""
         self.policy.eval()
         n = steps * self.batch_size
         answered = None if self.real.sources is None else self._draw(self.real, n)
         return self.train_on(sample(self.policy, self.task, n, self.generator, answered=answered))
 
     def train_on(self, fake: TokenSequences) -> Metrics:
-        """Gradient steps on written sentences, each batch beside as many real ones drawn at random.
+        """Gradient steps on generated sentences, each batch beside as many real ones drawn at random.
 
         Returns:
-            ``train/discriminator_loss``, ``train/discriminator_accuracy`` on the batches before each step (a logit on
-            its right side; for critics and energies, a real sentence ranked above a written one) and
+            ``train/discriminator_loss``, ``train/discriminator_accuracy`` on the batches before each step (a logit of
+            the right sign; for critics and energies, a real sentence ranked above a generated one) and
             ``train/discriminator_accuracy_held_out``, the same with real sentences that are never trained on.
         """
         self.network.train()
@@ -147,7 +147,7 @@ class SequenceDiscriminatorReward(DiscriminatorTrainer):
         return sentences[torch.randint(len(sentences), (n,), generator=self.generator).numpy()]
 
     def _scores(self, real: TokenSequences, fake: TokenSequences) -> tuple[Tensor, Tensor, Tensor | float]:
-        """Scores of both kinds and the gradient penalty; one pass through the network, for it is faster."""
+        """Scores of both kinds and the gradient penalty, in one pass through the network, which is faster."""
         n = len(real)
         tokens = torch.cat([torch.as_tensor(s.tokens, device=self.device) for s in (real, fake)])
         lengths = torch.cat([torch.as_tensor(s.lengths, device=self.device) for s in (real, fake)])
@@ -160,7 +160,7 @@ class SequenceDiscriminatorReward(DiscriminatorTrainer):
         penalty: Tensor | float = 0.0
         if self.objective.penalty_weight and self.network.training:
             ends = torch.maximum(lengths[:n], lengths[n:])
-            if self.credit == "prefix":  # of each pair one prefix is drawn, so that all of them are held
+            if self.credit == "prefix":  # one random prefix of each pair
                 ends = (torch.rand(n, generator=self.generator).to(self.device) * ends).long() + 1
             penalty = self.objective.penalty_weight * self.network.penalty(tokens[:n], tokens[n:], ends)
         return of_real, of_fake, penalty
@@ -187,7 +187,7 @@ class SequenceDiscriminatorReward(DiscriminatorTrainer):
         return {"rollout/ep_rew_mean": float(final.mean()), "rollout/ep_rew_std": float(final.std(correction=0))}
 
     def action_values(self, episodes: Episodes, values: Tensor) -> Tensor:
-        """(T, B) what each token of the relabelled sentences is worth; with ``critic`` its targets, GAE + V."""
+        """(T, B) values of the tokens of the relabelled sentences; with ``critic`` the critic's targets, GAE + V."""
         if self._credited is not None:
             return self._credited
         mask = episodes.valid

@@ -1,21 +1,21 @@
-"""A reward from watching somebody else: what looks like what the expert does, whoever's view it is.
+"""A reward from videos of an expert in another view: behaviour that looks like the expert's, whatever the view.
 
-A discriminator learns from pairs of frames, ``ahead`` steps apart, to tell what the expert does from what somebody does
-who cannot do it. Both are seen from another viewpoint and in other colours than the learner sees itself, so a second
-head, which tells the views apart, makes the features forget whose view they are of (Stadie et al. 2017):
+A discriminator learns from pairs of frames, ``ahead`` steps apart, to tell the expert's behaviour from failures. Both
+are seen from another viewpoint and in other colours than the learner's own view, so a second head, which tells the
+views (domains) apart, is used to make the features invariant to the view (Stadie et al. 2017):
 
     L = L_class(C(F(o_t), F(o_{t+n}))) + L_domain(D(F(o)))      F also ascends lambda L_domain, by gradient reversal,
                                                                 or descends to where D cannot tell (Tzeng et al. 2015)
 
-The domain head compares random behaviour in both views, so that nothing but the view tells them apart. (In the paper it
-is shown all frames; then it can go by behaviour, and the features forget that, too.) Three things make the features
-blind that are not in the paper, each an option:
+The domain head compares random behaviour in both views, so that only the view differs. (In the paper it is shown all
+frames; then behaviour differs, too, and the features lose it.) Three options that are not in the paper help to make the
+features invariant:
 
-    recolour         most frames of the class head are shown in random colours, so that it learns what touches what; the
-                     domain head sees the true colours
-    learner_share    0: the class head is never shown the learner's frames, all of which would be examples of what is
-                     not the expert, so that its view were a sign of failure
-    domain_steps     the domain head keeps up with the features
+    recolour         most frames of the class head are shown in random colours, so that it learns shapes and contacts;
+                     the domain head sees the true colours
+    learner_share    0: the class head is never shown the learner's frames; all of them would be negative examples,
+                     so that it would learn to take the learner's view for failure
+    domain_steps     extra steps of the domain head, so that it keeps up with the features
 
 The reward of a step is the class score of the pair that begins with it.
 """
@@ -43,26 +43,25 @@ from lhy_rl.nn.discriminators.third_person import ThirdPersonDiscriminator, rand
 from lhy_rl.nn.rewards.learned_reward import RewardTransform
 from lhy_rl.rollouts.rollout import Rollout
 
-DOMAIN_SPEED = 3.0  # learning rate of the domain head, in that of the features
-MOMENTUM = (0.5, 0.999)  # Adam's; a first one of 0.9 makes two adversaries circle
+DOMAIN_SPEED = 3.0  # learning rate of the domain head, relative to that of the features
+MOMENTUM = (0.5, 0.999)  # Adam's betas; with beta1 = 0.9 adversaries oscillate
 
 
 class ThirdPersonReward(DiscriminatorTrainer):
-    """Learns what the expert does from its videos, and forgets whose view it is.
+    """Learns to recognise the expert's behaviour from its videos, with features invariant to the view.
 
     Args:
-        space: Of the learner's frames.
-        expert: The expert's videos; None where nothing is to be learned any more.
-        failures: Videos in the expert's view of somebody who cannot do it; None: there are none.
-        own: The learner's view of random behaviour; None: its rollouts are all that it has.
+        space: Space of the learner's frames.
+        expert: The expert's videos; None if nothing more is to be learned.
+        failures: Videos of failures in the expert's view; None: there are none.
+        own: Random behaviour in the learner's view; None: only the learner's rollouts are used.
         options: How the discriminator is built and trained.
-        generator: Owner of the batches' randomness.
-        device: Where the network is.
+        generator: Random numbers for the batches.
+        device: Device of the network.
 
     Attributes:
-        progress: Of the training, from 0 to 1; the ramp of the reversal follows it.
-        knows: Whether the rewards tell held-out videos of the expert from those of failures; true where none are held
-            out.
+        progress: Share of the training that is done, from 0 to 1; the ramp of the reversal follows it.
+        knows: Whether the rewards tell held-out videos of the expert from those of failures; true if none are held out.
     """
 
     network: ThirdPersonDiscriminator
@@ -107,10 +106,10 @@ class ThirdPersonReward(DiscriminatorTrainer):
             name: FramePairs.of(videos, options.ahead, device) for name, videos in kinds.items() if videos is not None
         }
         self.replay: deque[Tensor] = deque(maxlen=options.replay)  # (N, 2, H, W, 3) pairs of each round
-        self.knows = True  # whether held-out videos are distinguished, as far as there are any
+        self.knows = True  # whether held-out videos, if any, are told apart
 
     def _hold_out(self, expert: Videos, failures: Videos) -> tuple[Videos, Videos]:
-        """The videos to learn from; the others are kept for a test."""
+        """Hold videos out for the test; returns the videos to learn from."""
         (expert, theirs), (failures, others) = (
             held_out(videos, self.options.held_out) for videos in (expert, failures)
         )
@@ -120,7 +119,7 @@ class ThirdPersonReward(DiscriminatorTrainer):
 
     # ------------------------------------------------------------------ learning
     def train(self, rollout: Rollout) -> Metrics:
-        """Gradient steps on pairs of all kinds; before the first round more of them."""
+        """Gradient steps on pairs of all kinds; the first round has more of them (the warm-up)."""
         if "expert" not in self.kinds:
             raise UserError("there is nothing to imitate; give expert_videos")
         kinds, counts = self._drawn_from(rollout)
@@ -153,7 +152,7 @@ class ThirdPersonReward(DiscriminatorTrainer):
         return {**metrics, **self._test(), "train/reversal": strength}
 
     def _test(self) -> Metrics:
-        """Whether the rewards tell held-out videos apart."""
+        """Test whether the rewards tell held-out videos apart."""
         if self.held_out is None:
             return {}
         share = self.held_out.ranked(self._rewards)
@@ -161,12 +160,12 @@ class ThirdPersonReward(DiscriminatorTrainer):
         return {"train/discriminator_accuracy_held_out": share}
 
     def _rewards(self, now: Tensor, later: Tensor) -> Tensor:
-        """(N,) of pairs of frames (N, H, W, 3)."""
+        """Rewards (N,) of pairs of frames (N, H, W, 3)."""
         f_now, f_later = self.network.read(torch.cat([now, later])).chunk(2)
         return self.transform(self.network.score(f_now, f_later))
 
     def _drawn_from(self, rollout: Rollout) -> tuple[dict[str, PairSource], dict[str, int]]:
-        """The kinds of pairs in a gradient step, and how many of each; the expert's are the first."""
+        """The sources of the pairs in a gradient step, and the number of pairs of each; the expert's come first."""
         kinds: dict[str, PairSource] = dict(self.kinds)
         n = self.options.discriminator_batch_size
         learners = max(2, round(n * self.options.learner_share)) if self.options.learner_share else 0
@@ -178,11 +177,11 @@ class ThirdPersonReward(DiscriminatorTrainer):
         return kinds, {name: learners if name == "learner" else n for name in kinds}
 
     def _mask(self, counts: dict[str, int], kind: str) -> Tensor:
-        """(N,) which pairs of a gradient step are of a kind."""
+        """(N,) bool: the pairs of a gradient step that are of a kind."""
         return torch.tensor([name == kind for name, n in counts.items() for _ in range(n)], device=self.device)
 
     def _true_colours(self, of: dict[str, Tensor]) -> Tensor:
-        """(N,) which pairs are shown as they are: random behaviour, and the last of every other kind."""
+        """(N,) bool: the pairs shown in true colours: random behaviour, and the last of every other kind."""
         true = torch.zeros_like(of["expert"])
         for name, mask in of.items():
             places = mask.nonzero()[:, 0]
@@ -190,7 +189,7 @@ class ThirdPersonReward(DiscriminatorTrainer):
         return true
 
     def _views(self, of: dict[str, Tensor], true_colours: Tensor) -> tuple[Tensor, Tensor]:
-        """Which pairs the domain head is shown (M,), and which of their 2 M frames are in the expert's view, 0 or 1."""
+        """Indices (M,) of the domain head's pairs, and (2 M,) 1 for their frames in the expert's view, 0 for others."""
         matched = self.options.domain_pairs == "matched" and {"failures", "random"} <= of.keys()
         chosen = of["failures"] | of["random"] if matched else torch.ones_like(true_colours)
         compared = (chosen & true_colours).nonzero()[:, 0]
@@ -198,7 +197,7 @@ class ThirdPersonReward(DiscriminatorTrainer):
         return compared, theirs[compared].float().repeat(2)
 
     def _features(self, kinds: dict[str, PairSource], counts: dict[str, int], true: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of pairs that are drawn, (N, F) of the frames now and as many of those later."""
+        """Draw pairs; returns the features (N, F) of their frames now, and of their frames later."""
         drawn = [kind.draw(counts[name], self.generator) for name, kind in kinds.items()]
         frames = torch.cat([torch.cat(now_or_later) for now_or_later in zip(*drawn, strict=True)])
         if not self.options.ahead:
@@ -211,13 +210,13 @@ class ThirdPersonReward(DiscriminatorTrainer):
         return features[: len(true)], features[-len(true) :]
 
     def _set_learning_rates(self) -> None:
-        """Of features and class head, and of the domain head, which is to keep up with them."""
+        """Set the learning rates of features and class head, and of the domain head, which must keep up with them."""
         left = 1 - self.progress if self.options.discriminator_decay else 1.0
         for group, speed in zip(self.optimizer.param_groups, (1, DOMAIN_SPEED), strict=True):
             group["lr"] = self.options.discriminator_learning_rate * speed * left
 
     def _train_domain_head(self, features: Tensor, theirs: Tensor) -> None:
-        """Steps of the domain head alone, on the features as they are."""
+        """Gradient steps of the domain head alone, on fixed features."""
         for _ in range(self.options.domain_steps):
             self.optimizer.zero_grad(set_to_none=True)
             F.binary_cross_entropy_with_logits(
@@ -226,7 +225,7 @@ class ThirdPersonReward(DiscriminatorTrainer):
             self.optimizer.step()
 
     def _domain_loss(self, features: Tensor, theirs: Tensor, strength: float) -> tuple[Tensor, Tensor]:
-        """What teaches the domain head to tell, and the features that it cannot; and the head's logits."""
+        """The loss that trains the domain head to tell the views and the features to hide them; and the logits."""
         if self.options.confusion == "reversal":
             logits = self.network.domain_logits(reverse_gradient(features, strength))
             return F.binary_cross_entropy_with_logits(logits, theirs, _balance(theirs)), logits
@@ -237,7 +236,7 @@ class ThirdPersonReward(DiscriminatorTrainer):
         return loss + strength * confusion_loss(confused[..., 0]), logits
 
     def _gradient_penalty(self, now: Tensor, later: Tensor, n: int) -> Tensor:
-        """Of the class score, between the expert's features and others (Gulrajani et al. 2017)."""
+        """Gradient penalty of the class score, between the expert's features and others (Gulrajani et al. 2017)."""
         pairs = torch.cat([now, later], -1).detach()
         others = pairs[n:][torch.randint(len(pairs) - n, (n,), generator=self.generator)]
         return gradient_penalty(lambda x: self.network.class_scores(*x.chunk(2, -1)), pairs[:n], others)
@@ -260,5 +259,5 @@ class ThirdPersonReward(DiscriminatorTrainer):
 
 
 def _balance(theirs: Tensor) -> Tensor:
-    """Weights by which both views count alike; which are the expert's, (N,) 0 or 1."""
+    """Weights (N,) that balance the two views, given 1 for frames in the expert's view and 0 for others."""
     return torch.where(theirs > 0, 0.5 / theirs.mean(), 0.5 / (1 - theirs.mean()))

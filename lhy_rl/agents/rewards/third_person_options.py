@@ -1,4 +1,4 @@
-"""The options of third-person imitation: how the discriminator of frames is built and trained."""
+"""Options of third-person imitation: how the discriminator of frames is built and trained."""
 
 from __future__ import annotations
 
@@ -15,46 +15,45 @@ DOMAIN_PAIRS = ("matched", "all")
 
 @dataclass(frozen=True, kw_only=True)
 class ThirdPersonOptions:
-    """How the discriminator of frames is built and trained, and what its score is worth.
+    """How the discriminator of frames is built and trained, and how its score becomes a reward.
 
     Args:
-        ahead: Steps between the frames of a pair; 0 looks at single frames.
-        confusion: ``reversal`` of the domain head's gradient, or a ``confusion`` loss, least where it cannot tell.
-        domain_steps: Gradient steps of the domain head alone before each one of all. Raise it where a fresh probe tells
-            the views and ``train/domain_accuracy`` is near 0.5.
-        domain_pairs: What the domain head compares: ``matched``, random behaviour in both views, so that only the view
-            tells them apart; or ``all`` frames, as in the paper, where behaviour tells them apart, too.
-        reversal: Weight of either, lambda; 0 switches it off. Raise it where the reward follows colours; too high, it
-            destroys what tells success from failure.
-        reversal_ramp: Let it grow from 0 in the first part of the training.
-        recolour: Share of the class head's pairs whose colours are turned at random, so that what is learned of the
-            expert's view is not a matter of its colours; the others are for the domain head. 0 switches it off.
-        learner_share: Of the learner's own pairs among what is not the expert, in ``discriminator_batch_size``; without
-            failures, or random behaviour of one's own, it is 1. Above 0 the class head learns, too, to go by the view,
-            against the domain head.
-        objective: Of the class head: ``gan``, ``gan_saturating``, ``lsgan``, ``wgan``, ``wgan_gp``, ``ebgan`` or
-            ``began``.
-        reward: Of a logit: ``probability`` (D, the paper's), ``gail``, ``log_d``, ``logit``, ``fairl``, or
-            ``objective``.
-        discriminator_encoder: What reads frames: ``cnn_pooled``, which sees what touches what and not where, so that
-            a turned camera changes little; ``cnn_small``, ``cnn``; ``mlp`` of the raw pixels.
-        discriminator_feature_size: Numbers of a frame's features; few leave little room for what tells the views.
+        ahead: Steps between the frames of a pair; 0 takes single frames.
+        confusion: ``reversal`` of the domain head's gradient, or a ``confusion`` loss, minimal if the head cannot tell.
+        domain_steps: Gradient steps of the domain head alone before each joint one. Raise it where a newly trained
+            probe tells the views apart although ``train/domain_accuracy`` is near 0.5.
+        domain_pairs: Pairs that the domain head compares: ``matched``, random behaviour in both views, so that only the
+            view differs; or ``all`` frames, as in the paper, where behaviour differs, too.
+        reversal: lambda, weight of the domain loss for the features; 0 switches it off. Raise it where the reward
+            depends on colours; too high, it destroys the features that tell success from failure.
+        reversal_ramp: Let ``reversal`` grow from 0 in the first part of the training.
+        recolour: Share of the class head's pairs shown in random colours, so that it does not rely on the colours of
+            the expert's view; the rest are for the domain head. 0 switches it off.
+        learner_share: Number of the learner's own pairs among the non-expert ones, relative to
+            ``discriminator_batch_size``; 1 without failures or random behaviour in its own view. Above 0 the class
+            head also learns to go by the view, against the domain head.
+        objective: Objective of the class head: ``gan``, ``gan_saturating``, ``lsgan``, ``wgan``, ``wgan_gp``, ``ebgan``
+            or ``began``.
+        reward: Form of the reward for a logit: ``probability`` (D, the paper's), ``gail``, ``log_d``, ``logit``,
+            ``fairl``, or ``objective``.
+        discriminator_encoder: Encoder of frames: ``cnn_pooled``, which sees local structure but not its position, so
+            that a turned camera changes little; ``cnn_small``, ``cnn``; ``mlp`` of the raw pixels.
+        discriminator_feature_size: Number of features of a frame; few leave little room for features of the view.
         discriminator_hidden_size: Width of the heads.
         discriminator_dropout: Share of features and hidden units dropped in training.
-        discriminator_norm: Of its convolutions and of what follows: ``none``, ``layer`` or ``batch``.
+        discriminator_norm: Normalisation of the convolutions and the layers after them: ``none``, ``layer``, ``batch``.
         discriminator_learning_rate: Adam's.
-        discriminator_batch_size: Pairs of each kind in a gradient step.
-        discriminator_steps: Gradient steps a round.
+        discriminator_batch_size: Pairs of each kind per gradient step.
+        discriminator_steps: Gradient steps per round.
         discriminator_warmup: Gradient steps before the first round.
-        discriminator_decay: Let its learning rate fall to 0 over the training.
+        discriminator_decay: Let the discriminator's learning rate fall to 0 over the training.
         discriminator_weight_decay: Weight decay of its parameters.
-        spectral_norm: Divide each weight by its largest singular value, but for the domain head's.
+        spectral_norm: Divide each weight by its largest singular value, except in the domain head.
         gradient_penalty: Weight of the penalty on the class score's gradient with respect to the features.
-        held_out: Share of the videos of the expert, and of failures, that it does not learn from. The policy learns
-            only while their rewards tell the ones from the others (``train/discriminator_accuracy_held_out``): what a
-            discriminator knows of other videos than its own is worth following. With fewer than 16 videos held out
-            there is no such test, nor with 0.
-        replay: Rounds of the learner's frames that it learns from.
+        held_out: Share of the videos, of the expert and of failures, that is held out. The policy is trained only while
+            the rewards tell held-out videos of the expert from those of failures
+            (``train/discriminator_accuracy_held_out``). With fewer than 16 videos held out, or 0, there is no test.
+        replay: Number of latest rounds whose frames of the learner are trained on.
 
     Raises:
         UserError: a number out of its range, or an unknown name.

@@ -27,29 +27,29 @@ from lhy_rl.rollouts.rollout import Rollout
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorOptions:
-    """How a discriminator of transitions is built and trained, and what its score is worth.
+    """How a discriminator of transitions is built and trained, and how its score becomes a reward.
 
     Args:
         objective: ``gan``, ``gan_saturating``, ``lsgan``, ``wgan``, ``wgan_gp``, ``ebgan`` or ``began``.
-        reward: Of a logit: ``gail`` (-log(1 - D), positive), ``log_d`` (log D, negative), ``logit`` (either sign),
-            ``probability`` (D), ``fairl`` (-s e^s); or ``objective`` for the objective's own.
-        absorbing: Go on in an absorbing state where the task ends an episode. Without it the sign of the reward
-            decides whether living or dying is favoured.
-        discriminator: ``mlp``, ``cnn``, ``autoencoder`` (for ebgan and began), or ``auto`` for what fits.
-        discriminator_inputs: What it reads: ``state``, ``state_action``, ``state_next_state`` or
-            ``state_action_next_state``. Without actions demonstrations may come without them, too.
-        discriminator_learning_rate: Adam's. Raise it when the policy fools it (accuracy 0.5) and is bad all the same.
-        discriminator_batch_size: The expert's steps, and as many of the policy's, a gradient step.
-        discriminator_steps: Gradient steps a round. More follows the policy closer and overfits few demonstrations.
+        reward: Form of the reward for a logit: ``gail`` (-log(1 - D), positive), ``log_d`` (log D, negative), ``logit``
+            (either sign), ``probability`` (D), ``fairl`` (-s e^s); or ``objective`` for the objective's own.
+        absorbing: Continue terminated episodes in an absorbing state. Without it the sign of the reward decides whether
+            long or short episodes are favoured.
+        discriminator: ``mlp``, ``cnn``, ``autoencoder`` (for ebgan and began), or ``auto`` for the one that fits.
+        discriminator_inputs: Inputs of the discriminator: ``state``, ``state_action``, ``state_next_state`` or
+            ``state_action_next_state``. Without actions, demonstrations need none.
+        discriminator_learning_rate: Adam's. Raise it when the policy fools the discriminator (accuracy 0.5) but is bad.
+        discriminator_batch_size: The expert's steps, and as many of the policy's, per gradient step.
+        discriminator_steps: Gradient steps per round. More follow the policy closer, but overfit few demonstrations.
         discriminator_hidden_size: Width of its layers.
         discriminator_layers: Number of its hidden layers.
         discriminator_activation: Activation of its hidden layers.
-        discriminator_dropout: Share of their outputs dropped in training.
+        discriminator_dropout: Share of the hidden layers' outputs dropped in training.
         discriminator_weight_decay: Weight decay of its parameters.
         gradient_penalty: Weight of the penalty that keeps the norm of its gradient near 1 between the expert's steps
             and the policy's.
         spectral_norm: Divide its weights by their largest singular values, which makes it 1-Lipschitz.
-        replay: Rounds of the policy's steps that it learns from; 1 takes the newest only.
+        replay: Number of latest rounds whose steps of the policy are trained on; 1 takes the newest only.
 
     Raises:
         UserError: a number out of its range.
@@ -96,7 +96,7 @@ class ExpertTransitions:
 
     Attributes:
         transitions: All of the expert's steps, or some.
-        termination_rate: Episodes that the task ended, for each step of the whole episodes.
+        termination_rate: Terminated episodes per step, counted over the whole episodes.
     """
 
     transitions: Transitions
@@ -112,14 +112,14 @@ class ExpertTransitions:
 def expert_transitions(
     env: Any, demonstrations: Any, trajectories: int | None, subsample: int, seed: int
 ) -> ExpertTransitions | None:
-    """The expert's transitions in demonstrations of this vector environment; None where there are none.
+    """The expert's transitions in demonstrations for this vector environment; None without demonstrations.
 
     Args:
         env: The vector environment, or its spaces of one observation and one action.
-        demonstrations: What :func:`lhy_rl.interop.demonstrations.load_demonstrations` takes, or None.
-        trajectories: Take the first so many; None takes all.
-        subsample: Take every so-manieth step only.
-        seed: Seed of the place where the subsampling begins.
+        demonstrations: Argument of :func:`lhy_rl.interop.demonstrations.load_demonstrations`, or None.
+        trajectories: Number of episodes to use, the first ones; None takes all.
+        subsample: Use every n-th step only.
+        seed: Seed of the random offset of the subsampling.
     """
     check(subsample=(subsample, 1))
     if demonstrations is None:
@@ -131,11 +131,11 @@ class PolicyLogProb(Protocol):
     """log pi(a|s) of the policy that the discriminator plays against."""
 
     def of_rollout(self, rollout: Rollout) -> Tensor:
-        """(N,) of the valid steps that it played."""
+        """(N,) for the valid steps of a rollout."""
         ...
 
     def of_expert(self, transitions: Transitions) -> Tensor:
-        """(N,) of the expert's steps."""
+        """(N,) for the expert's steps."""
         ...
 
 
@@ -144,15 +144,15 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
 
     Args:
         observation_space, action_space: The spaces of one environment.
-        expert: What is imitated; None where nothing is to be learned any more.
-        options: How the discriminator is built and trained, and what its score is worth.
-        generator: Owner of the batches' randomness.
-        device: Where the network is.
+        expert: The expert's transitions; None if nothing more is to be learned.
+        options: How the discriminator is built and trained, and how its score becomes a reward.
+        generator: Random numbers for the batches.
+        device: Device of the network.
         gamma: Discount of the returns that the rewards are learned for.
         state_only: Whether the reward inside a shaped discriminator reads the state only.
 
     Attributes:
-        policy_log_prob: Where it is given, the logit is the network's score minus log pi(a|s).
+        policy_log_prob: If it is given, the logit is the network's score minus log pi(a|s).
 
     Raises:
         UserError: an unknown name, or an absorbing state without discount.
@@ -196,25 +196,25 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         self.penalty = max(options.gradient_penalty, self.objective.penalty_weight)
         self.replay: deque[tuple[Transitions, Tensor]] = deque(maxlen=options.replay)
         self.policy_log_prob: PolicyLogProb | None = None
-        self._rollout: Rollout | None = None  # whose transitions and log-probabilities are known
+        self._rollout: Rollout | None = None  # the rollout whose transitions and log-probabilities are known
         if expert is not None:
             network.features.update_statistics(self.features(expert.transitions))
 
     # ------------------------------------------------------------------ learning
     def train(self, rollout: Rollout) -> Metrics:
-        """Gradient steps on what the policy has just played and on as many of the expert's steps."""
+        """Gradient steps on the policy's latest rollout and as many of the expert's steps."""
         return self.train_on(*self._played(rollout))
 
     def train_on(self, played: Transitions, log_prob: Tensor | None = None) -> Metrics:
-        """Gradient steps on the policy's newest transitions and those kept, beside as many of the expert's.
+        """Gradient steps on the policy's newest and replayed transitions, beside as many of the expert's.
 
         Args:
-            played: The policy's.
-            log_prob: (N,) of its actions, where ``policy_log_prob`` is given.
+            played: The policy's newest transitions.
+            log_prob: (N,) log-probabilities of their actions, if ``policy_log_prob`` is given.
 
         Returns:
             ``train/discriminator_loss``, ``train/discriminator_accuracy`` on the batches before each step, and
-            ``train/gradient_penalty`` where there is one.
+            ``train/gradient_penalty`` if there is a penalty.
 
         Raises:
             UserError: there is no expert.
@@ -259,11 +259,11 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         return metrics
 
     def _loss(self, real: Tensor, fake: Tensor, absorbed: Tensor, p: float, q: float) -> Tensor:
-        """The objective's loss, where the shares p of the expert's steps and q of the policy's are the absorbing state.
+        """The objective's loss, with shares p of the expert's steps and q of the policy's in the absorbing state.
 
         That state is one vector, so its share is a weight and needs no sampling: the loss is a sum of a mean over real
-        and a mean over generated samples, and a mixture on both sides is a mixture of four losses. Where an episode
-        goes on for one step in the absorbing state, its share is e / (1 + e) of the steps, e the rate of terminations.
+        and a mean over generated samples, and a mixture on both sides is a mixture of four losses. With one step in the
+        absorbing state after each termination, its share of all steps is e / (1 + e), e the rate of terminations.
         """
         loss = (1 - p) * (1 - q) * self.objective.discriminator_loss(real, fake, self.balance)
         if p or q:
@@ -273,7 +273,7 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         return loss
 
     def _played(self, rollout: Rollout) -> tuple[Transitions, Tensor | None]:
-        """The valid transitions of a rollout, and their log-probabilities where these are wanted."""
+        """The valid transitions of a rollout, and their log-probabilities if these are needed."""
         if self._rollout is not rollout:
             log_prob = None if self.policy_log_prob is None else self.policy_log_prob.of_rollout(rollout)
             self._rollout, self._newest = rollout, (rollout.transitions(), log_prob)
@@ -306,7 +306,7 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
 
     @property
     def reward(self) -> LearnedRewardNet:
-        """What was learned, as a function of transitions that needs no agent."""
+        """The learned reward, as a function of transitions that needs no agent."""
         return LearnedRewardNet(self.network, self.name, self.transform, self.gamma)
 
     # ------------------------------------------------------------------ resume

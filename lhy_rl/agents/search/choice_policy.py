@@ -1,4 +1,4 @@
-"""A recurrent policy that makes the choices of a configuration, one after the other (Zoph and Le 2017, section 3.1)."""
+"""A recurrent policy that makes the choices of a configuration one by one (Zoph and Le 2017, section 3.1)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lhy_rl.search.space import Space
 
 
 class ChoicePolicy(nn.Module):
-    """An LSTM that reads the value it chose last and gives the distribution of the next choice's.
+    """An LSTM that reads the value chosen last and gives the distribution of the next choice.
 
     Args:
-        space: D choices, the largest with A values. Values that a choice does not have, and all but the first of a
-            choice that does not count, have no probability.
-        hidden_size: H, of the LSTM.
-        embedding_size: E, of a value.
-        smoothing: Standard deviation, in values, with which an ordinal choice's logits are smoothed over neighbours; 0:
-            not at all.
+        space: D choices, the largest with A values. Values that a choice does not have, and all values but the first of
+            an inactive choice, have probability 0.
+        hidden_size: H, the LSTM's width.
+        embedding_size: E, width of a value's embedding.
+        smoothing: Standard deviation, in values, of the smoothing of an ordinal choice's logits over neighbours; 0:
+            none.
     """
 
     first_of: Tensor
@@ -32,18 +32,18 @@ class ChoicePolicy(nn.Module):
         super().__init__()
         self.space = space
         sizes = space.sizes
-        begins = int(sizes.sum())  # what is read before the first choice
+        begins = int(sizes.sum())  # the token read before the first choice
         self.embedding = nn.Embedding(begins + 1, embedding_size)
         self.core = LSTM(embedding_size, hidden_size, 1)
         self.output = nn.Linear(hidden_size, int(sizes.max()))
-        first_of = np.append(begins, (np.cumsum(sizes) - sizes)[:-1])  # what value 0 of the choice before is read as
+        first_of = np.append(begins, (np.cumsum(sizes) - sizes)[:-1])  # the token of value 0 of the choice before
         self.register_buffer("first_of", torch.from_numpy(first_of), persistent=False)
         self.register_buffer("has_value", torch.arange(int(sizes.max())) < torch.from_numpy(sizes)[:, None], False)
         self.register_buffer("smoother", smoother(space, smoothing), persistent=False)
 
     @torch.no_grad()
     def draw(self, n: int, generator: torch.Generator) -> np.ndarray:
-        """(n, D) canonical configurations."""
+        """Sample (n, D) canonical configurations."""
         tokens = np.zeros((n, len(self.space)), np.int64)
         state, start = self.core.initial_state(n), torch.zeros(1, n, dtype=torch.bool)
         before = torch.zeros(n, dtype=torch.int64)
@@ -56,7 +56,7 @@ class ChoicePolicy(nn.Module):
         return tokens
 
     def evaluate(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, D) configurations to the log-probability and the entropy of each choice, (N, D); 0 of a forced one."""
+        """(N, D) configurations to the log-probability and entropy of each choice, (N, D); 0 for a forced choice."""
         before = torch.cat([torch.zeros_like(tokens[:, :1]), tokens[:, :-1]], 1)
         x = self.embedding(self.first_of + before).transpose(0, 1)  # (D, N, E)
         h, _ = self.core(x, self.core.initial_state(len(tokens)), torch.zeros(x.shape[:2], dtype=torch.bool))
@@ -75,9 +75,9 @@ class ChoicePolicy(nn.Module):
 
 
 def smoother(space: Space, deviation: float) -> Tensor:
-    """(D, A, A): outputs times this are logits: sums over neighbours, weighted by a Gaussian, for ordinal choices.
+    """(D, A, A) matrices that turn outputs into logits: for ordinal choices, Gaussian-weighted sums over neighbours.
 
-    Each value's own weight is 1, so that smoothing changes how far a gradient reaches and not how large it is.
+    Each value's own weight is 1, so that smoothing changes how far a gradient reaches, but not how large it is.
     """
     size = int(space.sizes.max())
     matrices = torch.eye(size).repeat(len(space), 1, 1)

@@ -1,17 +1,17 @@
-"""A recurrent controller that writes configurations and learns by policy gradient from what they score.
+"""A recurrent controller that writes configurations and learns by policy gradient from their scores.
 
-The configuration is a sentence: choice by choice an LSTM gives the distribution of the next value, reads the one that
+The configuration is a sentence: choice by choice an LSTM gives the distribution of the next value, reads the value that
 was drawn, and goes on (Zoph and Le 2017). The score of the finished configuration is the reward of an episode whose
-steps are the choices. As it stands in that paper it is hardly better than random search where a budget is a few hundred
-trials. What makes it a match for model-based optimizers there, each of which can be switched off
-(docs/benchmarks/search.md says what each is worth):
+steps are the choices. As in that paper it is hardly better than random search with a budget of a few hundred trials.
+Four changes make it a match for model-based optimizers there; each can be switched off, and docs/benchmarks/search.md
+says how much each contributes:
 
 * ``unique``: no configuration is proposed twice, since a repeated trial costs as much as a new one and tells little;
-* ``elite``: the best trials so far are imitated in every update (as self-imitation, Oh et al. 2018), because a good
+* ``elite``: the best trials so far are imitated in every update (as in self-imitation, Oh et al. 2018), because a good
   configuration that was drawn once is otherwise forgotten. They are a tenth of the trials so far, at least three and at
-  most ``elite``: ten of the first 25 trials are not yet the best of anything;
-* ``smoothing``: a learning rate that was good makes its neighbours likelier, too. The logits of an ordinal choice are
-  the network's outputs smoothed over neighbouring values, so that their gradient is spread likewise;
+  most ``elite``: early on the ten best of 25 trials would not be good ones;
+* ``smoothing``: a good learning rate makes its neighbours likelier, too. The logits of an ordinal choice are the
+  network's outputs smoothed over neighbouring values, so that their gradient is spread likewise;
 * ``advantage="rank"``: the advantage of a trial is its rank among all trials so far, not its score minus a mean, so
   that neither the scores' scale nor a few failures decide how large a step is.
 """
@@ -37,30 +37,30 @@ from lhy_rl.search.space import Space
 from lhy_rl.search.trial import Trial
 
 ADVANTAGES = ("rank", "baseline")
-ELITE_SHARE, LEAST_ELITE = 0.1, 3  # of the trials so far, and how many are imitated while that share is less
+ELITE_SHARE, LEAST_ELITE = 0.1, 3  # share of the trials so far that is imitated, and the least number
 
 
 class Controller(Searcher):
     """Policy gradient over the choices of a configuration.
 
     Args:
-        space: What can be chosen.
+        space: The search space.
         seed: Same seed and scores, same search.
         advantage: ``rank``, from -1 to 1, among all trials; or ``baseline``, the score minus a running mean of the
-            scores, divided by nothing, as in the paper.
-        elite: At most so many of the best trials are imitated in every update: a tenth of the trials that have a score,
-            and at least three; 0: none.
-        elite_coef: How much that counts beside the policy's gradient.
+            scores, not normalised, as in the paper.
+        elite: Maximum number of best trials imitated in every update: a tenth of the trials that have a score, and at
+            least three; 0: none.
+        elite_coef: Weight of that imitation beside the policy gradient.
         unique: Propose no configuration twice.
-        batch_size: Trials behind an update; as many are drawn at once.
-        epochs: Updates a batch; more than one with ``clip_range``.
-        clip_range: PPO's, of the ratio of a choice's probabilities; null: the plain gradient.
-        learning_rate: Of Adam.
-        entropy_coef: Keeps the distributions wide; raise it where the search ends too early.
-        baseline_decay: Of the running mean.
-        smoothing: Standard deviation of the smoothing, in values; 0: every value for itself.
-        hidden_size: Of the LSTM.
-        embedding_size: Of a value that was drawn.
+        batch_size: Trials per update; as many are drawn at once.
+        epochs: Gradient steps per batch; take more than one with ``clip_range`` only.
+        clip_range: PPO's clip range, for the ratio of a choice's probabilities; null: the plain policy gradient.
+        learning_rate: Adam's.
+        entropy_coef: Bonus on the policy's entropy; raise it where the search converges too early.
+        baseline_decay: Decay of the running mean.
+        smoothing: Standard deviation of the smoothing, in values; 0: no smoothing.
+        hidden_size: Width of the LSTM.
+        embedding_size: Width of a value's embedding.
 
     Raises:
         UserError: a number out of range or an unknown name.
@@ -113,12 +113,12 @@ class Controller(Searcher):
                 drawn = drawn[np.sort(np.unique(self.space.keys(drawn), return_index=True)[1])]
                 drawn = drawn[self._proposed.new(drawn)]
             self._waiting.extend(drawn)
-        if not self._waiting:  # the policy knows only what was tried: something random, or nothing is left
+        if not self._waiting:  # the policy draws only known ones: take a random new one, if any is left
             return self._proposed.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
         return self._proposed.add(self._waiting.popleft())
 
     def draw(self, n: int) -> np.ndarray:
-        """(n, D) configurations from the present policy."""
+        """Sample (n, D) configurations from the current policy."""
         return self.policy.draw(n, self.generator)
 
     # ------------------------------------------------------------------ tell
@@ -129,10 +129,10 @@ class Controller(Searcher):
         if len(self._batch) >= self.batch_size:
             self.update()
             self._batch = []
-            self._waiting.clear()  # drawn from the policy before
+            self._waiting.clear()  # they were drawn before the update
 
     def update(self) -> None:
-        """One batch of trials: policy gradient, and the imitation of the best ones so far."""
+        """Learn from a batch of trials: policy gradient, and imitation of the best trials so far."""
         tokens = np.stack([trial.array for trial in self._batch])
         advantage = torch.from_numpy(self._advantages()).float()
         count = min(self.elite, max(LEAST_ELITE, math.ceil(ELITE_SHARE * len(self._history))))
@@ -155,7 +155,7 @@ class Controller(Searcher):
             gradient_step(self.policy, self.optimizer, loss, 1.0, self._updates)
 
     def _advantages(self) -> np.ndarray:
-        """(N,) of the trials of the batch; a failed one is below all."""
+        """Advantages (N,) of the trials of the batch; a failed trial ranks below all."""
         scores = np.array([-math.inf if trial.score is None else trial.score for trial in self._batch])
         known = np.array([score for score, _ in self._history])
         if self.advantage == "rank":
@@ -173,7 +173,7 @@ class Controller(Searcher):
 
 
 class PaperController(Controller):
-    """The controller as in Zoph and Le (2017): a running mean as the baseline, none of the changes."""
+    """The controller as in Zoph and Le (2017): a running mean as the baseline, without the four changes."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class PaperController(Controller):
 
 
 class PPOController(Controller):
-    """The controller by PPO's clipped surrogate (Schulman et al. 2017), with the changes."""
+    """The controller trained by PPO's clipped surrogate (Schulman et al. 2017), with the four changes."""
 
     def __init__(
         self,

@@ -1,13 +1,13 @@
-"""The controller that has searched before: its policy begins with what was good on other data sets.
+"""A controller whose policy is pretrained on the best configurations of other data sets.
 
 A new policy draws uniformly, so that the first tens of trials are random search. This one is trained before the first
-trial on tables of other data sets that share the space: it imitates the configurations with the best mean rank over
+trial on tables of other data sets with the same space: it imitates the configurations with the best mean rank over
 them,
 
     L = -1/D sum_d log pi(x_d | x_<d),   x uniform among the best ``pretraining_elite``,
 
-which is the gradient that self-imitation has in every update of the controller, with the other data sets' trials in
-place of its own. Then it goes on as the controller does, by policy gradient and imitation of its own best trials.
+which is the loss of the controller's self-imitation, with the other data sets' trials in place of its own. Then it
+continues as the controller does, by policy gradient and imitation of its own best trials.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class TransferController(Controller):
     """A controller whose policy was trained on other tables.
 
     Args:
-        tables: Of the same space, to learn from before the search: names or paths, or a group of
-            ``lhy_rl.search.stacked.GROUPS``; null: the shipped group to learn from that has this space.
-        pretraining_elite: So many configurations, those with the best mean rank, are imitated. More makes the search
-            wider and slower.
-        pretraining_steps: Gradient steps before the search. 0 leaves the policy new.
-        pretraining_batch: Configurations a step.
-        pretraining_rate: Of Adam, falling linearly to 0.
+        tables: Tables of the same space to pretrain on: names or paths, or a group of ``lhy_rl.search.stacked.GROUPS``;
+            null: the shipped pretraining group with this space.
+        pretraining_elite: Number of configurations, those with the best mean rank, that are imitated. More make the
+            search wider and slower.
+        pretraining_steps: Gradient steps before the search. 0: no pretraining.
+        pretraining_batch: Configurations per step.
+        pretraining_rate: Learning rate of Adam, falling linearly to 0.
     """
 
     def __init__(

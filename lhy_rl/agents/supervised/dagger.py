@@ -1,6 +1,6 @@
 """Dataset aggregation: the expert labels the states that the learner visits.
 
-    round i:  play a mixture beta_i expert + (1 - beta_i) pi_i,  ask the expert in the states visited,
+    round i:  play a mixture beta_i expert + (1 - beta_i) pi_i,  let the expert label the states visited,
               D <- D + {(s, expert(s))},  pi_{i+1} = the likeliest policy on D        (Ross, Gordon and Bagnell 2011)
 
 Use it where the expert can be queried: where the cost of cloning grows with the square of the horizon, DAgger's grows

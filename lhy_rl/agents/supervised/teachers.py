@@ -131,15 +131,15 @@ class SB3Teacher(Teacher):
 
 
 def teacher_for(given: Any, head: Head, env: VectorEnv[Any, Any, Any]) -> Teacher:
-    """Whoever was meant.
+    """Make a teacher of an agent's option.
 
     Args:
-        given: A :class:`Teacher`, a path, an agent, or a model of Stable-Baselines3; None for nobody.
-        head: Of the student.
-        env: What both act in.
+        given: A :class:`Teacher`, a path, an agent, or a model of Stable-Baselines3; None for no teacher.
+        head: The student's head.
+        env: The environment in which teacher and student act.
 
     Raises:
-        UserError: nobody who gives probabilities.
+        UserError: it gives no probabilities.
     """
     if given is None:
         return NoTeacher(head)
