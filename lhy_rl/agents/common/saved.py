@@ -202,7 +202,7 @@ class SpacesOnly(VectorEnv[Any, Any, Any]):
     """Placeholder for a missing environment, with its spaces only. An agent in it can predict, but not learn.
 
     Args:
-        observation_space, action_space: Of one instance.
+        observation_space, action_space: The spaces of one instance.
         num_envs: Instances that the absent environment had.
     """
 

@@ -34,7 +34,7 @@ class PPO(OnPolicy):
     Args:
         env: An id, an ``Env``, a ``VectorEnv`` or a callable.
         batch_size: Minibatch size in steps; a recurrent policy takes whole sequences of ``bptt_steps``.
-        n_epochs: Passes over the rollout of an update. More learn more from each step and move the policy further.
+        n_epochs: Passes over the rollout of an update. More passes learn more from a step and move the policy further.
         clip_range: eps; the larger, the further one update may move the policy. Usually 0.1 to 0.3.
         clip_range_schedule: ``constant``, or ``linear`` down to 0.
         target_kl: Stop an update before the first minibatch whose approximate KL divergence exceeds 1.5 times this

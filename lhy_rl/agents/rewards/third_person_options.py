@@ -103,7 +103,7 @@ class ThirdPersonOptions:
                 raise suggest(given, allowed, what)
 
     def network(self) -> ThirdPersonNetworkOptions:
-        """How the network is built."""
+        """The options of the network."""
         return ThirdPersonNetworkOptions(
             self.discriminator_encoder, self.discriminator_feature_size, self.discriminator_hidden_size,
             self.discriminator_dropout, self.spectral_norm, self.objective in ("ebgan", "began"),

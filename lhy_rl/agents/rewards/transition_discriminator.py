@@ -82,7 +82,7 @@ class DiscriminatorOptions:
             raise suggest(self.reward, ["objective", *FORMS], "reward")
 
     def network(self, gamma: float, state_only: bool) -> NetworkOptions:
-        """How the network is built."""
+        """The options of the network."""
         return NetworkOptions(
             self.discriminator_inputs, self.discriminator_hidden_size, self.discriminator_layers,
             self.discriminator_activation, self.discriminator_dropout, self.spectral_norm, self.absorbing,

@@ -6,7 +6,7 @@ of operations on preallocated memory, and in the backward pass everything that d
 steps (each gate's derivative, the weights' gradients) is one operation over all steps.
 
 Layout, as in ``torch.nn.utils.rnn.PackedSequence``: the S sequences are sorted, the longest first; the rows
-(R, ...) hold step 0 of all, then step 1 of those that are longer, ...; ``sizes`` are the numbers of rows.
+(R, ...) hold step 0 of all, then step 1 of those that are longer, ...; ``sizes`` are the rows of each step.
 The weights are torch's: gates (r, z, n) of the GRU. torch has a fused LSTM on a CPU: see
 lhy_rl/nn/backbones/recurrent.py.
 """
