@@ -1,8 +1,8 @@
-"""What is saved: a tree of tensors, arrays and plain values in a zip. Nothing is ever unpickled.
+"""Archives: a tree of tensors, arrays and plain values, saved in a zip. Nothing is ever unpickled.
 
 An archive is a zip with two members, ``tree.json`` (the structure) and ``tensors.safetensors`` (the numbers),
 and a SHA-256 over all its bytes in the zip's comment, so that any changed byte is noticed. It is written to a
-temporary file beside its place and moved there when whole: a reader sees the old archive or the new one.
+temporary file in the same folder and renamed when complete: a reader sees either the old archive or the new one.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from lhy_rl.core.errors import UserError, brief
 
 MARK = b"lhy_rl archive, sha256 "
 DIGEST = 64  # hexadecimal characters at the very end of the file
-GROWN, GROWTH = 2**31, 100  # bytes that any zip may unpack to, and times its size that a larger one may
+GROWN, GROWTH = 2**31, 100  # a zip may unpack to this many bytes, or to this many times its size
 TREE, TENSORS = "tree.json", "tensors.safetensors"
 TAGS = ("$tensor", "$array", "$tuple", "$items", "$float")
 
 
 def zipped(path: str | os.PathLike[str]) -> Path:
-    """The path, with ``.zip`` where it has no ending.
+    """The path, with ``.zip`` added if it has no suffix.
 
     Raises:
-        UserError: no path that a file can have.
+        UserError: The path is invalid.
     """
     path = Path(path)
     if not path.name or "\0" in str(path):
@@ -41,7 +41,7 @@ def zipped(path: str | os.PathLike[str]) -> Path:
 
 
 def write(path: str | os.PathLike[str], tree: Any) -> None:
-    """Save a tree; the file is there whole or not at all.
+    """Save a tree; the file is written completely or not at all.
 
     Args:
         path: The file. Its folder must exist.
@@ -49,8 +49,8 @@ def write(path: str | os.PathLike[str], tree: Any) -> None:
             float, bool and None, nested in any way. Tensors come back on the CPU, without gradient.
 
     Raises:
-        TypeError: something else is in the tree; the message says where.
-        OSError: the file cannot be written (permission, full disk). What was there before is untouched.
+        TypeError: Something else is in the tree; the message says where.
+        OSError: The file cannot be written (permission, full disk). An existing file is unchanged.
     """
     write_bytes(path, to_bytes(tree))
 
@@ -59,7 +59,8 @@ def read(path: str | os.PathLike[str]) -> Any:
     """Load what :func:`write` saved.
 
     Raises:
-        UserError: no such file, not an archive of lhy_rl (a pickle, say), cut off, or changed.
+        UserError: There is no such file, it is no archive of lhy_rl (but a pickle, for instance), or it was truncated
+            or changed.
     """
     try:
         data = Path(path).read_bytes()
@@ -69,7 +70,7 @@ def read(path: str | os.PathLike[str]) -> Any:
 
 
 def is_one(path: str | os.PathLike[str]) -> bool:
-    """Whether the file is an archive of lhy_rl, whole or damaged, and no zip of others."""
+    """Whether the file is an archive of lhy_rl, intact or damaged, and not another zip."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as file:
@@ -78,7 +79,7 @@ def is_one(path: str | os.PathLike[str]) -> bool:
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Inside, an error of the system names the file; where writing fails (a full disk) Python does not know it."""
+    """A context that adds the file's name to an OSError, since Python omits it when writing fails (a full disk)."""
     try:
         yield
     except OSError as error:
@@ -87,10 +88,10 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Replace a file in one step: write beside it, flush to the disk, rename.
+    """Replace a file atomically: write a temporary file, flush it to the disk, rename it.
 
     Raises:
-        OSError: it cannot be written. The old file is untouched and nothing is left beside it.
+        OSError: The file cannot be written. The old file is unchanged and the temporary one removed.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -111,17 +112,17 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def write_made(path: str | os.PathLike[str], make: Callable[[IO[bytes]], Any]) -> None:
-    """:func:`write_bytes` of what ``make`` writes into an open file: a picture is whole or not there, and a full disk
-    names it."""
+    """Write a file atomically with a function ``make`` that writes to an open file, for a picture for instance; an
+    error names the path."""
     buffer = io.BytesIO()
     make(buffer)
     write_bytes(path, buffer.getvalue())
 
 
 def check_growth(path: str | os.PathLike[str]) -> None:
-    """Raise a UserError where a zip of others would grow, unpacked, to what no honest file grows to.
+    """Raise a UserError if a foreign zip would unpack to a suspicious size (a zip bomb).
 
-    Pictures that are all alike shrink to a thousandth; up to :data:`GROWN` bytes any file may do so.
+    Identical pictures compress to a thousandth, so any ratio is allowed up to :data:`GROWN` bytes.
     """
     size = os.path.getsize(path)
     with zipfile.ZipFile(path) as file:
@@ -152,8 +153,8 @@ def from_bytes(data: bytes, name: str = "the archive") -> Any:
     """The tree of an archive in memory; ``name`` is for the message.
 
     Raises:
-        UserError: not an archive, cut off, changed, or with a content that no archive of ours has: compressed members
-            (which may grow without end), one tensor in two places, lists in lists without end.
+        UserError: It is no archive, was truncated or changed, or has contents that no archive of ours has: compressed
+            members (which may be zip bombs), one tensor in two places, or extremely deep nesting.
     """
     import safetensors.torch
 
@@ -175,7 +176,7 @@ def from_bytes(data: bytes, name: str = "the archive") -> Any:
                 raise ValueError("its members are compressed")
             tensors = safetensors.torch.load(file.read(TENSORS))
             return _decode(json.loads(file.read(TREE)), tensors)
-    except Exception as error:  # the checksum is right, so somebody made this on purpose
+    except Exception as error:  # the checksum is right, so the file was made on purpose
         raise UserError(f"{name!r} is not a readable archive of lhy_rl: {brief(error)}") from error
 
 
@@ -189,7 +190,7 @@ def _is_of_sb3(data: bytes) -> bool:
 
 
 def _encode(value: Any, tensors: dict[str, Any], where: str) -> Any:
-    """JSON for a value; tensors go to ``tensors`` and leave their name."""
+    """JSON for a value; tensors are moved to ``tensors`` and replaced by their names."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | str):

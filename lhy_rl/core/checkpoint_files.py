@@ -1,4 +1,4 @@
-"""Where the checkpoints of a run lie, for whoever looks for them without knowing what a run is."""
+"""The place of a run's checkpoints, for modules that do not know about runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 CHECKPOINT = re.compile(r"update-(\d+)\.zip")
 FOLDER = "checkpoints"
-"""Below a run's folder."""
+"""Name of the folder in a run folder."""
 
 
 def newest(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Errors made for the person who reads them."""
+"""Errors for users, with one-line messages."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-LONGEST = 2000  # characters of a message; the longest that is meant is a list of all options
+LONGEST = 2000  # most characters of a message; the longest intended one lists all options
 
 
-OTHERS = {"minigrid", "popgym", "gymnasium_robotics"}  # packages of environments that the documents name
+OTHERS = {"minigrid", "popgym", "gymnasium_robotics"}  # packages of environments that the documentation names
 
 
 class UserError(ValueError):
     """Bad input: one line that says what was given, what is allowed and what to do.
 
-    The command line prints the line alone and exits with status 2. Values whose text has several lines, spaces of
-    arrays say, are put on one. A message so long that somebody's data must be in it is cut in its middle;
-    :func:`brief` keeps values short where a message is written.
+    The command line prints this line only and exits with status 2. Values that print on several lines, such as spaces
+    of arrays, are put on one. A message so long that it must contain data is cut in its middle; :func:`brief`
+    keeps the values in a message short.
     """
 
     def __init__(self, message: str) -> None:
@@ -33,11 +33,11 @@ class UserError(ValueError):
 
 
 class OtherArguments(UserError):
-    """A snapshot is of the same kind of environment, made with other arguments."""
+    """A snapshot comes from an environment of the same kind that was made with other arguments."""
 
 
 def brief(value: Any, limit: int = 100) -> str:
-    """A value as a message names it: its repr on one line, cut where it is longer than ``limit``.
+    """A value for a message: its repr on one line, cut if it is longer than ``limit``.
 
     >>> brief([1] * 1000, 20)
     '[1, 1, 1, 1, 1, 1...'
@@ -47,7 +47,7 @@ def brief(value: Any, limit: int = 100) -> str:
 
 
 def suggest(name: object, allowed: Iterable[str], what: str) -> UserError:
-    """The error for an unknown name, with the nearest allowed one, whatever their letters' case.
+    """The error for an unknown name, with the nearest allowed one, ignoring case.
 
     >>> str(suggest("lstn", ["gru", "lstm"], "core"))
     "unknown core 'lstn'; did you mean 'lstm'? allowed: gru, lstm"
@@ -60,15 +60,15 @@ def suggest(name: object, allowed: Iterable[str], what: str) -> UserError:
 
 
 def renamed(options: dict[str, Any], former_names: dict[str, str], prefix: str = "") -> dict[str, Any]:
-    """Options under the names that they have now; where a former name is given, a line says so.
+    """Options with former names replaced by the current ones; each is reported by a warning.
 
     Args:
         options: Names to values.
-        former_names: Former names to the present ones.
-        prefix: What stands before a name, ``agent.`` say.
+        former_names: Former names to the current ones.
+        prefix: Prefix of the names in messages, such as ``agent.``.
 
     Raises:
-        UserError: an option is given under both names.
+        UserError: An option is given under both names.
     """
     former = {f"{prefix}{old}": f"{prefix}{new}" for old, new in former_names.items() if f"{prefix}{old}" in options}
     for old, new in former.items():
@@ -79,7 +79,7 @@ def renamed(options: dict[str, Any], former_names: dict[str, str], prefix: str =
 
 
 def pip_install(*packages: str) -> str:
-    """The command that installs packages into the Python that runs, whichever one is first on the PATH."""
+    """The command that installs packages into the running Python, which need not be the first on the PATH."""
     pip = shutil.which("pip")
     ours = pip is not None and Path(pip).parent == Path(sys.executable).parent
     quoted = (f"'{package}'" if set("<>=[]~!,; ") & set(package) else package for package in packages)
@@ -87,7 +87,8 @@ def pip_install(*packages: str) -> str:
 
 
 def how_to_find(package: str) -> str:
-    """What to do where a package is missing: the command, if we know it by that name; a stranger's may have yours."""
+    """What to do if a package is missing: the pip command for packages that we know, since an unknown name may belong
+    to a stranger's package."""
     try:
         required = metadata.requires("lhy-rl") or []
     except metadata.PackageNotFoundError:  # run from a clone that is not installed
@@ -99,9 +100,9 @@ def how_to_find(package: str) -> str:
 
 
 def install_extra(extra: str) -> str:
-    """The command that installs what an extra of ours needs: from a clone, and beside an installed wheel.
+    """The command that installs the packages of one of our extras, for a clone or for an installed wheel.
 
-    It names the extra's packages. ``lhy-rl[extra]`` would be looked for in the package index, where we are not.
+    It names the packages, because pip would look for ``lhy-rl[extra]`` in the package index, where lhy-rl is not.
     """
     try:
         required = metadata.requires("lhy-rl") or []

@@ -1,4 +1,4 @@
-"""Drawing where there is no screen, and what is to be done where nothing can be drawn."""
+"""Drawing without a screen, and the error if no graphics library is found."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import sys
 from lhy_rl.core.errors import UserError
 
 NO_GRAPHICS = ("mujoco", "OpenGL", "glGetError", "eglQuery", "EGL", "GLFW", "osmesa")
-"""What stands in the errors of whoever finds no graphics library."""
+"""Words in the errors that libraries raise if they find no graphics library."""
 NO_SCREEN = "dummy,offscreen"
-"""SDL's drivers that draw without a screen, as we ask for them; a person who names one alone wants a window."""
+"""SDL's drivers that draw without a screen, as set here; a user who sets another value wants a window."""
 
 
 def without_a_screen() -> None:
-    """Where there is no screen, let pygame draw without one, its greeting and its errors, and MuJoCo with EGL."""
+    """Without a screen, let pygame draw off-screen, without greeting and error messages, and MuJoCo with EGL."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if is_headless():
         os.environ.setdefault("MUJOCO_GL", "egl")
@@ -27,7 +27,7 @@ def is_headless() -> bool:
 
 
 def nothing_to_draw_with(error: Exception) -> UserError:
-    """The error for whoever has no graphics library for MuJoCo."""
+    """The error if there is no graphics library for MuJoCo."""
     found = " ".join(str(error).split())[:100]
     hint = "install libegl1, or set MUJOCO_GL to egl, osmesa or glfw"
     return UserError(f"MuJoCo found nothing to draw with ({found}); {hint}")

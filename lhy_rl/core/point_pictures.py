@@ -8,12 +8,12 @@ Colour = tuple[int, int, int]
 
 
 def draw_points(picture: np.ndarray, points: np.ndarray, bound: float, colour: Colour, size: int = 1) -> None:
-    """Draw points into a picture (H, W, 3) uint8, as squares; those outside are left out.
+    """Draw points into a picture (H, W, 3) uint8, as squares; points outside it are left out.
 
     Args:
         points: (N, 2), x to the right and y upward.
-        bound: The picture shows both from -bound to bound.
-        size: Pixels of a square's side.
+        bound: The picture shows x and y from -bound to bound.
+        size: Side of a square in pixels.
     """
     height, width = picture.shape[:2]
     with np.errstate(invalid="ignore"):

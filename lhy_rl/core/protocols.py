@@ -1,4 +1,4 @@
-"""What environments and agents agree on beyond Gymnasium. Neither side imports the other; both read this."""
+"""Protocols between environments and agents beyond Gymnasium's. Neither side imports the other; both import this."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 ACTION_MASK = "action_mask"
-"""Key of a Dict observation or of an info that tells the policy which actions are legal; no encoder reads it."""
+"""Key of a Dict observation or of an info that marks the legal actions; no encoder reads it."""
 TOKEN = "token"
-"""Key of a Dict observation of a text task: the token before."""
+"""Key of a text task's Dict observation: the previous token."""
 SOURCE = "source"
-"""Key of a Dict observation: what the episode is about (L, ...), the same at every step. A policy reads it once, at
+"""Key of a Dict observation: the subject of the episode (L, ...), the same at every step. A policy reads it once, at
 the start."""
 SOURCE_MASK = "source_mask"
-"""Key of a Dict observation: (L,), 1 where the source is real and 0 where it is filled up."""
+"""Key of a Dict observation: (L,), 1 where the source is real and 0 where it is padded."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class TokenSequences:
     """Sentences as token ids.
 
     Attributes:
-        tokens: (N, T) int64, filled up behind each sentence's end with the task's pad token.
-        lengths: (N,) int64, tokens per sentence; the end token counts where the task has one.
-        sources: (N, L) int64, the tokens that each sentence answers to, filled up with the pad token; None where there
-            is nothing to answer. Of several turns, each is closed by the end token. Or (N, H, W, C) the picture that
-            each sentence is about.
-        source_lengths: (N,) int64, tokens per source; None of pictures.
+        tokens: (N, T) int64, padded after each sentence's end with the task's pad token.
+        lengths: (N,) int64, tokens per sentence, including the end token if the task has one.
+        sources: (N, L) int64, the tokens that each sentence answers to, padded with the pad token; None without
+            sources. If a source has several turns, each ends with the end token. Or (N, H, W, C), the picture that each
+            sentence describes.
+        source_lengths: (N,) int64, tokens per source; None for pictures.
     """
 
     tokens: np.ndarray
@@ -60,7 +60,7 @@ class TokenSequences:
 
     @property
     def source_mask(self) -> np.ndarray | None:
-        """(N, L) bool: true where a token belongs to its source; None without sources, and of pictures."""
+        """(N, L) bool: true where a token belongs to its source; None without sources and for pictures."""
         if self.sources is None or self.source_lengths is None:
             return None
         return np.arange(self.sources.shape[1]) < self.source_lengths[:, None]
@@ -68,13 +68,13 @@ class TokenSequences:
 
 @dataclass(frozen=True)
 class Samples:
-    """What a generator learns from: what samples are made for, and real samples.
+    """Training data of a generator: real samples, and conditions.
 
     Attributes:
-        samples: (M, ...) real ones, as the actions of their task.
-        conditions: (N, ...) what a sample is made for, as the task's observations; None where there is nothing.
-        paired: Whether sample i is one for condition i; else they have nothing to do with each other.
-        condition_labels: (N,) int64 classes of the conditions, where the task knows them. They are not observed.
+        samples: (M, ...) real samples, in the task's action space.
+        conditions: (N, ...) conditions of samples, in the task's observation space; None without conditions.
+        paired: Whether sample i belongs to condition i; else the two are unrelated.
+        condition_labels: (N,) int64 classes of the conditions, if known. They are not observed.
         sample_labels: (M,) int64 classes of the samples.
     """
 
@@ -94,7 +94,7 @@ class Samples:
 
 @runtime_checkable
 class Snapshot(Protocol):
-    """An environment whose state can be taken out and put back."""
+    """An environment whose state can be saved and restored."""
 
     def snapshot(self, indices: np.ndarray | None = None) -> dict[str, Any]: ...
 
@@ -103,25 +103,25 @@ class Snapshot(Protocol):
 
 @runtime_checkable
 class ScriptedExpert(Protocol):
-    """An environment that knows itself what to do: its expert sees the whole state, not only the observation."""
+    """An environment with an expert of its own, which sees the whole state, not only the observation."""
 
     def expert_action(self) -> np.ndarray:
-        """(B, ...) actions for the present states of all instances, as ``step`` takes them; nothing changes."""
+        """The expert's actions (B, ...) in the current states of all instances; the states are not changed."""
         ...
 
 
 @runtime_checkable
 class Tabular(Protocol):
-    """An environment so small that it is written down whole; an observation is the number of a state, 0 to S - 1.
+    """An environment given by its transition probabilities; an observation is the index of a state, 0 to S - 1.
 
     The reward of a step is that of the state that it leads to.
 
     Attributes:
-        transitions: (S, A, S) probability of the state that follows. Rows of terminal states are 0: nothing follows.
-        features: (S, F) what can be seen of the states.
-        state_rewards: (S,) the true rewards of being led to a state.
-        starts: (S,) probability of the first state.
-        max_episode_steps: T, after which an episode is truncated; None where it goes on.
+        transitions: (S, A, S) probabilities of the next state. Rows of terminal states are 0.
+        features: (S, F) features of the states.
+        state_rewards: (S,) the true reward of entering a state.
+        starts: (S,) probabilities of the initial state.
+        max_episode_steps: T, after which an episode is truncated; None without a time limit.
     """
 
     transitions: np.ndarray
@@ -135,17 +135,17 @@ class Tabular(Protocol):
 class TextTask(Protocol):
     """An environment in which a sentence is written token by token: actions are tokens, an episode is a sentence.
 
-    A step observes the token before. Where a sentence answers to something, the observation is a Dict: ``token``, and
-    under :data:`SOURCE` and :data:`SOURCE_MASK` what it answers to, the same at every step; or under :data:`SOURCE`
-    alone the picture that it is about.
+    The observation is the previous token. If sentences have sources, it is a Dict: ``token``, and under :data:`SOURCE`
+    and :data:`SOURCE_MASK` the text that the sentence answers to, the same at every step; or under :data:`SOURCE` alone
+    the picture that it describes.
 
     Attributes:
-        vocabulary_size: Number of actions: the words, and the end and unknown tokens where the task has them.
+        vocabulary_size: Number of actions: the words, and the end and unknown tokens if the task has them.
         observation_size: Number of token ids that can be observed, start and pad included.
         max_length: Longest sentence, in tokens.
-        start_token: What is observed before the first token.
-        end_token: The action that ends a sentence; None where all sentences have ``max_length`` tokens.
-        pad_token: What fills up a batch of sentences behind their ends.
+        start_token: The observation before the first token.
+        end_token: The action that ends a sentence; None if all sentences have ``max_length`` tokens.
+        pad_token: The padding after the ends of the sentences in a batch.
     """
 
     vocabulary_size: int
@@ -177,8 +177,8 @@ class DrawnText(TextTask, Protocol):
 class SampleTask(Protocol):
     """An environment whose action is a sample: a picture, a point. An episode is one step.
 
-    The observation is what the sample is made for, its condition. A generator is a policy there, and its gradient may
-    run through the action.
+    The observation is the sample's condition. A generator is a policy there, and may be trained by gradients through
+    the action.
     """
 
     def samples(self, split: Split) -> Samples:
@@ -188,31 +188,31 @@ class SampleTask(Protocol):
 
 @runtime_checkable
 class Conversational(TextTask, Protocol):
-    """A text task whose sentences reply to what somebody says, so that a person can talk with a policy of it."""
+    """A text task whose sentences are replies, so that a person can talk with a policy of it."""
 
     def answered(self, turns: Sequence[str]) -> TokenSequences:
         """The last turns of a conversation, the newest last, as the source (1, L) of a sentence not yet written."""
         ...
 
     def known_words(self, text: str) -> tuple[list[str], list[str]]:
-        """The words of a text, marks left out: those in the vocabulary, and those outside it."""
+        """The words of a text without punctuation: those in the vocabulary, and those outside it."""
         ...
 
 
 @runtime_checkable
 class ReplyScorer(Protocol):
-    """Frozen models of a dialogue's language: how probable a reply is. An agent gives them to an environment."""
+    """Frozen models of how probable a reply is, which an agent gives to an environment."""
 
     def forward(self, pairs: TokenSequences) -> np.ndarray:
-        """(N,) log p(reply | source) in nats, the end token's with it."""
+        """(N,) log p(reply | source) in nats, including the end token."""
         ...
 
     def backward(self, pairs: TokenSequences) -> np.ndarray:
-        """(N,) log p(last turn of the source | reply) in nats, the end token's with it."""
+        """(N,) log p(last turn of the source | reply) in nats, including the end token."""
         ...
 
     def similarity(self, first: TokenSequences, second: TokenSequences) -> np.ndarray:
-        """(N,) cosine of two utterances' representations, -1 to 1."""
+        """(N,) cosine similarity of two utterances' representations, -1 to 1."""
         ...
 
 
@@ -227,7 +227,7 @@ class KnownDensity(Protocol):
 
 @runtime_checkable
 class Phased(Protocol):
-    """A vector environment whose instances, all of one length, would begin and end together."""
+    """A vector environment whose episodes all have the same length, so that its instances would end together."""
 
     def stagger(self) -> None:
         """End the instances' next episodes at different times, so that a learner sees all phases at once."""

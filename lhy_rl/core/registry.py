@@ -1,4 +1,4 @@
-"""Things chosen by name in a configuration: tables from names to places, imported when asked for; environments' ids."""
+"""Registries from names in a configuration to objects, which are imported on demand; and ids of environments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _from_others: ContextVar[bool] = ContextVar("_from_others", default=False)
 
 @contextmanager
 def names_from_a_file() -> Iterator[None]:
-    """Inside, :meth:`Registry.choose` imports no ``"module:Class"``: what a file of others names must not be run."""
+    """A context in which :meth:`Registry.choose` imports no ``"module:Class"``, for names from untrusted files."""
     token = _from_others.set(True)
     try:
         yield
@@ -28,17 +28,17 @@ def names_from_a_file() -> Iterator[None]:
 
 
 def place_of(kind: type) -> str:
-    """``"module:Class"``, under which a class is written into a file."""
+    """``"module:Class"``, the name of a class in a file."""
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
 def is_ours(kind: type) -> bool:
-    """Whether a class is one of the package, and not of whoever uses it."""
+    """Whether a class is part of this package, not a user's."""
     return kind.__module__.startswith("lhy_rl.")
 
 
 class Registry:
-    """Names of one kind of thing and where each lives; ``registry[name]`` imports it.
+    """Maps the names of one kind of object to places; ``registry[name]`` imports the object.
 
     Args:
         what: The kind, for messages ("agent", "core", ...).
@@ -63,7 +63,7 @@ class Registry:
         return self.get(name)
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """Names and things, in the order of the table."""
+        """Names and imported objects, in the order of the table."""
         return ((name, self.get(name)) for name in self)
 
     def register(self, name: str, place: str) -> None:
@@ -71,14 +71,14 @@ class Registry:
         self._places[name] = place
 
     def place(self, name: str) -> str:
-        """Where a known name lives, ``"module:attribute"``; nothing is imported."""
+        """The place of a known name, ``"module:attribute"``; nothing is imported."""
         return self._places[name]
 
     def get(self, name: str) -> Any:
-        """Import the thing of that name.
+        """Import the object of that name.
 
         Raises:
-            UserError: unknown name; the message holds the nearest known one.
+            UserError: The name is unknown; the message suggests the nearest known one.
         """
         if not isinstance(name, str) or name not in self._places:
             raise suggest(name, self._places, self.what)
@@ -86,15 +86,15 @@ class Registry:
         return getattr(importlib.import_module(module), attribute)
 
     def choose(self, given: str | type, base: type) -> Any:
-        """A class of one's own, the class at a place ``"module:Class"``, or the thing of a name.
+        """The given custom class, the class at a place ``"module:Class"``, or the class of a name.
 
         Args:
             given: A class, a place or a name.
-            base: The contract, which a class of one's own inherits.
+            base: The base class, which a custom class must inherit.
 
         Raises:
-            UserError: an unknown name; a place where nothing is, or that stands in a file of others
-                (:func:`names_from_a_file`); a class that does not keep the contract.
+            UserError: The name is unknown; there is nothing at the place, or it comes from an untrusted file
+                (:func:`names_from_a_file`); or the class does not inherit ``base``.
         """
         if isinstance(given, str) and ":" not in given:
             return self.get(given)
@@ -107,11 +107,11 @@ class Registry:
         return found
 
     def choose_callable(self, given: Any) -> Any:
-        """What can be called: itself, what stands at a place ``"module:name"``, or the thing of a name.
+        """The given callable, the one at a place ``"module:name"``, or the one of a name.
 
         Raises:
-            UserError: an unknown name, a place where nothing is or that stands in a file of others, or what cannot be
-                called.
+            UserError: The name is unknown, there is nothing at the place, it comes from an untrusted file, or the
+                object is not callable.
         """
         if isinstance(given, str) and ":" not in given:
             return self.get(given)
@@ -121,7 +121,7 @@ class Registry:
         return found
 
     def _import(self, place: str) -> Any:
-        """Import what stands at ``"module:attribute"``."""
+        """Import the object at ``"module:attribute"``."""
         module, _, attribute = place.partition(":")
         if _from_others.get():
             raise UserError(
@@ -132,7 +132,7 @@ class Registry:
             found: Any = importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise  # the module is there, and lacks one that it imports
+                raise  # the module exists, but one that it imports is missing
             raise UserError(
                 f"{self.what} {place!r}: there is no module {module!r}; its folder must be the working directory or "
                 "in PYTHONPATH"
@@ -151,10 +151,10 @@ class Registry:
 
 
 def registered(env_id: str) -> str:
-    """The id without its package, which is imported, as in ``minigrid:MiniGrid-Empty-5x5-v0``.
+    """Import the package before an id, as in ``minigrid:MiniGrid-Empty-5x5-v0``; return the id without it.
 
     Raises:
-        UserError: it can be no id, or there is no such package.
+        UserError: It is no valid id, or there is no such package.
     """
     package, colon, name = env_id.rpartition(":") if isinstance(env_id, str) else ("", "", "")
     if not name or (colon and not all(part.isidentifier() for part in package.split("."))):
@@ -175,7 +175,7 @@ def spec_of(env_id: str) -> EnvSpec:
     """Return Gymnasium's specification of an environment.
 
     Raises:
-        UserError: nobody registered it; the message holds what Gymnasium says, the nearest name mostly.
+        UserError: It is not registered; the message is Gymnasium's, which mostly suggests the nearest name.
     """
     import gymnasium
 
@@ -188,13 +188,13 @@ def spec_of(env_id: str) -> EnvSpec:
 
 
 def game_spec_of(env_id: str) -> tuple[str, Any] | None:
-    """PettingZoo's name for the kind of one of its games, ``aec`` or ``parallel``, and its specification.
+    """The kind of one of PettingZoo's games, ``aec`` or ``parallel``, and its specification.
 
     Args:
-        env_id: As in its registry, ``classic/tictactoe-v3`` say.
+        env_id: The id in PettingZoo's registry, such as ``classic/tictactoe-v3``.
 
     Returns:
-        None where PettingZoo has no such game, and for ours, whose rules are found elsewhere.
+        None if PettingZoo has no such game, and for our games, whose rules are found elsewhere.
     """
     if env_id.startswith("lhy_rl/"):
         return None

@@ -1,7 +1,7 @@
-"""What an agent may hand to the report of its run: data with a title, of which the report makes pictures.
+"""Figures that an agent may add to the report of its run: data with a title, which the report plots.
 
-An agent with a method ``report_figures`` (:class:`Illustrated`) is asked for them when its run has ended, and whenever
-the report is written anew.
+The method ``report_figures`` of an agent (:class:`Illustrated`) is called at the end of its run, and whenever the
+report is written again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 class ReportFigure:
     """Attributes:
     title: Heading of its section.
-    caption: What is to be known to read it.
-    first: Whether the page begins with it, before the film of an episode and the results.
+    caption: Explanation of the figure.
+    first: Whether it is at the top of the page, before the film of an episode and the results.
     """
 
     title: str
@@ -27,11 +27,11 @@ class ReportFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeFrames(ReportFigure):
-    """Episodes, one a row, from its first frame to its last; and side by side as a film.
+    """Frames of episodes, a row for each, from the first to the last; and side by side as a film.
 
     Attributes:
         rows: Label to frames (L, H, W, 3) uint8.
-        values: Label to (L,) a number that is written below a frame; nan: none is.
+        values: Label to (L,) numbers that are written below the frames; none for nan.
     """
 
     rows: dict[str, np.ndarray]
@@ -40,10 +40,10 @@ class EpisodeFrames(ReportFigure):
 
 @dataclass(frozen=True, kw_only=True)
 class PictureRows(ReportFigure):
-    """Pictures in rows, of which those of a column belong together.
+    """Rows of pictures, in which the pictures of a column belong together.
 
     Attributes:
-        rows: Label to pictures (N, H, W, 3) uint8, as many in each row.
+        rows: Label to pictures (N, H, W, 3) uint8, equally many in each row.
     """
 
     rows: dict[str, np.ndarray]
@@ -51,13 +51,13 @@ class PictureRows(ReportFigure):
 
 @dataclass(frozen=True, kw_only=True)
 class Embedding(ReportFigure):
-    """Points in a plane, coloured by their group, and beside it by a value.
+    """Two scatter plots of points in a plane, coloured by group and by a value.
 
     Attributes:
         points: Group to (N, 2).
         values: Group to (N,) from 0 to 1.
-        value_name: What the values are.
-        axes: What the two axes are.
+        value_name: Name of the values.
+        axes: Labels of the two axes.
     """
 
     points: dict[str, np.ndarray]
@@ -72,7 +72,7 @@ class MetricCurves(ReportFigure):
 
     Attributes:
         columns: Column of ``metrics.csv`` to its label.
-        marks: Label to a value that is drawn as a line across: chance, say.
+        marks: Label to a value that is drawn as a horizontal line, such as chance level.
     """
 
     columns: dict[str, str]
@@ -81,13 +81,13 @@ class MetricCurves(ReportFigure):
 
 @dataclass(frozen=True, kw_only=True)
 class LinePlot(ReportFigure):
-    """Values over places, a line each.
+    """A line plot of several series.
 
     Attributes:
-        series: Label to places (N,) and values (N,).
-        axes: What the two axes are.
-        marks: Places at which a line is drawn across all values.
-        counts: Whether places are numbers of things: the axis has whole ones only.
+        series: Label to x (N,) and y (N,).
+        axes: Labels of the two axes.
+        marks: x at which a vertical line is drawn.
+        counts: Whether x are counts, so that the axis has integer ticks only.
     """
 
     series: dict[str, tuple[np.ndarray, np.ndarray]]
@@ -98,13 +98,13 @@ class LinePlot(ReportFigure):
 
 @dataclass(frozen=True, kw_only=True)
 class Surface(ReportFigure):
-    """A value over a plane, as lines of equal value.
+    """A contour plot of a value over a plane.
 
     Attributes:
         values: (Y, X).
-        x, y: (X,) and (Y,) places.
-        axes: What the two axes are.
-        points: Label to a place (x, y) that is marked.
+        x, y: (X,) and (Y,) coordinates.
+        axes: Labels of the two axes.
+        points: Label to a point (x, y) that is marked.
     """
 
     values: np.ndarray
@@ -119,19 +119,19 @@ class Illustrated(Protocol):
     """An agent that has figures for the report."""
 
     def report_figures(self) -> list[ReportFigure]:
-        """The figures of the agent as it is; nothing of it changes.
+        """The figures of the agent in its current state, which is not changed.
 
         Raises:
-            UserError: what they need is not there; the report says so in one line.
+            UserError: Something that they need is missing; the report then shows this line.
         """
         ...
 
 
 def principal_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points (N, F) in the plane in which they vary most: their first two principal components.
+    """Project points (N, F) to their first two principal components.
 
     Returns:
-        (N, 2) coordinates, and (2,) the shares of the variance that they have.
+        (N, 2) coordinates, and (2,) the explained shares of the variance.
     """
     centred = points - points.mean(0)
     left, singular, _ = np.linalg.svd(centred, full_matrices=False)

@@ -1,7 +1,7 @@
-"""What was saved is somebody else's file: it is held against what is there, and refused in one line if it does not fit.
+"""Checks saved states before they are used; one that does not fit is refused in one line.
 
-A checksum says that a file is whole, not that what it holds belongs here: a key may be missing, an array may have
-another shape, a number may be text. Whoever loads a state does it inside :func:`fitting`.
+A checksum shows that a file is intact, not that its contents fit: a key may be missing, an array may have another
+shape, a number may be text. Every state is loaded inside :func:`fitting`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 Loader = Callable[[Any, dict[str, Any]], None]
 
 MISFIT = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, AssertionError)
-"""What Python, numpy and torch raise where a state is not what it should be."""
+"""The exceptions that Python, numpy and torch raise if a state does not fit."""
 
 
 @contextmanager
 def fitting(what: str) -> Iterator[None]:
-    """Inside, what goes wrong is a saved state that does not fit; ``what`` begins the line that says so.
+    """A context in which a saved state is loaded; errors become one line that begins with ``what``.
 
     Raises:
-        UserError: in place of any exception of :data:`MISFIT`, which stays its cause.
+        UserError: Raised from any exception of :data:`MISFIT`.
     """
     try:
         yield
@@ -45,18 +45,20 @@ def fitting(what: str) -> Iterator[None]:
 
 
 def check_like(given: Any, own: Any, where: str = "", shapes: bool = False, keys: bool = True) -> None:
-    """A saved tree has what a tree of the same maker has: every key, and the same kind of value at each place.
+    """Check that a saved tree has every key of an own tree, and the same kind of value at each place.
 
-    What may come or go (None for a dict, list or array, or now), keys that are no text, and what only the saved tree
-    has are left to whoever loads it.
+    Not checked are places where the own tree has None or the saved one has None for a dict, list or array, keys that
+    are not strings, and anything that only the saved tree has. Lists are compared up to the shorter one's end.
 
     Args:
-        shapes: Arrays and tensors have the same shape, too, and None is no dict, list or array; else as many
-            dimensions. Of lists as many entries are looked at as both have.
-        keys: A key that is missing is an error; else whoever loads the tree says which it can do without.
+        given: The saved tree.
+        own: A tree from the object that loads it.
+        shapes: Whether arrays and tensors must have the same shape, not only as many dimensions, and None in place of a
+            dict, list or array is an error.
+        keys: Whether a missing key is an error; else the caller checks which keys it needs.
 
     Raises:
-        ValueError: one differs; the message names the place.
+        ValueError: A place differs; the message names it.
     """
     if own is None:
         return
@@ -64,7 +66,7 @@ def check_like(given: Any, own: Any, where: str = "", shapes: bool = False, keys
     if given is None and not shapes and kind in ("dict", "list", "array"):
         return
     fits = kind == other or (kind, other) == ("number", "whole number")
-    if kind != other and "tensor" in (kind, other) and "number" in f"{kind} {other}":  # LBFGS keeps either
+    if kind != other and "tensor" in (kind, other) and "number" in f"{kind} {other}":  # LBFGS stores either
         fits = (own if kind == "tensor" else given).ndim == 0
     elif fits and kind in ("array", "tensor"):
         had, has = (x.shape if shapes else x.ndim for x in (given, own))
@@ -84,10 +86,10 @@ def check_like(given: Any, own: Any, where: str = "", shapes: bool = False, keys
 
 
 def check_rows(rows: Any, space: gym.Space[Any], leading: tuple[int, ...], where: str) -> None:
-    """Arrays or tensors of observations or actions are as their space is, with these dimensions before its own.
+    """Check that a tree of observations or actions fits its space, with these leading dimensions.
 
     Raises:
-        ValueError: they are not; ``where`` begins the line.
+        ValueError: It does not fit; ``where`` begins the message.
     """
     from gymnasium.vector.utils import create_empty_array
 
@@ -101,13 +103,13 @@ def check_rows(rows: Any, space: gym.Space[Any], leading: tuple[int, ...], where
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Go on with what an optimizer has gathered of its parameters; its hyperparameters stay the configuration's.
+    """Restore an optimizer's state of its parameters; its hyperparameters remain those of the configuration.
 
-    Torch takes any state and fails at the next step; here an optimizer of the same kind, one step old, says what it
-    must hold.
+    Torch accepts any state and fails at the next step; here the state is compared with that of a new optimizer of the
+    same kind after one step.
 
     Raises:
-        ValueError: it is not what such an optimizer keeps of such parameters.
+        ValueError: The state does not fit such an optimizer and such parameters.
     """
     import torch
 
@@ -134,15 +136,15 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> N
 
 
 def guarded(load: Loader) -> Loader:
-    """An agent's ``load_state_dict`` whose every failure is one line.
+    """Wrap an agent's ``load_state_dict`` so that every failure is a one-line error.
 
-    Where the state is of another kind than the agent's own, nothing is touched. Where that shows only half-way, the
-    agent is ``half_loaded`` and refuses to go on until a state that fits has been loaded.
+    If the state is of another kind than the agent's own, the agent is not changed. If loading fails half-way, the agent
+    is ``half_loaded`` and refuses to work until a state that fits has been loaded.
     """
 
     @functools.wraps(load)
     def loaded(agent: Any, state: dict[str, Any]) -> None:
-        if agent.loading:  # a subclass's is at it, and this is its call of super()'s
+        if agent.loading:  # this is a subclass's call of super().load_state_dict
             return load(agent, state)
         misfit = f"this state does not fit {type(agent).__name__} with these options"
         with fitting(misfit):
@@ -159,7 +161,7 @@ def guarded(load: Loader) -> Loader:
 
 
 def check_whole(agent: Any) -> None:
-    """Raise a UserError where only half of a state was put into the agent."""
+    """Raise a UserError if the last loading of a state failed half-way."""
     if agent.half_loaded:
         raise UserError(
             f"half of a state that did not fit was loaded into this {type(agent).__name__}; make it anew, or load a "
@@ -168,7 +170,7 @@ def check_whole(agent: Any) -> None:
 
 
 def _kind(value: Any) -> str:
-    """What a place holds, in one word."""
+    """The kind of a value in a tree, as a word."""
     for kind, types in (
         ("flag", bool | np.bool_),
         ("whole number", Integral),

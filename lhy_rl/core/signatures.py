@@ -1,13 +1,13 @@
-"""Where the options of a class are stated."""
+"""Finds the constructors that define the options of a class."""
 
 from __future__ import annotations
 
 
 def option_sources(kind: type) -> list[type]:
-    """The classes whose constructors state the options of a class: itself, its bases, and those it hands options on to.
+    """The classes whose constructors define the options of a class: itself, its bases, and those it passes options to.
 
-    A class attribute ``takes_options_of`` names the latter: a learner's class, or a dataclass of options. A class that
-    has its own hands nothing on to those of its bases.
+    A class attribute ``takes_options_of`` names the latter: a learner's class, or a dataclass of options. It replaces
+    that of a base class.
     """
     found: list[type] = []
     owner = next((base for base in kind.__mro__ if "takes_options_of" in vars(base)), None)

@@ -1,4 +1,4 @@
-"""Trees of arrays: an array, or dicts and tuples of trees, as observations, actions and states are."""
+"""Trees of arrays: an array, or a dict or tuple of trees. Observations, actions and states are such trees."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 State = dict[str, np.ndarray]
 """An environment's whole state: arrays by name, the batch first."""
 Indices = np.ndarray | slice
-"""Some instances of a batch: their numbers, or ``slice(None)`` for all, which is faster."""
+"""Some instances of a batch: their indices, or ``slice(None)`` for all, which is faster."""
 
 
 def map_tree(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    """f of every leaf (and of the leaves at the same places in other trees), in the same shape."""
+    """Apply f to every leaf (and the leaves at the same places in other trees); a tree of the same structure."""
     if isinstance(tree, dict):
         return {key: map_tree(f, tree[key], *(o[key] for o in others)) for key in tree}
     if isinstance(tree, tuple):
@@ -24,7 +24,7 @@ def map_tree(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
 
 
 def native(array: Any) -> np.ndarray:
-    """An array as torch takes it: in this machine's byte order, and not read backwards; a copy only where needed."""
+    """An array that torch accepts: in native byte order and without negative strides; copied only if needed."""
     array = np.asarray(array)
     return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
@@ -37,7 +37,7 @@ def leaves(tree: Any) -> list[Any]:
 
 
 def leading(tree: Any, space: gym.Space[Any]) -> int:
-    """The number of dimensions that stand before those of one observation."""
+    """The number of leading dimensions, before those of one observation."""
     if isinstance(space, gym.spaces.Dict):
         key = next(iter(space.spaces))
         return leading(tree[key], space.spaces[key])
@@ -47,14 +47,14 @@ def leading(tree: Any, space: gym.Space[Any]) -> int:
 
 
 def take(tree: Any, rows: Indices) -> Any:
-    """A tree with these rows of every array, copied."""
+    """A tree with copies of these rows of every array."""
     if isinstance(tree, dict):  # the states of environments, at every step
         return {key: x[rows] if type(x) is np.ndarray else take(x, rows) for key, x in tree.items()}
     return map_tree(lambda array: np.asarray(array)[rows], tree)
 
 
 def put(state: State, rows: Indices, new: State) -> State:
-    """A state with these rows replaced; the given one stays as it is."""
+    """A new state with these rows replaced."""
     result = {name: array.copy() for name, array in state.items()}
     for name, array in new.items():
         result[name][rows] = array
@@ -71,7 +71,7 @@ def copied(tree: Any) -> Any:
 
 
 def first(tree: Any) -> Any:
-    """The first row of every array, copied; of arrays with one dimension the first number."""
+    """A copy of the first row of every array; for arrays of one dimension the first number."""
     if isinstance(tree, dict):  # the observations of single environments, at every step
         return {key: first(x) for key, x in tree.items()}
     if isinstance(tree, tuple):

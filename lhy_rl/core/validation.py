@@ -12,14 +12,14 @@ from gymnasium.vector import AutoresetMode
 
 from lhy_rl.core.errors import UserError, brief, suggest
 
-LARGEST = 2.0**63  # no count is more, and no size that is meant
+LARGEST = 2.0**63  # upper limit of every count and size
 
 
 def check(**ranges: tuple[float, ...]) -> None:
     """Check that options are within their ranges: ``name=(value, least)`` or ``name=(value, least, most)``.
 
     Raises:
-        UserError: one is outside.
+        UserError: One is outside.
     """
     for name, (value, least, *most) in ranges.items():
         if not _number(value) or not value >= least or (most and not value <= most[0]) or not abs(value) < LARGEST:
@@ -31,7 +31,7 @@ def positive(**values: float) -> None:
     """Check that options are above zero.
 
     Raises:
-        UserError: one is not.
+        UserError: One is not.
     """
     for name, value in values.items():
         if not _number(value) or not 0 < value < LARGEST:
@@ -39,17 +39,17 @@ def positive(**values: float) -> None:
 
 
 def _limit(value: object) -> str:
-    """The end of what is allowed, where that is what a value is beyond."""
+    """The upper limit for the message, if the value exceeds it."""
     return ", below 2**63" if _number(value) and value >= LARGEST else ""  # type: ignore[operator]
 
 
 def _number(value: object) -> bool:
-    """Whether it is a number; what is true or false is none."""
+    """Whether a value is a number; bools are not."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def integer(name: str, value: object, least: int, most: int | None = None) -> int:
-    """The value as an int, if it is a whole number of at least ``least`` and at most ``most``, or below 2**63."""
+    """The value as an int, if it is an integer of at least ``least`` and at most ``most``, or below 2**63."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or not least <= value < LARGEST or (most is not None and value > most):  # type: ignore[operator]
         allowed = f"of at least {least}{_limit(value)}" if most is None else f"from {least} to {most}"
@@ -79,14 +79,14 @@ def flag(name: str, value: object) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """Numbers and arrays of numpy and torch as Python's numbers and lists, which all take; anything else as it is."""
+    """Numbers and arrays of numpy and torch as Python's numbers and lists; anything else unchanged."""
     return value.tolist() if hasattr(value, "tolist") else value
 
 
 def is_false(answer: Any) -> bool:
-    """Whether what a caller's function returns is false: a bool, or numpy's or torch's, as of ``mean < 3``.
+    """Whether a callback returned false: a bool of Python, numpy or torch, such as ``mean < 3``.
 
-    None, from a function without a return, is not, and neither is a number.
+    None, from a function without a return, does not count as false, and neither does a number.
     """
     of_torch = str(getattr(answer, "dtype", "")) == "torch.bool"
     return (of_torch or isinstance(answer, bool | np.bool_)) and not answer
@@ -101,13 +101,13 @@ def choice(name: str, value: object, allowed: Iterable[str]) -> str:
 
 
 def discrete_actions(given: Any, n: int, start: int, count: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-    """(n,) int64 actions, if they are whole numbers and those of the rows are in ``Discrete(count, start=start)``."""
+    """(n,) int64 actions, if all are integers and those of ``rows`` are in ``Discrete(count, start=start)``."""
     single = type(given) is list and len(given) == n == 1 and type(given[0]) in (int, np.int64)
     if single and start <= given[0] < start + count:  # at every step of a single environment
         return np.array(given, np.int64)
     try:
         array = np.asarray(given)
-    except ValueError:  # rows of several lengths
+    except ValueError:  # rows of different lengths
         raise UserError(f"actions must be whole numbers of shape ({n},); given: {brief(given)}") from None
     if array.shape != (n,) or array.dtype.kind not in "iu":
         kind = f"{brief(given)}, {array.dtype} of shape {array.shape}"
@@ -120,7 +120,8 @@ def discrete_actions(given: Any, n: int, start: int, count: int, rows: np.ndarra
 
 
 def autoreset(value: AutoresetMode | str) -> AutoresetMode:
-    """Gymnasium's mode, from itself, its value ("SameStep") or its name ("SAME_STEP", "same_step")."""
+    """Gymnasium's autoreset mode, from the mode itself, its value ("SameStep") or its name ("SAME_STEP",
+    "same_step")."""
     if isinstance(value, AutoresetMode):
         return value
     for mode in AutoresetMode:

@@ -1,4 +1,4 @@
-"""What is learned from: corpora, tokenizers, sentences."""
+"""Training data: corpora, tokenizers, sentences, demonstrations, pictures and videos."""
 
 from lhy_rl.data.corpora import CORPORA, Corpus, load_corpus
 from lhy_rl.data.sentences import SentenceData

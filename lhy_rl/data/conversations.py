@@ -1,8 +1,8 @@
-"""Contexts and the replies to them: a corpus's conversations cut into training, validation and test pairs.
+"""Contexts and replies: a corpus's conversations as training, validation and test pairs.
 
-A pair is a turn and the turns before it, ``context_turns`` at most. Conversations are dealt out to the three splits, so
-none is torn apart; a held-out pair whose last context turn and reply also follow each other in an earlier split is left
-out, whatever its letters' case and punctuation. The vocabulary is that of the training turns.
+A pair is a turn and the turns before it, ``context_turns`` at most. Whole conversations are distributed over the three
+splits; a held-out pair whose last context turn and reply also follow each other in an earlier split, up to case and
+punctuation, is left out. The vocabulary is that of the training turns.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ Turn = tuple[int, ...]
 
 @dataclass(frozen=True)
 class PairStatistics:
-    """What became of one split's replies.
+    """Counts of one split's replies. The counts of the left-out ones are in the order of the filters.
 
     Attributes:
-        conversations: Conversations dealt to this split.
-        replies: Turns in them that follow another one. These many are left out, in this order:
-        too_long: the reply, or the turn that it answers, has too many words, or none.
-        unknown: the reply holds a word outside the vocabulary, where ``drop_unknown`` is set.
-        leaks: the same turn is answered by the same reply in an earlier split.
-        pairs: These many are left.
+        conversations: Conversations in this split.
+        replies: Turns in them that follow another one.
+        too_long: Left out: the reply, or the turn that it answers, has too many words, or none.
+        unknown: Left out: the reply has a word outside the vocabulary, if ``drop_unknown`` is set.
+        leaks: Left out: the same turn has the same reply in an earlier split.
+        pairs: Remaining pairs.
         unknown_rate: Share of unknown words in the replies of the right length.
     """
 
@@ -55,16 +55,15 @@ class ConversationData:
 
     Attributes:
         name: The corpus's name or path.
-        licence, source: The text's licence and whom to cite; "" where not known.
+        licence, source: The text's licence and the work to cite; "" if unknown.
         tokenizer: Built from the training turns alone.
-        pairs: Per split the replies (N, max_length), each closed by the end token, and as ``sources``
-            (N, context_turns * turn_length) what they answer to, the oldest turn first, each turn closed by the end
-            token.
-        statistics: Per split what was kept and what was left out.
+        pairs: Per split the replies (N, max_length), each with an end token, and as ``sources``
+            (N, context_turns * turn_length) the contexts, the oldest turn first, each turn with an end token.
+        statistics: Per split the counts of kept and left-out replies.
         dealt: Per split the indices of its conversations in the corpus.
-        max_length: T, most tokens of a reply, the end token among them.
-        turn_length: Most tokens of a turn of the context, the end token among them.
-        context_turns: Most turns of a context.
+        max_length: T, maximum number of tokens of a reply, including the end token.
+        turn_length: Maximum number of tokens of a turn of the context, including the end token.
+        context_turns: Maximum number of turns of a context.
     """
 
     name: str
@@ -94,24 +93,24 @@ class ConversationData:
     ) -> ConversationData:
         """The pairs of a corpus: 80 % of its conversations for training, 10 % for validation, 10 % for test.
 
-        The last results are kept in memory; every caller gets arrays of its own.
+        The last results are cached; every caller gets its own arrays.
 
         Args:
-            corpus: A name in :data:`~lhy_rl.data.corpora.CORPORA`, or the path of a UTF-8 text file with a turn a line
-                and an empty line between two conversations, or a conversation a line with tabs between its turns.
-            tokenizer: "word", "character" or "space"; None: what suits the corpus.
-            max_length: Most tokens of a reply, the end token among them.
-            turn_length: Most tokens of a turn of the context, the end token among them; a context begins behind the
-                last turn that is longer.
-            context_turns: Most turns of a context.
-            vocabulary_size: At most so many actions (words, end, unknown); None: all words.
-            min_count: Words rarer than this in the training turns are unknown.
+            corpus: A name in :data:`~lhy_rl.data.corpora.CORPORA`, or the path of a UTF-8 text file with a turn per
+                line and an empty line between conversations, or a conversation per line with tabs between its turns.
+            tokenizer: "word", "character" or "space"; None: the one that suits the corpus.
+            max_length: Maximum number of tokens of a reply, including the end token.
+            turn_length: Maximum number of tokens of a turn of the context, including the end token; a context begins
+                after the last longer turn.
+            context_turns: Maximum number of turns of a context.
+            vocabulary_size: Maximum number of actions (words, end, unknown); None: all words.
+            min_count: Words rarer than this in the training turns are treated as unknown.
             drop_unknown: Leave out replies with unknown words; contexts keep theirs.
-            conversations: Use only so many, drawn with ``split_seed``; None: all.
-            split_seed: Seed of the deal of the conversations.
+            conversations: Number of conversations to use, drawn with ``split_seed``; None: all.
+            split_seed: Seed of the distribution of conversations over the splits.
 
         Raises:
-            UserError: bad argument, bad corpus, or a split without a pair.
+            UserError: An argument or the corpus is invalid, or a split has no pair.
         """
         if tokenizer is not None:
             validation.choice("tokenizer", tokenizer, KINDS)
@@ -135,9 +134,9 @@ class ConversationData:
         return replace(kept, pairs=own)
 
     def openings(self, split: Split) -> TokenSequences:
-        """The turns that replies of this split answer, each once, as turns (N, turn_length) to begin a dialogue with.
+        """The distinct turns that replies of this split answer, (N, turn_length), to begin a dialogue with.
 
-        Held-out ones do not open a training pair, too, up to letters' case and punctuation.
+        In held-out splits, turns that also open a training pair, up to case and punctuation, are left out.
         """
         bare = bare_words(self.tokenizer)
         turns = dict.fromkeys(self.last_turns(split))
@@ -154,7 +153,8 @@ class ConversationData:
         return [turns_of(source[:length], end)[-1] for source, length in sources]
 
     def context(self, turns: Iterable[Iterable[int]]) -> tuple[np.ndarray, int]:
-        """Turns of word ids to a source (L,) and its length: the last ``context_turns``, each cut to its last words."""
+        """Turns of word ids to a source (L,) and its length: the last ``context_turns``, long ones without their first
+        words."""
         most = self.turn_length - 1
         kept = [(*tuple(turn)[-most:], self.tokenizer.end_token) for turn in list(turns)[-self.context_turns :]]
         flat = list(chain.from_iterable(kept))
@@ -163,12 +163,12 @@ class ConversationData:
         return source, len(flat)
 
     def backward(self) -> ConversationData:
-        """The same pairs turned round: a reply is read, and the turn that it answers is written.
+        """The same pairs reversed: the reply is the source, and the turn that it answers is the target.
 
         Turns longer than ``max_length`` are left out.
 
         Raises:
-            UserError: that leaves a split without a pair.
+            UserError: A split then has no pair.
         """
         pairs: dict[Split, TokenSequences] = {}
         for name, forward in self.pairs.items():
@@ -182,7 +182,7 @@ class ConversationData:
         return replace(self, pairs=pairs)
 
     def describe(self) -> str:
-        """A line for the vocabulary and one for each split."""
+        """A description: a line for the vocabulary and one for each split."""
         lines = [f"{self.name}: {self.tokenizer.kind} tokenizer, {self.tokenizer.vocabulary_size} actions"]
         for name, s in self.statistics.items():
             left_out = {"too long": s.too_long, "unknown words": s.unknown, "in an earlier split": s.leaks}
@@ -200,7 +200,7 @@ class ConversationData:
 
 
 def turns_of(tokens: list[int], end_token: int) -> list[Turn]:
-    """A source without pads as its turns, without their end tokens."""
+    """The turns of a source without padding, without their end tokens."""
     turns: list[Turn] = []
     first = 0
     for i, token in enumerate(tokens):
@@ -211,7 +211,7 @@ def turns_of(tokens: list[int], end_token: int) -> list[Turn]:
 
 
 def backward_pairs(pairs: TokenSequences, end_token: int, pad_token: int) -> TokenSequences:
-    """Pairs turned round: the last turn of each source as an answer to its reply."""
+    """Reversed pairs: the last turn of each source as an answer to its reply."""
     assert pairs.sources is not None
     ends = np.cumsum((pairs.sources == end_token)[:, ::-1], 1)[:, ::-1]
     mine = (ends == 1) & (pairs.sources != pad_token)
@@ -227,7 +227,7 @@ def backward_pairs(pairs: TokenSequences, end_token: int, pad_token: int) -> Tok
 
 @dataclass(frozen=True)
 class _Options:
-    """What the arrays depend on; see :meth:`ConversationData.load`."""
+    """The options that the arrays depend on; see :meth:`ConversationData.load`."""
 
     corpus: str
     stamp: tuple[int, int]
@@ -287,8 +287,8 @@ def _load(options: _Options) -> ConversationData:
 
 
 def _words(text: str, kind: TokenizerKind, most: int) -> list[str] | None:
-    """The tokens of a turn; None where there are none, or more than ``most``."""
-    if text.count(" ") >= 2 * most and len(text.split()) > most:  # saves the costly splitting of long text
+    """The tokens of a turn; None if there are none, or more than ``most``."""
+    if text.count(" ") >= 2 * most and len(text.split()) > most:  # avoids splitting long texts, which is slow
         return None
     words = split(text, kind)
     return words if 0 < len(words) <= most else None
@@ -298,7 +298,7 @@ Pair = tuple[list[Turn], Turn]
 
 
 def _pairs(turns: list[Turn | None], options: _Options) -> Iterable[Pair]:
-    """Contexts and replies of one conversation; None is a turn that is too long."""
+    """Contexts and replies of one conversation; None stands for a turn that is too long."""
     context: list[Turn] = []
     for turn in turns:
         if turn is not None and context and len(turn) < options.max_length:

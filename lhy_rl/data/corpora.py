@@ -20,21 +20,21 @@ from lhy_rl.data.tokenizer import TokenizerKind, is_cjk
 
 Conversations = list[list[str]]
 Ratings = dict[str, float]
-"""From what was rated to a number of 1 to 10; what nobody rated is left out."""
+"""The rated aspect to a rating from 1 to 10; aspects without a rating are left out."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Conversations and where they are from.
+    """Conversations and their origin.
 
     Attributes:
         name: The name or path it was loaded by.
         conversations: Per conversation its utterances in order, without surrounding white space, none empty.
         tokenizer: The tokenizer that suits the language.
-        language: ISO 639 code; "" where not known (a text file).
-        licence: The licence the text is under; "" where not known.
-        source: Whom to cite.
-        ratings: Of each conversation, where people rated them and turns were asked for; see :class:`CorpusRow`.
+        language: ISO 639 code; "" if unknown (a text file).
+        licence: The licence of the text; "" if unknown.
+        source: The work to cite.
+        ratings: Ratings of each conversation, if people rated them and the corpus was loaded as turns.
     """
 
     name: str
@@ -56,14 +56,15 @@ class CorpusRow:
     """A corpus that ships inside an installable package.
 
     Attributes:
-        name: What it is called in a configuration.
+        name: Its name in a configuration.
         package: The importable name of the package that holds it.
-        read: From the package's folder to conversations.
-        read_turns: The same as turns, what one says until another does, and ratings of the conversations, or none.
+        read: Reads conversations from the package's folder.
+        read_turns: Reads them as turns (everything one person says until another does), with ratings of the
+            conversations, or none.
         tokenizer: The tokenizer that suits the language.
         language: ISO 639 code.
         licence: The licence of package and text.
-        source: Whom to cite.
+        source: The work to cite.
         about: One line for a listing.
     """
 
@@ -81,8 +82,8 @@ class CorpusRow:
 def _chitchat_turns(folder: Path) -> tuple[list[list[list[str]]], tuple[Ratings, ...]]:
     """Two-party conversations, turns of messages, and their ratings.
 
-    3,150 of the 7,168 conversations hold the messages of one person who waited alone; they are left out. A rating of 5
-    is where the slider stood that nobody moved; it is left out, too.
+    3,150 of the 7,168 conversations have messages of one person only, who waited alone; they are left out. So are
+    ratings of 5, the initial position of the slider.
     """
     data = json.loads((folder / "dataset.json").read_bytes())
     conversations, ratings = [], []
@@ -96,11 +97,11 @@ def _chitchat_turns(folder: Path) -> tuple[list[list[list[str]]], tuple[Ratings,
 
 
 UNMOVED = 5
-"""The rating that chitchat's form began with."""
+"""The initial rating in chitchat's form."""
 
 
 def _chitchat(folder: Path) -> Conversations:
-    """A message is an utterance."""
+    """Conversations in which each message is an utterance."""
     return [[text for turn in conversation for text in turn] for conversation in _chitchat_turns(folder)[0]]
 
 
@@ -121,14 +122,14 @@ def _chatterbot_entries(folder: Path, language: str) -> list[list[object]]:
 
 
 def _chatterbot(language: str) -> Callable[[Path], Conversations]:
-    """YAML reads an unquoted `yes` or `1945` as a truth value or a number; those are no text and are left out."""
+    """A reader that leaves out entries that are no text: YAML reads an unquoted `yes` or `1945` as a bool or number."""
     return lambda folder: [
         [line for line in entry if isinstance(line, str)] for entry in _chatterbot_entries(folder, language)
     ]
 
 
 def _chatterbot_joined(language: str) -> Callable[[Path], tuple[Conversations, tuple[Ratings, ...]]]:
-    """A line that is no text ends its conversation: what follows answers to it."""
+    """A reader of turns; an entry that is no text ends its conversation, because the next one answers to it."""
 
     def read(folder: Path) -> tuple[Conversations, tuple[Ratings, ...]]:
         texts = (
@@ -184,14 +185,14 @@ CORPORA: dict[str, CorpusRow] = {
 def load_corpus(name_or_path: str | os.PathLike[str], turns: bool = False) -> Corpus:
     """A corpus by its name in :data:`CORPORA`, or the user's own text file by its path.
 
-    A text file is UTF-8 with one sentence a line; each line is a conversation of its own. For turns, a line is a turn,
-    an empty line lies between two conversations, and a line with tabs in it is a conversation of its own.
+    A text file is UTF-8 with one sentence per line; each line is a conversation of its own. With turns, a line is a
+    turn, an empty line separates conversations, and a line with tabs is a whole conversation.
 
     Args:
-        turns: Utterances are turns: what one person says until another does is one.
+        turns: Whether utterances are turns: everything one person says until another does.
 
     Raises:
-        UserError: unknown name, missing package, or a file that is missing, a folder, empty or not UTF-8.
+        UserError: The name is unknown, the package is missing, or the file is missing, a folder, empty or not UTF-8.
     """
     name = corpus_name(name_or_path)
     if name in CORPORA:
@@ -211,10 +212,10 @@ def load_corpus(name_or_path: str | os.PathLike[str], turns: bool = False) -> Co
 
 
 def corpus_name(given: object) -> str:
-    """A corpus's name, or a path, as a text.
+    """A corpus's name or path as a string.
 
     Raises:
-        UserError: it is neither.
+        UserError: It is neither.
     """
     return validation.place("corpus", given)
 
@@ -222,12 +223,12 @@ def corpus_name(given: object) -> str:
 def _is_there(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # too long for a name
+    except OSError:  # too long for a file name
         return False
 
 
 def _conversations(lines: list[str]) -> Conversations:
-    """Turns of a text file: a line each, or between the tabs of a line."""
+    """Conversations of a text file: turns are lines, or the parts of a line between tabs."""
     conversations: Conversations = [[]]
     for line in lines:
         if "\t" in line.strip():
@@ -240,10 +241,10 @@ def _conversations(lines: list[str]) -> Conversations:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, a byte-order mark at its beginning left out.
+    """The text of a UTF-8 file, without a byte-order mark.
 
     Raises:
-        UserError: missing, a folder, unreadable or not UTF-8.
+        UserError: The file is missing, a folder, unreadable or not UTF-8.
     """
     try:
         data = path.read_bytes()
@@ -273,7 +274,7 @@ def _not_utf8(path: Path, where: str, encoding: str) -> UserError:
 
 
 def _guess_encoding(data: bytes) -> str:
-    """The most likely encoding of what is not UTF-8: for a message, so a guess is enough."""
+    """The most likely encoding of data that is not UTF-8; only a guess, for an error message."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
     try:
@@ -285,7 +286,7 @@ def _guess_encoding(data: bytes) -> str:
 
 
 def _guess_tokenizer(conversations: Conversations) -> TokenizerKind:
-    """By word; Chinese by character; "space" for Chinese that has its characters set apart already."""
+    """The kind of tokenizer: "word"; for Chinese "character", or "space" if its characters are separated already."""
     sample = " ".join(conversation[0] for conversation in conversations[:200])
     tokens = sample.split()
     if sum(map(is_cjk, sample)) < 0.5 * sum(map(len, tokens)):
@@ -300,7 +301,7 @@ def _read_packaged(row: CorpusRow, turns: bool) -> tuple[Conversations, tuple[Ra
     try:
         folder = Path(spec.origin).parent
         conversations, ratings = row.read_turns(folder) if turns else (row.read(folder), ())
-    except Exception as error:  # whatever a damaged file makes the readers raise
+    except Exception as error:  # readers raise many kinds of errors for damaged files
         conversations, ratings, reason = [], (), f" ({type(error).__name__})"
     else:
         reason = ""
@@ -312,6 +313,6 @@ def _read_packaged(row: CorpusRow, turns: bool) -> tuple[Conversations, tuple[Ra
 
 
 def _clean(conversations: Conversations) -> Conversations:
-    """Without surrounding white space, empty utterances and empty conversations."""
+    """The conversations without surrounding white space, empty utterances and empty conversations."""
     stripped = ([text for text in map(str.strip, conversation) if text] for conversation in conversations)
     return [conversation for conversation in stripped if conversation]

@@ -1,4 +1,4 @@
-"""What somebody who knows the task did: episodes, and the transitions in them."""
+"""Demonstrations of an expert: episodes, and the transitions in them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lhy_rl.core.trees import map_tree
 from lhy_rl.data.spaces import words
 
 Tree = Any
-"""An array, or dicts and tuples of arrays, as a space is."""
+"""An array, or dicts and tuples of arrays, in the structure of a space."""
 
 
 @dataclass(frozen=True)
 class Episode:
-    """One episode of L steps, as Gymnasium and Minari have it.
+    """One episode of L steps, as in Gymnasium and Minari.
 
     Attributes:
         observations: (L + 1, ...), the last one after the last step.
         actions: (L, ...).
-        rewards: (L,); zeros where nobody knows them.
-        terminated: The task ended it.
-        truncated: A time limit cut it; neither is true of an episode whose recording was stopped.
+        rewards: (L,); zeros if unknown.
+        terminated: Whether the episode ended in a terminal state.
+        truncated: Whether a time limit ended it; neither is true if the recording was stopped.
     """
 
     observations: Tree
@@ -45,20 +45,20 @@ class Episode:
 
     @property
     def total(self) -> float:
-        """The return, undiscounted."""
+        """The undiscounted return."""
         return float(self.rewards.sum())
 
 
 @dataclass(frozen=True)
 class Transitions:
-    """N steps, from any episodes, in their order.
+    """N steps of one or more episodes, in their order.
 
     Attributes:
         obs: (N, ...) before the step.
         actions: (N, ...).
         next_obs: (N, ...) after it.
         rewards: (N,).
-        terminated: (N,) bool: the task ended with this step; there is no future behind it.
+        terminated: (N,) bool: this step led to a terminal state.
         start: (N,) bool: an episode begins with ``obs``.
     """
 
@@ -87,22 +87,22 @@ class Transitions:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Transitions]) -> Transitions:
-        """Several of them, one after the other."""
+        """Concatenate several of them."""
         return parts[0] if len(parts) == 1 else cls(*(joined([getattr(x, f.name) for x in parts]) for f in fields(cls)))
 
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """Episodes and the spaces that they are of.
+    """Episodes and their spaces.
 
     Attributes:
         episodes: At least one, none empty.
-        observation_space, action_space: Of one environment.
-        about: Where they come from: ``env_id``, ``expert``, ``seed``, ... (plain JSON values).
+        observation_space, action_space: The spaces of one environment.
+        about: Their origin: ``env_id``, ``expert``, ``seed``, ... (plain JSON values).
 
     Raises:
-        UserError: no episodes, an empty one, shapes that do not fit together or to the spaces, or numbers that are
-            none; one line names the episode and the step.
+        UserError: There are no episodes, one is empty, shapes do not fit each other or the spaces, or a number is
+            infinite or NaN; the message names the episode and the step.
     """
 
     episodes: Sequence[Episode]
@@ -116,9 +116,9 @@ class Demonstrations:
         for i, episode in enumerate(self.episodes):
             _check(i, episode, self.observation_space, self.action_space)
 
-    # ------------------------------------------------------------------ what they hold
+    # ------------------------------------------------------------------ contents
     def __len__(self) -> int:
-        """How many episodes."""
+        """Number of episodes."""
         return len(self.episodes)
 
     def __repr__(self) -> str:
@@ -129,12 +129,12 @@ class Demonstrations:
 
     @cached_property
     def returns(self) -> np.ndarray:
-        """(E,) of the episodes."""
+        """(E,) returns of the episodes."""
         return np.array([episode.total for episode in self.episodes])
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """(E,) steps of the episodes."""
+        """(E,) lengths of the episodes."""
         return np.array([len(episode) for episode in self.episodes])
 
     @cached_property
@@ -153,12 +153,12 @@ class Demonstrations:
             starts,
         )
 
-    # ------------------------------------------------------------------ parts of them
+    # ------------------------------------------------------------------ subsets
     def take(self, count: int, seed: int | None = None) -> Demonstrations:
         """The first ``count`` episodes, or as many drawn at random.
 
         Raises:
-            UserError: there are fewer.
+            UserError: There are fewer.
         """
         if not isinstance(count, int | np.integer) or not 1 <= count <= len(self):
             raise UserError(f"{count} demonstrations were asked for; allowed: 1 to {len(self)}, as many as there are")
@@ -166,7 +166,7 @@ class Demonstrations:
         return replace(self, episodes=[self.episodes[i] for i in chosen])
 
     def subsampled(self, subsample: int, seed: int = 0) -> Transitions:
-        """Each ``subsample``-th step of an episode, from a drawn place on (Ho and Ermon 2016, section 6)."""
+        """Every ``subsample``-th step of each episode, from a random first one (Ho and Ermon 2016, section 6)."""
         return self.transitions[self.subsample_mask(subsample, seed)]
 
     def subsample_mask(self, subsample: int, seed: int = 0) -> np.ndarray:
@@ -181,7 +181,7 @@ class Demonstrations:
 
 
 def joined(trees: Sequence[Tree]) -> Tree:
-    """Trees of (N, ...) arrays one after the other."""
+    """Concatenate trees of (N, ...) arrays."""
     return map_tree(lambda *arrays: np.concatenate(arrays), *trees)
 
 
@@ -217,7 +217,7 @@ def _check(i: int, episode: Episode, observation_space: gym.Space[Any], action_s
 
 
 def _check_range(name: str, array: np.ndarray, space: gym.Space[Any], i: int) -> None:
-    """Whole numbers that mean choices must be among them; a Box's bounds are nobody's promise, but its type is."""
+    """Check that discrete values are in their range; for a Box only the dtype's range is checked, not the bounds."""
     low: Any
     high: Any
     match space:
@@ -245,7 +245,7 @@ def _leaves(name: str, tree: Tree, space: gym.Space[Any], i: int) -> list[tuple[
     """The arrays of a tree with their names and spaces.
 
     Raises:
-        UserError: the tree is not as the space is.
+        UserError: The tree does not have the structure of the space.
     """
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
         parts: dict[Any, gym.Space[Any]] = (

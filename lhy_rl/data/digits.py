@@ -1,4 +1,4 @@
-"""Handwritten digits: 1,797 pictures of 8 x 8 pixels, which scikit-learn brings along (Alpaydin and Kaynak 1998)."""
+"""Handwritten digits: 1,797 pictures of 8 x 8 pixels, included in scikit-learn (Alpaydin and Kaynak 1998)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TRAIN, VALIDATION = 1000, 400  # and 397 for the test
 
 @cache
 def load_digits() -> Splits:
-    """The pictures, (N, 8, 8) from 0 to 1, and the digits, in parts of 1,000, 400 and 397 that never change.
+    """The pictures, (N, 8, 8) from 0 to 1, and the digits, in fixed parts of 1,000, 400 and 397.
 
     Raises:
         UserError: scikit-learn is not installed.

@@ -11,11 +11,11 @@ import numpy as np
 from lhy_rl.core.errors import suggest
 
 LETTERS = string.ascii_uppercase
-SIDE, HEIGHT = 28, 22  # pixels: of a picture, and of a capital letter, at most
+SIDE, HEIGHT = 28, 22  # pixels: side of a picture, and largest height of a capital letter
 
 
 def fonts() -> dict[str, Path]:
-    """Name to file of the fonts that have all capital letters."""
+    """The fonts that have all capital letters: name to file."""
     import matplotlib
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -28,7 +28,7 @@ def load_glyphs(font: str) -> np.ndarray:
     """The capital letters A to Z, each in the middle of its picture: (26, 28, 28) float32 from 0 to 1, read-only.
 
     Raises:
-        UserError: no such font.
+        UserError: There is no such font.
     """
     from PIL import Image, ImageDraw, ImageFont
 

@@ -1,10 +1,10 @@
 """MNIST-1D: ten shapes of twelve points, hidden in noisy series of 40 (Greydanus 2020, "Scaling down deep learning").
 
-Nothing is downloaded: the series are drawn. A shape is followed by 36 to 60 zeros, stretched to 72 points, scaled,
-moved along the series, surrounded by smooth noise, tilted and subsampled to 40 points (section 2 of the paper). Where
-it stands and how large it is tells nothing of its class, so that a linear model reads about a third of the series and a
-convolutional network more than nine in ten. The ten shapes are the paper's (the package ``mnist1d``, Apache-2.0), the
-code and the random numbers are not.
+The series are generated, not downloaded. A shape is followed by 36 to 60 zeros, stretched to 72 points, scaled, moved
+along the series, surrounded by smooth noise, tilted and subsampled to 40 points (section 2 of the paper). Its position
+and size do not depend on its class, so that a linear model classifies about a third of the series and a convolutional
+network more than nine in ten. The ten shapes are the paper's (the package ``mnist1d``, Apache-2.0), the code and the
+random numbers are not.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ SHAPES = (
     - 5
 )
 STRETCHED = 72  # points before the subsampling
-PADDING = (36, 60)  # zeros behind a shape, both included
+PADDING = (36, 60)  # zeros after a shape, both included
 FARTHEST = 48  # a shape is moved by 0 to 47 of the 72 points
 SCALE, TILT = 0.4, 0.75  # widths of the uniform distributions of size and slope
 SMOOTH_NOISE, POINT_NOISE = 0.25, 0.02  # standard deviations
-BLUR = 2.0  # of the smooth noise, in points
+BLUR = 2.0  # standard deviation of the smooth noise's Gaussian kernel, in points
 
 
 def mnist1d(train: int = 3000, validation: int = 1000, test: int = 1000, seed: int = 42) -> Splits:
     """Draw the series of the three parts, (N, 40), of mean 0 and standard deviation 1 over all parts; classes 0 to 9.
 
     Args:
-        train, validation, test: How many; the paper has 4,000 and 1,000, of which the former are split here. All
-            classes are as frequent in the whole.
-        seed: Same numbers and seed, same series.
+        train, validation, test: Numbers of series; the paper has 4,000 and 1,000, of which the former are split here.
+            Over all parts the classes are balanced.
+        seed: The same numbers and seed give the same series.
 
     Raises:
-        UserError: a number that is not whole or below 1.
+        UserError: A number is no integer or below 1.
     """
     check(train=(train, 1), validation=(validation, 1), test=(test, 1), seed=(seed, 0))
     rng = np.random.default_rng(seed)
@@ -63,17 +63,17 @@ def mnist1d(train: int = 3000, validation: int = 1000, test: int = 1000, seed: i
 
 
 def series(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(N,) classes to (N, 40) series that are not standardised."""
+    """(N,) classes to (N, 40) series, not standardised."""
     n, points = len(y), SHAPES.shape[1]
     shapes = (SHAPES / SHAPES.std(1, keepdims=True) / 6)[y]  # (N, 12), of standard deviation 1/6; they begin at 0
-    # stretch: point t of 72 stands at t (length - 1) / 71 of the shape with its zeros
+    # stretch: point t of 72 is read at t (length - 1) / 71 of the padded shape
     lengths = points + rng.integers(PADDING[0], PADDING[1] + 1, (n, 1))
     places = np.arange(STRETCHED) * (lengths - 1) / (STRETCHED - 1)  # (N, 72)
     before = np.minimum(places.astype(int), points - 1)
     after, share = np.minimum(before + 1, points - 1), np.clip(places - before, 0, 1)
     x = (1 - share) * np.take_along_axis(shapes, before, 1) + share * np.take_along_axis(shapes, after, 1)
     x *= 1 + SCALE * (rng.random((n, 1)) - 0.5)
-    # move, and fill what is not the shape with smooth noise
+    # move, and fill the rest with smooth noise
     moved = (np.arange(STRETCHED) - rng.integers(FARTHEST, size=(n, 1))) % STRETCHED
     x, is_shape = np.take_along_axis(x, moved, 1), np.take_along_axis(places < points, moved, 1)
     noise = SMOOTH_NOISE * rng.standard_normal((n, STRETCHED)) @ blur(STRETCHED, BLUR)
@@ -85,7 +85,7 @@ def series(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def blur(length: int, deviation: float) -> np.ndarray:
-    """(L, L): a row of series times this is smoothed by a Gaussian, and mirrored at its ends."""
+    """(L, L) matrix that smooths series (rows) by a Gaussian, mirrored at the ends."""
     reach = int(4 * deviation + 0.5)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
     kernel /= kernel.sum()
@@ -98,7 +98,7 @@ def blur(length: int, deviation: float) -> np.ndarray:
 
 
 def subsampling(length: int, shorter: int) -> np.ndarray:
-    """(L, S): a row of series times this is read at S evenly spaced places, linearly between the points."""
+    """(L, S) matrix that resamples series (rows) at S evenly spaced places, by linear interpolation."""
     places = np.linspace(0, length - 1, shorter)
     matrix: np.ndarray = np.maximum(0, 1 - np.abs(np.arange(length)[:, None] - places))
     return matrix

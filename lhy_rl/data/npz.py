@@ -1,18 +1,18 @@
 """Demonstrations as plain numpy files, which any script can write.
 
-One file holds E episodes of L_1, ..., L_E steps, one behind the other:
+One file holds E episodes of L_1, ..., L_E steps, one after the other:
 
-    observations    (sum of L_i + 1, ...): each episode has one more, the last, after its last step
+    observations    (sum of L_i + 1, ...): each episode has one more observation, after its last step
     actions         (sum of L_i, ...)
-    rewards         (sum of L_i,); zeros where it is missing
-    lengths         (E,) the L_i; one episode where it is missing
-    terminated      (E,) bool: the task ended it; false where it is missing
-    truncated       (E,) bool: a time limit cut it; false where it is missing
-    spaces          JSON text: {"observation": ..., "action": ...}; where it is missing an environment must say
+    rewards         (sum of L_i,); if missing, zeros
+    lengths         (E,) the L_i; if missing, there is one episode
+    terminated      (E,) bool: ended in a terminal state; if missing, false
+    truncated       (E,) bool: ended by a time limit; if missing, false
+    spaces          JSON text: {"observation": ..., "action": ...}; if missing, those of an environment must be given
     about           JSON text: env_id, expert, seed, ...; may be missing
 
-Observations or actions that are dicts or tuples lie under ``observations/KEY``. Nothing is pickled, and files with
-pickles in them are refused. A folder of such files is read in the order of their names, all episodes together.
+Parts of observations or actions that are dicts or tuples are stored under ``observations/KEY``. Nothing is pickled, and
+files with pickles are refused. A folder of such files is read in the order of their names, all episodes together.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from lhy_rl.data.npz_members import Members
 from lhy_rl.data.spaces import Space, conformed, difference, from_json, to_json
 
 Spaces = tuple[Space, Space]
-"""Of the observations and of the actions."""
+"""The spaces of observations and of actions."""
 
 
 def write_npz(
     demonstrations: Demonstrations, path: str | os.PathLike[str], stored: type[np.floating[Any]] | None = None
 ) -> Path:
-    """Write one file, whole or not at all.
+    """Write one file atomically.
 
     Args:
-        path: Ends with ``.npz``; its folder is made where it is missing.
-        stored: Type of observations and actions that are not whole numbers, in the file; None keeps theirs. ``float16``
-            is a quarter of the size and 3 digits.
+        path: The file, ending with ``.npz``; its folder is created if it is missing.
+        stored: Dtype in the file of observations and actions that are floats; None keeps theirs. ``float16`` takes a
+            quarter of the space and keeps 3 digits.
 
     Raises:
-        UserError: the path ends otherwise.
+        UserError: The path has another suffix.
     """
     path = Path(path)
     if path.suffix != ".npz":
@@ -87,13 +87,13 @@ def write_npz(
 
 
 def read_npz(path: str | os.PathLike[str], env_spaces: Spaces | None = None) -> Demonstrations:
-    """Read what :func:`write_npz`, or a script of yours, wrote: a file or a folder of them.
+    """Read a file, or a folder of files, that :func:`write_npz` or your own script wrote.
 
     Args:
-        env_spaces: Of the environment that they are for; without them those in the file are taken.
+        env_spaces: Spaces of the environment that they are for; None takes those in the file.
 
     Raises:
-        UserError: no such file, damaged, pickled, or not laid out as above; one line says what is wrong.
+        UserError: There is no such file, or it is damaged, pickled, or not in the layout above; the message says why.
     """
     path = Path(path)
     if not path.is_dir():
@@ -108,10 +108,10 @@ def read_npz(path: str | os.PathLike[str], env_spaces: Spaces | None = None) -> 
 
 
 def together(parts: list[Demonstrations], names: list[str]) -> Demonstrations:
-    """All episodes of several files; what they say about themselves is the first one's.
+    """All episodes of several files, with the metadata of the first one.
 
     Raises:
-        UserError: their spaces differ.
+        UserError: Their spaces differ.
     """
     first = parts[0]
     for name, part in zip(names, parts, strict=True):
@@ -129,10 +129,10 @@ def from_members(found: Mapping[str, np.ndarray], name: str, env_spaces: Spaces 
     """Demonstrations from the arrays of one file.
 
     Args:
-        name: For messages.
+        name: Name of the file, for messages.
 
     Raises:
-        UserError: the arrays do not make episodes.
+        UserError: The arrays do not make episodes.
     """
     own_spaces = _json(found, "spaces", name)
     about = _json(found, "about", name) or {}
@@ -187,7 +187,7 @@ def from_members(found: Mapping[str, np.ndarray], name: str, env_spaces: Spaces 
 
 
 def check_spaces(own: Spaces, wanted: Spaces, name: str) -> None:
-    """Raise a UserError that says in what demonstrations do not fit an environment."""
+    """Raise a UserError if demonstrations do not fit an environment's spaces."""
     for what, mine, other in zip(("observation", "action"), own, wanted, strict=True):
         words = difference(mine, other)
         if words:
@@ -195,7 +195,7 @@ def check_spaces(own: Spaces, wanted: Spaces, name: str) -> None:
 
 
 def _numbers(found: Mapping[str, np.ndarray], key: str, default: np.ndarray, kinds: str, name: str) -> np.ndarray:
-    """A member, of numpy's kinds of numbers."""
+    """A member of the file, checked to have one of these kinds of numpy dtypes."""
     array = np.asarray(found.get(key, default))
     if array.dtype.kind not in kinds:
         wanted = {"iu": "whole numbers", "biu": "flags"}.get(kinds, "numbers")

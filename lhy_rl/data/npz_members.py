@@ -1,4 +1,4 @@
-"""The arrays of an ``.npz`` file that somebody else wrote."""
+"""The arrays of an untrusted ``.npz`` file."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lhy_rl.core.errors import UserError
 
 
 class Members(Mapping[str, np.ndarray]):
-    """The arrays of a file, each read when it is asked for, so that a pickled one that nobody needs stays closed.
+    """The arrays of a file, each read on access, so that unneeded pickled ones do not matter.
 
     Args:
-        path: Of the file.
-        what: It should hold, for messages.
+        path: The file.
+        what: What the file should hold, for messages.
 
     Raises:
-        UserError: no such file, cut off, damaged, or too large when unpacked; a member that is pickled, or neither
-            numbers nor text, when it is asked for.
+        UserError: There is no such file, it is truncated, damaged, or too large when unpacked; on access, the member is
+            pickled, or neither numbers nor text.
     """
 
     def __init__(self, path: Path, what: str) -> None:
@@ -55,13 +55,13 @@ class Members(Mapping[str, np.ndarray]):
     def _guard(self, load: Callable[[], Any]) -> Any:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of what a damaged header reminds numpy
+                warnings.simplefilter("ignore")  # numpy's warnings about damaged headers
                 return load()
         except UserError:
             raise
         except (FileNotFoundError, IsADirectoryError) as error:
             raise UserError(f"no {self.what} {str(self.path)!r}") from error
-        except Exception as error:  # somebody else's bytes: whatever zipfile, zlib and numpy find wrong with them
+        except Exception as error:  # zipfile, zlib and numpy raise many kinds for damaged files
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             if "pickle" in reason:
                 raise UserError(

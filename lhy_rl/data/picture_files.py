@@ -1,4 +1,4 @@
-"""Pictures of one's own: a folder of PNGs, or one folder for each class; what cannot be read is named."""
+"""A user's pictures: a folder of PNGs, or one folder for each class; an error names a file that cannot be read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-MOST = 2**31  # bytes of pictures
-FEWEST = 10  # pictures of a data set
-HELD_OUT = 10  # one of so many goes to the validation, and another to the test
+MOST = 2**31  # most bytes of pictures
+FEWEST = 10  # least number of pictures in a data set
+HELD_OUT = 10  # of this many pictures one is for validation and one for the test
 
 
 class PictureSet(NamedTuple):
@@ -27,7 +27,7 @@ class PictureSet(NamedTuple):
 
     Attributes:
         splits: Pictures (N, H, W, C) from 0 to 1 and their classes.
-        classes: What the classes are called; one, where nothing is known of them.
+        classes: Names of the classes; a single one if the pictures have no classes.
     """
 
     splits: Splits
@@ -35,20 +35,20 @@ class PictureSet(NamedTuple):
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file is called like a picture."""
+    """Whether a file has the name of a picture."""
     return path.suffix.lower() in SUFFIXES
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures that lie in a folder, by their names."""
+    """The pictures in a folder, sorted by name."""
     return sorted(path for path in folder.iterdir() if is_picture(path))
 
 
 def read_picture(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
-    """A picture (H, W, 3) uint8, brought to a size (H, W) if one is given.
+    """A picture (H, W, 3) uint8, resized to (H, W) if a size is given.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: It cannot be read.
     """
     from PIL import Image
 
@@ -58,10 +58,10 @@ def read_picture(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Inside, what goes wrong is a file that cannot be read.
+    """A context in which a file is read; errors become a one-line error.
 
     Raises:
-        UserError: it names the file.
+        UserError: Reading fails; the message names the file.
     """
     try:
         yield
@@ -72,7 +72,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def scaled(image: Image, size: tuple[int, int]) -> np.ndarray:
-    """An image of Pillow's as (H, W, 3) uint8 of this size (H, W)."""
+    """A Pillow image as (H, W, 3) uint8, resized to (H, W)."""
     from PIL import Image as module
 
     height, width = size
@@ -86,7 +86,7 @@ def stacked(pictures: Iterable[np.ndarray]) -> np.ndarray:
     """Pictures as one array.
 
     Raises:
-        UserError: there are too many for the memory.
+        UserError: They are too many for the memory.
     """
     listed = list(pictures)
     if sum(picture.nbytes for picture in listed) > MOST:
@@ -95,13 +95,14 @@ def stacked(pictures: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def read_folder(folder: str | os.PathLike[str], side: int | None = None) -> PictureSet:
-    """The pictures of a folder, or of the folders in it, each of which is a class; eight of ten to learn from.
+    """The pictures of a folder, or of its subfolders, each of which is a class; eight of ten are for training.
 
     Args:
-        side: Pixels of the square that pictures are brought to; None takes them as they are, if all are of one size.
+        side: Side of the square in pixels that pictures are resized to; None keeps their size, which must be the same.
 
     Raises:
-        UserError: no folder, fewer than ten pictures, a class without any, one that cannot be read, or several sizes.
+        UserError: There is no folder, there are fewer than ten pictures, a class is empty, a picture cannot be read, or
+            the sizes differ.
     """
     path = Path(folder)
     if not path.is_dir():

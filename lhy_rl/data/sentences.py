@@ -1,8 +1,8 @@
-"""Sentences to learn from: a corpus cut into training, validation and test sentences of token ids.
+"""Sentences to learn from: a corpus as training, validation and test sentences of token ids.
 
-Conversations, not sentences, are dealt out to the three splits, so that no conversation is torn apart. A validation
-sentence never stands in the training sentences, a test sentence in neither of them, not even in other letters' case or
-with other punctuation: copying is not rewarded.
+Conversations, not sentences, are distributed over the three splits, so that no conversation is divided. A validation
+sentence never occurs in the training sentences, and a test sentence in neither, even up to case and punctuation: so
+copying is not rewarded.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from lhy_rl.data.tokenizer import KINDS, Tokenizer, TokenizerKind, split
 
 @dataclass(frozen=True)
 class SplitStatistics:
-    """What became of one split's utterances.
+    """Counts of one split's utterances. The counts of the left-out ones are in the order of the filters.
 
     Attributes:
-        conversations: Conversations dealt to this split.
-        utterances: Utterances in them. These many are left out, in this order:
-        too_long: more than ``max_length - 1`` words.
-        too_short: fewer than ``min_length`` words.
-        unknown: a word outside the vocabulary, where ``drop_unknown`` is set.
-        duplicates: seen before in this split, where ``unique`` is set. All unknown words count as one word.
-        leaks: also in the training sentences (for test: or validation's), up to case and punctuation.
-        sentences: These many are left.
-        words: Words in the sentences that are left, without end tokens.
+        conversations: Conversations in this split.
+        utterances: Utterances in them.
+        too_long: Left out: more than ``max_length - 1`` words.
+        too_short: Left out: fewer than ``min_length`` words.
+        unknown: Left out: a word outside the vocabulary, if ``drop_unknown`` is set.
+        duplicates: Left out: repeated in this split, if ``unique`` is set. All unknown words count as one word.
+        leaks: Left out: also in the training sentences (for test: or validation's), up to case and punctuation.
+        sentences: Remaining sentences.
+        words: Words in the remaining sentences, without end tokens.
         unknown_rate: Share of unknown words in all utterances of the right length, before any is left out.
     """
 
@@ -65,12 +65,12 @@ class SentenceData:
 
     Attributes:
         name: The corpus's name or path.
-        licence: The text's licence; "" where not known.
-        source: Whom to cite; "" where not known.
+        licence: The text's licence; "" if unknown.
+        source: The work to cite; "" if unknown.
         tokenizer: Built from the training sentences alone.
-        splits: Per split tokens (N, max_length), every sentence closed by the end token, padded behind it.
-        statistics: Per split what was kept and what was left out.
-        max_length: T, most tokens of a sentence, the end token among them.
+        splits: Per split tokens (N, max_length), every sentence with an end token and padding after it.
+        statistics: Per split the counts of kept and left-out utterances.
+        max_length: T, maximum number of tokens of a sentence, including the end token.
     """
 
     name: str
@@ -97,24 +97,23 @@ class SentenceData:
     ) -> SentenceData:
         """The sentences of a corpus: 80% of its conversations for training, 10% for validation, 10% for test.
 
-        The last results are kept in memory; every caller gets arrays of its own. A text file that has changed since is
-        read anew.
+        The last results are cached; every caller gets its own arrays. A text file that has changed is read again.
 
         Args:
             corpus: A name in :data:`~lhy_rl.data.corpora.CORPORA` or the path of a UTF-8 text file.
-            tokenizer: "word", "character" or "space"; None: what suits the corpus.
-            max_length: Most tokens of a sentence, the end token among them; longer utterances are left out.
-            min_length: Fewest words of a sentence (the end token is none); shorter utterances are left out.
-            vocabulary_size: At most so many actions (words, end, unknown); None: all words.
-            min_count: Words rarer than this in the training text are unknown.
-            drop_unknown: Leave out sentences with unknown words, in all three splits: a model that has never seen
-                the unknown token would be judged by it otherwise. False keeps them with the unknown token.
-            unique: Keep every sentence once per split. False keeps the frequent ones ("yeah") as often as they occur.
-            conversations: Use only so many, drawn with ``split_seed``; None: all. Fewer load faster.
-            split_seed: Seed of the deal of the conversations.
+            tokenizer: "word", "character" or "space"; None: the one that suits the corpus.
+            max_length: Maximum number of tokens of a sentence, including the end token; longer utterances are left out.
+            min_length: Minimum number of words of a sentence, without the end token; shorter utterances are left out.
+            vocabulary_size: Maximum number of actions (words, end, unknown); None: all words.
+            min_count: Words rarer than this in the training text are treated as unknown.
+            drop_unknown: Leave out sentences with unknown words, in all three splits; otherwise a model would be
+                evaluated on the unknown token without training on it. False keeps them with the unknown token.
+            unique: Keep every sentence once per split. False keeps frequent ones ("yeah") as often as they occur.
+            conversations: Number of conversations to use, drawn with ``split_seed``; None: all. Fewer load faster.
+            split_seed: Seed of the distribution of conversations over the splits.
 
         Raises:
-            UserError: bad argument, bad corpus, or a split without a single sentence.
+            UserError: An argument or the corpus is invalid, or a split has no sentence.
         """
         if tokenizer is not None and tokenizer not in KINDS:
             raise suggest(str(tokenizer), KINDS, "tokenizer")
@@ -150,7 +149,7 @@ class SentenceData:
         return replace(kept, splits=splits)
 
     def words(self, split: Split) -> list[list[int]]:
-        """The sentences of a split as lists of ids without end and pad, as text metrics take them."""
+        """The sentences of a split as lists of ids without end and pad tokens, for text metrics."""
         sequences = self.splits[split]
         return [
             row[: length - 1] for row, length in zip(sequences.tokens.tolist(), sequences.lengths.tolist(), strict=True)
@@ -162,7 +161,7 @@ class SentenceData:
         return f"<SentenceData of {self.name}: {counts} sentences, {tokenizer}>"
 
     def describe(self) -> str:
-        """A line for the vocabulary and one for each split."""
+        """A description: a line for the vocabulary and one for each split."""
         lines = [f"{self.name}: {self.tokenizer.kind} tokenizer, {self.tokenizer.vocabulary_size} actions"]
         for name, s in self.statistics.items():
             left_out = {"too long": s.too_long, "too short": s.too_short, "unknown words": s.unknown}
@@ -183,14 +182,14 @@ def file_stamp(name: str) -> tuple[int, int]:
         return 0, 0
     try:
         found = Path(os.path.expanduser(name)).stat()
-    except (OSError, ValueError):  # no such file; a name that no file can have
+    except (OSError, ValueError):  # no such file, or an invalid name
         return 0, 0
     return found.st_mtime_ns, found.st_size
 
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Without garbage collection: a corpus is a million small lists, none of them garbage (40% of the loading time)."""
+    """A context without garbage collection, which takes 40% of the loading time: a corpus is a million small lists."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -202,10 +201,10 @@ def collection_paused() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Options:
-    """What the arrays depend on; see :meth:`SentenceData.load`."""
+    """The options that the arrays depend on; see :meth:`SentenceData.load`."""
 
     corpus: str
-    stamp: tuple[int, int]  # a text file's time and size: changed, it is read anew
+    stamp: tuple[int, int]  # a text file's time and size, to notice changes
     tokenizer: TokenizerKind | None
     max_length: int
     min_length: int
@@ -229,12 +228,12 @@ def _load(options: _Options) -> SentenceData:
     training = tokenized["train"].sentences
     counts = Counter(chain.from_iterable(training))
     tokenizer = Tokenizer.from_counts(counts, kind, options.vocabulary_size, options.min_count)
-    if options.drop_unknown:  # the sentences left may lack a word; it leaves the vocabulary too
+    if options.drop_unknown:  # words that occur in none of the remaining sentences are removed
         known = set(tokenizer.words)
         tokenizer = Tokenizer.from_counts(Counter(chain.from_iterable(filter(known.issuperset, training))), kind)
 
     bare = bare_words(tokenizer)
-    earlier: set[tuple[str, ...]] = set()  # the sentences of the earlier splits, bare
+    earlier: set[tuple[str, ...]] = set()  # sentences of the earlier splits, without case and punctuation
     splits, statistics = {}, {}
     for key in SPLITS:
         all_ids = [tuple(tokenizer.ids(sentence)) for sentence in tokenized[key].sentences]
@@ -263,7 +262,7 @@ def _load(options: _Options) -> SentenceData:
 
 
 def bare_words(tokenizer: Tokenizer) -> Callable[[Sentence], tuple[str, ...]]:
-    """From a sentence to its letters and digits, token by token; a sentence of marks alone stays as it is."""
+    """A function from a sentence to its letters and digits, token by token; sentences of marks alone are unchanged."""
     words = [tokenizer.token(index) for index in range(tokenizer.pad_token + 1)]
     plain = ["".join(filter(str.isalnum, word.casefold())) for word in words]
     plain[tokenizer.unknown_token] = words[tokenizer.unknown_token]
@@ -272,7 +271,7 @@ def bare_words(tokenizer: Tokenizer) -> Callable[[Sentence], tuple[str, ...]]:
 
 
 def pack(sentences: Iterable[Sentence], tokenizer: Tokenizer, max_length: int) -> TokenSequences:
-    """Sentences of word ids to a padded array (N, max_length), an end token behind each.
+    """Sentences of word ids to a padded array (N, max_length), with an end token after each.
 
     Each sentence has at most ``max_length - 1`` words.
     """
@@ -304,11 +303,11 @@ class _Tokenized:
 
 
 def _tokenize(conversations: list[list[str]], kind: TokenizerKind, least: int, most: int) -> _Tokenized:
-    """The utterances as token strings, those with ``least`` to ``most`` tokens."""
+    """The utterances with ``least`` to ``most`` tokens, as token strings."""
     sentences, utterances, too_long, too_short = [], 0, 0, 0
     for text in chain.from_iterable(conversations):
         utterances += 1
-        # Saves the costly splitting of long text, which has at least as many tokens as pieces between spaces.
+        # avoids splitting long texts, which is slow; a text has at least as many tokens as pieces between spaces
         if text.count(" ") >= most and len(text.split()) > most:
             too_long += 1
             continue

@@ -12,13 +12,13 @@ FOLDER = Path(__file__).parent / "expert"
 
 
 def scores() -> dict[str, dict[str, Any]]:
-    """Name to what ``expert/scores.json`` says of it: ``env_id``, ``expert``, ``episodes``, ``steps``, ``mean``,
+    """Name to its entry in ``expert/scores.json``: ``env_id``, ``expert``, ``episodes``, ``steps``, ``mean``,
     ``std``, ``random_mean``, ``random_std``, ``seed``."""
     return dict(json.loads((FOLDER / "scores.json").read_text(encoding="utf-8")))
 
 
 def names() -> list[str]:
-    """``cartpole-expert``, ..."""
+    """The names of the shipped demonstrations, such as ``cartpole-expert``."""
     return sorted(path.stem for path in FOLDER.glob("*.npz"))
 
 
@@ -26,7 +26,7 @@ def path_of(name: str) -> Path:
     """The file of a shipped name.
 
     Raises:
-        UserError: it is missing.
+        UserError: The file is missing.
     """
     path = FOLDER / f"{name}.npz"
     if not path.is_file():

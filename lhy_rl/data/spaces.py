@@ -1,4 +1,4 @@
-"""The spaces of an environment, as plain JSON, and compared; and trees of arrays brought to their types."""
+"""Spaces as plain JSON, comparisons of spaces, and conversion of trees of arrays to a space's types."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lhy_rl.core.registry import spec_of
 from lhy_rl.core.trees import map_tree
 
 Space = gym.Space[Any]
-MOST = 2**27  # numbers in an observation or action that a file may ask room for
+MOST = 2**27  # most numbers in an observation or action of a file
 
 
 def to_json(space: Space) -> dict[str, Any]:
     """A space as JSON values; :func:`from_json` gives it back.
 
     Raises:
-        UserError: a kind of space that demonstrations cannot have.
+        UserError: Demonstrations cannot have this kind of space.
     """
     match space:
         case spaces.Box():
@@ -45,11 +45,11 @@ def to_json(space: Space) -> dict[str, Any]:
 
 
 def from_json(description: dict[str, Any]) -> Space:
-    """The space that :func:`to_json` wrote down.
+    """The space that :func:`to_json` described.
 
     Raises:
-        AttributeError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError: it did not
-            write this (:func:`lhy_rl.core.saved_states.fitting` makes one line of each).
+        AttributeError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError: The
+            description is invalid (:func:`lhy_rl.core.saved_states.fitting` makes one line of each).
     """
     match description["type"]:
         case "Box":
@@ -73,15 +73,15 @@ def from_json(description: dict[str, Any]) -> Space:
 
 
 def _short(bound: np.ndarray) -> Any:
-    """One number where all are the same, as those of an image."""
+    """A single number if all bounds are the same, as those of an image; else nested lists."""
     return bound.flat[0].item() if bound.size and (bound == bound.flat[0]).all() else bound.tolist()
 
 
 def spaces_of(env: Any) -> tuple[Space, Space]:
-    """The observation and the action space of one instance of an environment, given it, its id, or the two spaces.
+    """The observation and the action space of one instance, given an environment, its id, or the two spaces.
 
     Raises:
-        UserError: an unknown id, or something without spaces.
+        UserError: The id is unknown, or the object has no spaces.
     """
     if isinstance(env, str):
         spec_of(env)
@@ -98,16 +98,16 @@ def spaces_of(env: Any) -> tuple[Space, Space]:
 
 
 def without_texts(space: Space) -> Space:
-    """The space without what is text in a Dict: no encoder reads it."""
+    """The space without the texts in a Dict, which no encoder reads."""
     if not isinstance(space, spaces.Dict):
         return space
     return spaces.Dict({key: part for key, part in space.spaces.items() if not isinstance(part, spaces.Text)})
 
 
 def difference(one: Space, other: Space, name: str = "") -> str | None:
-    """What keeps data of the first space out of the second, in words; None where they fit.
+    """The reason why data of the first space does not fit the second, in words; None if it fits.
 
-    Of a Box the shape counts and whether its numbers are whole, not its bounds nor how wide they are.
+    Boxes are compared by shape and by whether they hold integers, not by bounds or the size of the dtype.
     """
     there = f" at {name}" if name else ""
     if type(one) is not type(other):
@@ -131,7 +131,7 @@ def difference(one: Space, other: Space, name: str = "") -> str | None:
 
 
 def whole_number_limits(space: Space) -> tuple[Any, Any] | None:
-    """The least and the largest whole numbers in one element of a space; None for one that is not of such numbers."""
+    """The least and the largest integers in elements of a space; None if the space does not hold integers."""
     match space:
         case spaces.Discrete():
             return int(space.start), int(space.start + space.n - 1)
@@ -143,14 +143,14 @@ def whole_number_limits(space: Space) -> tuple[Any, Any] | None:
 
 
 def outside(array: np.ndarray, least: Any, most: Any) -> bool:
-    """Whether one of (..., *shape) is no whole number, or beyond its limits."""
+    """Whether a number in (..., *shape) is no integer or outside its limits."""
     return array.dtype.kind == "f" or bool(np.count_nonzero((array < least) | (array > most)))
 
 
 def misfit(observation: Any, space: Space, name: str = "") -> str | None:
-    """What keeps this from being one observation of the space, or a batch of them, in words; None where nothing does.
+    """The reason why this is no observation of the space, nor a batch of them, in words; None if it is.
 
-    Of a Box the shape counts, not its bounds.
+    For a Box the shape is checked, not the bounds.
     """
     there = f" at {name}" if name else ""
     parts: list[tuple[Any, Space, str]] = []
@@ -188,17 +188,17 @@ def misfit(observation: Any, space: Space, name: str = "") -> str | None:
 
 
 def words(space: Space) -> str:
-    """A space as a line names it, without the bounds of arrays."""
-    if isinstance(space, spaces.Box):  # whose bounds may be pages long
+    """A space for a message, without the bounds of arrays."""
+    if isinstance(space, spaces.Box):  # its bounds may be pages long
         return f"Box of shape {space.shape} and {space.dtype}"
     text = str(space)
     return text if len(text) < 80 else type(space).__name__
 
 
 def conformed(tree: Any, space: Space) -> Any:
-    """A tree of (N, ...) arrays in the order and with the types that the space says, where no value changes its kind.
+    """A tree of (N, ...) arrays in the order and with the dtypes of the space, if no value changes by it.
 
-    Keys that the space has not are left out; what is missing or odd is left for :class:`Demonstrations` to name.
+    Keys that are not in the space are left out; :class:`Demonstrations` checks for missing and invalid ones.
     """
     if isinstance(space, spaces.Dict) and isinstance(tree, dict):
         return {key: conformed(tree[key], part) for key, part in space.spaces.items() if key in tree}
@@ -212,8 +212,8 @@ def conformed(tree: Any, space: Space) -> Any:
         and {array.dtype.kind, space.dtype.kind} <= set("biuf")
         and (array.dtype.kind == "f") == (space.dtype.kind == "f")
     ):
-        with np.errstate(over="ignore"):  # what is too large for a float is named as no number
+        with np.errstate(over="ignore"):  # it becomes infinite and is refused later
             cast = np.ascontiguousarray(array, space.dtype)
-        if array.dtype.kind == "f" or (cast == array).all():  # a whole number too large for the type stays what it is
+        if array.dtype.kind == "f" or (cast == array).all():  # integers too large for the dtype are kept
             return cast
     return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)) if array.ndim else array

@@ -1,4 +1,4 @@
-"""What the data sets of classification share: inputs and labels, cut into three parts that never change."""
+"""Data sets of classification: inputs and labels, in three fixed parts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class LabelledData(NamedTuple):
-    """Inputs and their classes; the arrays are read-only, because everybody has the same ones.
+    """Inputs and their classes; the arrays are read-only, because all users share them.
 
     Attributes:
         inputs: (N, ...) float32.
@@ -23,9 +23,9 @@ class Splits(NamedTuple):
     """A data set in three parts.
 
     Attributes:
-        train: What weights are learned from.
-        validation: What hyperparameters are chosen by: the only scores that a search sees.
-        test: What is reported at the end.
+        train: For training.
+        validation: For the choice of hyperparameters: the only scores that a search sees.
+        test: For the final report.
     """
 
     train: LabelledData
@@ -34,13 +34,13 @@ class Splits(NamedTuple):
 
 
 def split(inputs: np.ndarray, labels: np.ndarray, train: int, validation: int, seed: int = 0) -> Splits:
-    """Shuffle and cut; what is left over is the test part.
+    """Shuffle and split; the rest is the test part.
 
     Args:
         inputs: (N, ...).
         labels: (N,).
-        train, validation: How many go there.
-        seed: Of the shuffling.
+        train, validation: Sizes of these parts.
+        seed: Seed of the shuffling.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     parts = []

@@ -2,11 +2,11 @@
 
 Token ids of a task with ``A`` actions (``A`` = words + 2)::
 
-    0       end       closes a sentence
+    0       end       ends a sentence
     1       unknown   stands for every word outside the vocabulary
     2..A-1  words     by falling frequency in the training text, ties in alphabetical order
     A       start     observed before the first token; never an action
-    A + 1   pad       fills up a batch behind the ends; never an action
+    A + 1   pad       pads a batch after the ends; never an action
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ UNKNOWN_TEXT = "<unk>"
 
 
 class Tokenizer:
-    """A vocabulary and the rule that cuts text into its tokens.
+    """A vocabulary and the rule that splits text into its tokens.
 
     Args:
         words: The vocabulary in the order of the ids 2, 3, ...
-        kind: "word" (lower case, punctuation apart, contractions whole), "character" (every character, a run of white
-            space as one), "space" (text whose tokens are separated by white space already).
+        kind: "word" (lower case, punctuation separated, contractions kept whole), "character" (every character, a run
+            of white space as one), "space" (text whose tokens are already separated by white space).
 
     Raises:
-        UserError: unknown kind, or a word given twice.
+        UserError: The kind is unknown, or a word is given twice.
     """
 
     end_token = 0
@@ -63,8 +63,9 @@ class Tokenizer:
         Args:
             texts: Training sentences.
             kind: See the class.
-            vocabulary_size: At most so many actions, end and unknown among them: the most frequent words. None: all.
-            min_count: Words that occur less often are unknown.
+            vocabulary_size: Maximum number of actions, including end and unknown; the most frequent words are kept.
+                None keeps all.
+            min_count: Words that occur less often are treated as unknown.
         """
         return cls.from_counts(
             Counter(token for text in texts for token in split(text, kind)), kind, vocabulary_size, min_count
@@ -74,7 +75,7 @@ class Tokenizer:
     def from_counts(
         cls, counts: Counter[str], kind: TokenizerKind, vocabulary_size: int | None = None, min_count: int = 1
     ) -> Tokenizer:
-        """The vocabulary of a training text of which every token has been counted; arguments as in :meth:`build`."""
+        """The vocabulary of a training text, given the counts of its tokens; arguments as in :meth:`build`."""
         if vocabulary_size is not None and vocabulary_size < 3:
             raise UserError(
                 f"vocabulary_size={vocabulary_size} is not allowed; must be at least 3 (end, unknown, a word), "
@@ -98,7 +99,7 @@ class Tokenizer:
 
     @property
     def pad_token(self) -> int:
-        """A + 1, behind a sentence's end."""
+        """A + 1, after a sentence's end."""
         return self.vocabulary_size + 1
 
     @property
@@ -107,7 +108,7 @@ class Tokenizer:
         return self.vocabulary_size + 2
 
     def split(self, text: str) -> list[str]:
-        """The tokens of a text as strings, known or not."""
+        """The tokens of a text as strings, in the vocabulary or not."""
         return split(text, self.kind)
 
     def ids(self, tokens: Iterable[str]) -> list[int]:
@@ -121,7 +122,7 @@ class Tokenizer:
 
     @property
     def task_tokens(self) -> dict[str, int]:
-        """The numbers of a text task whose tokens these are (:class:`lhy_rl.core.protocols.TextTask`), by name."""
+        """The token attributes of a :class:`lhy_rl.core.protocols.TextTask` with this tokenizer, by name."""
         names = ("vocabulary_size", "observation_size", "start_token", "end_token", "pad_token")
         return {name: getattr(self, name) for name in names}
 
@@ -135,7 +136,7 @@ class Tokenizer:
         return special[index]
 
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
-        """(T,) ids to readable text: stops before the end token, leaves start and pad out."""
+        """(T,) ids to readable text, up to the end token, without start and pad tokens."""
         strings: list[str] = []
         for index in np.asarray(tokens).tolist():
             if index == self.end_token:
@@ -164,7 +165,7 @@ def split(text: str, kind: TokenizerKind) -> list[str]:
     """The tokens of a text as strings."""
     if kind == "word":
         if not text.isascii():
-            text = unicodedata.normalize("NFC", text).translate(_STRAIGHT)  # an accent joins its letter
+            text = unicodedata.normalize("NFC", text).translate(_STRAIGHT)  # accents are joined with their letters
         return _WORD.findall(text.lower())
     if kind == "character":
         return list(" ".join(text.split()))
@@ -172,13 +173,13 @@ def split(text: str, kind: TokenizerKind) -> list[str]:
 
 
 def is_cjk(character: str) -> bool:
-    """Whether it belongs to a script that is written without spaces: Chinese, kana, and their punctuation."""
+    """Whether a character belongs to a script written without spaces: Chinese, kana, and their punctuation."""
     code = ord(character)
     return 0x2E80 <= code <= 0x9FFF or 0xF900 <= code <= 0xFAFF or 0xFF00 <= code <= 0xFFEF or code >> 17 == 1
 
 
 _CLOSING = re.compile(r"(?:[.,!?;:)\]}%…]|\.{2,})")  # no space before
-_OPENING = frozenset("([{$#@")  # no space behind
+_OPENING = frozenset("([{$#@")  # no space after
 
 
 def join(tokens: Sequence[str], kind: TokenizerKind) -> str:

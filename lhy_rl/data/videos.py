@@ -21,14 +21,14 @@ ALLOWED = "a GIF, an MP4, a folder of them, a folder of pictures (or of such fol
 
 @dataclass(frozen=True)
 class Videos:
-    """Episodes as somebody saw them.
+    """Episodes as frames only.
 
     Attributes:
         frames: (F, H, W, 3) uint8, of all episodes one after the other.
-        ends: (E,) where each episode ends in ``frames``.
+        ends: (E,) index in ``frames`` at which each episode ends.
 
     Raises:
-        UserError: no episode, one of a single frame, or nothing moves in any.
+        UserError: There is no episode, one has a single frame, or nothing moves in any of them.
     """
 
     frames: np.ndarray
@@ -48,7 +48,7 @@ class Videos:
 
     @property
     def lengths(self) -> np.ndarray:
-        """(E,) frames of each episode."""
+        """(E,) number of frames of each episode."""
         return np.diff(self.ends, prepend=0)
 
     @classmethod
@@ -58,10 +58,10 @@ class Videos:
 
     @classmethod
     def of_demonstrations(cls, demonstrations: Demonstrations, size: tuple[int, int]) -> Videos:
-        """The images that the demonstrations observe, under the key ``image`` or alone.
+        """The images in the demonstrations' observations, under the key ``image`` or alone.
 
         Raises:
-            UserError: they observe none.
+            UserError: There are none.
         """
         episodes = []
         for episode in demonstrations.episodes:
@@ -73,7 +73,7 @@ class Videos:
         return cls.of(episodes)
 
     def pairs(self, ahead: int) -> np.ndarray:
-        """(N, 2) frames that are ``ahead`` apart, of all frames but each episode's last; no further than its last."""
+        """(N, 2) indices of each frame but an episode's last, and of the one ``ahead`` frames later, or the last."""
         places = np.arange(len(self.frames))
         last = np.repeat(self.ends - 1, self.lengths)
         pairs = np.stack([places, np.minimum(places + ahead, last)], 1)
@@ -81,16 +81,16 @@ class Videos:
 
 
 def read_videos(source: str | os.PathLike[str], size: tuple[int, int], fps: float | None = None) -> Videos:
-    """Videos from files, with frames of this size.
+    """Read videos from files, with frames of this size.
 
     Args:
         source: A ``.gif``, an ``.mp4``, a folder of them, a folder of pictures in the order of their names, a folder of
             such folders, or an ``.npz`` of demonstrations with images.
-        size: (H, W) that frames are brought to.
-        fps: Frames a second that films are brought to, where they say how many they have; None takes them all.
+        size: (H, W) that frames are resized to.
+        fps: Frames per second that films are resampled to, if their own rate is known; None takes all frames.
 
     Raises:
-        UserError: none of these, or damaged.
+        UserError: The source is none of these, or is damaged.
     """
     path = Path(source)
     if not path.exists():
@@ -109,7 +109,7 @@ def read_videos(source: str | os.PathLike[str], size: tuple[int, int], fps: floa
 
 
 def _parts(path: Path) -> list[Path]:
-    """The films and folders of pictures in a place, each of which is an episode."""
+    """The films and folders of pictures at a path, each of which is an episode."""
     if path.is_file():
         return [path]
     if any(map(is_picture, path.iterdir())):
@@ -161,16 +161,16 @@ def _mp4(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
     rate, frames = 1.0 if fps is None else fps / float(about["fps"]), []
     for number, frame in enumerate(reader):
         begun, over = (math.ceil(moment * rate - 1e-9) for moment in (number, number + 1))
-        if over > begun:  # so many frames of the film that is wanted begin while this one is shown
+        if over > begun:  # number of output frames that begin while this one is shown
             frames += [scaled(Image.frombytes("RGB", about["size"], frame), size)] * (over - begun)
     return stacked(frames)
 
 
 def resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(N, H, W, 3) images brought to a size (H, W).
+    """(N, H, W, 3) images, resized to (H, W).
 
     Raises:
-        UserError: not three colours.
+        UserError: They do not have three channels.
     """
     if images.ndim != 4 or images.shape[3] != 3:
         raise UserError(f"images are (N, H, W, 3); given: {brief(images.shape)}")

@@ -1,4 +1,4 @@
-"""Demonstrations from whatever stands in a configuration."""
+"""Loads demonstrations from any source that a configuration may name."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ SOURCES = "a shipped name (lhy-rl list demonstrations), an .npz file, a folder o
 def load_demonstrations(
     source: Demonstrations | str | os.PathLike[str], env: Any = None, trajectories: int | None = None
 ) -> Demonstrations:
-    """Read, check, and say in a warning where an expert is worse than chance.
+    """Load and check demonstrations; warn if the expert is no better than a random policy.
 
     Args:
-        source: Demonstrations (handed on); a shipped name such as ``cartpole-expert``; an .npz file or a folder of them
-            (:mod:`lhy_rl.data.npz`); the id or folder of a Minari dataset; what the library ``imitation`` saved.
-        env: What they are for: an id, an ``Env``, a vector environment, or the pair of spaces. The demonstrations must
-            be of its spaces, and come in its types. None checks nothing.
-        trajectories: How many of the episodes, the first ones; None takes all.
+        source: Demonstrations (returned as they are); a shipped name such as ``cartpole-expert``; an .npz file or a
+            folder of them (:mod:`lhy_rl.data.npz`); the id or folder of a Minari dataset; a file or folder of the
+            library ``imitation``.
+        env: The environment that they are for: an id, an ``Env``, a vector environment, or the pair of spaces. The
+            demonstrations must fit its spaces, and are converted to its dtypes. None skips the check.
+        trajectories: Number of episodes to take, the first ones; None takes all.
 
     Raises:
-        UserError: no such demonstrations, damaged, or of another environment; one line says what is wrong.
+        UserError: There are no such demonstrations, or they are damaged or of another environment.
 
     Example:
         >>> demonstrations = load_demonstrations("cartpole-expert", "CartPole-v1")
@@ -39,7 +40,7 @@ def load_demonstrations(
         5
     """
     spaces = None
-    if env is not None:  # those that an agent sees
+    if env is not None:  # the spaces that an agent observes
         observation_space, action_space = spaces_of(env)
         spaces = without_texts(observation_space), without_texts(action_space)
     if isinstance(source, Demonstrations):
@@ -79,13 +80,13 @@ def _read(source: str | os.PathLike[str], spaces: Spaces | None) -> Demonstratio
 
 
 def looks_like_an_id(name: str) -> bool:
-    """Whether a name ends as those of Minari's datasets do: ``-v0``."""
+    """Whether a name ends like the ids of Minari's datasets: ``-v0``."""
     stem, v, version = name.rpartition("-v")
     return bool(stem and v and version.isdigit())
 
 
 def _warn_if_useless(demonstrations: Demonstrations, name: str) -> None:
-    """One line where the expert is known to be no better than a random policy, unless it is meant to be one."""
+    """Warn if the expert is known to be no better than a random policy, unless it is one on purpose."""
     floor, mean = demonstrations.about.get("random_return"), float(demonstrations.returns.mean())
     if isinstance(floor, int | float) and demonstrations.about.get("expert") != "random" and mean <= float(floor):
         warnings.warn(

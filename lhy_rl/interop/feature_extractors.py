@@ -24,18 +24,18 @@ except ImportError as error:
 class Encoder(BaseFeaturesExtractor):
     """An encoder of ours as SB3's ``features_extractor_class``.
 
-    SB3 draws linear and convolution layers orthogonal afterwards; ``policy_kwargs={"ortho_init": False}`` keeps
-    the initialisation that ``activation="selu"`` needs.
+    SB3 initialises linear and convolutional layers orthogonally afterwards; ``policy_kwargs={"ortho_init": False}``
+    keeps the initialisation that ``activation="selu"`` needs.
 
     Args:
         observation_space: Given by SB3.
         encoder: A name of :data:`lhy_rl.nn.encoders.select.encoders`, ``auto`` for the one that fits the space, or a
         class.
         normalize_images: The policy's setting of that name. ``False`` for both is faster: our encoders scale bytes.
-        options: Those of :class:`lhy_rl.nn.encoders.base.EncoderOptions`; ``activation`` is ``auto`` where left out.
+        options: Options of :class:`lhy_rl.nn.encoders.base.EncoderOptions`; ``activation`` is ``auto`` by default.
 
     Raises:
-        UserError: an unknown name, or a space that the encoder does not read.
+        UserError: The name is unknown, or the encoder does not read this space.
 
     Example:
         >>> from stable_baselines3 import PPO
@@ -61,11 +61,11 @@ class Encoder(BaseFeaturesExtractor):
 
 
 class Sequence(BaseFeaturesExtractor):
-    """The last T steps in one observation (stacked frames, or a sentence), read by a sequence backbone of ours.
+    """A sequence backbone of ours over the last T steps in one observation (stacked frames, or a sentence).
 
     Each step is encoded, the backbone reads the steps in order from its initial state, and its last output is the
-    feature. The steps lie in the first dimension: Box (T, ...), where steps (H, W) are images of one channel; or
-    tokens, a MultiDiscrete of T or a Box of T integers.
+    feature. Steps are the first dimension: Box (T, ...), in which steps (H, W) are images of one channel; or tokens, a
+    MultiDiscrete of T or a Box of T integers.
 
     Args:
         observation_space: Given by SB3.
@@ -73,12 +73,12 @@ class Sequence(BaseFeaturesExtractor):
         core_options: Further options of the backbone.
         hidden_size: H, width of the backbone's output.
         num_layers: Layers of the backbone.
-        encoder: Of each step; ``auto`` for the one that fits it.
+        encoder: The encoder of each step; ``auto`` for the one that fits it.
         normalize_images: The policy's setting of that name.
-        options: Those of :class:`lhy_rl.nn.encoders.base.EncoderOptions`; ``activation`` is ``auto`` where left out.
+        options: Options of :class:`lhy_rl.nn.encoders.base.EncoderOptions`; ``activation`` is ``auto`` by default.
 
     Raises:
-        UserError: an unknown name, or a space that is no sequence.
+        UserError: A name is unknown, or the space is no sequence.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ def _options(given: dict[str, Any]) -> EncoderOptions:
 
 
 def _policy_space(space: gym.Space[Any], normalize_images: bool) -> gym.Space[Any]:
-    """The space that is left when SB3 has preprocessed: images are divided by 255 already."""
+    """The space after SB3's preprocessing, in which images are already divided by 255."""
     if isinstance(space, gym.spaces.Dict):
         return gym.spaces.Dict({key: _policy_space(part, normalize_images) for key, part in space.spaces.items()})
     if normalize_images and isinstance(space, gym.spaces.Box) and is_image_space(space):
@@ -124,12 +124,12 @@ def _policy_space(space: gym.Space[Any], normalize_images: bool) -> gym.Space[An
 
 
 def _values(obs: Any, space: gym.Space[Any]) -> Any:
-    """What SB3 has preprocessed as our encoders read it: one-hot vectors back to the tokens that they stand for."""
+    """Observations preprocessed by SB3 in the form of our encoders: one-hot vectors are turned back into tokens."""
     match space:
         case gym.spaces.Dict():
             return {key: _values(obs[key], part) for key, part in space.spaces.items()}
         case gym.spaces.Discrete():
-            return obs.flatten(1).argmax(-1)  # SB3's buffers make (N, 1, n) of (N, n)
+            return obs.flatten(1).argmax(-1)  # SB3's buffers turn (N, n) into (N, 1, n)
         case gym.spaces.MultiDiscrete():
             return torch.stack([part.argmax(-1) for part in obs.split(space.nvec.tolist(), -1)], -1)
     return obs

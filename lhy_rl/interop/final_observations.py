@@ -1,7 +1,7 @@
-"""The last observation of an episode is kept from the reset that follows it in the same step.
+"""Protects the last observation of an episode from the reset that follows in the same step.
 
-An environment may write all its observations into one array. Gymnasium's ``SyncVectorEnv`` puts that array itself into
-``info["final_obs"]`` and resets the environment, so that the next episode's first observation would stand there.
+An environment may write all its observations into one array. Gymnasium's ``SyncVectorEnv`` puts this array itself into
+``info["final_obs"]`` and resets the environment, which would overwrite it with the next episode's first observation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 
 class FinalObservationCopy(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Gives a copy of the observation with which an episode ends."""
+    """Returns a copy of the observation with which an episode ends."""
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         obs, reward, terminated, truncated, info = self.env.step(action)
@@ -24,9 +24,9 @@ class FinalObservationCopy(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def keep_final_observations(env: VectorEnv[Any, Any, Any]) -> None:
-    """Put that wrapper around each environment of a ``SyncVectorEnv`` that resets in the same step."""
+    """Put this wrapper around each environment of a ``SyncVectorEnv`` in same-step mode."""
     whole = env.unwrapped
     if not isinstance(whole, SyncVectorEnv) or type(whole).step is not SyncVectorEnv.step:
-        return  # ours copies them itself
+        return  # our vector environment copies them itself
     if whole.autoreset_mode is AutoresetMode.SAME_STEP:
         whole.envs = [one if isinstance(one, FinalObservationCopy) else FinalObservationCopy(one) for one in whole.envs]

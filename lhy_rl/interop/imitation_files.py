@@ -1,8 +1,8 @@
-"""What the library ``imitation`` saved: both of its formats, as far as they can be read without unpickling.
+"""Reads the trajectories of the library ``imitation``, in its two formats that need no unpickling.
 
-Its present one is a folder of HuggingFace's ``datasets`` (Arrow); the infos in it are JSON with pickled parts, of which
-only the flag of a time limit is looked at. Its old one is an .npz whose infos are pickled and stay closed; then nobody
-can say whether a time limit ended an episode, and its end counts as the task's. The oldest is one pickle: refused.
+The current one is a folder of HuggingFace's ``datasets`` (Arrow); its infos are JSON with pickled parts, of which only
+the flag of a time limit is read. The old one is an .npz whose infos are pickled and are not read; so it is unknown
+whether a time limit ended an episode, and its end counts as termination. The oldest is one pickle and is refused.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from lhy_rl.data.npz import Spaces
 from lhy_rl.data.spaces import conformed
 
 OLD = {"obs", "acts", "terminal", "indices"}  # members of the old format
-TIME_LIMIT_TRUNCATED = "TimeLimit.truncated"  # of the infos
+TIME_LIMIT_TRUNCATED = "TimeLimit.truncated"  # key of the infos
 SAVED = "demonstrations saved by `imitation` do not say what spaces they are of; give the environment, too"
 
 
 def is_old(members: Mapping[str, np.ndarray]) -> bool:
-    """Whether an .npz is one of its."""
+    """Whether an .npz is in ``imitation``'s old format."""
     return set(members) >= OLD
 
 
@@ -36,10 +36,10 @@ def is_folder(path: Path) -> bool:
 
 
 def read_old(members: Mapping[str, np.ndarray], name: str, spaces: Spaces | None) -> Demonstrations:
-    """From an .npz. ``indices`` are the steps at which the second, third, ... episode begin.
+    """Demonstrations from an .npz, in which ``indices`` are the steps at which the second, third, ... episode begin.
 
     Raises:
-        UserError: no spaces, or arrays that do not fit together.
+        UserError: No spaces are given, or the arrays do not fit together.
     """
     if spaces is None:
         raise UserError(f"{name!r}: {SAVED}")
@@ -58,10 +58,10 @@ def read_old(members: Mapping[str, np.ndarray], name: str, spaces: Spaces | None
 
 
 def read_folder(path: Path, spaces: Spaces | None) -> Demonstrations:
-    """From a folder that ``imitation.data.serialize.save`` wrote.
+    """Demonstrations from a folder that ``imitation.data.serialize.save`` wrote.
 
     Raises:
-        UserError: no spaces, no pyarrow, or other data.
+        UserError: No spaces are given, pyarrow is missing, or the folder holds other data.
     """
     name = str(path)
     if spaces is None:
@@ -75,7 +75,7 @@ def read_folder(path: Path, spaces: Spaces | None) -> Demonstrations:
         ) from error
     try:
         names = [part["filename"] for part in json.loads((path / "state.json").read_text())["_data_files"]]
-        files = [path / Path(name).name for name in names]  # of this folder, whatever it says
+        files = [path / Path(name).name for name in names]  # only files of this folder
         rows: list[dict[str, Any]] = []
         for file in files:
             with pyarrow.OSFile(str(file)) as opened, pyarrow.ipc.open_stream(opened) as stream:
@@ -83,12 +83,12 @@ def read_folder(path: Path, spaces: Spaces | None) -> Demonstrations:
         return _made([_row(row) for row in rows], name, spaces)
     except UserError:
         raise
-    except Exception as error:  # whatever Arrow says of a damaged file
+    except Exception as error:  # Arrow raises many kinds for damaged files
         raise UserError(f"{name!r} is damaged or not `imitation`'s: {' '.join(str(error).split())[:200]}") from error
 
 
 Row = tuple[Any, Any, Any, bool, bool]
-"""Observations, actions, rewards; whether it ended, and whether a time limit did it."""
+"""An episode: observations, actions, rewards, whether it ended, and whether a time limit ended it."""
 
 
 def _row(row: dict[str, Any]) -> Row:

@@ -1,4 +1,4 @@
-"""Infos as Gymnasium's vector environments batch them, and as Stable-Baselines3 lists them, a dict an instance."""
+"""Converts infos from the batches of Gymnasium's vector environments to Stable-Baselines3's list of dicts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from lhy_rl.core.trees import map_tree
 
-ENDING = ("terminal_observation", "TimeLimit.truncated")  # what SB3 writes into the infos itself
+ENDING = ("terminal_observation", "TimeLimit.truncated")  # keys that SB3 itself writes into the infos
 
 
 def row(infos: dict[str, Any], i: int) -> dict[str, Any]:
@@ -28,16 +28,16 @@ def row(infos: dict[str, Any], i: int) -> dict[str, Any]:
 def rows_of_step(
     infos: dict[str, Any], obs: Any, terminated: np.ndarray, truncated: np.ndarray
 ) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]]]:
-    """A step's infos as Stable-Baselines3 lists them, in any autoreset mode.
+    """A step's infos in the form of Stable-Baselines3, in any autoreset mode.
 
     Args:
-        infos: Of ``env.step``.
-        obs: (B, ...) the step's observations; without ``final_obs`` in the infos the last ones of ended episodes.
+        infos: The infos of ``env.step``.
+        obs: (B, ...) the step's observations; these are the final ones if the infos have no ``final_obs``.
         terminated, truncated: (B,) bool.
 
     Returns:
-        A dict an instance, where its episode ended with ``terminal_observation``; and by instance the infos of the
-        episodes that have begun in the same step.
+        A dict per instance, with ``terminal_observation`` if its episode ended; and a mapping from instance to the
+        infos of the episode that began in the same step.
     """
     rows = [row(infos, i) for i in range(len(terminated))] if infos else [{} for _ in terminated]
     begun: dict[int, dict[str, Any]] = {}
@@ -46,7 +46,7 @@ def rows_of_step(
             begun[i] = rows[i]
             rows[i] = begun[i].pop("final_info", {})
             rows[i]["terminal_observation"] = deepcopy(begun[i].pop("final_obs"))
-            if "episode" in begun[i]:  # RecordEpisodeStatistics, and SB3's own key for the same
+            if "episode" in begun[i]:  # written by RecordEpisodeStatistics; SB3 uses the same key
                 rows[i]["episode"] = begun[i].pop("episode")
         else:
             rows[i]["terminal_observation"] = map_tree(lambda x, i=i: x[i].copy(), obs)

@@ -1,4 +1,4 @@
-"""Demonstrations from and to Minari datasets; nothing that a dataset names is run or unpickled."""
+"""Reads and writes Minari datasets; nothing that a dataset names is run or unpickled."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ try:
 except ImportError as error:
     raise UserError(f"minari is not installed; {install_extra('minari')}") from error
 
-OURS = "lhy_rl"  # the key of Demonstrations.about in a dataset's metadata
+OURS = "lhy_rl"  # key in a dataset's metadata for Demonstrations.about
 
 
 def is_minari_id(name: str) -> bool:
-    """Whether a name can be a dataset's: ``(namespace/)name-v0``."""
+    """Whether a name is a valid dataset id: ``(namespace/)name-v0``."""
     try:
         parse_dataset_id(name)
     except (ValueError, TypeError):  # TypeError: without a version
@@ -43,33 +43,33 @@ def is_minari_id(name: str) -> bool:
 
 
 def minari_folder(dataset_id: str) -> Path:
-    """Where a dataset of that id lies, or would lie."""
+    """The folder of a dataset of that id, which need not exist."""
     return Path(get_dataset_path(dataset_id))
 
 
 def list_minari() -> list[tuple[str, str]]:
     """Ids and summaries of the local datasets, below ``MINARI_DATASETS_PATH`` or ``~/.minari/datasets``."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a folder that is no dataset
+        warnings.simplefilter("ignore")  # about folders that are no datasets
         found = minari.list_local_datasets()
     rows = []
     for name, metadata in found.items():
         spec = "no environment named"
-        with suppress(*MISFIT):  # of metadata that nobody can read; the others are listed all the same
+        with suppress(*MISFIT):  # skips datasets with unreadable metadata
             spec = json.loads(str(metadata["env_spec"]))["id"]
         rows.append((name, f"{spec}, {metadata['total_episodes']} episodes, {metadata['total_steps']:,} steps"))
     return rows
 
 
 def read_minari(source: str | os.PathLike[str], env_spaces: Spaces | None = None) -> Demonstrations:
-    """A dataset of Minari's, made by anyone.
+    """Read a Minari dataset of any origin.
 
     Args:
         source: The id of a local dataset, or a folder: the dataset's or the ``data`` in it.
-        env_spaces: Of the environment that it is for; without them those of the dataset are taken.
+        env_spaces: Spaces of the environment that it is for; None takes those of the dataset.
 
     Raises:
-        UserError: no such dataset, damaged, of other spaces, or episodes that do not end where they should.
+        UserError: There is no such dataset, it is damaged or of other spaces, or an episode does not end at its end.
     """
     folder = _folder(source)
     name = str(source)
@@ -84,7 +84,7 @@ def read_minari(source: str | os.PathLike[str], env_spaces: Spaces | None = None
         raise
     except ImportError as error:
         raise UserError(f"{name!r} cannot be read here: {' '.join(str(error).split())}") from error
-    except Exception as error:  # whatever h5py, json and PIL say of a damaged file
+    except Exception as error:  # h5py, json and PIL raise many kinds for damaged files
         raise UserError(f"{name!r} is damaged or no dataset: {' '.join(str(error).split())[:200]}") from error
     try:
         return Demonstrations(episodes, *chosen, about)
@@ -93,7 +93,7 @@ def read_minari(source: str | os.PathLike[str], env_spaces: Spaces | None = None
 
 
 def write_minari(demonstrations: Demonstrations, dataset_id: str) -> Path:
-    """Write a local dataset, whole or not at all; images are kept as they are, without JPEG.
+    """Write a local dataset, completely or not at all; images are stored without JPEG compression.
 
     Args:
         dataset_id: ``(namespace/)name-v0``.
@@ -102,7 +102,7 @@ def write_minari(demonstrations: Demonstrations, dataset_id: str) -> Path:
         Its folder.
 
     Raises:
-        UserError: an id that Minari does not take, or that is there already.
+        UserError: The id is invalid, or exists already.
     """
     if not is_minari_id(dataset_id):
         raise UserError(f"{dataset_id!r} is no id of Minari's; it must be like lhy_rl/CartPole/expert-v0")
@@ -134,10 +134,10 @@ def write_minari(demonstrations: Demonstrations, dataset_id: str) -> Path:
 
 # ---------------------------------------------------------------------- reading
 def _folder(source: str | os.PathLike[str]) -> Path:
-    """The folder with the metadata of a dataset, whose spaces stand in it.
+    """The folder with the metadata of a dataset, which must contain its spaces.
 
     Raises:
-        UserError: there is none.
+        UserError: There is none.
     """
     if isinstance(source, str) and is_minari_id(source) and not (Path(source) / "data").is_dir():
         folder = minari_folder(source) / "data"
@@ -159,7 +159,7 @@ def _folder(source: str | os.PathLike[str]) -> Path:
         raise UserError(f"{str(source)!r} is no dataset of Minari's: it has no {METADATA_FILE_NAME}") from error
     except (ValueError, TypeError) as error:
         raise UserError(f"the {METADATA_FILE_NAME} of {str(source)!r} is damaged: {error}") from error
-    if missing:  # Minari would make the environment that the metadata name, whatever that runs
+    if missing:  # Minari would make the environment named there and so run untrusted code
         raise UserError(f"the {METADATA_FILE_NAME} of {str(source)!r} has no {missing[0]}; record it with Minari 0.5")
     return folder
 
@@ -184,7 +184,7 @@ def _episode(i: int, data: Any, spaces: Spaces, name: str) -> Episode:
 
 
 def _arrays(tree: Any) -> Any:
-    """Minari's dicts and tuples with arrays for leaves; lists are texts, which nobody asks for."""
+    """Minari's dicts and tuples with arrays as leaves; lists are texts, which are not needed."""
     return map_tree(np.asarray, tree)
 
 
@@ -202,7 +202,7 @@ def _about(dataset: MinariDataset, name: str) -> dict[str, Any]:
 
 # ---------------------------------------------------------------------- writing
 def _spec(about: dict[str, Any]) -> Any:
-    """The registered environment's, where there is one."""
+    """The registered environment's specification, if there is one."""
     import lhy_rl  # noqa: F401  (registers the environments)
 
     try:
@@ -235,7 +235,7 @@ def _buffer(i: int, episode: Episode) -> Any:
         id=i,
         observations=episode.observations,
         actions=episode.actions,
-        rewards=episode.rewards,  # arrays do for lists
+        rewards=episode.rewards,  # arrays are accepted in place of lists
         terminations=ends[0],
         truncations=ends[1],
         infos={},

@@ -1,4 +1,4 @@
-"""Optuna's samplers as searchers, and spaces as Optuna's distributions."""
+"""Optuna's samplers as searchers, and search spaces as Optuna's distributions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lhy_rl.search.trial import Trial
 
 
 def distributions(space: Space) -> dict[str, Any]:
-    """Name to Optuna's distribution of a choice's tokens.
+    """Optuna's distribution of each choice's tokens, by name.
 
-    An ordinal choice is an integer from 0 up, so that a sampler sees its order; another one is categorical.
+    An ordinal choice is an integer from 0 up, so that a sampler knows its order; all others are categorical.
     """
     optuna = _optuna()
     return {
@@ -33,12 +33,12 @@ class OptunaSearcher(Searcher):
     """A sampler of Optuna behind our interface; it may propose a configuration twice.
 
     Args:
-        space: Choices that do not count are left out of what the sampler is told, if it is for conditions.
+        space: The search space. Inactive choices are not passed to a sampler that supports conditions.
         sampler: One of ``optuna.samplers``.
     """
 
     takes_conditions = True
-    """Whether the sampler can work on different choices in different trials."""
+    """Whether the sampler supports different choices in different trials."""
 
     def __init__(self, space: Space, sampler: Any, seed: int = 0) -> None:
         super().__init__(space, seed)
@@ -68,7 +68,7 @@ class OptunaSearcher(Searcher):
         asked = waiting.pop(0)
         if trial.score is None:
             self._study.tell(asked, state=self._states.FAIL)
-        elif trial.stopped:  # TPE orders pruned trials by how far they came
+        elif trial.stopped:  # TPE orders pruned trials by their last step
             asked.report(trial.score, int(trial.epochs))
             self._study.tell(asked, state=self._states.PRUNED)
         else:
@@ -83,11 +83,11 @@ class TPE(OptunaSearcher):
 
 
 class WarmTPE(TPE):
-    """TPE that begins with the configurations that were good on other tables, and models what they score here.
+    """TPE that begins with configurations that were good on other tables, and learns from their scores here.
 
     Args:
-        tables: From which they are, as a portfolio's (``lhy_rl.search.searchers.portfolio``).
-        enqueued: How many of them are tried first, with Optuna's ``enqueue_trial``.
+        tables: The other tables, as for a portfolio (``lhy_rl.search.searchers.portfolio``).
+        enqueued: Number of these configurations that are tried first, with Optuna's ``enqueue_trial``.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class CMA(OptunaSearcher):
 
     def __init__(self, space: Space, seed: int = 0, **options: Any) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that some of its options are experimental
+            warnings.simplefilter("ignore")  # some of its options are experimental
             sampler = _optuna().samplers.CmaEsSampler(
                 seed=seed, warn_independent_sampling=False, with_margin=True, **options
             )

@@ -1,4 +1,4 @@
-"""Stable-Baselines3 on any Gymnasium vector environment, and the other way round; its policies as experts."""
+"""Converts Gymnasium's vector environments to Stable-Baselines3's and back; loads SB3's policies as experts."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ except ImportError as error:
 
 
 def to_sb3(vector_env: VectorEnv[Any, Any, Any]) -> VecEnv:
-    """The vector environment as Stable-Baselines3 sees one; no copies of the environment are made.
+    """The vector environment as a ``VecEnv`` of Stable-Baselines3; no copies of the environment are made.
 
-    Episodes begin in the step that ends the last one, as everywhere in SB3, whatever the autoreset mode: where the
-    environment does not do so by itself, it is asked to reset the instances that have ended. Episode statistics come
-    from SB3's ``VecMonitor`` around it, or Gymnasium's ``RecordEpisodeStatistics`` within.
+    Episodes begin in the step that ends the last one, as always in SB3, in any autoreset mode: if the environment does
+    not do so itself, the adapter resets the instances that have ended. For episode statistics, wrap the result in SB3's
+    ``VecMonitor`` or the environment in Gymnasium's ``RecordEpisodeStatistics``.
 
     Args:
         vector_env: A Gymnasium vector environment.
 
     Raises:
-        UserError: not a vector environment, or one in mode ``NextStep`` that is not known to reset single instances.
+        UserError: It is no vector environment, or one in mode ``NextStep`` not known to reset single instances.
 
     Example:
         >>> import gymnasium, lhy_rl
@@ -60,15 +60,15 @@ def to_sb3(vector_env: VectorEnv[Any, Any, Any]) -> VecEnv:
 
 
 def from_sb3(venv: VecEnv) -> VectorEnv[Any, Any, Any]:
-    """Stable-Baselines3's vector environment as Gymnasium's, in mode ``SameStep``; its own wrappers go on working."""
+    """Stable-Baselines3's ``VecEnv`` as Gymnasium's ``VectorEnv``, in mode ``SameStep``; its wrappers keep working."""
     return venv.vector_env if isinstance(venv, _Adapter) else FromSB3(venv)
 
 
 class FromSB3(VectorEnv[Any, Any, Any]):
-    """SB3's four values to Gymnasium's five: ``TimeLimit.truncated`` in the infos tells a time limit from an end.
+    """Converts SB3's four values to Gymnasium's five: ``TimeLimit.truncated`` in the infos marks truncations.
 
     Args:
-        venv: Of SB3. Under ``VecNormalize`` observations and rewards are the normalised ones, as there.
+        venv: A ``VecEnv`` of SB3. With ``VecNormalize`` observations and rewards are the normalised ones.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
@@ -114,12 +114,12 @@ class FromSB3(VectorEnv[Any, Any, Any]):
 
 
 class _Adapter(VecEnv):
-    """Gymnasium's five values to SB3's four, and its batched infos to a list of dicts."""
+    """Converts Gymnasium's five values to SB3's four, and its batched infos to a list of dicts."""
 
     def __init__(self, vector_env: VectorEnv[Any, Any, Any]) -> None:
         self.vector_env = vector_env
         self.same_step = vector_env.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP
-        self.used = False  # by anybody
+        self.used = False  # whether it was reset or stepped
         self._actions: Any = None
         super().__init__(vector_env.num_envs, vector_env.single_observation_space, vector_env.single_action_space)
 
@@ -130,7 +130,7 @@ class _Adapter(VecEnv):
         self.reset_infos = [row(infos, i) for i in range(self.num_envs)]
         self._reset_seeds()
         self._reset_options()
-        return deepcopy(obs)  # SB3 keeps it over a step, and some environments write into what they gave
+        return deepcopy(obs)  # SB3 keeps it over a step, and some environments reuse their arrays
 
     def step_async(self, actions: np.ndarray) -> None:
         self.used = True
@@ -161,7 +161,7 @@ class _Adapter(VecEnv):
             base: Any = self.vector_env.unwrapped
             if hasattr(base, "get_attr"):  # Gymnasium's own: many environments
                 values = base.get_attr(attr_name)
-            else:  # one batched environment: what it has, all have
+            else:  # one batched environment: all instances share its attributes
                 values = [getattr(base, attr_name)] * self.num_envs
         return [values[i] for i in self._indices(indices)]
 

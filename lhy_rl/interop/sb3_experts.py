@@ -1,4 +1,4 @@
-"""Trained policies of Stable-Baselines3 as experts; files that others wrote are read without unpickling them."""
+"""Trained policies of Stable-Baselines3 as experts; files are read without unpickling."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ STATISTICS = "VecNormalize statistics"
 
 
 class SB3Expert:
-    """A policy with the manners of our agents.
+    """A policy with the interface of our agents.
 
     Attributes:
-        observation_space, action_space: Of one environment.
+        observation_space, action_space: The spaces of one environment.
         policy: Stable-Baselines3's model or policy.
     """
 
@@ -56,13 +56,13 @@ class SB3Expert:
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, Any]:
-        """Actions for observations as the environment gives them; they are normalised here where there are statistics.
+        """Choose actions for the environment's observations, which are normalised first if there are statistics.
 
         Args:
             observation: One observation, or a batch (B, ...).
-            state: What the last call returned; None at the beginning.
-            episode_start: (B,) bool: the memory is forgotten first.
-            deterministic: The most probable actions instead of drawn ones; those of DQN always are.
+            state: The memory that the last call returned; None at the beginning.
+            episode_start: (B,) bool: the memory is reset first.
+            deterministic: Take the most probable actions instead of sampling; DQN's are always deterministic.
 
         Returns:
             Actions (B, ...), or one action for one observation, and the memory.
@@ -71,7 +71,7 @@ class SB3Expert:
             observation = self.statistics.normalize_obs(observation)
         device = torch.device(getattr(self.policy, "device", "cpu"))
         seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
-        with OwnRandomness(seed, device):  # SB3 draws from the global generator
+        with OwnRandomness(seed, device):  # SB3 samples from the global generator
             actions, memory = self.policy.predict(observation, state, episode_start, deterministic)
         return np.asarray(actions), memory
 
@@ -79,19 +79,19 @@ class SB3Expert:
     def distribution(
         self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None
     ) -> tuple[Tensor, Any]:
-        """What the policy's distributions are, as :meth:`lhy_rl.nn.heads.base.Head.distribution` has them.
+        """The parameters of the policy's distributions, as of :meth:`lhy_rl.nn.heads.base.Head.distribution`.
 
         Args:
             observation: (B, ...) as the environment gives them.
-            state: What the last call returned; None at the beginning.
-            episode_start: (B,) bool: the memory is forgotten first.
+            state: The memory that the last call returned; None at the beginning.
+            episode_start: (B,) bool: the memory is reset first.
 
         Returns:
-            Logits (B, A), of a DQN its action values, or means and logs of deviations (B, 2A); and the memory, (B, ...)
-            tensors, None without one.
+            Logits (B, A), for DQN the action values, or means and log standard deviations (B, 2A); and the memory,
+            (B, ...) tensors, None without one.
 
         Raises:
-            UserError: a policy that has neither (SAC, TD3, DDPG, TQC).
+            UserError: The policy has neither (SAC, TD3, DDPG, TQC).
         """
         policy: Any = self.policy
         if self.statistics is not None:
@@ -113,7 +113,7 @@ class SB3Expert:
     def _recurrent_distribution(
         self, obs: Any, state: Any, episode_start: np.ndarray | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Those of a policy with an LSTM, whose memory SB3 keeps as (layers, B, H)."""
+        """:meth:`distribution` for a policy with an LSTM, whose memory SB3 keeps as (layers, B, H)."""
         policy: Any = self.policy
         layers, _, width = policy.lstm_hidden_state_shape
         count = len(next(iter(obs.values())) if isinstance(obs, dict) else obs)
@@ -127,7 +127,7 @@ class SB3Expert:
 
 
 def numbers_of(distribution: Any) -> Tensor:
-    """torch's distributions of actions in numbers: logits of all choices (B, A), or means and logs of deviations."""
+    """Parameters of SB3's action distributions: logits of all choices (B, A), or means and log standard deviations."""
     if isinstance(distribution, list):
         return torch.cat([part.logits for part in distribution], -1)
     if isinstance(distribution, torch.distributions.Normal):
@@ -139,19 +139,19 @@ def numbers_of(distribution: Any) -> Tensor:
 
 
 class Statistics:
-    """Means and variances of ``VecNormalize``: one of an observation, or one of each key of a dict.
+    """Means and variances of ``VecNormalize``, of the observation or of each key of a dict.
 
     Args:
-        moments: Key to (mean, variance); the key is empty where the observation is no dict.
+        moments: Key to (mean, variance); the key is empty if the observation is no dict.
         epsilon: Added to the variances.
-        clip: Largest normalised value.
+        clip: Largest absolute normalised value.
     """
 
     def __init__(self, moments: dict[str, tuple[np.ndarray, np.ndarray]], epsilon: float, clip: float) -> None:
         self.moments, self.epsilon, self.clip = moments, epsilon, clip
 
     def normalize_obs(self, obs: Any) -> Any:
-        """Observations brought to mean 0 and variance 1, and clipped."""
+        """Normalise observations to mean 0 and variance 1, and clip them."""
         if isinstance(obs, dict):
             return {key: self._scaled(obs[key], key) if key in self.moments else obs[key] for key in obs}
         return self._scaled(obs, "")
@@ -164,9 +164,9 @@ class Statistics:
 
 
 def save_statistics(vec_normalize: VecNormalize, path: str | os.PathLike[str]) -> None:
-    """Write the observations' statistics as JSON and safetensors, which :func:`load_expert` reads.
+    """Save the observations' statistics as JSON and safetensors, which :func:`load_expert` reads.
 
-    For statistics of your own that SB3 saved as a pickle: ``save_statistics(VecNormalize.load(pickle, venv), path)``.
+    To convert your own statistics that SB3 pickled: ``save_statistics(VecNormalize.load(pickle, venv), path)``.
     """
     moments = vec_normalize.obs_rms
     moments_of = moments if isinstance(moments, dict) else {"": moments}
@@ -188,20 +188,21 @@ def load_expert(
     device: str = "auto",
     seed: int = 0,
 ) -> SB3Expert:
-    """An expert from what Stable-Baselines3 or sb3-contrib trained: PPO, A2C, DQN, SAC, TD3, DDPG, RecurrentPPO, ...
+    """An expert trained with Stable-Baselines3 or sb3-contrib: PPO, A2C, DQN, SAC, TD3, DDPG, RecurrentPPO, ...
 
     Args:
-        path_or_model: The zip that ``model.save`` wrote, or a model that is loaded already.
-        env: What the expert acts in, for its spaces: an id, an ``Env``, a vector environment, or the pair of spaces.
-            A path needs it, because the spaces in the file are pickled.
-        policy_kwargs: Those that the model was made with, where the file has them only as a pickle.
-        statistics: Of ``VecNormalize``: what :func:`save_statistics` wrote, or the wrapper itself. A model that is
-            loaded brings its own.
-        device: Where a policy from a file computes: ``auto``, ``cpu``, ``cuda``, ...
-        seed: Of the draws.
+        path_or_model: The zip that ``model.save`` wrote, or a loaded model.
+        env: The expert's environment, for its spaces: an id, an ``Env``, a vector environment, or the pair of spaces.
+            Needed with a path, because the spaces in the file are pickled.
+        policy_kwargs: The model's ``policy_kwargs``, if the file has them only as a pickle.
+        statistics: Statistics of ``VecNormalize``: a file of :func:`save_statistics`, or the wrapper itself. A loaded
+            model has its own.
+        device: Device of a policy from a file: ``auto``, ``cpu``, ``cuda``, ...
+        seed: Seed of the sampled actions.
 
     Raises:
-        UserError: no such file, damaged, of other spaces, or a policy that cannot be rebuilt from plain text.
+        UserError: There is no such file, or it is damaged, of other spaces, or a policy that cannot be rebuilt from
+            plain text.
 
     Example:
         >>> expert = load_expert("ppo_cartpole.zip", "CartPole-v1")  # doctest: +SKIP

@@ -1,8 +1,8 @@
-"""A policy out of the zip of Stable-Baselines3's ``model.save``, without unpickling anything.
+"""Rebuilds a policy from the zip of Stable-Baselines3's ``model.save``, without unpickling anything.
 
-The zip holds weights, which torch reads as tensors only, and a JSON in which whatever is not JSON is a pickle;
-``PPO.load`` executes it. Here the pickles stay closed: the policy is built anew from spaces that are given and from
-what stands in plain text, and then gets its weights.
+The zip holds weights, which torch reads as tensors only, and a JSON in which everything that is not JSON is pickled;
+``PPO.load`` unpickles it, which may run code. Here the pickles are not read: the policy is built from given spaces and
+from the values in plain text, and then its weights are loaded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, brief, pip_install
 from lhy_rl.core.saved_states import fitting
 
-POLICIES = {  # where the saved policy's class is from: its base class, and the agents that use it
+POLICIES = {  # module of the saved policy's class: its base class, and the agents that use it
     "stable_baselines3.common.policies": ("ActorCriticPolicy", "PPO, A2C"),
     "stable_baselines3.dqn.policies": ("DQNPolicy", "DQN"),
     "stable_baselines3.sac.policies": ("SACPolicy", "SAC"),
@@ -36,7 +36,7 @@ POLICIES = {  # where the saved policy's class is from: its base class, and the 
     "sb3_contrib.qrdqn.policies": ("QRDQNPolicy", "QRDQN"),
     "sb3_contrib.tqc.policies": ("TQCPolicy", "TQC"),
 }
-FOR_LEARNING = ("optimizer_class", "optimizer_kwargs")  # policy_kwargs that an expert does without
+FOR_LEARNING = ("optimizer_class", "optimizer_kwargs")  # policy_kwargs that an expert does not need
 ACTIVATION = re.compile(r"<class 'torch\.nn\.modules\.activation\.(\w+)'>")
 
 
@@ -50,10 +50,11 @@ def rebuilt(
     """The policy of a zip, built for these spaces.
 
     Args:
-        policy_kwargs: Those that the model was made with; None takes what the file says in plain text.
+        policy_kwargs: The model's ``policy_kwargs``; None takes those in the file's plain text.
 
     Raises:
-        UserError: no such file, damaged, of other spaces, or a policy that cannot be rebuilt from plain text.
+        UserError: There is no such file, or it is damaged, of other spaces, or a policy that cannot be rebuilt from
+            plain text.
     """
     data, weights = _members(path)
     with fitting(f"{str(path)!r} says of itself what no model of Stable-Baselines3 says"):
@@ -66,7 +67,7 @@ def rebuilt(
         kwargs.setdefault("use_sde", bool(data.get("use_sde")))
     kwargs.setdefault("features_extractor_class", _extractor(weights, space))
     try:
-        with torch.random.fork_rng([]):  # the first weights are drawn, and replaced
+        with torch.random.fork_rng([]):  # the weights drawn here are replaced below
             policy: BasePolicy = kind(space, action_space, lr_schedule=_no_learning, **kwargs)
         policy.load_state_dict(weights)
     except (RuntimeError, TypeError, ValueError, AssertionError, KeyError) as error:
@@ -88,7 +89,7 @@ def _no_learning(progress: float) -> float:
 
 
 def _members(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the zip says in JSON, pickles still closed, and the policy's tensors."""
+    """The zip's JSON, with pickles left as they are, and the policy's tensors."""
     try:
         archive.check_growth(path)
         with zipfile.ZipFile(path) as file:
@@ -108,14 +109,14 @@ def _members(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise
     except zipfile.BadZipFile as error:
         raise UserError(f"{str(path)!r} is no zip of Stable-Baselines3, or damaged ({error})") from error
-    except Exception as error:  # somebody else's bytes: whatever json and torch find wrong with them
+    except Exception as error:  # json and torch raise many kinds for damaged files
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{str(path)!r} is damaged, or no model of Stable-Baselines3: {reason}") from error
     return data, tensors
 
 
 def _policy_class(path: Path, data: dict[str, Any]) -> Any:
-    """The class to build; the name of its module stands beside the pickle."""
+    """The class to build; its module is named in plain text beside the pickle."""
     saved = data.get("policy_class")
     module = saved.get("__module__") if isinstance(saved, dict) else None
     if module not in POLICIES:
@@ -131,10 +132,10 @@ def _policy_class(path: Path, data: dict[str, Any]) -> Any:
 
 
 def _readable(data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The saved ``policy_kwargs``, as far as they stand in plain text.
+    """The saved ``policy_kwargs`` in plain text.
 
     Raises:
-        UserError: one of them does not.
+        UserError: One of them is a pickle.
     """
     saved = data.get("policy_kwargs") or {}
     plain = {key: value for key, value in saved.items() if key not in (":type:", ":serialized:")}
@@ -158,7 +159,7 @@ def _readable(data: dict[str, Any], path: Path) -> dict[str, Any]:
 def _check_spaces(
     path: Path, data: dict[str, Any], observation_space: gym.Space[Any], action_space: gym.Space[Any]
 ) -> None:
-    """Shapes and sizes stand in plain text, too; what is missing there the weights will tell."""
+    """Compare the spaces with the shapes and sizes in plain text; loading the weights shows any other difference."""
     for key, space in (("observation_space", channels_first(observation_space)), ("action_space", action_space)):
         saved = data.get(key)
         if not isinstance(saved, dict):
@@ -174,14 +175,14 @@ def _check_spaces(
 
 
 def _extractor(weights: dict[str, Any], space: gym.Space[Any]) -> Any:
-    """What reads the observations: SB3's policies for images and dicts differ in this alone."""
+    """The feature extractor, in which alone SB3's policies for vectors, images and dicts differ."""
     if isinstance(space, gym.spaces.Dict):
         return CombinedExtractor
     return NatureCNN if any("features_extractor.cnn." in name for name in weights) else FlattenExtractor
 
 
 def channels_first(space: gym.Space[Any]) -> gym.Space[Any]:
-    """The space as SB3 shows it to a policy: images with the channels first."""
+    """The space as an SB3 policy sees it: images with the channels first."""
     if isinstance(space, gym.spaces.Dict):
         return gym.spaces.Dict({key: channels_first(part) for key, part in space.spaces.items()})
     if isinstance(space, gym.spaces.Box) and is_image_space(space) and not is_image_space_channels_first(space):

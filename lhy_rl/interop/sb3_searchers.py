@@ -1,9 +1,9 @@
-"""Stable-Baselines3's algorithms as searchers: an episode is a configuration, whose reward comes with the trial.
+"""Stable-Baselines3's algorithms as searchers: an episode is a configuration, and its reward comes from the trial.
 
 The task is that of ``lhy_rl/HPOToken-v0``: an action is the value of the next choice, the observation holds the values
-chosen so far and which choice comes, the reward is 0 until the configuration has been tried. SB3 steps an environment
-that answers at once; here hours may lie between an action and its reward, and other episodes. So its ``learn`` is left
-out: the episodes are played with SB3's policy, kept until their trials have ended, put into SB3's own buffer, and
+chosen so far and the next choice, the reward is 0 until the configuration has been tried. SB3 expects an environment
+that answers at once; here hours and other episodes may lie between an action and its reward. So its ``learn`` is not
+used: the episodes are played with SB3's policy, kept until their trials have ended, put into SB3's own buffer, and
 learned from by SB3's own ``train``.
 
 The reward is a trial's rank among all so far, from 0 to 1, so that the same options fit scores of any scale. SB3 has no
@@ -38,19 +38,19 @@ try:
 except ImportError as error:
     raise UserError(f"this searcher needs Stable-Baselines3: {install_extra('sb3')}") from error
 
-REDRAWS = 8  # of a batch in which nothing is new, before a configuration is drawn at random
+REDRAWS = 8  # batches drawn without a new configuration before one is drawn at random
 
 
 @dataclass(frozen=True)
 class Episode:
-    """A configuration as its policy wrote it.
+    """The episode in which the policy chose a configuration.
 
     Attributes:
-        tokens: (D,) canonical.
+        tokens: (D,) canonical tokens of the configuration.
         actions: (D,) as the policy drew them, before the modulo.
-        obs: (D + 1, F), the one behind the last choice included.
-        values: (D,) the critic's, and of a policy without one zeros.
-        log_probs: (D,) of the actions.
+        obs: (D + 1, F), including the one after the last choice.
+        values: (D,) the critic's values; zeros without a critic.
+        log_probs: (D,) log-probabilities of the actions.
     """
 
     tokens: np.ndarray
@@ -61,12 +61,12 @@ class Episode:
 
 
 class SB3Searcher(Searcher):
-    """What the algorithms share: episodes that wait to be tried, and those that wait for a result.
+    """Base class: keeps the episodes that wait for a trial, and those that wait for a result.
 
     Args:
-        space: What can be chosen.
-        seed: Same seed and scores, same search.
-        unique: Propose no configuration twice: what the policy repeats is drawn again.
+        space: The search space.
+        seed: The same seed and scores give the same search.
+        unique: Propose no configuration twice; repeated ones are drawn again.
     """
 
     def __init__(self, space: Space, seed: int, unique: bool) -> None:
@@ -82,11 +82,11 @@ class SB3Searcher(Searcher):
 
     @abstractmethod
     def draw(self) -> list[Episode]:
-        """Episodes of the present policy."""
+        """New episodes of the current policy."""
 
     @abstractmethod
     def learn(self, episode: Episode, score: float) -> None:
-        """Learn from an episode and its trial's score; -inf is the score of a failed trial."""
+        """Learn from an episode and its trial's score; a failed trial has the score -inf."""
 
     def ask(self) -> np.ndarray:
         for _ in range(REDRAWS):
@@ -98,7 +98,7 @@ class SB3Searcher(Searcher):
                 if not self.unique or (key not in keys and episode.tokens not in self._proposed):
                     self._waiting.append(episode)
                 keys.add(key)
-        if not self._waiting:  # the policy knows only what was tried: something random, or nothing is left
+        if not self._waiting:  # the policy repeats what was tried: draw at random, or stop if nothing is left
             return self._proposed.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
         episode = self._waiting.popleft()
         self._pending.setdefault(tuple(episode.tokens.tolist()), []).append(episode)
@@ -112,7 +112,7 @@ class SB3Searcher(Searcher):
             self.learn(waiting.pop(0), score)
 
     def reward(self, score: float) -> float:
-        """The rank among all scores so far, 0 to 1; of a failed trial 0."""
+        """The rank among all scores so far, 0 to 1; 0 for a failed trial."""
         known = np.array(self._scores)
         return 0.0 if score == -np.inf else float((known < score).mean() + (known == score).mean() / 2)
 
@@ -127,7 +127,7 @@ class SB3Searcher(Searcher):
         return obs
 
     def play(self, n: int, act: Any) -> list[Episode]:
-        """``n`` episodes at once; ``act`` gives (n,) actions, values and log-probabilities for (n, F) observations."""
+        """Play ``n`` episodes at once; ``act`` maps (n, F) observations to (n,) actions, values and log-probs."""
         tokens = np.zeros((n, len(self.space)), np.int64)
         steps, observed = [], [self.observation(tokens, 0)]
         with self.randomness():
@@ -143,7 +143,7 @@ class SB3Searcher(Searcher):
 
     @contextmanager
     def randomness(self) -> Iterator[None]:
-        """Inside, the global generators that SB3 draws from are ours."""
+        """A context in which the global generators, which SB3 draws from, are seeded by this searcher."""
         seed = int(self.rng.integers(2**31))
         users = np.random.get_state(), random.getstate()  # noqa: NPY002
         np.random.seed(seed)  # noqa: NPY002
@@ -160,17 +160,17 @@ class SB3PPO(SB3Searcher):
     """SB3's PPO (Schulman et al. 2017).
 
     Args:
-        space: What can be chosen.
-        seed: Same seed and scores, same search.
-        unique: Propose no configuration twice: what the policy repeats is drawn again.
-        batch_size: Episodes behind an update; as many are drawn at once.
-        learning_rate: Of Adam.
+        space: The search space.
+        seed: The same seed and scores give the same search.
+        unique: Propose no configuration twice; repeated ones are drawn again.
+        batch_size: Episodes per update; this many are drawn at once.
+        learning_rate: Adam's learning rate.
         n_epochs: Passes over a batch.
-        ent_coef: Keeps the distributions wide.
-        options: Any others of ``stable_baselines3.PPO``.
+        ent_coef: Weight of the entropy bonus.
+        options: Any other arguments of ``stable_baselines3.PPO``.
 
     Raises:
-        UserError: a number out of range, or Stable-Baselines3 is not installed.
+        UserError: A number is out of range, or Stable-Baselines3 is not installed.
     """
 
     def __init__(
@@ -234,23 +234,23 @@ class SB3PPO(SB3Searcher):
         with self.randomness():
             self.model.train()
         self._batch = []
-        self._waiting.clear()  # drawn from the policy before
+        self._waiting.clear()  # these were drawn from the old policy
 
 
 class SB3A2C(SB3PPO):
     """SB3's A2C (Mnih et al. 2016).
 
     Args:
-        space: What can be chosen.
-        seed: Same seed and scores, same search.
-        unique: Propose no configuration twice: what the policy repeats is drawn again.
-        batch_size: Episodes behind an update; as many are drawn at once.
-        learning_rate: Of RMSProp.
-        ent_coef: Keeps the distributions wide.
-        options: Any others of ``stable_baselines3.A2C``.
+        space: The search space.
+        seed: The same seed and scores give the same search.
+        unique: Propose no configuration twice; repeated ones are drawn again.
+        batch_size: Episodes per update; this many are drawn at once.
+        learning_rate: RMSProp's learning rate.
+        ent_coef: Weight of the entropy bonus.
+        options: Any other arguments of ``stable_baselines3.A2C``.
 
     Raises:
-        UserError: a number out of range, or Stable-Baselines3 is not installed.
+        UserError: A number is out of range, or Stable-Baselines3 is not installed.
     """
 
     def __init__(
@@ -271,17 +271,17 @@ class SB3DQN(SB3Searcher):
     """SB3's DQN (Mnih et al. 2015), one episode after the other.
 
     Args:
-        space: What can be chosen.
-        seed: Same seed and scores, same search.
-        unique: Propose no configuration twice: what the policy repeats is drawn again.
-        learning_rate: Of Adam.
-        batch_size: Steps behind an update; as many updates follow an episode as it has choices.
+        space: The search space.
+        seed: The same seed and scores give the same search.
+        unique: Propose no configuration twice; repeated ones are drawn again.
+        learning_rate: Adam's learning rate.
+        batch_size: Steps per update; after an episode there is an update for each choice.
         exploration_trials: Trials until the share of random actions has fallen from 1 to ``exploration_final_eps``.
-        exploration_final_eps: That share in the end.
-        options: Any others of ``stable_baselines3.DQN``.
+        exploration_final_eps: Final share of random actions.
+        options: Any other arguments of ``stable_baselines3.DQN``.
 
     Raises:
-        UserError: a number out of range, or Stable-Baselines3 is not installed.
+        UserError: A number is out of range, or Stable-Baselines3 is not installed.
     """
 
     def __init__(
@@ -330,13 +330,13 @@ class SB3DQN(SB3Searcher):
             actions, over = episode.actions[None, position : position + 1], np.array([position == last])
             assert self.model.replay_buffer is not None
             self.model.replay_buffer.add(obs, after, actions, reward, over, [{}])
-            self.model._on_step()  # the share of random actions, the target network
+            self.model._on_step()  # updates the share of random actions and the target network
         with self.randomness():
             self.model.train(len(self.space), self.model.batch_size)
 
 
 class _Shape(Env[np.ndarray, np.int64]):
-    """The spaces that SB3 wants to see; nobody steps it."""
+    """An environment that only gives SB3 its spaces; it is never stepped."""
 
     def __init__(self, size: int, actions: int) -> None:
         self.size, self.num_actions = size, actions

@@ -1,7 +1,7 @@
 """Writing sentences with a policy: sampling, greedy, beam search; continuing prefixes; scoring sentences.
 
-Where a sentence answers to a source, its tokens or its picture stand beside it
-(:class:`~lhy_rl.core.protocols.TokenSequences`), and a batch is observed with them.
+If sentences have sources, these are kept with them (:class:`~lhy_rl.core.protocols.TokenSequences`), and the policy
+observes both.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from lhy_rl.nn.policies.actor_critic import ActorCritic
 BATCH = 1024  # sentences written or scored at a time
 
 Context = dict[str, Tensor]
-"""What a batch of sentences answers to: what is observed beside the token, (N, ...); nothing without a source."""
+"""The sources of a batch of sentences, as observed beside the token, (N, ...); empty without a source."""
 
 
 def context_of(policy: ActorCritic, sequences: TokenSequences | None) -> Context:
-    """The sources of sentences as a policy observes them; for one that reads them once, up to the longest one's end.
+    """The sources of sentences as a policy observes them; cut to the longest one if the policy reads them only once.
 
     Raises:
-        UserError: the policy answers to sources, and there are none; or the other way round.
+        UserError: The policy needs sources and there are none, or the other way round.
     """
     answers = isinstance(policy.observation_space, gym.spaces.Dict)
     sources, mask = (None, None) if sequences is None else (sequences.sources, sequences.source_mask)
@@ -46,7 +46,7 @@ def context_of(policy: ActorCritic, sequences: TokenSequences | None) -> Context
 
 
 def observed(token: Tensor, context: Context) -> Any:
-    """What a policy observes of the token before, (N,), or of those of a block, (T, N)."""
+    """The policy's observation, given the previous token (N,), or those of a block (T, N)."""
     if not context:
         return token
     return {TOKEN: token} | {
@@ -66,16 +66,16 @@ def complete(
     top_k: int | None = None,
     context: Context | None = None,
 ) -> Tensor:
-    """Write the rest of sentences, in place, from a stored state: the prefix is never read again.
+    """Complete sentences in place, from a stored state, so that the prefix is not read again.
 
     Args:
         tokens: (N, T) int64; the first ``position`` tokens of each row are given, and no row has ended.
-        position: Tokens already there; 0 begins new sentences.
+        position: Number of given tokens; 0 begins new sentences.
         state: The policy's memory before it observes token ``position - 1`` (or the start token).
-        context: What the sentences answer to.
+        context: The sentences' sources.
 
     Returns:
-        Lengths (N,) int64; ``tokens`` is filled, with pad behind the ends.
+        Lengths (N,) int64; ``tokens`` is filled in, with padding after the ends.
     """
     n, steps = tokens.shape
     context = {} if context is None else context
@@ -111,10 +111,10 @@ def sample(
     """Draw n sentences; temperature 0 is greedy (and gives the same sentence n times).
 
     Args:
-        answered: Sentences whose sources are answered, over and over if they are fewer than n.
+        answered: Sentences whose sources to answer, repeated if they are fewer than n.
 
     Raises:
-        UserError: n is no number from 1 up.
+        UserError: n is no integer of at least 1.
     """
     integer("n", n, 1)
     parts = []
@@ -140,7 +140,7 @@ def beam_search(
     """The most probable sentences that a beam of the given width finds.
 
     Args:
-        answered: A sentence whose source is answered, where the policy answers to one.
+        answered: A sentence whose source to answer, if the policy needs one.
 
     Returns:
         Up to ``width`` sentences, best first, and their log-probabilities in nats.
@@ -153,7 +153,7 @@ def beam_search(
     for t in range(task.max_length):
         last = tokens[:, t - 1] if t else torch.full((1,), task.start_token, device=policy.device)
         context = {key: x.expand(len(last), *x.shape[1:]) for key, x in source.items()}
-        # a finished row observes something valid; its features are not used
+        # finished rows observe any valid token; their features are not used
         h, state = policy.step(observed(torch.where(open_, last, task.start_token), context), state)
         log_probs = policy.categorical.log_probs(h)  # (W, A)
         actions = log_probs.shape[1]
@@ -177,7 +177,7 @@ def beam_search(
 
 
 def teacher_forcing(sequences: TokenSequences, task: TextTask, policy: ActorCritic) -> tuple[Any, Tensor, Tensor]:
-    """Sentences as a policy meets them: observations, actions (pads as 0) and mask, (T, B) up to the longest one."""
+    """Sentences as a policy's observations, actions (0 for padding) and mask, (T, B) with T of the longest one."""
     longest = int(sequences.lengths.max())
     tokens = torch.as_tensor(sequences.tokens[:, :longest], device=policy.device).T
     mask = torch.as_tensor(sequences.mask[:, :longest], device=policy.device).T
@@ -187,7 +187,7 @@ def teacher_forcing(sequences: TokenSequences, task: TextTask, policy: ActorCrit
 
 
 def starts(mask: Tensor) -> Tensor:
-    """(T, B) bool: one episode a column, begun at step 0; of the shape of a mask."""
+    """(T, B) bool in the shape of a mask: true at step 0 only, as each column is one episode."""
     start = torch.zeros(mask.shape[:2], dtype=torch.bool, device=mask.device)
     start[0] = True
     return start
@@ -197,7 +197,7 @@ def starts(mask: Tensor) -> Tensor:
 def token_log_probs(
     policy: ActorCritic, sequences: TokenSequences, task: TextTask, temperature: float = 1.0
 ) -> np.ndarray:
-    """Log-probability in nats of each token, (N, T) float32, 0 behind the ends; dropout as the policy's mode says."""
+    """Log-probability in nats of each token, (N, T) float32, 0 after the ends; dropout if the policy is training."""
     parts = []
     for first in range(0, len(sequences), BATCH):
         obs, actions, mask = teacher_forcing(sequences[first : first + BATCH], task, policy)
@@ -216,10 +216,10 @@ def nll_per_token(policy: ActorCritic, sequences: TokenSequences, task: TextTask
 
 @torch.no_grad()
 def attention_weights(policy: ActorCritic, task: TextTask, sequences: TokenSequences) -> np.ndarray:
-    """(N, T, L) how much each token of sentences, the end token too, looks at each place of their sources.
+    """Attention weights (N, T, L) of each token, including the end token, over the places of its source.
 
     Raises:
-        UserError: the policy has no attention.
+        UserError: The policy has no attention.
     """
     reader = policy.trunk.source
     if reader is None or reader.attention is None:

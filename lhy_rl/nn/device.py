@@ -10,10 +10,10 @@ from lhy_rl.nn.acceleration.numpy_actor import WIDEST
 
 
 def choose_device(name: str, large: bool = True) -> torch.device:
-    """The torch device of that name; ``auto`` is a GPU where there is one and the networks are large enough for it.
+    """The torch device of that name; ``auto`` is a GPU if there is one and the networks are large enough for it.
 
     Raises:
-        UserError: an unknown device, or one that this machine lacks.
+        UserError: The device is unknown, or this machine does not have it.
     """
     if name == "auto":
         return torch.device("cuda" if large and torch.cuda.is_available() else "cpu")
@@ -27,7 +27,7 @@ def choose_device(name: str, large: bool = True) -> torch.device:
 
 
 def is_large(network: nn.Module) -> bool:
-    """Whether a GPU is worth it: the network has convolutions, or a layer that is wider than numpy is fast with."""
+    """Whether a GPU pays off: the network has convolutions, or a layer too wide for numpy to be fast."""
     widths = [size for p in network.parameters() for size in p.shape]
-    tables = [m.num_embeddings for m in network.modules() if isinstance(m, nn.Embedding)]  # long, but only read
+    tables = [m.num_embeddings for m in network.modules() if isinstance(m, nn.Embedding)]  # long, but cheap
     return any(p.dim() == 4 for p in network.parameters()) or max(set(widths) - set(tables), default=0) > WIDEST

@@ -1,4 +1,4 @@
-"""Networks of somebody else's are tried once, when a policy is made: what breaks the contract is one line then."""
+"""Tries custom networks once when a policy is made, so that a violated interface is a one-line error."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lhy_rl.core.registry import place_of
 from lhy_rl.core.trees import map_tree
 from lhy_rl.nn.layers.eval_mode import evaluating
 
-LEADING = (2, 3)  # T and B of what is tried
+LEADING = (2, 3)  # T and B of the trial input
 
 
 def tried_encoder(kind: type[nn.Module], space: gym.Space[Any], options: Any) -> Any:
-    """An encoder of this class, which has made something of empty observations of its space.
+    """An encoder of this class, after a trial on observations of its space.
 
     Raises:
-        UserError: it takes other arguments, sets no ``output_size``, or what it makes has another shape.
+        UserError: It takes other arguments, sets no ``output_size``, or its output has another shape.
     """
     encoder = _made(kind, space, options)
 
@@ -38,10 +38,10 @@ def tried_encoder(kind: type[nn.Module], space: gym.Space[Any], options: Any) ->
 
 
 def tried_core(kind: type[nn.Module], input_size: int, *given: Any, **options: Any) -> Any:
-    """A backbone of this class, which has made something of zeros.
+    """A backbone of this class, after a trial on zeros.
 
     Raises:
-        UserError: it takes other arguments, sets no ``output_size``, or what it makes or remembers has another shape.
+        UserError: It takes other arguments, sets no ``output_size``, or its output or state has another shape.
     """
     core = _made(kind, input_size, *given, **options)
     with torch.no_grad(), evaluating(core):

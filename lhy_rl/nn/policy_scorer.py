@@ -14,13 +14,13 @@ from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 
 class PolicyScorer:
-    """Scores replies with two policies that learned from people; a :class:`~lhy_rl.core.protocols.ReplyScorer`.
+    """Scores replies with two policies trained on human dialogues; a :class:`~lhy_rl.core.protocols.ReplyScorer`.
 
     Args:
-        forward: Writes a reply to a context.
-        backward: Writes the turn that a reply answers (:func:`~lhy_rl.data.conversations.backward_pairs`); None for
-            rewards that do not ask for it.
-        task: Whose tokens.
+        forward: Policy that writes a reply to a context.
+        backward: Policy that writes the turn that a reply answers
+            (:func:`~lhy_rl.data.conversations.backward_pairs`); None for rewards that do not need it.
+        task: The text task that the tokens belong to.
     """
 
     def __init__(self, forward: ActorCritic, backward: ActorCritic | None, task: TextTask) -> None:
@@ -34,7 +34,7 @@ class PolicyScorer:
         """(N,) log p(last turn of the source | reply) in nats.
 
         Raises:
-            UserError: there is no backward policy.
+            UserError: There is no backward policy.
         """
         if self.backward_policy is None:
             raise UserError("the reward asks how probable the turn before is; the scorer must have a backward policy")
@@ -42,7 +42,7 @@ class PolicyScorer:
         return self._log_prob(self.backward_policy, backward_pairs(pairs, self.task.end_token, self.task.pad_token))
 
     def similarity(self, first: TokenSequences, second: TokenSequences) -> np.ndarray:
-        """(N,) cosine of what the forward policy's encoder makes of two utterances."""
+        """(N,) cosine similarity of two utterances' encodings by the forward policy."""
         a, b = self._encoded(first), self._encoded(second)
         scale = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
         cosine: np.ndarray = (a * b).sum(1) / np.maximum(scale, 1e-9)

@@ -1,7 +1,7 @@
-"""Torch's global generators, borrowed and given back.
+"""Seeds torch's global generators for a while, and restores them.
 
-Dropout, initialisation and the like take no generator of their own. Whoever uses them borrows the global ones, seeds
-them, and leaves them as they were: what a user draws does not depend on us, nor we on what a user draws.
+Dropout, initialisation and the like cannot be given a generator. Code that uses them seeds the global generators and
+restores them afterwards, so that the user's random numbers and ours do not depend on each other.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ CPU = torch.device("cpu")
 
 
 class OwnRandomness:
-    """Inside, torch functions that take no generator draw what the seed says.
+    """A context in which torch's global generators are seeded with ``seed``.
 
     Args:
-        seed: Of what is drawn inside.
-        device: Whose generator is borrowed, besides the CPU's; those of other devices are left alone.
+        seed: The seed.
+        device: Device whose generator is seeded besides the CPU's; those of other devices are left alone.
     """
 
     def __init__(self, seed: int, device: torch.device = CPU) -> None:
@@ -43,7 +43,7 @@ class OwnRandomness:
 
     @contextmanager
     def given_back(self) -> Iterator[None]:
-        """Inside, where something of the user's runs, the user's own numbers go on."""
+        """A context inside this one, for calls of the user's code, in which the user's random numbers continue."""
         ours = self._states()
         self._set(self.users)
         try:

@@ -1,4 +1,4 @@
-"""An update rule that a search found, as an optimizer of torch's."""
+"""An update rule found by a search, as a torch optimizer."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ class RuleOptimizer(Optimizer):
     RMSProp, "m" momentum; see :mod:`lhy_rl.functional.update_rules`.
 
     Args:
-        params: As every optimizer takes them.
-        formula: As it is printed, for example ``"g * exp(sign(g) * sign(m))"``, which is PowerSign.
-        lr: The learning rate. It depends on the rule by orders of magnitude; the table ``rules-digits`` has each one's.
+        params: Parameters or parameter groups, as for every optimizer.
+        formula: The formula as it is printed, for example ``"g * exp(sign(g) * sign(m))"``, which is PowerSign.
+        lr: The learning rate. Good values differ between rules by orders of magnitude; the table ``rules-digits`` has
+            one for each.
 
     Raises:
-        UserError: no such formula, or a learning rate that is not positive.
+        UserError: The formula is invalid, or the learning rate is not positive.
     """
 
     def __init__(self, params: Any, formula: str = "adam", lr: float = 1e-3) -> None:
@@ -33,7 +34,7 @@ class RuleOptimizer(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step for all parameters that have a gradient; what ``closure`` gives, if there is one."""
+        """Take a step for all parameters that have a gradient; return the result of ``closure``, if there is one."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

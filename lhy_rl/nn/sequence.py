@@ -1,4 +1,4 @@
-"""A former name of :mod:`lhy_rl.nn.backbones.base`, which the documentation has shown."""
+"""A former name of :mod:`lhy_rl.nn.backbones.base`, kept because the documentation has shown it."""
 
 from lhy_rl.nn.backbones.base import SequenceBackbone, State, step_by_step
 

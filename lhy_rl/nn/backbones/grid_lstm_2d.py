@@ -65,13 +65,13 @@ class PictureLayer(Layer):
         left, above, right = all_h[wide:], all_h[1 : len(x) + 1], all_h[2 : len(x) + 2]
         column = places % wide
         near = [
-            left * ((column != 0) | (places == 0))[..., None],  # before the first pixel, what the start is read as
+            left * ((column != 0) | (places == 0))[..., None],  # before the first pixel, the start token's state
             above * (places >= wide - 1)[..., None],
             right * ((places >= wide - 2) & (column != wide - 1))[..., None],
         ]
         y = self.output(torch.cat([*near, x], -1)).tanh()
         place = places[-1] + 1
-        age = torch.arange(wide, 0, -1, device=place.device)  # of what is kept: before that, the episode had not begun
+        age = torch.arange(wide, 0, -1, device=place.device)  # states older than the episode are set to 0
         kept = (age <= place[:, None])[..., None]
         last_h, last_m = all_h[-wide:].transpose(0, 1), torch.stack(m_column[-wide:], 1)
         return y, (last_h * kept, last_m * kept, m_row, place)

@@ -22,12 +22,12 @@ from lhy_rl.nn.layers.eval_mode import evaluating
 class ShapedDiscriminator(TransitionDiscriminator):
     """f(s, a, s') = g(s[, a]) + gamma h(s') - h(s)   (Fu et al. 2018, eq. 4 and section 6).
 
-    g is the reward and h a potential, which takes up what depends on the dynamics (Ng et al. 1999): where g reads the
-    state only, it transfers to other dynamics. The discriminator's logit is f - log pi(a|s); the caller subtracts the
+    g is the reward and h a potential, which absorbs what depends on the dynamics (Ng et al. 1999): if g reads the state
+    only, it transfers to other dynamics. The discriminator's logit is f - log pi(a|s); the caller subtracts the
     log-probability.
 
     Raises:
-        UserError: other inputs than state, action and next state.
+        UserError: The inputs are others than state, action and next state.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ShapedDiscriminator(TransitionDiscriminator):
 
     @torch.no_grad()
     def reward_scores(self, features: Tensor) -> Tensor:
-        """(N,) the reward g alone."""
+        """(N,) the reward g without the shaping term."""
         with evaluating(self):
             return self._reward(self.embed(features))
 
@@ -71,7 +71,7 @@ class ShapedDiscriminator(TransitionDiscriminator):
 
 
 class Potential(nn.Module):
-    """The columns of an observation, and ``extra`` columns behind them, to one number."""
+    """The columns of an observation, followed by ``extra`` columns, to one number."""
 
     def __init__(self, block: Block, options: NetworkOptions, extra: int) -> None:
         super().__init__()

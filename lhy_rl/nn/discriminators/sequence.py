@@ -1,6 +1,7 @@
-"""Discriminators of sentences: from tokens (N, T) to one score a sentence, and some of them to one score a prefix.
+"""Discriminators of sentences: from tokens (N, T) to a score per sentence, and some of them to a score per prefix.
 
-What the score is (a logit, a critic's value, an energy) is up to the objective (:mod:`lhy_rl.functional.adversarial`).
+Whether the score is a logit, a critic's value or an energy depends on the objective
+(:mod:`lhy_rl.functional.adversarial`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lhy_rl.nn.backbones.base import SequenceBackbone, cores
 from lhy_rl.nn.layers.eval_mode import evaluating
 from lhy_rl.nn.layers.highway import Highway
 
-TABLE_ROWS, TOP_ROWS = 128, 512  # sentences at a time, so that what is between stays in the cache
+TABLE_ROWS, TOP_ROWS = 128, 512  # sentences at a time, so that intermediate results stay in the cache
 
 discriminators = Registry(
     "discriminator",
@@ -33,10 +34,10 @@ discriminators = Registry(
 
 
 class Discriminator(nn.Module, ABC):
-    """The contract of discriminators.
+    """Base class of discriminators of sentences.
 
     Args:
-        num_tokens: Number of token ids, the padding included.
+        num_tokens: Number of token ids, including padding.
         max_length: T, width of the token arrays.
         dropout: Share of features dropped in training.
     """
@@ -57,11 +58,11 @@ class Discriminator(nn.Module, ABC):
         return self.forward_embedded(self.embed(tokens), lengths)
 
     def prefixes(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """(N, T) scores, one for each prefix, where ``scores_prefixes``."""
+        """(N, T) scores, one for each prefix; only if ``scores_prefixes``."""
         raise TypeError(f"{type(self).__name__} does not score prefixes; choose the discriminator 'recurrent'")
 
     def penalty(self, real: Tensor, fake: Tensor, ends: Tensor) -> Tensor:
-        """The gradient penalty between sentences (N, T) and as many others, of the scores of their first ``ends`` (N,)
+        """The gradient penalty between real and fake sentences (N, T), of the scores of their first ``ends`` (N,)
         tokens (:func:`~lhy_rl.functional.adversarial_penalties.gradient_penalty`)."""
         with torch.no_grad():
             embedded = self.embed(real), self.embed(fake)
@@ -69,7 +70,7 @@ class Discriminator(nn.Module, ABC):
 
     @torch.no_grad()
     def score(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """The scores (N,) in evaluation mode, without gradient; many sentences at a time are faster."""
+        """The scores (N,) in evaluation mode, without gradient; faster for many sentences at a time."""
         with evaluating(self):
             return self(tokens, lengths)  # type: ignore[no-any-return]
 
@@ -151,7 +152,8 @@ class ConvolutionalDiscriminator(Discriminator):
 
 
 class SmallConvolutionalDiscriminator(ConvolutionalDiscriminator):
-    """As above, with 100 maps of the widths 1, 2, 3 and 5: a fifteenth of the arithmetic, enough for small corpora."""
+    """A smaller version, with 100 maps of the widths 1, 2, 3 and 5: a fifteenth of the work, enough for small
+    corpora."""
 
     filters = ((1, 100), (2, 100), (3, 100), (5, 100))
 

@@ -1,4 +1,4 @@
-"""An autoencoder as a discriminator: the energy of a sentence is how badly it is reconstructed."""
+"""An autoencoder as a discriminator: the energy of a sentence is its reconstruction error."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class AutoencoderDiscriminator(Discriminator):
     embeddings over the sentence's tokens, so it cannot be lowered by shrinking the embeddings.
 
     Args:
-        code_size: Width of the bottleneck. Too wide and everything is reconstructed, too narrow and nothing.
-        core: Name of the sequence backbone of both halves.
+        code_size: Width of the bottleneck. If it is too wide, everything is reconstructed; if too narrow, nothing.
+        core: Name of the sequence backbone of encoder and decoder.
     """
 
     is_energy = True

@@ -1,11 +1,11 @@
-"""The network of third-person imitation: features of frames, a head for what is done and one for whose view it is.
+"""The network of third-person imitation: features of frames, a class head and a domain head.
 
     F(o)                     features of a frame
-    C(F(o_t), F(o_{t+n}))    score: does this look like what the expert does? A pair of frames shows where it goes
+    C(F(o_t), F(o_{t+n}))    score: does this look like the expert's behaviour? A pair of frames shows the motion
     D(F(o_t))                logit: is this the expert's view?
 
-(Stadie et al. 2017, section 5 and figure 2.) F ends in a few numbers, each with mean 0 and variance 1 in a batch: what
-tells the views apart cannot hide in numbers that hardly vary, where the domain head would not find it.
+(Stadie et al. 2017, section 5 and figure 2.) F ends in a few numbers, each with mean 0 and variance 1 in a batch:
+differences between the views cannot hide in numbers that hardly vary, where the domain head would not find them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lhy_rl.nn.encoders.select import make_encoder
 from lhy_rl.nn.layers.dense import dense
 from lhy_rl.nn.layers.eval_mode import evaluating
 
-CHUNK = 1024  # frames that are read at once
+CHUNK = 1024  # frames read at once
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class ThirdPersonNetworkOptions:
     """How the network is built.
 
     Attributes:
-        encoder: What reads the frames: ``cnn_pooled``, ``cnn_small``, ``cnn``, ``mlp``, or a class of one's own.
-        feature_size: F, numbers of a frame's features.
+        encoder: Network for the frames: ``cnn_pooled``, ``cnn_small``, ``cnn``, ``mlp``, or a custom class.
+        feature_size: F, number of features of a frame.
         hidden_size: Width of the heads' hidden layer.
         dropout: Share of the features and of the heads' hidden layers dropped in training.
-        spectral: Whether each weight is divided by its largest singular value (Miyato et al. 2018), but for the domain
-            head's, which is to find what it can.
+        spectral: Whether each weight is divided by its largest singular value (Miyato et al. 2018), except those of the
+            domain head, which is to find any difference.
         energy: Whether the score is an energy, an autoencoder's error over the pair of features.
-        norm: Of the encoder: ``none``, ``layer`` or ``batch``.
+        norm: The encoder's normalisation: ``none``, ``layer`` or ``batch``.
     """
 
     encoder: str = "cnn_pooled"
@@ -55,8 +55,8 @@ class ThirdPersonDiscriminator(nn.Module):
     """Features, class head and domain head.
 
     Args:
-        space: Of a frame, (H, W, 3) or (3, H, W).
-        options: How it is built.
+        space: Space of a frame, (H, W, 3) or (3, H, W).
+        options: Options of the network.
     """
 
     def __init__(self, space: gym.Space[Any], options: ThirdPersonNetworkOptions) -> None:
@@ -77,7 +77,7 @@ class ThirdPersonDiscriminator(nn.Module):
                     spectral_norm(module)
 
     def features(self, frames: Tensor, colours: Tensor | None = None) -> Tensor:
-        """(N, H, W, 3) uint8 to (N, F); ``colours`` (N, 3, 3) are matrices that the colours are multiplied by."""
+        """(N, H, W, 3) uint8 to (N, F); colours are multiplied by the matrices ``colours`` (N, 3, 3)."""
         read = standardized(frames)
         if colours is not None:
             read = (read.flatten(1, 2) @ colours).view(read.shape)
@@ -90,11 +90,11 @@ class ThirdPersonDiscriminator(nn.Module):
         out: Tensor = self.class_head(pair)
         if self.decoder is None:
             return out[..., 0]
-        error: Tensor = (self.decoder(out) - pair.detach()).square().mean(-1)  # features that vanish gain nothing
+        error: Tensor = (self.decoder(out) - pair.detach()).square().mean(-1)  # shrinking features gains nothing
         return error
 
     def domain_logits(self, features: Tensor) -> Tensor:
-        """Features (N, F) to logits (N,) of being the expert's view."""
+        """Features (N, F) to logits (N,) that the view is the expert's."""
         logits: Tensor = self.domain_head(features)
         return logits[..., 0]
 
@@ -112,10 +112,9 @@ class ThirdPersonDiscriminator(nn.Module):
 
 
 def standardized(frames: Tensor) -> Tensor:
-    """Frames (N, H, W, 3) whose colours have mean 0 and variance 1/9 each; one that does not vary is 0.
+    """Frames (N, H, W, 3) whose colour channels have mean 0 and variance 1/9 each; a constant channel becomes 0.
 
-    What is brightest and what lies behind no longer tell one's colours, as after instance normalization (Ulyanov et al.
-    2016).
+    Brightness and background no longer reveal a view's colours, as with instance normalization (Ulyanov et al. 2016).
     """
     colours = frames.float() / 255
     colours = colours - colours.mean((1, 2), keepdim=True)
@@ -124,7 +123,7 @@ def standardized(frames: Tensor) -> Tensor:
 
 
 def random_colours(n: int, share: float, generator: torch.Generator, device: torch.device) -> Tensor:
-    """(n, 3, 3) rotations and reflections of colours, at random in the first ``share``; the others keep theirs."""
+    """(n, 3, 3) random rotations and reflections of colours for the first ``share``, the identity for the others."""
     turned = int(n * share)
     drawn = torch.linalg.qr(torch.randn((turned, 3, 3), generator=generator))[0]
     return torch.cat([drawn, torch.eye(3).expand(n - turned, 3, 3)]).to(device)

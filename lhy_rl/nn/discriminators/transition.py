@@ -1,8 +1,8 @@
 """Discriminators of transitions: from observation, action and next observation to one score.
 
-What the score is (a logit, a critic's value, an energy) is up to the objective (:mod:`lhy_rl.functional.adversarial`).
-As for sentences, ``embed`` gives the continuous inputs, where a gradient penalty can be taken, and ``forward_embedded``
-goes from there to the score.
+Whether the score is a logit, a critic's value or an energy depends on the objective
+(:mod:`lhy_rl.functional.adversarial`). As for sentences, ``embed`` gives the continuous inputs, where a gradient
+penalty can be taken, and ``forward_embedded`` maps them to the score.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ transition_discriminators = Registry(
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """How a discriminator network is built.
+    """Options of a discriminator network.
 
     Attributes:
         inputs: ``state``, ``state_action``, ``state_next_state`` or ``state_action_next_state``.
         hidden_size: Width of the hidden layers.
         layers: Number of hidden layers.
-        activation: Their activation.
-        dropout: Share of their outputs dropped in training.
+        activation: Activation of the hidden layers.
+        dropout: Share of the hidden layers' outputs dropped in training.
         spectral: Whether each weight is divided by its largest singular value, which makes a layer 1-Lipschitz
             (Miyato et al. 2018).
         absorbing: Whether observations have a mark for the absorbing state.
         gamma: Discount of the shaping term of a shaped network.
-        state_only: Whether the reward inside a shaped network reads the state only.
+        state_only: Whether the reward term of a shaped network reads the state only.
     """
 
     inputs: str = "state_action"
@@ -65,11 +65,11 @@ class NetworkOptions:
 
 
 class TransitionDiscriminator(nn.Module, ABC):
-    """The contract of discriminators of transitions.
+    """Base class of discriminators of transitions.
 
     Args:
         observation_space, action_space: The spaces of one environment.
-        options: How the network is built.
+        options: Options of the network.
     """
 
     is_energy = False
@@ -102,12 +102,12 @@ class TransitionDiscriminator(nn.Module, ABC):
             return self(features)  # type: ignore[no-any-return]
 
     def reward_scores(self, features: Tensor) -> Tensor:
-        """The scores (N,) that a saved reward is made of: a shaped network leaves out its shaping term."""
+        """The scores (N,) for a saved reward: a shaped network leaves out its shaping term."""
         return self.score(features)
 
 
 def _former_names(module: nn.Module, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-    """Older files call the features ``rows``."""
+    """Rename keys of older files, which call the features ``rows``."""
     for name in [name for name in state if name.startswith(f"{prefix}rows.")]:
         state[f"{prefix}features.{name.removeprefix(f'{prefix}rows.')}"] = state.pop(name)
 
@@ -126,7 +126,7 @@ class DenseDiscriminator(TransitionDiscriminator):
 
 
 class ImageDiscriminator(TransitionDiscriminator):
-    """Convolutions over the images in an observation, now and next alike, then dense layers over all."""
+    """Convolutions over the images in an observation and the next one, with shared weights, then dense layers."""
 
     def __init__(
         self, observation_space: gym.Space[Any], action_space: gym.Space[Any], options: NetworkOptions
@@ -146,9 +146,9 @@ class ImageDiscriminator(TransitionDiscriminator):
 
 
 class AutoencoderDiscriminator(TransitionDiscriminator):
-    """The energy of a transition is how badly it is reconstructed through a narrow code (Zhao et al. 2017).
+    """The energy of a transition is an autoencoder's reconstruction error (Zhao et al. 2017).
 
-    e(x) = ||decode(encode(x)) - x||^2 / F; the code has a quarter of the numbers, at least 2.
+    e(x) = ||decode(encode(x)) - x||^2 / F; the code has a quarter of the inputs' size, at least 2.
     """
 
     is_energy = True
@@ -168,11 +168,11 @@ class AutoencoderDiscriminator(TransitionDiscriminator):
 
 
 class ImageReader(nn.Module):
-    """The columns of an observation to features: images through convolutions, everything else as it is.
+    """The columns of an observation to features: images through convolutions, everything else unchanged.
 
     Args:
-        block: Where the observation stands in the feature vector.
-        options: How the network is built.
+        block: The observation's place in the feature vector.
+        options: Options of the network.
     """
 
     def __init__(self, block: Block, options: NetworkOptions) -> None:
@@ -233,12 +233,12 @@ def make_discriminator(
     options: NetworkOptions,
     objective: str = "gan",
 ) -> tuple[str, TransitionDiscriminator]:
-    """The discriminator of that name, and the name.
+    """The resolved name of the network, and the discriminator.
 
-    ``auto`` is ``autoencoder`` for the objectives of energies, else ``cnn`` where there are images, else ``mlp``.
+    ``auto`` is ``autoencoder`` for objectives of energies, else ``cnn`` if there are images, else ``mlp``.
 
     Raises:
-        UserError: an unknown name, or a network that cannot read these spaces.
+        UserError: The name is unknown, or the network cannot read these spaces.
     """
     probe = TransitionFeatures(observation_space, action_space, options.inputs, options.absorbing)
     images = any(piece.image for piece in probe.state.pieces)

@@ -1,8 +1,8 @@
 """Transitions as feature vectors (N, F), for networks that score them.
 
-A vector is made of pieces side by side: the observation, a mark that says whether it is the absorbing state, the
-action, the next observation and its mark, as far as they are wanted. Discrete values are one-hot, boxes stay as they
-are, images are scaled to between 0 and 1 and flattened. In the absorbing state everything but the marks is 0.
+A vector concatenates the observation, a mark that is 1 in the absorbing state, the action, the next observation and its
+mark, as far as ``inputs`` includes them. Discrete values are one-hot, boxes are unchanged, images are scaled to between
+0 and 1 and flattened. In the absorbing state everything but the marks is 0.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CLIP = 10.0
 
 
 class Piece(NamedTuple):
-    """Where one array of an observation or action stands in the feature vector."""
+    """The place of one array of an observation or action in the feature vector."""
 
     columns: slice
     space: gym.Space[Any]
@@ -49,7 +49,7 @@ def flat_space(space: gym.Space[Any]) -> list[tuple[tuple[Any, ...], gym.Space[A
     """The spaces of arrays inside a space, with the keys that lead to each; a dict's ``action_mask`` is left out.
 
     Raises:
-        UserError: one cannot be written as numbers.
+        UserError: One of them cannot be encoded as numbers.
     """
     match space:
         case gym.spaces.Dict():
@@ -63,7 +63,7 @@ def flat_space(space: gym.Space[Any]) -> list[tuple[tuple[Any, ...], gym.Space[A
 
 
 def width(space: gym.Space[Any]) -> int:
-    """The number of features that a space of arrays becomes."""
+    """The number of features that encode a space of arrays."""
     match space:
         case gym.spaces.Discrete():
             return int(space.n)
@@ -73,7 +73,7 @@ def width(space: gym.Space[Any]) -> int:
 
 
 class TransitionFeatures(nn.Module):
-    """Encodes transitions as feature vectors, and keeps the running mean and variance with which it normalises them.
+    """Encodes transitions as feature vectors, and normalises them by a running mean and variance.
 
     Args:
         observation_space, action_space: The spaces of one environment.
@@ -81,7 +81,7 @@ class TransitionFeatures(nn.Module):
         absorbing: Whether observations have a mark for the absorbing state.
 
     Raises:
-        UserError: an unknown name, or a space that cannot be written as numbers.
+        UserError: A name is unknown, or a space cannot be encoded as numbers.
     """
 
     mean: Tensor
@@ -143,7 +143,7 @@ class TransitionFeatures(nn.Module):
         return features
 
     def encode_absorbing(self) -> Tensor:
-        """(1, F) the transition from the absorbing state to itself."""
+        """The transition from the absorbing state to itself, (1, F)."""
         features = self.mean.new_zeros(1, self.size)
         for block in (self.state, self.next_state):
             if block is not None and block.mark is not None:
@@ -163,7 +163,7 @@ class TransitionFeatures(nn.Module):
         self.count.copy_(total)
 
     def normalize(self, features: Tensor) -> Tensor:
-        """Boxes get mean 0 and variance 1, and are 0 in the absorbing state; everything else stays as it is."""
+        """Normalise boxes to mean 0 and variance 1, with 0 in the absorbing state; all else is unchanged."""
         scaled = ((features - self.mean) * torch.rsqrt(self.variance + 1e-8)).clamp(-CLIP, CLIP)
         features = torch.where(self.scaled, scaled, features)
         if not self.absorbing:

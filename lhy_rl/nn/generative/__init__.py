@@ -1,1 +1,1 @@
-"""Generative models: networks that read pictures, draw them and tell them apart."""
+"""Generative models: networks that encode, generate and discriminate pictures."""

@@ -1,4 +1,4 @@
-"""What a sample is made for, as numbers: a class, a caption, a sketch, or nothing."""
+"""Encodes the condition of a sample as numbers: a class, a caption, a sketch, or nothing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from lhy_rl.nn.generative.sample_space import SampleSpace
 class ConditionEncoder(nn.Module):
     """Observations (N, ...) to (N, G).
 
-    Nothing where there is but one observation (``Discrete(1)``); the picture itself where it is as high and wide as the
-    samples and has as many channels; else what an encoder of the observation space makes of it.
+    G is 0 if there is only one observation (``Discrete(1)``); a picture of the samples' size and channels is used
+    itself; anything else goes through the encoder that fits the observation space.
 
     Args:
-        space: Of the observations.
+        space: Space of the observations.
         samples: The space of the samples.
-        size: G of an encoder.
+        size: G, if an encoder is used.
     """
 
     def __init__(self, space: gym.Space[Any], samples: SampleSpace, size: int) -> None:
@@ -50,12 +50,12 @@ class ConditionEncoder(nn.Module):
 
 
 def is_nothing(space: gym.Space[Any]) -> bool:
-    """Whether there is but one observation, which says nothing."""
+    """Whether there is only one observation, so that samples have no condition."""
     return isinstance(space, gym.spaces.Discrete) and int(space.n) == 1
 
 
 def picture_like(space: gym.Space[Any], samples: SampleSpace) -> SampleSpace | None:
-    """The observations as a space of pictures, where they are as the samples are."""
+    """The observations as a space of pictures, if they have the samples' size; else None."""
     if isinstance(space, gym.spaces.Box) and samples.is_picture and space.shape == samples.box.shape:
         found = SampleSpace(space)
         return found if found.is_picture else None

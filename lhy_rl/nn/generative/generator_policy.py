@@ -1,4 +1,4 @@
-"""A generator as a policy: what a sample is made for is observed, and the action is the sample."""
+"""A generator as a policy: the observation is a sample's condition, and the action is the sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lhy_rl.nn.heads.base import ActionEvaluation, Head
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.nn.randomness import OwnRandomness
 
-NUM_FIXED = 1024  # draws that a deterministic generator goes through
+NUM_FIXED = 1024  # noise vectors that a deterministic generator cycles through
 SEED_OF_FIXED = 0
 
 
@@ -26,8 +26,8 @@ class MemorylessTrunk(nn.Module):
     """A network from observations (N, ...) to features (N, F), as a policy's trunk.
 
     Args:
-        network: With an ``output_size``.
-        space: Of the observations.
+        network: The network; it has an ``output_size``.
+        space: Space of the observations.
     """
 
     def __init__(self, network: nn.Module, space: gym.Space[Any]) -> None:
@@ -47,7 +47,7 @@ class MemorylessTrunk(nn.Module):
 
 
 class Prior(nn.Module):
-    """What codes are drawn from: a normal distribution, the standard one until :meth:`fit` moves it."""
+    """The distribution of codes: a normal one, standard until :meth:`fit` is called."""
 
     mean: Tensor
     scale: Tensor
@@ -63,7 +63,7 @@ class Prior(nn.Module):
 
     @torch.no_grad()
     def fit(self, codes: Tensor) -> None:
-        """Take the mean and the covariance of codes (N, Z)."""
+        """Set mean and covariance to those of codes (N, Z)."""
         self.mean.copy_(codes.mean(0))
         covariance = (codes - self.mean).T @ (codes - self.mean) / max(len(codes) - 1, 1)
         values, vectors = torch.linalg.eigh(covariance)
@@ -71,16 +71,16 @@ class Prior(nn.Module):
 
 
 class GeneratorHead(Head):
-    """A writer as a policy's head: a sample of features and of noise that is drawn.
+    """A generator network as a policy's head: it makes samples from features and noise.
 
-    There is no probability of a sample; who learns such a policy follows the gradient through the sample. Where actions
-    are to be deterministic, the first row has the same noise at every call, and so has each other row.
+    Samples have no probability; such a policy is trained by the gradient through the sample. With deterministic
+    actions, each row has the same noise at every call.
 
     Args:
-        space: Of the samples.
-        generator: (N, noise_size + F) to (N, *shape).
-        noise_size: Z; 0 where nothing is drawn.
-        prior: From noise to codes; None leaves it as it is.
+        space: The space of the samples.
+        generator: Network from (N, noise_size + F) to (N, *shape).
+        noise_size: Z; 0 for a generator without noise.
+        prior: Maps noise to codes; None uses the noise itself.
     """
 
     fixed: Tensor
@@ -94,7 +94,7 @@ class GeneratorHead(Head):
 
     @property
     def output(self) -> nn.Linear:  # type: ignore[override]
-        """A linear layer of the writer."""
+        """A linear layer of the generator."""
         return next(layer for layer in self.generator.modules() if isinstance(layer, nn.Linear))
 
     @property
@@ -106,7 +106,7 @@ class GeneratorHead(Head):
         return torch.randn(*rows, self.noise_size, generator=generator, device=owner).to(device)
 
     def write(self, h: Tensor, noise: Tensor) -> Tensor:
-        """Features (N, F) and noise (N, Z) to samples as networks have them, (N, *shape)."""
+        """Features (N, F) and noise (N, Z) to samples in the networks' scale, (N, *shape)."""
         code = noise if self.prior is None else self.prior(noise)
         samples: Tensor = self.generator(torch.cat([code, h], 1) if h.shape[1] else code)
         return samples
@@ -138,18 +138,18 @@ class GeneratorHead(Head):
 
 
 class SamplePolicy(ActorCritic):
-    """A trunk that reads what a sample is made for, and a head that writes the sample.
+    """A trunk that reads a sample's condition, and a head that generates the sample.
 
     Args:
-        observation_space: Of what is read.
-        trunk, head: The two.
+        observation_space: Space of the conditions.
+        trunk, head: The two networks.
     """
 
     trunk: nn.Module  # type: ignore[assignment]
     actor: GeneratorHead
 
     def __init__(self, observation_space: gym.Space[Any], trunk: nn.Module, head: GeneratorHead) -> None:
-        with OwnRandomness(0):  # of a policy that is replaced
+        with OwnRandomness(0):  # the networks made here are replaced below
             super().__init__(Discrete(1), Discrete(2), embedding_size=1, core=None, critic="none")
         self.observation_space, self.trunk, self.actor, self.recurrent = observation_space, trunk, head, False
 
@@ -159,17 +159,17 @@ class SamplePolicy(ActorCritic):
 
 
 class GeneratorPolicy(SamplePolicy):
-    """A generator of noise and, where there is one, a condition.
+    """A generator that reads noise and, if there is one, a condition.
 
     Args:
-        observation_space: Of the conditions; ``Discrete(1)`` where there is nothing.
-        action_space: Of the samples.
-        options: How the networks are built.
-        fitted_prior: Whether codes are drawn from a distribution that is fitted, instead of the standard normal one.
-        bounded: Whether the writer has a tanh behind, and a method ``before_tanh``.
+        observation_space: Space of the conditions; ``Discrete(1)`` without conditions.
+        action_space: Space of the samples.
+        options: Options of the networks.
+        fitted_prior: Whether codes are drawn from a fitted distribution instead of the standard normal one.
+        bounded: Whether the generator ends in a tanh, and has a method ``before_tanh``.
 
     Raises:
-        UserError: spaces that are none of samples, or no encoder for the conditions.
+        UserError: The action space is no space of samples, or no encoder reads the conditions.
     """
 
     trunk: MemorylessTrunk

@@ -1,7 +1,7 @@
-"""Networks of pictures (N, C, H, W) from -1 to 1: one reads them, one draws them, one tells them apart.
+"""Networks of pictures (N, C, H, W) from -1 to 1: an encoder, a generator and a discriminator.
 
-Each has three layers of stride 2 (Radford et al. 2016). What draws begins with a map for each 8 x 8 pixels, or part of
-that, and the margin is cut off.
+Each has three layers of stride 2 (Radford et al. 2016). The generator begins with one place for each 8 x 8 pixels,
+rounded up, and crops the result.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from torch import Tensor, nn
 from lhy_rl.core.errors import UserError
 from lhy_rl.nn.layers.spatial_transformer import SpatialTransformer
 
-GROUPS = 4  # of a group normalisation
+GROUPS = 4  # number of groups of group normalisations
 LEAK = 0.2
 SMALLEST = 8
-"""Pixels of the shorter side of a picture that convolutions fit."""
-MOST_CHANNELS = 16  # of one, or of all pictures of a stack together
-BOUNDS = ((0, 255), (0, 1), (-1, 1))  # of the pixels of pictures
+"""Shorter side in pixels of the smallest picture that convolutions fit."""
+MOST_CHANNELS = 16  # of a picture, or of all pictures of a stack together
+BOUNDS = ((0, 255), (0, 1), (-1, 1))  # allowed bounds of pixels
 
 
 class PictureEncoder(nn.Module):
     """A picture to features (N, F) from -1 to 1.
 
-    Each picture's channels are brought to mean 0 and variance 1 first: the light and the colours of ground and ink are
-    not what a picture is of.
+    Each picture's channels are normalised to mean 0 and variance 1 first, so that lighting and the colours of
+    foreground and background do not matter.
 
     Args:
         channels: C.
         size: (H, W).
-        width: Maps of the second convolution; half of it before, twice and four times as many behind.
+        width: Maps of the second convolution; the first has half as many, the later ones twice and four times as many.
         feature_size: F.
-        spatial_transformer: Put one in front.
-        polarity: Whether it sees what is brighter than its ground otherwise than what is darker.
+        spatial_transformer: Whether a spatial transformer comes first.
+        polarity: Whether it distinguishes bright on dark from dark on bright.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class PictureEncoder(nn.Module):
         self.output_size = feature_size
 
     def normalized(self, pictures: Tensor) -> Tensor:
-        """Pictures without their light and their colours, as the convolutions see them."""
+        """The normalised pictures that the convolutions read."""
         normalized = F.instance_norm(pictures)
         return normalized if self.polarity else normalized.abs()
 
@@ -74,7 +74,7 @@ class PictureGenerator(nn.Module):
         feature_size: F.
         channels: C.
         size: (H, W).
-        width: Maps of the last layer but one; twice and four times as many before.
+        width: Maps of the last layer but one; the earlier ones have twice and four times as many.
     """
 
     def __init__(self, feature_size: int, channels: int, size: tuple[int, int], width: int) -> None:
@@ -92,7 +92,7 @@ class PictureGenerator(nn.Module):
         return self.before_tanh(features).tanh()
 
     def before_tanh(self, features: Tensor) -> Tensor:
-        """What the tanh is of."""
+        """The output before the tanh."""
         numbers: Tensor = self.layers(features)
         return numbers[..., : self.size[0], : self.size[1]]
 
@@ -103,7 +103,7 @@ class PictureDiscriminator(nn.Module):
     Args:
         channels: C.
         size: (H, W).
-        width: Maps of the first convolution; twice and four times as many behind.
+        width: Maps of the first convolution; the later ones have twice and four times as many.
         classes: K.
     """
 
@@ -121,15 +121,15 @@ class PictureDiscriminator(nn.Module):
 
 
 def eighth(side: int) -> int:
-    """What is left of a side after three layers of stride 2."""
+    """The length of a side after three layers of stride 2."""
     return -(-side // 8)
 
 
 def picture_space(space: gym.Space[object], what: str) -> gym.spaces.Box:
-    """The space, if it is of pictures (H, W, C) that these networks take.
+    """The space, after checking that it is of pictures (H, W, C) that these networks take.
 
     Raises:
-        UserError: it is not.
+        UserError: It is not.
     """
     if isinstance(space, gym.spaces.Box) and len(space.shape) == 3:
         height, width, channels = space.shape
@@ -149,6 +149,6 @@ def to_pictures(stored: Tensor, space: gym.spaces.Box) -> Tensor:
 
 
 def from_pictures(pictures: Tensor, space: gym.spaces.Box) -> Tensor:
-    """The way back."""
+    """The inverse of :func:`to_pictures`."""
     low, high = float(space.low.min()), float(space.high.max())
     return (pictures.permute(0, 2, 3, 1) + 1) * ((high - low) / 2) + low

@@ -1,4 +1,4 @@
-"""Discriminators of samples: a score, or the energy of an autoencoder; with what a sample is made for, if anything."""
+"""Discriminators of samples, optionally conditional: their output is a score, or the energy of an autoencoder."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lhy_rl.nn.generative.sample_space import SampleSpace
 class SampleDiscriminator(nn.Module):
     """Samples (N, *shape) and conditions to scores (N,).
 
-    Of the kind ``energy`` it is an autoencoder, and the score is its error |x - Dec(Enc(x))|, the mean over the
-    numbers of a sample (Berthelot et al. 2017, section 3.1; Zhao et al. 2017, section 2.3); of any other kind a number.
+    With kind ``energy`` it is an autoencoder, and the score is its error |x - Dec(Enc(x))|, the mean over the
+    numbers of a sample (Berthelot et al. 2017, section 3.1; Zhao et al. 2017, section 2.3); else a network's output.
 
     Args:
-        observation_space: Of the conditions.
+        observation_space: Space of the conditions.
         samples: The space of the samples.
-        options: How the networks are built.
-        kind: As the objective's.
-        code_size: Of the autoencoder; None takes the options'.
+        options: Options of the networks.
+        kind: The kind of score that the objective needs.
+        code_size: Code size of the autoencoder; None takes the options'.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class SampleDiscriminator(nn.Module):
         return self.score(samples, conditions)[0]
 
     def score(self, samples: Tensor, conditions: Any) -> tuple[Tensor, Tensor]:
-        """Scores (N,), and what the reader makes of samples, (N, K): of an energy the codes."""
+        """Scores (N,), and the reader's outputs (N, K); with energies these are the codes."""
         read: Tensor = self.reader(samples, self.conditions(conditions))
         if self.decoder is None:
             return read[:, 0], read

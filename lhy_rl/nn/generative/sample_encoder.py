@@ -1,4 +1,4 @@
-"""The encoder of an autoencoder: a sample, and what it is made for, to the numbers that it is drawn again from."""
+"""The encoder of an autoencoder: a sample and its condition to the code that the sample is reconstructed from."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class SampleEncoder(nn.Module):
     """Samples (N, *shape) and conditions to numbers (N, K).
 
     Args:
-        observation_space: Of the conditions.
+        observation_space: Space of the conditions.
         samples: The space of the samples.
-        options: How the networks are built.
+        options: Options of the networks.
         output_size: K.
     """
 

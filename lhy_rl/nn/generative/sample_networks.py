@@ -1,7 +1,7 @@
-"""What reads samples and what writes them, chosen by name: convolutions for pictures, layers for points.
+"""Readers and writers of samples, chosen by name: convolutions for pictures, dense layers for points.
 
-A reader maps samples (N, *shape), and what they are made for, to numbers (N, K); a writer maps numbers (N, Z) to
-samples. A generator is a writer, a critic a reader, an autoencoder a reader and a writer.
+A reader maps samples (N, *shape) and their conditions to numbers (N, K); a writer maps numbers (N, Z) to samples. A
+generator is a writer, a critic a reader, an autoencoder a reader and a writer.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ sample_networks = Registry(
 
 @dataclass(frozen=True, kw_only=True)
 class SampleNetworkOptions:
-    """How the networks are built.
+    """Options of the networks.
 
     Args:
-        network: ``convolutions`` for pictures from 8 x 8 up, ``mlp`` for anything, ``linear``: no
-            layers between; or ``auto``: convolutions where they fit, else mlp.
-        width: Maps of the convolution next to the picture; twice and four times as many behind.
-        hidden_size: Width of each layer of an MLP.
-        layers: Of an MLP.
-        code_size: Numbers that a sample is drawn from, or that it is brought to.
-        condition_size: Numbers that are made of a condition.
+        network: ``convolutions`` for pictures from 8 x 8 up, ``mlp`` for anything, ``linear`` for no hidden layers, or
+            ``auto``: convolutions if they fit, else mlp.
+        width: Maps of the convolution next to the picture; the others have twice and four times as many.
+        hidden_size: Width of each hidden layer of an MLP.
+        layers: Number of hidden layers of an MLP.
+        code_size: Size of the code that a sample is generated from or encoded to.
+        condition_size: Size of an encoded condition.
 
     Raises:
-        UserError: an unknown name, or a number out of its range.
+        UserError: A name is unknown, or a number is out of range.
     """
 
     network: str = "auto"
@@ -66,7 +66,7 @@ class SampleNetworkOptions:
         """The networks of that name for samples of a space.
 
         Raises:
-            UserError: convolutions do not fit.
+            UserError: Convolutions are chosen and do not fit.
         """
         name = self.network if self.network != "auto" else "convolutions" if space.is_picture else "mlp"
         made: SampleNetworks = sample_networks.get(name)(space, self)
@@ -77,8 +77,8 @@ class SampleNetworks(ABC):
     """Makes readers and writers of samples.
 
     Args:
-        space: Of the samples.
-        options: How wide and deep.
+        space: The space of the samples.
+        options: Options of the networks.
     """
 
     def __init__(self, space: SampleSpace, options: SampleNetworkOptions) -> None:
@@ -86,23 +86,23 @@ class SampleNetworks(ABC):
 
     @abstractmethod
     def reader(self, output_size: int, condition_size: int = 0) -> nn.Module:
-        """(N, *shape) and (N, condition_size) to (N, output_size)."""
+        """A network from (N, *shape) and (N, condition_size) to (N, output_size)."""
 
     @abstractmethod
     def writer(self, input_size: int, bounded: bool = False) -> nn.Module:
-        """(N, input_size) to (N, *shape).
+        """A network from (N, input_size) to (N, *shape).
 
         Args:
-            bounded: With a tanh behind, and a method ``before_tanh``; convolutions always have both.
+            bounded: Whether it ends in a tanh and has a method ``before_tanh``; convolutions always do.
         """
 
     def translator(self, noise_size: int, bounded: bool = False) -> nn.Module:
-        """(N, noise_size + numbers of a picture), the noise first, to (N, *shape): draws on a picture that is given."""
+        """A network from (N, noise_size + size of a picture), the noise first, to (N, *shape): translates a picture."""
         return self.writer(noise_size + self.space.size, bounded)
 
 
 class ConvolutionalNetworks(SampleNetworks):
-    """For pictures (Radford et al. 2016)."""
+    """Convolutional networks for pictures (Radford et al. 2016)."""
 
     def __init__(self, space: SampleSpace, options: SampleNetworkOptions) -> None:
         if not space.is_picture:
@@ -123,8 +123,8 @@ class ConvolutionalNetworks(SampleNetworks):
 
 
 class PictureReader(nn.Module):
-    """A picture, and what it is made for, to numbers; the condition lies over the picture as one more map (or, where
-    it has as many numbers as a picture, as that)."""
+    """A picture and its condition to numbers; a condition of a picture's size is appended as further channels, any
+    other is mapped to one channel."""
 
     def __init__(self, shape: tuple[int, ...], width: int, output_size: int, condition_size: int) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class PictureReader(nn.Module):
 
 
 class DenseNetworks(SampleNetworks):
-    """Layers over the numbers of a sample."""
+    """Dense layers over the numbers of a sample."""
 
     def reader(self, output_size: int, condition_size: int = 0) -> nn.Module:
         return DenseReader(self.layers(self.space.size + condition_size, output_size))
@@ -164,12 +164,12 @@ class DenseNetworks(SampleNetworks):
 
     @property
     def depth(self) -> int:
-        """Hidden layers."""
+        """The number of hidden layers."""
         return self.options.layers
 
 
 class LinearNetworks(DenseNetworks):
-    """One linear map: what they learn has a closed form (principal components)."""
+    """One linear map each; the optimum has a closed form (principal components)."""
 
     @property
     def depth(self) -> int:
@@ -177,7 +177,7 @@ class LinearNetworks(DenseNetworks):
 
 
 class LeakyLayers(nn.Sequential):
-    """Linear layers with leaky rectifiers between, as one operation unless somebody listens to one of them."""
+    """Linear layers with leaky rectifiers between, run as one operation unless one of them has a hook."""
 
     def forward(self, x: Tensor) -> Tensor:
         layers = list(self._modules.values())
@@ -189,10 +189,10 @@ class LeakyLayers(nn.Sequential):
 
 
 class BoundedWriter(nn.Sequential):
-    """Layers whose numbers a tanh brings to -1 to 1."""
+    """Layers followed by a tanh, so that outputs are from -1 to 1."""
 
     def before_tanh(self, x: Tensor) -> Tensor:
-        """What the tanh is of."""
+        """The output before the tanh."""
         return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -200,7 +200,7 @@ class BoundedWriter(nn.Sequential):
 
 
 class DenseReader(nn.Module):
-    """A sample, and what it is made for, side by side."""
+    """Layers over a sample and its condition, concatenated."""
 
     def __init__(self, layers: nn.Sequential) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Samples as networks have them: pictures (N, C, H, W) from -1 to 1, and anything else as vectors (N, D)."""
+"""Samples in the networks' scale: pictures (N, C, H, W) from -1 to 1, and anything else as vectors (N, D)."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from lhy_rl.core.errors import UserError
 from lhy_rl.nn.generative.pictures import BOUNDS, MOST_CHANNELS, SMALLEST, from_pictures, to_pictures
 
 SPREAD = 4.0
-"""By how much the numbers of points are stretched: networks tell small details of larger numbers apart sooner."""
+"""Points are scaled to -4 to 4: networks learn small details of larger numbers sooner."""
 
 
 class SampleSpace:
-    """The space of a task's samples, and the way from what it holds to what networks read and back.
+    """The space of a task's samples, and their conversion to and from the networks' scale.
 
     Args:
-        space: Of the actions: a ``Box`` whose bounds are the same everywhere, or that has none.
+        space: The action space, a ``Box`` whose bounds are the same everywhere, or without bounds.
 
     Attributes:
         box: The space.
         is_picture: Whether samples are pictures that convolutions fit: (H, W, C), from 8 x 8 up.
-        shape: Of a sample in a network: (C, H, W), or (D,).
-        low, high: The bounds; -4 and 4 where there are none, and numbers stay as they are.
+        shape: Shape of a sample in a network: (C, H, W), or (D,).
+        low, high: The bounds; -4 and 4 without bounds, so that numbers are not scaled.
 
     Raises:
-        UserError: another space.
+        UserError: The space is another.
     """
 
     def __init__(self, space: gym.Space[Any]) -> None:
@@ -49,17 +49,17 @@ class SampleSpace:
 
     @property
     def middle(self) -> float:
-        """Between the bounds."""
+        """The middle between the bounds."""
         return (self.low + self.high) / 2
 
     @property
     def factor(self) -> float:
-        """What a number's distance from the middle is multiplied by, where samples are no pictures."""
+        """The factor of a number's distance from the middle, if samples are no pictures."""
         return SPREAD * 2 / (self.high - self.low)
 
     @property
     def size(self) -> int:
-        """Numbers of a sample."""
+        """The number of numbers in a sample."""
         return math.prod(self.shape)
 
     def to_network(self, stored: Tensor) -> Tensor:
@@ -69,13 +69,13 @@ class SampleSpace:
         return (stored.flatten(1).float() - self.middle) * self.factor
 
     def from_network(self, samples: Tensor) -> Tensor:
-        """The way back."""
+        """The inverse of :meth:`to_network`."""
         if self.is_picture:
             return from_pictures(samples, self.box)
         return (samples / self.factor + self.middle).view(-1, *self.box.shape)
 
     def as_bytes(self, stored: np.ndarray) -> np.ndarray:
-        """(N, ...) of the space, of pictures, as bytes to be looked at."""
+        """Pictures (N, ...) of the space as bytes, for display."""
         share = (np.clip(stored, self.low, self.high) - self.low) / (self.high - self.low)
         pictures: np.ndarray = np.rint(255 * share).astype(np.uint8)
         return pictures

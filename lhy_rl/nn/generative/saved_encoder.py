@@ -1,4 +1,4 @@
-"""The encoder of an autoencoder that has learned, as an agent's encoder of pictures."""
+"""The encoder of a trained autoencoder, as an agent's encoder of pictures."""
 
 from __future__ import annotations
 
@@ -25,29 +25,28 @@ from lhy_rl.nn.generative.sample_space import SampleSpace
 from lhy_rl.nn.layers.dense import dense
 
 NUMBERS_A_CODE = {"VAE": 2, "Autoencoder": 1}
-"""How many numbers the encoders of these agents give for each of a code; the code's own (of a VAE its mean) come
-first."""
+"""Numbers that these agents' encoders give for each number of a code; the code itself (a VAE's mean) comes first."""
 ARCHITECTURE = ("agent", "networks", "samples")
 
 
 class SavedEncoder(Encoder):
-    """The code that a ``vae`` or an ``autoencoder`` makes of a picture, and layers behind: (..., *shape) to (..., E).
+    """A picture's code in a ``vae`` or an ``autoencoder``, followed by layers: (..., *shape) to (..., E).
 
-    The layers are those of an MLP: ``layers`` of width E, or ``hidden_sizes``. With ``frozen`` they are all that
-    learns; else the weights of the file are where learning begins.
+    The layers are those of an MLP: ``layers`` of width E, or ``hidden_sizes``. With ``frozen`` only these layers are
+    trained; else training starts from the file's weights.
 
-    Observations are pictures of the size that it learned from, channel first or last, in bytes or floats of bounds that
-    are known; or, of an autoencoder of vectors, of the same space.
+    Observations are pictures of the autoencoder's size, channel first or last, in bytes or floats with known bounds;
+    or, for an autoencoder of vectors, of the same space.
 
     Args:
-        space: Of the observations.
-        options: Whose ``architecture`` tells what the file held.
+        space: Space of the observations.
+        options: Options; their ``architecture`` is that of the file.
 
     Attributes:
         architecture: ``agent``, the class that learned it; ``networks``, its options; ``samples``, its space as JSON.
 
     Raises:
-        UserError: no architecture, or a space of other pictures.
+        UserError: There is no architecture, or the space does not fit it.
     """
 
     def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
@@ -77,10 +76,10 @@ class SavedEncoder(Encoder):
 
     @classmethod
     def of(cls, place: str | os.PathLike[str], space: gym.Space[Any], options: EncoderOptions) -> SavedEncoder:
-        """The encoder of a file that ``agent.save`` wrote, or of a run: its folder, or one of its checkpoints.
+        """The encoder in a file that ``agent.save`` wrote, in a run folder, or in a checkpoint.
 
         Raises:
-            UserError: no such file, damaged, of another agent, or of other pictures.
+            UserError: There is no such file, or it is damaged, of another agent, or of other pictures.
         """
         architecture, weights = read(place)
         try:
@@ -104,7 +103,7 @@ class SavedEncoder(Encoder):
         return numbers[:, : self.code_size]
 
     def as_samples(self, obs: Tensor) -> Tensor:
-        """(N, *shape) observations as the network has samples."""
+        """(N, *shape) observations as samples in the network's scale."""
         if not self.samples.is_picture:
             return self.given.to_network(obs)
         pictures = obs.permute(axes_channel_last(self.shape)).reshape(len(obs), *self.given.box.shape)
@@ -112,10 +111,10 @@ class SavedEncoder(Encoder):
 
 
 def observed(space: gym.Space[Any], samples: SampleSpace) -> SampleSpace:
-    """The observations as a space of samples like these, the channel last.
+    """The observations as a space of samples like the given ones, with the channel last.
 
     Raises:
-        UserError: they are not like these.
+        UserError: They are not like the given ones.
     """
     if not samples.is_picture:
         if isinstance(space, gym.spaces.Box) and space.shape == samples.box.shape:
@@ -140,10 +139,11 @@ def observed(space: gym.Space[Any], samples: SampleSpace) -> SampleSpace:
 
 
 def read(place: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What a file, or a run's newest checkpoint, holds of an encoder: its architecture and its weights.
+    """The architecture and the weights of the encoder in a file or in a run's newest checkpoint.
 
     Raises:
-        UserError: no such file, damaged, or not of a ``vae`` or an ``autoencoder`` of samples without conditions.
+        UserError: There is no such file, or it is damaged or not of a ``vae`` or an ``autoencoder`` of samples without
+            conditions.
     """
     path = Path(place)
     if path.is_dir():
@@ -170,7 +170,7 @@ def read(place: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tenso
 
 
 def excerpt(place: str | os.PathLike[str]) -> dict[str, Any]:
-    """The tree of a small file that holds an encoder and nothing else, for :func:`read`."""
+    """The tree of a small archive that holds the encoder only and that :func:`read` takes."""
     architecture, weights = read(place)
     about: Mapping[str, Any] = {"agent": architecture["agent"], "options": architecture["networks"]}
     nothing = spaces.to_json(gym.spaces.Discrete(1))
@@ -178,5 +178,5 @@ def excerpt(place: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def in_policy(policy: nn.Module) -> SavedEncoder | None:
-    """The first such encoder of a policy."""
+    """The first such encoder in a policy; None without one."""
     return next((module for module in policy.modules() if isinstance(module, SavedEncoder)), None)

@@ -1,4 +1,4 @@
-"""Translating pictures as a policy: what is observed goes through an encoder, and the action is what is drawn."""
+"""Translation of pictures as a policy: an encoder reads the observed picture, and the action is the generated one."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from lhy_rl.nn.generative.sample_space import SampleSpace
 
 @dataclass(frozen=True, kw_only=True)
 class PictureNetworkOptions:
-    """How the networks are built.
+    """Options of the networks.
 
     Args:
-        generator_width: Maps of the layer next to the picture, of what draws and of the discriminator; twice and four
-            times as many behind. More draws better and takes longer.
-        encoder_width: The same of the encoder.
-        feature_size: Numbers that the encoder makes of a picture. Fewer let less of its style through.
-        spatial_transformer: Put a spatial transformer before the encoder, where what pictures are of stands turned,
+        generator_width: Maps of the layer next to the picture, in generator and discriminator; the others have twice
+            and four times as many. More generate better pictures and take longer.
+        encoder_width: The same for the encoder.
+        feature_size: Number of features of a picture. Fewer let less of its style through.
+        spatial_transformer: Put a spatial transformer before the encoder, for pictures whose contents are rotated,
             moved or seen from another side.
-        polarity: Whether the encoder sees what is brighter than its ground otherwise than what is darker. False where
-            the domains differ in that.
+        polarity: Whether the encoder distinguishes bright on dark from dark on bright. Set it to false if the domains
+            differ in that.
 
     Raises:
-        UserError: a number out of its range.
+        UserError: A number is out of range.
     """
 
     generator_width: int = 16
@@ -74,14 +74,14 @@ class PictureTrunk(nn.Module):
 
 
 class TransferPolicy(SamplePolicy):
-    """G = g(f(.)), from observed pictures to drawn ones; nothing is drawn by chance.
+    """G = g(f(.)), from observed to generated pictures, deterministic.
 
     Args:
-        observation_space, action_space: Pictures of one size.
-        options: How the networks are built.
+        observation_space, action_space: Pictures of the same size.
+        options: Options of the networks.
 
     Raises:
-        UserError: no pictures.
+        UserError: The spaces are not of pictures.
     """
 
     trunk: PictureTrunk

@@ -1,4 +1,4 @@
-"""A picture drawn on another: what is on it stays where it is, because the layers in between are skipped as well."""
+"""Translation of pictures by a U-Net, whose skip connections keep things where they are."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class PictureTranslator(nn.Module):
     of its size on the way down. The noise joins at the bottom.
 
     Args:
-        shape: (C, H, W) of both pictures; sides that are no multiples of 8 are filled up, and cut again.
-        width: Maps of the first layer; twice and four times as many behind.
-        noise_size: Numbers of the noise.
+        shape: (C, H, W) of both pictures; sides that are no multiples of 8 are padded, and cropped again.
+        width: Maps of the first layer; the later ones have twice and four times as many.
+        noise_size: Size of the noise.
     """
 
     def __init__(self, shape: tuple[int, ...], width: int, noise_size: int) -> None:
@@ -44,7 +44,7 @@ class PictureTranslator(nn.Module):
         return self.before_tanh(given).tanh()
 
     def before_tanh(self, given: Tensor) -> Tensor:
-        """What the tanh is of."""
+        """The output before the tanh."""
         noise, h = given[:, : self.noise_size], given[:, self.noise_size :].view(-1, *self.shape)
         _, height, across = self.shape
         h = F.pad(h, (0, -across % 8, 0, -height % 8), "replicate")

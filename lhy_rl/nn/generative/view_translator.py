@@ -1,10 +1,10 @@
-"""A frame of one view as it would look in another: the camera is turned back, and the colours are replaced.
+"""Translates frames of one view to another: undoes the camera's motion and replaces the colours.
 
     G(o)(p) = c(o(A^-1 p))      A: an affine map of the picture's plane, one for all frames
                                 c: a network from colours to colours, one for all pixels
 
-So little freedom leaves a frame no choice what to show: nothing can be drawn that is not there, and nothing left out
-but by giving it the ground's colour.
+With so few degrees of freedom the content of a frame is kept: nothing can be added, and nothing can be removed except
+by giving it the background's colour.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 HIDDEN, LEAK = 32, 0.2
-FLOOR = 0.003  # of the largest variance of colours, which is added to all: rounding is not to be seen as a colour
-CHUNK = 1024  # frames that are drawn at once
+FLOOR = 0.003  # share of the largest variance of colours that is added to all, so that rounding is no colour
+CHUNK = 1024  # frames translated at once
 
 
 class ViewTranslator(nn.Module):
-    """From frames of one view to frames of another; at first the camera stays where it is.
+    """Maps frames of one view to frames of another; initially the camera's map is the identity.
 
     Args:
-        colours: (N, 3) from -1 to 1 of the first view, by which its colours are brought to mean 0 and variance 1/9 in
-            all directions, so that two dark ones are as far apart as the ground is from them.
+        colours: (N, 3) colours of the first view, from -1 to 1. Its colours are whitened by their statistics, to mean 0
+            and variance 1/9 in all directions, so that two dark ones are as far apart as they are from the background.
     """
 
     mean: Tensor
@@ -41,24 +41,24 @@ class ViewTranslator(nn.Module):
         self.camera.data = self.camera.data.to(colours.device)
 
     def new_network(self) -> nn.Sequential:
-        """A network from colours to colours that nothing was learned by."""
+        """A new, untrained network from colours to colours."""
         layers: list[nn.Module] = []
         for size in (3, HIDDEN):
             layers += [nn.Linear(size, HIDDEN), nn.LeakyReLU(LEAK)]
         return nn.Sequential(*layers, nn.Linear(HIDDEN, 3), nn.Tanh())
 
     def colours(self, given: Tensor) -> Tensor:
-        """(..., 3) colours of the first view, from -1 to 1, as the other view has them."""
+        """Map colours (..., 3) of the first view, from -1 to 1, to those of the other."""
         colours: Tensor = self.network((given - self.mean) @ self.whitening)
         return colours
 
     def places(self, given: Tensor) -> Tensor:
-        """Where (N, 2) places of the first view, right and down from -1 to 1, lie in the other."""
+        """Map places (N, 2) of the first view, right and down from -1 to 1, to places in the other."""
         return given @ self.camera[:, :2].T + self.camera[:, 2]
 
     @torch.no_grad()
     def forward(self, frames: Tensor) -> Tensor:
-        """(N, H, W, 3) uint8 of the first view to as many of the other."""
+        """Frames (N, H, W, 3) uint8 of the first view to frames of the other."""
         back = torch.linalg.inv(self.camera[:, :2])
         theta = torch.cat([back, -back @ self.camera[:, 2:]], 1)
         drawn = []

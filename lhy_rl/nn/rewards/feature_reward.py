@@ -1,4 +1,4 @@
-"""A reward as a function of features: linear, or a small network; and the features of tables and of steps."""
+"""Rewards as functions of features, linear or by a small network; and the features of states and of steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.trees import native
 
 KINDS = ("plain", "squares")
-CLIP = 3.0  # standard deviations of the expert's observations: what is further away is all the same far away
+CLIP = 3.0  # observations are clipped to this many of the expert's standard deviations
 
 
 class RewardNet(nn.Module):
@@ -21,8 +21,8 @@ class RewardNet(nn.Module):
 
     Args:
         num_features: F.
-        layers: Hidden layers; 0 is linear, w . phi, and begins at 0.
-        width: Of the hidden layers.
+        layers: Number of hidden layers; with 0 the reward is linear, w . phi, and initialised to 0.
+        width: Width of the hidden layers.
     """
 
     def __init__(self, num_features: int, layers: int = 0, width: int = 32) -> None:
@@ -40,7 +40,7 @@ class RewardNet(nn.Module):
 
     @property
     def weights(self) -> Tensor:
-        """(F,) w of a linear reward; of a network, of its last layer."""
+        """(F,) w of a linear reward, or the last layer's weights of a network."""
         return self.net[-1].weight[0]  # type: ignore[index]
 
     def forward(self, features: Tensor) -> Tensor:
@@ -59,21 +59,21 @@ class TableFeatures(nn.Module):
         self.size = table.shape[1]
 
     def forward(self, obs: Any, actions: Any, next_obs: Any) -> Tensor:
-        """The states (N,) that steps lead to, to (N, F)."""
+        """The features (N, F) of the states ``next_obs`` (N,)."""
         return self.table[torch.as_tensor(native(next_obs), device=self.table.device).long()]
 
 
 class StepFeatures(nn.Module):
-    """phi of a step, from its observation and action: both standardised, and their squares where wanted.
+    """phi of a step, from its observation and action, standardised and optionally squared.
 
     Args:
         observation_space: A ``Box`` of numbers.
         action_space: ``Discrete`` (one-hot) or a ``Box`` of floats.
-        kind: ``plain``: x; ``squares``: x, x * x and 1, with which a linear reward can ask for what is in the middle,
-            and for living on (feature-expectation matching in Ho and Ermon 2016 uses such).
+        kind: ``plain``: x; ``squares``: x, x * x and 1, with which a linear reward can favour middle values and
+            survival (as in the feature-expectation matching of Ho and Ermon 2016).
 
     Raises:
-        UserError: other spaces.
+        UserError: The spaces are others.
     """
 
     mean: Tensor
@@ -100,7 +100,7 @@ class StepFeatures(nn.Module):
         self.size = 2 * numbers + 1 if kind == "squares" else numbers
 
     def fit(self, obs: Any, actions: Any) -> None:
-        """Take mean and standard deviation of the observations from these steps."""
+        """Set mean and standard deviation to those of these observations."""
         spread, mean = torch.std_mean(self._numbers(obs, actions), 0, correction=0)
         watched = torch.arange(len(mean), device=mean.device) < len(mean) - self.actions
         self.mean.copy_(torch.where(watched, mean, 0.0))

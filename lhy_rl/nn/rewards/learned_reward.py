@@ -1,4 +1,4 @@
-"""A reward that was learned, from transitions to numbers, without the agent that learned it; in memory or in a file."""
+"""A learned reward, as a function of transitions, without the agent that learned it; in memory or in a file."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from lhy_rl.nn.discriminators.transition import (
     transition_discriminators,
 )
 
-KIND = "learned reward"  # as the file says
-REWARD_CLIP = 10.0  # no reward is further from 0
+KIND = "learned reward"  # the kind of file
+REWARD_CLIP = 10.0  # rewards are clipped to +-10
 
 
 class RewardTransform:
-    """From the scores of a discriminator to rewards.
+    """Maps the scores of a discriminator to rewards.
 
     Args:
         objective_name: The objective that the discriminator was trained with.
@@ -52,8 +52,8 @@ class LearnedRewardNet:
     Args:
         network: The discriminator.
         name: Its name in the registry.
-        transform: From its scores to rewards.
-        gamma: Discount of the returns that it was learned for.
+        transform: Maps its scores to rewards.
+        gamma: Discount with which it was learned.
     """
 
     def __init__(self, network: TransitionDiscriminator, name: str, transform: RewardTransform, gamma: float) -> None:
@@ -75,11 +75,11 @@ class LearnedRewardNet:
 
     @property
     def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
-        """The spaces of one observation and one action that it was learned in."""
+        """The spaces of one observation and of one action."""
         return self.network.features.observation_space, self.network.features.action_space
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the reward to a file, JSON and safetensors in a zip, which :func:`load_reward` reads."""
+        """Save the reward to a file, JSON and safetensors in a zip, which :func:`load_reward` reads."""
         reward = {
             "name": self.name,
             "options": asdict(self.network.options),
@@ -97,7 +97,7 @@ def load_reward(path: str | os.PathLike[str]) -> LearnedRewardNet:
     """The reward that an agent's ``save_reward`` wrote; an archive of JSON and safetensors, nothing is unpickled.
 
     Raises:
-        UserError: no such file, a damaged one, or something else.
+        UserError: There is no such file, it is damaged, or it holds no reward.
     """
     tree = archive.read(path)
     if not isinstance(tree, dict) or str(tree.get("kind")) != KIND:
@@ -114,7 +114,7 @@ def load_reward(path: str | os.PathLike[str]) -> LearnedRewardNet:
 
 
 class RewardOwner(Protocol):
-    """An agent that has learned a reward: one of inverse reinforcement learning."""
+    """An agent that has learned a reward, by inverse reinforcement learning."""
 
     env: VectorEnv[Any, Any, Any]
 
@@ -129,10 +129,10 @@ RewardFunction = Callable[[Any, Any, Any, Any], Tensor]
 
 
 def reward_function(reward: Reward, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> RewardFunction:
-    """A learned reward, that of a file, or that of an agent, as a function of transitions.
+    """A learned reward, given itself, its file or its agent, as a function of transitions.
 
     Raises:
-        UserError: no such reward, or one that was learned in other spaces.
+        UserError: There is no such reward, or it was learned in other spaces.
     """
     owner = load_reward(reward) if isinstance(reward, str | os.PathLike) else reward
     if isinstance(owner, LearnedRewardNet):

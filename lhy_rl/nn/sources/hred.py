@@ -1,6 +1,6 @@
 """The hierarchical encoder of dialogues: one RNN over the words of a turn, one over the turns.
 
-    u_n = last state of a token-level RNN over turn n, which begins anew at each turn
+    u_n = last state of a token-level RNN over turn n, reset at each turn
     z_n = turn-level RNN(u_n, z_{n-1})
 
 (Sordoni et al. 2015, HRED; Serban et al. 2016, for dialogues). The attention is over the turns z_n
