@@ -69,8 +69,8 @@ class SB3Interface:
     def get_env(self) -> Any:
         """The environment as a ``VecEnv`` of Stable-Baselines3, the same object each time.
 
-        Where it cannot be converted (Gymnasium's batched CartPole), a copy made of single environments is; where no
-        such copy is known, the environment is returned as it is.
+        Where it cannot be converted (Gymnasium's batched CartPole), a copy made of single environments is returned, or,
+        where no such copy is known, the environment as it is.
         """
         from lhy_rl.interop.sb3 import to_sb3
 

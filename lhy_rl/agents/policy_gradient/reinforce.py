@@ -58,7 +58,7 @@ class Reinforce(Agent):
             group: 8 for tours or sentences about sources. With 1 starts differ, and the mean is over all instances.
         normalize_advantage: Divide advantages by their standard deviation, so that the rewards' scale does not matter.
         entropy_coef: Bonus on the policy's entropy. Raise it when the policy collapses (0.001 to 0.1).
-        kl_coef: Penalty on KL(policy || pretrained policy), in nats a step; needs pretraining.
+        kl_coef: Penalty on KL(policy || pretrained policy), in nats per step; needs pretraining.
         likelihood_coef: Weight of the training sentences' log-likelihood beside the policy gradient, for text tasks. It
             keeps what the reward does not measure: raise it when coverage (``nll_test``) is lost.
         value_coef: Weight of the critic's loss.
