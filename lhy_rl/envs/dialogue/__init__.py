@@ -1,1 +1,1 @@
-"""Dialogue: games of two who talk to reach something, a user whose wish is found out, questions, and replies."""
+"""Dialogue: games in which two players talk, finding out a user's wish, asking questions, and replying."""

@@ -53,10 +53,10 @@ class ChatBandit(BatchedEnv):
 
     ## Rewards
 
-    R(x, y), a table that is drawn uniformly from 5 to 10 when the environment is made; `table_seed` says which.
+    R(x, y), a table that is drawn uniformly from 5 to 10 when the environment is made, with the seed `table_seed`.
     `reward_table` holds it, (X, Y). The best policy gives each prompt its best reply (`expert_action()`); a random one
-    gets the table's mean, 7.65 with `table_seed=0`. `best_reward` and `random_reward` are both numbers, and at
-    the end `info["score"]` is where between them the reward lies: 0 as the random policy, 1 as the best, on average.
+    gets the table's mean, 7.65 with `table_seed=0`. `best_reward` and `random_reward` are these two numbers, and at the
+    end `info["score"]` is the reward normalised with them: 0 for the random policy, 1 for the best, on average.
 
     ## Starting State
 

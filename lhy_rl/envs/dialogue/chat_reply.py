@@ -1,4 +1,4 @@
-"""``lhy_rl/ChatReply-v0``: a turn of a conversation comes, and a reply is written to it."""
+"""``lhy_rl/ChatReply-v0``: write a reply to the last turns of a conversation."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class ChatReply(TextEnv):
     """
     ## Description
 
-    The last turns of a conversation between two people come, and a reply is written, token by token (Hung-yi Lee 2017,
-    lecture 17). What the reply is worth is chosen by name: how close it is to what the people replied, rules made by
-    hand, the ratings that people gave, two frozen dialogue models, or a function of one's own.
+    The last turns of a conversation between two people are given, and a reply is written, token by token (Hung-yi Lee
+    2017, lecture 17). The reward of the reply is chosen by name: its overlap with the people's replies, hand-made
+    rules, the ratings that people gave, two frozen dialogue models, or a user's function.
 
     | Corpus | What it is |
     |--------|------------|
@@ -35,8 +35,8 @@ class ChatReply(TextEnv):
     | `"chatterbot-chinese"` | 467 of the same kind in Chinese, by character |
     | a path | the user's own UTF-8 text file |
 
-    What a person says until the other does is one turn. In a text file a turn is a line, with an empty line between two
-    conversations, or a conversation is a line with tabs between its turns.
+    A turn is everything that one person says before the other speaks. In a text file a turn is a line, with an empty
+    line between two conversations, or a conversation is a line with tabs between its turns.
 
     The conversations are dealt to a training, a validation and a test split. No pair of a turn and its reply is in two
     of them, also not with other capitals or punctuation. The vocabulary is that of the training turns.
@@ -65,29 +65,31 @@ class ChatReply(TextEnv):
     R(context, reply), by name (`reward`):
 
     - `"rules"`: fluency (.2 ease + .2 flow + .4 coherence + .2 length), each of 0 to 1 and counted, without a network:
-      not dull (a list that is shipped, in both languages), not what one said before, words that belong to those of the
-      turn before, 6 words, and neighbours that have been neighbours in training. At most 1. The people's own replies
+      not dull (by a shipped list, in both languages), not repeating the speaker's previous turn, words related to those
+      of the previous turn, 6 words, and bigrams that occur in the training split. At most 1. The people's own replies
       get .59 in training contexts and .48 in held-out ones, uniformly random ones .03, "i don't know" .33.
     - `"bleu"`: BLEU, 0 to 1, of n-grams up to 2, smoothed, against the people's replies to this very context.
-    - `"rating"`: which words the conversations have that people rated as witty, interesting and upbeat (chitchat only).
-    - `"li"`: ease of answering, information flow and semantic coherence, literally as in Li et al. (2016), from a
-      scorer. Nothing in it asks for variety.
+    - `"rating"`: how typical its words are of conversations that people rated as witty, interesting and upbeat
+      (chitchat only).
+    - `"li"`: ease of answering, information flow and semantic coherence, exactly as in Li et al. (2016), from a scorer.
+      It does not encourage variety.
     - `"pmi"`: 2 (log p(a; context) - log p(a; another context)) / N, from a scorer.
 
-      The scorer of both counts words, unless policies that learned from people are given: in a configuration or on the
+      The default scorer of both counts words. Policies that learned from people are given in a configuration or on the
       command line as a run, `--env.scorer runs/mle-chatreply`; `"li"` needs two, `{forward: RUN, backward: RUN}`, of
-      which the second learned with `--env.direction backward`.
-    - `"relevance"`: how much the reply's different words belong to those of the turn before, summed and divided by 6.
+      which the second was trained with `--env.direction backward`.
+    - `"relevance"`: how closely the reply's different words are related to those of the previous turn, summed and
+      divided by 6.
     - `"length"`: min(1, words / 6).
     - `"none"`: 0, for agents that bring their own reward, such as a discriminator that learns with them:
       `reward_model="lhy_rl.agents.rewards.reply_discriminator:ReplyDiscriminator"`.
     - `"module:function"`, or in Python a callable: `(contexts (N, L), replies (N, T), lengths (N,)) -> (N,)`, token ids
-      padded behind; a class is made with the data first.
+      padded at the end; a class is instantiated with the data first.
 
     With `reward_at="end"` it is given with the last token. With `"token"` every token gets R(prefix) - R(prefix before
-    it), where nothing written is worth 0: the same sum, so the same best policy, and less noise in what is left to come
-    (`benchmarks.chat_rewards`: `"relevance"` reaches .54 in 240,000 steps, with the reward at the end .39).
-    Monte-Carlo estimates of what a token is worth are the agent's: `credit="monte_carlo"` of SeqGAN, of
+    it), where R of the empty prefix is 0: the same sum, so the same optimal policy, and less noisy returns-to-go
+    (`benchmarks.chat_rewards`: `"relevance"` reaches .54 in 240,000 steps, with the reward at the end .39). Monte-Carlo
+    estimates of a token's value are computed by the agent: `credit="monte_carlo"` of SeqGAN,
     `lhy_rl.agents.rewards.monte_carlo_search`.
 
     `info`, at the end, holds `score`, R of the reply, and `text`, context and reply in words.
@@ -113,9 +115,9 @@ class ChatReply(TextEnv):
     | `context_turns` | `2` | most turns of a context, 1 to 100 |
     | `vocabulary_size` | `2000` | most actions: end, unknown and words, at least 3; None takes all words |
     | `drop_unknown` | `True` | leave out the people's replies with unknown words |
-    | `conversations` | `None` | use only so many, at least 3, drawn with `split_seed`; None uses all |
+    | `conversations` | `None` | use only this many, at least 3, drawn with `split_seed`; None uses all |
     | `split_seed` | `0` | deals the conversations to the splits |
-    | `split` | `"train"` | whose contexts come: `"train"`, `"validation"` or `"test"` |
+    | `split` | `"train"` | the split of the contexts: `"train"`, `"validation"` or `"test"` |
     | `reward` | `"rules"` | see above |
     | `reward_at` | `"end"` | `"end"` or `"token"` |
     | `scorer` | `None` | the models of `"li"` and `"pmi"`: a `ReplyScorer`, `module:Class`, runs, or None for counts |
@@ -202,7 +204,7 @@ class ChatReply(TextEnv):
         return {
             **super().initial(n, rng),
             "pair": rng.integers(len(self.pairs), size=n),
-            "worth": np.zeros(n),  # R of the reply so far, as far as it was rewarded
+            "worth": np.zeros(n),  # R of the reply so far that has been rewarded already
             "gained": np.zeros(n),
         }
 
@@ -228,7 +230,7 @@ class ChatReply(TextEnv):
     def final_info(self, state: State) -> dict[str, Any]:
         score = state["worth"].copy()
         truncated = np.flatnonzero(~self.terminal(state))
-        if self.score is not None and truncated.size:  # scored as far as it goes
+        if self.score is not None and truncated.size:  # the unfinished reply is scored
             score[truncated] = self._worth(state, truncated)
         return {"score": score, "text": np.array(self.frame(state), object)}
 
@@ -242,7 +244,7 @@ class ChatReply(TextEnv):
 
     # ------------------------------------------------------------------ the text task
     def sequences(self, split: Split) -> TokenSequences:
-        """The people's replies in this split, each closed by the end token, and what they answer to as sources.
+        """The people's replies in this split, each closed by the end token, with their contexts as sources.
 
         Raises:
             UserError: unknown split.
@@ -269,9 +271,9 @@ class ChatReply(TextEnv):
         ]
 
     def expert_action(self) -> np.ndarray:
-        """(B,) the tokens that the people wrote at this place of their reply; their last one behind it."""
+        """(B,) the tokens of the people's reply at the present position; after its end its last token."""
         if self._state is None:
-            self.observe()  # says that a reset is missing
+            self.observe()  # raises if a reset is missing
         assert self._state is not None
         pair = self._state["pair"]
         tokens: np.ndarray = self.pairs.tokens[pair, np.minimum(self._state["length"], self.pairs.lengths[pair] - 1)]

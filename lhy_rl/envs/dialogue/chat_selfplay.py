@@ -27,9 +27,10 @@ class ChatSelfplay(BatchedGame):
 
     Two bots talk, from an opening that a person wrote, as in Li et al. (2016). A step is one token; an utterance ends
     with the end token, or with its 12th token, and then it is the other's turn. The dialogue is over as soon as one of
-    them says something dull, repeats itself, or after 8 utterances. What an utterance is worth, its speaker gets at its
-    end, by the same names as in `lhy_rl/ChatReply-v0`, which has the same observations: a policy that learned there
-    from people plays here. `lhy-rl train selfplay/chat` does both: the bots imitate people first, and then play.
+    them says something dull or repeats itself, or after 8 utterances. A speaker is rewarded at the end of its
+    utterance. Rewards have the same names as in `lhy_rl/ChatReply-v0`, which also has the same observations: a policy
+    that learned there from people can play here. `lhy-rl train selfplay/chat` does both: the bots imitate people first,
+    and then play.
 
     ```python
     >>> from lhy_rl.envs.dialogue import chat_selfplay_v0
@@ -53,7 +54,7 @@ class ChatSelfplay(BatchedGame):
 
     ## Observation Space
 
-    A Dict, the same for both bots, for everything is said aloud:
+    A Dict, the same for both bots, since nothing is hidden:
 
     - `token`: `Discrete(2002)`, the last token of the present utterance; before its first one the start token (2000).
     - `source`: `MultiDiscrete` of 40 tokens (`context_turns` times `turn_length`), the last utterances, the oldest
@@ -64,18 +65,18 @@ class ChatSelfplay(BatchedGame):
 
     ## Rewards
 
-    At the end of an utterance, to its speaker, 0 else: R(the last utterances, the new one) by name (`reward`), as
-    `lhy_rl/ChatReply-v0` describes them, plus `length_weight` times min(1, words / 6). With `shared=True` both get it.
-    `reward="li"` is the reward of Li et al. (2016), literally, and `"pmi"` one to which what can be said to anybody is
-    worth nothing. Both ask a `scorer`, which an agent gives (`game.scorer = ...`), or counts where none is given.
+    The speaker gets at the end of its utterance R(the last utterances, the new one), chosen by name (`reward`) as in
+    `lhy_rl/ChatReply-v0`, plus `length_weight` times min(1, words / 6); all other rewards are 0. With `shared=True`
+    both get it. `reward="li"` is exactly the reward of Li et al. (2016), and `"pmi"` is one that is 0 for replies that
+    fit every context. Both use a `scorer`, which an agent sets (`game.scorer = ...`), or counts where none is set.
 
-    `info` holds `text`, what is being said or was said last, and when the dialogue is over `turns`, the utterances
-    before the one that ended it, `dull` and `repeated`, and `text`, all of it. Random tokens hardly repeat, so
-    two random bots talk until the last turn, with rewards near 0.
+    `info` holds `text`, the present or last utterance, and when the dialogue is over `turns`, the number of utterances
+    before the one that ended it, `dull` and `repeated`, and the whole dialogue as `text`. Random tokens hardly repeat,
+    so two random bots talk until the last turn, with rewards near 0.
 
     ## Starting State
 
-    An opening of the split, drawn uniformly from the turns that people answered, and who answers it first.
+    An opening of the split, drawn uniformly from the turns that people answered, and the bot that answers first.
 
     ## Episode End
 
@@ -90,18 +91,18 @@ class ChatSelfplay(BatchedGame):
     | Argument | Default | Meaning |
     |----------|---------|---------|
     | `reward` | `"rules"` | a name, `module:name` or a callable, as in `lhy_rl/ChatReply-v0` |
-    | `length_weight` | `0.0` | of the length term, 0 to a million |
+    | `length_weight` | `0.0` | weight of the length term, 0 to a million |
     | `scorer` | `None` | the models of `"li"` and `"pmi"`: a `ReplyScorer`, `module:Class`, runs as in ChatReply |
-    | `shared` | `False` | whether both get what an utterance is worth |
+    | `shared` | `False` | whether both get the reward of an utterance |
     | `max_turns` | `8` | utterances of both together, 1 to 8 |
-    | `split` | `"train"` | whose openings: `"train"`, `"validation"` or `"test"` |
+    | `split` | `"train"` | the split of the openings: `"train"`, `"validation"` or `"test"` |
     | `corpus` | `"chitchat"` | a name as in `lhy_rl/ChatReply-v0`, or a path |
     | `tokenizer` | `None` | `"word"`, `"character"` or `"space"`; None takes what suits the corpus |
     | `max_length` | `12` | most tokens of an utterance, the end token among them, at least 2 |
     | `turn_length` | `20` | most tokens of a turn of the context, with its end token, `max_length` + 1 to 10,000 |
     | `context_turns` | `2` | most turns of a context, 1 to 100 |
     | `vocabulary_size` | `2000` | most actions: end, unknown and words, at least 3; None takes all words |
-    | `conversations` | `None` | use only so many, at least 3, drawn with `split_seed`; None uses all |
+    | `conversations` | `None` | use only this many, at least 3, drawn with `split_seed`; None uses all |
     | `split_seed` | `0` | deals the conversations to the splits |
 
     `render_mode` is `None`, `"ansi"` (the dialogue) or `"human"` (printed).
@@ -176,7 +177,7 @@ class ChatSelfplay(BatchedGame):
 
     @property
     def scorer(self) -> Any:
-        """The frozen models that ``li`` and ``pmi`` ask; an agent sets its own."""
+        """The frozen models that ``li`` and ``pmi`` use; an agent sets its own."""
         return self._scorer
 
     @scorer.setter
@@ -239,11 +240,11 @@ class ChatSelfplay(BatchedGame):
         return after
 
     def _finish(self, state: State, rows: np.ndarray) -> None:
-        """The utterances of these dialogues have ended, in place: what they are worth, and whether it goes on."""
+        """End the utterances of these dialogues, in place: compute their rewards, and whether the dialogues go on."""
         tokens, length, turn = state["tokens"][rows], state["length"][rows], state["turns"][rows]
         speaker = self.to_move(state)[rows]
         utterance = self.dull.reader.words(tokens, length)
-        before = np.maximum(turn - 1, 0)  # the speaker's last utterance; of its first one there is none
+        before = np.maximum(turn - 1, 0)  # the speaker's last utterance; before its first one there is none
         own = self.dull.reader.words(
             state["utterances"][rows, before], np.where(turn > 0, state["lengths"][rows, before], 0)
         )
@@ -277,11 +278,11 @@ class ChatSelfplay(BatchedGame):
         return source_observation(state["token"], state["source"], self.pad_token)
 
     def renewed(self, state: State) -> np.ndarray:
-        begins: np.ndarray = state["length"] == 0  # an utterance, for which what was said is read again
+        begins: np.ndarray = state["length"] == 0  # an utterance, for which the source is read anew
         return begins
 
     def demonstrations(self) -> Demonstrations:
-        """The training replies of people, a token a step; each is an episode."""
+        """The training replies of people, one token per step; each is an episode."""
         pairs = self.data.pairs["train"]
         assert pairs.sources is not None
         start, episodes = self.tokenizer.start_token, []

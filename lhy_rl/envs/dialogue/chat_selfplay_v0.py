@@ -1,6 +1,6 @@
-"""``lhy_rl/chat_selfplay_v0``, PettingZoo's way: ``env()``, ``raw_env()`` and ``parallel_env()``.
+"""``lhy_rl/chat_selfplay_v0`` as a PettingZoo module: ``env()``, ``raw_env()`` and ``parallel_env()``.
 
-A token that is not legal ends the dialogue of ``env()`` with -1; in ``raw_env()`` it is said all the same.
+An illegal token ends the dialogue of ``env()`` with -1; in ``raw_env()`` it is appended like any other.
 """
 
 from __future__ import annotations

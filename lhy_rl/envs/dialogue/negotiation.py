@@ -35,7 +35,7 @@ def steps(most: int) -> np.ndarray:
 
 
 def offer_features() -> np.ndarray:
-    """(122, 13) float32: an offer's items as thermometers behind a one; zeros where there is none."""
+    """(122, 13) float32: a one followed by an offer's items as thermometers; zeros where there is no offer."""
     table = np.zeros((NUM_ACTIONS + 1, 1 + 3 * MOST_ITEMS), np.float32)
     table[:NUM_OFFERS, 0] = 1
     table[:NUM_OFFERS, 1:] = steps(MOST_ITEMS)[np.minimum(OFFERS, MOST_ITEMS)].reshape(NUM_OFFERS, -1)
@@ -49,7 +49,7 @@ def phrase(items: np.ndarray) -> str:
 
 
 SENTENCES = np.array([f"I want {phrase(offer)}." for offer in OFFERS] + ["Deal.", ""], object)
-"""(122,) what is said with each action, and nothing."""
+"""(122,) the sentence for each action, and an empty one for no move."""
 
 
 class Negotiation(BatchedGame):
@@ -57,8 +57,8 @@ class Negotiation(BatchedGame):
     ## Description
 
     The game of Deal or No Deal (Lewis et al. 2017, section 2.1). A pool of books, hats and balls is to be divided. A
-    player sees what each type is worth to itself, not to the other; the whole pool is worth 10 points to each. By
-    turns the players name what they would keep, until one agrees to the other's last offer. Without an agreement
+    player sees what each type is worth to itself, not to the other; the whole pool is worth 10 points to each. The
+    players take turns to name what they would keep, until one agrees to the other's last offer. Without an agreement
     after 10 moves both get nothing.
 
     It is a PettingZoo environment with the agents `bot_0` and `bot_1`:
@@ -102,8 +102,8 @@ class Negotiation(BatchedGame):
     ## Observation Space
 
     `Box(0.0, 1.0, (78,), float32)` under `observation`, and under `action_mask` which of the 121 actions are legal:
-    offers that the pool can serve, and to agree once the other has made an offer. For a player whose turn it is not
-    all are 1.
+    offers that the pool can serve, and to agree once the other has made an offer. For a player who is not to move all
+    are 1.
 
     | Num | Observation | Min | Max |
     |-----|-------------|-----|-----|
@@ -125,7 +125,7 @@ class Negotiation(BatchedGame):
     .23 of them are Pareto-optimal. Two random players (of legal moves) reach an agreement in 35 % of the games and 3.5
     points together. People reached 13.2 in the released dialogues.
 
-    `info` holds `text`, what was said last, and when the game is over `agreement`, `own`, `partner` and `joint`
+    `info` holds `text`, the last utterance, and when the game is over `agreement`, `own`, `partner` and `joint`
     (points), and `pareto`: the deal is Pareto-optimal.
 
     ## Starting State
@@ -181,8 +181,8 @@ class Negotiation(BatchedGame):
             "moves": np.zeros(n, np.int64),  # made so far
             "history": np.full((n, self.max_moves), NOTHING, np.int16),
             "offer": np.full((n, 2), NOTHING, np.int64),  # each player's last
-            "agreed": np.zeros(n, bool),  # by the player who moved last
-            "illegal": np.zeros(n, bool),  # the last move was
+            "agreed": np.zeros(n, bool),  # whether the last move was to agree
+            "illegal": np.zeros(n, bool),  # whether the last move was illegal
         }
 
     def to_move(self, state: State) -> np.ndarray:
@@ -235,20 +235,20 @@ class Negotiation(BatchedGame):
         return np.concatenate(parts, 1)
 
     def left(self, context: np.ndarray, offer: np.ndarray) -> np.ndarray:
-        """(B,) the number of the offer that keeps what these leave; NOTHING of NOTHING."""
+        """(B,) the number of the complementary offer, which keeps what this one leaves; NOTHING for NOTHING."""
         there = offer != NOTHING
         rest = self.contexts.pool[context] - OFFERS[np.where(there, offer, 0)]
         return np.where(there, offer_number(rest), NOTHING)
 
-    # ------------------------------------------------------------------ what it is worth
+    # ------------------------------------------------------------------ points
     def points(self, state: State) -> np.ndarray:
-        """(B, 2) int64: what both players gain; 0 without an agreement."""
+        """(B, 2) int64: both players' points; 0 without an agreement."""
         allocation = self._allocation(state)
         return np.where(state["agreed"][:, None], self.contexts.scores[state["context"], allocation], 0)
 
     def _allocation(self, state: State) -> np.ndarray:
-        """(B,) the number of what player 0 keeps in the deal; 0 without one."""
-        agreed, proposer = state["agreed"], self.to_move(state)  # who agreed moved last: the turn is the proposer's
+        """(B,) the number of the offer that player 0 keeps in the deal; 0 without one."""
+        agreed, proposer = state["agreed"], self.to_move(state)  # whoever agreed moved last: it is the proposer's turn
         offer = np.where(agreed, state["offer"][np.arange(len(agreed)), proposer], 0)
         return np.where(proposer == 0, offer, self.left(state["context"], offer))
 
@@ -294,7 +294,7 @@ class Negotiation(BatchedGame):
         return self.transcript_of(state, [list(SENTENCES[history[:n]]) for history, n in games])
 
     def transcript_of(self, state: State, utterances: list[list[str]]) -> list[str]:
-        """Each game as text, given what was said in it."""
+        """Each game as text, given its utterances."""
         points, over = self.points(state), self.terminal(state)
         return ["\n".join(self._lines(state, i, texts, points[i], bool(over[i]))) for i, texts in enumerate(utterances)]
 

@@ -1,16 +1,16 @@
-"""Who to negotiate with: five partners by name, each a function of what a player of the game knows.
+"""Scripted partners for the negotiation: five by name, each a function of what a player of the game knows.
 
-All of them but ``random`` go by a target, the points that they want at their k-th of K own moves:
+All of them except ``random`` follow a target, the points that they want at the k-th of their K own moves:
 
     random     a legal move, drawn uniformly
     hard       always wants everything that is worth something to it
     linear     10 - 5 k / (K - 1)
     boulware   10 - 5 (k / (K - 1))^(1 / .3): concedes only when time runs out (Faratin et al. 1998)
-    bayesian   linear, and infers what the other values from what it asks for (Hindriks and Tykhonov 2008)
+    bayesian   linear, and infers the other's values from its demands (Hindriks and Tykhonov 2008)
 
-They agree when the other's offer is worth the target or their own next offer. With the game's very last move an offer
-can no longer be accepted, so there ``linear`` and ``boulware`` take 4 points or more, ``bayesian`` 1 or more; ``hard``
-takes 4 or more at its own last move.
+They agree when the other's offer is worth as much as the target or their own next offer. An offer made with the game's
+last move can no longer be accepted, so there ``linear`` and ``boulware`` take 4 points or more, ``bayesian`` 1 or more;
+``hard`` takes 4 or more at its own last move.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def partner(name: str) -> Partner:
 
 
 LAST_RESORT = 4
-"""Points for which linear and boulware, with the last move of the game, and hard, with its own last, agree."""
+"""Points for which linear and boulware agree with the game's last move, and hard with its own last move."""
 SPREAD = 1.5
-"""Points by which ``bayesian`` thinks that the other's demands scatter around their target."""
-WEIGHT_OF_AN_ITEM = 0.01  # decides between offers of equal worth, and noise of less than an item between equal ones
+"""Standard deviation, in points, that ``bayesian`` assumes of the other's demands around their target."""
+WEIGHT_OF_AN_ITEM = 0.01  # breaks ties between offers of equal worth; noise below one item breaks the rest
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class View:
         legal: (B, 120) the offers that the pool can serve.
         offered: (B,) what the other's last offer is worth to it; -1 where there is none.
         turn: (B,) how many moves it has made.
-        turns: How many it has in all, at most.
-        last: (B,) bool: this is the last move of the game.
-        own_last: (B,) bool: it is its own last move.
+        turns: How many moves it has at most.
+        last: (B,) bool: whether this is the last move of the game.
+        own_last: (B,) bool: whether this is its own last move.
     """
 
     kept: np.ndarray
@@ -106,7 +106,7 @@ class View:
 
 
 def elapsed(turn: np.ndarray, turns: int) -> np.ndarray:
-    """The share of its moves that a player has behind it, from 0 to 1."""
+    """The share of its moves that a player has made, from 0 to 1."""
     share: np.ndarray = np.minimum(1.0, turn / max(1, turns - 1))
     return share
 
@@ -149,7 +149,8 @@ def boulware(game: Negotiation, state: State, player: np.ndarray, rng: np.random
 
 
 def _time_dependent(view: View, target_at: Callable[[np.ndarray], np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Of the offers that reach the target the one worth least to itself, of these one that keeps the fewest items."""
+    """Among the offers that reach the target the one worth least to itself; among equal ones, one with the fewest
+    items."""
     target = _whole(target_at(view.time))
     wishes = -view.kept - WEIGHT_OF_AN_ITEM * OFFERS.sum(1)
     return _agree_or_offer(view, target, wishes, LAST_RESORT, rng)
@@ -166,8 +167,8 @@ def bayesian(game: Negotiation, state: State, player: np.ndarray, rng: np.random
 def expected_values(game: Negotiation, state: State, player: np.ndarray) -> np.ndarray:
     """(B, 3) what the other's values are, on average over what a player can know.
 
-    All value vectors that are possible beside one's own are equally probable at first. A demand worth u points under
-    a vector, made at the other's k-th move, has the likelihood exp(-(u - target_k)^2 / 2 s^2), with the linear target.
+    All value vectors that are possible beside one's own are equally probable at first. A demand worth u points under a
+    vector, made at the other's k-th move, has the likelihood exp(-(u - target_k)^2 / 2 s^2), with the linear target.
     """
     context = state["context"]
     vectors, possible = _possible_values(game.contexts)
@@ -188,7 +189,7 @@ def expected_values(game: Negotiation, state: State, player: np.ndarray) -> np.n
 
 @lru_cache(maxsize=1)
 def _vectors() -> tuple[dict[tuple[int, ...], int], np.ndarray, np.ndarray]:
-    """The pools' numbers, (28, K, 3) all value vectors of a pool, and (28, K) which of these there are."""
+    """The pools' numbers, (28, K, 3) all value vectors of each pool, and (28, K) a mask of those that exist."""
     lists = [value_vectors(pool) for pool in pools()]
     table = np.zeros((len(lists), max(map(len, lists)), 3), np.int64)
     there = np.zeros(table.shape[:2], bool)
@@ -199,7 +200,7 @@ def _vectors() -> tuple[dict[tuple[int, ...], int], np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=8)
 def _possible_values(contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
-    """(N, K, 3) value vectors of each context's pool, (N, 2, K) whether the other than this player may have them."""
+    """(N, K, 3) value vectors of each context's pool, (N, 2, K) whether this player's opponent may have them."""
     numbers, table, there = _vectors()
     number = np.array([numbers[tuple(pool)] for pool in contexts.pool.tolist()])
     vectors = table[number]
@@ -208,14 +209,15 @@ def _possible_values(contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _whole(target: np.ndarray) -> np.ndarray:
-    """Points are whole, so what reaches the target reaches the next whole number."""
+    """Round a target up, since points are whole numbers."""
     return np.ceil(target - 1e-9)
 
 
 def _agree_or_offer(
     view: View, target: np.ndarray, wishes: np.ndarray, last_resort: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Agree to what is worth the target or the own next offer; else the most wished offer that reaches the target."""
+    """Agree to an offer worth the target or the own next offer; otherwise make the preferred offer that reaches the
+    target."""
     possible = view.legal & (view.kept >= target[:, None])
     ties = rng.random(wishes.shape) * (WEIGHT_OF_AN_ITEM / 2)
     offer = np.where(possible, wishes + ties, -np.inf).argmax(1)

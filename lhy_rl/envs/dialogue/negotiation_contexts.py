@@ -1,9 +1,9 @@
-"""What is negotiated about: all contexts of Deal or No Deal, the offers, and the exact optima.
+"""All contexts of Deal or No Deal, the offers, and the exact optima.
 
-A context is a pool of books, hats and balls and what each of two players gains by an item of a type. The released
-dialogues of Lewis et al. (2017, section 2.1) obey these rules, and here every context that obeys them is enumerated:
-1 to 4 items of a type and 5 to 7 in all; whole values of at least 0, with which the whole pool is worth 10 to each
-player; every type is worth something to somebody, and some type to both.
+A context is a pool of books, hats and balls and the value of an item of each type to each of the two players. The
+released dialogues of Lewis et al. (2017, section 2.1) obey these rules, and here every context that obeys them is
+enumerated: 1 to 4 items of a type and 5 to 7 in all; whole values of at least 0, with which the whole pool is worth 10
+to each player; every type is worth something to somebody, and some type to both.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ CONTEXTS = ("all", "lewis")
 SPLITS = ("train", "held_out", "all")
 
 NOT_RELEASED = {(2, 2, 3), (2, 3, 2), (3, 2, 2), (3, 3, 1), (3, 1, 3), (2, 4, 1), (4, 2, 1), (4, 1, 2)}
-"""Pools that the rules allow and no released dialogue is about: ``contexts="lewis"`` leaves them out."""
+"""Pools that the rules allow but no released dialogue has: ``contexts="lewis"`` leaves them out."""
 
 OFFERS = np.array(
     [offer[::-1] for offer in itertools.product(range(LARGEST_POOL + 1), repeat=3) if sum(offer) <= LARGEST_POOL],
     np.int64,
 )
-"""(120, 3): what the one who offers would keep, in the order of OpenSpiel's game ``bargaining``."""
+"""(120, 3): the items that the player who offers would keep, in the order of OpenSpiel's game ``bargaining``."""
 NUM_OFFERS = len(OFFERS)
 AGREE = NUM_OFFERS
 """The action that accepts the other's last offer."""
@@ -63,7 +63,7 @@ def value_vectors(pool: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 @dataclass(frozen=True, eq=False)
 class Contexts:
-    """N contexts, and for each what every allocation is worth.
+    """N contexts, and for each the value of every allocation.
 
     Attributes:
         pool: (N, 3) items of each type.
@@ -78,28 +78,28 @@ class Contexts:
 
     @cached_property
     def legal(self) -> np.ndarray:
-        """(N, 120) bool: the pool has what this offer keeps."""
+        """(N, 120) bool: whether the pool has the items that this offer keeps."""
         served: np.ndarray = np.all(OFFERS[None] <= self.pool[:, None], axis=-1)
         return served
 
     @cached_property
     def kept(self) -> np.ndarray:
-        """(N, 2, 120) int16: what an offer is worth to the player who makes it and keeps its items; to the other the
-        rest is worth 10 less the items' value."""
+        """(N, 2, 120) int16: the value of an offer's items to each player who keeps them; the rest is then worth 10
+        minus the items' value to the other player."""
         return (self.values @ OFFERS.T).astype(np.int16)
 
     @cached_property
     def scores(self) -> np.ndarray:
-        """(N, 120, 2) what both gain when player 0 gets the items of an offer and player 1 the rest; -1 if illegal."""
+        """(N, 120, 2) both players' points if player 0 gets the items of an offer and player 1 the rest; -1 if
+        illegal."""
         both = np.stack([self.kept[:, 0], WORTH - self.kept[:, 1]], -1)
         return np.where(self.legal[..., None], both, -1)
 
     @cached_property
     def pareto(self) -> np.ndarray:
-        """(N, 120) bool: player 0 getting the items of an offer is an allocation that none improves for one player
-        without taking from the other."""
+        """(N, 120) bool: whether the allocation in which player 0 gets the items of an offer is Pareto-optimal."""
         first, second = self.scores[..., 0], self.scores[..., 1]
-        best = np.full((len(self), WORTH + 2), -1, np.int64)  # for player 1, where player 0 gains at least so much
+        best = np.full((len(self), WORTH + 2), -1, np.int64)  # by player 0's least points
         for gain in reversed(range(WORTH + 1)):
             best[:, gain] = np.maximum(best[:, gain + 1], np.where(first == gain, second, -1).max(1))
         rows = np.arange(len(self))[:, None]
@@ -108,11 +108,11 @@ class Contexts:
         return result
 
     def best(self, criterion: str) -> np.ndarray:
-        """(N, 2) what both gain in the allocation that is best by a criterion.
+        """(N, 2) both players' points in the allocation that is best by a criterion.
 
         Args:
-            criterion: ``"joint"`` (the sum), ``"nash"`` (the product, by the sum where it is equal) or
-                ``"egalitarian"`` (what the poorer gains, by the sum where it is equal).
+            criterion: ``"joint"`` (the sum), ``"nash"`` (the product, ties broken by the sum) or ``"egalitarian"`` (the
+                smaller of the two, ties broken by the sum).
         """
         measures = {"joint": lambda s: s.sum(-1), "nash": lambda s: s.prod(-1), "egalitarian": lambda s: s.min(-1)}
         measure = measures[validation.choice("criterion", criterion, measures)](self.scores)
@@ -122,18 +122,18 @@ class Contexts:
         return found
 
     def optima(self) -> dict[str, float]:
-        """Means over the contexts: the optima, and what an allocation drawn at random is worth.
+        """Means over the contexts: the optima, and the value of a random allocation.
 
         ``joint``, ``nash`` and ``egalitarian`` are sums of both players' points; ``nash_least`` and
-        ``egalitarian_least`` what the poorer gains there; ``pareto_points`` how many different pairs of gains are
-        Pareto-optimal; ``random_joint`` and ``random_pareto`` belong to a legal allocation drawn at random.
+        ``egalitarian_least`` the poorer player's points there; ``pareto_points`` the number of different Pareto-optimal
+        pairs of points; ``random_joint`` and ``random_pareto`` belong to a legal allocation drawn at random.
         """
         result: dict[str, float] = {}
         for criterion in ("joint", "nash", "egalitarian"):
             best = self.best(criterion)
             result[criterion] = float(best.sum(1).mean())
             result[f"{criterion}_least"] = float(best.min(1).mean())
-        gains = np.where(self.pareto, self.scores[..., 0], -1)  # on the frontier one's gain tells the other's
+        gains = np.where(self.pareto, self.scores[..., 0], -1)  # on it one player's points determine the other's
         result["pareto_points"] = float(np.mean([len(np.unique(row)) - (-1 in row) for row in gains]))
         number = self.legal.sum(1)
         result["random_joint"] = float((np.where(self.legal, self.scores.sum(-1), 0).sum(1) / number).mean())
@@ -147,7 +147,8 @@ def _valid(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
 
 
 def held_out(pool: tuple[int, ...], first: tuple[int, ...], second: tuple[int, ...]) -> bool:
-    """A fifth, by a hash that is the same everywhere; a context and the one with its players exchanged go together."""
+    """Whether a context is held out: a fifth is, by a platform-independent hash that ignores the order of the
+    players."""
     numbers = (*pool, *min(first, second), *max(first, second))
     return zlib.crc32(" ".join(map(str, numbers)).encode()) % 5 == 0
 

@@ -1,4 +1,4 @@
-"""The language of ``lhy_rl/negotiation_tokens_v0``: its words and its grammar, which one word ahead decides (LL(1)).
+"""The language of ``lhy_rl/negotiation_tokens_v0``: its words and its LL(1) grammar.
 
     utterance  ->  accept <eos>  |  "no" after_no  |  offer <eos>
     accept     ->  "deal"  |  "yes"  |  "ok"
@@ -11,8 +11,8 @@
     noun       ->  "book"  |  "books"  |  "hat"  |  "hats"  |  "ball"  |  "balls"
     rest       ->  "you" "get" "the" "rest"  |  (nothing)
 
-As nothing nests, this is a finite automaton: a table from (state, word) to the next state, which steps a whole batch
-of speakers. What an utterance means beside its form (how many items of which type) is carried along.
+As nothing nests, this is a finite automaton: a table from (state, word) to the next state, which steps a whole batch of
+speakers. The meaning of an utterance (how many items of which type) is tracked separately.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ VERBS = ("want", "get", "take", "keep", "need")
 NUMBERS = ("0", "1", "2", "3", "4", "a", "all")
 NOUNS = tuple(word for name in TYPES for word in (name, f"{name}s"))
 WORDS = (END, *ACCEPTS, "no", "i", *VERBS, *NUMBERS, *NOUNS, "nothing", "and", "you", "the", "rest")
-"""The vocabulary: a token is a place in it."""
+"""The vocabulary: a token is an index into it."""
 NUM_WORDS = len(WORDS)
 TOKEN = {word: i for i, word in enumerate(WORDS)}
 PAD = NUM_WORDS
 """In observations and states: no word."""
 
 LONGEST = 12
-"""Words of an utterance at most, its end counted."""
+"""Maximum number of words of an utterance, its end included."""
 
 STATES = (
     *("begin", "accepted", "refused", "i", "verb", "number", "noun", "nothing", "and"),
@@ -79,12 +79,12 @@ def _distances() -> np.ndarray:
 
 
 NEXT = _table()
-"""(states, words) the state that follows a word."""
+"""(states, words) the next state."""
 TO_END = _distances()
-"""(states,) how many words it takes to the end of an utterance at least."""
+"""(states,) the least number of words to the end of an utterance."""
 
 AMOUNT = np.full(NUM_WORDS + 1, -1, np.int64)
-"""How many items a number word means; -1 for other words. ``all`` means what there is, :data:`ALL`."""
+"""How many items a number word means; -1 for other words. ``all`` means the whole pool, :data:`ALL`."""
 ALL = 9
 AMOUNT[[TOKEN[word] for word in NUMBERS]] = [0, 1, 2, 3, 4, 1, ALL]
 KIND = np.full(NUM_WORDS + 1, -1, np.int64)
@@ -94,7 +94,7 @@ ACCEPTING = np.isin(np.arange(NUM_WORDS + 1), [TOKEN[word] for word in ACCEPTS])
 
 
 def tokens_of(text: str) -> list[int]:
-    """Words as tokens; the end is added. Whether they obey the grammar the game says.
+    """Words as tokens; the end is added. The grammar is not checked here.
 
     Raises:
         UserError: a word that is not in the vocabulary.
@@ -107,13 +107,13 @@ def tokens_of(text: str) -> list[int]:
 
 
 def text_of(tokens: np.ndarray) -> str:
-    """Tokens as words, without the end and what is behind it."""
+    """Tokens as words, up to the end token, which is left out."""
     words = [WORDS[token] for token in np.asarray(tokens).tolist() if token != PAD]
     return " ".join(words[: words.index(END)] if END in words else words)
 
 
 def utterance(action: int) -> list[int]:
-    """What says an action of ``negotiation_v0``: the offer in as few words as possible, or that one agrees."""
+    """The tokens that express an action of ``negotiation_v0``: the offer in as few words as possible, or agreement."""
     if action == AGREE:
         return tokens_of("deal")
     named = [(int(n), name) for n, name in zip(OFFERS[action], TYPES, strict=True) if n]
@@ -122,7 +122,7 @@ def utterance(action: int) -> list[int]:
 
 
 def words_of(text: str) -> list[str]:
-    """A person's words: small letters, no punctuation; an offer may begin with what it asks for."""
+    """A person's words in lower case without punctuation; an offer may begin directly with its items."""
     words = re.findall(r"\w+", text.lower())
     return ["i", "want", *words] if words and (words[0] in NUMBERS or words[0] == "nothing") else words
 
@@ -131,7 +131,7 @@ def spoken_action(text: str, pool: np.ndarray) -> int:
     """The action of ``negotiation_v0`` that an utterance means, where this pool (3,) is divided.
 
     Raises:
-        UserError: it is no utterance of the language, or asks for a type twice or for more than there is.
+        UserError: the text is no utterance of the language, or names a type twice or more items than the pool has.
     """
     state, amount, items = BEGIN, 0, np.full(len(TYPES), -1)
     tokens = tokens_of(" ".join(words_of(text)))

@@ -1,4 +1,4 @@
-"""A scripted partner that speaks: what it would do in ``negotiation_v0``, said word by word in the language of
+"""A scripted partner that speaks: its action in ``negotiation_v0`` is expressed word by word in the language of
 ``negotiation_tokens_v0``."""
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def _utterances() -> np.ndarray:
 
 
 UTTERANCES = _utterances()
-"""(121, 12) the words that say each action, and ends behind them."""
+"""(121, 12) the words that express each action, filled up with end tokens."""
 
 
 class _NoTies(np.random.Generator):
-    """Draws the same number for every candidate, so that of equal ones the first is taken."""
+    """Draws the same number for every candidate, so that the first of equal ones is taken."""
 
     def __init__(self) -> None:
         super().__init__(np.random.PCG64(0))
@@ -42,11 +42,11 @@ class _NoTies(np.random.Generator):
 class Spoken:
     """A bot that speaks.
 
-    While it speaks nothing that it knows changes, so it decides the same at every word; of equally good offers it
-    therefore makes the first one, and needs no memory. The random bot says random legal words.
+    Its knowledge does not change during its utterance, and of equally good offers it always takes the first. So it
+    decides the same at every word, and needs no memory. The random bot says random legal words.
 
     Args:
-        bot: Who decides, a partner in ``negotiation_v0``.
+        bot: The partner in ``negotiation_v0`` that decides.
     """
 
     def __init__(self, bot: Partner) -> None:

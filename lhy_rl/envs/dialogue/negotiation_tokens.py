@@ -21,7 +21,7 @@ class NegotiationTokens(BatchedGame):
 
     `lhy_rl/negotiation_v0` word by word: a move is an utterance, and a step is one word of it. Two divide a pool of
     books, hats and balls that they value differently, as in Deal or No Deal (Lewis et al. 2017, section 2.1). An
-    utterance ends with `<eos>`, or with its 12th word, and is then read by a grammar of which one word ahead decides:
+    utterance ends with `<eos>`, or with its 12th word, and is then parsed by an LL(1) grammar:
 
         utterance  ->  accept <eos>  |  "no" <eos>  |  "no" offer <eos>  |  offer <eos>
         accept     ->  "deal"  |  "yes"  |  "ok"
@@ -31,9 +31,9 @@ class NegotiationTokens(BatchedGame):
         number     ->  "0"  |  "1"  |  "2"  |  "3"  |  "4"  |  "a"  |  "all"
         noun       ->  "book"  |  "books"  |  "hat"  |  "hats"  |  "ball"  |  "balls"
 
-    Types that an offer does not name are left to the other. An utterance that the grammar does not read, an offer of
-    more than the pool has or that names a type twice, and accepting without an offer pass the turn on and cost 0.01.
-    A plain "no" passes the turn on and costs nothing.
+    Types that an offer does not name are left to the other. An utterance that is not in the grammar, an offer of more
+    than the pool has or that names a type twice, and accepting without an offer pass the turn on and cost 0.01. A plain
+    "no" passes the turn on and costs nothing.
 
     ```python
     >>> from lhy_rl.envs.dialogue import negotiation_tokens_v0
@@ -68,15 +68,15 @@ class NegotiationTokens(BatchedGame):
     | 6 | how many utterances were made | 0 | 10 |
     | 7 to 18 | the other's last utterance; 29 where there is no word | 0 | 29 |
     | 19 to 30 | own last utterance | 0 | 29 |
-    | 31 to 42 | what has been said of the present utterance | 0 | 29 |
+    | 31 to 42 | the present utterance so far | 0 | 29 |
 
     ## Rewards
 
     As in `lhy_rl/negotiation_v0` (`reward`), at the agreement; -0.01 for an utterance that means nothing. The exact
     optima are the same: the best joint score is 15.06 points. Two random players (of legal words) reach an agreement
-    in 99.9 % of the games, most of them at once, and 10.0 points together: to accept is three words of five.
+    in 99.9 % of the games, most of them at once, and 10.0 points together, since three of the five legal words accept.
 
-    `info` holds `text`, what was said last or is being said, and when the game is over `agreement`, `own`, `partner`
+    `info` holds `text`, the present or last utterance, and when the game is over `agreement`, `own`, `partner`
     and `joint` (points), and `pareto`: the deal is Pareto-optimal.
 
     ## Starting State
@@ -96,7 +96,7 @@ class NegotiationTokens(BatchedGame):
     | `contexts` | `"all"` | `"all"` 28 pools, or `"lewis"`: the 20 that the released dialogues are about |
     | `split` | `"train"` | `"train"` (4,258 contexts), `"held_out"` (1,037) or `"all"` |
     | `max_moves` | `10` | utterances of both together, 2 to 100 |
-    | `masks` | `"legal"` | `"legal"`, or `"none"`: the language is to be learned, too |
+    | `masks` | `"legal"` | `"legal"`, or `"none"`, with which the language must be learned, too |
 
     `render_mode` is `None`, `"ansi"` (the transcript) or `"human"` (printed).
 
@@ -136,7 +136,7 @@ class NegotiationTokens(BatchedGame):
         }
 
     def _silence(self, n: int) -> State:
-        """What is known of an utterance before its first word."""
+        """The state of an utterance before its first word."""
         return {
             "length": np.zeros(n, np.int64),  # words so far
             "form": np.full(n, grammar.BEGIN, np.int64),  # the grammar's state
@@ -182,7 +182,7 @@ class NegotiationTokens(BatchedGame):
         return after
 
     def _understand(self, state: State, rows: np.ndarray, rng: np.random.Generator) -> None:
-        """The utterances of these games have ended: make the moves that they mean, in place."""
+        """Make the moves that the finished utterances of these games mean, in place."""
         part = {key: array[rows] for key, array in state.items()}
         move = self.rules.transition(part, self._meaning(part), rng)
         refusal = (part["form"] == grammar.FINISHED) & ~part["accepts"] & ~part["offers"]
@@ -191,8 +191,7 @@ class NegotiationTokens(BatchedGame):
             state[key][rows] = array
 
     def _meaning(self, state: State) -> np.ndarray:
-        """(B,) the action of ``negotiation_v0`` that ended utterances mean; where they mean none, one that is not
-        legal."""
+        """(B,) the action of ``negotiation_v0`` that finished utterances mean; an illegal one where they mean none."""
         number = offer_number(np.minimum(np.maximum(state["items"], 0), MOST_ITEMS))
         means = (state["form"] == grammar.FINISHED) & ~state["broken"]
         impossible = NUM_OFFERS - 1  # seven balls
@@ -208,7 +207,7 @@ class NegotiationTokens(BatchedGame):
         return mask
 
     def _legal(self, state: State, player: np.ndarray) -> np.ndarray:
-        """(B, words) with which the utterance can still become a legal one."""
+        """(B, words) bool: the words with which the utterance can still become a legal one."""
         form, left = grammar.NEXT[state["form"]], grammar.LONGEST - state["length"]
         legal: np.ndarray = grammar.TO_END[form] < left[:, None]
         pool = self.contexts.pool[state["context"]]
@@ -223,7 +222,7 @@ class NegotiationTokens(BatchedGame):
         served = free[:, np.maximum(kind, 0)] >= amount[:, None]
         legal &= (kind < 0) | served
         legal[:, grammar.TOKEN["and"]] &= (free >= 0).any(1)
-        legal[:, grammar.TOKEN[grammar.END]] |= ~legal.any(1)  # nothing can be mended any more
+        legal[:, grammar.TOKEN[grammar.END]] |= ~legal.any(1)  # the utterance cannot become legal any more
         return legal
 
     def observation(self, state: State, player: np.ndarray) -> np.ndarray:
@@ -241,7 +240,7 @@ class NegotiationTokens(BatchedGame):
         return np.concatenate(parts, 1).astype(np.int64)
 
     def _utterance(self, state: State, number: np.ndarray) -> np.ndarray:
-        """(B, 12) the words of this utterance of each game; none of one that there is not."""
+        """(B, 12) the words of this utterance of each game; empty where it does not exist."""
         there = (number >= 0) & (number < self.max_moves)
         words = state["utterances"][np.arange(len(number)), np.where(there, number, 0)]
         utterance: np.ndarray = np.where(there[:, None], words, grammar.PAD)

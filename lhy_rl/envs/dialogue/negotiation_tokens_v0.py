@@ -1,6 +1,6 @@
-"""``lhy_rl/negotiation_tokens_v0``, PettingZoo's way: ``env()``, ``raw_env()`` and ``parallel_env()``.
+"""``lhy_rl/negotiation_tokens_v0`` as a PettingZoo module: ``env()``, ``raw_env()`` and ``parallel_env()``.
 
-A word that is not legal ends the game of ``env()`` with -1; in ``raw_env()`` an utterance that means nothing passes the
+An illegal word ends the game of ``env()`` with -1; in ``raw_env()`` an utterance that means nothing passes the
 turn on and costs 0.01.
 """
 

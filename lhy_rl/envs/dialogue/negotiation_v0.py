@@ -1,4 +1,4 @@
-"""``lhy_rl/negotiation_v0``, PettingZoo's way: ``env()``, ``raw_env()`` and ``parallel_env()``.
+"""``lhy_rl/negotiation_v0`` as a PettingZoo module: ``env()``, ``raw_env()`` and ``parallel_env()``.
 
 An illegal move ends the game of ``env()`` with -1; in ``raw_env()`` it passes the turn on and costs 0.01.
 """

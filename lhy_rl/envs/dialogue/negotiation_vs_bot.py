@@ -25,11 +25,11 @@ class NegotiationVsBot(VersusPartner):
 
     The game of Deal or No Deal (Lewis et al. 2017, section 2.1) against a bot. A pool of books, hats and balls is to be
     divided. Each side sees what a type is worth to itself, not to the other; the whole pool is worth 10 points to each.
-    By turns both name what they would keep, until one agrees to the other's last offer. Without an agreement after 10
-    moves of both together both get nothing.
+    Both take turns to name what they would keep, until one agrees to the other's last offer. Without an agreement after
+    10 moves of both together both get nothing.
 
-    The bot is chosen by `partner`; a function of one's own is taken too
-    (`lhy_rl.envs.game_versus.Partner`). With k from 0 to 4, the number of its own moves so far, they want:
+    The bot is chosen by `partner`, which can also be a function (`lhy_rl.envs.game_versus.Partner`). With k from 0 to
+    4, the number of its own moves so far, they want:
 
     - `"random"`: a legal move, drawn uniformly.
     - `"hard"`: everything that is worth something to it; at its own last move it takes 4 points.
@@ -38,7 +38,7 @@ class NegotiationVsBot(VersusPartner):
     - `"bayesian"`: as linear; of the offers that reach it the one that is best for both, with the other's values
       inferred from its offers (Hindriks and Tykhonov 2008).
 
-    Two of a kind reach, over all contexts (6,000 games):
+    Two bots of the same kind reach, over all contexts (6,000 games):
 
     | `partner` | Points of each | Joint | Agreements | Pareto-optimal of these |
     |-----------|----------------|-------|------------|-------------------------|
@@ -76,11 +76,11 @@ class NegotiationVsBot(VersusPartner):
     passes the turn on and costs 0.01.
 
     The exact optima over all 5,295 contexts: the best joint score is 15.06 points; an own score of 10 would be possible
-    against somebody who agrees to everything. A random player (of legal moves) gets 2.6 points from the linear bot, the
-    Bayesian bot 7.1. On held-out contexts PPO (`configs/ppo/negotiation`, half a CPU-minute) gets 7.1 from the linear
-    bot, which itself gets 6.8 in its place.
+    against a partner that agrees to everything. A random player (of legal moves) gets 2.6 points from the linear bot,
+    the Bayesian bot 7.1. On held-out contexts PPO (`configs/ppo/negotiation`, half a CPU-minute) gets 7.1 from the
+    linear bot, which itself gets 6.8 in its place.
 
-    `info` holds `text`, what was said last, and at the end of an episode `agreement`, `own`, `partner` and `joint`
+    `info` holds `text`, the last utterance, and at the end of an episode `agreement`, `own`, `partner` and `joint`
     (points), and `pareto`: the deal is Pareto-optimal.
 
     ## Starting State
@@ -174,7 +174,7 @@ class NegotiationVsBot(VersusPartner):
         self.partner = partner
 
     def expert_action(self) -> np.ndarray:
-        """(B,) what the Bayesian bot would do in the learner's place; see ``ScriptedExpert``."""
+        """(B,) the Bayesian bot's actions in the learner's place; see ``ScriptedExpert``."""
         state = self.snapshot()["state"]
         action = self.expert(self.game, state, state["seat"], np.random.default_rng(0))
         return np.where(self.game.terminal(state), 0, action)

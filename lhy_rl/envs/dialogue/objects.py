@@ -11,7 +11,7 @@ ATTRIBUTES = {
 }
 VALUES = 4
 OBJECTS: int = VALUES ** len(ATTRIBUTES)
-PLACES = np.array([VALUES**2, VALUES, 1])  # an object's number is its attributes' values, read as digits
+PLACES = np.array([VALUES**2, VALUES, 1])  # an object's number has its attributes' values as digits
 
 
 def digits(thing: np.ndarray) -> np.ndarray:
@@ -21,6 +21,6 @@ def digits(thing: np.ndarray) -> np.ndarray:
 
 
 def object_name(thing: int) -> str:
-    """An object in words, ``large red cube`` say."""
+    """An object in words, for example ``large red cube``."""
     values = digits(np.array([thing]))[0]
     return " ".join(names[value] for names, value in zip(ATTRIBUTES.values(), values, strict=True))

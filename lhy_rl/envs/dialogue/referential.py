@@ -16,7 +16,7 @@ from lhy_rl.envs.game import BatchedGame
 SPLITS = ("train", "held_out", "all")
 CHANNELS = ("clear", "shuffled")
 HELD_OUT = np.sort(sorted(range(OBJECTS), key=lambda thing: zlib.crc32(f"object {thing}".encode()))[:13])
-"""(13,) the objects that ``split="train"`` leaves out: the first by a hash that is the same everywhere."""
+"""(13,) the objects that ``split="train"`` leaves out: the first by a platform-independent hash."""
 
 SPEAKER, LISTENER = 0, 1
 NONE = -1
@@ -29,9 +29,9 @@ class Referential(BatchedGame):
 
     The signalling game of Lewis (1969), as studied with networks by Lazaridou et al. (2017, 2018): a speaker observes
     an object, one of 64 with a size, a colour and a shape, and says three symbols, which mean nothing at first. A
-    listener hears them and chooses one of four objects. Both are rewarded if it is the speaker's. What the symbols
-    mean, the two have to agree upon; and 13 objects are held out, so that one can ask whether the language describes
-    attributes, which serve for objects never spoken of, or is a list of names.
+    listener hears them and chooses one of four objects. Both are rewarded if it is the speaker's. The two must agree on
+    the meaning of the symbols; and 13 objects are held out, to test whether the language describes attributes, which
+    also serve for new objects, or is a list of names.
 
     It is a PettingZoo environment with the agents `speaker_0` and `listener_0`:
 
@@ -85,12 +85,12 @@ class Referential(BatchedGame):
     `parallel_env` and the batch; `env` ends the game with -1) ends the game, and nobody is rewarded.
 
     The best return is 1: three symbols make 512 messages, and one for each attribute names its value. Two random
-    players (of legal actions) get .25, and so does any pair when `channel="shuffled"`: the listener hears symbols
-    each of which is moved by a number of places drawn anew for every game, so that they tell nothing of what was said.
-    By self-play (`selfplay/referential`, 41 CPU-seconds, three seeds) a pair becomes right in .98 of the games, and in
-    .80 of those about held-out objects.
+    players (of legal actions) get .25, and so does any pair when `channel="shuffled"`: the listener hears symbols each
+    of which is shifted by a random number for every game, so that they carry no information about the message. By
+    self-play (`selfplay/referential`, 41 CPU-seconds, three seeds) a pair becomes right in .98 of the games, and in .80
+    of those about held-out objects.
 
-    `info` holds `text`, what was said last, and when the game is over `right`, `object` (0 to 63: 16 size + 4 colour +
+    `info` holds `text`, the last utterance, and when the game is over `right`, `object` (0 to 63: 16 size + 4 colour +
     shape) and `message`, the symbols said, read as the digits of a number (0 to 511), from which
     `lhy_rl.functional.topographic_similarity` measures whether similar objects have similar messages.
 
@@ -108,7 +108,7 @@ class Referential(BatchedGame):
     | Argument | Default | Meaning |
     |----------|---------|---------|
     | `split` | `"train"` | objects and candidates: `"train"` (51), `"held_out"` (13) or `"all"` |
-    | `channel` | `"clear"` | `"clear"`, or `"shuffled"`: what is heard has nothing to do with what was said |
+    | `channel` | `"clear"` | `"clear"`, or `"shuffled"`: the symbols heard are independent of the message |
     | `num_symbols` | `8` | different symbols, 2 to 26 |
     | `message_length` | `3` | symbols of a message, 1 to 10 |
     | `num_candidates` | `4` | objects to choose from, 2 to 13 |
@@ -144,7 +144,7 @@ class Referential(BatchedGame):
         held_out = np.isin(everything, HELD_OUT)
         self.objects = {"train": everything[~held_out], "held_out": everything[held_out], "all": everything}[split]
         self._features = np.eye(VALUES, dtype=np.float32)[digits(everything)].reshape(OBJECTS, -1)
-        self._symbols = np.eye(num_symbols + 1, num_symbols, dtype=np.float32)  # of no symbol: zeros
+        self._symbols = np.eye(num_symbols + 1, num_symbols, dtype=np.float32)  # zeros for no symbol
         size = self._features.shape[1] * (1 + num_candidates) + message_length * num_symbols
         super().__init__(Box(0.0, 1.0, (size,), np.float32), num_symbols + num_candidates)
 
@@ -156,10 +156,10 @@ class Referential(BatchedGame):
         return {
             "candidates": self.objects[drawn],  # (B, C) objects
             "target": rng.integers(self.num_candidates, size=n),  # which of them is the speaker's
-            "message": np.full(lengths, self.num_symbols),  # as it was said; num_symbols: not yet
+            "message": np.full(lengths, self.num_symbols),  # the symbols sent; num_symbols: not sent yet
             "shift": rng.integers(self.num_symbols, size=lengths) if shuffled else np.zeros(lengths, np.int64),
             "num_sent": np.zeros(n, np.int64),  # symbols so far
-            "choice": np.full(n, NONE),  # num_candidates: none of them, an action was illegal
+            "choice": np.full(n, NONE),  # num_candidates: no candidate, since an action was illegal
         }
 
     def to_move(self, state: State) -> np.ndarray:
@@ -194,7 +194,7 @@ class Referential(BatchedGame):
         return np.concatenate((target, self._symbols[symbols].reshape(len(player), -1), candidates), 1)
 
     def heard(self, state: State) -> np.ndarray:
-        """(B, T) the symbols as they reach the listener; ``num_symbols`` where nothing was said yet."""
+        """(B, T) the symbols as they reach the listener; ``num_symbols`` where none was sent yet."""
         sent = state["message"] < self.num_symbols
         return np.where(sent, (state["message"] + state["shift"]) % self.num_symbols, self.num_symbols)
 
@@ -203,7 +203,7 @@ class Referential(BatchedGame):
         thing: np.ndarray = state["candidates"][np.arange(len(state["target"])), state["target"]]
         return thing
 
-    # ------------------------------------------------------------------ what it is worth
+    # ------------------------------------------------------------------ rewards
     def reward(self, state: State, action: np.ndarray, next_state: State) -> np.ndarray:
         right = next_state["choice"] == next_state["target"]
         return np.repeat(right[:, None].astype(float), len(self.players), 1)
@@ -226,7 +226,7 @@ class Referential(BatchedGame):
         }
 
     def _last(self, message: np.ndarray, num_sent: int, candidates: np.ndarray, choice: int) -> str:
-        """What was said last."""
+        """The last utterance."""
         if choice != NONE:
             return f"The {object_name(candidates[choice])}." if choice < self.num_candidates else ""
         return ascii_lowercase[message[num_sent - 1]] if num_sent else ""

@@ -1,6 +1,6 @@
-"""``lhy_rl/referential_v0``, PettingZoo's way: ``env()``, ``raw_env()`` and ``parallel_env()``.
+"""``lhy_rl/referential_v0`` as a PettingZoo module: ``env()``, ``raw_env()`` and ``parallel_env()``.
 
-An illegal action ends the game: with -1 for who made it in ``env()``, with nothing for both in ``raw_env()``.
+An illegal action ends the game: in ``env()`` with -1 for the player who made it, in ``raw_env()`` with 0 for both.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``lhy_rl/SlotFilling-v0``: find a place that a user likes, though half of what is said arrives wrongly."""
+"""``lhy_rl/SlotFilling-v0``: find a place that a user likes, over a channel that mishears part of what is said."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ class SlotFilling(BatchedEnv):
     """
     ## Description
 
-    A user looks for a place to eat and has a wish for every slot: food, area, price. The system finds out what, offers
-    a place of its database and tells what the user asks of it; it understands about one thing in seven wrongly. This is
-    the task of the PyDial benchmark (Casanueva et al. 2017), written anew: the system's acts and masks, the reward, the
+    A user looks for a place to eat and has a wish for every slot: food, area, price. The system finds them out, offers
+    a place of its database and answers the user's questions about it; it mishears about one item in seven. This is the
+    task of the PyDial benchmark (Casanueva et al. 2017), written anew: the system's acts and masks, the reward, the
     channel's numbers and the hand-crafted policies are PyDial's, the database is drawn, and no language is parsed. The
     six settings of the benchmark are `lhy_rl.envs.dialogue.slots.domain.PYDIAL`.
 
     *The user* has a goal, a row of the database in which each slot does not matter with probability 0.1, and 1 to 3
     details to ask for; and an agenda (Schatzmann et al. 2007) from which the answers come. A friendly user adds the
     next wish with probability 0.4, again and again, asks for a second detail with probability 1/3, and says the right
-    value after "no"; an unfriendly one does none of it. A place that does not suit is refused; where the system finds
-    no place, the user corrects a value it looked for. What is told of a place counts for that place only.
+    value after "no"; an unfriendly one does none of it. A place that does not match is refused; where the system finds
+    no place, the user corrects a value of the search. Details told about a place count for that place only.
 
     *The channel* hears each item of an utterance wrongly with probability `error_rate`: as another act (0.2), in
-    another slot (0.3), with another value (0.5). What arrives has a confidence, on average 0.87 if it is right and 0.76
-    if it is wrong, so it says little about which.
+    another slot (0.3), with another value (0.5). Each item arrives with a confidence, on average 0.87 if it is right
+    and 0.76 if it is wrong, so the confidence says little about which it is.
 
-    *The belief* follows PyDial's focus rule, b <- (1 - p) b + p with the confidences p just heard. A slot's likeliest
-    value is looked for if it is likelier than that nothing was heard of the slot.
+    *The belief* follows PyDial's focus rule, b <- (1 - p) b + p with the confidences p just heard. The search uses a
+    slot's most probable value if that is more probable than that nothing was heard of the slot.
 
     | `num_slots` | Slots | Acts | Numbers observed | PyDial's domain of that size |
     |-------------|-------|------|------------------|------------------------------|
@@ -61,16 +61,16 @@ class SlotFilling(BatchedEnv):
     |-----|--------|
     | 0-2 (to S - 1)  | ask for a slot |
     | 3-5 (to 2S - 1) | ask whether a slot's likeliest value is right |
-    | 6 (2S)      | offer the first place, of those that are as looked for, not offered yet; or say that there is none |
-    | 7 (2S + 1)  | tell of the place what the user asks, believed from 0.5 on; or ask what it is |
+    | 6 (2S)      | offer the first matching place that was not offered yet; or say that there is none |
+    | 7 (2S + 1)  | tell the details of the place that the user asks for, with a belief of at least 0.5; or ask which |
     | 8 (2S + 2)  | close the dialogue |
 
     `action_masks="info"` puts the acts that make sense as `info["action_mask"]`, (9,) int8, which our agents obey;
     `"observation"` makes the observations `Dict({"observation": ..., "action_mask": ...})`; with `"none"` a policy has
-    to find out, and closing at once (-1) is a trap beside random play (-5). As in PyDial, a slot can always be asked
-    for; confirmed where a value was heard; a place offered where something was heard of each slot or at most one place
-    is left; details told where a place has been offered; the dialogue closed where a goodbye has just been heard. An
-    act that is masked can be taken all the same: the user does not understand and goes on with the agenda.
+    to learn them, and closing at once (-1), which beats random play (-5), is a trap. As in PyDial, a slot can always be
+    asked for; confirmed where a value was heard; a place offered where something was heard of each slot or at most one
+    place is left; details told where a place has been offered; the dialogue closed where a goodbye has just been heard.
+    A masked act can still be taken: the user does not understand it and goes on with the agenda.
 
     ## Observation Space
 
@@ -85,17 +85,17 @@ class SlotFilling(BatchedEnv):
     | `top`, `second` | S each | probabilities of a slot's two likeliest values |
     | `none`, `dontcare` | S each | that nothing was heard of it, that it does not matter |
     | `asked` | 5 | that address, phone, postcode, opening hours, menu are asked for |
-    | `found` | 4 | whether 0, 1, 2 to 4 or more places are as looked for |
+    | `found` | 4 | whether 0, 1, 2 to 4 or more places match the search |
     | `heard` | 5 | confidence of a wish, yes, no, a question, a goodbye in the last utterance |
     | `last` | 2S + 3 | the last act |
     | `turn` | 1 | turns so far, as a share of `max_turns` |
-    | `offered`, `agrees` | 1 each | a place was offered; it is as looked for, and no refusal was heard |
+    | `offered`, `agrees` | 1 each | a place was offered; it matches the search, and no refusal was heard |
 
     ## Rewards
 
     -1 for every turn and, at the end, 20 for success (`reward="pydial"`), or 80 for success and -40 for failure
-    (`reward="tcbot"`, Li et al. 2017). A dialogue succeeds if the place last offered is as wished and all that was
-    asked of it has been told; `info["success"]` and `info["turns"]` say so at the end.
+    (`reward="tcbot"`, Li et al. 2017). A dialogue succeeds if the last offered place matches the user's goal and all
+    details asked for have been told; at the end `info["success"]` says so, and `info["turns"]` is the number of turns.
 
     Success in % / return, 10,000 dialogues each (`python -m benchmarks.dialogue`; docs/benchmarks/dialogue.md has the
     turns, too); the last row is PPO (`ppo/slotfilling`, 400,000 turns), the mean of three seeds:
@@ -113,8 +113,8 @@ class SlotFilling(BatchedEnv):
     `cautious` from 0.9, `hasty` from 0.3 and never confirms. PyDial's own logs have, for its hand-crafted policy in
     Cambridge restaurants, 100 / 14.1 in 5.9 turns in env1 and about 96 / 11 in 8.5 turns in env3, where this one takes
     4.7 and 5.6: the same success, but a user of fewer words. The rules are hard to beat here with few errors: PPO's
-    return is the best rule's in env1, 0.4 more in env3 (0.1 with 6 and with 11 slots), and 1.2 more in env6. In env2,
-    without masks, random acts get 12.1 / -5.1 and PPO 99.6 / 16.0.
+    return equals the best rule's in env1, 0.4 more in env3 (0.1 with 6 and with 11 slots), and 1.2 more in env6. In
+    env2, without masks, random acts get 12.1 / -5.1 and PPO 99.6 / 16.0.
 
     ## Starting State
 
@@ -122,7 +122,7 @@ class SlotFilling(BatchedEnv):
 
     ## Episode End
 
-    1. Termination: the user, who has what was wanted, says goodbye; or the system closes the dialogue; or the user
+    1. Termination: the user, who has all that was wanted, says goodbye; or the system closes the dialogue; or the user
        hangs up, when an act has been said word for word 4 to 6 times in a row (drawn for each user), or at the
        k-th misunderstanding, a wrong place or a wrong value, with probability ((k - 1) / that number)^2; or
        `max_turns` turns have passed.
@@ -137,7 +137,7 @@ class SlotFilling(BatchedEnv):
     | `user_model` | `"friendly"` | `"friendly"` or `"unfriendly"` |
     | `action_masks` | `"info"` | where the masks are: `"info"`, `"observation"` or `"none"` |
     | `reward` | `"pydial"` | `"pydial"` or `"tcbot"` |
-    | `expert` | `"handcrafted"` | whom `expert_action()` asks: `"handcrafted"`, `"lenient"`, `"cautious"`, `"hasty"` |
+    | `expert` | `"handcrafted"` | policy of `expert_action()`: `"handcrafted"`, `"lenient"`, `"cautious"`, `"hasty"` |
     | `max_turns` | `25` | turns of a dialogue, at least 1 |
     | `database_seed` | `0` | draws the 60 places, at least 0 |
     | `text` | `False` | whether `info["text"]` holds the turn in words: the act, the answer, what arrived |
@@ -245,7 +245,7 @@ class SlotFilling(BatchedEnv):
         offered = state["offered"].copy()
         rows = np.flatnonzero(offering & (act.place < domain.ROWS))
         offered[rows, act.place[rows]] = True
-        offered[offering & (act.place == user.NO_MATCH)] = False  # then begin again
+        offered[offering & (act.place == user.NO_MATCH)] = False  # then all can be offered again
         minds = user.listen(state, act, self.places, rng)
         after = state | {
             "open": minds["open"],
@@ -266,7 +266,7 @@ class SlotFilling(BatchedEnv):
         return after | self._hear(after, utterance, act, rng)
 
     def _hear(self, state: State, utterance: user.Utterance, act: SystemAct, rng: np.random.Generator) -> State:
-        """The part of the state that is what the user said, what arrived, and what is believed then."""
+        """The part of the state that holds the user's utterance, what was heard of it, and the new belief."""
         heard = channel.transmit(utterance, self._sizes, self.error_rate, rng)
         believed, asked = belief.update(state["belief"], state["asked"], heard, act)
         refused = np.maximum(state["refused"], np.where(user.speaks_of_place(act), heard.no, 0.0))
@@ -310,7 +310,7 @@ class SlotFilling(BatchedEnv):
         return {"success": self._success(state), "turns": state["turn"]}
 
     def _success(self, state: State) -> np.ndarray:
-        """(B,) bool: a place that the user wants was offered, and all that was asked of it was told."""
+        """(B,) bool: whether a place that the user wants was offered, and all details asked for were told."""
         return user.fits(state["goal"], state["place"], self.places) & ~state["open"].any(1)
 
     def _mask(self, state: State) -> np.ndarray:
@@ -319,13 +319,13 @@ class SlotFilling(BatchedEnv):
         believed, count = system.hypotheses_of(state), state["found"].sum(1)
         return belief.legal(believed, count, state["place"], goodbye, self.layout.num_actions)
 
-    # ------------------------------------------------------------------ who plays by rules
+    # ------------------------------------------------------------------ hand-crafted policies
     def expert_action(self) -> np.ndarray:
-        """(B,) what the hand-crafted policy ``expert`` does; it sees the observation only."""
+        """(B,) actions of the hand-crafted policy ``expert``, which uses the observation only."""
         return self.handcrafted_action(self.observe(), self.expert)
 
     def handcrafted_action(self, obs: Any, policy: str) -> np.ndarray:
-        """(B,) what one of the hand-crafted policies does, given (B, ...) observations."""
+        """(B,) actions of one of the hand-crafted policies, given (B, ...) observations."""
         name = validation.choice("policy", policy, policies.POLICIES)
         observation = obs["observation"] if isinstance(obs, dict) else obs
         return policies.act(observation, self.layout, policies.POLICIES[name])
@@ -337,7 +337,7 @@ class SlotFilling(BatchedEnv):
         return [f"wish: {g}\nturn {t}\n{w}" for g, t, w in zip(goals, state["turn"], turns, strict=True)]
 
     def _turns(self, state: State) -> list[str]:
-        """The last act, the answer, and what of it arrived."""
+        """The last act, the answer, and what was heard of it."""
         return [sentences.turn(int(action), state, i, self.num_slots) for i, action in enumerate(state["action"])]
 
 

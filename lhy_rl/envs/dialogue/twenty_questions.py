@@ -1,4 +1,4 @@
-"""``lhy_rl/TwentyQuestions-v0``: find out by yes and no which of 64 objects somebody thinks of."""
+"""``lhy_rl/TwentyQuestions-v0``: find out a secret object of 64 by yes/no questions."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class TwentyQuestions(BatchedEnv):
     """
     ## Description
 
-    Somebody thinks of one of 64 objects: a size, a colour and a shape, each of four values. Ask about one value at a
-    time, "Is its colour red?", and then say which object it is. Every question costs 1, so it should be one whose
-    answer is not known yet, and that takes a memory of the turns before: what is observed is the last question with its
-    answer, and nothing else. A policy without memory knows at best one attribute when it guesses.
+    The environment thinks of one of 64 objects: a size, a colour and a shape, each of four values. Ask about one value
+    at a time, "Is its colour red?", and then say which object it is. Every question costs 1, so its answer should not
+    be known yet, and that takes a memory of the previous turns: only the last question and its answer are observed. A
+    policy without memory knows at best one attribute when it guesses.
 
     ## Action Space
 
@@ -59,9 +59,9 @@ class TwentyQuestions(BatchedEnv):
     Its return is 20 - 6.75 = 13.25; a test finds the same number by dynamic programming. Its actions are
     `expert_action()`. Uniformly random actions get -19.6: most are guesses, and one in 64 is right.
 
-    With `reward="information"` the same return is given step by step: a step gets the difference of a potential as
-    well, 20/6 for every bit that the answers have revealed, 0 at the start and at the end (Ng et al. 1999). An
-    informative question is then worth its price at once, and naming a known object 0.
+    With `reward="information"` the same return is given step by step: each step also gets the difference of a
+    potential, which is 20/6 for every bit that the answers have revealed, 0 at the start and at the end (Ng et al.
+    1999). An informative question is then rewarded at once, and naming a known object gets 0.
 
     At the end `info["right"]` says whether the object was found, `info["questions"]` how many were asked.
 
@@ -176,7 +176,7 @@ class TwentyQuestions(BatchedEnv):
         return rewards
 
     def _potential(self, state: State) -> np.ndarray:
-        """(B,) 20 shares of the six bits that the answers have revealed so far; 0 when the game is over."""
+        """(B,) 20 times the share of the six bits that the answers have revealed so far; 0 when the game is over."""
         known = 1 - np.log2(possible_values(state["answers"]).sum(2)).sum(1) / np.log2(OBJECTS)
         potential: np.ndarray = np.where(self.terminal(state), 0.0, 20.0 * known)
         return potential
@@ -190,7 +190,7 @@ class TwentyQuestions(BatchedEnv):
         return infos | ({ACTION_MASK: self._mask(state)} if self.masked else {})
 
     def _mask(self, state: State) -> np.ndarray:
-        """(B, 76) int8: questions while one is answered, and the objects that fit all answers so far."""
+        """(B, 76) int8: the questions while any are left, and the objects that fit all answers so far."""
         attribute, value = np.arange(len(ATTRIBUTES)), digits(np.arange(OBJECTS))
         left = possible_values(state["answers"])[:, attribute, value]  # (B, 64, 3)
         mask = np.ones((len(left), QUESTIONS + OBJECTS), np.int8)
@@ -202,7 +202,7 @@ class TwentyQuestions(BatchedEnv):
         return {"right": state["guess"] == state["object"], "questions": state["questions"]}
 
     def expert_action(self) -> np.ndarray:
-        """(B,) the best policy's actions: ask about the first attribute that is not known, else name the object."""
+        """(B,) the best policy's actions: ask about the first unknown attribute, or name the object."""
         possible = possible_values(self.snapshot()["state"]["answers"])
         unknown = possible.sum(2) > 1
         attribute, value = unknown.argmax(1), possible.argmax(2)
@@ -229,7 +229,7 @@ class TwentyQuestions(BatchedEnv):
 
 
 def possible_values(answers: np.ndarray) -> np.ndarray:
-    """(B, 12) answers to (B, 3, 4) bool: the values of each attribute that they leave."""
+    """(B, 12) answers to (B, 3, 4) bool: the values of each attribute that are still possible."""
     given = answers.reshape(len(answers), len(ATTRIBUTES), VALUES)
     left: np.ndarray = (given >= 0) & ((given == 1) | ~(given == 1).any(2, keepdims=True))
     return left

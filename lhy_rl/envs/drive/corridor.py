@@ -18,9 +18,9 @@ from lhy_rl.envs.single import SingleEnv
 SIDE, PIXEL = 20, 0.25
 RAIL = 2.0  # how far from the middle the guard rails stand
 STEERING = 0.3  # radians a step, at full lock
-STEEPEST = 0.5  # radians to the road at which the expert comes back to its middle
+STEEPEST = 0.5  # largest angle to the road, radians, at which the expert returns to the middle
 COLUMNS = (np.arange(SIDE) - (SIDE - 1) / 2) * PIXEL
-SIGN = 4  # rows, at the top, of the sign that says how the road turns
+SIGN = 4  # rows at the top for the sign that shows how the road turns
 ROWS = np.arange(13, -1, -1) * 0.1  # how far ahead each row below is: the road is seen just before the car
 
 
@@ -29,10 +29,10 @@ class DriveCorridor(BatchedEnv):
     ## Description
 
     Steer along a winding road for `horizon` steps: the course's example of how cloning fails. A sign says how the road
-    turns, and the road itself is seen just before the car. A good driver is always in the middle, so what the driver
-    shows teaches to obey the sign, and hardly what the road looks like from elsewhere. A clone's small errors add up;
-    once it is off the middle it does not know the way back, and what that costs grows with the square of the horizon.
-    Asked what to do where the *learner* comes (DAgger, Ross et al. 2011), the driver shows the way back too.
+    turns, and the road itself is seen just before the car. A good driver is always in the middle, so its demonstrations
+    teach to obey the sign, but hardly show the road from elsewhere. A clone's small errors add up; once it is off the
+    middle it does not know the way back, and the cost of that grows with the square of the horizon. When the driver
+    labels the states that the *learner* visits (DAgger, Ross et al. 2011), it shows the way back too.
 
     The car goes one unit a step, half the road's width. With offset `d` to the right of the road's middle, heading
     `h` to the right of the road's direction, and the road turning by `k` in this step:
@@ -42,8 +42,8 @@ class DriveCorridor(BatchedEnv):
     A guard rail stands one unit beside the road on either side (`|d| <= 2`); the car slides along it.
 
     The driver, who knows the state, is part of the environment: `expert_action()` gives its actions, (B,) or (B, 1),
-    for the present states (`lhy_rl.core.protocols.ScriptedExpert`). It stays on the road always; put anywhere
-    beside it, along its direction, it is back in one to four steps.
+    for the present states (`lhy_rl.core.protocols.ScriptedExpert`). It always stays on the road; if it is placed
+    anywhere beside the road, along its direction, it is back in one to four steps.
 
     ## Action Space
 
@@ -55,13 +55,13 @@ class DriveCorridor(BatchedEnv):
     | 15  | straight on   |
     | 30  | full right    |
 
-    With few angles even the driver weaves, and shows how to come back: with 7 a clone does not fail.
+    With few angles even the driver weaves, and so demonstrates how to return: with 7 a clone does not fail.
     With `steering="continuous"`: `Box(-1, 1, (1,), float32)`, the share of the full angle, right is positive.
 
     ## Observation Space
 
-    `Box(0, 255, (1, 20, 20), uint8)`: a picture in grey, the channel first; 220 is bright, 40 dark, and a pixel at an
-    edge is as grey as its share.
+    `Box(0, 255, (1, 20, 20), uint8)`: a picture in grey, the channel first; 220 is bright, 40 dark, and pixels at edges
+    are antialiased.
 
     | Num | Observation | Min | Max |
     |-----|-------------|-----|-----|
@@ -86,7 +86,7 @@ class DriveCorridor(BatchedEnv):
     ## Rewards
 
     -1 for each step that ends beside the road (`|d| > 1`), else 0. The expert's return is 0, so that minus the return
-    is the regret. At the end `info["steps_off_road"]` is its number of steps beside the road and
+    is the regret. At the end `info["steps_off_road"]` is the episode's number of steps beside the road and
     `info["stayed_on_road"]` whether there was none.
 
     ## Starting State
@@ -95,7 +95,7 @@ class DriveCorridor(BatchedEnv):
 
     ## Episode End
 
-    1. Termination: after `horizon` steps, however it goes.
+    1. Termination: after `horizon` steps in any case.
     2. Truncation: `max_episode_steps` steps, if given.
 
     ## Arguments
@@ -111,7 +111,7 @@ class DriveCorridor(BatchedEnv):
     | `max_episode_steps` | `None` | truncates longer episodes |
 
     The picture shows the road from above, the car in the lower part and always heading upwards, red while it is beside
-    the road; in the corner stands what the driver sees.
+    the road; the corner shows the driver's observation.
 
     ```python
     >>> import gymnasium, lhy_rl
@@ -186,7 +186,7 @@ class DriveCorridor(BatchedEnv):
             "waves": state["waves"],
             "step": state["step"] + 1,
             "offset": offset,
-            "heading": np.where(offset == free, heading, 0.0),  # the rail turns the car along
+            "heading": np.where(offset == free, heading, 0.0),  # the rail turns the car into its own direction
             "off": state["off"] + (np.abs(offset) > 1),
         }
 
@@ -217,14 +217,14 @@ class DriveCorridor(BatchedEnv):
         return picture
 
     def _turning(self, state: State, distance: int = 0) -> np.ndarray:
-        """By how much the road turns in the step that begins so many steps ahead."""
+        """By how much the road turns in the step that begins ``distance`` steps ahead."""
         place = state["step"].astype(float) + distance
         turning: np.ndarray = road.direction(state["waves"], place + 1) - road.direction(state["waves"], place)
         return turning
 
     # ------------------------------------------------------------------ the driver
     def expert_action(self) -> np.ndarray:
-        """Actions for the present states: turn with the road, and back to its middle where the car is not there."""
+        """Actions for the present states: turn with the road, and steer back to its middle."""
         state = self.snapshot()["state"]
         wanted = np.clip(-0.5 * state["offset"], -STEEPEST, STEEPEST)
         angle = np.clip(wanted - state["heading"] + self._turning(state), -STEERING, STEERING)

@@ -1,4 +1,4 @@
-"""A winding road without end: its direction is a sum of waves, and what a driver sees of it."""
+"""An endless winding road, whose direction is a sum of waves, and the driver's view of it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def direction(waves: np.ndarray, place: np.ndarray) -> np.ndarray:
 def ahead(waves: np.ndarray, place: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """How far the road's middle has bent to the right, (B, D), at (D,) distances ahead of (B,) places.
 
-    The integral of the direction less its value at the place, for small angles.
+    For small angles it is the integral of the direction minus its value at the place.
     """
     heights, there = _at(waves, place[:, None] + distance)  # (B, 1, 3), (B, D, 3)
     _, here = _at(waves, place[:, None])
@@ -40,7 +40,7 @@ def ahead(waves: np.ndarray, place: np.ndarray, distance: np.ndarray) -> np.ndar
 
 
 def from_above(waves: np.ndarray, place: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """(P, 2) points of the plane, to the right and ahead of where the road begins and of its first direction's axis.
+    """(P, 2) points of the plane: the distances to the right of and ahead of the road's beginning, along its mean axis.
 
     Args:
         waves: (3, 2) of one road.
@@ -57,13 +57,13 @@ def from_above(waves: np.ndarray, place: np.ndarray, offset: np.ndarray) -> np.n
 
 
 def picture(middle: np.ndarray, half: float, columns: np.ndarray, pixel: float) -> np.ndarray:
-    """A strip from above, (B, H, W) uint8: as bright as its share of a pixel.
+    """A strip from above, (B, H, W) uint8, antialiased.
 
     Args:
-        middle: (B, H) its middle in each row, beside the camera.
-        half: Half its width.
+        middle: (B, H) its middle in each row, to the right of the camera.
+        half: Half the strip's width.
         columns: (W,) the middle of each pixel.
-        pixel: Its side.
+        pixel: Side of a pixel.
     """
     inside = (half + pixel / 2 - np.abs(columns - middle[..., None])) / pixel
     grey: np.ndarray = np.rint(GRASS + (ROAD - GRASS) * np.clip(inside, 0.0, 1.0)).astype(np.uint8)

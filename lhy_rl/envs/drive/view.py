@@ -1,4 +1,4 @@
-"""Pictures of ``lhy_rl/DriveCorridor-v0``: the road from above around the car, and what its driver sees of it."""
+"""Pictures of ``lhy_rl/DriveCorridor-v0``: the road around the car from above, and the driver's observation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BEHIND, AHEAD = 6.0, 16.0  # units of the road that are drawn
 GRASS, VERGE, ROAD, RAIL = (58, 112, 60), (88, 140, 80), (150, 150, 155), (225, 225, 215)
 CAR, OFF = (250, 250, 250), (230, 70, 60)
 BODY = np.array([(-0.28, -0.5), (0.28, -0.5), (0.28, 0.3), (0.0, 0.55), (-0.28, 0.3)])  # of the car: right, ahead
-EYES = 6  # times as large as it is what the driver sees is shown
+EYES = 6  # enlargement of the driver's observation
 
 
 def from_the_car(waves: np.ndarray, place: int, offset: float, heading: float, observation: np.ndarray) -> np.ndarray:
@@ -22,7 +22,7 @@ def from_the_car(waves: np.ndarray, place: int, offset: float, heading: float, o
     Args:
         waves: (3, 2) of the road.
         place: Steps so far.
-        offset, heading: Of the car, as the dynamics have them.
+        offset, heading: Offset and heading of the car, as in the dynamics.
         observation: (H, W) grey, the observation.
     """
     from PIL import Image, ImageDraw

@@ -1,4 +1,4 @@
-"""A mixture of Gaussians far apart, of which a point is to be drawn: what the tasks of points share."""
+"""Base class of the tasks whose action is a point of a mixture of well-separated Gaussians."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ DRAWN = 2000  # real points in a frame
 
 
 class GaussianModes(OneStepTask):
-    """There is nothing to observe, and the action is to be a point as if from the mixture.
+    """There is nothing to observe, and the action should be a sample of the mixture.
 
     A point is good within three standard deviations of a mean; real ones are with probability 1 - exp(-4.5) = 0.989.
-    The reward sees one point at a time and knows nothing of variety: who always draws the same good point gets all of
-    it. Who learns from ``samples`` may get both.
+    The reward is computed from one point at a time and ignores variety: a policy that always draws the same good point
+    gets all of it. Learning from ``samples`` can give both reward and variety.
 
     Args:
         num_envs: B.
         means: (K, 2).
         std: Standard deviation of each Gaussian, the same in both directions.
-        points: That ``samples("train")`` has.
+        points: Number of points in ``samples("train")``.
         autoreset_mode, render_mode, max_episode_steps: See :class:`~lhy_rl.envs.base.BatchedEnv`.
     """
 
@@ -62,7 +62,7 @@ class GaussianModes(OneStepTask):
         )
 
     def samples(self, split: Split) -> Samples:
-        """Points of the mixture and the Gaussians that they are of; the same at every call."""
+        """Points of the mixture and the numbers of their Gaussians; the same at every call."""
         rng = np.random.default_rng(SPLITS.index(validation.choice("split", split, SPLITS)))
         n = self.points if split == "train" else HELD_OUT
         modes = rng.integers(len(self.means), size=n)

@@ -1,4 +1,4 @@
-"""``lhy_rl/Grid25-v0``: points of 25 Gaussians on a grid are to be drawn."""
+"""``lhy_rl/Grid25-v0``: draw points of 25 Gaussians on a grid."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ class Grid25(GaussianModes):
     """
     ## Description
 
-    Twenty-five narrow Gaussians stand on a grid of five by five, 0.4 apart, and the action is to be a point of one of
-    them, of each equally often (Srivastava et al. 2017, section 4.1; the ratio of width and
-    distance is theirs).
+    Twenty-five narrow Gaussians lie on a grid of five by five, 0.4 apart, and the action should be a point of one of
+    them, of each equally often (Srivastava et al. 2017, section 4.1; the ratio of width and distance is theirs).
 
-    There is nothing to observe; the action is a point, and the episode is over. What can be learned from are points of
-    the mixture, `samples("train")` of the environment. A generator that draws all of them finds all modes; one that a
+    There is nothing to observe; the action is a point, and the episode is over. The training data are points of the
+    mixture, `samples("train")` of the environment. A generator that draws all of them finds all modes; one that a
     discriminator or a reward leads astray draws a few of them again and again (mode collapse).
 
     ## Action Space

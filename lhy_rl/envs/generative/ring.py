@@ -1,4 +1,4 @@
-"""``lhy_rl/Ring-v0``: points of several Gaussians on a circle are to be drawn."""
+"""``lhy_rl/Ring-v0``: draw points of several Gaussians on a circle."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Ring(GaussianModes):
     """
     ## Description
 
-    Eight narrow Gaussians stand on a circle of radius 0.8, and the action is to be a point of one of them, of each
+    Eight narrow Gaussians lie on a circle of radius 0.8, and the action should be a point of one of them, of each
     equally often. It is the usual first test of whether a generator finds all modes (Metz et al. 2017; the ratio of
     width and radius is theirs).
 
-    There is nothing to observe; the action is a point, and the episode is over. What can be learned from are points of
-    the mixture, `samples("train")` of the environment. A generator that draws all of them finds all modes; one that a
+    There is nothing to observe; the action is a point, and the episode is over. The training data are points of the
+    mixture, `samples("train")` of the environment. A generator that draws all of them finds all modes; one that a
     discriminator or a reward leads astray draws a few of them again and again (mode collapse).
 
     ## Action Space

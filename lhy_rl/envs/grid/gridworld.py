@@ -33,8 +33,8 @@ class Gridworld(TabularGrid):
     | 3   | down   |
     | 4   | left   |
 
-    With probability `slip` one of the five, drawn at random, is done instead. At the edge and before a wall the walker
-    stays.
+    With probability `slip` one of the five, drawn at random, is done instead. A step off the grid or into a wall has no
+    effect.
 
     ## Observation Space
 
@@ -44,14 +44,14 @@ class Gridworld(TabularGrid):
     |-----|-------------|-----|-----|
     | 0   | cell        | 0   | 63  |
 
-    Nothing is hidden. What is known of the cells is in `features`, (S, F): one-hot the region, and whether it is the
-    goal where there is one.
+    Nothing is hidden. `features`, (S, F), are the cells' features: the one-hot region, and whether the cell is the
+    goal, if there is one.
 
     ## Rewards
 
-    That of the region that the step leads to. Each region has one with probability `rewarded`, uniform from 0 to 1, and
-    0 otherwise; at least one has, and all are divided by their sum (Abbeel and Ng 2004). With a goal, reaching it
-    gives 1 beyond that. `state_rewards` holds them.
+    The reward of the region that the step leads to. Each region has one with probability `rewarded`, uniform from 0 to
+    1, and 0 otherwise; at least one has, and all are divided by their sum (Abbeel and Ng 2004). With a goal, reaching
+    it gives 1 beyond that. `state_rewards` holds them.
 
     ## Starting State
 
@@ -59,7 +59,7 @@ class Gridworld(TabularGrid):
 
     ## Episode End
 
-    1. Termination: the goal is reached, where there is one; else never.
+    1. Termination: the goal is reached, if there is one; otherwise never.
     2. Truncation: `max_episode_steps` steps.
 
     ## Arguments
@@ -70,7 +70,7 @@ class Gridworld(TabularGrid):
     | `region` | `2` | cells of a region's side; `size` must be a multiple of it |
     | `rewarded` | `0.1` | probability that a region has a reward, 0 to 1; at least one has |
     | `slip` | `0.3` | probability that a step goes in a random direction, 0 to 1 |
-    | `walls` | `0.0` | share of the cells that are walls, 0 to 0.5; they never part the grid |
+    | `walls` | `0.0` | share of the cells that are walls, 0 to 0.5; they never disconnect the grid |
     | `goal` | `False` | one cell ends the episode |
     | `layout_seed` | `0` | draws rewards, walls and goal; each from a generator of its own |
     | `render_mode` | `None` | `"ansi"`, the grid in signs, or `"rgb_array"`, a 400 x 400 picture |

@@ -1,4 +1,4 @@
-"""``lhy_rl/Objectworld-v0``: a grid with coloured objects, where the reward is not linear in what is seen."""
+"""``lhy_rl/Objectworld-v0``: a grid with coloured objects, where the reward is not linear in the features."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Objectworld(TabularGrid):
     """
     ## Description
 
-    A grid with objects on it, each with an outer and an inner colour; what a cell is worth depends on how near it is
-    to objects of two of the colours, and the other colours mislead. It is the task of Levine, Popović and Koltun
-    (2011, section 6.1) for inverse reinforcement learning: the reward is not linear in the distances that are seen.
+    A grid with objects on it, each with an outer and an inner colour; the reward of a cell depends on its distance to
+    objects of two of the colours, and the other colours are distractors. It is the task of Levine, Popović and Koltun
+    (2011, section 6.1) for inverse reinforcement learning: the reward is not linear in the distances.
     States, transitions, features and rewards are tables (`lhy_rl.core.protocols.Tabular`), so that planning is exact.
     The layout is drawn by `layout_seed` and stays the same in all episodes; `slip` and `walls` change the dynamics and
     leave the rewards as they are.
@@ -36,8 +36,8 @@ class Objectworld(TabularGrid):
     | 3   | down   |
     | 4   | left   |
 
-    With probability `slip` one of the five, drawn at random, is done instead. At the edge and before a wall the walker
-    stays.
+    With probability `slip` one of the five, drawn at random, is done instead. A step off the grid or into a wall has no
+    effect.
 
     ## Observation Space
 
@@ -47,7 +47,7 @@ class Objectworld(TabularGrid):
     |-----|-------------|-----|-----|
     | 0   | cell        | 0   | 99  |
 
-    Nothing is hidden. What is known of the cells is in `features`, (S, F), as the argument of that name says:
+    Nothing is hidden. `features`, (S, F), are the cells' features, chosen by the argument of that name:
 
     | `features` | F | Meaning |
     |------------|---|---------|
@@ -57,8 +57,8 @@ class Objectworld(TabularGrid):
 
     ## Rewards
 
-    That of the cell that the step leads to: 1 within 3 cells of an object with outer colour 0 and within 2 cells of
-    one with outer colour 1; -1 within 3 cells of outer colour 0 only; 0 elsewhere. `state_rewards` holds them.
+    The reward of the cell that the step leads to: 1 within 3 cells of an object with outer colour 0 and within 2 cells
+    of one with outer colour 1; -1 within 3 cells of outer colour 0 only; 0 elsewhere. `state_rewards` holds them.
 
     ## Starting State
 
@@ -75,10 +75,10 @@ class Objectworld(TabularGrid):
     |----------|---------|---------|
     | `size` | `10` | cells of a side, 2 to 200 |
     | `num_objects` | `6` | objects, `num_colours` to `size`², each in a cell of its own |
-    | `num_colours` | `2` | colours, 2 to 26; each occurs, outside and inside |
+    | `num_colours` | `2` | colours, 2 to 26; each occurs as an outer and as an inner colour |
     | `features` | `"distances"` | `"distances"`, `"binary"` or `"cells"`: the table above |
     | `slip` | `0.3` | probability that a step goes in a random direction, 0 to 1 |
-    | `walls` | `0.0` | share of the cells that are walls, 0 to 0.5; they never part the grid and leave out objects |
+    | `walls` | `0.0` | share of the cells that are walls, 0 to 0.5; they never disconnect the grid, nor cover objects |
     | `layout_seed` | `0` | draws objects and walls, each from a generator of its own |
     | `render_mode` | `None` | `"ansi"`, the grid in letters, or `"rgb_array"`, a 400 x 400 picture |
     | `max_episode_steps` | `40` | truncates longer episodes; None never does |

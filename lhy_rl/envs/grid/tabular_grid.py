@@ -1,4 +1,4 @@
-"""Walking on a grid: what ``lhy_rl/Gridworld-v0`` and ``lhy_rl/Objectworld-v0`` share."""
+"""Walking on a grid: the base class of ``lhy_rl/Gridworld-v0`` and ``lhy_rl/Objectworld-v0``."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ MOVES = np.array([(0, 0), (-1, 0), (0, 1), (1, 0), (0, -1)])
 """Stay, up, right, down, left: row and column."""
 
 LARGEST = 200  # cells of a side: 64 GB of tables
-ENDLESS_GAMMA = 0.95  # of the expert, where no time limit is set
+ENDLESS_GAMMA = 0.95  # discount of the expert without a time limit
 
 
 class TabularGrid(BatchedEnv):
     """A walker on a grid whose steps may slip, and whose dynamics, features and rewards are tables.
 
-    The state holds ``cell`` (B,), row * size + column. A family sets, after this constructor, ``features`` (S, F) and
+    The state holds ``cell`` (B,), row * size + column. A subclass sets, after this constructor, ``features`` (S, F) and
     ``state_rewards`` (S,). All tables are those of :class:`lhy_rl.core.protocols.Tabular`.
 
     Args:
         size: N, cells of a side, 2 to 200: the tables have 5 N^4 numbers.
         slip: Probability that a step goes in a random direction.
-        walls: Share of the cells that are walls; they are drawn by ``layout_seed`` and never part the grid.
-        layout_seed: Of everything that stays the same in all episodes.
+        walls: Share of the cells that are walls; they are drawn by ``layout_seed`` and never disconnect the grid.
+        layout_seed: Seed of everything that stays the same in all episodes.
         kept: Cells that must not be walls.
         goal: A cell that ends the episode.
         **base: Arguments of :class:`BatchedEnv`.
@@ -58,7 +58,7 @@ class TabularGrid(BatchedEnv):
         self.layout_seed = layout_seed
         count = self.size**2
         super().__init__(num_envs, Discrete(count), Discrete(len(MOVES)), **base)
-        rng = np.random.default_rng([self.layout_seed, 1])  # walls or none, the rest of the layout is the same
+        rng = np.random.default_rng([self.layout_seed, 1])  # separate, so that walls change nothing else
         self.walls = drawn_walls(self.size, validation.share("walls", walls, 0.5), kept, rng)  # (S,) bool
         self.goal = goal
         self.ends = np.zeros(count, bool)
@@ -95,7 +95,8 @@ class TabularGrid(BatchedEnv):
 
     # ------------------------------------------------------------------ the expert
     def expert_policy(self, temperature: float = 0.0) -> np.ndarray:
-        """The best policy, (T, S, A) with a time limit of T steps and (S, A) without; above 0 the soft best one."""
+        """The optimal policy, (T, S, A) with a time limit of T steps and (S, A) without; soft-optimal for temperatures
+        above 0."""
         horizon = self.max_episode_steps
         problem = self.transitions, self.state_rewards, 1.0 if horizon else ENDLESS_GAMMA, horizon
         return (soft_value_iteration(*problem, temperature) if temperature else value_iteration(*problem)).policy
@@ -122,14 +123,14 @@ class TabularGrid(BatchedEnv):
         return colours
 
     def marks(self) -> list[str]:
-        """A word of equal length for each cell, without the walker."""
+        """A text of the same length for each cell, without the walker."""
         signs = np.where(self.state_rewards > 0, "+", np.where(self.state_rewards < 0, "-", "."))
         signs[self.ends] = "G"
         signs[self.walls] = "#"
         return [str(sign) for sign in signs]
 
     def decorate(self, picture: np.ndarray, side: int) -> None:
-        """Draw more into the picture of the grid, whose cells have this side."""
+        """Add details to the picture of the grid, whose cells have this side in pixels."""
 
     def frame(self, state: State) -> list[Any]:
         if self.render_mode == "ansi":
@@ -159,7 +160,7 @@ class TabularGrid(BatchedEnv):
 
 
 def successors(size: int, walls: np.ndarray) -> np.ndarray:
-    """(S, A) the cell that each move leads to; at the edge and before a wall the walker stays."""
+    """(S, A) the cell that each move leads to; a step off the grid or into a wall has no effect."""
     row, column = np.divmod(np.arange(size**2), size)
     to_row = np.clip(row[:, None] + MOVES[:, 0], 0, size - 1)
     to_column = np.clip(column[:, None] + MOVES[:, 1], 0, size - 1)
@@ -168,7 +169,7 @@ def successors(size: int, walls: np.ndarray) -> np.ndarray:
 
 
 def drawn_walls(size: int, share: float, kept: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(S,) bool: walls at random, as many as wanted or as can be without parting the grid."""
+    """(S,) bool: random walls, as many as requested or as are possible without disconnecting the grid."""
     walls, wanted = np.zeros(size**2, bool), round(share * size**2)
     for cell in rng.permutation(size**2).tolist():
         if walls.sum() >= wanted:

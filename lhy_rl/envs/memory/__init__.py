@@ -1,1 +1,1 @@
-"""Environments that show what a memory, or an eye, buys. Each is imported when it is made."""
+"""Environments that show the use of memory, or of a CNN. Each is imported when it is made."""

@@ -1,4 +1,4 @@
-"""Strings to read and strings to write: what the algorithmic tasks share beside what is recalled."""
+"""Strings to read and strings to write: the base class of the algorithmic tasks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lhy_rl.envs.memory.recall import Recall
 
 
 class Problem(NamedTuple):
-    """n episodes: what is observed and what is to be written, (n, L + 1) int8 each, -1 where nothing is."""
+    """n episodes: the observed and the required symbols, (n, L + 1) int8 each, -1 where there is none."""
 
     symbols: np.ndarray
     answers: np.ndarray
@@ -54,14 +54,14 @@ class Algorithmic(Recall):
 def read_then_write(
     given: np.ndarray, length: np.ndarray, mark: np.ndarray | int, wanted: np.ndarray, blank: int
 ) -> Problem:
-    """Strings that are given, a mark, and then, beginning with the answer to the mark, strings to be written.
+    """Episodes of given strings, a mark, and then, beginning with the answer to the mark, strings to be written.
 
     Args:
-        given: (n, P), what stands behind the lengths does not count.
-        length: (n,).
-        mark: Observed behind the string, (n,) or one for all.
-        wanted: (n, W), -1 behind the end.
-        blank: Observed while there is nothing.
+        given: (n, P) strings; symbols after their lengths do not count.
+        length: (n,) lengths of the strings.
+        mark: Symbol observed after the string, (n,) or one for all.
+        wanted: (n, W) strings to write, -1 after the end.
+        blank: Symbol observed when there is nothing else.
     """
     (n, most), width = given.shape, wanted.shape[1]
     place = np.arange(most + width + 1)

@@ -30,9 +30,9 @@ class Catch(BatchedEnv):
     ## Description
 
     A ball falls straight down, a cell a step; the paddle at the bottom is to be under it when it lands (Mnih et al.
-    2014; bsuite's `catch`). The playing field stands at another place of a larger canvas in each episode, to the
-    pixel: what matters is where ball and paddle are to each other, wherever that is. A convolutional network shares
-    what it learns between the places, a network of fully connected layers learns each anew.
+    2014; bsuite's `catch`). The playing field lies at another place of a larger canvas in each episode, in steps of a
+    pixel; only the relative position of ball and paddle matters. A convolutional network shares what it learns between
+    the places, a fully connected network must learn each separately.
 
     | `difficulty` | `canvas` | `field` | `cell` | Places | Steps |
     |--------------|----------|---------|--------|--------|-------|
@@ -84,9 +84,9 @@ class Catch(BatchedEnv):
     | Argument | Default | Meaning |
     |----------|---------|---------|
     | `difficulty` | `"easy"` | `"easy"`, `"medium"` or `"hard"`: the sizes of the table above |
-    | `canvas` | `None` | pixels of the canvas, a side, at least `field` x `cell`; None takes the difficulty's |
-    | `field` | `None` | cells of the field, a side, at least 2; None takes the difficulty's |
-    | `cell` | `None` | pixels of a cell, a side, at least 1; None takes the difficulty's |
+    | `canvas` | `None` | pixels of a side of the canvas, at least `field` x `cell`; None takes the difficulty's |
+    | `field` | `None` | cells of a side of the field, at least 2; None takes the difficulty's |
+    | `cell` | `None` | pixels of a side of a cell, at least 1; None takes the difficulty's |
     | `render_mode` | `None` | `"ansi"`, the field in letters, or `"rgb_array"`, a 400 x 400 picture in colour |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
@@ -132,7 +132,7 @@ class Catch(BatchedEnv):
         self.field = validation.integer("field", size["field"], 2)
         self.cell = validation.integer("cell", size["cell"], 1)
         self.canvas = validation.integer("canvas", size["canvas"], 1)
-        self._free = self.canvas - self.field * self.cell  # pixels that the field can be moved by
+        self._free = self.canvas - self.field * self.cell  # pixels by which the field can be moved
         if self._free < 0:
             raise UserError(
                 f"canvas={self.canvas} is not allowed; must hold {self.field} cells of {self.cell} pixels, "

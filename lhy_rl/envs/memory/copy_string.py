@@ -30,8 +30,8 @@ class Copy(StringRecall):
 
     ## Action Space
 
-    `Discrete(4)`: the symbol to write, 0 to `num_symbols` - 1. What is written while the string is seen, and behind
-    its end, does not count.
+    `Discrete(4)`: the symbol to write, 0 to `num_symbols` - 1. Actions while the string is seen, and after its end, do
+    not count.
 
     ## Observation Space
 

@@ -8,13 +8,13 @@ from numbers import Integral
 from lhy_rl.core import validation
 from lhy_rl.core.errors import UserError, brief
 
-MOST = 1_000_000  # that a size can be
+MOST = 1_000_000  # largest size
 Levels = Mapping[str, Mapping[str, int]]
 """Size by name, for each of easy, medium and hard."""
 
 
 def sizes(levels: Levels, difficulty: str, **given: int | None) -> dict[str, int]:
-    """The sizes of a level; those that are given (not None) win.
+    """The sizes of a level, overridden by those that are given (not None).
 
     Raises:
         UserError: unknown level, or a size above a million; the rest of its range is checked by the caller.

@@ -23,7 +23,7 @@ class DuplicatedInput(Algorithmic):
     ## Description
 
     A string of random symbols is observed, each of them several times, then a delimiter; then the string is to be
-    written, each symbol once: Gym's old task of that name, with the input read for the player.
+    written, each symbol once: Gym's old task of that name, with the input tape advanced automatically.
     Its length n is drawn anew for each episode. Neighbours may be equal, so that it is not enough to look for changes.
 
     | `difficulty` | `max_length` | `duplication` | `num_symbols` | Steps |
@@ -41,8 +41,8 @@ class DuplicatedInput(Algorithmic):
 
     ## Action Space
 
-    `Discrete(4)`: the symbol to write, 0 to `num_symbols` - 1. What is written while the string is observed, and behind
-    its end, does not count.
+    `Discrete(4)`: the symbol to write, 0 to `num_symbols` - 1. Actions while the string is observed, and after its end,
+    do not count.
 
     ## Observation Space
 

@@ -23,10 +23,10 @@ class Dyck(Algorithmic):
     ## Description
 
     Brackets of several kinds are observed, some closed again and properly nested, then a delimiter; then those that are
-    still open are to be closed, the latest first: Dyck's language, which a stack reads and a finite memory does not.
-    The number d of those that are open and the number of pairs that were closed are drawn anew for each episode.
-    Train with small depths and set `min_depth` and `max_depth` to a larger number to see whether a policy has learned
-    the rule.
+    still open are to be closed, the latest first: the Dyck language, which takes a stack and no finite memory can
+    recognise. The number d of those that are open and the number of pairs that were closed are drawn anew for each
+    episode. Train with small depths and set `min_depth` and `max_depth` to a larger number to see whether a policy has
+    learned the rule.
 
     | `difficulty` | `max_depth` | `max_pairs` | `num_kinds` | Steps |
     |--------------|-------------|-------------|-------------|-------|
@@ -43,8 +43,8 @@ class Dyck(Algorithmic):
 
     ## Action Space
 
-    `Discrete(2)`: the kind of bracket to close, 0 to `num_kinds` - 1. What is written before the delimiter, and when
-    all is closed, does not count.
+    `Discrete(2)`: the kind of bracket to close, 0 to `num_kinds` - 1. Actions before the delimiter, and after all are
+    closed, do not count.
 
     ## Observation Space
 

@@ -1,4 +1,4 @@
-"""Answering questions about what was seen: what the memory environments share."""
+"""Answering questions about past observations: the base classes of the memory environments."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ class Recall(BatchedEnv):
 
     The state holds ``symbols`` (B, L) int8, all that is observed in the episode; ``position`` (B,), the place of the
     symbol observed now; ``questions`` (B,), how many the episode asks; ``right`` (B,), how many were answered rightly;
-    ``action`` (B,) and ``verdict`` (B,), the last action and +1, -1 or, where nothing was asked, 0. A family adds
-    which symbols there are and what is asked: :meth:`draw` and :meth:`answer`.
+    ``action`` (B,) and ``verdict`` (B,), the last action and +1, -1 or, where nothing was asked, 0. A subclass defines
+    the symbols and the questions: :meth:`draw` and :meth:`answer`.
 
     Args:
         num_actions: Number of symbols that can be asked for.
-        names: A character for each symbol that can be observed; where more than a symbol is, a name for each answer.
-        observation_space: Of what is observed; a symbol if left out.
+        names: A character for each symbol that can be observed; if observations are no single symbols, a name per
+            answer.
+        observation_space: Space of the observations; a symbol if left out.
         **base: Arguments of :class:`BatchedEnv`.
     """
 
@@ -48,7 +49,7 @@ class Recall(BatchedEnv):
         self._names = names
         self._instances = np.arange(self.num_envs)
 
-    # ------------------------------------------------------------------ what a family gives
+    # ------------------------------------------------------------------ what a subclass defines
     def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """(n, L, ...) int8 symbols of n new episodes, and (n,) how many questions each asks."""
         raise NotImplementedError
@@ -62,7 +63,7 @@ class Recall(BatchedEnv):
         return self.begin(*self.draw(n, rng))
 
     def begin(self, symbols: np.ndarray, questions: np.ndarray) -> State:
-        """Episodes of these symbols, (n, L), and as many questions, (n,), at their first step."""
+        """The first states of episodes with these symbols, (n, L), and these numbers of questions, (n,)."""
         n = len(symbols)
         return {
             "symbols": symbols,
@@ -114,13 +115,13 @@ class Recall(BatchedEnv):
         return [self._text(*row) if self.render_mode == "ansi" else self._picture(*row) for row in rows]
 
     def _text(self, symbols: np.ndarray, position: int, action: int, verdict: int) -> str:
-        """Where the episode is, the last symbols seen, the last action and whether it was right."""
+        """The step, the last symbols seen, the last action and whether it was right."""
         history = "".join(self._names[s] for s in symbols[max(0, position - 39) : position + 1])
         outcome = f", action {self._names[action]} {('not asked', 'right', 'wrong')[verdict]}" if action >= 0 else ""
         return f"step {position} of {len(symbols) - 1}: {'…' if position > 39 else ''}{history}{outcome}"
 
     def cards(self) -> list[drawing.Card]:
-        """How each symbol looks: letters on colours; what is no answer, as the delimiter and the blank, on grey."""
+        """The card of each symbol: letters on colours; symbols that are no answers, such as the delimiter, on grey."""
         count = int(self.single_action_space.n)  # type: ignore[attr-defined]
         letters = zip(self._names, drawing.palette(count).tolist(), strict=False)
         made = [drawing.Card(name, (r, g, b), drawing.BLACK) for name, (r, g, b) in letters]
@@ -131,7 +132,7 @@ class Recall(BatchedEnv):
         ]
 
     def _picture(self, symbols: np.ndarray, position: int, action: int, verdict: int) -> np.ndarray:
-        """What was seen so far; below, what is seen now and the last action, framed green if right, red if wrong."""
+        """The symbols seen so far; below, the present one and the last action, framed green if right, red if wrong."""
         looks = self.cards()
         picture = drawing.blank()
         drawing.cards(picture, [looks[symbol] for symbol in symbols.tolist()], position + 1)
@@ -158,7 +159,7 @@ class CardRecall(Recall):
         super().__init__(num_envs, num_actions=4, names=SUITS, **base)
         copies = validation.integer("num_decks", num_decks, 1) * validation.integer("num_ranks", num_ranks, 1, MOST)
         self.num_cards = 4 * copies
-        self.num_questions = self.num_cards - 1  # in every episode; a family may ask fewer
+        self.num_questions = self.num_cards - 1  # in every episode; a subclass may ask fewer
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         decks = np.tile(np.arange(4, dtype=np.int8), (n, self.num_cards // 4))

@@ -42,8 +42,8 @@ class RepeatCopy(Algorithmic):
 
     ## Action Space
 
-    `Discrete(5)`: the symbol to write, 0 to `num_symbols` - 1, or `num_symbols` (4), the blank. What is written while
-    the string is observed, and behind the blank, does not count.
+    `Discrete(5)`: the symbol to write, 0 to `num_symbols` - 1, or `num_symbols` (4), the blank. Actions while the
+    string is observed, and after the blank, do not count.
 
     ## Observation Space
 
@@ -57,8 +57,8 @@ class RepeatCopy(Algorithmic):
 
     ## Rewards
 
-    For each of the r n + 1 symbols to be written, the blank with them, 1 / (r n + 1) if it is right and the negative if
-    not; 0 at all other steps. Random actions get 2 / (`num_symbols` + 1) - 1 (-0.6) on average.
+    For each of the r n + 1 symbols to be written, the blank included, 1 / (r n + 1) if it is right and the negative of
+    that if not; 0 at all other steps. Random actions get 2 / (`num_symbols` + 1) - 1 (-0.6) on average.
 
     The scripted expert (`expert_action()`) gets 1, the most there is. At the end `info["accuracy"]` holds the share
     that was right.

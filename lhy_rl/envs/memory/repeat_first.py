@@ -18,8 +18,8 @@ class RepeatFirst(CardRecall):
     ## Description
 
     Cards are dealt, one a step, and the suit of the first one is to be said at every step: a memory that must hold.
-    The task is POPGym's (Morad et al. 2023), so that results compare. Decks of 52 cards are shuffled together; only
-    the suit is seen.
+    The task is POPGym's (Morad et al. 2023), so that results can be compared. Decks of 52 cards are shuffled together;
+    only the suit is seen.
 
     | `difficulty` | `num_decks` | Steps | Questions |
     |--------------|-------------|-------|-----------|
@@ -39,7 +39,7 @@ class RepeatFirst(CardRecall):
     |-----|-------------|-----|-----|
     | 0   | suit        | 0   | 3   |
 
-    Nothing marks the first card but that it is the first: a policy needs memory, and must know when an episode begins.
+    Nothing marks the first card: a policy needs memory, and must know when an episode begins.
 
     ## Rewards
 

@@ -24,9 +24,9 @@ class ReversedAddition(Algorithmic):
 
     Numbers of n digits are added as on paper, from the smallest digit on. Their digits are observed one a step: the
     last digit of each number, then the last but one of each, ... When the digits of a column have all been observed,
-    the sum's digit is to be written; at the end, when the delimiter is observed, what is carried: Gym's old tasks
-    ReversedAddition and ReversedAddition3, with the input read for the player. The carry is all that must be kept for
-    longer than a column.
+    the sum's digit is to be written; at the end, when the delimiter is observed, the carry: Gym's old tasks
+    ReversedAddition and ReversedAddition3, with the input tape advanced automatically. Only the carry must be
+    remembered for longer than a column.
 
     | `difficulty` | `max_length` | `num_numbers` | `base` | Steps |
     |--------------|--------------|---------------|--------|-------|
@@ -43,8 +43,8 @@ class ReversedAddition(Algorithmic):
 
     ## Action Space
 
-    `Discrete(3)`: the digit to write, 0 to `base` - 1. What is written before a column is complete, and behind the end,
-    does not count.
+    `Discrete(3)`: the digit to write, 0 to `base` - 1. Actions before a column is complete, and after the end, do not
+    count.
 
     ## Observation Space
 
@@ -58,7 +58,7 @@ class ReversedAddition(Algorithmic):
 
     ## Rewards
 
-    For each of the n + 1 digits to be written 1 / (n + 1) if it is right and the negative if not; 0 at all other steps.
+    For each of the n + 1 digits to be written 1 / (n + 1) if it is right and minus that if not; 0 at all other steps.
     Random actions get 2 / `base` - 1 (-0.33) on average.
 
     The scripted expert (`expert_action()`) gets 1, the most there is. At the end `info["accuracy"]` holds the share
@@ -81,7 +81,7 @@ class ReversedAddition(Algorithmic):
     | `min_length` | `1` | fewest digits, 1 to `max_length` |
     | `max_length` | `None` | most digits, at least 1; None takes the difficulty's |
     | `num_numbers` | `None` | numbers to add, 2 to `base`; None takes the difficulty's |
-    | `base` | `None` | of the digits, 2 to 10; None takes the difficulty's |
+    | `base` | `None` | base of the digits, 2 to 10; None takes the difficulty's |
     | `ends_at_error` | `False` | a wrong symbol ends the episode, as in Gym's old algorithmic tasks |
     | `render_mode` | `None` | `"ansi"`, a line of text, or `"rgb_array"`, a 400 x 400 picture |
     | `max_episode_steps` | `None` | truncates longer episodes |

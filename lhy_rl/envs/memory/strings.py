@@ -1,4 +1,4 @@
-"""See a string, then write it: what ``lhy_rl/Reverse-v0`` and ``lhy_rl/Copy-v0`` share."""
+"""See a string, then write it: the base class of ``lhy_rl/Reverse-v0`` and ``lhy_rl/Copy-v0``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StringRecall(Algorithmic):
     """
 
     backward: ClassVar[bool]
-    """The string is asked for from its end to its beginning."""
+    """Whether the string must be written from its end to its beginning."""
 
     def __init__(
         self,

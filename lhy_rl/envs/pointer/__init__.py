@@ -1,1 +1,1 @@
-"""Actions that point: the elements of what an episode is about are chosen one after the other."""
+"""Actions that point: the elements of an episode's source are chosen one after the other."""

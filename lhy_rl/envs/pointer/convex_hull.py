@@ -21,9 +21,9 @@ class ConvexHull(BatchedEnv):
     """
     ## Description
 
-    Points lie in a square, and the corners of their convex hull are to be named, one a step; how many there are is part
-    of the question. It is the first task of the pointer network (Vinyals et al. 2015, section 4.2): the actions are the
-    elements of what the episode is about, and one more that says that these were all.
+    Points lie in a square, and the corners of their convex hull are to be named, one a step; their number is part of
+    the question. It is the first task of the pointer network (Vinyals et al. 2015, section 4.2): the actions are the
+    elements of the episode's source, and one more to stop.
 
     ## Action Space
 
@@ -68,7 +68,7 @@ class ConvexHull(BatchedEnv):
     | `render_mode` | `None` | `"rgb_array"`, a 400 x 400 picture |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
-    The expert (`expert_action()`) begins with the lowest point and goes round the hull counter-clockwise.
+    The expert (`expert_action()`) begins with the lowest point and follows the hull counter-clockwise.
 
     ```python
     >>> import gymnasium, lhy_rl
@@ -143,7 +143,7 @@ class ConvexHull(BatchedEnv):
     def _named(self, state: State) -> np.ndarray:
         """(B, n) bool."""
         n = self.num_points
-        named = np.zeros((len(state["count"]), n + 1), bool)  # the last place is for what is not named yet
+        named = np.zeros((len(state["count"]), n + 1), bool)  # the last column is for entries that are not named yet
         np.put_along_axis(named, state["order"] % (n + 1), True, 1)
         return named[:, :n]
 
@@ -168,7 +168,7 @@ class ConvexHull(BatchedEnv):
         return {"exact": exact, "ordered": exact & along.all(1)}
 
     def expert_action(self) -> np.ndarray:
-        """(B,) the next corner along the hull that was not named, or the stop; see ``ScriptedExpert``."""
+        """(B,) the next corner along the hull that was not named, or to stop; see ``ScriptedExpert``."""
         state = self.snapshot()["state"]
         rows, n = np.arange(self.num_envs), self.num_points
         left = (state["successor"] >= 0) & ~self._named(state)  # corners still to be named

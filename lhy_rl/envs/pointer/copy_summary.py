@@ -28,17 +28,17 @@ class CopySummary(TextEnv):
     ## Description
 
     A report tells of one to three events, and its headline is to be written: a template for the most important event,
-    with the names that the report gives. The names are new in every report, and no vocabulary has them (See et al.
-    2017): what a network cannot know, it can only copy. The order of importance is fixed, and is to be learned.
+    with the names from the report. The names are new in every report, and no vocabulary has them (See et al. 2017): a
+    network cannot know them and must copy them. The order of importance is fixed, and must be learned.
 
     > yesterday the firm Dosegu of Viruvu opened a plant in Fozuva . on monday a court in Pisuru freed Sumada after a
     > plea by Zilose .
     >
     > Pisuru : court frees Sumada
 
-    The tokens are 53 words, and 48 numbers that the names of a report are given at random; so a number says nothing.
-    With `unknown_words: 48` a policy reads them as unknown words, which all look alike; then it can tell them apart
-    only by copying (`copy: true`).
+    The tokens are 53 words, and 48 numbers that are assigned to a report's names at random, so a number carries no
+    meaning. With `unknown_words: 48` a policy reads them as unknown words, which all look alike; then it can
+    distinguish them only by copying (`copy: true`).
 
     ## Action Space
 
@@ -60,8 +60,8 @@ class CopySummary(TextEnv):
     ## Rewards
 
     With `reward="rouge"` the headline's ROUGE-L (F, 0 to 1; Lin 2004) against the right one, at its end. With `"token"`
-    each token that stands where it belongs gets 1/n, with n the right headline's tokens; so the best return is 1 either
-    way. A random agent gets .07 with `"rouge"`.
+    each token at its right position gets 1/n, with n the number of tokens of the right headline; the best return is 1
+    either way. A random agent gets .07 with `"rouge"`.
 
     `info`, at the end, holds `score`, the ROUGE-L, `names`, the share of the right headline's names that were written,
     `exact`, whether every token is right, and `text`, report and headline in words.
@@ -82,7 +82,7 @@ class CopySummary(TextEnv):
     |----------|---------|---------|
     | `events` | `3` | most events of a report, 1 to 7 |
     | `reports` | `4000` | reports of the training split, 1 to 100,000 |
-    | `split` | `"train"` | whose reports come: `"train"`, `"validation"` or `"test"`; the last two have 300 |
+    | `split` | `"train"` | the split of the reports: `"train"`, `"validation"` or `"test"`; the last two have 300 |
     | `reward` | `"rouge"` | `"rouge"` or `"token"` |
     | `render_mode` | `None` | `"ansi"` gives report and headline as text |
     | `max_episode_steps` | `None` | truncates longer episodes |
@@ -172,9 +172,9 @@ class CopySummary(TextEnv):
         }
 
     def expert_action(self) -> np.ndarray:
-        """(B,) the right headline's token at this place; the end token behind it."""
+        """(B,) the right headline's token at this position; after it the end token."""
         if self._state is None:
-            self.observe()  # says that a reset is missing
+            self.observe()  # raises if a reset is missing
         assert self._state is not None
         place = np.minimum(self._state["length"], self.max_length - 1)
         token = self.drawn.headlines[self._state["report"], place]
@@ -214,7 +214,7 @@ class CopySummary(TextEnv):
 
 
 def names_recalled(written: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """(N,) the share of the names in the right headlines (N, T) that stand in those written (N, T')."""
+    """(N,) the share of the names in the right headlines (N, T) that occur in the written ones (N, T')."""
     wanted = (right >= FIRST_NAME) & (right < VOCABULARY)
     found = (written[:, None, :] == right[:, :, None]).any(2) & wanted
     share: np.ndarray = found.sum(1) / np.maximum(wanted.sum(1), 1)

@@ -8,7 +8,7 @@ import numpy as np
 def hull_successors(points: np.ndarray) -> np.ndarray:
     """(B, n, 2) points to (B, n): the vertex that follows each vertex of the hull counter-clockwise; -1 inside it.
 
-    From i the hull goes on to j where all other points lie to the left of the way from i to j.
+    The hull has an edge from i to j if all other points lie to the left of the line from i to j.
     """
     p = points.astype(np.float64)
     way = p[:, None] - p[:, :, None]  # (B, i, j, 2), from i to j

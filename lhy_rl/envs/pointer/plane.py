@@ -18,8 +18,8 @@ def plane(
 
     Args:
         points: (n, 2) in the unit square.
-        lines: (m, 2) corners of each.
-        first, last: Points that stand out: where it began, and where it is now.
+        lines: (m, 2) corners of each line.
+        first, last: Points that are highlighted: the first and the present one.
         caption: A line of text below.
     """
     from PIL import Image, ImageDraw

@@ -1,4 +1,4 @@
-"""Reports of events with names that nobody has heard before, and what a headline makes of them: drawn, without end."""
+"""Random reports of events with new names, and their headlines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-EVENTS = (  # the more important first: what is reported, and its headline; {...} are names
+EVENTS = (  # the more important first: the report's sentence and its headline; {...} are names
     ("a quake hit {p} and {a} of {q} asked for help", "quake in {p} , {a} asks for help"),
     ("{a} won the election in {p} against {b}", "{a} beats {b} in {p}"),
     ("in {p} the rivals {a} and {b} signed a treaty", "{a} and {b} make peace"),
@@ -19,7 +19,7 @@ EVENTS = (  # the more important first: what is reported, and its headline; {...
 TIMES = ("on monday", "on friday", "last night", "yesterday", "late on sunday", "this morning")
 SYLLABLES = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
 END, UNKNOWN = 0, 1
-NAMES = 48  # numbers that the names of a report are given
+NAMES = 48  # numbers for the names of a report
 
 
 def _words() -> list[str]:
@@ -36,11 +36,11 @@ class Reports(NamedTuple):
     """N reports and their headlines as numbers; names are len(WORDS) and above.
 
     Attributes:
-        sources: (N, L), filled up with the pad.
-        source_lengths: (N,).
-        headlines: (N, T), each closed by the end token, filled up with the pad.
-        lengths: (N,), the end token among them.
-        names: (N, NAMES) which text each number of a name stands for, for :func:`name`.
+        sources: (N, L) reports, padded.
+        source_lengths: (N,) their lengths.
+        headlines: (N, T) headlines, each closed by the end token, padded.
+        lengths: (N,) their lengths, end token included.
+        names: (N, NAMES) for each number of a name the argument of :func:`name`.
     """
 
     sources: np.ndarray
@@ -53,7 +53,7 @@ class Reports(NamedTuple):
 def draw(n: int, events: int, pad: int, rng: np.random.Generator) -> Reports:
     """Draw reports of 1 to ``events`` different events, in any order; the headline is the most important one's.
 
-    Which number a name has is drawn as well, so that it says nothing.
+    The number of a name is drawn as well, so that it carries no meaning.
     """
     sources, headlines = [], []
     for _ in range(n):
@@ -84,12 +84,12 @@ def _padded(rows: list[list[int]], length: int, pad: int) -> tuple[np.ndarray, n
 
 
 def longest_source(events: int) -> int:
-    """L: more words no report has."""
+    """L, the greatest number of words of a report."""
     return events * (max(len(report.split()) for report, _ in EVENTS) + max(len(t.split()) for t in TIMES) + 1)
 
 
 def longest_headline() -> int:
-    """T: more words no headline has, the end token among them."""
+    """T, the greatest number of words of a headline, end token included."""
     return max(len(title.split()) for _, title in EVENTS) + 1
 
 

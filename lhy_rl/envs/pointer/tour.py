@@ -1,4 +1,4 @@
-"""``lhy_rl/Tour-v0``: the travelling salesman, who names the next city."""
+"""``lhy_rl/Tour-v0``: the travelling salesman problem, one city per step."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from lhy_rl.envs.single import SingleEnv
 
 REWARD_AT = ("step", "end")
 EXPERTS = ("nearest", "shortest")
-PENALTY = 2.0  # more than any way inside the square
+PENALTY = 2.0  # more than any distance inside the square
 
 
 class Tour(BatchedEnv):
     """
     ## Description
 
-    Cities lie in a square, and a tour goes through all of them and back to where it began. An action is the next city:
-    an element of what the episode is about (Vinyals et al. 2015; Bello et al. 2017), as a network with `head: pointer`
-    chooses it. The shorter the tour, the better.
+    Cities lie in a square, and a tour goes through all of them and back to the first. An action is the next city, an
+    element of the episode's source (Vinyals et al. 2015; Bello et al. 2017); a network with `head: pointer` chooses it.
+    The shorter the tour, the better.
 
     | `num_cities` | shortest | nearest neighbour | random |
     |--------------|----------|-------------------|--------|
@@ -41,7 +41,7 @@ class Tour(BatchedEnv):
     ## Action Space
 
     `Discrete(10)`: the next city, 0 to `num_cities` - 1. The first action says where the tour begins. Choosing a
-    visited city costs 2, more than any distance in the square, and leads to the unvisited city of the lowest number.
+    visited city costs 2, more than any distance in the square, and leads to the unvisited city with the lowest number.
 
     ## Observation Space
 
@@ -158,13 +158,13 @@ class Tour(BatchedEnv):
     def _open(self, state: State) -> np.ndarray:
         """(B, n) bool: the cities that can be chosen, all of them at the end."""
         n = self.num_cities
-        closed = np.zeros((len(state["count"]), n + 1), bool)  # the last place is for those not visited yet
+        closed = np.zeros((len(state["count"]), n + 1), bool)  # the last column is for those not visited yet
         np.put_along_axis(closed, state["order"] % (n + 1), True, 1)
         result: np.ndarray = ~closed[:, :n] | self.terminal(state)[:, None]
         return result
 
     def _city(self, state: State, step: np.ndarray) -> np.ndarray:
-        """(B, 2): where each tour was after a step; anything before its first."""
+        """(B, 2) the position of each tour after a step; arbitrary before its first."""
         rows = np.arange(len(step))
         place: np.ndarray = state["cities"][rows, state["order"][rows, step]]
         return place
@@ -190,7 +190,7 @@ class Tour(BatchedEnv):
         return {"length": tour_length(state["cities"], state["order"])}
 
     def expert_action(self) -> np.ndarray:
-        """(B,) the expert's next cities; see ``ScriptedExpert``. The shortest tour leaves out what was visited."""
+        """(B,) the expert's next cities; see ``ScriptedExpert``. The shortest tour skips visited cities."""
         state = self.snapshot()["state"]
         rows, n = np.arange(self.num_envs), self.num_cities
         here = state["order"][rows, np.maximum(state["count"] - 1, 0)]

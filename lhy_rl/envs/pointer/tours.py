@@ -1,4 +1,4 @@
-"""Tours through cities: their length, and who finds short ones."""
+"""Tours through cities: their length, and solvers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from lhy_rl.core.errors import UserError, install_extra
 
-SCALE = 1_000_000  # distances become whole numbers for the solver
+SCALE = 1_000_000  # distances are rounded to whole numbers for the solver
 
 
 def distances(cities: np.ndarray) -> np.ndarray:
@@ -30,7 +30,7 @@ def nearest_neighbour(cities: np.ndarray, first: int = 0) -> np.ndarray:
     apart, rows = distances(cities), np.arange(len(cities))
     order = np.full(cities.shape[:2], first)
     for step in range(1, cities.shape[1]):
-        apart[rows, :, order[:, step - 1]] = np.inf  # nobody comes back here
+        apart[rows, :, order[:, step - 1]] = np.inf  # a visited city is not visited again
         order[:, step] = apart[rows, order[:, step - 1]].argmin(1)
     return order
 
@@ -39,20 +39,20 @@ def shortest_tours(cities: np.ndarray) -> np.ndarray:
     """(B, n) orders of shortest tours, by the solver LKH (Helsgaun 2000), which is exact at these sizes in practice.
 
     Raises:
-        UserError: the package that has it is missing.
+        UserError: the solver's package is missing.
     """
     return np.stack([_shortest(places.tobytes(), len(places), places.dtype.str) for places in cities])
 
 
 @functools.lru_cache(maxsize=4096)
 def _shortest(places: bytes, count: int, dtype: str) -> np.ndarray:
-    """(n,) the order of one tour; remembered, for an expert is asked at every step of it."""
+    """(n,) the order of one tour; cached, since an expert is queried at every step of it."""
     try:
         import elkai
     except ModuleNotFoundError:
         raise UserError(f"shortest tours are found by the package elkai; {install_extra('pointer')}") from None
     if count <= 3:
-        return np.arange(count)  # all tours are one
+        return np.arange(count)  # all tours are equivalent
     apart = np.rint(SCALE * distances(np.frombuffer(places, dtype).reshape(1, count, 2))[0]).astype(int)
     order: np.ndarray = np.array(elkai.DistanceMatrix(apart.tolist()).solve_tsp()[:-1])
     return order

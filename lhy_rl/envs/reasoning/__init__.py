@@ -1,1 +1,2 @@
-"""Environments that ask for a conclusion: the value of a tree, an answer from a story. Each is imported when made."""
+"""Environments that require reasoning: the value of a tree, an answer from a story. Each is imported when it is
+made."""

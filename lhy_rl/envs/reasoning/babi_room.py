@@ -33,18 +33,18 @@ class BabiRoom(Recall):
     and then a question comes, and the next action answers it. The first three of bAbI's tasks (Weston et al. 2015),
     drawn anew for every episode.
 
-    | `num_facts` | Question | What has to be put together | Questions, sentences before each | Steps |
+    | `num_facts` | Question | Facts to combine | Questions, sentences before each | Steps |
     |-------------|----------|-----------------------------|----------------------------------|-------|
     | 1 | where is mary? | where she went last | 5, 2 | 15 |
     | 2 | where is the milk? | who took it (or left it), and where that one went | 4, 4 | 20 |
     | 3 | where was the milk before the office? | that, and where that one came from | 3, 6 | 21 |
 
     A thing that was left somewhere stays there until somebody takes it; the third task asks for the place where it was
-    last before where it is now.
+    before its present one.
 
     ## Action Space
 
-    `Discrete(6)`: the place. What is done at a sentence does not count.
+    `Discrete(6)`: the place. Actions at sentences do not count.
 
     | Num | Action | Num | Action |
     |-----|--------|-----|--------|
@@ -63,10 +63,10 @@ class BabiRoom(Recall):
     | 2   | the place or the thing; or the place before which, and 0 in the other questions | 0 | 22 |
 
     The words are 1 to 4 people, 5 to 10 places, 11 to 13 things, 14 to 16 ways to go, 17 and 18 to take, 19 and 20 to
-    leave. Words of one kind mean the same.
+    leave. The words for going, for taking and for leaving are synonyms.
 
-    With `observation="bag"` it is `MultiBinary(23)`, which words there are: a bag of words, as memory networks read it.
-    A word is then the same wherever it stands, which is what lets a question find its sentences.
+    With `observation="bag"` it is `MultiBinary(23)`, a bag of words, as memory networks read it. Words are then
+    represented independently of their position, which lets a question find its sentences.
 
     ## Rewards
 
@@ -75,8 +75,8 @@ class BabiRoom(Recall):
 
     ## Starting State
 
-    Nobody's place is known. The first sentences make sure that the first question has an answer; then things happen
-    at random; with `num_facts=1` people only go. One story in eight is held out: `split="test"` has those,
+    Nobody's place is known. The first sentences make sure that the first question has an answer; then events are
+    random; with `num_facts=1` people only move. One story in eight is held out: `split="test"` has those,
     `split="train"` the others.
 
     ## Episode End
@@ -90,7 +90,7 @@ class BabiRoom(Recall):
     |----------|---------|---------|
     | `num_facts` | `1` | sentences that an answer needs, 1 to 3 |
     | `num_questions` | `None` | questions in a story, 1 to 100; None takes the table's |
-    | `num_sentences` | `None` | before each question, `num_facts` to 100; None takes the table's |
+    | `num_sentences` | `None` | sentences before each question, `num_facts` to 100; None takes the table's |
     | `observation` | `"tokens"` | `"tokens"` or `"bag"` |
     | `split` | `"train"` | `"train"` or `"test"` |
     | `text` | `False` | whether `info["text"]` holds the sentence in words |

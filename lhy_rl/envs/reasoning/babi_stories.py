@@ -1,7 +1,7 @@
 """Stories of who goes where and takes what, as in bAbI's first three tasks (Weston et al. 2015), drawn side by side.
 
-A sentence is three words, numbers of :data:`WORDS`: who, does, what; a question is its kind, what it asks for and, of
-the third task, the place before which. 0 is no word.
+A sentence is three words, numbers of :data:`WORDS`: who, does, what; a question is its kind, what it asks for and, in
+the third task, the later place. 0 is no word.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ PERSON, PLACE, OBJECT, MOVE, TAKE, DROP = (
 COLUMNS = 3
 
 NOWHERE = -1
-HELD_OUT = 8  # of so many stories one is held out
+HELD_OUT = 8  # one story of this many is held out
 KINDS = (0.55, 0.3, 0.15)  # how often somebody moves, takes and drops something, where that is possible
 
 
 class World:
-    """n stories that go on side by side: who is where, who has what, and where each thing was.
+    """n stories in parallel: who is where, who has what, and where each thing was.
 
     Attributes:
         people: (n, P) the place of each person; -1 unknown.
@@ -44,7 +44,7 @@ class World:
         self.former = np.full((n, len(OBJECTS)), NOWHERE)
 
     def one_of(self, allowed: np.ndarray) -> np.ndarray:
-        """(n,) a random one of the allowed (n, K); whatever where none is."""
+        """(n,) a random one of the allowed (n, K); arbitrary where none is allowed."""
         chosen: np.ndarray = (allowed * (1 + self.rng.random(allowed.shape))).argmax(1)
         return chosen
 
@@ -88,12 +88,13 @@ class World:
         return self.happen(kind, who, np.where(kind == 0, self.move(who), pair % len(OBJECTS)))
 
     def opening(self, step: int, who: np.ndarray, what: np.ndarray) -> np.ndarray:
-        """(n, 3) the first sentences: somebody goes somewhere, takes something, and goes on: there is what to ask."""
+        """(n, 3) the first sentences: somebody goes somewhere, takes something, and moves on, so that a question can be
+        asked."""
         kind = np.full(len(self.rows), step == 1, np.int64)
         return self.happen(kind, who, what if step == 1 else self.move(who))
 
     def question(self, facts: int) -> tuple[np.ndarray, np.ndarray]:
-        """(n, 3) questions that can be answered with so many facts, and (n,) the places that answer them."""
+        """(n, 3) questions that need this number of facts, and (n,) the places that answer them."""
         if facts == 1:
             asked = self.one_of(self.people != NOWHERE)
             answer = self.people[self.rows, asked]
@@ -111,11 +112,11 @@ def stories(n: int, rng: np.random.Generator, facts: int, questions: int, senten
     L is questions * (sentences + 1); the last row is no sentence, with which an episode ends.
 
     Args:
-        n: How many stories.
+        n: Number of stories.
         rng: Draws them.
-        facts: How many sentences an answer needs, 1 to 3.
-        questions: Asked in a story.
-        sentences: Before each question, at least as many as the facts.
+        facts: Number of sentences that an answer needs, 1 to 3.
+        questions: Number of questions in a story.
+        sentences: Number of sentences before each question, at least ``facts``.
     """
     world = World(n, rng)
     who, what = rng.integers(len(PEOPLE), size=n), rng.integers(len(OBJECTS), size=n)
@@ -133,7 +134,7 @@ def stories(n: int, rng: np.random.Generator, facts: int, questions: int, senten
 
 
 def is_held_out(drawn: np.ndarray) -> np.ndarray:
-    """(n,) bool: which stories are for tests, by a number that is made of all their words."""
+    """(n,) bool: which stories are for tests, by a hash of all their words."""
     words = drawn[..., :COLUMNS].reshape(len(drawn), -1).astype(np.uint64)
     number = np.zeros(len(drawn), np.uint64)
     for column in words.T:
@@ -143,7 +144,7 @@ def is_held_out(drawn: np.ndarray) -> np.ndarray:
 
 
 def written(words: np.ndarray) -> str:
-    """A sentence or question (3,) as people write it."""
+    """A sentence or question (3,) as text."""
     first, second, third = words.tolist()
     if WORDS[first] in QUESTIONS:
         before = f" before the {WORDS[third]}" if third else ""

@@ -1,4 +1,4 @@
-"""Random expressions as tables of nodes: how they are drawn, what they are worth, how they are written.
+"""Random expressions as tables of nodes: drawing, evaluating and writing them.
 
 A table has the nodes in the order of a heap: the children of row i are rows 2i + 1 and 2i + 2, so that level k of the
 tree is rows 2^k - 1 to 2^(k+1) - 2. Rows without a node are (0, -1, -1).
@@ -23,7 +23,7 @@ class Calculus:
 
     Attributes:
         signs: How each operator is written.
-        operations: What each makes of its left and right value.
+        operations: The function of each operator, of its left and right values.
         infix: Whether a sign is written between its operands, or before them as a name.
         unary: Whether an operator has one operand only, the left one.
     """
@@ -97,7 +97,7 @@ def level_rows(level: int) -> slice:
 
 
 def held_out_distances(num_operators: int) -> np.ndarray:
-    """How far behind its parent's operator one stands, in the circle of all, where the pair is held out."""
+    """Cyclic distances of an operator from its parent's for which the pair is held out."""
     return np.arange(1, 1 + max(1, num_operators // 3))
 
 
@@ -113,13 +113,13 @@ def drawn_tables(
     """(n, rows, 3) int16 tables of random trees.
 
     Args:
-        n: How many.
+        n: Number of trees.
         rng: Draws them.
-        depths: The least and the greatest height of a tree; each is as likely.
-        rows: Of a table, 2^(d+1) - 1 for heights up to d.
+        depths: The least and the greatest height of a tree; heights are uniform.
+        rows: Rows of a table, 2^(d+1) - 1 for heights up to d.
         num_values: Symbols 1 to V are the values 0 to V - 1.
         calculus: Symbols V + 1, ... are its operators.
-        split: ``train`` has no pair of an operator and its parent's that is held out, ``test`` no other.
+        split: ``train`` has no held-out pair of an operator and its parent's, ``test`` has no other pairs.
     """
     count = len(calculus.signs)
     held_out = held_out_distances(count)
@@ -139,7 +139,7 @@ def drawn_tables(
         row = np.arange(where.start, where.stop)
         for side in (1,) if calculus.unary else (1, 2):
             table[:, where, side] = np.where(inner, 2 * row + side, -1)
-        lower = rng.integers(np.maximum(height, 1))  # one child is as high as can be, the other any height below
+        lower = rng.integers(np.maximum(height, 1))  # one child has the greatest height, the other any height up to it
         tall_left = rng.random(height.shape) < 0.5
         pair = np.stack([np.where(tall_left, height - 1, lower), np.where(tall_left, lower, height - 1)], -1)
         if calculus.unary:
@@ -165,7 +165,7 @@ def token_strings(table: np.ndarray, close: int) -> tuple[np.ndarray, np.ndarray
     """Trees as strings: a value is its symbol, and a node its operator, its left and its right string, and ``close``.
 
     Returns:
-        Tokens (B, L) int64 with zeros behind each string, and (B,) lengths; L is what a full tree takes.
+        Tokens (B, L) int64 padded with zeros, and (B,) lengths; L is the length of a full tree.
     """
     batch, depth = len(table), _levels(table) - 1
     symbol, inner = table[..., 0].astype(np.int64), table[..., 1] >= 0
@@ -194,7 +194,7 @@ def full_length(depth: int) -> int:
 
 
 def written(table: np.ndarray, num_values: int, calculus: Calculus, row: int = 0) -> str:
-    """One table (rows, 3) as people write it: ``(2 + 3) * 4``, ``[MAX 2 [MIN 1 3]]`` or ``NEXT(3)``."""
+    """One table (rows, 3) as text: ``(2 + 3) * 4``, ``[MAX 2 [MIN 1 3]]`` or ``NEXT(3)``."""
     symbol, left, right = table[row].tolist()
     if symbol <= num_values:
         return str(symbol - 1)
@@ -209,5 +209,5 @@ def written(table: np.ndarray, num_values: int, calculus: Calculus, row: int = 0
 
 
 def _levels(table: np.ndarray) -> int:
-    """Of tables (B, rows, 3)."""
+    """Number of levels of tables (B, rows, 3)."""
     return int(table.shape[1]).bit_length()

@@ -23,10 +23,10 @@ class TreeCalc(BatchedEnv):
     """
     ## Description
 
-    An expression is given as a tree, and its value is the action; an episode is one step. A network that combines
-    two parts rightly can value a tree of any depth: train up to depth 4, and ask for depth 6. One that reads the
-    expression as a string has to find the tree in it first. In the manner of ListOps (Nangia and Bowman 2018), with
-    two operands for each operator, or one.
+    An expression is given as a tree, and its value is the action; an episode is one step. A network that combines two
+    parts correctly can evaluate a tree of any depth: train up to depth 4, and test at depth 6. One that reads the
+    expression as a string has to parse it first. In the manner of ListOps (Nangia and Bowman 2018), with two operands
+    for each operator, or one.
 
     | `variant` | Operators | Values |
     |-----------|-----------|--------|
@@ -55,13 +55,13 @@ class TreeCalc(BatchedEnv):
 
     With `observation="string"` a `Dict`: `source` holds the expression as tokens, `MultiDiscrete`, with `source_mask`
     (1 where there is a token), and `token`, `Discrete(1)`, is always 0. A value is the token that is its symbol, a node
-    its operator, its left and its right part, and a closing token (9), as in `[MAX 2 [MIN 1 3]]`. A source encoder
-    reads it, `lstm` say.
+    its operator, its left and its right part, and a closing token (9), as in `[MAX 2 [MIN 1 3]]`. A source encoder such
+    as `lstm` reads it.
 
     ## Rewards
 
-    1 if the value is right, 0 if not. Always right is 1, and `expert_action()` is; a random policy gets 0.2
-    (1 / `num_values`).
+    1 if the value is right, 0 if not. The best return is 1, which `expert_action()` gets; a random policy gets 0.2 (1 /
+    `num_values`).
 
     ## Starting State
 
@@ -70,7 +70,7 @@ class TreeCalc(BatchedEnv):
     A tree of height 4 has 8.7 leaves on average, one of height 6 has 18.5; of unary operators it is a chain.
 
     With `split="train"` the operator below another is never the one that follows it in the table, where the first
-    follows the last (of the unary ones, nor the one after that); with `split="test"` it always is.
+    follows the last (for unary operators, nor the one after that); with `split="test"` it always is.
 
     ## Episode End
 
@@ -84,7 +84,7 @@ class TreeCalc(BatchedEnv):
     | `variant` | `"arithmetic"` | `"arithmetic"`, `"lists"` or `"unary"`: the operators of the table above |
     | `min_depth` | `1` | height of the lowest tree, 0 (a value alone) to `max_depth` |
     | `max_depth` | `4` | height of the highest tree, 0 to `table_depth` |
-    | `table_depth` | `6` | height that the table has room for, 0 to 9: a policy can be tested on deeper trees |
+    | `table_depth` | `6` | greatest height that fits the table, 0 to 9: a policy can be tested on deeper trees |
     | `num_values` | `5` | values, 2 to 10 |
     | `split` | `"all"` | `"train"`: some pairs of neighbouring operators are held out; `"test"`: there are no others |
     | `observation` | `"table"` | `"table"` or `"string"` |
@@ -182,7 +182,7 @@ class TreeCalc(BatchedEnv):
         answered: np.ndarray = state["answer"] >= 0
         return answered
 
-    # ------------------------------------------------------------------ what is right
+    # ------------------------------------------------------------------ the right answer
     def value(self, state: State) -> np.ndarray:
         """(B,) the values of the trees."""
         value: np.ndarray = expressions.values_of(state["table"], self.num_values, self.calculus)[:, 0]
@@ -198,7 +198,7 @@ class TreeCalc(BatchedEnv):
         return [self._text(*row) if self.render_mode == "ansi" else self._picture(*row) for row in rows]
 
     def _text(self, table: np.ndarray, answer: int, value: int) -> str:
-        """The expression, and what was answered."""
+        """The expression, and the last answer."""
         return f"{expressions.written(table, self.num_values, self.calculus)} {self._verdict(answer, value)}"
 
     def _picture(self, table: np.ndarray, answer: int, value: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A picture of an expression: its tree, and below it what was answered."""
+"""A picture of an expression: its tree, and below it the last answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LEAF, NODE = (0, 96, 160), (110, 70, 20)
 
 
 def tree_frame(table: np.ndarray, names: list[str], question: str, verdict: bool | None) -> np.ndarray:
-    """Draw.
+    """Draw the picture.
 
     Args:
         table: (rows, 3) symbol, left and right child of each node.

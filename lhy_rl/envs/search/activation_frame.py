@@ -1,4 +1,4 @@
-"""An activation function as a picture: its two unary functions as they are chosen, and what joins them."""
+"""An activation function as a picture: its two unary functions as they are chosen, and the whole function."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def activation_frame(curves: Sequence[Callable[[Tensor], Tensor]], text: str) ->
 
     Args:
         curves: Elementwise functions.
-        text: Above them.
+        text: A line above them.
 
     Returns:
         (400, 400, 3) bytes.

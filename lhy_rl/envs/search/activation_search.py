@@ -1,4 +1,4 @@
-"""``lhy_rl/ActivationSearch-v0``: an activation function written as a formula, rewarded by what is learned with it."""
+"""``lhy_rl/ActivationSearch-v0``: an activation function written as a formula, rewarded by the accuracy with it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class ActivationSearch(HPOToken):
     """
     ## Description
 
-    The search for activation functions as Ramachandran, Zoph and Le (2017) see it, who found swish, `x * sigmoid(x)`,
-    by it: a controller writes a formula b(u1(x), u2(x)), a network is trained with it, and its validation accuracy is
-    the reward. The network is a small convolutional one on MNIST-1D (Greydanus 2020), series of 40 points in ten
-    classes, where the function matters: without one a third of the series are read rightly.
+    The search for activation functions of Ramachandran, Zoph and Le (2017), who found swish, `x * sigmoid(x)`: a
+    controller writes a formula b(u1(x), u2(x)), a network is trained with it, and its validation accuracy is the
+    reward. The network is a small convolutional one on MNIST-1D (Greydanus 2020), series of 40 points in ten classes,
+    where the function matters: without one a third of the series are classified correctly.
 
     The 2,800 formulas are 1,570 different functions (`x * erf(x)` is `erf(x) * x`). Each of these was trained before
     (`benchmarks/activation_table.py`), with two seeds and eight epochs. The reward is the score of one seed, drawn
@@ -32,7 +32,7 @@ class ActivationSearch(HPOToken):
     ## Action Space
 
     `Discrete(20)`: the first unary function u1, then the second one u2, then the binary one, of a = u1(x) and b =
-    u2(x). The last has 7 values only: the `action_mask` says so. An illegal action is answered as `invalid` says.
+    u2(x). The last has only 7 values, as the `action_mask` shows. `invalid` sets the effect of an illegal action.
 
     | Value | Unary function | Binary function | Value | Unary function |
     |-------|----------------|-----------------|-------|----------------|
@@ -80,7 +80,7 @@ class ActivationSearch(HPOToken):
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | `table` | `"activations-mnist1d"` | or the path of a table of your own of the same formulas |
+    | `table` | `"activations-mnist1d"` | a name, or the path of a table of your own with the same formulas |
     | `reward` | `"score"` | `"score"`, `"cubed"` or `"quantile"` |
     | `invalid` | `"penalty"` | `"penalty"`: after an illegal action the choice is asked for again; `"remap"`: modulo |
     | `render_mode` | `None` | `"ansi"`, the formula so far; `"rgb_array"`, a 400 x 400 picture of its curves |

@@ -1,4 +1,4 @@
-"""``lhy_rl/HPOToken-v0``: a configuration written choice by choice, rewarded by what it scores."""
+"""``lhy_rl/HPOToken-v0``: a configuration written choice by choice, rewarded by its score."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from lhy_rl.search.table import load_table
 
 REWARDS = ("score", "cubed", "quantile")
 INVALID = ("penalty", "remap")
-MISTAKES = 3  # illegal actions of an episode, with which it ends
+MISTAKES = 3  # illegal actions that end an episode
 
 
 class HPOToken(BatchedEnv):
     """
     ## Description
 
-    The search for an architecture as Zoph and Le (2017) see it: a controller writes a configuration choice by choice,
-    what it describes is trained, and the validation accuracy is the reward. Here nothing is trained: tables hold what
-    the trainings of every configuration gave, with several seeds each, so that an episode costs a microsecond and the
-    best that can be had is known exactly. The reward is the score of one seed, drawn anew each time; the mean over the
-    seeds, by which a search is judged, and all test scores stay with the table (`table.regret`).
+    The architecture search of Zoph and Le (2017): a controller writes a configuration choice by choice, the network
+    that it describes is trained, and the validation accuracy is the reward. Here nothing is trained: tables hold the
+    results of training every configuration, with several seeds each, so that an episode costs a microsecond and the
+    optimum is known exactly. The reward is the score of one seed, drawn anew each time; the mean over the seeds, by
+    which a search is evaluated, and all test scores are not shown to the agent (`table.regret`).
 
     | `table` | What was trained | Configurations | Score |
     |---------|------------------|----------------|-------|
@@ -49,8 +49,8 @@ class HPOToken(BatchedEnv):
     ## Action Space
 
     `Discrete(5)`: the value of the present choice; as many actions as the choice with the most values has. A choice
-    with fewer values allows the first ones only, and one that does not count (a layer that is not there) only 0: the
-    `action_mask` says so. An illegal action is answered as `invalid` says.
+    with fewer values allows only the first ones, and a choice that does not count (of a layer that does not exist) only
+    0, as the `action_mask` shows. `invalid` sets the effect of an illegal action.
 
     ## Observation Space
 
@@ -63,7 +63,7 @@ class HPOToken(BatchedEnv):
 
     ## Rewards
 
-    0 before the last choice, then what the configuration scored with one of its seeds:
+    0 before the last choice, then the configuration's score with one of its seeds:
 
     - `reward="score"`: the score as it is;
     - `reward="cubed"`: its third power, which Zoph and Le used;
@@ -82,8 +82,8 @@ class HPOToken(BatchedEnv):
     2. Termination: with `invalid="penalty"`, the third illegal action, rewarded with 0.
     3. Truncation: `max_episode_steps` steps, if given.
 
-    `info["score"]` and `info["configuration"]` (the tokens) stand in the last step's info, and `info["formula"]` where
-    the table's configurations are formulas; it is empty after the third illegal action.
+    The last step's info has `info["score"]` and `info["configuration"]` (the tokens), and `info["formula"]` where the
+    table's configurations are formulas; it is empty after the third illegal action.
 
     ## Arguments
 
@@ -136,8 +136,8 @@ class HPOToken(BatchedEnv):
         self._num_choices, width = len(sizes), int(sizes.sum())
         self._next = np.eye(len(sizes) + 1, width + len(sizes) + 1, width, np.float32)  # which choice comes, one-hot
         made = np.tri(len(sizes) + 1, len(sizes), -1, bool)  # row n: the first n choices
-        self._places = np.where(made, np.cumsum(sizes) - sizes, -1)  # of first values; the last column: not yet
-        self._sizes = np.append(sizes, 0)  # behind the last choice nothing can be chosen
+        self._places = np.where(made, np.cumsum(sizes) - sizes, -1)  # of first values; -1: not made yet
+        self._sizes = np.append(sizes, 0)  # after the last choice nothing can be chosen
         self._masks = np.tri(sizes.max() + 1, sizes.max(), -1, np.int8)  # row n: the first n values
         first = self.table.first_scores
         self._lowest = float(np.nanmin(first))
@@ -182,7 +182,7 @@ class HPOToken(BatchedEnv):
         return {"tokens": tokens, "position": position, "mistakes": mistakes, "score": score}
 
     def _num_values(self, state: State) -> np.ndarray:
-        """(B,) how many values the present choice has: one if it does not count, none behind the last choice."""
+        """(B,) how many values the present choice has: one if it does not count, none after the last choice."""
         position = state["position"]
         count: np.ndarray = self._sizes[position]
         if self.space.conditional:
@@ -193,7 +193,7 @@ class HPOToken(BatchedEnv):
     def observation(self, state: State) -> dict[str, np.ndarray]:
         position = state["position"]
         places = self._places.take(position, 0) + state["tokens"]
-        observed = self._next.take(position, 0)  # whose last column is cut off, with the choices to come
+        observed = self._next.take(position, 0)  # its last column collects the choices not made yet, and is removed
         observed[np.arange(len(position))[:, None], places] = 1.0
         return {"observation": observed[:, :-1], ACTION_MASK: self._masks.take(self._num_values(state), 0)}
 

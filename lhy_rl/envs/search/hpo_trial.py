@@ -1,4 +1,4 @@
-"""``lhy_rl/HPOTrial-v0``: an episode is a search; its policy is a searcher, which is tested on tables it never saw."""
+"""``lhy_rl/HPOTrial-v0``: an episode is a search, and the policy a searcher, which is tested on unseen tables."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class HPOTrial(BatchedEnv):
     ## Description
 
     Sequential model-based optimisation as a Markov decision process (Jomaa et al. 2019, Hyp-RL): every action is a
-    configuration to try, its score is observed, and what counts is how much better the best one becomes. A policy for
-    this is a searcher. Each episode has one table of results, drawn among `tables`, which share a space: a policy that
-    has learned on some data sets is tested on others. What it may learn is where good configurations lie on most data
-    sets, and how to go on from what this one answers.
+    configuration to try, its score is observed, and the reward is the improvement of the best one. A policy for this is
+    a searcher. Each episode has one table of results, drawn among `tables`, which share a space: a policy that has
+    learned on some data sets is tested on others. It can learn where good configurations lie on most data sets, and how
+    to continue from the present one's scores.
 
     A trial's score is that of one training. The random seed of a configuration's training is drawn once an episode, so
-    that a repeated configuration costs a trial, scores what it did and gains nothing. The mean over the seeds, by which
-    a search is judged, and all test scores stay with the table (`table.regret`).
+    that a repeated configuration costs a trial, has the same score again and gains nothing. The mean over the seeds, by
+    which a search is evaluated, and all test scores are not shown to the agent (`table.regret`).
 
     ## Action Space
 
@@ -40,8 +40,8 @@ class HPOTrial(BatchedEnv):
     ## Observation Space
 
     `Box(0.0, 1.0, (274,), float32)`: `history` times (43 + 3) numbers for the last trials, the newest first, then 44
-    more. Where fewer trials were made, zeros. Scores are put between those of this episode, so that nothing is
-    revealed of what the table's best would be.
+    more. Where fewer trials were made, they are zeros. Scores are scaled to the range of this episode, so that nothing
+    is revealed about the table's best.
 
     | Num | Observation | Min | Max |
     |-----|-------------|-----|-----|
@@ -49,22 +49,22 @@ class HPOTrial(BatchedEnv):
     | 43 | its score, from 0, the worst of this episode, to 1, the best; 0 where the training failed | 0 | 1 |
     | 44 | the share of this episode's trials, itself included, that scored no better | 0 | 1 |
     | 45 | 1: the training failed | 0 | 1 |
-    | 46 to 229 | the same of the four trials before | 0 | 1 |
+    | 46 to 229 | the same for the four trials before | 0 | 1 |
     | 230 to 272 | the best trial's configuration, the incumbent | 0 | 1 |
     | 273 | the share of the trials that are left | 0 | 1 |
 
     ## Rewards
 
-    What the incumbent has gained with this trial, 0 where it stays the same. An episode's return is thus what its
-    last incumbent is worth, by the score of its one training:
+    The improvement of the incumbent by this trial, 0 where it stays the same. An episode's return is thus the value of
+    its last incumbent, by the score of its one training:
 
     - `reward="log_quantile"`: minus the decimal logarithm of the share of the table's trainings that scored at least
-      as high: 2 means that it is among the best hundredth, 3 among the best thousandth;
+      as high: 2 means the best hundredth, 3 the best thousandth;
     - `reward="quantile"`: the share of the table's trainings that scored lower, 0 to 1;
     - `reward="score"`: how much it scored above the lowest score of the table.
 
     A failed training gains nothing. With the default tables a random policy returns 1.72 on average, on the three test
-    tables 1.90. PPO (`configs/ppo/hpo_trial`) returns 2.2, and 2.5 on the test tables, of which it has seen nothing. No
+    tables 1.90. PPO (`configs/ppo/hpo_trial`) returns 2.2, and 2.5 on the test tables, which it has never seen. No
     return is above 5.2.
 
     ## Starting State
@@ -76,14 +76,14 @@ class HPOTrial(BatchedEnv):
     1. Termination: `num_trials` trials are made.
     2. Truncation: `max_episode_steps` steps, if given.
 
-    `info["table"]` is the number of the episode's table among `tables`. In the last step's info stand the incumbent's
+    `info["table"]` is the number of the episode's table among `tables`. The last step's info has the incumbent's
     tokens, `info["configuration"]`, and its `info["score"]` (the table's lowest where every training failed).
 
     ## Arguments
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | `tables` | `"hpobench-train"` | a group of tables, or the name or path of one, or several of one space |
+    | `tables` | `"hpobench-train"` | a group of tables, or the name or path of one table, or several of one space |
     | `num_trials` | `50` | trials of an episode, at least 1 |
     | `history` | `5` | trials that are observed beside the incumbent, at least 1 |
     | `reward` | `"log_quantile"` | `"log_quantile"`, `"quantile"` or `"score"` |
@@ -155,7 +155,7 @@ class HPOTrial(BatchedEnv):
         )
 
     def _worth(self, scores: np.ndarray) -> np.ndarray:
-        """(S, C) scores of a table, -inf where a training failed, to what an incumbent with that score is worth."""
+        """(S, C) scores of a table, -inf where a training failed, to the value of an incumbent with that score."""
         known = np.sort(scores[np.isfinite(scores)])
         counted = np.maximum(scores, known[0])
         worth: np.ndarray
@@ -187,13 +187,13 @@ class HPOTrial(BatchedEnv):
         return self.after_trial(state, tokens, score, self._values[table, seeds, rows])
 
     def after_trial(self, state: State, tokens: np.ndarray, score: np.ndarray, value: np.ndarray | float) -> State:
-        """What follows a trial, whoever made it.
+        """The state after a trial, whoever proposed it.
 
         Args:
-            state: Of B searches.
-            tokens: (B, D) what was tried, canonical.
-            score: (B,) what it scored, -inf where it failed.
-            value: (B,) what an incumbent with that score is worth.
+            state: The state of B searches.
+            tokens: (B, D) canonical tokens of the configuration tried.
+            score: (B,) its score, -inf where it failed.
+            value: (B,) value of an incumbent with that score.
         """
         better = score > state["scores"].max(1)
         scores = state["scores"].copy()
@@ -264,7 +264,7 @@ class HPOTrial(BatchedEnv):
 def _scaled(past: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """(B, k) scores between the worst and the best of the episode, (B, N): 0 to 1, the best one always 1.
 
-    That of a failed training, -inf, is 0.
+    A failed training, -inf, gets 0.
     """
     known = scores > -np.inf
     some = known.any(1, keepdims=True)

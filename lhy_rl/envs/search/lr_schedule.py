@@ -18,7 +18,7 @@ from lhy_rl.envs.single import SingleEnv
 RATES = 0.003 * 10 ** (np.arange(7) / 2)
 FACTORS = np.array([1 / 3, 1.0, 3.0])
 ACTIONS = ("rate", "factor")
-FIRST_RATE = 0.1  # that the first factor multiplies
+FIRST_RATE = 0.1  # the rate that the first factor multiplies
 CEILING = 2 * float(np.log(CLASSES))  # nats: a training above it counts as diverged
 
 
@@ -29,18 +29,18 @@ class LRSchedule(BatchedEnv):
     The learning rate of a neural network as the action of an agent that watches the training (Daniel et al. 2016; a
     case of dynamic algorithm configuration, Biedenkapp et al. 2020, as in the SGD benchmark of DACBench, Eimer et al.
     2021). A multi-layer perceptron learns digits (8 x 8 pixels) by plain stochastic gradient descent. Before every
-    epoch the agent chooses the learning rate; ten epochs make an episode. A large rate is fast at first and keeps the
-    weights restless later, so a good schedule falls, and when it should fall depends on the training.
+    epoch the agent chooses the learning rate; ten epochs make an episode. A large rate is fast at first but keeps the
+    weights noisy later, so a good schedule falls, and when it should fall depends on the training.
 
-    An instance is which 600 of 1,000 images are learned from, how many of their labels are wrong (0, 10, 20 or 40 %),
-    which, and the initial weights. There are 1,000 instances for training and 1,000 others for testing. The labels of
-    the 400 images for validation, which the reward is made of, are right; 397 images for the test are in no reward and
-    no observation. All instances of the batch are trained at once, as matrices stacked along the batch; a copy of the
-    environment (`snapshot`) has the weights in it.
+    An instance determines which 600 of 1,000 images are learned from, the share of wrong labels (0, 10, 20 or 40 %),
+    which labels these are, and the initial weights. There are 1,000 instances for training and 1,000 others for
+    testing. The labels of the 400 validation images, on which the reward is computed, are right; the 397 test images
+    affect neither rewards nor observations. All instances of the batch are trained at once, as matrices stacked along
+    the batch; a snapshot of the environment contains the weights.
 
     ## Action Space
 
-    `Discrete(7)`: the learning rate of the next epoch, 0.003 to 3, each 3.16 times the one before. With
+    `Discrete(7)`: the learning rate of the next epoch, 0.003 to 3, each 3.16 times the previous one. With
     `action="factor"`, `Discrete(3)`: the last rate (0.1 at first) times 1/3, 1 or 3, from 0.003 to 3.
 
     ## Observation Space
@@ -52,15 +52,15 @@ class LRSchedule(BatchedEnv):
     | 0 | steps so far, as a share of `decisions` | 0 | 1 |
     | 1 | log10(last learning rate / 0.003) / 3 | 0 | 1 |
     | 2 | training loss / 4.6: mean over the last epoch's minibatches | 0 | 1 |
-    | 3 | 0.5 + its change from the epoch before, nats | 0 | 1 |
+    | 3 | 0.5 + its change since the previous epoch, nats | 0 | 1 |
     | 4 | validation loss / 4.6 | 0 | 1 |
     | 5 | (2 + log10(norm of a minibatch's gradient, mean)) / 4 | 0 | 1 |
-    | 6 | share of the gradient's components with another sign than in the minibatch before | 0 | 1 |
+    | 6 | share of the gradient's components whose sign differs from the previous minibatch | 0 | 1 |
 
     ## Rewards
 
-    The decrease of the validation loss, the mean negative log-likelihood in nats; so the return is the loss at first
-    (about 2.5) minus that at the end. A training that has diverged ends with a loss of 4.6 = 2 ln 10. A random policy
+    The decrease of the validation loss, the mean negative log-likelihood in nats; so the return is the initial loss
+    (about 2.5) minus the final one. A training that has diverged ends with a loss of 4.6 = 2 ln 10. A random policy
     gets 0.6 on average, the best fixed rate 2.0, PPO (`configs/ppo/lr_schedule`) 2.07 and the best known schedule 2.09:
     0.72, and a fifth of it in the last two epochs.
 
@@ -72,7 +72,7 @@ class LRSchedule(BatchedEnv):
     ## Episode End
 
     1. Termination: after 10 steps, or as many as `decisions`.
-    2. Termination: the validation loss is above 4.6 or no number any more.
+    2. Termination: the validation loss is above 4.6 or NaN.
     3. Truncation: `max_episode_steps` steps, if given.
 
     In the last step's info: `instance`, `noise` (share of wrong labels), `validation_nll`, `validation_accuracy`,
@@ -106,8 +106,8 @@ class LRSchedule(BatchedEnv):
     ## Vectorized environment
 
     `gymnasium.make_vec("lhy_rl/LRSchedule-v0", num_envs=256)` steps all instances at once. Further argument:
-    `autoreset_mode`, `"NextStep"` (default), `"SameStep"` or `"Disabled"`. A reset begins different instances, as long
-    as there are as many.
+    `autoreset_mode`, `"NextStep"` (default), `"SameStep"` or `"Disabled"`. A reset draws different instances for the
+    batch, as far as there are enough.
 
     ## Version History
 
@@ -163,7 +163,7 @@ class LRSchedule(BatchedEnv):
             "labels": labels,
             "parameters": parameters,
             "decision": np.zeros(n, np.int64),
-            "rates": np.zeros((n, self.decisions)),  # that were chosen
+            "rates": np.zeros((n, self.decisions)),  # the chosen rates
             "nll": nll,  # after each decision, on the validation images
             "loss": loss,
             "change": np.zeros(n),
@@ -177,7 +177,7 @@ class LRSchedule(BatchedEnv):
         return self.trained(state, rate.clip(RATES[0], RATES[-1]), rng)
 
     def trained(self, state: State, rate: np.ndarray, rng: np.random.Generator) -> State:
-        """The states that follow a step at learning rates (B,) that need not be among the actions'."""
+        """The states after a step at learning rates (B,), which need not be among the actions'."""
         rows, decision = np.arange(len(rate)), state["decision"]
         rates, nll = state["rates"].copy(), state["nll"].copy()
         rates[rows, decision] = rate
@@ -199,7 +199,7 @@ class LRSchedule(BatchedEnv):
         }
 
     def last_rate(self, state: State) -> np.ndarray:
-        """(B,) the learning rate chosen last; at first 0.1."""
+        """(B,) the last learning rate; initially 0.1."""
         decision = state["decision"]
         last = state["rates"][np.arange(len(decision)), np.maximum(decision - 1, 0)]
         return np.where(decision > 0, last, FIRST_RATE)

@@ -1,4 +1,4 @@
-"""A training as a picture: the learning rates that were chosen, and what the validation loss did."""
+"""A training as a picture: the chosen learning rates and the validation loss."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def schedule_frame(rates: np.ndarray, losses: np.ndarray, decisions: int) -> np.
     Args:
         rates: (t,) learning rates so far.
         losses: (t + 1,) validation losses, nats.
-        decisions: T, of the whole training.
+        decisions: T, number of decisions of the whole training.
 
     Returns:
         (400, 400, 3) bytes.

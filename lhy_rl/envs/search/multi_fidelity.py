@@ -1,4 +1,4 @@
-"""``lhy_rl/MultiFidelity-v0``: which training to go on with, and which to leave, when epochs are counted."""
+"""``lhy_rl/MultiFidelity-v0``: which trainings to continue and which to abandon on a budget of epochs."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from lhy_rl.search.table import load_table
 
 CONTINUE, NEW, PROMOTE = 0, 1, 2
 REWARDS = ("score", "log_quantile")
-LEAST = 3  # recorded epochs of a table
+LEAST = 3  # least number of recorded epochs of a table
 
 
 class MultiFidelity(BatchedEnv):
     """
     ## Description
 
-    A search that may look at a training before its end. Every step trains one network for one more epoch: the present
-    one, a new one, or one that was paused before. Most configurations show after an epoch or two that nothing will come
-    of them, but some begin slowly, and a whole training costs as much as nine first epochs. Successive halving
-    (Jamieson and Talwalkar 2016), Hyperband (Li et al. 2018), ASHA (Li et al. 2020) and the median rule (Golovin et al.
-    2017) are policies for this, by name in `lhy_rl.envs.search.multi_fidelity_policies`.
+    A search that can observe a training before its end. Every step trains one network for one more epoch: the present
+    one, a new one, or one that was paused before. Most bad configurations can be recognised after an epoch or two, but
+    some good ones begin slowly, and a whole training costs as much as nine first epochs. Successive halving (Jamieson
+    and Talwalkar 2016), Hyperband (Li et al. 2018), ASHA (Li et al. 2020) and the median rule (Golovin et al. 2017) are
+    policies for this, by name in `lhy_rl.envs.search.multi_fidelity_policies`.
 
     Nothing is trained here: the curves are those of a table whose trainings recorded several epochs. New configurations
     come from the environment and not from the agent: each choice of the space is drawn uniformly, one after the other,
-    and with it one of the seeds of the table. So what differs between policies is only what they do with their epochs.
+    and with it one of the seeds of the table. So policies differ only in how they spend their epochs.
 
     ## Action Space
 
@@ -47,8 +47,8 @@ class MultiFidelity(BatchedEnv):
     | 2 to 17 | the first, second, ... of the `slots` paused networks: promote it; the present one is paused |
 
     The paused ones are in order of their last validation accuracy, the best first; of equal ones, the one that was
-    paused before. A network that has ended or diverged is not paused but left. Where more networks are paused than
-    there are slots, the last one is left, too.
+    paused before. A network that has ended or diverged is not paused but abandoned. Where more networks are paused than
+    there are slots, the last one is abandoned, too.
 
     The `action_mask` says which actions are possible: what has ended or diverged cannot continue, an empty slot cannot
     be promoted, and the first action is always 1. An impossible action costs an epoch and does nothing.
@@ -63,23 +63,23 @@ class MultiFidelity(BatchedEnv):
     | 1 | the best validation accuracy so far | 0 | 1 |
     | 2 | the share of a whole training that the present network has had | 0 | 1 |
     | 3 to 11 | its validation accuracy after each epoch; 0 where it was not trained so long, or has diverged | 0 | 1 |
-    | 12 to 171 | the same ten numbers for each of the paused networks, the best first; zeros for empty slots | 0 | 1 |
+    | 12 to 171 | the same ten numbers for each paused network, the best first; zeros for empty slots | 0 | 1 |
 
     ## Rewards
 
-    What the incumbent, the network with the best validation accuracy so far, has gained with this epoch; 0 where it
-    stays. An episode's return is thus what the last incumbent is worth:
+    The improvement of the incumbent, the network with the best validation accuracy so far, by this epoch; 0 where it
+    stays the same. An episode's return is thus the value of the last incumbent:
 
     - `reward="score"`: its validation accuracy, at whichever epoch it had that;
     - `reward="log_quantile"`: minus the decimal logarithm of the share of the table's configurations that reach that
-      accuracy with a whole training (of the first seed): 1 means the best tenth, 2 the best hundredth. The gains of
-      the end are not small beside those of the beginning then, from which an agent learns more easily.
+      accuracy with a whole training (of the first seed): 1 means the best tenth, 2 the best hundredth. Then late gains
+      are not small compared with early ones, which makes learning easier.
 
     With the default arguments a policy that draws among the possible actions gets 0.937 on average, six whole trainings
     of random configurations 0.933, and successive halving, the best that is known, 0.966.
 
     Searches are compared by the regret of their incumbent (`table.regret`): how far the mean accuracy over the seeds,
-    after as many epochs as the incumbent had, is below the table's best. No agent sees it, nor any test score.
+    after as many epochs as the incumbent had, is below the table's best. Agents observe neither it nor any test score.
 
     ## Starting State
 
@@ -90,8 +90,8 @@ class MultiFidelity(BatchedEnv):
     1. Termination: `budget` epochs are spent.
     2. Truncation: `max_episode_steps` steps, if given.
 
-    In the last step's info stand the incumbent's tokens, `info["configuration"]`, its `info["score"]`, and
-    `info["epoch"]`, after how many epochs it had that.
+    The last step's info has the incumbent's tokens, `info["configuration"]`, its `info["score"]`, and `info["epoch"]`,
+    the epoch at which it had that score.
 
     ## Arguments
 
@@ -170,7 +170,7 @@ class MultiFidelity(BatchedEnv):
         networks = 1 + self.slots  # the present one, then the paused ones
         return {
             "tokens": np.zeros((n, networks, len(self.space)), np.int64),
-            "curves": np.zeros((n, networks, self.num_epochs)),  # whole ones, of which the agent sees the beginning
+            "curves": np.zeros((n, networks, self.num_epochs)),  # complete; the agent observes the beginning
             "trained": np.zeros((n, networks), np.int64),  # epochs; 0: an empty slot
             "spent": np.zeros(n, np.int64),
             "best": np.zeros(n),
@@ -207,7 +207,7 @@ class MultiFidelity(BatchedEnv):
         present["curves"][new] = self.table.curves(tokens, seeds)
         last = self._last_scores(state)[rows]  # (b, 1 + K), -inf where there is nothing to go on with
         last[np.flatnonzero(~new), chosen[~new]] = -np.inf
-        order = np.argsort(-np.roll(last, -1, 1), 1, kind="stable")[:, : self.slots]  # the paused ones first, then ours
+        order = np.argsort(-np.roll(last, -1, 1), 1, kind="stable")[:, : self.slots]  # stable: ours comes last
         order = (order + 1) % (1 + self.slots)
         kept = np.take_along_axis(last, order, 1) > -np.inf
         for name, first in present.items():
@@ -216,7 +216,7 @@ class MultiFidelity(BatchedEnv):
             state[name][rows, 0], state[name][rows, 1:] = first, paused
 
     def _last_scores(self, state: State) -> np.ndarray:
-        """(B, 1 + K) accuracies after the last epoch; -inf where a network cannot go on."""
+        """(B, 1 + K) accuracies after the last epoch; -inf where a network cannot be continued."""
         trained = state["trained"]
         last = np.take_along_axis(state["curves"], np.maximum(trained - 1, 0)[..., None], 2)[..., 0]
         possible = (trained > 0) & (trained < self.num_epochs) & np.isfinite(last)
@@ -224,7 +224,7 @@ class MultiFidelity(BatchedEnv):
         return scores
 
     def _action_mask(self, state: State) -> np.ndarray:
-        """(B, A) bool: the networks that can go on, and a new one always."""
+        """(B, A) bool: the networks that can be continued, and a new one always."""
         can_go_on = self._last_scores(state) > -np.inf
         return np.insert(can_go_on, NEW, True, 1)
 
@@ -242,7 +242,7 @@ class MultiFidelity(BatchedEnv):
         return gain
 
     def _worth(self, best: np.ndarray) -> np.ndarray:
-        """(B,) best accuracies to what they are worth."""
+        """(B,) best accuracies to their values."""
         if self.reward_name == "score":
             return best
         as_high = len(self._final) - np.searchsorted(self._final, best)

@@ -1,7 +1,7 @@
 """The classical schedules of trainings as policies of ``lhy_rl/MultiFidelity-v0``.
 
-Each is a generator: it yields an action and is sent the networks as the observation shows them, so that a schedule
-reads as in its paper. None knows more than the observation.
+Each is a generator: it yields an action and is sent the networks of the next observation, so that a schedule reads as
+in its paper. None uses more than the observation.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from lhy_rl.core.protocols import ACTION_MASK
 from lhy_rl.envs.search.multi_fidelity import CONTINUE, NEW, PROMOTE
 
 Curve = tuple[float, ...]
-ETA = 3  # one of so many goes on
-FIRST_CURVES = 5  # that the median rule waits for
+ETA = 3  # one of this many trainings continues
+FIRST_CURVES = 5  # number of curves for which the median rule waits
 
 
 @dataclass(frozen=True)
 class Networks:
-    """What an observation shows.
+    """The networks in an observation.
 
     Attributes:
-        curves: Of the present network and of the paused ones, the best first; accuracies after each epoch so far.
+        curves: Accuracies after each epoch so far, of the present network and of the paused ones, the best first.
         can_continue: Whether the present one has neither ended nor diverged.
     """
 
@@ -36,11 +36,11 @@ class Networks:
 
     @property
     def present(self) -> Curve:
-        """The present network's."""
+        """The present network's curve."""
         return self.curves[0]
 
     def action_for(self, curve: Curve) -> int | None:
-        """The action that goes on with the network of this curve; None where it is there no more."""
+        """The action that continues the network of this curve; None if it no longer exists."""
         if curve == self.present:
             return CONTINUE if self.can_continue else None
         places = [place for place, other in enumerate(self.curves) if other == curve]
@@ -54,7 +54,7 @@ def read_networks(observation: Mapping[str, np.ndarray], num_epochs: int) -> Net
     """The networks in the observation of one instance.
 
     Args:
-        observation: Of ``MultiFidelity-v0``.
+        observation: An observation of ``MultiFidelity-v0``.
         num_epochs: E, of a whole training.
     """
     rows = observation["observation"][2:].reshape(-1, 1 + num_epochs)
@@ -78,9 +78,9 @@ def one_epoch(num_epochs: int, budget: int) -> Schedule:
 
 
 def median_stopping(num_epochs: int, budget: int) -> Schedule:
-    """A training is stopped whose best accuracy so far is below the median of what earlier ones had on average by then.
+    """Stop a training whose best accuracy is below the median of the earlier trainings' average accuracies so far.
 
-    Golovin et al. 2017 (Google Vizier), section 3.2.1; the rule waits for five trainings that came so far.
+    Golovin et al. 2017 (Google Vizier), section 3.2.1; the rule applies after five trainings that reached the epoch.
     """
     earlier: list[Curve] = []
     while True:
@@ -95,7 +95,7 @@ def median_stopping(num_epochs: int, budget: int) -> Schedule:
 
 
 def bracket(count: int, rungs: list[int]) -> Schedule:
-    """Successive halving once: train so many new configurations to the first rung, the best third to the next, ..."""
+    """Successive halving once: train ``count`` new configurations to the first rung, the best third to the next, ..."""
     reached: list[Curve] = []
     for _ in range(count):
         networks = yield NEW
@@ -109,7 +109,7 @@ def bracket(count: int, rungs: list[int]) -> Schedule:
             action = networks.action_for(curve)
             if len(reached) == number:
                 break
-            if action is None:  # it has diverged, or was left for want of a slot
+            if action is None:  # it has diverged, or was abandoned for lack of a slot
                 continue
             networks = yield action
             while networks.can_continue and len(networks.present) < rung:
@@ -141,7 +141,7 @@ def successive_halving(num_epochs: int, budget: int) -> Schedule:
 
 
 def hyperband(num_epochs: int, budget: int) -> Schedule:
-    """Brackets from many short trainings to few whole ones, again and again (Li et al. 2018, algorithm 1)."""
+    """Brackets from many short trainings to few whole ones, repeatedly (Li et al. 2018, algorithm 1)."""
     most = len(rungs_of(num_epochs)) - 1
     while True:
         for level in range(most, -1, -1):
@@ -150,13 +150,13 @@ def hyperband(num_epochs: int, budget: int) -> Schedule:
 
 
 def asha(num_epochs: int, budget: int) -> Schedule:
-    """Whatever is in the best third of its rung is promoted at once, from the top; else a new configuration is begun.
+    """Promote a training in the best third of its rung at once, highest rung first; otherwise begin a new one.
 
     Li et al. 2020, algorithm 2, with one worker.
     """
     rungs = rungs_of(num_epochs)
-    reached: list[list[Curve]] = [[] for _ in rungs]  # of all trainings that came to a rung
-    waiting: list[list[Curve]] = [[] for _ in rungs]  # of those that were not promoted
+    reached: list[list[Curve]] = [[] for _ in rungs]  # curves of all trainings that reached a rung
+    waiting: list[list[Curve]] = [[] for _ in rungs]  # curves of those that were not promoted
     networks = Networks(((),), False)
     while True:
         rung, action = 0, NEW

@@ -10,14 +10,14 @@ from lhy_rl.data.digits import load_digits
 from lhy_rl.search.children.batched_mlp import BLOCK, BatchedMLP
 
 CLASSES = 10
-IMAGES = 600  # that an instance learns from
+IMAGES = 600  # training images of an instance
 LEVELS = np.array([0.0, 0.1, 0.2, 0.4])  # shares of wrong labels
 SPLITS = ("train", "test")
 COUNT = 1000  # instances of a split
 
 
 class Instances:
-    """The instances of a split: images, wrong labels and initial weights, all decided by an instance's number.
+    """The instances of a split: images, wrong labels and initial weights, all determined by an instance's number.
 
     Args:
         split: ``train`` has the numbers 0 to 999, ``test`` 1,000 to 1,999.
@@ -30,17 +30,17 @@ class Instances:
         self.true_labels = load_digits().train.labels
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n,) numbers of instances, different ones where there are so many."""
+        """(n,) numbers of instances, all different if there are enough."""
         return self.first + rng.choice(COUNT, n, replace=n > COUNT)
 
     def data(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What they learn from.
+        """The training data of instances.
 
         Args:
             numbers: (B,).
 
         Returns:
-            (B, 600) places of the images, (B, 600) labels, some of them wrong, and (B,) how many are.
+            (B, 600) indices of the images, (B, 600) labels, some of them wrong, and (B,) the share of wrong ones.
         """
         images = np.empty((len(numbers), IMAGES), np.int16)
         labels = np.empty((len(numbers), IMAGES), np.int8)
@@ -55,7 +55,7 @@ class Instances:
 
 
 class Epoch(NamedTuple):
-    """What a step of the environment leaves.
+    """The result of a step of the environment.
 
     Attributes:
         parameters: (B, P); not finite where the training has diverged.
@@ -73,9 +73,9 @@ class SGDTraining:
     """Perceptrons with one hidden layer, on digits.
 
     Args:
-        hidden_size: Its width.
-        batch_size: Images of a minibatch; what is left over at the end of an epoch is left out.
-        epochs: Of a step of the environment.
+        hidden_size: Width of that layer.
+        batch_size: Images of a minibatch; an incomplete last minibatch of an epoch is left out.
+        epochs: Epochs per step of the environment.
     """
 
     def __init__(self, hidden_size: int, batch_size: int, epochs: int) -> None:
@@ -94,7 +94,7 @@ class SGDTraining:
         return self.mlp.loss(parameters, *self.held_out["validation"]).astype(float)
 
     def scores(self, parameters: np.ndarray) -> dict[str, np.ndarray]:
-        """What is reported of a training at its end: likelihoods and accuracies, (B,) each."""
+        """The final likelihoods and accuracies of trainings, (B,) each."""
         found = {}
         for name, (pictures, labels) in self.held_out.items():
             found[f"{name}_nll"] = self.mlp.loss(parameters, pictures, labels).astype(float)
@@ -117,13 +117,13 @@ class SGDTraining:
         rates: np.ndarray,
         rng: np.random.Generator,
     ) -> Epoch:
-        """An epoch, or some: theta <- theta - rate * gradient, minibatch by minibatch.
+        """Train for one or more epochs: theta <- theta - rate * gradient, minibatch by minibatch.
 
         Args:
-            parameters: (B, P); they stay as they are.
+            parameters: (B, P); they are not changed.
             images, labels: (B, 600), see :meth:`Instances.data`.
             rates: (B,) learning rates.
-            rng: Shuffles the images, of each instance on its own.
+            rng: Shuffles the images, for each instance separately.
         """
         n = len(images)
         used = IMAGES - IMAGES % self.batch_size
@@ -139,7 +139,7 @@ class SGDTraining:
     def _train(
         self, result: Epoch, images: np.ndarray, labels: np.ndarray, order: np.ndarray, rates: np.ndarray
     ) -> None:
-        """As :meth:`train`, of some children; the result is written to, and has their parameters at first."""
+        """As :meth:`train`, for some children, in place: the result first holds their initial parameters."""
         batches = np.split(order, order.shape[1] // self.batch_size, axis=1)
         parameters, loss, norm, flips = result
         gradient = np.empty_like(parameters)

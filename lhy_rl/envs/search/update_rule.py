@@ -1,4 +1,4 @@
-"""``lhy_rl/UpdateRule-v0``: the update rule of an optimizer written as a formula, rewarded by what it learns."""
+"""``lhy_rl/UpdateRule-v0``: the update rule of an optimizer written as a formula, rewarded by the accuracy with it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ class UpdateRule(HPOToken):
     """
     ## Description
 
-    The search for an optimizer as Bello et al. (2017) see it: a controller writes a formula for the step d that takes
+    The optimizer search of Bello et al. (2017): a controller writes a formula for the step d that takes
     the parameters to w - lr d, a network is trained with it, and its validation accuracy is the reward. A formula is
     b(u1(o1), u2(o2)): two operands, a unary function of each, and a binary function of both. SGD is `g`, momentum `m`,
     Adam `adam`, PowerSign `g * exp(sign(g) * sign(m))`.
 
     The 28,308 configurations are 11,107 different rules; `g + m` and `m + g` are one. Each of these was trained before
-    (`benchmarks/rules_table.py`): perceptrons 64-32-32-10 on scikit-learn's digits, 3 epochs, with a learning rate that
-    suits the rule and 5 seeds. The reward is the score of one seed, drawn anew each time; the mean over the seeds, by
-    which a search is judged, and all test scores stay with the table. `lhy_rl.nn.rule_optimizer.RuleOptimizer` makes an
-    optimizer of torch's from a formula that was found.
+    (`benchmarks/rules_table.py`): perceptrons 64-32-32-10 on scikit-learn's digits, 3 epochs, with a learning rate
+    tuned for the rule and 5 seeds. The reward is the score of one seed, drawn anew each time; the mean over the seeds,
+    by which a search is evaluated, and all test scores are not shown to the agent.
+    `lhy_rl.nn.rule_optimizer.RuleOptimizer` makes a torch optimizer from a formula.
 
     ## Action Space
 
     `Discrete(12)`: the value of the present choice. The choices are an operand, its unary function, the binary
-    function, the other operand and its unary function. After `left`, which leaves the first term alone, only 0 is
-    allowed twice: the `action_mask` says so. An illegal action is answered as `invalid` says.
+    function, the other operand and its unary function. After `left`, which keeps the first term only, both remaining
+    choices allow only 0, as the `action_mask` shows. `invalid` sets the effect of an illegal action.
 
     | Num | Operand | Unary function | Binary function |
     |-----|---------|----------------|-----------------|
@@ -61,7 +61,7 @@ class UpdateRule(HPOToken):
 
     0 before the last choice, then the validation accuracy of one seed: as it is (`reward="score"`), its third power
     (`"cubed"`), or the share of configurations that scored lower with their first seed (`"quantile"`). A rule that
-    explodes has the accuracy of guessing, 0.1. By the means over the seeds a uniform policy gets 0.27, SGD 0.900,
+    diverges has the accuracy of guessing, 0.1. By the means over the seeds a uniform policy gets 0.27, SGD 0.900,
     RMSProp 0.929, Adam 0.939 and the best rule, `sign(m) + rmsprop`, 0.945.
 
     ## Starting State
@@ -126,7 +126,7 @@ class UpdateRule(HPOToken):
 
 
 def so_far(parts: list[str]) -> str:
-    """The beginning of a formula as it is read, with dots for what comes."""
+    """The beginning of a formula as text, with dots for the rest."""
     if not parts:
         return "..."
     whole = formula(Rule(*parts))

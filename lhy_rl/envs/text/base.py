@@ -1,4 +1,4 @@
-"""Writing a sentence token by token: what all text environments share."""
+"""Writing a sentence token by token: the base class of all text environments."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lhy_rl.envs.single import SingleEnv
 
 
 class TextEnv(BatchedEnv):
-    """A sentence is an episode, a token an action; the last token is what is observed, and what there is to answer to.
+    """A sentence is an episode, a token an action; the observation is the last token, and a source if there is one.
 
-    The state holds ``token`` (B,), the last token; ``tokens`` (B, T), all so far; ``length`` (B,), how many.
-    A family adds the reward and its own part of the state.
+    The state holds ``token`` (B,), the last token; ``tokens`` (B, T), all so far; ``length`` (B,), their number.
+    A subclass adds the reward and its own part of the state.
 
     Args:
         vocabulary_size: Number of actions.
@@ -25,16 +25,16 @@ class TextEnv(BatchedEnv):
         max_length: Longest sentence, in tokens.
         start_token: Observed before the first token.
         end_token: The action that ends a sentence, or None.
-        pad_token: Stands behind the end in ``tokens``.
-        source_length: L, where a sentence answers to a source: the observation is a Dict then, of the last token and of
-            the tokens that :meth:`source` gives. None: there is none.
+        pad_token: Fills ``tokens`` after the end.
+        source_length: L, if a sentence answers a source: then the observation is a Dict of the last token and of the
+            tokens from :meth:`source`. None: there is no source.
         **base: Arguments of :class:`BatchedEnv`.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}
     picture: Box | None = None
-    """The pictures' space, where each sentence is about one: the observation is a Dict of the last token and of what
-    :meth:`source` gives."""
+    """The space of pictures, if each sentence describes one: the observation is a Dict of the last token and the
+    picture from :meth:`source`."""
 
     def __init__(
         self,
@@ -83,7 +83,8 @@ class TextEnv(BatchedEnv):
         return source_observation(state["token"], self.source(state), self.pad_token)
 
     def source(self, state: State) -> np.ndarray:
-        """(B, L) the tokens that each sentence answers to, padded behind, or (B, H, W, C) the picture that it is about.
+        """(B, L) the tokens that each sentence answers, padded at the end, or (B, H, W, C) the picture that it
+        describes.
 
         They are the same at every step of an episode.
         """
@@ -106,7 +107,7 @@ class TextEnv(BatchedEnv):
 
 
 def source_space(observation_size: int, source_length: int) -> Dict:
-    """What is observed where a sentence answers to a source of so many tokens at most."""
+    """The observation space of sentences that answer a source of at most this many tokens."""
     return Dict(
         {
             TOKEN: Discrete(observation_size),
@@ -117,12 +118,12 @@ def source_space(observation_size: int, source_length: int) -> Dict:
 
 
 def source_observation(token: np.ndarray, source: np.ndarray, pad_token: int) -> dict[str, np.ndarray]:
-    """The last tokens (B,) and the sources (B, L) as they are observed."""
+    """The observation of the last tokens (B,) and the sources (B, L)."""
     return {TOKEN: token, SOURCE: source, SOURCE_MASK: (source != pad_token).astype(np.int8)}
 
 
 class SingleTextEnv(SingleEnv):
-    """One sentence at a time; carries the text task's attributes as the batched environment does."""
+    """One sentence at a time; it has the text task's attributes as the batched environment does."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)

@@ -47,7 +47,7 @@ class CorpusText(TextEnv):
     ## Observation Space
 
     `Discrete(5002)`: the last token; before the first it is the start token, whose number is that of the actions
-    (5000). The number behind it (5001) pads sentences behind their ends and is never observed.
+    (5000). The next number (5001) pads sentences after their ends and is never observed.
 
     | Num | Observation | Min | Max |
     |-----|-------------|-----|-----|
@@ -82,8 +82,8 @@ class CorpusText(TextEnv):
     | `vocabulary_size` | `5000` | most actions: end, unknown and words, at least 3; None takes all words |
     | `min_count` | `1` | words that occur less often in training are unknown; at least 1 |
     | `drop_unknown` | `False` | leave out sentences with unknown words |
-    | `unique` | `True` | keep a sentence once in a split, however often it was said |
-    | `conversations` | `None` | use only so many, at least 3, drawn with `split_seed`; None uses all |
+    | `unique` | `True` | keep a sentence only once in a split, however often it occurs |
+    | `conversations` | `None` | use only this many, at least 3, drawn with `split_seed`; None uses all |
     | `split_seed` | `0` | deals the conversations to the splits |
     | `reward` | `"bleu"` | `"bleu"` or `"none"` |
     | `bleu_order` | `4` | longest n-grams that BLEU counts, 1 to 4 |
@@ -177,7 +177,7 @@ class CorpusText(TextEnv):
         if self.reward_name != "bleu":
             return {}
         score = np.where(self.terminal(state), state["bleu"], 0.0)
-        if (truncated := np.flatnonzero(~self.terminal(state))).size:  # truncated: scored as far as it goes
+        if (truncated := np.flatnonzero(~self.terminal(state))).size:  # truncated: the unfinished sentence is scored
             score[truncated] = self._bleu(take(state, truncated))
         return {"bleu": score}
 

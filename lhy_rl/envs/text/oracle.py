@@ -23,14 +23,14 @@ class OracleText(TextEnv):
     """
     ## Description
 
-    Write sentences of a language that a random LSTM speaks. The LSTM (the *oracle*) has weights drawn from N(0, 1) and
+    Write sentences of the language of a random LSTM. The LSTM (the *oracle*) has weights drawn from N(0, 1) and
     gives every sentence an exact probability, so that a generator can be measured exactly: the task of the
     SeqGAN paper (Yu et al. 2017, section 4.1). All sentences have the same length; there is no end token. With few
     words everything can be enumerated: `oracle.enumerate(max_length)` gives all sentences, their probabilities and the
     optimal values.
 
     Levels on the paper's own oracle, in nats a token at length 20: its entropy 5.75, uniformly drawn tokens 11.44,
-    always the likeliest token 2.76.
+    always the most probable token 2.76.
 
     ## Action Space
 
@@ -154,7 +154,7 @@ class OracleText(TextEnv):
     # ------------------------------------------------------------------ dynamics
     def initial(self, n: int, rng: np.random.Generator) -> State:
         state = super().initial(n, rng)
-        state["h"] = np.zeros((n, self.oracle.hidden_size), np.float32)  # the oracle's, before `token` is read
+        state["h"] = np.zeros((n, self.oracle.hidden_size), np.float32)  # the oracle's state, before `token` is read
         state["c"] = np.zeros((n, self.oracle.hidden_size), np.float32)
         state["token_log_likelihood"] = np.zeros(n)
         state["log_likelihood"] = np.zeros(n)
@@ -182,7 +182,7 @@ class OracleText(TextEnv):
 
     # ------------------------------------------------------------------ the text task
     def sequences(self, split: Split) -> TokenSequences:
-        """Sentences sampled from the oracle; drawn when first asked for.
+        """Sentences sampled from the oracle, on the first call.
 
         Raises:
             UserError: unknown split.
@@ -226,7 +226,7 @@ class OracleTextEnv(SingleTextEnv):
 
 
 def _file(path: str, sizes: tuple[int, int, int]) -> OracleLSTM:
-    """The oracle in a file, if it has the sizes asked for."""
+    """Load an oracle from a file, after checking its sizes."""
     oracle = OracleLSTM.from_file(validation.place("oracle_path", path))
     found = (oracle.vocabulary_size, oracle.embedding_size, oracle.hidden_size)
     if found != sizes:

@@ -21,9 +21,9 @@ from lhy_rl.data.npz_members import Members
 from lhy_rl.functional.sampling import invert_cumulative, sample_categorical
 
 GATES = (("Wi", "Ui", "bi"), ("Wf", "Uf", "bf"), ("Wc", "Uc", "bc"), ("Wo_gate", "Uo_gate", "bo_gate"))  # i f g o
-ROWS = 64  # rows of logits in work at once: 64 x 5000 floats stay in the cache, 1024 x 5000 cost twice as much a row
+ROWS = 64  # rows of logits computed at once: 64 x 5000 floats stay in the cache, 1024 x 5000 cost twice as much per row
 STEP_ROWS = 16  # see OracleLSTM.step
-SAFE_LOGIT = 60.0  # below this a sum of exponentials cannot overflow in float32, and no maximum need be taken off
+SAFE_LOGIT = 60.0  # below this a sum of exponentials cannot overflow in float32, and no maximum need be subtracted
 MOST_SEQUENCES = 2_000_000
 
 
@@ -41,7 +41,7 @@ class OracleLSTM:
     Args:
         weights: The 15 arrays that :func:`oracle_shapes` names.
         start_token: Read before the first token of a sentence; as in the paper also an ordinary token.
-        dtype: float32, or float64 where exactness counts more than speed.
+        dtype: float32, or float64 where accuracy matters more than speed.
 
     Attributes:
         vocabulary_size, embedding_size, hidden_size: Sizes (V, E, H).
@@ -64,7 +64,7 @@ class OracleLSTM:
 
     @classmethod
     def from_seed(cls, vocabulary_size: int, embedding_size: int, hidden_size: int, seed: int) -> OracleLSTM:
-        """An oracle whose weights are all drawn from N(0, 1), as the paper's were, by a generator of its own."""
+        """An oracle whose weights are all drawn from N(0, 1), as in the paper, by a separate generator."""
         rng = np.random.default_rng(seed)
         shapes = oracle_shapes(vocabulary_size, embedding_size, hidden_size)
         return cls({name: rng.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()})
@@ -74,7 +74,7 @@ class OracleLSTM:
         """The oracle in a ``.npz`` file of the 15 arrays; nothing is unpickled.
 
         Raises:
-            UserError: no such file, not such a file, an array missing, of a wrong shape or not finite.
+            UserError: no such file, not an .npz file, or an array that is missing, of a wrong shape or not finite.
         """
         return cls(_read_weights(Path(path)))
 
@@ -127,7 +127,7 @@ class OracleLSTM:
         return log_prob[:n].double().numpy(), state[0, :n], state[1, :n]
 
     def _log_prob(self, h: Tensor, token: Tensor) -> Tensor:
-        """log p(token | h), (N,); the logits are overwritten on the way."""
+        """log p(token | h), (N,); the logits are overwritten in place."""
         logits = self.logits(h)
         chosen = logits.gather(1, token[:, None])[:, 0]
         if not self._bounded:
@@ -138,9 +138,9 @@ class OracleLSTM:
 
     # ------------------------------------------------------------------ whole sentences
     def _features(self, tokens: Tensor) -> Iterator[tuple[slice, int, Tensor]]:
-        """Read sentences (N, T), some at a time: which rows, the step t, and the hidden states (B, H) before token t.
+        """Read sentences (N, T) in blocks: yields the rows, the step t, and the hidden states (B, H) before token t.
 
-        Token t is read when the next step is asked for, so that whoever samples enters it first.
+        Token t is read when the next step is requested, so that a sampler can fill it in first.
         """
         for first in range(0, len(tokens), ROWS):
             rows = slice(first, first + ROWS)
@@ -163,7 +163,7 @@ class OracleLSTM:
         return self.token_log_probs(tokens).sum(-1)
 
     def sample(self, n: int, length: int, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
-        """Sentences of the language, (N, T) int64; temperature 0 follows the likeliest token."""
+        """Sentences of the language, (N, T) int64; temperature 0 always takes the most probable token."""
         tokens = torch.empty(n, length, dtype=torch.int64)
         for rows, t, h in self._features(tokens):
             logits = self.logits(h)
@@ -214,7 +214,7 @@ class OracleLSTM:
 
 @dataclass(frozen=True)
 class Enumeration:
-    """A distribution over all V ** T sentences of T tokens; any policy's, if its step probabilities are given.
+    """A distribution over all V ** T sentences of T tokens, of the oracle or of any policy with step probabilities.
 
     Attributes:
         step_log_probs: T arrays; the t-th, (V ** t, V), holds log p(next token | prefix). A prefix

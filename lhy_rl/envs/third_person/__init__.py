@@ -1,1 +1,1 @@
-"""One task seen in several ways: pixels from another camera, in other colours, of another body."""
+"""Tasks with several views: pixels from another camera, in other colours, or of another body."""

@@ -1,4 +1,4 @@
-"""Domains: how a task looks to whoever watches it."""
+"""Domains: the appearance of a task to an observer."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Domain:
     Attributes:
         background, body, target: Colours, red, green and blue from 0 to 255.
         angle: Degrees by which the camera is turned around the vertical axis.
-        tilt: Degrees by which it is lowered; what is far looks compressed.
-        shift: By how much the picture is moved, to the right and upwards, in half-widths.
-        zoom: How large things look.
-        clutter: How many grey discs lie about that mean nothing.
-        proportions: Lengths of the body's parts, in the learner's.
+        tilt: Degrees by which the camera is lowered; distances in depth look compressed.
+        shift: Shift of the picture to the right and upwards, in half-widths.
+        zoom: Magnification.
+        clutter: Number of meaningless grey discs.
+        proportions: Lengths of the body's parts, relative to the learner's.
 
     Raises:
         UserError: a number out of its range.
@@ -73,11 +73,11 @@ DOMAINS: dict[str, Domain] = {
     "body": Domain(proportions=(0.75, 1.25)),
     "test": Domain((40, 60, 90), (250, 240, 120), (255, 120, 200), -20.0, 25.0, (-0.1, 0.1), 0.85, 3, (1.15, 0.9)),
 }
-"""The registered ones. ``test`` has values that no other has: it is for what was trained on the others."""
+"""The registered domains. ``test`` has values that no other has, to test models that were trained on the others."""
 
 
 def domain_of(given: str | Domain | Mapping[str, Any]) -> Domain:
-    """A domain from its name, or from ``own`` with other values: ``{"angle": 15.0}``; ``name`` begins from another.
+    """A domain from its name, or from ``own`` with other values: ``{"angle": 15.0}``; with ``name`` from that domain.
 
     Raises:
         UserError: an unknown name or value.

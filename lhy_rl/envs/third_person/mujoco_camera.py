@@ -2,7 +2,7 @@
 
 Gymnasium's renderer draws with shadows and smoothed edges, into a buffer and a context of each instance. Here the
 buffer is as small as the picture, and without shadows, reflections and smoothing it takes a fourth of the time. Between
-two pictures the context is not current: Gymnasium's renderers free what they own in whichever context is.
+two pictures the context is not current, since Gymnasium's renderers free their resources in the current context.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ import numpy as np
 from lhy_rl.core.graphics import is_headless, nothing_to_draw_with
 from lhy_rl.envs.third_person.mujoco_domains import MujocoDomain, OwnView
 
-MOST_GEOMS = 2000  # that a scene can have
+MOST_GEOMS = 2000  # largest number of geoms in a scene
 BACKENDS = ("egl", "osmesa", "glfw")
-TRACK = "track"  # the name of the camera that goes along with a model, in Gymnasium's
+TRACK = "track"  # name of the camera that follows a model in Gymnasium's environments
 
 
 class MujocoCamera:
-    """Draws a model as it looks in a domain; the model that is simulated stays as it is.
+    """Draws a model in a domain; the simulated model is not changed.
 
     Args:
         env: A MuJoCo environment of Gymnasium's, unwrapped.
-        own: How the learner looks at it.
-        domain: What differs from that.
+        own: The learner's own view.
+        domain: The differences from that view.
         size: S, pixels of a side.
 
     Raises:
-        UserError: MuJoCo finds nothing to draw with, or the model has no geom or material of that name.
+        UserError: MuJoCo finds no graphics library, or the model has no geom or material of that name.
     """
 
     def __init__(self, env: Any, own: OwnView, domain: MujocoDomain, size: int) -> None:
@@ -59,7 +59,7 @@ class MujocoCamera:
                 self.context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
                 mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self.context)
                 self.context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
-        except Exception as error:  # of a graphics library, of which there are many kinds
+        except Exception as error:  # graphics libraries raise many kinds of errors
             raise nothing_to_draw_with(error) from error
         self.whole = mujoco.MjrRect(0, 0, size, size)
 
@@ -79,7 +79,7 @@ class MujocoCamera:
         return pixels[::-1].copy()
 
     def close(self) -> None:
-        """Give the graphics context back, once."""
+        """Free the graphics context; further calls do nothing."""
         opened, self.opened = getattr(self, "opened", None), None
         if opened is not None:
             with _current(opened):
@@ -87,13 +87,14 @@ class MujocoCamera:
             opened.free()
 
     def __del__(self) -> None:
-        """What is not closed frees what it owns in its own context, too."""
-        with suppress(Exception):  # at the interpreter's end there may be no graphics library any more
+        """Free the resources in their own context also if the camera was not closed."""
+        with suppress(Exception):  # at interpreter exit the graphics library may be gone
             self.close()
 
 
 def _context(size: int) -> Any:
-    """A graphics context: of the library that MUJOCO_GL names, or of one that works without a screen, or with it."""
+    """A graphics context of the library that MUJOCO_GL names, or else of the first that works, without a screen or
+    with."""
     named = os.environ.get("MUJOCO_GL", "").lower()
     if named in BACKENDS:
         order = [named]
@@ -105,14 +106,15 @@ def _context(size: int) -> Any:
     for name in order:
         try:
             return importlib.import_module(f"mujoco.{name}").GLContext(size, size)
-        except Exception as error:  # which one differs from library to library
+        except Exception as error:  # its type depends on the library
             errors.append(error)
     raise errors[0]
 
 
 @contextmanager
 def _current(context: Any) -> Iterator[None]:
-    """Make a graphics context current, and afterwards what was; MuJoCo before 4.0 only has the first of it."""
+    """Make a graphics context current, and restore the previous one afterwards; MuJoCo before 4.0 only has the
+    former."""
     if hasattr(context, "as_current"):
         with context.as_current():
             yield
@@ -133,7 +135,7 @@ def _camera(model: Any, env: Any, own: OwnView, domain: MujocoDomain) -> Any:
         if name == "lookat":
             camera.lookat[:] = value
         else:
-            setattr(camera, name, type(getattr(camera, name))(value))  # in a configuration all numbers may be floats
+            setattr(camera, name, type(getattr(camera, name))(value))  # configurations may give integers as floats
     track = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, TRACK)
     if track >= 0:
         camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING

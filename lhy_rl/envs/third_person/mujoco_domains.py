@@ -1,4 +1,4 @@
-"""How a MuJoCo model looks to whoever watches it: a camera and a skin, given relative to the model's own."""
+"""The appearance of a MuJoCo model: a camera and a skin, given relative to the model's own."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class MujocoDomain:
     Attributes:
         turn: Degrees by which the camera is moved round the model (azimuth).
         lift: Degrees by which it is lifted (elevation).
-        zoom: How large things look.
+        zoom: Magnification.
         hue: Degrees by which every colour of the model is turned on the colour wheel.
         colours: Name of a geom or a material to its colour, red, green and blue from 0 to 255.
-        background: What is behind everything; None: as the model has it.
+        background: Colour of the background; None: the model's own.
 
     Raises:
-        UserError: a number out of its range, or what is no colour.
+        UserError: a number out of its range, or an invalid colour.
     """
 
     turn: float = 0.0
@@ -59,12 +59,12 @@ def _number(value: Any, low: float, high: float) -> bool:
 
 @dataclass(frozen=True)
 class OwnView:
-    """How the learner itself looks at a model.
+    """The learner's own view of a model.
 
     Attributes:
-        camera: Values of MuJoCo's free camera (``azimuth``, ``elevation``, ``distance``, ``lookat``); what is left out
-            is the environment's own.
-        sizes: Name of a geom to how many times larger than the physics it is drawn, so that few pixels show it.
+        camera: Values of MuJoCo's free camera (``azimuth``, ``elevation``, ``distance``, ``lookat``); values left out
+            are the environment's own.
+        sizes: Name of a geom to the factor by which it is drawn larger than it is, so that few pixels show it.
     """
 
     camera: Mapping[str, Any] = field(default_factory=dict)
@@ -87,7 +87,7 @@ DOMAINS: dict[str, MujocoDomain] = {
     "camera": MujocoDomain(turn=30.0, lift=15.0),
     "test": MujocoDomain(turn=-20.0, lift=25.0, zoom=0.85, hue=-100.0, background=(40, 60, 90)),
 }
-"""Those of any environment; ``test`` has values that no other has: it is for what was trained on the others."""
+"""The domains of any environment; ``test`` has values that no other has, to test models trained on the others."""
 
 RED, DARK, GREEN = (179, 0, 0), (77, 77, 77), (51, 230, 51)
 PAPER: dict[str, dict[str, MujocoDomain]] = {
@@ -101,9 +101,9 @@ PAPER: dict[str, dict[str, MujocoDomain]] = {
         "camera": MujocoDomain(lift=24.4),
     },
 }
-"""Those of the paper's two environments, where they differ: its pole is red for one and cyan for the other; its cameras
-of the reacher stand 24.4 degrees apart, at -20.6 and at MuJoCo's -45, the target has another colour and the ground is
-dark (Stadie et al. 2017, section 6 and their code)."""
+"""The domains of the paper's two environments, where they differ: its pole is red for one and cyan for the other; its
+cameras of the reacher stand 24.4 degrees apart, at -20.6 and at MuJoCo's -45, the target has another colour and the
+ground is dark (Stadie et al. 2017, section 6 and their code)."""
 
 
 def family(env_id: str) -> str:
@@ -112,7 +112,7 @@ def family(env_id: str) -> str:
 
 
 def mujoco_domain(given: str | MujocoDomain | Mapping[str, Any], env_id: str) -> MujocoDomain:
-    """A domain from its name, or from ``own`` with other values: ``{"turn": 15.0}``; ``name`` begins from another.
+    """A domain from its name, or from ``own`` with other values: ``{"turn": 15.0}``; with ``name`` from that domain.
 
     Raises:
         UserError: an unknown name or value.

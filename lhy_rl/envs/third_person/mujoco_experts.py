@@ -1,4 +1,4 @@
-"""Experts of two MuJoCo environments of Gymnasium's, as functions of what the environment observes."""
+"""Experts of two MuJoCo environments of Gymnasium's, as functions of the observation."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ LINKS = 0.1, 0.11  # of the reacher, to the elbow and to the fingertip, in metre
 
 
 def inverted_pendulum(obs: np.ndarray) -> np.ndarray:
-    """Push the cart to where the pole leans, and slowly back to the middle: stands for good."""
-    force = np.array([1.0, 6.0, 0.6, 1.0]) @ obs  # place, angle, and their velocities
+    """Push the cart to where the pole leans, and slowly back to the middle; the pole never falls."""
+    force = np.array([1.0, 6.0, 0.6, 1.0]) @ obs  # position, angle, and their velocities
     clipped: np.ndarray = np.clip([force], -3, 3).astype(np.float32)
     return clipped
 
 
 def reacher(obs: np.ndarray) -> np.ndarray:
-    """Turn both joints to where the fingertip is at the target: -3.6 on average."""
+    """Turn both joints so that the fingertip reaches the target: -3.6 on average."""
     turns = nearest_turn(np.arctan2(obs[2:4], obs[:2]), obs[4:6])
     torque: np.ndarray = np.clip(0.3 * turns - 0.06 * obs[6:8], -1, 1).astype(np.float32)
     return torque

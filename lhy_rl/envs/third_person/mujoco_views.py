@@ -24,11 +24,11 @@ SIZES = (16, 128)
 
 
 class Cameras:
-    """The cameras of a domain, for all instances of one environment; each is made when its first picture is wanted.
+    """The cameras of a domain, for all instances of one environment; each is made for its first picture.
 
     Args:
-        env_id: The environment's.
-        domain: How it looks.
+        env_id: The environment's id.
+        domain: The domain to draw it in.
     """
 
     def __init__(self, env_id: str, domain: str | MujocoDomain | Mapping[str, Any]) -> None:
@@ -36,17 +36,17 @@ class Cameras:
         self.made: dict[int, MujocoCamera] = {}
 
     def picture(self, env: Any, size: int) -> np.ndarray:
-        """(size, size, 3) uint8 of an unwrapped environment as it is."""
+        """(size, size, 3) uint8 of the present state of an unwrapped environment."""
         if size not in self.made:
             self.made[size] = MujocoCamera(env, self.own, self.domain, size)
         return self.made[size].picture(env.data)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy makes its own contexts: they can be neither shared nor pickled."""
+        """Copies make their own contexts, which can be neither shared nor pickled."""
         return {**self.__dict__, "made": {}}
 
     def close(self) -> None:
-        """Give all graphics contexts back; they are made again when they are wanted."""
+        """Free all graphics contexts; they are made again when needed."""
         while self.made:
             self.made.popitem()[1].close()
 
@@ -55,7 +55,7 @@ class MujocoViews(gymnasium.Env[Any, np.ndarray]):
     """One instance; see :func:`make_vector`.
 
     Args:
-        cameras: That it shares with others; None makes its own.
+        cameras: Cameras shared with other instances; None makes its own.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}
@@ -87,8 +87,8 @@ class MujocoViews(gymnasium.Env[Any, np.ndarray]):
         ]
         self.action_space = self.env.action_space
         self._state: Any = None
-        if family(env_id) in EXPERTS:  # who else can be asked is not known
-            self.expert_action = self._expert_action  # of a copy its own, as a closure would not be
+        if family(env_id) in EXPERTS:  # other environments have no expert
+            self.expert_action = self._expert_action  # a bound method, so that a copy has its own, unlike a closure
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
@@ -108,8 +108,8 @@ class MujocoViews(gymnasium.Env[Any, np.ndarray]):
         self.env.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy goes on where this one is. Gymnasium's make their copies anew, of the arguments that they recorded,
-        the pendulum in another order than it takes them: so they are named."""
+        """Copies continue from the present state. Gymnasium's environments remake their copies from recorded arguments,
+        which for the pendulum are in the wrong order: so they are passed by name."""
         task: Any = self.env.unwrapped
         task._ezpickle_args, task._ezpickle_kwargs = (), self.arguments
         return {**self.__dict__, "dynamics": (task.data, task.np_random)}
@@ -120,7 +120,7 @@ class MujocoViews(gymnasium.Env[Any, np.ndarray]):
         task.data, task.np_random = self.__dict__.pop("dynamics")
 
     def _expert_action(self) -> np.ndarray:
-        """(1, A) what the scripted expert does now."""
+        """(1, A) the scripted expert's action."""
         return EXPERTS[family(self.env_id)](np.asarray(self._state))[None]
 
     def _observation(self) -> Any:
@@ -134,7 +134,7 @@ def _made(env_id: str, horizon: int, options: dict[str, Any]) -> gymnasium.Env[A
     """The environment in episodes of one length.
 
     Raises:
-        UserError: MuJoCo is not installed, or this is none of its environments.
+        UserError: MuJoCo is not installed, or this is not one of its environments.
     """
     without_a_screen()
     try:
@@ -163,10 +163,10 @@ def make_vector(
     """
     ## Description
 
-    Any MuJoCo environment of Gymnasium's, with its state for the learner and a small picture for whoever watches it.
-    The picture is taken by one of several cameras and in one of several skins, so that an expert can be seen in another
-    way than the learner sees itself (third-person imitation, Stadie et al. 2017, whose inverted pendulum and reacher
-    are two of its domains). It needs `gymnasium[mujoco]`, and EGL or OSMesa to draw where there is no screen.
+    Any MuJoCo environment of Gymnasium's, with its state for the learner and a small picture for an observer. The
+    picture is taken by one of several cameras and in one of several skins, so that an expert can be seen differently
+    from the learner (third-person imitation, Stadie et al. 2017, whose inverted pendulum and reacher are two of its
+    domains). It needs `gymnasium[mujoco]`, and EGL or OSMesa to draw where there is no screen.
 
     ## Action Space
 
@@ -174,14 +174,15 @@ def make_vector(
 
     ## Observation Space
 
-    `Dict`: `state`, what the environment observes, and `image`, `Box(0, 255, (48, 48, 3), uint8)`, red, green and blue
+    `Dict`: `state`, the environment's observation, and `image`, `Box(0, 255, (48, 48, 3), uint8)`, red, green and blue
     last. With `observation="state"` or `"image"` the observation is that `Box` alone; `"state"` needs no graphics.
 
     ## Rewards
 
     The environment's until the task ends the episode, that step's included; 0 from then on. The return of
-    InvertedPendulum-v5 is how many of the steps the pole stood. A random policy gets 5 of 50 there, the scripted
-    expert (`expert_action()`) 50; on Reacher-v5 a random policy gets -43, the scripted expert -3.6. No other has one.
+    InvertedPendulum-v5 is the number of steps for which the pole stood. A random policy gets 5 of 50 there, the
+    scripted expert (`expert_action()`) 50; on Reacher-v5 a random policy gets -43, the scripted expert -3.6. Other
+    environments have no expert.
 
     ## Starting State
 
@@ -189,8 +190,8 @@ def make_vector(
 
     ## Episode End
 
-    1. Termination: never, so that how long one lives teaches no imitator anything; behind the task's end the dynamics
-       go on. `info["over"]` says that the task had ended its episode before the step.
+    1. Termination: never, so that the length of an episode carries no information for imitation; after the task's end
+       the dynamics continue. `info["over"]` says that the task had ended its episode before the step.
     2. Truncation: after `horizon` steps, which replace the environment's own time limit.
 
     ## Arguments
@@ -216,9 +217,8 @@ def make_vector(
 
     The values of a domain are `turn` and `lift` (degrees by which the camera is moved round the model and lifted),
     `zoom`, `hue` (degrees by which all colours are turned), `colours` (name of a geom or a material to red, green and
-    blue) and `background` (where the model has no sky); a mapping begins from `"own"`, or from the domain that it calls
-    `name`. The learner looks at the reacher from above; its target is drawn 2.5 times and its arm 1.5 times as thick as
-    they are.
+    blue) and `background` (where the model has no sky); a mapping changes `"own"`, or the domain given as `name`. The
+    learner looks at the reacher from above; its target is drawn 2.5 times and its arm 1.5 times as thick as in reality.
 
     ```python
     >>> import gymnasium, lhy_rl

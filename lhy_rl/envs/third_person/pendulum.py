@@ -18,8 +18,8 @@ class PendulumPixels(PixelTask):
     ## Description
 
     A pendulum is lifted and held upright, seen from the side. Its physics is that of Gymnasium's `Pendulum-v1`, but its
-    motor can lift it from anywhere, so that holding is what is to be learned. An expert's video may come from another
-    camera, in other colours, and of a longer pendulum (third-person imitation, Stadie et al. 2017).
+    motor can lift it from any angle, so that the task is to hold it. An expert's video may come from another camera, in
+    other colours, and of a longer pendulum (third-person imitation, Stadie et al. 2017).
 
     ## Action Space
 
@@ -52,7 +52,7 @@ class PendulumPixels(PixelTask):
 
     ## Episode End
 
-    1. Termination: never, so that how long one lives teaches no imitator anything.
+    1. Termination: never, so that the length of an episode carries no information for imitation.
     2. Truncation: after `horizon` steps.
 
     ## Arguments
@@ -73,12 +73,12 @@ class PendulumPixels(PixelTask):
     | `"colour"`, `"angle"`, `"tilt"` | colours; a camera turned by 30; one lowered by 40 degrees |
     | `"turned"` | colours, the camera turned by 30 degrees, moved and farther away |
     | `"target"` | the colours of target and ground only |
-    | `"shift"`, `"clutter"` | a camera moved and farther away; six discs that mean nothing |
+    | `"shift"`, `"clutter"` | a camera moved and farther away; six meaningless discs |
     | `"body"` | a length of 0.75 |
     | `"test"` | all of it, with values that no other domain has |
 
     The values of a domain are `background`, `body`, `target`, `angle`, `tilt`, `shift`, `zoom`, `clutter` and
-    `proportions`; a mapping begins from `"own"`, or from the domain that it calls `name`.
+    `proportions`; a mapping changes `"own"`, or the domain given as `name`.
 
     ```python
     >>> import gymnasium, lhy_rl
@@ -106,7 +106,7 @@ class PendulumPixels(PixelTask):
 
     @property
     def length(self) -> float:
-        """Of the pendulum in the domain."""
+        """Length of the pendulum in the domain."""
         return self.domain.proportions[0]
 
     def initial(self, n: int, rng: np.random.Generator) -> State:

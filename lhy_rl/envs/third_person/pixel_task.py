@@ -1,4 +1,4 @@
-"""What the tasks with several views share: state and picture, the domain, a fixed number of steps."""
+"""Base class of the tasks with several views: state and picture, the domain, a fixed number of steps."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from lhy_rl.envs.third_person.raster import Camera, Canvas
 OBSERVATIONS = ("both", "state", "image")
 STATE, IMAGE = "state", "image"
 SIZES = (16, 48)
-SCALE = 0.75  # of the plane in the picture of a camera that is not turned, so that a turned one sees all of it, too
+SCALE = 0.75  # size of the plane in the picture, so that a turned camera also sees all of it
 
 
 class PixelTask(BatchedEnv):
     """A task with a state of numbers and a picture of it, in a domain.
 
-    A subclass gives the constants, the dynamics, :meth:`numbers`, :meth:`distance`, :meth:`draw` and :meth:`expert`.
+    A subclass defines the constants, the dynamics, :meth:`numbers`, :meth:`distance`, :meth:`draw` and :meth:`expert`.
 
     Args:
         num_envs: B.
         domain: How it looks: a name, or other values than a domain's.
         observation: ``both``, ``state`` or ``image``.
         size: Pixels of a side of the image.
-        horizon: Steps of an episode, behind which it is truncated: the task itself never ends.
+        horizon: Steps after which an episode is truncated; the task itself never ends.
         autoreset_mode, render_mode, max_episode_steps: See :class:`~lhy_rl.envs.base.BatchedEnv`.
 
     Attributes:
-        num_numbers, bound: K, of the state that is observed, and the largest that one of them can be, either way.
+        num_numbers, bound: K, the number of values in the observed state, and the bound of their absolute values.
         num_actions: A.
         near: The distance below which an episode is a success.
         view: From where it is watched: ``ground``, from above, or ``side``.
@@ -81,19 +81,19 @@ class PixelTask(BatchedEnv):
         self.max_episode_steps = min(self.horizon, self.max_episode_steps or self.horizon)
 
     def numbers(self, state: State) -> np.ndarray:
-        """(B, K) what is to be known of the states."""
+        """(B, K) the observed values of the states."""
         raise NotImplementedError
 
     def distance(self, state: State) -> np.ndarray:
-        """(B,) what is left to the target."""
+        """(B,) the distance to the target."""
         raise NotImplementedError
 
     def draw(self, state: State, canvas: Canvas) -> None:
-        """The states as discs and bars, in the domain's colours."""
+        """Draw the states as discs and bars, in the domain's colours."""
         raise NotImplementedError
 
     def expert(self, state: State) -> np.ndarray:
-        """(B, A) what somebody does who knows the task."""
+        """(B, A) the actions of an expert."""
         raise NotImplementedError
 
     def observation(self, state: State) -> Any:
@@ -131,7 +131,7 @@ class PixelTask(BatchedEnv):
         return canvas.images()
 
     def _camera(self, size: int) -> Camera:
-        """The camera of the domain. Seen from the side, what it turns away from looks narrower."""
+        """The camera of the domain. In a side view, turning it makes the scene look narrower."""
         angle, tilt = np.radians(self.domain.angle), np.radians(self.domain.tilt)
         flat = SCALE * np.diag([1.0, np.cos(tilt)])
         if self.view == "side":

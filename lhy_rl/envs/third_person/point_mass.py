@@ -9,16 +9,16 @@ from lhy_rl.envs.single import SingleEnv
 from lhy_rl.envs.third_person.pixel_task import PixelTask
 from lhy_rl.envs.third_person.raster import Canvas
 
-DRAG, FORCE = 0.75, 0.05  # what is left of the velocity in a step, and what a force of 1 adds
+DRAG, FORCE = 0.75, 0.05  # factor of the velocity in a step, and what a force of 1 adds
 
 
 class PointMassPixels(PixelTask):
     """
     ## Description
 
-    A point is pushed over a plane to a target, seen from above. The task is easy; its purpose is to be seen in
-    several ways. An expert's video comes from one domain, another camera and other colours, and the learner acts in its
-    own (third-person imitation, Stadie et al. 2017, whose Point task this is made after).
+    A point is pushed over a plane to a target, seen from above. The task is easy; its purpose is to have several views.
+    An expert's video comes from one domain, with another camera and other colours, and the learner acts in its own
+    (third-person imitation, Stadie et al. 2017, whose Point task this is made after).
 
     ## Action Space
 
@@ -33,7 +33,7 @@ class PointMassPixels(PixelTask):
     |-----|-------------|-----|-----|
     | 0 to 1 | place, right and up | -2 | 2 |
     | 2 to 3 | velocity, a step | -2 | 2 |
-    | 4 to 5 | way to the target | -2 | 2 |
+    | 4 to 5 | vector to the target | -2 | 2 |
 
     The image is drawn in the domain's colours by the domain's camera, red, green and blue last. With
     `observation="state"` or `"image"` the observation is that `Box` alone.
@@ -42,7 +42,7 @@ class PointMassPixels(PixelTask):
 
     Minus the distance to the target after the step, minus `0.01 |a|^2`.
     On average a random policy gets -47.9, the scripted expert (`expert_action()`) -4.0. At the end `info["distance"]`
-    is what is left to the target and `info["success"]` whether it is below 0.1.
+    is the distance left to the target and `info["success"]` whether it is below 0.1.
 
     ## Starting State
 
@@ -50,7 +50,7 @@ class PointMassPixels(PixelTask):
 
     ## Episode End
 
-    1. Termination: never, so that how long one lives teaches no imitator anything.
+    1. Termination: never, so that the length of an episode carries no information for imitation.
     2. Truncation: after `horizon` steps.
 
     ## Arguments
@@ -71,12 +71,12 @@ class PointMassPixels(PixelTask):
     | `"colour"`, `"angle"`, `"tilt"` | colours; a camera turned by 30; one lowered by 40 degrees |
     | `"turned"` | colours, the camera turned by 30 degrees, moved and farther away |
     | `"target"` | the colours of target and ground only |
-    | `"shift"`, `"clutter"` | a camera moved and farther away; six discs that mean nothing |
+    | `"shift"`, `"clutter"` | a camera moved and farther away; six meaningless discs |
     | `"body"` | nothing: a point has no parts |
     | `"test"` | all of it, with values that no other domain has |
 
     The values of a domain are `background`, `body`, `target`, `angle`, `tilt`, `shift`, `zoom`, `clutter` and
-    `proportions`; a mapping begins from `"own"`, or from the domain that it calls `name`.
+    `proportions`; a mapping changes `"own"`, or the domain given as `name`.
 
     ```python
     >>> import gymnasium, lhy_rl

@@ -1,8 +1,8 @@
 """Pictures of discs and bars, of a whole batch at once.
 
-A camera says where in the plane each pixel looks. A disc covers the pixels that look at a place nearer to its centre
-than its radius, a bar those that look near a line between two points; at an edge a pixel is covered in part. Only the
-pixels that are covered are written, so that a picture of 32 x 32 takes some twenty microseconds.
+A camera maps each pixel to a point of the plane. A disc covers the pixels whose points are nearer to its centre than
+its radius, a bar those near a line between two points; edges are antialiased. Only covered pixels are written, so that
+a picture of 32 x 32 takes some twenty microseconds.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from lhy_rl.envs.third_person.domains import Colour, Domain
 
 
 class Camera:
-    """Where in the plane each pixel of a picture looks.
+    """Maps each pixel of a picture to a point of the plane.
 
     Args:
-        matrix: (2, 2): from the plane to the picture, whose middle is 0 and whose edges are -1 and 1.
+        matrix: (2, 2) from the plane to the picture, whose middle is 0 and whose edges are -1 and 1.
         size: S, pixels of a side.
         domain: Its shift and zoom, the colour of the background, and the clutter.
 
     Attributes:
-        x, y: (P,) the places, P = S^2, in reading order.
-        blur: How far the places of neighbours are apart, on average.
+        x, y: (P,) the points, P = S^2, in reading order.
+        blur: Mean distance between the points of neighbouring pixels.
     """
 
     def __init__(self, matrix: np.ndarray, size: int, domain: Domain) -> None:
@@ -45,10 +45,10 @@ class Camera:
 
 
 class Canvas:
-    """B pictures that one camera takes; what is drawn later lies on top.
+    """B pictures of one camera; later drawings lie on top.
 
     Args:
-        camera: Where the pixels look.
+        camera: The camera of all pictures.
         n: B.
 
     Attributes:
@@ -76,7 +76,7 @@ class Canvas:
         self._cover(right * right + up * up, radius, colour)
 
     def _cover(self, squared: np.ndarray, radius: float, colour: Colour) -> None:
-        """Colour the pixels that look at places nearer than the radius; squared distances (B, P)."""
+        """Colour the pixels whose squared distances (B, P) are within the radius."""
         blur = self.camera.blur
         near = np.flatnonzero(squared.ravel() < (radius + blur / 2) ** 2)
         distance = np.sqrt(squared.ravel()[near])

@@ -12,7 +12,7 @@ from lhy_rl.envs.third_person.pixel_task import PixelTask
 from lhy_rl.envs.third_person.raster import Canvas
 
 LINKS = (0.5, 0.45)  # lengths
-DRAG, TORQUE = 0.7, 0.1  # what is left of the velocity in a step, and what a torque of 1 adds
+DRAG, TORQUE = 0.7, 0.1  # factor of the velocity in a step, and what a torque of 1 adds
 
 
 class ReacherPixels(PixelTask):
@@ -34,11 +34,11 @@ class ReacherPixels(PixelTask):
 
     | Num | Observation | Min | Max |
     |-----|-------------|-----|-----|
-    | 0 to 1 | cosine of the joints' angles; the second is against the first link | -5 | 5 |
+    | 0 to 1 | cosine of the joints' angles; the second is relative to the first link | -5 | 5 |
     | 2 to 3 | sine | -5 | 5 |
     | 4 to 5 | velocities of the joints, radians a step | -5 | 5 |
     | 6 to 7 | target | -5 | 5 |
-    | 8 to 9 | way from the tip to the target | -5 | 5 |
+    | 8 to 9 | vector from the tip to the target | -5 | 5 |
 
     The image is drawn in the domain's colours by the domain's camera, red, green and blue last. With
     `observation="state"` or `"image"` the observation is that `Box` alone.
@@ -47,7 +47,7 @@ class ReacherPixels(PixelTask):
 
     Minus the distance of the tip to the target after the step, minus `0.01 |a|^2`.
     On average a random policy gets -39.5, the scripted expert (`expert_action()`) -3.6. At the end `info["distance"]`
-    is what is left to the target and `info["success"]` whether it is below 0.1.
+    is the distance left to the target and `info["success"]` whether it is below 0.1.
 
     ## Starting State
 
@@ -56,7 +56,7 @@ class ReacherPixels(PixelTask):
 
     ## Episode End
 
-    1. Termination: never, so that how long one lives teaches no imitator anything.
+    1. Termination: never, so that the length of an episode carries no information for imitation.
     2. Truncation: after `horizon` steps.
 
     ## Arguments
@@ -77,12 +77,12 @@ class ReacherPixels(PixelTask):
     | `"colour"`, `"angle"`, `"tilt"` | colours; a camera turned by 30; one lowered by 40 degrees |
     | `"turned"` | colours, the camera turned by 30 degrees, moved and farther away |
     | `"target"` | the colours of target and ground only |
-    | `"shift"`, `"clutter"` | a camera moved and farther away; six discs that mean nothing |
+    | `"shift"`, `"clutter"` | a camera moved and farther away; six meaningless discs |
     | `"body"` | links of 0.375 and 0.5625 |
     | `"test"` | all of it, with values that no other domain has |
 
     The values of a domain are `background`, `body`, `target`, `angle`, `tilt`, `shift`, `zoom`, `clutter` and
-    `proportions`; a mapping begins from `"own"`, or from the domain that it calls `name`.
+    `proportions`; a mapping changes `"own"`, or the domain given as `name`.
 
     ```python
     >>> import gymnasium, lhy_rl
@@ -144,7 +144,8 @@ class ReacherPixels(PixelTask):
         return (wanted - DRAG * state["velocity"]) / TORQUE
 
     def _nearest_turn(self, state: State) -> np.ndarray:
-        """(B, 2) by how much the joints must turn so that the tip is at the target: the smaller of the two ways."""
+        """(B, 2) by how much the joints must turn so that the tip is at the target: the smaller of the two
+        solutions."""
         first, second = self.links
         target = state["target"]
         bend = ((target**2).sum(1) - first**2 - second**2) / (2 * first * second)
@@ -161,7 +162,7 @@ class ReacherPixels(PixelTask):
         return turn
 
     def _joints(self, state: State) -> tuple[np.ndarray, np.ndarray]:
-        """(B, 2) places of the elbow and of the tip."""
+        """(B, 2) positions of the elbow and of the tip."""
         first = state["angles"][:, 0]
         second = first + state["angles"][:, 1]
         elbow = self.links[0] * np.stack([np.cos(first), np.sin(first)], 1)

@@ -1,1 +1,1 @@
-"""Pictures: tasks whose action is one."""
+"""Tasks in which a picture is observed or is the action."""

@@ -1,4 +1,4 @@
-"""Pictures in .npz files: what was observed in recorded episodes, or arrays of one's own."""
+"""Pictures in .npz files: observations of recorded episodes, or a user's arrays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lhy_rl.data.picture_files import FEWEST, HELD_OUT, PictureSet
 from lhy_rl.data.splits import split
 
 PICTURES, LABELS = "pictures", "labels"
-MOST = 2**31  # bytes of pictures, in floats
+MOST = 2**31  # bytes of pictures as floats
 MOST_CLASSES = 1000
 
 
@@ -28,14 +28,14 @@ def holds_arrays(place: str | os.PathLike[str]) -> bool:
 
 
 def read_arrays(place: str | os.PathLike[str]) -> PictureSet:
-    """Pictures of a file of arrays; eight of ten to learn from.
+    """Pictures of a file of arrays; eight of ten are the training split.
 
     Args:
         place: A file, or a folder of files, that ``lhy-rl record`` wrote, whose observations are pictures; or a file
             with ``pictures`` and, where they have classes, ``labels``.
 
     Raises:
-        UserError: no such file, damaged, no pictures in it, or labels that are none.
+        UserError: no such file, or one that is damaged or has no pictures, or invalid labels.
     """
     path, labels = Path(place), None
     members = None if path.is_dir() else Members(path, "pictures")
@@ -60,7 +60,7 @@ def recorded_pictures(path: Path) -> np.ndarray:
     """(N, H, W, C) from 0 to 1: every observation of every episode.
 
     Raises:
-        UserError: observations that are no pictures.
+        UserError: the observations are no pictures.
     """
     from lhy_rl.nn.encoders.image_spaces import axes_channel_last, looks_like_image
 
@@ -79,7 +79,7 @@ def recorded_pictures(path: Path) -> np.ndarray:
 
 
 def own_pictures(given: np.ndarray, name: str) -> np.ndarray:
-    """(N, H, W, C) from 0 to 1, of bytes or of such numbers.
+    """(N, H, W, C) from 0 to 1, from bytes or from numbers of that range.
 
     Raises:
         UserError: they are no pictures.
@@ -103,7 +103,7 @@ def own_labels(given: np.ndarray, count: int, name: str) -> np.ndarray:
     """(N,) classes.
 
     Raises:
-        UserError: not one for each picture, or no whole numbers from 0 up.
+        UserError: the number of labels differs from that of the pictures, or they are no whole numbers from 0 up.
     """
     if given.shape != (count,) or given.dtype.kind not in "iu":
         found = f"{given.dtype} of shape {given.shape}"
@@ -118,6 +118,6 @@ def own_labels(given: np.ndarray, count: int, name: str) -> np.ndarray:
 
 
 def check_size(pictures: np.ndarray, name: str) -> None:
-    """Raise a UserError where there are too many for the memory."""
+    """Raise a UserError if there are too many pictures for the memory."""
     if 4 * pictures.size > MOST:
         raise UserError(f"{name!r} holds more than 2 GB of pictures; record fewer episodes, or smaller pictures")

@@ -1,4 +1,4 @@
-"""``lhy_rl/CaptionToImage-v0``: a caption, and a picture to draw."""
+"""``lhy_rl/CaptionToImage-v0``: draw a picture of a caption."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from lhy_rl.envs.vision.shapes import PATCH, RGB, SHAPES, on_grid, patches
 GRID = 2
 SIDE = GRID * PATCH
 CORNERS = np.array([0, 2, 6, 8])
-"""Places of the grid of 3 x 3, whose words captions have, that the four patches are."""
+"""Places of the four patches in the grid of 3 x 3 that captions describe."""
 ATTRIBUTES = ("colour", "shape", "place")
-KNOWN = 600  # shapes that the reader of shapes has met
+KNOWN = 600  # training shapes of the reader of shapes
 FAINT = 1e-3
 
 
@@ -31,8 +31,8 @@ class CaptionToImage(OneStepTask):
     """
     ## Description
 
-    A caption names a coloured shape and its place, and the action is a picture of it: the small sister of text to image
-    synthesis (Reed et al. 2016). No two pictures of a caption are the same: the shape is a little moved, larger or
+    A caption names a coloured shape and its place, and the action is a picture of it: a small version of text-to-image
+    synthesis (Reed et al. 2016). No two pictures of a caption are the same: the shape is slightly moved, larger or
     smaller, brighter or darker.
 
     > a red circle top left
@@ -55,12 +55,11 @@ class CaptionToImage(OneStepTask):
 
     ## Rewards
 
-    The share of the three attributes, colour, shape and place, that are read from the picture as the caption has them.
-    The place is the quarter with most light, the colour there is the nearest of the six, and the shape is read by
-    kernel ridge regression on the brightness of real ones.
-    On average a random policy gets 0.20, the scripted expert (`expert_action()`), who draws what the caption says, 1.
-    `info["what"]` has the numbers of colour, shape and place; at the end `info["read"]` has those that were read, and
-    `info["right"]` which of them are right.
+    The share of the three attributes colour, shape and place for which the picture, as it is classified, agrees with
+    the caption. The place is the brightest quarter, the colour the nearest of the six there, and the shape is
+    classified by kernel ridge regression on the brightness of real ones. On average a random policy gets 0.20, the
+    scripted expert (`expert_action()`), which draws what the caption says, 1. `info["what"]` has the numbers of colour,
+    shape and place; at the end `info["read"]` has those of the picture, and `info["right"]` which of them are right.
 
     ## Starting State
 
@@ -75,7 +74,7 @@ class CaptionToImage(OneStepTask):
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | `pictures` | `4000` | pairs that `samples("train")` has, at least 8; of the other splits an eighth |
+    | `pictures` | `4000` | number of pairs in `samples("train")`, at least 8; the other splits have an eighth |
     | `render_mode` | `None` | `"rgb_array"`, the picture with its caption, 400 x 400 |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
@@ -149,7 +148,7 @@ class CaptionToImage(OneStepTask):
         return captions.spoken(words)
 
     def expert_action(self) -> np.ndarray:
-        """(B, 16, 16, 3) pictures of what the captions say (``ScriptedExpert``)."""
+        """(B, 16, 16, 3) pictures of the captions (``ScriptedExpert``)."""
         return drawn_pictures(self.snapshot()["state"]["what"], np.random.default_rng(0))
 
     def frame(self, state: State) -> list[Any]:
@@ -170,7 +169,7 @@ class CaptionToImageEnv(SingleOneStepTask):
 
 
 def described(n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, 3) colour, shape and place of pictures, drawn uniformly."""
+    """(n, 3) colours, shapes and places, drawn uniformly."""
     return rng.integers((len(RGB), len(SHAPES), GRID**2), size=(n, 3))
 
 
@@ -189,7 +188,7 @@ def drawn_pictures(what: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def read(pictures: np.ndarray) -> np.ndarray:
-    """(B, 3) colour, shape and place that are read from pictures (B, 16, 16, 3) from -1 to 1."""
+    """(B, 3) classify colour, shape and place of pictures (B, 16, 16, 3) from -1 to 1."""
     n, shares = len(pictures), (np.clip(pictures, -1, 1) + 1) / 2
     quarters = shares.reshape(n, GRID, PATCH, GRID, PATCH, 3).swapaxes(2, 3).reshape(n, GRID**2, PATCH, PATCH, 3)
     place = quarters.max(-1).sum((2, 3)).argmax(1)
@@ -205,7 +204,7 @@ def read(pictures: np.ndarray) -> np.ndarray:
 
 @cache
 def shape_reader() -> Reader:
-    """Who reads shapes from patches."""
+    """The classifier of shapes in patches."""
     rng = np.random.default_rng(0)
     shapes = rng.integers(len(SHAPES), size=KNOWN)
     return Reader(patches(shapes, rng), shapes)

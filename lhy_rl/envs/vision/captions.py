@@ -1,4 +1,4 @@
-"""What is in a picture, in words: the grammar of captions, and a parser of them.
+"""Captions of pictures: their grammar, and a parser.
 
     caption = thing, {"and", thing}      thing = "a", colour, shape, row, column
 
@@ -20,12 +20,12 @@ VOCABULARY = len(WORDS)
 START, PAD = VOCABULARY, VOCABULARY + 1
 SIZES = (len(COLOURS), len(SHAPES), GRID, GRID)
 FIRST = COLOUR, SHAPE, ROW, COLUMN = tuple(WORDS.index(names[0]) for names in (COLOURS, SHAPES, ROWS, COLUMNS))
-"""The tokens of each kind begin here."""
+"""The first token of each kind."""
 THING = 5
 """Tokens of a thing."""
 COMBINATIONS = len(COLOURS) * len(SHAPES)
 HELD_OUT = np.array([len(SHAPES) * colour + (2 * colour + 1) % len(SHAPES) for colour in range(len(COLOURS))])
-"""A shape of each colour, which only the test split has: colour * 5 + shape."""
+"""One shape of each colour that only the test split has: colour * 5 + shape."""
 
 
 def things(colours: np.ndarray, shapes: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -37,7 +37,7 @@ def things(colours: np.ndarray, shapes: np.ndarray, places: np.ndarray) -> np.nd
 
 
 def longest(count: int) -> int:
-    """Tokens of a caption of so many things, with the end token."""
+    """Number of tokens of a caption of ``count`` things, end token included."""
     return (THING + 1) * count
 
 
@@ -46,7 +46,7 @@ def captions(cells: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         cells: (N, 9) in reading order: colour * 5 + shape, or -1 where there is nothing.
-        count: Most things of a picture; of at least one.
+        count: Greatest number of things in a picture; each has at least one.
     """
     n = len(cells)
     picture, place = np.nonzero(cells >= 0)
@@ -60,7 +60,7 @@ def captions(cells: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def parsed(tokens: np.ndarray, length: int) -> list[tuple[int, int] | None]:
-    """The things that a caption names, as place and colour * 5 + shape; None for what is no thing."""
+    """The things that a caption names, as place and colour * 5 + shape; None for words that name no thing."""
     words: list[int] = tokens[:length].tolist()
     if words and words[-1] == END:
         words.pop()
@@ -84,16 +84,16 @@ def _thing(words: list[int]) -> tuple[int, int] | None:
 
 
 def truth(tokens: np.ndarray, lengths: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """How true and how complete captions are, 0 to 1: (N,).
+    """(N,) scores from 0 to 1 of how correct and how complete captions are.
 
         F = 2 sum_i r_i / (m + k)
 
-    with m the things that are named, k those that there are, and r_i half the number of right words of colour and shape
-    of the thing named i, where there is one at its place that no other was named for. The order is free; 1 is a caption
-    that names all there is and nothing else.
+    with m the number of things named, k the number in the picture, and r_i half the number of right words of colour and
+    shape for the i-th named thing, if there is a thing at its place that was not named before. The order is free; a
+    caption that names everything and nothing else gets 1.
 
     Args:
-        tokens: (N, T); lengths: (N,), the end token's with it.
+        tokens: (N, T); lengths: (N,), end token included.
         cells: (N, 9) the pictures.
     """
     scores = np.zeros(len(tokens))

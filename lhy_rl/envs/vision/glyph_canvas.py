@@ -1,4 +1,4 @@
-"""Handwritten digits on a larger canvas: elsewhere, turned, in other sizes, among pieces of others."""
+"""Handwritten digits on a larger canvas: shifted, turned, scaled, among pieces of others."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Distortion:
     """How digits of 28 x 28 pixels are put on a canvas.
 
     Args:
-        side: Of the canvas, in pixels.
+        side: Side of the canvas, in pixels.
         turn: Degrees by which a digit is turned, at most.
         sizes: Smallest and largest size, as shares of 28 pixels.
-        shift: 1: anywhere on the canvas; 0: in its middle.
+        shift: Range of positions, from 1, anywhere on the canvas, to 0, in its middle.
         clutter: Pieces of other digits, 6 x 6 pixels each.
 
     Raises:
@@ -47,11 +47,11 @@ class Distortion:
             )
 
     def canvases(self, digits: np.ndarray, pieces: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """Put digits on canvases, each by its own draw.
+        """Put digits on canvases, each with its own random distortion.
 
         Args:
             digits: (N, 28, 28) from 0 to 1.
-            pieces: (M, 28, 28) digits of which clutter is cut.
+            pieces: (M, 28, 28) digits from which clutter is cut.
             rng: Draws everything.
 
         Returns:
@@ -59,7 +59,7 @@ class Distortion:
         """
         n, whole = len(digits), digits.shape[1]
         size = rng.uniform(*self.sizes, n)
-        free = np.maximum(0, self.side - 1 - CORE * whole * size)  # pixels along which a middle may lie
+        free = np.maximum(0, self.side - 1 - CORE * whole * size)  # range of a digit's middle, in pixels
         centre = (self.side - 1) / 2 + self.shift * free * (rng.random((2, n)) - 0.5)
         angle = np.radians(rng.uniform(-self.turn, self.turn, n))
         canvas = resampled(digits, self.side, angle, size, centre)

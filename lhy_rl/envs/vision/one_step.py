@@ -17,14 +17,14 @@ CONDITION, SAMPLE = "condition", "sample"
 
 
 class OneStepTask(BatchedEnv):
-    """What a sample is made for is observed, the sample is the action, and the episode is over.
+    """The condition of a sample is observed, the sample is the action, and then the episode is over.
 
-    The state holds ``condition`` (B, ...), ``sample`` (B, ...), 0 before there is one, and ``over`` (B,) bool. A family
-    gives :meth:`drawn`, the rewards and :meth:`samples`.
+    The state holds ``condition`` (B, ...), ``sample`` (B, ...), 0 before there is one, and ``over`` (B,) bool. A
+    subclass defines :meth:`drawn`, the rewards and :meth:`samples`.
 
     Args:
         num_envs: B.
-        condition: The space of what is observed.
+        condition: The space of the conditions, which are observed.
         sample: The space of the actions.
         **base: Arguments of :class:`~lhy_rl.envs.base.BatchedEnv`.
     """
@@ -33,7 +33,7 @@ class OneStepTask(BatchedEnv):
         super().__init__(num_envs, condition, sample, **base)
 
     def drawn(self, n: int, rng: np.random.Generator) -> State:
-        """``condition`` (n, ...) of new episodes, and what the task knows of them beside."""
+        """``condition`` (n, ...) of new episodes, and further arrays of the task's state."""
         raise NotImplementedError
 
     def samples(self, split: Split) -> Samples:

@@ -1,4 +1,4 @@
-"""Shapes as a camera sees them: moved, turned, in two colours, unevenly lit, with noise."""
+"""Simulated photographs of shapes: moved, turned, in two colours, unevenly lit, with noise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def small(shapes: np.ndarray) -> np.ndarray:
 
 
 def moved(shapes: np.ndarray, rng: np.random.Generator, shift: float, turn: float, scale: float) -> np.ndarray:
-    """Shapes at another place, angle and size, each by its own draw; (N, 28, 28) to (N, 16, 16).
+    """Shapes at a random place, angle and size, each its own; (N, 28, 28) to (N, 16, 16).
 
     Args:
         shapes: From 0 to 1.
@@ -35,8 +35,8 @@ def moved(shapes: np.ndarray, rng: np.random.Generator, shift: float, turn: floa
 def photographed(shapes: np.ndarray, rng: np.random.Generator, noise: float) -> np.ndarray:
     """(N, H, W) shapes from 0 to 1 as photographs, (N, H, W, 3) uint8.
 
-    Ink and ground are of drawn colours, one brighter than the other by 0.35 at least, whichever; the light falls off
-    to a drawn side; each pixel has noise of that standard deviation.
+    Ink and ground have random colours, either of them brighter than the other by at least 0.35; the light falls off to
+    a random side; each pixel has noise of that standard deviation.
     """
     n, height, width = shapes.shape
     ground, ink = rng.random((2, n, 3)).astype(np.float32)

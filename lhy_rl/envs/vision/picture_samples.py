@@ -1,4 +1,4 @@
-"""A data set of pictures, of which another is to be drawn: what the tasks of single pictures share."""
+"""Base class of the tasks in which a picture like those of a data set is to be drawn."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from lhy_rl.envs.vision.one_step import CONDITION, SAMPLE, OneStepTask
 from lhy_rl.envs.vision.reader import squared_distances
 
 SMALLEST = 8  # pixels of a side
-NUM_SCALED = 300  # pictures from which the scale of the distances is taken
+NUM_SCALED = 300  # pictures from which the scale of the distances is estimated
 
 
 class PictureSamples(OneStepTask):
-    """The action is to be a picture as if from the data set; with ``conditional``, of the class that is observed.
+    """The action should be a picture like those of the data set; with ``conditional``, of the class that is observed.
 
     Args:
         num_envs: B.
         pictures: The data set.
-        conditional: Observe a class, of which the picture is to be.
+        conditional: Observe the class that the picture should have.
         autoreset_mode, render_mode, max_episode_steps: See :class:`~lhy_rl.envs.base.BatchedEnv`.
 
     Raises:
-        UserError: no classes where they are to be observed, or pictures below 8 x 8.
+        UserError: the data set has no classes to observe, or pictures below 8 x 8.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 2}
@@ -70,18 +70,18 @@ class PictureSamples(OneStepTask):
 
     @cached_property
     def known(self) -> tuple[np.ndarray, np.ndarray]:
-        """The pictures of the training, (M, pixels), and their classes (M,)."""
+        """The training pictures, (M, pixels), and their classes (M,)."""
         train = self.pictures.splits.train
         return 2 * train.inputs.reshape(len(train.inputs), -1) - 1, train.labels
 
     @cached_property
     def scale(self) -> float:
-        """The median squared distance of a picture that is not of the training to the nearest of it."""
+        """The median squared distance of a held-out picture to the nearest training picture."""
         held_out = self.samples("validation").samples[:NUM_SCALED]
         return max(float(np.median(squared_distances(flat(held_out), self.known[0]).min(1))), 1e-6)
 
     def nearest(self, pictures: np.ndarray, wanted: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """(N, H, W, C) pictures to the nearest of the training: which it is, (N,), and the squared distance.
+        """(N, H, W, C) pictures to the nearest training pictures: their indices (N,), and the squared distances.
 
         Args:
             wanted: (N,) classes; then the nearest of that class.
@@ -103,7 +103,7 @@ class PictureSamples(OneStepTask):
         return np.asarray(np.exp(-self.nearest(next_state[SAMPLE], wanted)[1] / self.scale))
 
     def expert_action(self) -> np.ndarray:
-        """(B, H, W, C) a picture of the training of the right class, drawn at the start (``ScriptedExpert``)."""
+        """(B, H, W, C) a training picture of the right class, chosen when the episode begins (``ScriptedExpert``)."""
         shape = self.single_action_space.shape or ()
         pictures: np.ndarray = self.known[0][self.snapshot()["state"]["example"]].reshape(-1, *shape)
         return pictures
@@ -113,7 +113,7 @@ class PictureSamples(OneStepTask):
         return {"nearest": index, "read": self.known[1][index]}
 
     def frame(self, state: State) -> list[Any]:
-        """What was drawn, and beside it the picture of the training that is nearest to it."""
+        """The drawn picture, and beside it the nearest training picture."""
         shape = self.single_action_space.shape or ()
         nearest = self.known[0][self.nearest(state[SAMPLE])[0]].reshape(-1, *shape)
         frames = []

@@ -15,10 +15,10 @@ from lhy_rl.data.digits import load_digits
 from lhy_rl.envs.text.base import SingleTextEnv, TextEnv
 
 SIDE, START, PAD = 8, 2, 3
-INK = 0.5  # what is darker is ink
+INK = 0.5  # darker pixels are ink
 REWARDS = ("likeness", "none")
 SPLITS = ("train", "validation", "test")
-PAPER_COLOUR, INK_COLOUR, OPEN_COLOUR = 245, 25, 150  # grey; of a pixel that is not written yet
+PAPER_COLOUR, INK_COLOUR, OPEN_COLOUR = 245, 25, 150  # grey values; the last is for pixels not written yet
 
 
 class PixelDigits(TextEnv):
@@ -26,12 +26,12 @@ class PixelDigits(TextEnv):
     ## Description
 
     Draw a handwritten digit of 8 x 8 pixels, one pixel a step, row by row from the upper left: a sentence of 64 tokens
-    of a vocabulary of two, paper and ink. What writes sentences draws pictures here (van den Oord et al. 2016). The
-    pixel above lies eight tokens back: a backbone over both axes, `grid_lstm_2d`, has it beside it.
+    of a vocabulary of two, paper and ink. So an agent that writes sentences draws pictures here (van den Oord et al.
+    2016). The pixel above lies eight tokens back: a backbone over both axes, `grid_lstm_2d`, has it as a neighbour.
 
     The digits are the 1,797 of scikit-learn, 1,000 for training, 400 for validation and 397 for the test; a pixel is
-    ink where it is darker than half. How well they are foretold is measured in bits a pixel, on the test's: each pixel
-    for itself 0.555.
+    ink where it is darker than half. A model is measured in bits per pixel on the test split; independent pixels get
+    0.555.
 
     ## Action Space
 
@@ -49,11 +49,11 @@ class PixelDigits(TextEnv):
 
     ## Rewards
 
-    - `reward="likeness"`: with the last pixel the share of the pixels in which the picture is like the training digit
-      that it is most like; 0 before. At the end also in `info["likeness"]`.
+    - `reward="likeness"`: with the last pixel the share of pixels in which the picture agrees with the most similar
+      training digit; 0 before. At the end also in `info["likeness"]`.
     - `reward="none"`: 0, for agents that bring their own reward (SeqGAN's is a discriminator).
 
-    On average a random policy gets 0.64, and the digits of the test 0.95; an empty picture gets 0.84.
+    On average a random policy gets 0.64, and test digits 0.95; an empty picture gets 0.84.
 
     ## Starting State
 
@@ -68,7 +68,7 @@ class PixelDigits(TextEnv):
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | `rows` | `8` | so many rows of the digits, the upper ones, are the pictures; from 1 to 8 |
+    | `rows` | `8` | number of upper rows of the digits that make the pictures, 1 to 8 |
     | `reward` | `"likeness"` | `"likeness"` or `"none"` |
     | `render_mode` | `None` | `"rgb_array"`, the picture so far at 400 x 400, or `"ansi"`, as text |
     | `max_episode_steps` | `None` | truncates longer episodes |
@@ -156,7 +156,7 @@ class PixelDigits(TextEnv):
         return TokenSequences(tokens, np.full(len(tokens), tokens.shape[1]))
 
     def decode(self, tokens: np.ndarray) -> str:
-        """One picture, (T,) pixels, as eight lines; what is not drawn yet is left out."""
+        """One picture, (T,) pixels, as eight lines; pixels not drawn yet are left out."""
         text = "".join(".#"[token] for token in np.asarray(tokens).tolist() if token < START)
         return "\n".join(text[begin : begin + SIDE] for begin in range(0, len(text), SIDE))
 
@@ -186,7 +186,7 @@ def pixels(split: str) -> np.ndarray:
 
 
 def likeness(tokens: np.ndarray) -> np.ndarray:
-    """(B, T) pixels to (B,): the largest share that a training digit has, too; what is not drawn is like none."""
+    """(B, T) pixels to (B,): the largest share that agrees with a training digit; pixels not drawn agree with none."""
     known = pixels("train")[:, : tokens.shape[1]].astype(np.float32)
     same = (tokens == 1).astype(np.float32) @ known.T + (tokens == 0).astype(np.float32) @ (1 - known).T
     shares: np.ndarray = same.max(1).astype(np.float64) / tokens.shape[1]

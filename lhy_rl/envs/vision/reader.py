@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-NARROW, RIDGE = 2.0, 0.01  # of the kernel, over the median squared distance; chosen on the validation digits
-FEW = 300  # pictures from which that median is taken
+NARROW, RIDGE = 2.0, 0.01  # the kernel's factor and the ridge, chosen on the validation digits
+FEW = 300  # pictures from which the median squared distance is taken
 
 
 class Reader:
     """argmax_c k(x)^T (K + 0.01 I)^-1 Y[:, c],   k_i(x) = exp(-2 |x - x_i|^2 / m)
 
-    with m the median squared distance of real pictures. It is a classifier that needs no training loop; it reads
-    clean digits that it does not know with an accuracy of 0.96.
+    with m the median squared distance of real pictures. It is a classifier that needs no training loop; on held-out
+    clean digits its accuracy is 0.96.
 
     Args:
         pictures: (M, H, W) real ones.

@@ -1,4 +1,4 @@
-"""Shapes turned, scaled and put elsewhere, all at once."""
+"""Shapes turned, scaled and moved in one step."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 
 
 def resampled(shapes: np.ndarray, side: int, angle: np.ndarray, size: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Shapes on a canvas of another size, read linearly between their pixels.
+    """Shapes on a canvas of another size, with linear interpolation between their pixels.
 
     Args:
         shapes: (N, S, S), 0 where there is nothing.
-        side: Of the canvas, in pixels.
-        angle: (N,) in radians, clockwise.
-        size: (N,) how many times as large.
-        centre: (2, N) row and column of the canvas at which a shape's middle comes to lie.
+        side: Side of the canvas, in pixels.
+        angle: (N,) rotation in radians, clockwise.
+        size: (N,) scale factors.
+        centre: (2, N) row and column of each shape's middle on the canvas.
 
     Returns:
         (N, side, side) float32.
     """
     n, old = len(shapes), shapes.shape[1]
-    wide = old + 2  # a pixel around it, to look beside
+    wide = old + 2  # with a border of one pixel for the interpolation
     padded = np.pad(shapes, ((0, 0), (1, 1), (1, 1))).astype(np.float32, copy=False).ravel()
     places = np.arange(side)
     down, right = places[:, None] - centre[0][:, None, None], places - centre[1][:, None, None]

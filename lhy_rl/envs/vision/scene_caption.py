@@ -1,4 +1,4 @@
-"""``lhy_rl/SceneCaption-v0``: a picture of coloured shapes, and a caption to write."""
+"""``lhy_rl/SceneCaption-v0``: write a caption for a picture of coloured shapes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ class SceneCaption(TextEnv):
     ## Description
 
     A picture shows one to three coloured shapes on a grid of 3 x 3 places, and a caption is to be written, word by
-    word, that names them in reading order. It is the small sister of captioning photographs (Vinyals et al. 2015, "Show
+    word, that names them in reading order. It is a small version of captioning photographs (Vinyals et al. 2015, "Show
     and tell"; Xu et al. 2015, "Show, attend and tell").
 
     > a red circle top left and a blue cross bottom centre
 
     There are 5 shapes in 6 colours. Of the 30 combinations 6, a shape of each colour, are held out: only the test split
-    has them, one at least in every picture. A policy that ties a colour to the shapes it came with is wrong there.
+    has them, one at least in every picture. A policy that associates a colour with the shapes of its training pictures
+    is wrong there.
 
     ## Action Space
 
@@ -68,9 +69,9 @@ class SceneCaption(TextEnv):
 
     At the end of the caption, 0 to 1, by name:
 
-    - `"parser"`: how true and how complete it is. A parser, which knows what there is, reads the things that are named;
-      with m of them, and k in the picture, the reward is 2 r / (m + k), where r counts the things named at their
-      places, half of one for the colour and half for the shape. In any order; 1 is a right caption.
+    - `"parser"`: how correct and how complete it is. A parser, which knows the picture's content, reads the named
+      things; with m of them, and k in the picture, the reward is 2 r / (m + k), where r counts the things named at
+      their places, half for the colour and half for the shape. The order is free; a right caption gets 1.
     - `"bleu"`: BLEU-4 (Papineni et al. 2002; smoothed, see `lhy_rl.functional.text_metrics`) against the caption in
       reading order.
     - `"rouge"`: ROUGE-L, F (Lin 2004), against the same.
@@ -94,8 +95,8 @@ class SceneCaption(TextEnv):
     | Argument | Default | Meaning |
     |----------|---------|---------|
     | `objects` | `3` | most things of a picture, 1 to 4 |
-    | `captions` | `4000` | pictures with captions that `sequences("train")` has, at least 1; of the other splits 500 |
-    | `split` | `"train"` | whose combinations the pictures show: `"train"`, `"validation"` (the same) or `"test"` |
+    | `captions` | `4000` | captioned pictures in `sequences("train")`, at least 1; the other splits have 500 |
+    | `split` | `"train"` | split of the pictures' combinations: `"train"`, `"validation"` (the same) or `"test"` |
     | `reward` | `"parser"` | `"parser"`, `"bleu"` or `"rouge"` |
     | `render_mode` | `None` | `"rgb_array"`, picture and caption at 400 x 400, or `"ansi"`, the caption |
     | `max_episode_steps` | `None` | truncates longer episodes |
@@ -176,11 +177,11 @@ class SceneCaption(TextEnv):
     def scored(
         self, tokens: np.ndarray, lengths: np.ndarray, cells: np.ndarray, reward: str | None = None
     ) -> np.ndarray:
-        """(N,) what captions are worth, 0 to 1.
+        """(N,) rewards of captions, 0 to 1.
 
         Args:
-            tokens: (N, T); lengths: (N,), the end token's with it.
-            cells: (N, 9) what their pictures show.
+            tokens: (N, T); lengths: (N,), end token included.
+            cells: (N, 9) contents of their pictures.
             reward: ``parser``, ``bleu`` or ``rouge``; None: this environment's.
         """
         name = self.reward_name if reward is None else validation.choice("reward", reward, REWARDS)
@@ -201,7 +202,7 @@ class SceneCaption(TextEnv):
         return {"score": score, "exact": score == 1, "text": np.array(self._texts(state), object)}
 
     def expert_action(self) -> np.ndarray:
-        """(B,) the next word of the caption in reading order; the end token behind it (``ScriptedExpert``)."""
+        """(B,) the next word of the caption in reading order; after it the end token (``ScriptedExpert``)."""
         state = self.snapshot()["state"]
         right, _ = language.captions(state["cells"], self.objects)
         word = right[np.arange(self.num_envs), np.minimum(state["length"], self.max_length - 1)]
@@ -232,7 +233,7 @@ class SceneCaption(TextEnv):
         return examples(self.objects, self.captions, validation.choice("split", split, SPLITS))[0]
 
     def cells(self, split: Split) -> np.ndarray:
-        """(N, 9) what the pictures of :meth:`sequences` show: colour * 5 + shape at each place, or -1."""
+        """(N, 9) contents of the pictures of :meth:`sequences`: colour * 5 + shape at each place, or -1."""
         return examples(self.objects, self.captions, validation.choice("split", split, SPLITS))[1]
 
     def decode(self, tokens: np.ndarray) -> str:
@@ -246,7 +247,7 @@ class SceneCaptionEnv(SingleTextEnv):
 
 
 def drawn_cells(n: int, objects: int, split: str, rng: np.random.Generator) -> np.ndarray:
-    """(n, 9) int64 what pictures of a split show: colour * 5 + shape at each place, or -1."""
+    """(n, 9) int64 random contents of pictures of a split: colour * 5 + shape at each place, or -1."""
     places = rng.permuted(np.tile(np.arange(GRID * GRID), (n, 1)), axis=1)[:, :objects]
     known = np.setdiff1d(np.arange(COMBINATIONS), HELD_OUT)
     chosen = rng.choice(COMBINATIONS if split == "test" else known, (n, objects))
@@ -268,7 +269,7 @@ def pictures(cells: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def examples(objects: int, count: int, split: str) -> tuple[TokenSequences, np.ndarray]:
-    """Captions with their pictures, and what these show; always the same ones."""
+    """Captions with their pictures, and the pictures' contents; always the same ones."""
     rng = np.random.default_rng([SPLITS.index(split), objects])
     cells = drawn_cells(count if split == "train" else OTHERS, objects, split, rng)
     tokens, lengths = language.captions(cells, objects)

@@ -1,4 +1,4 @@
-"""Coloured shapes in small square patches, of a whole batch at once: what the tasks of drawn scenes share.
+"""Coloured shapes in small square patches, of a whole batch at once; shared by the tasks of drawn scenes.
 
 A shape is given by its signed distance, in pixels: below 0 inside, above outside. A pixel is covered by
 clip(1/2 - distance, 0, 1), so that edges are smooth, and it is on the edge by clip(1 - |distance|, 0, 1).
@@ -17,9 +17,9 @@ RGB = np.array(
 PATCH = 8
 """Pixels of a side of a patch, which one shape fits into."""
 SHIFT, RADII = 0.6, (2.6, 3.3)
-"""By how many pixels a shape is moved from its patch's middle, at most, and how large it is."""
+"""Greatest shift of a shape from its patch's middle, and range of its radius, in pixels."""
 LIGHT, TINT = (0.75, 1.05), 10.0
-"""By what the light multiplies a shape's colour, and the standard deviation of what its own is more or less."""
+"""Range of the factor of a shape's colour, and standard deviation of the noise that is added to it."""
 THICKNESS = 0.36
 """Half of the width of a cross's bars, over its radius."""
 
@@ -50,7 +50,7 @@ def distances(shapes: np.ndarray, centres: np.ndarray, radii: np.ndarray, side: 
 
 
 def covered(distance: np.ndarray) -> np.ndarray:
-    """What share of each pixel a shape covers, from its signed distance."""
+    """Share of each pixel that a shape covers, from its signed distance."""
     share: np.ndarray = np.clip(0.5 - distance, 0, 1)
     return share
 
@@ -62,7 +62,7 @@ def outlined(distance: np.ndarray) -> np.ndarray:
 
 
 def patches(shapes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(N, 8, 8) the covered shares of shapes (N,), each a little moved and of its own size."""
+    """(N, 8, 8) the covered shares of shapes (N,), each with a random shift and size."""
     n = len(shapes)
     centres = PATCH / 2 + rng.uniform(-SHIFT, SHIFT, (n, 2))
     return covered(distances(shapes, centres, rng.uniform(*RADII, n)))
@@ -76,8 +76,8 @@ def on_grid(cells: np.ndarray, grid: int, rng: np.random.Generator) -> tuple[np.
         grid: Patches of a side.
 
     Returns:
-        (N, 8 grid, 8 grid) the covered shares, and (N, 8 grid, 8 grid, 3) the colour of each pixel's shape, with
-        a little of its own, 0 to 255; 0 where there is none.
+        (N, 8 grid, 8 grid) the covered shares, and (N, 8 grid, 8 grid, 3) the colour of each pixel's shape, with noise,
+        0 to 255; 0 where there is none.
     """
     n, side = len(cells), PATCH * grid
     cover = np.zeros((n, grid * grid, PATCH, PATCH), np.float32)

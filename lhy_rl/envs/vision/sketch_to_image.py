@@ -1,4 +1,4 @@
-"""``lhy_rl/SketchToImage-v0``: the outline of a shape, and a coloured picture to make of it."""
+"""``lhy_rl/SketchToImage-v0``: make a coloured picture of the outline of a shape."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lhy_rl.envs.vision.shapes import SHAPES, covered, distances, outlined
 
 SIDE = 16
 RADII, MARGIN = (3.5, 6.0), 0.5
-"""Of the shapes, in pixels, and how near to the border they come."""
+"""Range of the shapes' radii, and their least distance to the border, in pixels."""
 PAINT = np.array([(0.8, -0.8, -0.8), (-0.8, 0.8, -0.8), (-0.8, -0.8, 0.8), (0.8, 0.8, -0.8), (0.8, -0.8, 0.8)])
 """(5, 3) one of the two colours that each shape may have; the other one is its complement, and their mean grey, 0."""
 GROUND = -1.0
@@ -29,8 +29,8 @@ class SketchToImage(OneStepTask):
 
     A sketch shows the outline of a shape, and the action is the picture of the shape filled with one of its two
     colours: a circle is red or cyan, a square green or magenta, a triangle blue or yellow, a cross yellow or blue, a
-    ring magenta or green. Both are right, the grey between them is not: who minimises the mean distance to real
-    pictures draws grey, which is why Isola et al. (2017, "pix2pix") add a discriminator.
+    ring magenta or green. Both are right, the grey between them is not: minimising the mean distance to real pictures
+    leads to grey, which is why Isola et al. (2017, "pix2pix") add a discriminator.
 
     `samples("train")` of the environment gives pairs of sketches and pictures, each filled with one of the colours.
 
@@ -49,13 +49,13 @@ class SketchToImage(OneStepTask):
     ## Rewards
 
     1 - d / 2 with d the mean absolute distance to the nearer of the two right pictures, so from 0 to 1.
-    On average a random policy gets 0.53, the scripted expert (`expert_action()`), who fills with the first colour, 1.
+    On average a random policy gets 0.53, the scripted expert (`expert_action()`), which fills with the first colour, 1.
     `info["shape"]` is the shape's number. At the end `info` holds `saturation`, how colourful the shape is, as a share
     of what it should be (1 is right, 0 is grey), and `colour`, which of the two it is nearer to.
 
     ## Starting State
 
-    A shape, each as often as any other, somewhere, of some size.
+    A shape, uniformly drawn, at a random place and of a random size.
 
     ## Episode End
 
@@ -66,7 +66,7 @@ class SketchToImage(OneStepTask):
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | `pictures` | `4000` | pairs that `samples("train")` has, at least 8; of the other splits an eighth |
+    | `pictures` | `4000` | number of pairs in `samples("train")`, at least 8; the other splits have an eighth |
     | `render_mode` | `None` | `"rgb_array"`, sketch and picture at 400 x 400 |
     | `max_episode_steps` | `None` | truncates longer episodes |
 
@@ -111,8 +111,8 @@ class SketchToImage(OneStepTask):
         )
 
     def samples(self, split: Split) -> Samples:
-        """Sketches, each with a picture; the same at every call. A sketch's label is its shape, a picture's colour
-        is ``2 * shape``, or that and 1 for the complement."""
+        """Sketches, each with a picture; the same at every call. A sketch's label is its shape, a picture's colour is
+        ``2 * shape``, plus 1 for the complement."""
         which = SPLITS.index(validation.choice("split", split, SPLITS))
         rng = np.random.default_rng([which, 3])
         n = self.pictures if split == "train" else self.pictures // 8
@@ -176,7 +176,8 @@ def painted(cover: np.ndarray, shapes: np.ndarray, second: np.ndarray) -> np.nda
 
 
 def saturation(pictures: np.ndarray, cover: np.ndarray) -> np.ndarray:
-    """(N,) how colourful the shapes of pictures (N, 16, 16, 3) are: largest less smallest channel, halved, mean."""
+    """(N,) how colourful the shapes of pictures (N, 16, 16, 3) are: mean of half the difference of the largest and
+    smallest channel."""
     spread = (pictures.max(-1) - pictures.min(-1)) / 2
     mean: np.ndarray = (spread * cover).sum((1, 2)) / cover.sum((1, 2))
     return mean

@@ -1,4 +1,4 @@
-"""Pictures of one domain are to be drawn in another: what the tasks of domain transfer share."""
+"""Base class of the tasks of domain transfer, in which pictures of one domain are drawn in another."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ SIDE = 16  # pixels of a picture
 
 
 class TransferTask(OneStepTask):
-    """A photograph is observed, and the action is to be the same thing as pictures of the target domain show it.
+    """A photograph is observed, and the action should show the same thing as a picture of the target domain.
 
-    Nobody says what belongs to what: there are photographs, and there are pictures of the target domain, of other
-    things. What a drawing shows is read from it by a classifier of the target domain's real pictures.
+    There are no pairs: photographs and pictures of the target domain show different things. The content of a drawing is
+    recognised by a classifier of the target domain's real pictures.
 
-    A subclass gives :meth:`shapes`, :meth:`drawings`, :meth:`truth` and the reader.
+    A subclass defines :meth:`shapes`, :meth:`drawings`, :meth:`truth` and the reader.
 
     Args:
         num_envs: B.
-        split: Of which things photographs are taken: ``train``, ``validation`` or ``test``.
-        photographs: That ``samples("train")`` has; of the other splits an eighth.
+        split: Split of the photographed things: ``train``, ``validation`` or ``test``.
+        photographs: Number of photographs in ``samples("train")``; the other splits have an eighth.
         noise: Standard deviation of a pixel's noise, where the brightest is 1.
         autoreset_mode, render_mode, max_episode_steps: See :class:`~lhy_rl.envs.base.BatchedEnv`.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 1}
     classes: ClassVar[str]
-    """What the classes are called, one character each."""
+    """The names of the classes, one character each."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class TransferTask(OneStepTask):
         )
 
     def shapes(self, split: str, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """n things of a split as shapes (n, 16, 16) from 0 to 1; which things they are, (n,); and their classes."""
+        """n things of a split as shapes (n, 16, 16) from 0 to 1, their indices (n,), and their classes."""
         raise NotImplementedError
 
     def drawings(self, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +80,7 @@ class TransferTask(OneStepTask):
         raise NotImplementedError
 
     def samples(self, split: Split) -> Samples:
-        """Photographs and, of other things, the pictures of the target domain; the same at every call."""
+        """Photographs, and pictures of the target domain of other things; the same at every call."""
         rng = np.random.default_rng(SPLITS.index(validation.choice("split", split, SPLITS)))
         count = self.photographs if split == "train" else self.photographs // 8
         shapes, _, labels = self.shapes(split, count, rng)
@@ -102,11 +102,11 @@ class TransferTask(OneStepTask):
         return {"read": self.read(state[SAMPLE])}
 
     def read(self, pictures: np.ndarray) -> np.ndarray:
-        """(B, 16, 16, 3) pictures to the classes (B,) that are read from them in grey."""
+        """(B, 16, 16, 3) pictures to the classes (B,) that are recognised in them in grey."""
         return self.reader((pictures.mean(-1) + 1) / 2)
 
     def expert_action(self) -> np.ndarray:
-        """(B, 16, 16, 3) what the photographs show, as the target domain does (``ScriptedExpert``)."""
+        """(B, 16, 16, 3) the content of the photographs in the target domain (``ScriptedExpert``)."""
         return coloured(self.truth(self.snapshot()["state"]["index"]))
 
     def frame(self, state: State) -> list[Any]:

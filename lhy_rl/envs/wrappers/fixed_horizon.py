@@ -1,15 +1,14 @@
-"""Episodes that always last H steps, so that how long one lives tells nothing.
+"""Episodes that always last H steps, so that their length carries no information.
 
-Where an episode's length depends on how well it goes, a learned reward of one sign favours living (or dying) whatever
-the demonstrations were: GAIL can reach 500 on CartPole-v1 from demonstrations of a random policy. Here an episode that
-the task ended goes on until step H, for no reward. In CartPole the return is then how long the pole stood, as before,
-and the length tells nothing. The observations behind the end (both ways are those of ``seals``, Gleave et al. 2020):
+If an episode's length depends on performance, a learned reward of constant sign favours long (or short) episodes
+whatever the demonstrations were: GAIL can reach 500 on CartPole-v1 from demonstrations of a random policy. Here an
+episode that the task ended continues until step H, without reward. In CartPole the return is still how long the pole
+stood, but the length carries no information. The observations after the end (as in ``seals``, Gleave et al. 2020):
 
-    freeze    the observation that the episode ended with, whatever the action; any environment can
-    evolve    what the dynamics make of it, inside the observation space: the pole swings on; of Gymnasium's
-              environments the classic ones can
+    freeze    the last observation of the episode, whatever the action; works with any environment
+    evolve    the dynamics continue, inside the observation space: the pole swings on; Gymnasium's classic control only
 
-Instances of such an environment begin and end together; :class:`OutOfStep` brings them out of step for a learner.
+Instances of such an environment begin and end together; :class:`OutOfStep` staggers them for a learner.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ def _too_early(limit: int, horizon: int) -> UserError:
 
 
 class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
-    """Of a single environment: an episode is truncated after ``horizon`` steps and never terminated.
+    """Wrapper of a single environment: an episode is truncated after ``horizon`` steps and never terminated.
 
     ``info["over"]`` says that the task had ended its episode before the step.
 
     Args:
-        env: Its own time limit must not come before.
+        env: An environment whose own time limit, if any, does not come first.
         horizon: H, steps of every episode.
-        after: The observations behind the task's end: ``freeze`` or ``evolve``.
+        after: The observations after the task's end: ``freeze`` or ``evolve``.
 
     Raises:
         UserError: a horizon below 1, another ``after``, or a time limit that comes first.
@@ -55,9 +54,9 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
         self.after = validation.choice("after", after, AFTER)
         self._steps, self._last = 0, None
         self._over = False
-        self._picture: Any = None  # the last one
+        self._picture: Any = None  # the last picture
         self.limit = self.horizon
-        self.next_limit = self.horizon  # the next episode's; all after it have the horizon
+        self.next_limit = self.horizon  # limit of the next episode; later ones have the horizon
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         self._steps, self._last, self._over = 0, None, False
@@ -71,7 +70,7 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
         if over and self.after == "freeze":
             return copied(self._last), 0.0, False, at_horizon, {"over": True}
         if over and hasattr(self.unwrapped, "steps_beyond_terminated"):
-            self.unwrapped.steps_beyond_terminated = None  # CartPole would warn that this step should not be
+            self.unwrapped.steps_beyond_terminated = None  # otherwise CartPole warns about steps after the end
         obs, reward, terminated, truncated, info = self.env.step(action)
         if truncated and not terminated and not at_horizon and not over:
             raise _too_early(self._steps, self.horizon)
@@ -82,7 +81,7 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
         return obs, 0.0 if over else float(reward), False, at_horizon, {**info, "over": over}
 
     def render(self) -> Any:
-        """The environment's picture; its last one where the cart has run further off than pygame has numbers for."""
+        """The environment's picture; its last one if the cart is too far away for pygame's integers."""
         try:
             self._picture = self.env.render()
         except OverflowError:
@@ -92,16 +91,16 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
 
 
 class FixedHorizonVector(VectorEnv[Any, Any, Any]):
-    """The same of a vector environment, frozen behind the end: all instances begin and end together.
+    """The same for a vector environment, frozen after the end: all instances begin and end together.
 
     Args:
-        env: Resetting by itself, in the same or in the next step. Instances whose episode has ended are played on
-            unseen until all begin anew.
+        env: A vector environment with autoreset, in the same or in the next step. Instances whose episode has ended
+            continue to be stepped internally until all begin anew.
         horizon: H, steps of every episode.
-        autoreset_mode: Of this environment, whatever ``env`` has: ``"NextStep"`` or ``"SameStep"``.
+        autoreset_mode: Mode of this environment, independent of that of ``env``: ``"NextStep"`` or ``"SameStep"``.
 
     Raises:
-        UserError: a horizon below 1, an environment that does not reset by itself, or a time limit that comes first.
+        UserError: a horizon below 1, an environment without autoreset, or a time limit that comes first.
     """
 
     def __init__(
@@ -123,7 +122,7 @@ class FixedHorizonVector(VectorEnv[Any, Any, Any]):
         self._obs: Any = None
         self._over = np.zeros(self.num_envs, bool)
         self._steps = 0
-        if isinstance(env.unwrapped, Snapshot):  # what can be had of the inner one can be had of this
+        if isinstance(env.unwrapped, Snapshot):  # then this environment has snapshots, too
             self.snapshot, self.restore, self.observe = self._snapshot, self._restore, self._observe
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -140,7 +139,7 @@ class FixedHorizonVector(VectorEnv[Any, Any, Any]):
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One step of every instance; the rewards of frozen ones are 0 and their infos are left out."""
         none = np.zeros(self.num_envs, bool)
-        if self._steps >= self.horizon:  # NEXT_STEP: this step only begins the new episodes
+        if self._steps >= self.horizon:  # NEXT_STEP: this step only resets the episodes
             obs, infos = self._begin(None, None)
             return obs, np.zeros(self.num_envs), none, none.copy(), infos
         frozen = self._over.copy()
@@ -172,11 +171,11 @@ class FixedHorizonVector(VectorEnv[Any, Any, Any]):
         return copied(obs), rewards, none, truncations, infos
 
     def render(self) -> tuple[Any, ...] | None:
-        """One frame of each instance, of the unseen life of those that are frozen."""
+        """One frame of each instance; those of frozen instances show their internal state."""
         return self.env.render()
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Close what is inside."""
+        """Close the inner environment."""
         self.env.close(**kwargs)
 
     def _begin(self, seed: Any, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
@@ -190,14 +189,14 @@ class FixedHorizonVector(VectorEnv[Any, Any, Any]):
         return copied(self._obs)
 
     def _snapshot(self, indices: np.ndarray | None = None) -> dict[str, Any]:
-        """Everything that the future depends on, of all instances."""
+        """Everything that future steps depend on, for all instances."""
         if indices is not None:
             raise UserError("instances of a fixed horizon go together; snapshot() takes all")
         inner = self.env.unwrapped.snapshot()  # type: ignore[attr-defined]
         return {"env": inner, "obs": copied(self._obs), "over": self._over.copy(), "steps": self._steps}
 
     def _restore(self, snapshot: dict[str, Any], indices: np.ndarray | None = None) -> None:
-        """Put a snapshot back."""
+        """Restore a snapshot."""
         self.env.unwrapped.restore(snapshot["env"])  # type: ignore[attr-defined]
         self._obs, self._steps = copied(snapshot["obs"]), int(snapshot["steps"])
         self._over = np.array(snapshot["over"], bool)
@@ -209,15 +208,16 @@ class FixedHorizonVector(VectorEnv[Any, Any, Any]):
 
 
 class OutOfStep(SyncVectorEnv):
-    """Instances with a fixed horizon, that a learner can bring out of step (:class:`lhy_rl.core.protocols.Phased`).
+    """Instances with a fixed horizon that a learner can stagger (:class:`lhy_rl.core.protocols.Phased`).
 
-    Where all begin together, a learner's round is all of one phase, only beginnings or (behind the fall) only ends, and
-    what it learned of the others is forgotten meanwhile: PPO with CartPole's true reward, 8 instances and rounds of 32
-    steps learns in 20,000 steps what in step it has not learned then (`test_learn_on_policy.py`).
+    If all begin together, a rollout holds steps from one part of the episodes only, only beginnings or (after the fall)
+    only ends, and what was learned about the other parts is forgotten meanwhile: PPO with CartPole's true reward, 8
+    instances and rollouts of 32 steps learns the task in 20,000 steps only if staggered (`test_learn_on_policy.py`).
     """
 
     def stagger(self) -> None:
-        """Cut the next episode of instance i after (i + 1) / B of the horizon; all later ones have the whole."""
+        """End the next episode of instance i after (i + 1) / B of the horizon; all later ones have the whole
+        horizon."""
         for i, env in enumerate(self.envs):
             env.set_wrapper_attr("next_limit", max(1, env.get_wrapper_attr("horizon") * (i + 1) // self.num_envs))
 
@@ -252,28 +252,29 @@ def make_vector(
     """
     ## Description
 
-    Any environment of Gymnasium's, played for `horizon` steps whatever happens. Where the length of an episode depends
-    on how well it goes, a learned reward of one sign favours living (or dying) whatever the demonstrations were:
+    Any environment of Gymnasium's, always played for `horizon` steps. If the length of an episode depends on
+    performance, a learned reward of constant sign favours long (or short) episodes whatever the demonstrations were:
     adversarial imitation can reach 500 on CartPole-v1 from demonstrations of a random policy. Here an episode that the
-    task ended goes on for no reward, so that its length tells nothing (as in `seals`, Gleave et al. 2020).
+    task ended continues without reward, so that its length carries no information (as in `seals`, Gleave et al. 2020).
 
     ## Action Space
 
-    That of the environment `env_id`. Behind the task's end actions earn nothing; with `after="freeze"` they do nothing.
+    That of the environment `env_id`. After the task's end actions earn nothing; with `after="freeze"` they have no
+    effect.
 
     ## Observation Space
 
-    That of the environment. What is seen behind the task's end is chosen by `after`:
+    That of the environment. `after` chooses what is observed after the task's end:
 
-    | `after` | What is seen | Works with |
+    | `after` | Observation | Works with |
     |---------|--------------|------------|
-    | `"evolve"` | what the dynamics make of it, inside the observation space: the pole swings on | the classic tasks |
-    | `"freeze"` | the observation that the episode ended with | any environment |
+    | `"evolve"` | the dynamics continue, inside the observation space: the pole swings on | the classic control tasks |
+    | `"freeze"` | the last observation of the episode | any environment |
 
     ## Rewards
 
     The environment's until the task ends the episode, that step's included; 0 from then on. In CartPole the return is
-    how many steps the pole stood, as before.
+    still the number of steps for which the pole stood.
 
     ## Starting State
 
@@ -290,7 +291,7 @@ def make_vector(
     |----------|---------|---------|
     | `env_id` | `"CartPole-v1"` | the environment |
     | `horizon` | `500` | steps of every episode, at least 1 |
-    | `after` | `"evolve"` | what is seen behind the task's end: `"evolve"` or `"freeze"` |
+    | `after` | `"evolve"` | what is observed after the task's end: `"evolve"` or `"freeze"` |
     | `render_mode` | `None` | the environment's |
 
     Others are the environment's own: `gymnasium.make("lhy_rl/FixedHorizon-v0", env_id="LunarLander-v3", after="freeze",
@@ -314,22 +315,22 @@ def make_vector(
     ## Vectorized environment
 
     `gymnasium.make_vec("lhy_rl/FixedHorizon-v0", num_envs=B)`: one environment after the other, `autoreset_mode`
-    `"NextStep"` or `"SameStep"`. All begin and end together. `stagger()` brings them out of step, which our on-policy
-    agents ask for (`lhy_rl.core.protocols.Phased`): else a round of short rollouts is all of one phase, only beginnings
-    or, behind the fall, only ends, and PPO does not learn with CartPole's true reward.
+    `"NextStep"` or `"SameStep"`. All begin and end together. `stagger()` lets their first episodes end at different
+    times; our on-policy agents call it (`lhy_rl.core.protocols.Phased`). Otherwise a short rollout holds only
+    beginnings or, after the fall, only ends of episodes, and PPO does not learn with CartPole's true reward.
 
     ## Version History
 
     - v0: first version.
     """
-    options["disable_env_checker"] = True  # Gymnasium's check objects to steps behind an end
+    options["disable_env_checker"] = True  # Gymnasium's check objects to steps after an end
     options["render_mode"] = render_mode
     makers = [lambda: make_single(env_id, horizon, after, **options)] * validation.integer("num_envs", num_envs, 1)
     return OutOfStep(makers, autoreset_mode=validation.autoreset(autoreset_mode))
 
 
 def _frozen(obs: Any, last: Any, frozen: np.ndarray) -> Any:
-    """The observations, the last ones where frozen."""
+    """The observations, replaced by the last ones where frozen."""
     if not frozen.any():
         return obs
 

@@ -1,7 +1,7 @@
 """An environment with a learned reward instead of its own.
 
-``gail`` and ``airl`` write theirs to a file with ``save_reward``; an agent of inverse reinforcement learning (``irl``,
-``maxent_irl``) is itself given as the reward, also one that was saved and loaded again.
+``gail`` and ``airl`` save theirs with ``save_reward``; an agent of inverse reinforcement learning (``irl``,
+``maxent_irl``) is passed itself as the reward, also after saving and loading.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class LearnedRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
             for i in np.flatnonzero(infos["_final_obs"]).tolist():
                 map_tree(lambda x, last, i=i: x.__setitem__(i, last), after, _row(infos["final_obs"], i))
         learned = self.function(self._obs, actions, after, terminated).cpu().numpy().astype(np.float64)
-        learned[self._resetting] = 0.0  # In NEXT_STEP mode this step only began the new episode.
+        learned[self._resetting] = 0.0  # In NEXT_STEP mode this step only reset the episode.
         infos["task_reward"], infos["_task_reward"] = np.asarray(rewards), np.ones(self.num_envs, bool)
         self._obs = copied(obs)
         if self.env.metadata.get("autoreset_mode") is AutoresetMode.NEXT_STEP:

@@ -1,1 +1,1 @@
-"""What is good about a reply: rewards by name, and what they are made of."""
+"""Rewards of a reply by name, and their parts."""

@@ -1,4 +1,4 @@
-"""Reward ``bleu``: how much of the human replies to the same context is in a reply."""
+"""Reward ``bleu``: overlap of a reply with the human replies to the same context."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lhy_rl.functional.text_metrics import BleuScorer, unpadded
 
 
 class Bleu:
-    """BLEU, 0 to 1, of n-grams up to 2, smoothed, with all human replies to this very context as references.
+    """BLEU, 0 to 1, of n-grams up to 2, smoothed, with all human replies to the same context as references.
 
     Args:
-        data: Whose pairs, of all splits.
+        data: The conversations; pairs of all splits are references.
     """
 
     ORDER = 2

@@ -1,9 +1,9 @@
-"""A dialogue model made of counts: which words answer which. No network, and built in a second.
+"""A dialogue model of word counts: which words answer which. It needs no network, and is built in a second.
 
     p(y_t | y_<t, x) = a bigram(y_t | y_t-1) + b mean_x n(x, y_t) / n(x)  + c n(y_t) / n + d / V
 
-with n(x, y) the number of times that y stands in a reply to a turn with x in it. It scores replies forward and, with
-the roles exchanged, backward, so that the rewards of Li et al. (2016) have a scorer where no model was trained.
+with n(x, y) the number of times that y is in a reply to a turn that contains x. It scores replies forward and, with the
+roles exchanged, backward, so that the rewards of Li et al. (2016) have a scorer where no model was trained.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Table:
     """Sparse counts n(x, y).
 
     Args:
-        first, second: (N,) tokens x and y, one entry for each time they are counted.
+        first, second: (N,) tokens x and y, one entry for each occurrence.
         size: Number of tokens.
     """
 
@@ -32,7 +32,7 @@ class Table:
         self.second = np.bincount(second, minlength=size)  # n(y)
 
     def count(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """n(x, y) of tokens that broadcast."""
+        """n(x, y) of tokens, broadcast against each other."""
         codes = first * self.size + second
         if not len(self.codes):
             return np.zeros(codes.shape)
@@ -45,7 +45,7 @@ class Table:
         return share
 
     def mutual_information(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """max(0, log n(x, y) n / (n(x) n(y))) in nats, less where it was counted a few times only: times
+        """max(0, log n(x, y) n / (n(x) n(y))) in nats, discounted for rare pairs by the factor
         n(x, y) / (n(x, y) + 5)."""
         together = self.count(first, second)
         chance = self.first[first] * self.second[second] / max(int(self.counts.sum()), 1)
@@ -58,7 +58,7 @@ class CountScorer:
     """Scores replies by counts from the training pairs; a :class:`~lhy_rl.core.protocols.ReplyScorer`.
 
     Args:
-        data: Whose training pairs.
+        data: The conversations; the training pairs are counted.
     """
 
     def __init__(self, data: ConversationData) -> None:

@@ -1,4 +1,4 @@
-"""Rewards ``li`` and ``pmi``: a reply as two frozen dialogue models see it."""
+"""Rewards ``li`` and ``pmi``: a reply as scored by two frozen dialogue models."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from lhy_rl.envs.dialogue.chat.turns import DullReplies, turn_from_the_end
 
 
 class LiReward:
-    """r = .25 r1 + .25 r2 + .5 r3, literally as in Li et al. (2016), section 4.3.
+    """r = .25 r1 + .25 r2 + .5 r3, exactly as in Li et al. (2016), section 4.3.
 
         r1 = - (1/S) sum_s (1/N_s) log p(s | a)              ease of answering, over the dull replies s
         r2 = - log cos(h(p), h(a))                           information flow, p the same speaker's turn before
         r3 = (1/N_a) log p(a | q, p) + (1/N_q) log p_back(q | a)
 
-    a is the reply, q the turn that it answers. The cosine is kept within [1e-3, 1], for a log needs it above 0; r2 is 0
-    where there is no turn before. Nothing in it asks for variety: watch the distinct replies
+    a is the reply, q the turn that it answers. The cosine is clipped to [1e-3, 1], so that its log is finite; r2 is 0
+    where there is no previous turn. The reward does not encourage variety: watch the number of distinct replies
     (docs/benchmarks/dialogue.md).
 
     Args:
-        data: Whose tokens.
+        data: The conversations, for their tokenizer.
         scorer: The forward and backward models.
     """
 
@@ -70,13 +70,13 @@ class LiReward:
 
 
 class MutualInformation:
-    """2 (log p(a | q, p) - log p(a | q', p')) / N_a: how much likelier a reply is in its own context than elsewhere.
+    """2 (log p(a | q, p) - log p(a | q', p')) / N_a: how much likelier a reply is in its own context than in another.
 
-    The other context (q', p') is one of 997 training contexts; which one, the context's own tokens say, so that the
-    same reply to the same context is always worth the same. What can be said to anybody is worth nothing.
+    The other context (q', p') is one of 997 training contexts, chosen by a hash of the context's own tokens, so that
+    the same reply to the same context always has the same reward. A reply that fits every context gets 0.
 
     Args:
-        data: Whose training contexts.
+        data: The conversations; the other contexts are from the training split.
         scorer: The forward model.
     """
 

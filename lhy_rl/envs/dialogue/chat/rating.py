@@ -1,4 +1,4 @@
-"""Reward ``rating``: what people would say of a conversation with such words in it."""
+"""Reward ``rating``: the rating that people would give to a conversation with the reply's words."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ class Rating:
 
     The words of a conversation, weighted by (1 + log count) times inverse document frequency and brought to length 1,
     are mapped to its mean rating; ratings at the default of 5 are left out, 1,891 training conversations of chitchat
-    remain. A reply is worth the predicted rating minus that of an unknown conversation. It was fitted on whole
-    conversations, so of a single reply it says which words good conversations have. In held-out conversations it
-    correlates with the ratings at .54; the mere number of tokens does so at .55, so it is no deep reader.
+    remain. The reward of a reply is the predicted rating minus that of an unknown conversation. The regression is
+    fitted on whole conversations, so for a single reply it measures which words good conversations have. In held-out
+    conversations it correlates with the ratings at .54; the mere number of tokens does so at .55, so the measure is a
+    shallow one.
 
     Args:
-        data: Whose corpus, vocabulary and deal of conversations; the held-out ones are not fitted.
+        data: Gives the corpus, the vocabulary and the splits; held-out conversations are not fitted.
 
     Attributes:
-        correlation: With the ratings of the test conversations.
-        length_correlation: The same of the logarithm of the number of their tokens.
-        weights: (V,) of every token.
+        correlation: Correlation with the ratings of the test conversations.
+        length_correlation: The same for the logarithm of the number of their tokens.
+        weights: (V,) weight of every token.
     """
 
     PENALTY = 3.0
@@ -52,7 +53,7 @@ class Rating:
     def __call__(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         mask = (np.arange(replies.shape[1]) < lengths[:, None]) & (replies > self.tokenizer.unknown_token)
         same = (replies[:, :, None] == replies[:, None]) & mask[:, :, None] & mask[:, None]
-        count = same.sum(2)  # (N, T) how often each token stands in its reply
+        count = same.sum(2)  # (N, T) how often each token occurs in its reply
         first = mask & ~np.tril(same, -1).any(2)
         weighted = np.log1p(count) * self.idf[replies] * first
         norm = np.sqrt((weighted**2).sum(1))
@@ -61,7 +62,7 @@ class Rating:
 
 
 def _rated(corpus: Corpus, rows: list[int], tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
-    """(N, V) counts of the known words and (N,) mean ratings of the conversations that somebody rated."""
+    """(N, V) counts of the known words and (N,) mean ratings of the rated conversations."""
     rated = [i for i in rows if corpus.ratings[i]]
     counts = np.zeros((len(rated), tokenizer.observation_size))
     for row, i in enumerate(rated):

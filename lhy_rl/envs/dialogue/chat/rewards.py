@@ -1,8 +1,8 @@
-"""What a reply is worth: rewards R(context, reply) by name, or a callable of one's own.
+"""Rewards R(context, reply) of a reply, by name or as a user's callable.
 
-A reward is called with contexts (N, L), replies (N, T) and their lengths (N,), token ids padded behind, and gives (N,)
-numbers. In a context each turn is closed by the end token, and so is a reply that is finished. A class is made once,
-with the data (:class:`~lhy_rl.data.conversations.ConversationData`) and the scorer of the environment.
+A reward is called with contexts (N, L), replies (N, T) and their lengths (N,), token ids padded at the end, and returns
+(N,) numbers. In a context each turn is closed by the end token, and so is a finished reply. A class is instantiated
+once, with the data (:class:`~lhy_rl.data.conversations.ConversationData`) and the scorer of the environment.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ scorers = Registry("scorer", {"counts": "lhy_rl.envs.dialogue.chat.counts:CountS
 
 
 def choose_reward(given: Any, data: ConversationData, scorer: Any = None) -> Reward | None:
-    """The reward of a name, a place ``"module:name"``, or a callable; None for ``"none"``.
+    """The reward for a name, for ``"module:name"``, or a callable; None for ``"none"``.
 
     Raises:
-        UserError: an unknown name, nothing at the place, or nothing that can be called.
+        UserError: an unknown name, nothing at ``"module:name"``, or an object that cannot be called.
     """
     if isinstance(given, str) and given == NONE:
         return None
@@ -56,12 +56,12 @@ def choose_reward(given: Any, data: ConversationData, scorer: Any = None) -> Rew
 
 
 def choose_scorer(given: Any, data: ConversationData) -> ReplyScorer:
-    """The scorer itself, or what makes one of the data: a name, a place ``"module:Class"``, a class or a function.
+    """The scorer itself, or one that is made from the data by a name, ``"module:Class"``, a class or a function.
 
     None is ``"counts"``.
 
     Raises:
-        UserError: it does not keep the contract.
+        UserError: it does not implement ``ReplyScorer``.
     """
     scorer = given
     if given is None or isinstance(given, str) or inspect.isclass(given) or inspect.isfunction(given):
@@ -76,10 +76,10 @@ def _name(given: Any) -> str:
 
 
 class Checked:
-    """A reward whose answers are looked at: a mistake in it is one line, not a trace or a silent NaN.
+    """A reward whose results are checked: a mistake in it is an error of one line, not a traceback or a silent NaN.
 
     Args:
-        reward: Called as the module's head says.
+        reward: Called as described at the top of the module.
         name: For messages.
     """
 
@@ -90,7 +90,7 @@ class Checked:
         """(N,) finite float64.
 
         Raises:
-            UserError: the reward raised, or gave something else.
+            UserError: the reward raised, or returned something else.
         """
         try:
             given = self.reward(contexts, replies, lengths)
@@ -120,10 +120,10 @@ class Nothing:
 
 
 class Length:
-    """min(1, words / 6): what a length term is made of.
+    """min(1, words / 6), used as a length term.
 
     Args:
-        data: Whose tokens.
+        data: The conversations, for their tokenizer.
     """
 
     ENOUGH = 6
@@ -137,7 +137,7 @@ class Length:
 
 
 def closed(replies: np.ndarray, lengths: np.ndarray, tokenizer: Tokenizer) -> TokenSequences:
-    """Replies (N, T) that end with the end token, (N, T + 1), also those that were broken off."""
+    """Replies (N, T) closed by the end token, (N, T + 1), also truncated ones."""
     tokens = np.pad(replies, ((0, 0), (0, 1)), constant_values=tokenizer.pad_token)
     rows = np.arange(len(tokens))
     unfinished = (lengths == 0) | (tokens[rows, np.maximum(lengths - 1, 0)] != tokenizer.end_token)

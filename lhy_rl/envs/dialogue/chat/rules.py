@@ -1,4 +1,4 @@
-"""Reward ``rules``: what makes a reply good, by hand, without a network."""
+"""Reward ``rules``: hand-made measures of a good reply, without a network."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ class Rules:
     semantic coherence    mean over the reply's words of how much they belong to the context's: the largest positive
                           mutual information with one of its last turn's words, from counts, 1 at 3 nats
     length                min(1, words / 6)
-    fluency               share of its pairs of neighbouring tokens that stand in a training reply; without it random
-                          words were better replies than people's
+    fluency               share of its pairs of neighbouring tokens that occur in a training reply; without it random
+                          words scored higher than people's replies
 
-    The first three are the terms of Li et al. (2016), section 4.3, without their networks. A reply without words is
-    worth 0.
+    The first three are the terms of Li et al. (2016), section 4.3, without their networks. An empty reply gets 0.
 
     Args:
         data: Whose training pairs are counted.
@@ -56,7 +55,7 @@ class Rules:
         return mean
 
     def related(self, asked: Words, reply: Words) -> np.ndarray:
-        """(N, T) how much each word of a reply belongs to the turn that it answers, 0 to 1; 0 behind the words."""
+        """(N, T) how much each word of a reply belongs to the turn that it answers, 0 to 1; 0 after the last word."""
         there = (asked.tokens >= 0)[:, :, None] & (reply.tokens >= 0)[:, None]
         first, second = np.maximum(asked.tokens, 0)[:, :, None], np.maximum(reply.tokens, 0)[:, None]
         information = self.answers.mutual_information(first, second) * there  # (N, L, T)
@@ -64,7 +63,7 @@ class Rules:
         return share
 
     def fluency(self, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """(N,) share of a reply's pairs of neighbours, the beginning with it, that people have written."""
+        """(N,) share of a reply's bigrams, with the start token, that occur in people's replies."""
         before = np.concatenate([np.full_like(replies[:, :1], self.tokenizer.start_token), replies[:, :-1]], 1)
         known = (self.bigrams.count(before, replies) > 0) & (np.arange(replies.shape[1]) < lengths[:, None])
         share: np.ndarray = known.sum(1) / np.maximum(lengths, 1)
@@ -83,7 +82,7 @@ class Rules:
 class Relevance(Rules):
     """How much a reply's different words belong to those of the turn that it answers, summed and divided by 6.
 
-    Every word adds its own share: the reward of which a reward for every token is the exact account.
+    Every word adds its own share, so a reward for every token can split this reward exactly.
 
     Args:
         data: Whose training pairs are counted.

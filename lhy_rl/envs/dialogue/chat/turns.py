@@ -1,4 +1,4 @@
-"""Utterances as padded arrays of tokens: taken out of contexts, compared, and known for dull."""
+"""Utterances as padded arrays of tokens: extracted from contexts, compared, and checked for dull replies."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ OVERLAP = 0.8
 
 
 def turn_from_the_end(contexts: np.ndarray, back: int, end_token: int, pad_token: int) -> TokenSequences:
-    """One turn of every context, the last one for ``back=1``, with its end token; of no length where there is none.
+    """One turn of every context, the last one for ``back=1``, with its end token; empty where there is none.
 
     Args:
-        contexts: (N, L) tokens, each turn closed by the end token, padded behind.
+        contexts: (N, L) tokens, each turn closed by the end token, padded at the end.
     """
-    ends = np.cumsum((contexts == end_token)[:, ::-1], 1)[:, ::-1]  # end tokens from here on
+    ends = np.cumsum((contexts == end_token)[:, ::-1], 1)[:, ::-1]  # number of end tokens from here on
     mine = (ends == back) & (contexts != pad_token)
     order = np.argsort(~mine, axis=1, kind="stable")
     lengths = mine.sum(1)
@@ -34,11 +34,11 @@ def turn_from_the_end(contexts: np.ndarray, back: int, end_token: int, pad_token
 
 @dataclass(frozen=True)
 class Words:
-    """Utterances without marks, unknown words, ends and pads.
+    """Utterances without punctuation, unknown words, end tokens and pads.
 
     Attributes:
-        tokens: (N, T), words to the left; -1 behind them.
-        counts: (N,) words of each.
+        tokens: (N, T) words, left-aligned; -1 after them.
+        counts: (N,) numbers of words.
     """
 
     tokens: np.ndarray
@@ -46,14 +46,14 @@ class Words:
 
 
 class WordReader:
-    """Tells words from marks, and compares utterances.
+    """Distinguishes words from punctuation.
 
     Args:
-        tokenizer: Of the tokens.
+        tokenizer: The tokenizer of the tokens.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.is_word = np.zeros(tokenizer.observation_size, bool)  # neither an end, nor unknown, nor a mark
+        self.is_word = np.zeros(tokenizer.observation_size, bool)  # neither an end token, nor unknown, nor punctuation
         self.is_word[2 : tokenizer.vocabulary_size] = [any(map(str.isalnum, word)) for word in tokenizer.words]
         self.pad_token = tokenizer.pad_token
 
@@ -66,7 +66,7 @@ class WordReader:
 
 
 def overlap(first: Words, second: Words) -> np.ndarray:
-    """(N,) share of words that two utterances have in common, of the one that has the smaller share; 0 if empty."""
+    """(N,) share of words that two utterances have in common, the smaller of both shares; 0 if one is empty."""
     same = (first.tokens[:, :, None] == second.tokens[:, None]) & (first.tokens[:, :, None] >= 0)
     counts = np.minimum(first.counts, second.counts)
     shares = (same.any(2).sum(1) / np.maximum(first.counts, 1), same.any(1).sum(1) / np.maximum(second.counts, 1))
@@ -74,7 +74,7 @@ def overlap(first: Words, second: Words) -> np.ndarray:
 
 
 def repetition(words: Words) -> np.ndarray:
-    """(N,) share of an utterance's words that stand in it before already."""
+    """(N,) share of an utterance's words that are repetitions of earlier ones."""
     tokens = words.tokens
     same = (tokens[:, :, None] == tokens[:, None]) & (tokens[:, :, None] >= 0)
     again = np.tril(same, -1).any(2).sum(1)
@@ -85,10 +85,10 @@ def repetition(words: Words) -> np.ndarray:
 class DullReplies:
     """The shipped list of dull replies, both languages, in a vocabulary.
 
-    A reply is dull if one of them stands in it and makes more than half of its words, or if it has no words at all.
+    A reply is dull if it contains one of them and that makes up more than half of its words, or if it has no words.
 
     Args:
-        tokenizer: Those of the list's replies that hold unknown words are left out.
+        tokenizer: Replies of the list that hold words unknown to it are left out.
 
     Attributes:
         replies: The list in tokens, the first eight known ones of each language first.
@@ -107,10 +107,11 @@ class DullReplies:
         self.replies = [np.array(row) for row in known]
         longest = max(map(len, probes), default=0) + 1
         self.probes = pack(probes, tokenizer, longest)
-        """Those that ease of answering asks about, eight a language, each closed by the end token."""
+        """The dull replies used for ease of answering, eight per language, each closed by the end token."""
 
     def share(self, words: Words) -> np.ndarray:
-        """(N,) the share of each reply's words that a dull reply in it makes: 1 is a dull reply itself, 0 has none."""
+        """(N,) the share of each reply's words that belong to a dull reply in it: 1 for a dull reply itself, 0 without
+        one."""
         most = np.zeros(len(words.counts))
         tokens = words.tokens
         for reply in self.replies:

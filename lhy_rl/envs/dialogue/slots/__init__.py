@@ -1,1 +1,1 @@
-"""The parts of ``lhy_rl/SlotFilling-v0``: what is talked about, the user, the channel, the belief, the policies."""
+"""The parts of ``lhy_rl/SlotFilling-v0``: the domain, the user, the channel, the belief, the policies."""

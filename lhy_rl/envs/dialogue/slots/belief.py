@@ -1,4 +1,4 @@
-"""What the system believes: PyDial's focus tracker, what a search for it finds, and what of it the policy sees.
+"""The system's belief: PyDial's focus tracker, the search with it, and the policy's observation of it.
 
 b <- (1 - sum_v p_v) b + p     for each slot, with p_v the confidences just heard (Henderson et al. 2014)
 """
@@ -13,7 +13,7 @@ from lhy_rl.envs.dialogue.slots.channel import Heard
 from lhy_rl.envs.dialogue.slots.domain import DETAILS, DONTCARE, VALUES
 from lhy_rl.envs.dialogue.slots.user import CONFIRM, NO_MATCH, NO_PLACE, SystemAct
 
-ASKED = 0.5  # belief from which on a detail counts as asked for
+ASKED = 0.5  # least belief with which a detail counts as asked for
 ACTS = ("inform", "yes", "no", "ask", "bye")  # that can be heard
 
 
@@ -21,10 +21,10 @@ def update(belief: np.ndarray, asked: np.ndarray, heard: Heard, act: SystemAct) 
     """The beliefs after an utterance.
 
     Args:
-        belief: (B, S, VALUES) probabilities of each slot's values; what is missing to 1 says that nothing was heard.
+        belief: (B, S, VALUES) probabilities of each slot's values; the rest to 1 is that of having heard nothing.
         asked: (B, Q) probability that a detail is asked for.
-        heard: What the channel gave.
-        act: Of the system, that was answered: yes is its value again, no takes from it.
+        heard: The output of the channel.
+        act: The system's act that was answered: yes adds to the belief in its value, no takes from it.
     """
     rows = np.arange(len(belief))
     values = heard.values.copy()
@@ -39,11 +39,11 @@ def update(belief: np.ndarray, asked: np.ndarray, heard: Heard, act: SystemAct) 
 
 
 class Hypotheses(NamedTuple):
-    """What a belief says of each slot, (B, S).
+    """Statistics of a belief for each slot, (B, S).
 
     Attributes:
-        best: The likeliest value, ``DONTCARE`` included.
-        top, second: Probabilities of the two likeliest values that say something.
+        best: The most probable value, ``DONTCARE`` included.
+        top, second: Probabilities of the two most probable values other than ``DONTCARE``.
         none: Probability that nothing was heard.
         dontcare: Probability that it does not matter.
     """
@@ -56,29 +56,29 @@ class Hypotheses(NamedTuple):
 
     @property
     def accepted(self) -> np.ndarray:
-        """(B, S) bool: something was heard of the slot that is likelier than that nothing was."""
+        """(B, S) bool: whether a value of the slot is more probable than that nothing was heard."""
         accepted: np.ndarray = np.maximum(self.top, self.dontcare) > self.none
         return accepted
 
     @property
     def constraints(self) -> np.ndarray:
-        """(B, S) the values that a search looks for, ``DONTCARE`` where it does not."""
+        """(B, S) the values that the search requires, ``DONTCARE`` for slots without a requirement."""
         constraints: np.ndarray = np.where(self.accepted, self.best, DONTCARE)
         return constraints
 
 
 def hypotheses(belief: np.ndarray) -> Hypotheses:
-    """Of (B, S, VALUES) beliefs."""
+    """The hypotheses of (B, S, VALUES) beliefs."""
     two = np.partition(belief[:, :, :DONTCARE], DONTCARE - 2, axis=2)
     none = np.clip(1 - belief.sum(2), 0.0, 1.0)
     return Hypotheses(belief.argmax(2), two[:, :, -1], two[:, :, -2], none, belief[:, :, DONTCARE])
 
 
 def matches(constraints: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(B, R) bool: the places that are as looked for."""
+    """(B, R) bool: the places that match the search."""
     num_slots = places.shape[1]
     values = np.arange(VALUES)
-    table = (places[:, :, None] == values) | (values == DONTCARE)  # (R, S, VALUES) whether a place is as looked for
+    table = (places[:, :, None] == values) | (values == DONTCARE)  # (R, S, VALUES) whether a place matches
     chosen = np.zeros((len(constraints), num_slots, VALUES), np.float32)
     np.put_along_axis(chosen, constraints[:, :, None], 1.0, 2)
     agreed = chosen.reshape(len(chosen), -1) @ table.reshape(len(places), -1).T.astype(np.float32)  # (B, R)
@@ -87,7 +87,7 @@ def matches(constraints: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def agrees(place: np.ndarray, constraints: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(B,) bool: a place was offered, and it is as looked for now."""
+    """(B,) bool: whether a place was offered that matches the present search."""
     values = places[np.clip(place, 0, len(places) - 1)]
     same = (constraints == values) | (constraints == DONTCARE)
     found: np.ndarray = same.all(1) & (place != NO_PLACE) & (place != NO_MATCH)
@@ -95,7 +95,7 @@ def agrees(place: np.ndarray, constraints: np.ndarray, places: np.ndarray) -> np
 
 
 class Layout:
-    """Where things stand in an observation.
+    """The layout of an observation.
 
     Args:
         num_slots: S.
@@ -151,9 +151,9 @@ def legal(
     dialogue closed, where the user has just been heard to say goodbye.
 
     Args:
-        believed: Of the slots.
-        count: (B,) places that are as looked for.
-        place: (B,) last offered.
+        believed: Hypotheses of the slots.
+        count: (B,) number of places that match the search.
+        place: (B,) the last offered place.
         goodbye: (B,) confidence with which a goodbye was heard.
         num_actions: A.
     """

@@ -1,8 +1,8 @@
-"""The channel between user and system: what was said is heard with a confidence, and sometimes wrongly.
+"""The channel between user and system: each item is heard with a confidence, and sometimes wrongly.
 
-PyDial's error model, as its files have it (``usersimulator/ConfusionModel.py``): a wrong hypothesis has another act
+PyDial's error model, as in its source (``usersimulator/ConfusionModel.py``): a wrong hypothesis has another act
 (0.2), another slot (0.3) or another value (0.5); the confidence of a right one has mean 0.869 and variance 0.029, that
-of a wrong one 0.762 and 0.051, both Beta-distributed. Every item of an utterance is heard on its own.
+of a wrong one 0.762 and 0.051, both Beta-distributed. Every item of an utterance is heard independently.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from lhy_rl.envs.dialogue.slots.domain import DETAILS, DONTCARE, VALUES
 from lhy_rl.envs.dialogue.slots.user import Utterance
 
-OTHER_ACT, OTHER_SLOT = 0.2, 0.3  # shares of what is heard wrongly; the rest has another value
+OTHER_ACT, OTHER_SLOT = 0.2, 0.3  # shares of the errors; the rest has another value
 INFORM, YES, NO, ASK, GOODBYE = range(5)
 """Kinds of what can be heard."""
 
@@ -29,12 +29,12 @@ RIGHT, WRONG = beta(0.869, 0.029), beta(0.762, 0.051)
 
 
 class Heard(NamedTuple):
-    """Confidences of what the system heard, 0 where it did not.
+    """Confidences of the items that the system heard, 0 for the others.
 
     Attributes:
-        values: (B, S, VALUES) of each slot's values.
-        asks: (B, Q) of the details.
-        yes, no, bye: (B,).
+        values: (B, S, VALUES) confidence of each slot's values.
+        asks: (B, Q) confidence that a detail is asked for.
+        yes, no, bye: (B,) confidence of these acts.
     """
 
     values: np.ndarray
@@ -50,13 +50,13 @@ class Heard(NamedTuple):
 
 
 def transmit(utterance: Utterance, sizes: np.ndarray, error_rate: float, rng: np.random.Generator) -> Heard:
-    """What arrives.
+    """Transmit utterances over the channel.
 
     Args:
-        utterance: By the users.
+        utterance: The users' utterances.
         sizes: (S,) number of values of each slot.
         error_rate: Probability that an item is heard wrongly.
-        rng: Owner of the draws.
+        rng: Source of the random numbers.
     """
     n, num_slots = utterance.values.shape
     num_asks = len(DETAILS)
@@ -68,14 +68,14 @@ def transmit(utterance: Utterance, sizes: np.ndarray, error_rate: float, rng: np
     confidence = np.where(wrong, rng.beta(*WRONG, items.shape), rng.beta(*RIGHT, items.shape)) * items
     kind = rng.random(items.shape)
     other_act = wrong & (kind < OTHER_ACT)
-    as_act = rng.integers(3, size=items.shape)  # what another act is heard as: yes, no or a question
+    as_act = rng.integers(3, size=items.shape)  # the act that is heard instead: yes, no or a question
 
     # constraints: right, in another slot with a value of that slot, or with another value
     part = slice(0, num_slots)
     moved = wrong[:, part] & ~other_act[:, part] & (kind[:, part] < OTHER_ACT + OTHER_SLOT)
     slot = np.arange(num_slots) + np.where(moved, rng.integers(1, max(num_slots, 2), moved.shape), 0)
     slot %= num_slots
-    drawn = (rng.random(moved.shape) * (sizes[slot] + 1)).astype(np.int64)  # the last one is that it does not matter
+    drawn = (rng.random(moved.shape) * (sizes[slot] + 1)).astype(np.int64)  # the last value is DONTCARE
     drawn = np.where(drawn == sizes[slot], DONTCARE, drawn)
     drawn = np.where(drawn == utterance.values, (drawn + 1) % sizes[slot], drawn)
     value = np.where(wrong[:, part], drawn, utterance.values)

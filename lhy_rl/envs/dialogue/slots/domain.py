@@ -1,4 +1,4 @@
-"""What a slot-filling dialogue is about: places to eat, each with a value for every slot, and details to ask for."""
+"""The domain of a slot-filling dialogue: places to eat, each with a value for every slot, and details to ask for."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "dress": ("casual", "smart", "formal"),
     "payment": ("cash", "card", "voucher"),
 }
-"""The slots, in the order in which a smaller domain takes them, and their values."""
+"""The slots and their values; a domain of S slots has the first S."""
 DETAILS = ("address", "phone", "postcode", "opening hours", "menu")
-"""What can be asked of a place, and is no constraint."""
+"""Details of a place that a user can ask for; they are no constraints."""
 DONTCARE = max(map(len, SLOTS.values()))
-"""The value of whoever does not mind; in every slot the last of ``VALUES`` values, some of which a slot may lack."""
+"""The value for a slot that does not matter: the last of ``VALUES`` values in every slot, also in those with fewer."""
 VALUES = DONTCARE + 1
 
 PYDIAL = {
@@ -37,27 +37,27 @@ PYDIAL = {
 
 
 def sizes(num_slots: int) -> np.ndarray:
-    """(S,) how many values each slot has, without the one of whoever does not mind."""
+    """(S,) how many values each slot has, without ``DONTCARE``."""
     return np.array([len(values) for values in list(SLOTS.values())[:num_slots]])
 
 
 def database(num_slots: int, seed: int) -> np.ndarray:
-    """(ROWS, S) int64 values of the places, drawn uniformly from a generator of their own."""
+    """(ROWS, S) int64 values of the places, drawn uniformly from a separate generator."""
     return np.random.default_rng(seed).integers(sizes(num_slots), size=(ROWS, num_slots))
 
 
 def slot_name(slot: int) -> str:
-    """Of a slot, in words."""
+    """The name of a slot."""
     return list(SLOTS)[slot]
 
 
 def value_name(slot: int, value: int) -> str:
-    """Of a slot's value, in words."""
+    """The name of a slot's value."""
     return "any" if value == DONTCARE else SLOTS[slot_name(slot)][value]
 
 
 def place_name(row: int) -> str:
-    """Of a row of the database; all differ."""
+    """The name of a row of the database; all differ."""
     first = ("Golden", "Old", "Little", "Royal", "Blue", "Green", "Silver", "Happy", "Red", "White")
     second = ("Lantern", "Mill", "Garden", "Oak", "Swan", "Table")
     return f"{first[row % 10]} {second[row // 10]}"

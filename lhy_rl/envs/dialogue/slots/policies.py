@@ -1,4 +1,4 @@
-"""Hand-crafted policies: rules over what the observation shows, the first of each step that applies.
+"""Hand-crafted policies: rules over the observation, of which the first that applies is followed.
 
 PyDial's (``policy/HDCPolicy.py``): answer what is asked; confirm what is doubtful; offer a place as soon as there is
 nothing left to find out or at most one place left; else request the next slot.
@@ -14,11 +14,11 @@ from lhy_rl.envs.dialogue.slots.belief import ASKED, Layout
 
 
 class Thresholds(NamedTuple):
-    """Of a slot's likeliest value.
+    """Thresholds for the probability of a slot's most probable value.
 
     Attributes:
-        accept: From here on it is believed.
-        doubt: From here to ``accept`` it is confirmed, below it the slot is requested.
+        accept: At or above it the value is believed.
+        doubt: Between it and ``accept`` the value is confirmed, below it the slot is requested.
     """
 
     accept: float
@@ -41,7 +41,7 @@ def act(obs: np.ndarray, layout: Layout, thresholds: Thresholds) -> np.ndarray:
     accepted = (best >= thresholds.accept) & (best > parts["none"])
     doubtful = ~accepted & (best >= thresholds.doubt) & (best > 0)
     unknown = ~accepted & ~doubtful
-    suits = parts["agrees"][:, 0] > 0  # the place last offered
+    suits = parts["agrees"][:, 0] > 0  # whether the last offered place matches
     asks = suits & (parts["asked"] > ASKED).any(1)
     enough = ~unknown.any(1) | (parts["found"][:, :2] > 0).any(1)
     offer, answer = 2 * num_slots, 2 * num_slots + 1

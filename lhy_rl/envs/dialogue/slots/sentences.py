@@ -41,7 +41,7 @@ def of_user(values: np.ndarray, asks: np.ndarray, yes: bool, no: bool, bye: bool
 
 
 def of_heard(values: np.ndarray, asks: np.ndarray, yes: float, no: float, bye: float) -> str:
-    """What of it arrived, with confidences."""
+    """What was heard of an utterance, with confidences."""
     items = [f"{slot_name(s)}={value_name(s, v)} {values[s, v]:.2f}" for s, v in np.argwhere(values > 0)]
     items += [f"ask {DETAILS[k]} {asks[k]:.2f}" for k in np.flatnonzero(asks > 0)]
     items += [f"{word} {p:.2f}" for word, p in (("yes", yes), ("no", no), ("bye", bye)) if p > 0]
@@ -49,13 +49,13 @@ def of_heard(values: np.ndarray, asks: np.ndarray, yes: float, no: float, bye: f
 
 
 def of_constraints(constraints: np.ndarray) -> str:
-    """What was looked for."""
+    """The constraints of a search."""
     named = [(slot, value) for slot, value in enumerate(constraints.tolist()) if value != DONTCARE]
     return ", ".join(f"{slot_name(slot)}: {value_name(slot, value)}" for slot, value in named)
 
 
 def joined(parts: list[str]) -> str:
-    """a, b and c."""
+    """Join parts as ``a, b and c``."""
     return " and ".join([", ".join(parts[:-1])] * (len(parts) > 1) + parts[-1:])
 
 
@@ -64,7 +64,7 @@ def _wish(slot: int, value: int) -> str:
 
 
 def turn(action: int, state: dict[str, np.ndarray], i: int, num_slots: int) -> str:
-    """The last act of instance i, the answer, and what of it arrived."""
+    """The last act of instance i, the answer, and what was heard of it."""
     system = "Hello, what can I do for you?"
     if action >= 0:
         kind, slot = divmod(action, num_slots) if action < 2 * num_slots else (action - 2 * num_slots + 2, 0)

@@ -1,4 +1,4 @@
-"""The system's side of a dialogue: what its summary acts say, and what of the state it sees."""
+"""The system's side of a dialogue: its summary acts in full, and its observation of the state."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lhy_rl.envs.dialogue.slots.user import ANSWER, CONFIRM, NO_MATCH, NO_PLACE,
 
 
 def hypotheses_of(state: State) -> Hypotheses:
-    """What is believed of the slots."""
+    """The hypotheses of the slots."""
     return Hypotheses(*(state[name] for name in Hypotheses._fields))
 
 
 def act(state: State, action: np.ndarray, num_slots: int) -> SystemAct:
-    """What (B,) summary acts say, given what is believed."""
+    """Expand (B,) summary acts into full acts, given the belief."""
     kind = np.where(action < 2 * num_slots, action // num_slots, action - 2 * num_slots + 2)
     slot = np.where(action < 2 * num_slots, action % num_slots, 0)
     rows, believed = np.arange(len(action)), hypotheses_of(state)
@@ -31,10 +31,10 @@ def act(state: State, action: np.ndarray, num_slots: int) -> SystemAct:
 
 
 def observed(state: State, layout: Layout, places: np.ndarray, max_turns: int) -> np.ndarray:
-    """(B, size) float32 what a policy sees of the states."""
+    """(B, size) float32 a policy's observations of the states."""
     n, believed = len(state["turn"]), hypotheses_of(state)
     last = np.zeros((n, layout.num_actions + 1))
-    last[np.arange(n), state["action"]] = 1  # before the first act, -1, the column that is cut off
+    last[np.arange(n), state["action"]] = 1  # -1, before the first act, is the last column, which is removed
     return layout.write(
         top=believed.top,
         second=believed.second,

@@ -1,8 +1,8 @@
-"""The simulated user: a goal, an agenda of what is still to be said, and an answer to every act of the system.
+"""The simulated user: a goal, an agenda of items still to be said, and an answer to every act of the system.
 
 The agenda is a stack (Schatzmann et al. 2007): the goal's constraints in an order drawn for each dialogue, below them
-the details to ask for, at the bottom the goodbye. An act of the system pushes an answer on top; what the user says
-next comes from there, and with some probability the next constraints with it.
+the details to ask for, at the bottom the goodbye. An act of the system pushes an answer on top; the user's next
+utterance is taken from there, and with some probability the next constraints with it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lhy_rl.core.trees import State
 from lhy_rl.envs.dialogue.slots.domain import DETAILS, DONTCARE, ROWS
 
 REQUEST, CONFIRM, OFFER, ANSWER, BYE = range(5)
-"""What an act of the system can be."""
+"""The kinds of the system's acts."""
 NO_PLACE = -1  # nothing was offered yet
 NO_MATCH = ROWS  # the system said that there is no such place
 
@@ -25,7 +25,7 @@ class Manners(NamedTuple):
 
     Attributes:
         over_inform: Probability of saying one more constraint, after each.
-        over_ask: Probability of asking for a second detail in the same breath.
+        over_ask: Probability of asking for a second detail in the same utterance.
         corrects: Whether "no" to a wrong value is followed by the right one.
     """
 
@@ -38,15 +38,15 @@ USERS = {"friendly": Manners(0.4, 1 / 3, True), "unfriendly": Manners(0.0, 0.0, 
 
 
 class SystemAct(NamedTuple):
-    """(B,) arrays: what the system said.
+    """The system's acts, (B,) arrays.
 
     Attributes:
         kind: ``REQUEST``, ``CONFIRM``, ``OFFER``, ``ANSWER`` or ``BYE``.
-        slot: That is requested or confirmed; 0 else.
-        value: That is to be confirmed, -1 where nothing has been heard of the slot.
-        place: The place last offered, this act included; ``NO_PLACE`` and ``NO_MATCH`` are none.
-        constraints: (B, S) the values that a search looked for, ``DONTCARE`` where it did not.
-        details: (B, Q) bool: those that an answer told.
+        slot: The slot that is requested or confirmed; otherwise 0.
+        value: The value to be confirmed, -1 where nothing has been heard of the slot.
+        place: The last offered place, this act included, or ``NO_PLACE`` or ``NO_MATCH``.
+        constraints: (B, S) the values that the search required, ``DONTCARE`` for slots without a requirement.
+        details: (B, Q) bool: the details that an answer told.
     """
 
     kind: np.ndarray
@@ -58,10 +58,10 @@ class SystemAct(NamedTuple):
 
 
 class Utterance(NamedTuple):
-    """What the user says, before the channel.
+    """The user's utterance, before the channel.
 
     Attributes:
-        values: (B, S) the constraints said, -1 where none.
+        values: (B, S) the constraints expressed, -1 where there is none.
         asks: (B, Q) bool, details asked for.
         yes, no, bye: (B,) bool.
     """
@@ -74,7 +74,8 @@ class Utterance(NamedTuple):
 
 
 def new_users(n: int, places: np.ndarray, rng: np.random.Generator) -> State:
-    """Goals and agendas of n users: a place's values, each of no matter with probability 0.1, and 1 to 3 details."""
+    """Goals and agendas of n users: a place's values, each replaced by ``DONTCARE`` with probability 0.1, and 1 to 3
+    details."""
     num_slots = places.shape[1]
     goal = places[rng.integers(len(places), size=n)]
     goal = np.where(rng.random(goal.shape) < 0.1, DONTCARE, goal)
@@ -91,17 +92,17 @@ def new_users(n: int, places: np.ndarray, rng: np.random.Generator) -> State:
 
 
 def fits(goal: np.ndarray, place: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(B,) bool: a place was offered that is as the user wants it."""
+    """(B,) bool: whether a place was offered that matches the user's goal."""
     found: np.ndarray = ~_violated(goal, place, places).any(1) & (place >= 0) & (place < NO_MATCH)
     return found
 
 
 def listen(state: State, act: SystemAct, places: np.ndarray, rng: np.random.Generator) -> State:
-    """What the system's act changes in the users' minds.
+    """Update the users' states after the system's act.
 
-    A place that is not the one before begins all questions anew. A misunderstanding, a wrong place or a wrong value,
-    is forgiven less often the more there have been: the k-th makes the user give up with probability
-    ((k - 1) / patience)^2, as in PyDial.
+    After a different place is offered all details are asked for again. Users lose patience with misunderstandings, that
+    is wrong places or wrong values: the k-th makes the user give up with probability ((k - 1) / patience)^2, as in
+    PyDial.
 
     Returns:
         ``open`` (B, Q) bool, the details that are still to be asked for; ``slips`` (B,), misunderstandings so far;
@@ -121,13 +122,13 @@ def listen(state: State, act: SystemAct, places: np.ndarray, rng: np.random.Gene
 
 
 def speaks_of_place(act: SystemAct) -> np.ndarray:
-    """(B,) bool: a place is spoken of."""
+    """(B,) bool: whether the act is about a place."""
     speaks: np.ndarray = (act.kind == OFFER) | ((act.kind == ANSWER) & (act.place != NO_PLACE))
     return speaks
 
 
 def _right(goal: np.ndarray, act: SystemAct) -> np.ndarray:
-    """(B,) bool: the value to be confirmed is the goal's."""
+    """(B,) bool: whether the value to be confirmed is the goal's."""
     right: np.ndarray = act.value == goal[np.arange(len(goal)), act.slot]
     return right
 
@@ -135,14 +136,14 @@ def _right(goal: np.ndarray, act: SystemAct) -> np.ndarray:
 def reply(
     state: State, act: SystemAct, places: np.ndarray, manners: Manners, rng: np.random.Generator
 ) -> tuple[Utterance, np.ndarray]:
-    """What the users answer, and (B, S) bool: the constraints that are still to be said.
+    """The users' answers, and (B, S) bool: the constraints that are still to be said.
 
     Args:
-        state: With ``open`` as :func:`listen` left it.
-        act: What the system said.
+        state: The state with ``open`` from :func:`listen`.
+        act: The system's act.
         places: (R, S) the database.
-        manners: Of the users.
-        rng: Owner of the draws.
+        manners: How the users talk.
+        rng: Source of the random numbers.
     """
     goal, rank, pending = state["goal"], state["rank"], state["pending"]
     n, num_slots = goal.shape
@@ -151,7 +152,7 @@ def reply(
     offering = speaks_of_place(act)
     content = offering & fits(goal, act.place, places)
     no_match = act.place == NO_MATCH
-    wrong = (act.constraints != goal) & (act.constraints != DONTCARE)  # what was looked for and is not wished
+    wrong = (act.constraints != goal) & (act.constraints != DONTCARE)  # search values that differ from the goal
 
     confirming = (act.kind == CONFIRM) & (act.value >= 0)
     yes, no = confirming & _right(goal, act), confirming & ~_right(goal, act)
@@ -173,7 +174,7 @@ def reply(
 
 
 def opening(state: State, manners: Manners, rng: np.random.Generator) -> tuple[Utterance, np.ndarray]:
-    """What the users begin with, and (B, S) bool: the constraints that are still to be said."""
+    """The users' first utterances, and (B, S) bool: the constraints that are still to be said."""
     goal, pending = state["goal"], state["pending"]
     n, num_slots = goal.shape
     some = np.where(pending.any(1, keepdims=True), pending, True)
@@ -184,26 +185,26 @@ def opening(state: State, manners: Manners, rng: np.random.Generator) -> tuple[U
 
 
 def _extra(n: int, most: int, probability: float, rng: np.random.Generator) -> np.ndarray:
-    """(n,) how many more: each with this probability, until the first that is not."""
+    """(n,) numbers of further items: each follows with this probability, up to ``most``."""
     going = np.cumprod(rng.random((n, most)) < probability, 1)
     number: np.ndarray = going.sum(1)
     return number
 
 
 def _first(which: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """(B, S) bool: of those marked the one of the lowest rank."""
+    """(B, S) bool: the marked one with the lowest rank."""
     return _up_to(which, rank, np.ones(len(which), np.int64))
 
 
 def _up_to(which: np.ndarray, rank: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """(B, S) bool: of those marked the ``count`` of the lowest ranks."""
+    """(B, S) bool: the ``count`` marked ones with the lowest ranks."""
     place = np.where(which, rank, rank.shape[1]).argsort(1).argsort(1)
     chosen: np.ndarray = which & (place < count[:, None])
     return chosen
 
 
 def _violated(goal: np.ndarray, place: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(B, S) bool: where a place is not as the user wants it."""
+    """(B, S) bool: where a place does not match the goal."""
     values = places[np.clip(place, 0, len(places) - 1)]
     violated: np.ndarray = (goal != DONTCARE) & (values != goal)
     return violated
