@@ -30,7 +30,7 @@ class Encoder(BaseFeaturesExtractor):
     Args:
         observation_space: Given by SB3.
         encoder: A name of :data:`lhy_rl.nn.encoders.select.encoders`, ``auto`` for the one that fits the space, or a
-        class.
+            class.
         normalize_images: The policy's setting of that name. ``False`` for both is faster: our encoders scale bytes.
         options: Options of :class:`lhy_rl.nn.encoders.base.EncoderOptions`; ``activation`` is ``auto`` by default.
 

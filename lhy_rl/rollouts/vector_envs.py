@@ -108,7 +108,7 @@ def make_vec(env_id: str, num_envs: int, /, **options: Any) -> VectorEnv[Any, An
 
 
 def one_by_one(env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any] | None:
-    """The same environment as ``env``, batched by Gymnasium, from single ones; None if it has no spec or is wrapped."""
+    """An environment from ``gymnasium.make_vec``, made again as single instances; None without a spec or if wrapped."""
     spec = env.spec
     if spec is None or env is not env.unwrapped:  # a wrapper's effect is unknown
         return None

@@ -35,7 +35,7 @@ class EncoderOptions:
         hidden_sizes: Widths of the dense layers of an MLP, after the joined parts of a Dict, and after a CNN's
             convolutions. They replace ``layers`` layers of ``embedding_size``.
         activation: A name of :data:`lhy_rl.nn.layers.activations.activations`, or ``auto``: tanh in an MLP and relu in
-        a CNN.
+            a CNN.
         norm: ``none``, ``batch`` (over all leading dimensions) or ``layer``, before each activation.
         pooling: How a CNN's layers shrink the image: ``strided`` convolutions, or convolutions of stride 1 and
             ``max``, ``average``, ``lp`` (p = 2) or ``fractional`` pooling, which cost about stride^2 times as much.

@@ -13,7 +13,7 @@ from lhy_rl.nn.generative.pictures import GROUPS, LEAK, eighth
 
 class PictureTranslator(nn.Module):
     """A U-Net (Ronneberger et al. 2015; Isola et al. 2017, section 3.2): each layer of the way up also reads the layer
-    of its size on the way down. The noise joins at the bottom.
+    of its size on the way down. The noise enters at the bottom.
 
     Args:
         shape: (C, H, W) of both pictures; sides that are no multiples of 8 are padded, and cropped again.

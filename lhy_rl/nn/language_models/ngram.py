@@ -54,7 +54,7 @@ class NGramModel(LanguageModel):
         super().__init__(vocabulary_size)
         self.order = integer("order", order, 1, 5)
         self.tables: list[Grams] = []
-        """Of the orders 1 to ``order``."""
+        """The n-grams of the orders 1 to ``order``."""
 
     def fit(self, sequences: TokenSequences, validation: TokenSequences | None = None) -> Self:
         numbers = [self._with_start(*self.training_sentences(sequences))]  # (N, 1 + T): of the k-gram that ends there
