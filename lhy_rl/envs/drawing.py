@@ -145,7 +145,7 @@ def conversation(facts: list[str], utterances: list[tuple[bool, str]]) -> np.nda
         draw.rounded_rectangle((left, top, left + width, top + height), pad, colour)
         draw.text((left + pad, top + height / 2), words, WHITE, letters, anchor="lm")
     bottom = 8 + len(facts) * round(1.5 * size)
-    draw.rectangle((0, 0, SIDE, bottom), BACKGROUND)  # older utterances go behind it
+    draw.rectangle((0, 0, SIDE, bottom), BACKGROUND)  # older utterances are hidden by it
     for i, fact in enumerate(facts):
         words = shortened(fact, letters.getlength, SIDE - 16)
         draw.text((8, 6 + round(1.5 * size * i)), words, (200, 205, 214), letters)

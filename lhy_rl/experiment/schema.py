@@ -42,7 +42,7 @@ class Option:
 
 @functools.cache  # parsing docstrings and sources takes a fifth of the time to read a configuration
 def options_of(constructor: Any, keep: frozenset[str] = frozenset()) -> tuple[Option, ...]:
-    """The options of a class: its own parameters, then, behind ``**kwargs``, those of :func:`option_sources`.
+    """The options of a class: its own parameters, then, for ``**kwargs``, those of :func:`option_sources`.
 
     Parameters that a class passes to its base class itself (such as an environment's spaces) are no options, nor are
     those whose values YAML cannot hold.

@@ -1,6 +1,6 @@
-"""A search in a folder: its journal, from which it goes on, and what it found.
+"""A search in a folder: its journal, from which it continues, and its results.
 
-journal.jsonl   what was asked and told (:mod:`lhy_rl.search.journal`)
+journal.jsonl   asks and tells (:mod:`lhy_rl.search.journal`)
 result.json     the trials' scores, the best configuration, and on a table its regret
 best.yaml       the best configuration
 """
@@ -40,7 +40,7 @@ def find_table(name: str) -> str:
     """The name of a shipped table, from its beginning: ``nb201`` is ``nb201-cifar10``, the first of its kind.
 
     Raises:
-        UserError: none begins so.
+        UserError: no table's name begins so.
     """
     found = [table for table in table_names() if table.startswith(name)]
     if not found and not name.endswith(".npz"):
@@ -49,10 +49,10 @@ def find_table(name: str) -> str:
 
 
 def live_objective(name: str) -> Objective:
-    """The training behind a table, by the table's name or its beginning.
+    """The objective that trains as for a table, by the table's name or its beginning.
 
     Raises:
-        UserError: none begins so.
+        UserError: no table's name begins so.
     """
     found = [child for child in children.names() if child.startswith(name)]
     objective: Objective = children.get(found[0] if found else name)()
@@ -60,7 +60,7 @@ def live_objective(name: str) -> Objective:
 
 
 def make_searcher(name: str, space: Space, seed: int, num_trials: int, options: dict[str, Any]) -> Searcher:
-    """A searcher by name, with options of its constructor.
+    """Make a searcher by name, with options of its constructor.
 
     Raises:
         UserError: an unknown name or option.
@@ -74,7 +74,7 @@ def make_searcher(name: str, space: Space, seed: int, num_trials: int, options: 
             raise suggest(option, known, f"option of searcher {name!r}:")
     try:
         made: Searcher = maker(space, seed=seed, **options)
-    except TypeError as error:  # a text where a number is due
+    except TypeError as error:  # such as text for a number
         raise UserError(f"searcher {name!r}: {brief(options)} does not fit its options ({error})") from error
     return made
 
@@ -85,7 +85,7 @@ def make_executor(
     """An executor by name: ``in_process``, ``processes`` or ``ray``.
 
     Raises:
-        UserError: an unknown name, or what it cannot do.
+        UserError: an unknown name, or an option that the executor does not support.
     """
     validation.choice("executor", name, EXECUTORS)
     if name == "in_process":
@@ -102,17 +102,17 @@ def make_executor(
 
 
 class SearchRun:
-    """A search, new or gone on with.
+    """A search, new or continued.
 
     Args:
-        folder: Made where it is missing. One that holds a search of the same kind is gone on with.
-        name: The searcher's.
-        objective: What is maximised.
+        folder: Folder of the search, made if missing. If it holds a search of the same kind, that is continued.
+        name: Name of the searcher.
+        objective: The objective to maximise.
         num_trials: The budget.
-        seed: Of the searcher; and, where ``trial_seed`` is None, the trials' numbers are their seeds.
-        options: Of the searcher.
-        trial_seed: Of every training; None: each has another.
-        early_terminate: When trials are stopped early; None: never.
+        seed: Seed of the searcher.
+        options: Options of the searcher.
+        trial_seed: Seed of every training; None: the seed of a trial is its number.
+        early_terminate: The rule of early stopping; None: trials are never stopped early.
 
     Raises:
         UserError: an unknown name, a folder of another search, or a searcher that has seen the table before.
@@ -144,7 +144,7 @@ class SearchRun:
         self.journal = Journal(folder / JOURNAL)
 
     def run(self, executor: Executor, on_trial: Callable[[Trial], object] | None = None) -> dict[str, Any]:
-        """Search; what ``result.json`` holds."""
+        """Run the search; return the content of ``result.json``."""
         about = {"searcher": self.name, "seed": self.seed, "options": self.options, **self.objective.about}
         about |= {"num_trials": self.num_trials} if self.name in BUDGETED else {}
         search = Search(
@@ -164,7 +164,7 @@ class SearchRun:
         archive.write_bytes(self.folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
 
     def result(self, history: History) -> dict[str, Any]:
-        """What was found, as JSON holds it."""
+        """The result as JSON values."""
         space, best = self.objective.space, history.incumbent
         result: dict[str, Any] = {
             "searcher": self.name,
@@ -176,7 +176,7 @@ class SearchRun:
             ],
             "best": None if best is None else space.configuration(best.array),
             "score": None if best is None else best.score,
-            "formula": None,  # of the best, where configurations are formulas
+            "formula": None,  # of the best configuration, if configurations are formulas
             "failed": sum(trial.status == FAILED for trial in history.trials),
             "stopped": sum(trial.stopped for trial in history.trials),
             "cost": self.objective.cost,
@@ -195,7 +195,7 @@ class SearchRun:
 
 
 def regrets(objective: TableObjective, history: History, unique: bool = False) -> list[float]:
-    """How far the best configuration so far is below the table's best, by the means over the seeds, after each trial.
+    """After each trial, how far the best configuration so far is below the table's best, by means over the seeds.
 
     Args:
         unique: Count only trials that were not repeated.
@@ -208,7 +208,8 @@ def regrets(objective: TableObjective, history: History, unique: bool = False) -
 
 
 def regret_curves(table: str, name: str, num_trials: int, seeds: int) -> np.ndarray:
-    """(S, T) regrets of a searcher on a table, for a comparison. Where a searcher ends early, its last one stays."""
+    """(S, T) regrets of a searcher on a table, for comparison. If a searcher ends early, its last regret is
+    repeated."""
     objective = TableObjective(load_table(table))
     curves = []
     for seed in range(seeds):

@@ -1,4 +1,4 @@
-"""How a run begins: a new one, one that goes on from its newest checkpoint, or one that is only looked at."""
+"""Start a new run, resume one from its newest checkpoint, or load one without training."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def train(config: Config, console: Console | None = None, report: Report | None 
 
     Args:
         console: For progress and notes; standard error where left out.
-        report: Writes the report, where the configuration wants one; ``lhy-rl report`` writes it afterwards, too.
+        report: Writes the report, if the configuration asks for one; ``lhy-rl report`` can also write it afterwards.
 
     Raises:
-        UserError: bad input; then no folder was made.
+        UserError: bad input; no folder was made.
         Interrupted: Ctrl-C or SIGTERM.
     """
     run = prepare(config, console)
@@ -32,17 +32,17 @@ def train(config: Config, console: Console | None = None, report: Report | None 
 
 
 def prepare(config: Config, console: Console | None = None) -> Run:
-    """A new run, checked and built, of which nothing is on the disk yet."""
+    """Check and build a new run, without writing anything to disk."""
     options = RunOptions(**config.section("run"))
     tracking.check(options.tracker)
-    run_folder.choose_path(str(options.name), options.folder)  # says what is wrong with it before anything is built
+    run_folder.choose_path(str(options.name), options.folder)  # reports a bad folder before anything is built
     run = Run(Config(config.name, config.values | {"run": config.values["run"] | {"folder": None}}), console)
     run.check()
     return run
 
 
 def make_folder(run: Run, config: Config) -> RunFolder:
-    """The folder of a new run, with its configuration and its first checkpoint."""
+    """Make the folder of a new run, with its configuration and its first checkpoint."""
 
     def fill(temporary: Path) -> None:
         run.begin()
@@ -50,7 +50,7 @@ def make_folder(run: Run, config: Config) -> RunFolder:
         checkpoints = Checkpoints(temporary / "checkpoints")
         checkpoints.save(run.state_dict(), 0)
         size = checkpoints.newest()[0].stat().st_size
-        run_folder.check_space(temporary, size * (run.options.keep_checkpoints + 2))  # the best, and a new one
+        run_folder.check_space(temporary, size * (run.options.keep_checkpoints + 2))  # and the best, and a new one
 
     own = build.with_own_encoder(run.config)
     return run_folder.create(str(run.options.name), config.values["run"]["folder"], own, fill)
@@ -76,13 +76,13 @@ def resume(
 
 
 def reopen(path: Path, console: Console | None = None, total_timesteps: int | None = None) -> Run | None:
-    """A run as its newest readable checkpoint has it, to train on; None where it had already finished.
+    """Load a run from its newest readable checkpoint, to continue training; None if it had already finished.
 
     Args:
         console: For progress and notes; standard error where left out.
-        total_timesteps: Train until there are so many in all, a finished run, too, and write it into its configuration.
-            What falls with the share of the training that is left (a linear schedule) is stretched over the new total:
-            a learning rate that had come to 0 begins again at (new - old) / new of what it was at first.
+        total_timesteps: Train to this total, also a finished run, and write it into the configuration. Schedules over
+            the training (such as a linear one) are stretched over the new total: a learning rate that had reached 0
+            restarts at (new - old) / new of its initial value.
 
     Raises:
         UserError: no such run, another process is at it, or it has as many timesteps already.
@@ -107,7 +107,7 @@ def reopen(path: Path, console: Console | None = None, total_timesteps: int | No
 
 
 def load(path: Path, which: str = "newest", console: Console | None = None) -> Run:
-    """A run with its agent as a checkpoint has it, to look at.
+    """Load a run with its agent from a checkpoint, without training.
 
     Args:
         which: ``newest`` or ``best``.

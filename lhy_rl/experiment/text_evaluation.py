@@ -1,4 +1,4 @@
-"""What written sentences are worth: likelihood in both directions, overlap with held-out text, diversity."""
+"""Evaluation of generated sentences: likelihood in both directions, overlap with held-out text, diversity."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ REAL = "held-out text"  # the row of real sentences
 
 
 def check_splits(task: Any) -> None:
-    """Refuse a text that :func:`compare` could not take its sentences from.
+    """Refuse a text with too few sentences for :func:`compare`.
 
     Raises:
         UserError: a split has too few sentences.
     """
-    for split, least in (("validation", 2), ("test", 1)):  # self-BLEU compares them with each other
+    for split, least in (("validation", 2), ("test", 1)):  # self-BLEU needs two
         found = len(task.sequences(split))
         if found < least:
             raise UserError(
@@ -41,12 +41,12 @@ def compare(
 ) -> tuple[dict[str, dict[str, float]], dict[str, list[str]]]:
     """The metrics of every policy and of real sentences; ``nll_test`` is over the whole test split.
 
-    Where the true likelihood of a sentence is not known, ``ppl_ngram`` stands in: the perplexity of what is written
-    under a trigram model of the training split.
+    If the true likelihood of a sentence is not known, ``ppl_ngram`` is used instead: the perplexity of the generated
+    sentences under a trigram model of the training split.
 
     Args:
-        sentences: How many are drawn from each policy and taken from the held-out split.
-        samples: How many of them are given as text.
+        sentences: Number of sentences sampled from each policy, and taken from the held-out split.
+        samples: Number of them that are returned as text.
 
     Returns:
         Row to metric to value, and row to sentences.
@@ -92,7 +92,7 @@ def validation_metrics(policy: ActorCritic, task: Any, sentences: int) -> dict[s
 
 
 def written_pictures(policies: Mapping[str, ActorCritic], task: Any, n: int) -> dict[str, np.ndarray]:
-    """Row to pictures (n, H, W, 3): what every policy writes, and real ones (:class:`DrawnText`)."""
+    """Row to pictures (n, H, W, 3) of every policy's sentences, and real ones (:class:`DrawnText`)."""
     from lhy_rl.nn.decoding import sample
 
     rows = {REAL: first(task.sequences("validation"), n)}
@@ -112,7 +112,7 @@ def write_sentences(
     top_k: int | None = None,
     seed: int = SEED,
 ) -> list[str]:
-    """Sentences of one policy as text; where they answer to sources, to those of the test split in their order.
+    """Sentences of one policy as text; if they answer sources, those are the test split's, in order.
 
     Args:
         policy: A name in ``agent.policies``; None takes the newest.
@@ -150,7 +150,7 @@ def write_sentences(
 
 @contextmanager
 def evaluating(policy: ActorCritic, seed: int = SEED) -> Iterator[Any]:
-    """The policy in evaluation mode, without gradients, and a generator of the evaluation's own."""
+    """Put the policy in evaluation mode, without gradients; yields a separate generator for the evaluation."""
     import torch
 
     from lhy_rl.nn.layers import eval_mode
@@ -170,11 +170,11 @@ def true_nll(task: Any, sequences: TokenSequences) -> float:
 
 
 def overlap(written: TokenSequences, references: BleuScorer, task: TextTask, equal: int) -> dict[str, float]:
-    """BLEU against references, BLEU against each other, and how much of what is written is different.
+    """BLEU against references, self-BLEU, and the shares of distinct n-grams and sentences.
 
     Args:
-        equal: How many sentences the measures of diversity take. The more there are, the more they repeat each other,
-            so every row must have as many.
+        equal: Number of sentences for the measures of diversity. They depend on it, since more sentences repeat each
+            other more, so it must be the same for every row.
     """
     from lhy_rl.functional.text_metrics import distinct_n, self_bleu, unpadded
 
@@ -194,7 +194,7 @@ def first(sequences: TokenSequences, n: int) -> TokenSequences:
 
 
 def decode(task: Any, sequences: TokenSequences, n: int) -> list[str]:
-    """The first n sentences as text, with what they answer to before them."""
+    """The first n sentences as text, each after its source."""
     chosen = first(sequences, n)
     texts = [str(task.decode(row[:length])) for row, length in zip(chosen.tokens, chosen.lengths, strict=True)]
     if chosen.sources is None or chosen.source_lengths is None:
@@ -204,7 +204,7 @@ def decode(task: Any, sequences: TokenSequences, n: int) -> list[str]:
 
 
 def decode_turns(task: Any, source: np.ndarray) -> str:
-    """The turns of a source, (L,) tokens, each closed by the end token, as text with strokes between."""
+    """The turns of a source, (L,) tokens, each closed by the end token, as text with bars in between."""
     ends = np.flatnonzero(source == task.end_token) + 1
     turns = [turn for turn in np.split(source, ends) if len(turn)]
     return " / ".join(str(task.decode(turn)) for turn in turns)

@@ -1,6 +1,6 @@
-"""Where a run's metrics go: into metrics.csv always, to Weights & Biases or TensorBoard where wanted.
+"""Logging of a run's metrics: always to metrics.csv, optionally to Weights & Biases or TensorBoard.
 
-``metrics.csv`` has one row an update and one column a metric; columns are added as they appear.
+``metrics.csv`` has one row per update and one column per metric; columns are added as they appear.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lhy_rl.experiment.schema import RunOptions
 ONLINE = ("online", "run", "shared")  # modes of wandb that need a login and a network
 MODES = (*ONLINE, "offline", "dryrun", "disabled")
 LATER = "the run is kept offline, in its folder, and wandb sync sends it"
-PATIENCE = 5.0  # seconds that wandb's server has to answer before a run begins
+PATIENCE = 5.0  # seconds to wait for wandb's server before a run begins
 Value = float | int | str
 
 
@@ -41,7 +41,7 @@ class MetricsFile:
         self.rows = 0
 
     def write(self, row: dict[str, Value]) -> None:
-        """Append a row; cells it lacks stay empty."""
+        """Append a row; missing cells stay empty."""
         new = [name for name in row if name not in self.columns]
         if new:
             old = read_metrics(self.path) if self.rows else []
@@ -53,7 +53,7 @@ class MetricsFile:
         self.rows += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the header and the number of rows, for a checkpoint; the rows are forced to the disk."""
+        """Return the header and the number of rows, for a checkpoint; the rows are flushed to disk."""
         if self.path.exists():
             with open(self.path, "rb") as file:
                 os.fsync(file.fileno())
@@ -78,12 +78,12 @@ class MetricsFile:
 
 
 def cell(value: Value | None) -> str:
-    """A value as text that gives the same number again."""
+    """A value as text from which the same number is read again."""
     return "" if value is None else repr(float(value)) if isinstance(value, float) else str(value)
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
-    """The rows of a metrics file, cells as text; a last line that is cut off is left out."""
+    """The rows of a metrics file, cells as text; an incomplete last line is left out."""
     text = path.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
     rows = list(csv.DictReader(io.StringIO(whole, newline="")))
@@ -117,7 +117,7 @@ class Tracker:
         """
 
     def close(self) -> None:
-        """Close what is open; nothing more is logged by this process."""
+        """Close the tracker; this process logs nothing more."""
 
 
 class WandbTracker(Tracker):
@@ -132,7 +132,7 @@ class WandbTracker(Tracker):
                 name=folder.name,
                 id=run_id,
                 resume="allow",
-                dir=str(folder.resolve()),  # its service may have been started in another folder
+                dir=str(folder.resolve()),  # wandb's service may have been started in another folder
                 config=config,
                 mode=mode,
                 settings=wandb.Settings(silent=True, console="off"),
@@ -141,7 +141,7 @@ class WandbTracker(Tracker):
         mode = wandb_mode()
         try:
             self.run = begin(mode)
-        except Exception as error:  # the key is refused, say, or the network went away since the mode was chosen
+        except Exception as error:  # such as a refused key, or a network that was lost meanwhile
             if mode not in ONLINE:
                 raise UserError(
                     f"wandb cannot write its run: {_line(error)}; --run.tracker none does without"
@@ -194,7 +194,7 @@ def wandb_mode() -> str:
     """Return WANDB_MODE where it is set, else online for users who are logged in and have a network, else offline.
 
     Raises:
-        UserError: WANDB_MODE is no mode, or it asks for a run online and that cannot be.
+        UserError: WANDB_MODE is no mode, or it asks for an online run, which is impossible.
     """
     asked = os.environ.get("WANDB_MODE", "")
     if asked and asked not in MODES:
@@ -204,7 +204,7 @@ def wandb_mode() -> str:
     wandb, reason = require("wandb"), ""
     try:
         wandb.setup(settings=wandb.Settings(silent=True))
-        with contextlib.redirect_stderr(io.StringIO()):  # it warns after any other run, also a disabled one
+        with contextlib.redirect_stderr(io.StringIO()):  # wandb warns after any other run, also a disabled one
             logged_in = wandb.login(prompt=False, verify=False)
         if logged_in:
             _reach(wandb.setup().settings.base_url)
@@ -223,8 +223,8 @@ def wandb_mode() -> str:
 
 
 def _reach(url: str) -> None:
-    """Raise a ConnectionError where no server answers, whatever it says."""
-    import requests  # wandb brings it; it knows of proxies
+    """Raise a ConnectionError if no server answers; any answer will do."""
+    import requests  # a dependency of wandb; it handles proxies
 
     try:
         requests.head(url, timeout=PATIENCE)
@@ -238,10 +238,10 @@ def _line(error: Exception) -> str:
 
 
 def choose(name: str) -> str:
-    """The tracker that a configuration's word means here, checked to be installed.
+    """Resolve a configuration's tracker name, and check that the tracker is installed.
 
     Raises:
-        UserError: it is asked for and missing.
+        UserError: the named tracker is not installed.
     """
     if name == "auto":
         return "wandb" if importlib.util.find_spec("wandb") else "none"
@@ -251,10 +251,10 @@ def choose(name: str) -> str:
 
 
 def check(name: str) -> None:
-    """Check that a tracker can do its work, before anything is made for it.
+    """Check that a tracker can work, before the run begins.
 
     Raises:
-        UserError: it is missing, or cannot do what its environment variables ask for.
+        UserError: it is not installed, or cannot do what its environment variables require.
     """
     if choose(name) == "wandb":
         wandb_mode()
@@ -266,8 +266,8 @@ def make_tracker(options: RunOptions, folder: Path, config: dict[str, Any], run_
     Args:
         folder: The run folder, where it may write.
         config: The run's configuration, nested.
-        run_id: Stays the same when the run is resumed.
-        step: Updates done so far.
+        run_id: Id of the run, the same after resuming.
+        step: Number of updates so far.
     """
     kind = choose(options.tracker)
     if kind == "wandb":
@@ -290,7 +290,7 @@ def require(package: str) -> Any:
 
 
 def missing(package: str) -> UserError:
-    """The error for an optional package that is not there."""
+    """The error for an optional package that is not installed."""
     return UserError(
         f"the tracker {package!r} is not installed: {install_extra(package)}, or choose --run.tracker none"
     )

@@ -1,9 +1,9 @@
-"""Configurations as YAML files: where they lie, and the plain values in them.
+"""Configurations as YAML files: where they are, and the plain values in them.
 
 Plain values are dicts, lists, texts, numbers, true, false and null; whatever else a file holds is refused in one line.
 
-Of YAML 1.1 the dates, sets and bytes are left out (a date is a text), ``1e-3`` is a number as everywhere else, a key
-stands once, and a text that would grow to more than :data:`MOST` values by its aliases is refused before it does.
+Unlike in YAML 1.1 there are no dates, sets and bytes (a date is a text), ``1e-3`` is a number, and keys must not be
+repeated; a text whose aliases expand to more than :data:`MOST` values is refused before they are expanded.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import lhy_rl
 from lhy_rl.core.errors import UserError, suggest
 from lhy_rl.core.saved_states import MISFIT
 
-BENCHMARKS = "benchmark"  # the folder below configs/ with definitions of benchmarks, which are no configurations
-DEPTH = 30  # of lists and mappings in each other
-MOST = 100_000  # values, each alias counted as what it stands for
+BENCHMARKS = "benchmark"  # the folder below configs/ with benchmarks, which are no configurations
+DEPTH = 30  # greatest nesting of lists and mappings
+MOST = 100_000  # values, with aliases expanded
 TAG = "tag:yaml.org,2002:"
 LEFT_OUT = ("timestamp", "binary", "set", "omap", "pairs")
 NUMBER = re.compile(
@@ -31,7 +31,7 @@ NUMBER = re.compile(
 
 
 def _resolvers(owner: Any) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    """Return the rules by which plain words are read, by their first letter."""
+    """Return the rules for resolving plain scalars, by their first character."""
     ours = {
         letter: [(tag, word) for tag, word in known if tag not in (f"{TAG}timestamp", f"{TAG}float")]
         for letter, known in owner.yaml_implicit_resolvers.items()
@@ -52,7 +52,7 @@ class Loader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.depth = 0
-        self.sizes: dict[int, int] = {}  # of the nodes that are whole
+        self.sizes: dict[int, int] = {}  # of the nodes that are complete
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
@@ -68,7 +68,7 @@ class Loader(yaml.SafeLoader):
         return node
 
     def _size(self, node: Any) -> int:
-        """Count the values in a node; each key may stand once."""
+        """Count the values in a node; refuse repeated keys."""
         if isinstance(node, yaml.ScalarNode):
             return 1
         parts = node.value
@@ -86,7 +86,7 @@ class Loader(yaml.SafeLoader):
         return size
 
     def construct_whole_number(self, node: yaml.ScalarNode) -> Any:
-        """Read a whole number; what Python cannot read as one, 0x_ or 5,000 digits, is a text."""
+        """Read a whole number; a scalar that Python cannot read as one, such as 0x_ or 5,000 digits, is a text."""
         try:
             return self.construct_yaml_int(node)
         except ValueError:
@@ -97,7 +97,7 @@ Loader.add_constructor(f"{TAG}int", Loader.construct_whole_number)
 
 
 class Dumper(yaml.SafeDumper):
-    """Puts in quotes what :class:`Loader` would take for a number."""
+    """Quotes texts that :class:`Loader` would read as numbers."""
 
     yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 
@@ -139,7 +139,7 @@ def find_configs() -> Path:
     """The folder with ``<agent>/<task>.yaml``: inside the installed package, or beside the package in a checkout.
 
     Raises:
-        UserError: neither is there.
+        UserError: there is neither.
     """
     package = Path(lhy_rl.__path__[0])
     for folder in (package / "configs", package.parent / "configs"):
@@ -159,7 +159,7 @@ def find_config(name: str) -> Path:
     """The YAML of a shipped configuration's name or a path.
 
     Raises:
-        UserError: neither; the message holds the nearest name.
+        UserError: it is neither; the message holds the nearest name.
     """
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
@@ -181,7 +181,7 @@ def find_config(name: str) -> Path:
 
 
 def summary(path: Path) -> str:
-    """Return the description of a YAML file: the comment that it begins with, to the end of its first sentence."""
+    """Return the description of a YAML file: the first sentence of the comment at its beginning."""
     lines = path.read_text(encoding="utf-8").splitlines()
     comment = [line.lstrip("# ") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
     if not comment:
@@ -195,7 +195,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file with a mapping in it.
 
     Raises:
-        UserError: unreadable, not UTF-8, not YAML, not a mapping, keys that are no names.
+        UserError: the file is unreadable, not UTF-8, not YAML or not a mapping, or has keys that are no names.
     """
     try:
         values = parse(path.read_text(encoding="utf-8"))

@@ -170,7 +170,7 @@ def number(given: Any, rule: str) -> float:
         rule: What it must be, for the message.
 
     Raises:
-        UserError: it is none.
+        UserError: it breaks the rule.
     """
     try:
         return float(given)

@@ -53,7 +53,7 @@ class ChatReply(TextEnv):
 
     - `token`: `Discrete(2002)`, the last token; before the first it is the start token (2000).
     - `source`: `MultiDiscrete` of 40 tokens (`context_turns` times `turn_length`), the turns that are answered, the
-      oldest first, each closed by the end token; the same at every step. Behind them stands the pad token (2001).
+      oldest first, each closed by the end token; the same at every step, padded with the pad token (2001).
     - `source_mask`: `Box` of 0 and 1, where the source is a token and no pad.
 
     | Num | Token      | Min | Max |

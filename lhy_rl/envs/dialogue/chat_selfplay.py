@@ -58,7 +58,7 @@ class ChatSelfplay(BatchedGame):
 
     - `token`: `Discrete(2002)`, the last token of the present utterance; before its first one the start token (2000).
     - `source`: `MultiDiscrete` of 40 tokens (`context_turns` times `turn_length`), the last utterances, the oldest
-      first, each closed by the end token; the same until the utterance ends. Behind them stands the pad token (2001).
+      first, each closed by the end token; the same until the utterance ends, padded with the pad token (2001).
     - `source_mask`: `Box` of 0 and 1, where the source is a token and no pad.
     - `action_mask`: `Box` of 0 and 1: the unknown word is never legal, and the end token not before a first token. An
       utterance without a word is dull.

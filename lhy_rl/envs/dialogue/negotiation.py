@@ -92,7 +92,7 @@ class Negotiation(BatchedGame):
 
     The contexts (a pool, and the values of both) are all 5,295 that obey the rules of the released dialogues: 1 to 4
     items of a type and 5 to 7 in all; whole values of at least 0 with which the pool is worth 10; every type is worth
-    something to somebody, and some type to both. A fifth of them is held out by a hash (`split`).
+    something to a player, and some type to both. A fifth of them is held out by a hash (`split`).
 
     ## Action Space
 

@@ -3,7 +3,7 @@
 A context is a pool of books, hats and balls and the value of an item of each type to each of the two players. The
 released dialogues of Lewis et al. (2017, section 2.1) obey these rules, and here every context that obeys them is
 enumerated: 1 to 4 items of a type and 5 to 7 in all; whole values of at least 0, with which the whole pool is worth 10
-to each player; every type is worth something to somebody, and some type to both.
+to each player; every type is worth something to a player, and some type to both.
 """
 
 from __future__ import annotations

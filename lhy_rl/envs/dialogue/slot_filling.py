@@ -60,7 +60,7 @@ class SlotFilling(BatchedEnv):
     | Num | Action |
     |-----|--------|
     | 0-2 (to S - 1)  | ask for a slot |
-    | 3-5 (to 2S - 1) | ask whether a slot's likeliest value is right |
+    | 3-5 (to 2S - 1) | ask whether a slot's most probable value is right |
     | 6 (2S)      | offer the first matching place that was not offered yet; or say that there is none |
     | 7 (2S + 1)  | tell the details of the place that the user asks for, with a belief of at least 0.5; or ask which |
     | 8 (2S + 2)  | close the dialogue |
@@ -82,7 +82,7 @@ class SlotFilling(BatchedEnv):
 
     | Part | Numbers | Observation |
     |------|---------|--------------|
-    | `top`, `second` | S each | probabilities of a slot's two likeliest values |
+    | `top`, `second` | S each | probabilities of a slot's two most probable values |
     | `none`, `dontcare` | S each | that nothing was heard of it, that it does not matter |
     | `asked` | 5 | that address, phone, postcode, opening hours, menu are asked for |
     | `found` | 4 | whether 0, 1, 2 to 4 or more places match the search |

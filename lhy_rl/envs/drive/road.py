@@ -40,7 +40,7 @@ def ahead(waves: np.ndarray, place: np.ndarray, distance: np.ndarray) -> np.ndar
 
 
 def from_above(waves: np.ndarray, place: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """(P, 2) points of the plane: the distances to the right of and ahead of the road's beginning, along its mean axis.
+    """(P, 2) points of the plane: distances to the right and ahead of the road's beginning, where direction 0 is ahead.
 
     Args:
         waves: (3, 2) of one road.

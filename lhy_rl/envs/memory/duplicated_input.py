@@ -1,4 +1,4 @@
-"""``lhy_rl/DuplicatedInput-v0``: observe a string whose symbols come several times each, then write it once."""
+"""``lhy_rl/DuplicatedInput-v0``: observe a string with each symbol repeated, then write each symbol once."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ class CopySummary(TextEnv):
     A Dict:
 
     - `token`: `Discrete(103)`, the last token; before the first it is the start token (101).
-    - `source`: `MultiDiscrete` of 45 tokens (15 for each of `events`), the report, the same at every step; behind its
-      end stands the pad token (102).
+    - `source`: `MultiDiscrete` of 45 tokens (15 for each of `events`), the report, the same at every step, padded with
+      the pad token (102).
     - `source_mask`: `Box` of 0 and 1, where the source is a token and no pad.
 
     | Num | Token      | Min | Max |

@@ -23,7 +23,7 @@ COLUMNS = 3
 
 NOWHERE = -1
 HELD_OUT = 8  # one story of this many is held out
-KINDS = (0.55, 0.3, 0.15)  # how often somebody moves, takes and drops something, where that is possible
+KINDS = (0.55, 0.3, 0.15)  # how often a person moves, takes or drops something, where possible
 
 
 class World:
@@ -32,7 +32,7 @@ class World:
     Attributes:
         people: (n, P) the place of each person; -1 unknown.
         holder: (n, O) who has each object; -1 nobody.
-        things: (n, O) the place of each object; -1 unknown, before somebody took it.
+        things: (n, O) the place of each object; -1 unknown, before it was taken.
         former: (n, O) the place before that; -1 none.
     """
 

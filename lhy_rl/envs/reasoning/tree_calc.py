@@ -50,7 +50,7 @@ class TreeCalc(BatchedEnv):
     | 1   | row of the left child; -1 none | -1 | 126 |
     | 2   | row of the right child; -1 none | -1 | 126 |
 
-    The children of row i stand behind it, in rows 2i + 1 and 2i + 2; a table has 2^(`table_depth` + 1) - 1 rows.
+    The children of row i are in rows 2i + 1 and 2i + 2; a table has 2^(`table_depth` + 1) - 1 rows.
     The encoders `rntn`, `mv_rnn` and `recursive` read it.
 
     With `observation="string"` a `Dict`: `source` holds the expression as tokens, `MultiDiscrete`, with `source_mask`

@@ -26,8 +26,8 @@ class ActivationSearch(HPOToken):
 
     The 2,800 formulas are 1,570 different functions (`x * erf(x)` is `erf(x) * x`). Each of these was trained before
     (`benchmarks/activation_table.py`), with two seeds and eight epochs. The reward is the score of one seed, drawn
-    anew each time; the mean over the seeds, by which a search is judged, and all test scores stay with the table.
-    `lhy_rl.search.children.activation_cnn.live_objective` trains a formula instead of looking it up.
+    anew each time; the mean over the seeds, by which a search is evaluated, and the test scores are not shown to the
+    agent. `lhy_rl.search.children.activation_cnn.live_objective` trains a formula instead of looking it up.
 
     ## Action Space
 

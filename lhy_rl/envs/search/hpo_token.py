@@ -30,7 +30,7 @@ class HPOToken(BatchedEnv):
     that it describes is trained, and the validation accuracy is the reward. Here nothing is trained: tables hold the
     results of training every configuration, with several seeds each, so that an episode costs a microsecond and the
     optimum is known exactly. The reward is the score of one seed, drawn anew each time; the mean over the seeds, by
-    which a search is evaluated, and all test scores are not shown to the agent (`table.regret`).
+    which a search is evaluated (`table.regret`), and the test scores are not shown to the agent.
 
     | `table` | What was trained | Configurations | Score |
     |---------|------------------|----------------|-------|

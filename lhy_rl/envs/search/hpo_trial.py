@@ -30,7 +30,7 @@ class HPOTrial(BatchedEnv):
 
     A trial's score is that of one training. The random seed of a configuration's training is drawn once an episode, so
     that a repeated configuration costs a trial, has the same score again and gains nothing. The mean over the seeds, by
-    which a search is evaluated, and all test scores are not shown to the agent (`table.regret`).
+    which a search is evaluated, and the test scores are not shown to the agent (`table.regret`).
 
     ## Action Space
 

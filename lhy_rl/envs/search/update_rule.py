@@ -24,7 +24,7 @@ class UpdateRule(HPOToken):
     The 28,308 configurations are 11,107 different rules; `g + m` and `m + g` are one. Each of these was trained before
     (`benchmarks/rules_table.py`): perceptrons 64-32-32-10 on scikit-learn's digits, 3 epochs, with a learning rate
     tuned for the rule and 5 seeds. The reward is the score of one seed, drawn anew each time; the mean over the seeds,
-    by which a search is evaluated, and all test scores are not shown to the agent.
+    by which a search is evaluated, and the test scores are not shown to the agent.
     `lhy_rl.nn.rule_optimizer.RuleOptimizer` makes a torch optimizer from a formula.
 
     ## Action Space

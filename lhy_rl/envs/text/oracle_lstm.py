@@ -100,7 +100,7 @@ class OracleLSTM:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Read ``last``, then give the log-probability of ``token``. What :class:`OracleText` does at each step.
 
-        The rows run in blocks of one fixed size, because matrix products of different heights round
+        The rows are computed in blocks of one fixed size, because matrix products of different heights round
         differently: so a sentence has the same rewards, to the last bit, alone and in any batch.
 
         Args:
@@ -246,7 +246,7 @@ class Enumeration:
 
         Returns:
             T + 1 arrays; the t-th, (V ** t,), is over prefixes of t tokens. Q(prefix, token) is the
-            entry of the prefix with that token behind it.
+            entry of the prefix with that token appended.
         """
         values = [np.asarray(returns, dtype=np.float64)]
         for step in reversed(self.step_log_probs):

@@ -24,7 +24,7 @@ class Rules:
     The first three are the terms of Li et al. (2016), section 4.3, without their networks. An empty reply gets 0.
 
     Args:
-        data: Whose training pairs are counted.
+        data: The conversations; the training pairs are counted.
     """
 
     WEIGHTS = (0.2, 0.2, 0.4, 0.2)
@@ -85,7 +85,7 @@ class Relevance(Rules):
     Every word adds its own share, so a reward for every token can split this reward exactly.
 
     Args:
-        data: Whose training pairs are counted.
+        data: The conversations; the training pairs are counted.
     """
 
     def __call__(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
