@@ -1,7 +1,8 @@
-"""The search for activation functions: 300 evaluations by several searchers, and what they found trained again.
+"""The search for activation functions: 300 evaluations by several searchers; the found functions are trained again.
 
-An evaluation is the validation accuracy of one training on MNIST-1D (the table ``activations-mnist1d``). What a search
-found is the formula with the best single score; what counts is the mean over the table's seeds, which no searcher sees:
+An evaluation is the validation accuracy of one training on MNIST-1D (the table ``activations-mnist1d``). The result of
+a search is the formula with the best single score; it is judged by its mean over the table's seeds, which no searcher
+sees:
 
     accuracy found       that mean (median over the searches)
     better in the table  the share of the 2,800 formulas that have a better mean
@@ -10,9 +11,9 @@ found is the formula with the best single score; what counts is the mean over th
 
 The accuracies of formulas are from trainings that the searches never saw: the five best that the controller found, by
 the table's validation means, and four that are in use, trained again with ten fresh seeds, on MNIST-1D (its test
-series), three times as long, and on a task of which the search knew nothing: scikit-learn's digits, 8 x 8 pictures, by
-a convolutional network in two dimensions (its test pictures). The task was chosen before anybody looked. ``p against
-relu`` and ``p against swish`` are Mann-Whitney tests over these seeds.
+series), three times as long, and on a task that the search never saw: scikit-learn's digits, 8 x 8 pictures, by a
+convolutional network in two dimensions (its test pictures). The task was chosen before any result on it was known. ``p
+against relu`` and ``p against swish`` are Mann-Whitney tests over these seeds.
 
     python -m benchmarks.activation_search [--quick] [--seeds 20]
 """

@@ -2,8 +2,8 @@
 
 1,570 of the 2,800 formulas b(u1(x), u2(x)) are different functions; each of these is trained with two seeds, for eight
 epochs on 3,000 series of MNIST-1D, and its accuracies on the validation series after 2, 4 and 8 epochs and on the test
-series at the end are kept. What diverged has no score. Every training is written down as it ends: called again, the
-script goes on where it was.
+series at the end are kept. Trainings that diverged have no score. Every finished training is saved, so that an
+interrupted script resumes where it stopped.
 
     python -m benchmarks.activation_table [--workers 1] [--seeds 2] [--only 2800] [--journal FILE] [--table FILE]
 """

@@ -1,10 +1,9 @@
 """Answers from stories (BabiRoom): a memory network of one to three hops against an LSTM.
 
 Every network clones (`bc`) the same 10,000 stories of the scripted expert, as bags of words, for the same CPU-seconds
-of one thread, and answers the questions of 1,000 stories that are held out. Options were chosen on seed 100.
+of one thread, and answers the questions of 1,000 held-out stories. Options were chosen on seed 100.
 
-The picture shows what each hop reads, in a story of three facts: how much of the attention a sentence has when the last
-question is asked.
+The picture shows what each hop reads in a story of three facts: the attention to each sentence at the last question.
 
     python -m benchmarks.babi [--quick] [--seeds 3] [--only PATTERN] [--facts 1,2,3]
 """

@@ -1,8 +1,8 @@
 """How fast the backbones run over sequences with episode starts inside: one call against stepping through time.
 
-Each backbone's ``forward`` (cut at the starts, one call a layer) is timed beside its definition, the step
-loop of ``lhy_rl.nn.backbones.base.step_by_step``, and beside the loop of sb3-contrib's recurrent policies (torch's
-own module called for each step, its state multiplied by 1 - start). A backbone that is not torch's has no module to
+Each backbone's ``forward`` (cut at the starts, one call a layer) is timed beside its definition, the step loop of
+``lhy_rl.nn.backbones.base.step_by_step``, and beside the loop of sb3-contrib's recurrent policies (torch's own module
+called for each step, its state multiplied by 1 - start). A backbone that is not one of torch's layers has no module to
 loop over: its definition is the plain loop. Forward and backward, one thread; ``against lstm`` is the time of our
 LSTM's one call on the same data, divided by the backbone's.
 

@@ -1,10 +1,10 @@
-"""Captions of drawn scenes (SceneCaption-v0): what an attention over regions is worth, and training on the metric.
+"""Captions of drawn scenes (SceneCaption-v0): the value of attention over regions, and of training on the metric.
 
 Held out: 4,000 pictures with captions, maximum likelihood, and 500 test pictures, each of which has a combination of
-colour and shape that no training picture has; greedy captions. `exact` is the share of captions that name all there is
-and nothing else, `score` what the parser gives, `known` the exact ones of 500 fresh pictures of the training's
-combinations. `mass` is the share of the attention that lies on the region of the thing whose colour or shape is being
-written, with the right words before.
+colour and shape that no training picture has; greedy captions. `exact` is the share of captions that name everything in
+the picture and nothing else, `score` the score of the parser, `known` the share of exact captions of 500 fresh pictures
+with combinations from the training. `mass` is the share of the attention that lies on the region of the thing whose
+colour or shape is being written, with the right words before.
 
     attention     a CNN makes a vector of each of 9 regions, and each word looks at them, and knows how much the words
                   before have looked at each (`attention: coverage`)
@@ -12,13 +12,13 @@ written, with the right words before.
     no picture    the same network, and all pictures are black; a quarter of the steps
 
 Few captions: pictures of up to two things, 500 with captions, or a hundred, with which maximum likelihood leaves
-something to be learned; 200 fresh pictures of the same combinations. Self-critical training (Rennie et al. 2017) begins
-with that network and goes on with pictures that have no captions: what the parser gives is the reward of a drawn
-caption, and of the greedy one its baseline. Scheduled sampling (Bengio et al. 2015) takes as many steps as maximum
+something to be learned; 200 fresh pictures of the same combinations. Self-critical training (Rennie et al. 2017) starts
+from that network and continues on pictures without captions: the parser's score of a sampled caption is the reward, and
+that of the greedy caption the baseline. Scheduled sampling (Bengio et al. 2015) takes as many steps as maximum
 likelihood does; beam search has width 4. `gain` is the score's relative gain over maximum likelihood.
 
-All learn with a learning rate that falls to nothing, and three of ten words that they read are hidden. The options
-were chosen on seeds 100 to 103.
+All learn with a learning rate that decays to 0, and three of ten input words are hidden. The options were chosen on
+seeds 100 to 103.
 
     python -m benchmarks.captions [--quick] [--seeds 3] [--only PATTERN]
 """

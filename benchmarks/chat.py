@@ -1,13 +1,13 @@
-"""Replies on real conversations: what attention, copying and a hierarchy of turns are worth to a seq2seq network.
+"""Replies on real conversations: the value of attention, copying and a hierarchy of turns for a seq2seq network.
 
 Maximum likelihood on chitchat-dataset (configs/mle/chatreply), the context read in five ways: no attention (the
 encoder's final output alone), dot and additive attention, attention with copying, and a hierarchy of turns that are
-attended to (hred); and not read at all, a language model of replies. All have the same CPU-seconds, and the weights of
-the best validation perplexity on the way count; parameters are given. Perplexity is exp of the mean negative
-log-likelihood a token, the end token with them, of test replies.
+attended to (hred); and not read at all, a language model of replies. All have the same CPU-seconds, and the weights
+with the best validation perplexity are kept; parameters are given. Perplexity is exp of the mean negative
+log-likelihood a token, end tokens included, of test replies.
 
-Speed is tokens written a CPU-second by sampling in batches of 1,024, with the reading of the contexts, beside a
-language model of the same sizes that reads none.
+Speed is the number of tokens sampled a CPU-second in batches of 1,024, the reading of the contexts included, beside a
+language model of the same sizes without a context.
 
     python -m benchmarks.chat [--quick] [--seeds 3] [--budget 40] [--jobs 1]
 """

@@ -1,9 +1,9 @@
 """Cloning and DAgger from few demonstrations, beside random policies, experts and what the library `imitation` reaches.
 
-The value is the return of the deterministic policy in 50 episodes that no demonstration began. The settings are those
-of configs/bc and configs/dagger; where a row says `as many labels`, cloning is given as many of the expert's answers as
-DAgger asked for, and where it says `and gradient steps`, as many of these, too. CartPole's expert draws its actions
-(benchmarks/experts.py says why). `shuffled` demonstrations are the control: the same actions in a drawn order.
+The value is the return of the deterministic policy in 50 episodes whose initial states no demonstration has. The
+settings are those of configs/bc and configs/dagger; in rows with `as many labels`, cloning has as many of the expert's
+actions as DAgger queried, and with `and gradient steps`, also as many gradient steps. CartPole's expert samples its
+actions (benchmarks/experts.py says why). `shuffled` demonstrations are the control: the same actions in random order.
 
     python -m benchmarks.cloning
 """

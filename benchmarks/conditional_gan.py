@@ -2,16 +2,16 @@
 
 Captions (`CaptionToImage-v0`): a generator draws the shape of which a caption names colour and place. `mismatched
 pairs`: its discriminator sees real pictures with the captions of others, too (Reed et al. 2016, algorithm 1); in the
-other row it does not. `right` is the share of colours, shapes and places that are read from pictures as their captions
-have them; by chance it is 0.21.
+other row it does not. `right` is the share of colours, shapes and places in pictures that agree with their captions; by
+chance it is 0.21.
 
 Sketches (`SketchToImage-v0`): a generator fills the outline of a shape; two colours are right, complements of each
 other, and their mean is grey. `saturation` is how colourful the shapes are, as a share of what they should be (Isola et
-al. 2017, section 4.2: who minimises the distance alone draws grey); `first colour` is the share that is nearer to the
-first one, of which real pictures have half.
+al. 2017, section 4.2: minimising the distance alone gives grey); `first colour` is the share of pictures that are
+nearer to the first colour, half for real pictures.
 
 The settings are those of `configs/gan/captions.yaml` and `configs/gan/sketches.yaml`, chosen on seeds of 100 and above.
-2,000 fresh conditions are drawn for.
+Measured on 2,000 fresh conditions.
 
     python -m benchmarks.conditional_gan [--quick] [--seeds 3] [--only PATTERN]
 """

@@ -1,10 +1,10 @@
 """Classic control: ours beside Stable-Baselines3's PPO, with the settings that its zoo has tuned and with ours.
 
-All by the same protocol: every so many steps, after an update, the deterministic policy plays 20 episodes in an
-environment of the evaluation's own, begun in the same way each time; these are not counted into the CPU-seconds. A
-seed stops at the first evaluation whose mean return reaches the threshold. The three take turns, seed by seed, in one
-process with one thread, and step the same environments, Gymnasium's, one after the other in Python. Finished seeds are
-kept (``control_sb3.trials.json``), so that a stopped benchmark goes on.
+All follow the same protocol: at fixed intervals, after an update, the deterministic policy plays 20 episodes in a
+separate evaluation environment, with the same initial states each time; evaluations do not count towards the
+CPU-seconds. A seed stops at the first evaluation whose mean return reaches the threshold. The three take turns, seed by
+seed, in one process with one thread, and step the same environments, Gymnasium's, one after the other in Python.
+Finished seeds are kept (``control_sb3.trials.json``), so that a stopped benchmark can be resumed.
 
 Our settings, the thresholds and the steps between evaluations are the rows of ``configs/benchmark/control.yaml``, and
 LunarLander besides; they were tuned on seeds from 100 up, and the seeds here begin at 0. The zoo's settings are copied

@@ -5,15 +5,15 @@ the most important one. With `copy` an action may also be the word that the atte
 without it the same network has its vocabulary alone. ROUGE-L (F), and the share of the right headlines' names that were
 written, of greedy headlines of 300 test reports.
 
-Rewarded: after 14 gradient steps of likelihood (with `copy`), or 200 (without), 150 of REINFORCE with ROUGE-L as the
-reward, four headlines of each report as each other's baseline: ROUGE-L before and after.
+Rewarded: after 14 gradient steps of maximum likelihood (with `copy`), or 200 (without), 150 of REINFORCE with ROUGE-L
+as the reward, with the four headlines of a report as baselines for each other: ROUGE-L before and after.
 
-Repeats: a list of 16 to 24 words of 10, each about twice in it, is written again by a network of 16 units after 400
-gradient steps, that is, before it does so without fault. `repeats` is the share of its words that are more than the
-list has of them. Attentions that do not know where they looked (`dot`, `additive`) and that do (`coverage`, See et al.
-2017; `location`, Chorowski et al. 2015). Penalties on them: `coverage loss`, 0.3 times what looks again at what was
-looked at (See et al. 2017); `doubly stochastic`, 0.05 times the squared distance of each place's sum from 1 (Xu et al.
-2015).
+Repeats: a list of 16 to 24 words from a vocabulary of 10, each about twice in it, is copied by a network of 16 units
+after 400 gradient steps, that is, before it makes no mistakes. `repeats` is the share of the written words that exceed
+their number in the list. Attentions that do not read their earlier weights (`dot`, `additive`) and that do (`coverage`,
+See et al. 2017; `location`, Chorowski et al. 2015). Penalties: `coverage loss`, 0.3 times the attention to positions
+that were attended to before (See et al. 2017); `doubly stochastic`, 0.05 times the squared distance of each position's
+sum from 1 (Xu et al. 2015).
 
 The options were chosen on seeds 100 and 101. Maximum likelihood.
 

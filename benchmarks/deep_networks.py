@@ -4,12 +4,12 @@
 batches of 32. Each network has the learning rate out of {3e-3, 1e-3, 3e-4} with which seed 100 had the best accuracy on
 the 400 digits for validation. `default` is torch's initialisation.
 
-`parity`: 24 bits, all presented at once as -1 and 1, and whether the number of ones is odd. A grid LSTM of 48 layers
-that share their weights reads them in one step; the multilayer perceptrons have as many weights (half of the grid's are
-along time, where there is one step), in 48 layers and in 12. All learn for the same CPU-seconds of one thread from
-fresh strings, short ones at first: how many bits there are is drawn from 1 to n, the others are 0, and n grows by one
-from 2 to 24 whenever the running accuracy is above 0.9. When n is 24 half of the strings have all 24 bits. Accuracy is
-that on 4,000 strings of 24 bits. The options were chosen on seeds 100 to 102.
+`parity`: whether the number of ones among 24 bits is odd, all bits presented at once as -1 and 1. A grid LSTM of 48
+layers that share their weights reads them in one step; the multilayer perceptrons have as many weights (half of the
+grid's are along time, where there is one step), in 48 layers and in 12. All learn for the same CPU-seconds of one
+thread from fresh strings, short ones at first: how many bits there are is drawn from 1 to n, the others are 0, and n
+grows by one from 2 to 24 whenever the running accuracy is above 0.9. When n is 24 half of the strings have all 24 bits.
+Accuracy is that on 4,000 strings of 24 bits. The options were chosen on seeds 100 to 102.
 
     python -m benchmarks.deep_networks [--quick] [--seeds 3] [--seconds 40] [--only PATTERN]
 """

@@ -1,14 +1,15 @@
-"""What one gets without choosing anything: our defaults beside Stable-Baselines3's, in the same number of steps.
+"""Our default hyperparameters beside Stable-Baselines3's, in the same number of steps.
 
-``PPO(task).learn(steps)`` and ``A2C(task).learn(steps)`` of both libraries, each with the defaults of its own: the
-deterministic policy is judged at the end by 20 episodes in an environment of the evaluation's own, which begin in the
-same way each time, and on the way for the curves; evaluations are not counted into the CPU-seconds. The two take turns,
-seed by seed, in one process with one thread, and step the same environments, Gymnasium's, one after the other in
-Python. Finished seeds are kept (``defaults.trials.json``), so that a stopped benchmark goes on. Our defaults were
-chosen on the seeds 101 to 104 of CartPole and Minigrid; the table has 0 to 4.
+``PPO(task).learn(steps)`` and ``A2C(task).learn(steps)`` of both libraries, each with its own defaults: the
+deterministic policy is evaluated at the end, and during the training for the curves, by 20 episodes in a separate
+environment, with the same initial states each time; evaluations do not count towards the CPU-seconds. The two take
+turns, seed by seed, in one process with one thread, and step the same environments, Gymnasium's, one after the other in
+Python. Finished seeds are kept (``defaults.trials.json``), so that a stopped benchmark can be resumed. Our defaults
+were chosen on the seeds 101 to 104 of CartPole and Minigrid; the table has 0 to 4.
 
-In Minigrid both see the direction and the image, not the mission. Stable-Baselines3 takes any image for a picture and
-refuses one of 7 x 7, so that its image is a flat vector; its MultiInputPolicy reads it beside the direction.
+In Minigrid both observe the direction and the image, not the mission. Stable-Baselines3 treats every image as a picture
+and rejects one of 7 x 7, so it receives the image as a flat vector; its MultiInputPolicy reads it together with the
+direction.
 
     python -m benchmarks.defaults [--quick] [--seeds 5 --only CartPole-v1 --agent ppo]
 """

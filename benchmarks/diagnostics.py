@@ -2,13 +2,14 @@
 
 `batch norm`: ten hidden layers of 50 rectifiers with torch's initialisation, scikit-learn's digits (1,000 to learn
 from, 397 to test), Adam, 10 epochs in batches of 32, with batch normalisation and without, at a learning rate of 0.001
-and at ten times that (Ioffe and Szegedy 2015: it trains what does not train, and stands higher rates). The greatest
-eigenvalue of the Hessian, the gradient's noise and the share of dead units are those after the training, on all 1,000.
+and at ten times that (Ioffe and Szegedy 2015: with it networks train that otherwise do not, and higher learning rates
+are possible). The greatest eigenvalue of the Hessian, the gradient's noise and the share of dead units are those after
+the training, on all 1,000.
 
 `layers`: the outputs of 50 hidden layers of 200 units before any training, on the digits brought to mean 0 and variance
 1 (Klambauer et al. 2017: SELU keeps both, the better the wider the layers); and the accuracy of 10 layers of 50 units
 after 10 epochs, with the learning rate out of {3e-3, 1e-3, 3e-4} with which seed 100 had the best accuracy on the 400
-digits for validation. What 50 layers learn stands in `benchmarks.deep_networks`.
+digits for validation. `benchmarks.deep_networks` measures what 50 layers learn.
 
 `saddle`: linear networks (Baldi and Hornik 1989). One number in, one out, y = 2 x, squared error: with two layers the
 Hessian at the origin has the eigenvalues 2 and -2, with three it is zero. Five numbers through two and back, with two

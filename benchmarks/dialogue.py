@@ -3,9 +3,9 @@
 SlotFilling is played in settings of PyDial's benchmark, and with 6 and 11 slots, by the hand-crafted policies, by
 random legal acts, and by PPO (configs/ppo/slotfilling). TwentyQuestions is played by its best policy, at random, by
 DAgger (configs/dagger/twentyquestions) with a GRU and without a memory, and by PPO, which sees all answers, with masks
-(configs/ppo/twentyquestions) and without; ChatBandit at random and by REINFORCE with and without a
-baseline (configs/reinforce/chatbandit*, five seeds). Agents play their most probable actions. Every number is the mean
-of 10,000 episodes, of each seed where something learns.
+(configs/ppo/twentyquestions) and without; ChatBandit at random and by REINFORCE with and without a baseline
+(configs/reinforce/chatbandit*, five seeds). Agents play their most probable actions. Every number is the mean of 10,000
+episodes, for learning agents 10,000 with each seed.
 
     python -m benchmarks.dialogue [--quick] [--seeds 3] [--jobs 1] [--only 'SlotFilling, ppo, 15 %, 11 slots']
 """

@@ -1,8 +1,8 @@
-"""Train every CNN of ``lhy_rl.search.children.digits_cnn`` on the digits and ship what came of it as ``digits-cnn``.
+"""Train every CNN of ``lhy_rl.search.children.digits_cnn`` on the digits and write the table ``digits-cnn``.
 
 2,400 configurations with two seeds, nine epochs each: the validation accuracy after every epoch, the test accuracy at
-the end and the processor's seconds. A training that diverged has no scores. It takes about twenty minutes of one core;
-an interrupted run goes on where it was.
+the end and the processor's seconds. A training that diverged has no scores. The script takes about twenty minutes of
+one core; an interrupted run resumes where it stopped.
 
     python -m benchmarks.digits_table [--quick] [--workers 2] [--folder runs/digits-cnn]
 """

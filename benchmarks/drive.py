@@ -1,9 +1,10 @@
 """Cloning and DAgger from pixels on DriveCorridor: regret against the horizon, at equal labels and gradient steps.
 
-The regret is the number of steps beside the road; the expert's is 0. Cloning learns whole drives of the expert (their
-first steps, where a drive has more than there are labels). DAgger begins with a tenth of them and plays about one
-drive in each of its four cars: where that has more steps than there are labels, it asks only now and then. Both have
-the small CNN, and are judged by the same drives. Below: a GRU that clones the scripted expert of RepeatPrevious.
+The regret is the number of steps off the road; the expert's is 0. Cloning learns whole drives of the expert (only their
+first steps, where a drive is longer than the budget of labels). DAgger begins with a tenth of the labels and plays
+about one drive in each of its four cars: where that has more steps than there are labels, it queries only some of the
+steps. Both have the small CNN, and are evaluated on the same drives. In addition, a GRU clones the scripted expert of
+RepeatPrevious.
 
     python -m benchmarks.drive [--quick]
 """

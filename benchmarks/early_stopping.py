@@ -1,4 +1,4 @@
-"""Sweeps with and without early termination: what it costs until both have found equally good hyperparameters.
+"""Sweeps with and without early termination: the cost until both have found equally good hyperparameters.
 
 | task | what a trial trains | rungs | cost |
 |------|---------------------|-------|------|
@@ -6,12 +6,13 @@
 | digits-cnn | a CNN on 8 x 8 digits, 9 epochs | 1 and 3 epochs | epochs |
 
 Random search, once without and once with `early_terminate: {type: hyperband, ...}`, has the same configurations in the
-same order and the same seeds. The sweep without has 30 trials. The one with goes on until it has taken as much. A score
-is what the whole training gave: the mean return of the deterministic policy in 20 episodes, or the validation accuracy.
-Environment steps of evaluations are counted in neither.
+same order and the same seeds. The sweep without early termination has 30 trials. The one with it continues until it has
+the same cost. A score is that of the whole training: the mean return of the deterministic policy in 20 episodes, or the
+validation accuracy. Environment steps of evaluations are counted in neither.
 
-`cost of the best score without` is what a sweep took until it had found the best score of the sweep without; where it
-does not come there, all that it took, which is less than it would need, and `reached` counts such a seed as 0.
+`cost of the best score without` is the cost of a sweep until it had found the best score of the sweep without early
+termination; where a sweep does not reach that score, it is the whole cost, which is less than it would need, and
+`reached` counts such a seed as 0.
 
     python -m benchmarks.early_stopping [--quick] [--seeds 5]
 """

@@ -1,9 +1,10 @@
-"""Steps of the environments that a CPU-second gives: one at a time, and many at once.
+"""Steps of the environments per CPU-second: one instance at a time, and many at once.
 
 A single environment is made by ``gymnasium.make``, wrappers and all; a batch by ``gymnasium.make_vec``. Actions are
 drawn beforehand from the action space, whether the state allows them or not. Resets count as time, and not as steps.
-Each takes turns with Gymnasium's single CartPole, which says how fast the machine was: ``against CartPole`` is the
-steps of both, in the same turn. A batch is measured where a single environment makes 10,000 steps. One thread.
+Each runs in alternation with Gymnasium's single CartPole, which shows how fast the machine was: ``against CartPole`` is
+the ratio of both speeds in the same turn. A batch is measured where a single environment makes at least 10,000 steps a
+second. One thread.
 
     python -m benchmarks.environments [--quick] [--only PATTERN] [--num-envs 4096]
 """

@@ -4,11 +4,12 @@
     python -m benchmarks.experts --tasks cartpole       # some
     python -m benchmarks.experts --quick                # does it work? nothing is shipped
 
-What has been trained in runs/experts is not trained again. PPO is ours with the configurations in configs/ppo, the
-best checkpoint of one seed by its evaluations; SAC is Stable-Baselines3's; MountainCar's expert is planned
-(lhy_rl.rollouts.scripted_controllers). Experts act deterministically, but CartPole's draws its actions: the likeliest
-ones alone may walk one narrow path that drifts away, and then one episode does not teach enough (the expert shipped at
-first was such a one). The scores are those of the recorded episodes themselves; the random policy plays 100 others.
+What has been trained in runs/experts is not trained again. PPO is ours with the configurations in configs/ppo, the best
+checkpoint of one seed by its evaluations; SAC is Stable-Baselines3's; MountainCar's expert is planned
+(lhy_rl.rollouts.scripted_controllers). Experts act deterministically, except CartPole's, which samples its actions: the
+most probable actions alone may follow one narrow path that drifts away, and then one episode does not teach enough (as
+with the expert that was shipped at first). The scores are those of the recorded episodes themselves; the random policy
+plays 100 others.
 """
 
 from __future__ import annotations

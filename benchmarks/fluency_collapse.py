@@ -1,8 +1,8 @@
 """A policy that is rewarded for fluency alone writes one sentence again and again; KL to its MLE policy holds it.
 
 A GRU learns the sentences of chitchat by maximum likelihood, then REINFORCE maximises the mean log-probability of a
-token under a trigram model of the same text (lhy_rl/agents/rewards/fluency.py), without and with a penalty on
-KL(policy || MLE policy). Of 300 sentences of each: perplexity under the trigram model, distinct-2 (different bigrams a
+token under a trigram model of the same text (lhy_rl/agents/rewards/fluency.py), without and with a penalty on KL(policy
+|| MLE policy). Measured on 300 sentences of each: perplexity under the trigram model, distinct-2 (different bigrams a
 token, at the same number of tokens in every row of a seed), different sentences, mean length, KL to the MLE policy in
 nats a token, and whether the collapse alarm went off.
 

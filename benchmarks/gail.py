@@ -1,16 +1,16 @@
 """GAIL and AIRL beside their controls: random demonstrations, a weak expert, and rewards of one sign.
 
-FixedHorizon's CartPole lasts 500 steps whatever happens, so that living on pays nothing by itself. On CartPole-v1
-random demonstrations teach as well as an expert's where the reward is never negative: the row is a warning. CartPole-v1
-ends when things go badly, Acrobot and MountainCar end when they go well; the same options (`logit`, absorbing states)
-are for both, and beside them are rewards of one sign without absorbing states. On Acrobot and MountainCar one
-trajectory is shown, of which every 5th step is known, as in Ho and Ermon (2016). The weak expert pushes against the
-pole's turning and does not look where it leans; its return is wanted, not more. DriveCorridor is seen in pixels. What
-the settings of CartPole owe to its instances being out of step, to the weak penalty, to a learning rate that falls and
-to gamma, further rows say.
+FixedHorizon's CartPole always lasts 500 steps, so that surviving is not rewarded by itself. On CartPole-v1 random
+demonstrations teach as well as an expert's where the reward is never negative: the row is a warning. CartPole-v1 ends
+when things go badly, Acrobot and MountainCar end when they go well; both have the same options (`logit`, absorbing
+states), and are compared with rewards of one sign without absorbing states. On Acrobot and MountainCar one trajectory
+is shown, of which every 5th step is known, as in Ho and Ermon (2016). The weak expert pushes against the pole's angular
+velocity and ignores its angle; its return is wanted, not more. DriveCorridor is observed in pixels. Further rows show
+what the settings of CartPole owe to staggered instances, to the weak penalty, to the decaying learning rate and to
+gamma.
 
-The value is the return of the deterministic policy in 50 episodes after training; `drawn` is that of the policy that
-draws its actions, as it did while it learned. Random and expert are beside it.
+The value is the return of the deterministic policy in 50 episodes after training; `drawn` is the return of the policy
+that samples its actions, as in training. The returns of the random policy and of the expert are given as well.
 
     python -m benchmarks.gail [--quick] [--jobs 2] [--only 'CartPole*']
 """

@@ -1,13 +1,13 @@
 """Our GAIL beside that of the library ``imitation``, on the same demonstrations, in the same number of steps.
 
 CartPole with a fixed horizon of 500 steps, ten and one of the shipped trajectories, and ten of a random policy as the
-control. Behind the task's end the pole swings on, unpaid. In one more row the library plays ``seals/CartPole-v0``, on
-which it is tuned; that pays again when the pole swings back. Ours has the settings of ``configs/gail/cartpole``, the
-library those of its tutorial (``benchmarks/imitation_peer.py``). They take turns, seed by seed, each with one thread;
-the CPU-seconds are those of making the trainer and training. The value is the return of the deterministic policy in 50
-episodes.
+control. After the task's end the pole swings on without reward. In one more row the library plays
+``seals/CartPole-v0``, on which it is tuned; that gives reward again when the pole swings back. Ours has the settings of
+``configs/gail/cartpole``, the library those of its tutorial (``benchmarks/imitation_peer.py``). They take turns, seed
+by seed, each with one thread; the CPU-seconds are those of making the trainer and training. The value is the return of
+the deterministic policy in 50 episodes.
 
-The library needs older versions of nearly everything and so a Python of its own:
+The library needs older versions of nearly all packages and therefore a virtual environment of its own:
 
     python -m venv peer
     peer/bin/pip install imitation==1.0.1 torch==2.13.0 'numpy<2'

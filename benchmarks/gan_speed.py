@@ -1,11 +1,11 @@
 """What a gradient step of a GAN costs, beside a plain PyTorch loop of the same networks, batches and steps.
 
-The loops take turns on one thread; a value is the least of the repeats. A step is one of the discriminator and one of
-the generator, of the non-saturating GAN, 64 real and 64 generated samples, Adam. `plain loop` draws rows of a tensor;
-`plain loop, DataLoader` reads a `torch.utils.data.DataLoader` as tutorials do. The plain loop shows the discriminator
-real and generated samples one after the other, and shows it the generated ones again, with gradient, for the
-generator's loss; both losses are read at the end of each step, as ours are logged. `one stage` is the agent's option of
-that name, which is another order of the same steps; `plain loop, one stage` is that order in a plain loop.
+The loops run in alternation on one thread; a value is the minimum of the repeats. A step is one of the discriminator
+and one of the generator, of the non-saturating GAN, 64 real and 64 generated samples, Adam. `plain loop` draws rows of
+a tensor; `plain loop, DataLoader` reads a `torch.utils.data.DataLoader` as tutorials do. The plain loop shows the
+discriminator real and generated samples one after the other, and shows it the generated ones again, with gradient, for
+the generator's loss; both losses are read at the end of each step, as ours are logged. `one stage` is the agent's
+option of that name, which is another order of the same steps; `plain loop, one stage` is that order in a plain loop.
 
     python -m benchmarks.gan_speed [--quick] [--seeds 5]
 """

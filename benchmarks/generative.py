@@ -5,10 +5,10 @@ variational autoencoder's bound, of 200 draws a digit, beside the likelihood of 
 (Tipping and Bishop 1999), on the digits learned from; an autoencoder's squared error over that of principal components
 with as many numbers (Baldi and Hornik 1989), the components being those of the digits learned from.
 
-`Ring-v0`, `Grid25-v0`: eight and 25 narrow Gaussians. `modes`: those that have 20 or more good ones of 2,500 samples;
-`good`: the share of samples within three standard deviations of the nearest mean, of which real ones have 0.989. Each
-objective has the options below. `ebgan, nothing pulls away` is without the pulling-away term; in `one stage` generator
-and discriminator learn by the same pass.
+`Ring-v0`, `Grid25-v0`: eight and 25 narrow Gaussians. `modes`: the number of Gaussians with 20 or more good samples out
+of 2,500; `good`: the share of samples within three standard deviations of the nearest mean, 0.989 for real samples.
+Each objective has the options below. `ebgan, nothing pulls away` is without the pulling-away term; in `one stage`
+generator and discriminator learn from the same pass.
 
     python -m benchmarks.generative [--quick] [--seeds 3] [--only PATTERN] [--ring 25] [--grid 180]
 """

@@ -1,12 +1,11 @@
-"""GlyphGlimpse: does a policy look where the digit is, and what is the look worth?
+"""GlyphGlimpse: does a policy look where the digit is, and how much does the look help?
 
 A blurred digit of MNIST stands somewhere on a canvas, and is sharp only around the place that was looked at last.
-DAgger learns from the scripted expert, who knows the digit and looks at it once. What it learns is compared with the
-same training where the look is at a random place (`random place`), at the middle (`middle`), where there is none (`no
-look`), and where everything is sharp (`all sharp`). PPO learns from the rewards alone, from the same network's random
-weights, with five times as many steps. 2,000 episodes with test digits, most probable actions; `nearest place`: how
-often the first look was at the place nearest to the digit. Options were chosen on seed 100 and the digits for
-validation.
+DAgger learns from the scripted expert, which knows the digit and looks at it once. It is compared with the same
+training with the look at a random place (`random place`), at the middle (`middle`), without a look (`no look`), and
+with everything sharp (`all sharp`). PPO learns from the rewards alone, from the same network's random weights, with
+five times as many steps. 2,000 episodes with test digits, most probable actions; `nearest place`: how often the first
+look was at the place nearest to the digit. Options were chosen on seed 100 and the digits for validation.
 
     python -m benchmarks.glimpses [--quick] [--seeds 3] [--only PATTERN]
 """

@@ -1,4 +1,4 @@
-"""What the scripts share: a command line, the folder of the results, fair timing, a progress bar."""
+"""Shared code of the scripts: a command line, the folder of the results, fair timing, a progress bar."""
 
 from __future__ import annotations
 

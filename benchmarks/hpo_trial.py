@@ -1,8 +1,8 @@
-"""What is learned about searching on some data sets, on others: 50 trials on tables that nothing was learned on.
+"""Search with prior learning on other data sets: 50 trials on tables from which nothing was learned before.
 
-Searchers that know nothing (random, Optuna's TPE, the controller) beside those that have seen the tables of other data
-sets (`lhy_rl.search.stacked.GROUPS`: five of HPOBench for three others, two of NAS-Bench-201 for the third, three of
-FCNet for the fourth):
+Searchers without prior learning (random, Optuna's TPE, the controller) beside those that have seen the tables of other
+data sets (`lhy_rl.search.stacked.GROUPS`: five of HPOBench for three others, two of NAS-Bench-201 for the third, three
+of FCNet for the fourth):
 
 - `portfolio`: the configurations with the best mean rank over those tables, tried in order: no learning;
 - `tpe_transfer`: TPE that begins with ten of them, by Optuna's `enqueue_trial`;
@@ -11,9 +11,9 @@ FCNet for the fourth):
 - `ppo, HPOTrial-v0`: a policy with an LSTM that learned by PPO in `HPOTrial-v0` (`configs/ppo/hpo_trial`), three
   trainings, 20 searches each, actions drawn; only for HPOBench.
 
-Regrets and both accountings are those of `benchmarks.search`. The policy's episode ends after 50 trials, also where
-some of them were repeated, so that where repeats are free it has tried fewer configurations than the others. The
-options were chosen on the tables that are learned from, each left out in turn, with seeds from 100.
+Regrets and both accountings are those of `benchmarks.search`. The policy's episode ends after 50 trials even if some of
+them were repeated, so that with repeats free it has tried fewer configurations than the others. The options were chosen
+on the tables used for learning, each left out in turn, with seeds from 100.
 
     python -m benchmarks.hpo_trial [--quick] [--seeds 20]
 """

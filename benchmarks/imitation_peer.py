@@ -1,11 +1,11 @@
-"""GAIL of the library ``imitation``, trained by ``benchmarks.gail_imitation`` in a Python of its own.
+"""GAIL of the library ``imitation``, which ``benchmarks.gail_imitation`` runs in a virtual environment of its own.
 
-This file is run there and knows nothing of this repository: that library needs versions that ours does not have.
+This file imports nothing of this repository: that library needs older versions of the packages than ours.
 
     PYTHON imitation_peer.py DEMONSTRATIONS.npz OUTPUT.json --steps N --seed N --episodes N --horizon N --after evolve
 
-The settings are those of the library's tutorial on GAIL, but for rounds of 8 x 256 steps: with the tutorial's 8 x 2048
-there are six rounds in 100,000 steps, and it does worse.
+The settings are those of the library's tutorial on GAIL, except that a round has 8 x 256 steps: with the tutorial's 8 x
+2048 there are six rounds in 100,000 steps, and the result is worse.
 """
 
 import argparse

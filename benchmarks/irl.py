@@ -1,8 +1,9 @@
-"""What inverse reinforcement learning recovers: the visits, the behaviour, the reward, and what of it moves along.
+"""What inverse reinforcement learning recovers: visits, behaviour, reward, and how the reward transfers to new walls.
 
-On tables everything is exact (40 steps, three in ten of them slip). Returns are shares of the best policy's under the
-true reward; `distance` is EPIC's (0 alike up to scale and shaping, 0.71 unrelated); `walls` plans anew, or plays the
-clone, on the same grid with a quarter of the cells walled up.
+On tabular environments everything is exact (40 steps, three in ten of them slip). Returns are shares of the best
+policy's return under the true reward; `distance` is EPIC's (0 for rewards equal up to scale and shaping, 0.71 for
+unrelated ones); for `walls` the agent plans anew, or the clone is played, on the same grid with a quarter of the cells
+walled up.
 
     maxent_irl exact      from the visits of a soft expert (temperature 1), computed
     maxent_irl, irl       from 100 paths of an expert that hardly errs (temperature 0.1)
@@ -10,8 +11,8 @@ clone, on the same grid with a quarter of the cells walled up.
     random                the same learner, from paths of somebody who walks at random
     irl on Gridworld      the lecture's algorithm with a reward in every region, the expert's visits computed
 
-On CartPole-v1 `irl` with squares of the observations is feature-expectation matching; CartPole pays for living, so the
-control with random demonstrations is the row that counts. On Pendulum-v1 `maxent_irl` learns a network, with the
+On CartPole-v1 `irl` with squares of the observations is feature-expectation matching; CartPole rewards survival, so the
+row has to be compared with the control of random demonstrations. On Pendulum-v1 `maxent_irl` learns a network, with the
 settings of `configs/maxent_irl/pendulum.yaml`.
 
     python -m benchmarks.irl

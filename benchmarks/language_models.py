@@ -1,9 +1,9 @@
 """Held-out perplexity and speed of the language models on chitchat, with 1,500 and with 5,000 words.
 
-Every model reads the same 800 conversations (of 1,000 drawn), sentences of up to 19 words, rarer words as the unknown
-one; n-grams of the orders 2 to 5, Bengio's window of four tokens, a GRU and an LSTM (all 128 wide, three seeds, five
-epochs with 1,500 words and three with 5,000, the best of them by the validation sentences). Perplexity is that of the
-test sentences, end tokens among them.
+Every model learns from the same 800 conversations (of 1,000 drawn), sentences of up to 19 words, words outside the
+vocabulary as the unknown token; n-grams of the orders 2 to 5, Bengio's window of four tokens, a GRU and an LSTM (all
+128 wide, three seeds, five epochs with 1,500 words and three with 5,000, the best epoch by the validation sentences).
+Perplexity is that of the test sentences, end tokens included.
 
     python -m benchmarks.language_models [--quick] [--seeds 3] [--words 1500 5000]
 """

@@ -2,9 +2,9 @@
 
 PPO (configs/ppo/lr_schedule) learns on LRSchedule's training instances, five seeds. The best static rate, the best
 cosine and the best step decay are chosen by their mean validation loss on 128 training instances; "random" draws every
-learning rate among the actions. All are compared on the same 256 held-out instances, with the same shuffles. What PPO
-watches is taken away in the row "mean schedule of ppo": the geometric mean of its learning rates over these 128
-instances, epoch by epoch, played to all.
+learning rate among the actions. All are compared on the same 256 held-out instances, with the same shuffles. The row
+"mean schedule of ppo" is PPO without its observations: the geometric mean of its learning rates over these 128
+instances, epoch by epoch, is applied to all.
 
 Losses are mean negative log-likelihoods in nats. A row of PPO has its seeds' interquartile mean and interval; one of
 another schedule the mean over the instances and its bootstrap interval. Ratios are of the mean losses on the same

@@ -1,4 +1,4 @@
-"""What each memory is for: the task on which it is the right network, and an LSTM beside it.
+"""Each memory on the task that it suits, beside an LSTM.
 
 * reverse: up to 10 letters are read and written backwards (``lhy_rl/Reverse-v0``, REINFORCE with +-1/n for each letter,
   a discount of 0); the share of strings that are right as a whole, at 10, 20 and 40 letters.
@@ -10,8 +10,7 @@
 * repeat copy: up to 5 words of 6 bits and a number up to 5 are read, and the words are written that often and then an
   end, by maximum likelihood; the share without one wrong bit at 5 words 5 times, with more words and more often.
 
-A run ends at its CPU-seconds, or where what it is for is reached. A cell that is in the results already is not run
-again.
+A run ends after its CPU-seconds, or when its target is reached. Results that exist already are not computed again.
 
     python -m benchmarks.memory_networks [--quick] [--seeds 3] [--only reverse]
 """

@@ -1,9 +1,10 @@
-"""Schedules of trainings at equal epochs: what stopping early is worth, and whether an agent learns it.
+"""Schedules of trainings at equal epochs: how much early stopping helps, and whether an agent learns it.
 
-Each seed is an episode of MultiFidelity-v0 on the table digits-cnn: 54 epochs of training, six whole ones. The regret
-is that of the incumbent, the network with the best validation accuracy so far: how far the mean over the table's
-seeds, after as many epochs as it had, is below the table's best. `by full training's` is the ratio of the mean regrets,
-with a bootstrap interval; the test is Mann-Whitney's, against full training on other draws of the same distribution.
+Each seed is an episode of MultiFidelity-v0 on the table digits-cnn: 54 epochs of training, the budget of six whole
+trainings. The regret is that of the incumbent, the network with the best validation accuracy so far: how far its mean
+over the table's seeds, after the epochs that it was trained for, is below the table's best. `by full training's` is the
+ratio of the mean regrets, with a bootstrap interval; the test is Mann-Whitney's, against full training on other draws
+of the same distribution.
 
 The agent (`ppo`) is that of configs/ppo/multi_fidelity.yaml. It learns on episodes of the same table from seed 100 on
 and is measured on seeds 0 to 99 like all others; its options were chosen on the networks with one layer alone.

@@ -6,8 +6,8 @@ a player of random legal moves, and the bot. The exact optima of the same contex
 
 Speed is in moves a CPU-second of one thread, players of random legal moves not counted: 1,024 games at once in the
 batch for self-play, in moves and word by word, one game in PettingZoo's loop, and one game of OpenSpiel's bargaining,
-written in C++ and asked from Python (where open_spiel is installed). Each move's time includes what the next player is
-given: the observation and which actions are legal.
+written in C++ and called from Python (where open_spiel is installed). Each move's time includes the observation and the
+action mask of the next player.
 
     python -m benchmarks.negotiation [--quick] [--seeds 3] [--only speed]
 """

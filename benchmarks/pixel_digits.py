@@ -1,7 +1,7 @@
 """Handwritten digits written pixel by pixel: bits a pixel, and what is drawn.
 
-PixelDigits: scikit-learn's digits, 8 x 8 pixels of ink or paper; 1,000 to learn from, 397 to be judged by (van den Oord
-et al. 2016 for pictures as sentences). Bits a pixel are the mean of -log2 p(pixel | the pixels before it).
+PixelDigits: scikit-learn's digits, 8 x 8 pixels of ink or paper; 1,000 for training, 397 for testing (van den Oord et
+al. 2016 for pictures as sentences). Bits a pixel are the mean of -log2 p(pixel | the pixels before it).
 
 `independent`: how often each pixel is ink, whatever the others are. `logistic`: a logistic regression for each pixel on
 all before it, whose penalty is the one out of seven with the fewest bits on the 400 digits for validation. `lstm` and

@@ -1,10 +1,10 @@
 """Pointing at the elements of a source (Vinyals et al. 2015; Bello et al. 2017): tours, and convex hulls.
 
 Tours are learned by REINFORCE without any example: 32 instances and 8 tours of each an update, the other 7 being the
-baseline; 200 fixed instances that nobody trained on, most probable actions, and the length as a multiple of the
-shortest tour's, which LKH finds (elkai). Beside the pointer over a transformer stand the pointer over an LSTM, as in
-the papers, and the same policy without a pointer: a dense network over all coordinates and a softmax over the numbers
-of the cities, masked as well. Who learned on 20 cities is tried on 50.
+baseline; they are tested with the most probable actions on 200 fixed instances that are not in the training, and the
+length is divided by that of the shortest tour, which LKH finds (elkai). Beside the pointer over a transformer stand the
+pointer over an LSTM, as in the papers, and the same policy without a pointer: a dense network over all coordinates and
+a softmax over the numbers of the cities, masked as well. The networks that learned on 20 cities are also tested on 50.
 
 Hulls are cloned: the expert has named the corners of 60,000 sets of 10 points, and 1,000 others are tested. A set is
 exact where its corners are named, all of them and nothing else.

@@ -1,15 +1,15 @@
-"""Pixels that somebody has seen before: steps to catch the ball with an encoder that has learned.
+"""Steps to learn to catch the ball in Catch with a pretrained encoder of the pixels.
 
 Random episodes of Catch (easy, 36 x 36 pixels) give frames, from which an autoencoder or a variational one learns
-without a reward. PPO then begins with its encoder, frozen or tuned, and two layers of 64 behind it; beside it the same
-network from its first weights, and the CNN of `configs/ppo/catch.yaml`. All have that file's options, with a learning
-rate that would be 0 at 100,000 steps. Every four updates 200 episodes are played with the most probable actions; a run
-ends at the second mean of 0.9 in a row, and counts as the steps of the first. The frames that an encoder learned from
-are steps of the environment, too, and are counted.
+without a reward. PPO then begins with its encoder, frozen or fine-tuned, and two layers of 64 on top; it is compared
+with the same network trained from random weights, and with the CNN of `configs/ppo/catch.yaml`. All have that file's
+options, with a learning rate that would be 0 at 100,000 steps. Every four updates 200 episodes are played with the most
+probable actions; a run ends at the second mean of 0.9 in a row, and counts as the steps of the first. The frames that
+an encoder learned from are steps of the environment, too, and are counted.
 
 `loss on the ball` is the squared error of the ball's pixels in other frames that are drawn again, as a share of what it
-is if no ball is drawn: 1 means that the ball is lost. `left or right` is how often layers of 64 and 64, which learn of
-4,000 codes, say rightly whether the ball is left of, above or right of the paddle in other frames.
+is if no ball is drawn: 1 means that the ball is lost. `left or right` is how often layers of 64 and 64, trained on
+4,000 codes, are right about whether the ball is left of, above or right of the paddle in other frames.
 
 Settings were chosen on seed 100.
 

@@ -1,10 +1,10 @@
-"""The referential game: what a speaker and a listener, each with a policy of its own, come to understand by self-play.
+"""The referential game: how well a speaker and a listener with separate policies understand each other by self-play.
 
 Both learn (configs/selfplay/referential) on 51 of the 64 objects and then play, with their most probable actions, games
-about these and games whose objects were all held out. Beside them a random pair; the same pair when what the listener
-hears is shuffled, so that nothing but the channel is taken from them; and a pair that learned with such a channel, for
-a quarter of the steps. Topographic similarity and the number of different messages are of all 64 objects. The capacity
-of the channel is 512 messages, so that the optimum is 1; chance is one of four candidates.
+about these and games whose objects were all held out. They are compared with a random pair; with the same pair when the
+messages are shuffled before the listener receives them, which removes only the channel; and with a pair that learned
+with such a channel, for a quarter of the steps. Topographic similarity and the number of different messages are of all
+64 objects. The capacity of the channel is 512 messages, so that the optimum is 1; chance is one of four candidates.
 
     python -m benchmarks.referential [--quick] [--seeds 3]
 """

@@ -3,7 +3,7 @@
 A child is a perceptron 64-32-32-10 on scikit-learn's digits, 3 epochs of 31 steps on 1,000 pictures; a score is its
 accuracy on 400 others. Each of the 11,107 different formulas gets the learning rate that suits it, as
 `lhy_rl.search.children.rule_mlp` says, and is trained with 5 seeds: 5 CPU-minutes in all. Rules of one kind are trained
-side by side. What is done stays in the folder, so that an interrupted run goes on.
+side by side. Finished trainings stay in the folder, so that an interrupted run can be resumed.
 
     python -m benchmarks.rules_table [--workers 2] [--folder runs/rules-digits]
 """

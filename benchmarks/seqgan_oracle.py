@@ -1,10 +1,11 @@
-"""SeqGAN on the synthetic language of its paper, beside everything that could explain it away.
+"""SeqGAN on the synthetic language of its paper, beside controls for every other explanation of its results.
 
-The papers report `nll_oracle` alone, and it proves nothing: any sharpening lowers it. So every model here is a point
-in the plane (`nll_oracle`, `nll_test`), both nats a token: what its sentences cost the oracle (quality), and what the
-oracle's sentences cost it (coverage). Maximum likelihood sampled at temperatures draws a front through the plane for
-nothing. The question is what lies below it, at any temperature of its own: `gap_to_front` is a model's `nll_test`
-minus the front's at the same `nll_oracle`, seed by seed.
+The papers report `nll_oracle` alone, and it proves nothing: any sharpening lowers it. So every model here is a point in
+the plane (`nll_oracle`, `nll_test`), both in nats a token: the negative log-likelihood of its sentences under the
+oracle (quality), and of the oracle's sentences under the model (coverage). Maximum likelihood sampled at different
+temperatures gives a front through the plane without any further training. The question is which models lie below it, at
+any temperature of their own: `gap_to_front` is a model's `nll_test` minus the front's at the same `nll_oracle`, seed by
+seed.
 
     mle                      two generators: hidden 32 as in the paper, and hidden 64 with dropout
     constant                 reward 1/2 for everything, no baseline: no information at all
@@ -15,8 +16,8 @@ minus the front's at the same `nll_oracle`, seed by seed.
     seqgan                   credit (monte_carlo, prefix, critic), baseline on and off, objectives, with the training
                              sentences' likelihood beside the reward, and the paper's discriminator with 16 rollouts
 
-Everything after `mle` begins at the same checkpoint of its seed. Finished pieces are kept in --cache, so that a
-stopped benchmark goes on where it was.
+Everything after `mle` begins at the same checkpoint of its seed. Finished pieces are kept in --cache, so that a stopped
+benchmark resumes where it stopped.
 
     python -m benchmarks.seqgan_oracle                          # a seeded oracle of our own
     python -m benchmarks.seqgan_oracle --oracle seqgan_oracle.npz   # the paper's

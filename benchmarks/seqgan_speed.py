@@ -1,11 +1,11 @@
 """What SeqGAN costs at the paper's sizes, beside a plain loop and beside the arithmetic that it needs.
 
-Vocabulary 5000, sentences of 20 tokens, batches of 64, 16 rollouts, a generator of 32 hidden units, the
-paper's discriminator, one thread, CPU-seconds. The plain loop is what public PyTorch codes do: it draws with
-``torch.multinomial``, but only behind a prefix, reads every prefix again for every rollout, and leaves all else to
-autograd. Both take turns in the same minutes, so that their ratio holds on any machine. The plain loop runs on a
-part of the work where the whole would take minutes; its rows say so. The bound is the matrix products at the rate
-of a 1024 x 1024 product and the softmax at the rate of a softmax in the cache, both measured here.
+Vocabulary 5000, sentences of 20 tokens, batches of 64, 16 rollouts, a generator of 32 hidden units, the paper's
+discriminator, one thread, CPU-seconds. The plain loop follows public PyTorch code: it samples with
+``torch.multinomial``, but only the tokens after a prefix, reads every prefix again for every rollout, and leaves all
+else to autograd. Both run in alternation in the same minutes, so that their ratio holds on any machine. The plain loop
+runs on a part of the work where the whole would take minutes; its rows say so. The bound is the matrix products at the
+rate of a 1024 x 1024 product and the softmax at the rate of a softmax in the cache, both measured here.
 
     python -m benchmarks.seqgan_speed [--quick]
 """

@@ -2,9 +2,9 @@
 
 Ten words, sentences of five: 100,000 sentences, so that `nll_oracle`, `nll_test` and the Jensen-Shannon divergence are
 sums, not estimates. The generator is too small for the language (hidden 4 against the oracle's 32), so maximum
-likelihood must leave something out, and what it leaves out is not a matter of temperature. Both models are swept over
-temperatures; `gap_to_front` is SeqGAN's `nll_test` minus maximum likelihood's at the temperature at which its
-`nll_oracle` is the same, seed by seed (each seed has a language of its own).
+likelihood must leave something out that no temperature can bring back. Both models are swept over temperatures;
+`gap_to_front` is SeqGAN's `nll_test` minus maximum likelihood's at the temperature at which its `nll_oracle` is the
+same, seed by seed (each seed has a language of its own).
 
     mle          maximum likelihood, trained until it has settled (2,500 steps, the last 1,000 at a tenth of the rate)
     seqgan       from there, Monte-Carlo credit, with the training sentences' likelihood beside the reward

@@ -1,10 +1,10 @@
-"""What attention and copying are for, on tasks made so that nothing else helps (benchmarks/echo.py).
+"""Attention and copying, on tasks that are made to need them (benchmarks/echo.py).
 
-Reversing: the source's 12 to 16 words of 20 are written backwards; one vector of the source does not hold them.
-New words: 4 to 6 words are written again, one of them a word that occurs in no training sentence; a generator alone
-never writes it. Longer sources: the translation of up to 12 words of 20, backwards or in their order, is learned, and
-20 words are translated; sources are read in both directions. Maximum likelihood, equally many gradient steps; the
-numbers are shares of greedy answers to test sources. The longer sources were tried on seeds 100 to 102.
+Reversing: the source's 12 to 16 words of 20 are written backwards; one vector of the source does not hold them. New
+words: 4 to 6 words are written again, one of them a word that occurs in no training sentence; a generator alone never
+writes it. Longer sources: the translation of up to 12 words of 20, backwards or in their order, is learned, and 20
+words are translated; sources are read in both directions. Maximum likelihood, the same number of gradient steps for
+all; the numbers are shares of greedy answers to test sources. The longer sources were tried on seeds 100 to 102.
 
     python -m benchmarks.sources [--quick] [--seeds 3] [--only 'longer*']
 """

@@ -1,13 +1,13 @@
 """Training steps a second beside Stable-Baselines3 and sb3-contrib, at equal settings, taking turns in one process.
 
-Both sides step the same environments: Gymnasium's, one after the other in Python, each in its loop. The rows that say
-so have ours in the batched CartPole that Gymnasium ships and Stable-Baselines3 does not take; they are what our users
-get, and no comparison of learners.
+Both sides step the same environments: Gymnasium's, one after the other in Python, each in a loop. In the rows that say
+so ours uses the batched CartPole that Gymnasium ships and Stable-Baselines3 does not support; these rows show what our
+users get, and do not compare learners.
 
 One thread, CPU-seconds. Each candidate trains for some updates, then the next, and so on, several times; a ratio is of
 the same turn, so that it holds on a busy machine too. A step is one that is learned from: those with which a
-``CartPoleVectorEnv`` only resets an instance do not count. The bound is the matrix products that these settings ask
-for, at the rate of a large product measured in the same minutes: each step is acted on once, read once by both
+``CartPoleVectorEnv`` only resets an instance do not count. The bound is the matrix products that these settings
+require, at the rate of a large product measured in the same minutes: each step is acted on once, read once by both
 networks, and learned from in every epoch (forward, and twice as much backward).
 
     python -m benchmarks.speed [--quick]

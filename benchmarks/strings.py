@@ -1,4 +1,4 @@
-"""Strings that are read and then written, learned by maximum likelihood: the scripts of memories train on them."""
+"""Strings that are read and then written, learned by maximum likelihood: training data of the memory benchmarks."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ episodes that end at the target. PPO acts on the state; only the discriminator s
     random videos, turned    the same in a domain whose camera is turned, moved and farther away, and not lowered
 
 `domain accuracy` is that of a fresh probe: logistic regression on the frozen features of frames of random behaviour in
-both views, tested on other episodes (0.5 is chance); the head that was trained along has adapted to what it fights.
+both views, tested on other episodes (0.5 is chance); the domain head itself cannot serve, since it has adapted to its
+adversary.
 
 `--sweeps` adds what happens to the point when lambda, the look-ahead or the angle of the expert's camera changes, five
 seeds each, the angle for `translation`, too. The options were chosen on seeds 100 to 102.

@@ -1,11 +1,11 @@
-"""Third-person imitation in MuJoCo, on the two environments of Stadie et al. (2017) that can be had: learning curves.
+"""Third-person imitation in MuJoCo, on the two available environments of Stadie et al. (2017): learning curves.
 
 InvertedPendulum-v5: the expert has a red pole and the learner a cyan one. Reacher-v5: the expert is watched by a camera
 24.4 degrees lower, its target has another colour, and the ground is dark. All agents have the budget of their
 configuration (configs/third_person), three seeds, and are judged by their final policy, whose most probable actions
 play 100 fresh episodes; along the training ten evaluations of 20 episodes make the curve. Nothing is chosen by its
-result. `score` is (R - nothing) / (expert - nothing) with the task's own returns: 0 is who does nothing, which on the
-reacher is much better than to act at random, and 1 the scripted expert.
+result. `score` is (R - nothing) / (expert - nothing) with the task's own returns: 0 is a policy that does nothing,
+which on the reacher is much better than acting at random, and 1 the scripted expert.
 
     true reward     PPO on the task's own reward
     first person    videos in the learner's own domain, and nobody's failures

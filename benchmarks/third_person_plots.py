@@ -1,4 +1,4 @@
-"""The pictures of third-person imitation: scores of all arms, and what the sweeps change."""
+"""The plots of third-person imitation: scores of all variants, and the results of the sweeps."""
 
 from __future__ import annotations
 

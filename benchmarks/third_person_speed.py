@@ -1,7 +1,7 @@
 """What frames and the discriminator of third-person imitation cost, beside Gymnasium's pygame and the paper's network.
 
 Frames: 64 instances of each of our pixel tasks are drawn at once, and Gymnasium's Pendulum-v1 and CartPole-v1 render
-`rgb_array` frames, which Pillow brings to the same size, as one who learns from small pixels would.
+`rgb_array` frames, which Pillow resizes to the same size, as is usual for learning from small frames.
 
 MuJoCo frames: `MujocoViews-v0` and Gymnasium's own renderer at 48x48, one instance after the other, where this machine
 can draw them.

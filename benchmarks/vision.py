@@ -1,19 +1,18 @@
 """Vision backbones: what convolutions, pooling, a spatial transformer and capsules are good for.
 
-`MNIST-1D`: 4,000 series to learn from, 1,000 to test (Greydanus 2020). `cnn` are the three convolutions of the encoder
-`cnn_series` and a layer of 100, with each way of pooling; `cnn, bare` has no such layer, as in the paper; `mlp` has two
-layers of 100. In `shuffled` the points of all series stand in another order, the same for all. Adam, 30 epochs in
+`MNIST-1D`: 4,000 series to learn from, 1,000 to test (Greydanus 2020). `cnn` has the three convolutions of the encoder
+`cnn_series` and a layer of 100, with each kind of pooling; `cnn, bare` has no such layer, as in the paper; `mlp` has
+two layers of 100. In `shuffled` the points of all series stand in another order, the same for all. Adam, 30 epochs in
 batches of 100, a learning rate that rises and falls (one cycle).
 
 `glyphs`: MNIST's 3,600 digits, each time on another place of a canvas of 40 x 40 pixels, turned by up to 45 degrees, at
 half to four fifths of their size, against 1,000 others put on canvases once. A CNN of three convolutions alone, with as
 many weights as the one with a spatial transformer before it, and with as many CPU-seconds.
 
-`shifted digits`: 14 x 14 pixels, learned where they are, and tested there and moved by up to three pixels along each
-axis. `capsules` have a matrix for each place (`capsule`), `capsules, shared` the same ones at all places
-(`capsule_shared`). `cnn` has the convolutions of the former and as many weights, `cnn, fine` those of the latter and
-five times as many weights; `cnn, fine, pooled` has the mean of each map in the place of the layer that knows where
-things are.
+`shifted digits`: 14 x 14 pixels, learned unmoved, and tested unmoved and moved by up to three pixels along each axis.
+`capsules` have a matrix for each place (`capsule`), `capsules, shared` the same ones at all places (`capsule_shared`).
+`cnn` has the convolutions of the former and as many weights, `cnn, fine` those of the latter and five times as many
+weights; `cnn, fine, pooled` has the mean of each feature map instead of the layer that depends on positions.
 
 Options were chosen on seed 100 and the digits for validation.
 

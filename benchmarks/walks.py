@@ -1,4 +1,4 @@
-"""How many files four walks through the package take: what is called, in the order of the first call.
+"""The number of files that four typical runs go through: the files that are called, in the order of the first call.
 
     an observation to a gradient     PPO on CartPole, one update
     a demonstration to a clone       BC from the shipped cartpole-expert, from loading it to the first update
@@ -6,8 +6,8 @@
     a sentence through SeqGAN        one adversarial round on a small synthetic language
 
 Each is a real run under `sys.setprofile`. A file of the package counts when one of its functions is called, and not for
-being imported. A climb is a step of the walk to a file on a higher floor than the file before it, as somebody takes it
-who reads in this order. Only public names are used, so that older checkouts can be measured, too:
+being imported. A climb is a step of the walk to a file on a higher floor than the file before it, for a reader who
+follows this order. Only public names are used, so that older checkouts can be measured, too:
 
     python -m benchmarks.walks [--quick] [--json]
     PYTHONPATH=CHECKOUT python benchmarks/walks.py    # the lhy_rl of another checkout

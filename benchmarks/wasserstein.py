@@ -7,12 +7,12 @@ of the objective `gan`, a critic's difference of means of `wgan_gp`, and the gra
 after training the network at that distance.
 
 `critic` (Ring-v0): a `wgan_gp`'s generator is stopped after some steps, and only its critic learns on. Then the
-critic's difference of means, over the mean size of its gradient where the penalty looks at it, is held against the
-earth mover's distance of the same 1,000 and 1,000 points (an assignment, by scipy), in the units of the networks.
+critic's difference of means, divided by the mean norm of its gradient at the points of the penalty, is compared with
+the earth mover's distance of the same 1,000 and 1,000 points (an assignment, by scipy), in the units of the networks.
 
 `began` (Ring-v0): Spearman's correlation, over a training, of the convergence measure (Berthelot et al. 2017, section
-3.4.1; mean of an update) with the earth mover's distance of 500 generated and 500 real points; and how diverse, by
-their mean distance from each other over that of real ones, 1,000 samples are at the end, by gamma.
+3.4.1; mean of an update) with the earth mover's distance of 500 generated and 500 real points; and the diversity of
+1,000 samples at the end, for each gamma: their mean distance from each other, divided by that of real ones.
 
     python -m benchmarks.wasserstein [--quick] [--seeds 3] [--only PATTERN]
 """
