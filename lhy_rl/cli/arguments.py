@@ -63,10 +63,16 @@ def whole(text: str) -> int:
 whole.__name__ = "whole number"  # argparse says "invalid whole number value"
 
 
-def run_parser(command: str, example: str, checkpoint: bool = True) -> Parser:
-    """A parser with RUN and the choice of a checkpoint."""
+def run_parser(command: str, example: str, checkpoint: bool = True, files: bool = False) -> Parser:
+    """A parser with RUN and the choice of a checkpoint; with ``files`` RUN may be the file of an agent."""
     made = parser(command, example)
-    made.add_argument("run", metavar="RUN", type=Path, help="a run folder, for example runs/seqgan-chat")
+    what = "a run folder, for example runs/seqgan-chat"
+    if files:
+        what += "; or a file that agent.save wrote in Python"
+        made.add_argument(
+            "--env", dest="env_id", metavar="ID", help="where the agent of a file acts (default: as saved)"
+        )
+    made.add_argument("run", metavar="RUN", type=Path, help=what)
     if checkpoint:
         made.add_argument(
             "--checkpoint", choices=["newest", "best"], default="newest", help="which checkpoint (default: newest)"
@@ -119,12 +125,12 @@ def starting(name: str) -> Iterator[None]:
             print(" " * len(line), end="\r", file=sys.stderr, flush=True)
 
 
-def loaded(place: Path, checkpoint: str = "newest") -> Run:
-    """Load a run from a checkpoint."""
+def loaded(place: Path, checkpoint: str = "newest", env_id: str | None = None) -> Run:
+    """Load a run from a checkpoint, or the agent of a file as a run."""
     with starting(str(place)):
         from lhy_rl.experiment.start_run import load
 
-        return load(place, checkpoint, error_console())
+        return load(place, checkpoint, error_console(), env_id)
 
 
 def error_console() -> Console:

@@ -10,7 +10,7 @@ from lhy_rl.core.protocols import Conversational
 
 
 def command_evaluate(arguments: list[str]) -> int:
-    made = run_parser("evaluate", "lhy-rl evaluate runs/seqgan-chat --checkpoint best")
+    made = run_parser("evaluate", "lhy-rl evaluate runs/seqgan-chat --checkpoint best", files=True)
     made.add_argument(
         "--sentences", type=whole, metavar="N", help="drawn from each policy of a text task (default: the run's)"
     )
@@ -19,7 +19,7 @@ def command_evaluate(arguments: list[str]) -> int:
     )
     options = made.parse_args(arguments)
     check_least(options, sentences=2, episodes=1)
-    run = loaded(options.run, options.checkpoint)
+    run = loaded(options.run, options.checkpoint, options.env_id)
     from lhy_rl.reporting.terminal import print_result
 
     evaluator = run.evaluator
@@ -31,14 +31,13 @@ def command_evaluate(arguments: list[str]) -> int:
     evaluator.episodes = options.episodes or evaluator.episodes
     print_result(output_console(), run.result())
     if not evaluator.is_text:
-        print(
-            f"{evaluator.episodes} episodes of the {options.checkpoint} checkpoint, each action the most probable one"
-        )
+        of = str(options.run) if options.run.is_file() else f"the {options.checkpoint} checkpoint"
+        print(f"{evaluator.episodes} episodes of {of}, each action the most probable one")
     return 0
 
 
 def command_sample(arguments: list[str]) -> int:
-    made = run_parser("sample", "lhy-rl sample runs/seqgan-chat -n 5 --temperature 0.7")
+    made = run_parser("sample", "lhy-rl sample runs/seqgan-chat -n 5 --temperature 0.7", files=True)
     made.add_argument("-n", type=whole, default=10, help="sentences (default: 10)")
     made.add_argument(
         "--method",
@@ -51,7 +50,7 @@ def command_sample(arguments: list[str]) -> int:
     made.add_argument("--policy", help="which of the run's policies: mle, seqgan, ... (default: the newest)")
     made.add_argument("--seed", type=whole, default=0, help="same seed, same sentences (default: 0)")
     options = made.parse_args(arguments)
-    run = loaded(options.run, options.checkpoint)
+    run = loaded(options.run, options.checkpoint, options.env_id)
     from lhy_rl.experiment.text_evaluation import write_sentences
 
     for sentence in write_sentences(
@@ -69,7 +68,7 @@ def command_sample(arguments: list[str]) -> int:
 
 
 def command_play(arguments: list[str]) -> int:
-    made = run_parser("play", "lhy-rl play runs/ppo-cartpole --checkpoint best --output cartpole.gif")
+    made = run_parser("play", "lhy-rl play runs/ppo-cartpole --checkpoint best --output cartpole.gif", files=True)
     made.add_argument("--episodes", type=whole, default=1, metavar="N", help="how many (default: 1)")
     made.add_argument(
         "--output",
@@ -85,7 +84,7 @@ def command_play(arguments: list[str]) -> int:
 
     if options.output is not None:
         film.check(options.output)
-    run = loaded(options.run, options.checkpoint)
+    run = loaded(options.run, options.checkpoint, options.env_id)
     if options.output is None and isinstance(run.env.unwrapped, Conversational):
         from lhy_rl.recording.talk import talk
 

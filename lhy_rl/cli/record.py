@@ -15,14 +15,16 @@ def command_record(arguments: list[str]) -> int:
     made.add_argument(
         "who",
         metavar="WHO",
-        help="a run folder; a zip of Stable-Baselines3 or of an agent of ours, with --env; or an environment's id, "
-        "whose own expert acts (--env.NAME VALUE sets the environment's options)",
+        help="a run folder; a file that agent.save wrote; a zip of Stable-Baselines3, with --env; or an "
+        "environment's id, whose own expert acts (--env.NAME VALUE sets the environment's options)",
     )
     instead = made.add_mutually_exclusive_group()
     instead.add_argument("--random", action="store_true", help="a random policy acts there: a control for imitation")
     instead.add_argument("--keyboard", action="store_true", help="a person acts there: one key, one step")
     made.add_argument("--keys", metavar="KEY=ACTION,...", help="of the person (default: digits, arrows where plain)")
-    made.add_argument("--env", dest="env_id", metavar="ID", help="where a zip's policy acts")
+    made.add_argument(
+        "--env", dest="env_id", metavar="ID", help="where a zip's policy acts (default of ours: as saved)"
+    )
     made.add_argument("--episodes", type=whole, default=20, metavar="N", help="how many are kept (default: 20)")
     made.add_argument("--noise", type=float, default=0.0, metavar="P", help="share of random steps (default: 0)")
     made.add_argument(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from lhy_rl.core.errors import UserError, brief, how_to_find, suggest
+from lhy_rl.core.errors import OTHERS, UserError, brief, how_to_find, suggest
 
 if TYPE_CHECKING:
     from gymnasium.envs.registration import EnvSpec
@@ -19,7 +20,7 @@ _from_others: ContextVar[bool] = ContextVar("_from_others", default=False)
 
 @contextmanager
 def names_from_a_file() -> Iterator[None]:
-    """A context in which :meth:`Registry.choose` imports no ``"module:Class"``, for names from untrusted files."""
+    """A context in which no ``"module:Class"`` and no ``package:ID`` is imported, for names from untrusted files."""
     token = _from_others.set(True)
     try:
         yield
@@ -154,7 +155,8 @@ def registered(env_id: str) -> str:
     """Import the package before an id, as in ``minigrid:MiniGrid-Empty-5x5-v0``; return the id without it.
 
     Raises:
-        UserError: It is no valid id, or there is no such package.
+        UserError: It is no valid id, there is no such package, or an untrusted file names it
+            (:func:`names_from_a_file`).
     """
     package, colon, name = env_id.rpartition(":") if isinstance(env_id, str) else ("", "", "")
     if not name or (colon and not all(part.isidentifier() for part in package.split("."))):
@@ -163,6 +165,11 @@ def registered(env_id: str) -> str:
         )
     if not colon:
         return env_id
+    if _from_others.get() and package not in sys.modules and package.partition(".")[0] not in OTHERS:
+        raise UserError(
+            f"a file names the environment {env_id!r}, and {package} is not imported for a file; "
+            f"name it yourself: load(path, {env_id!r}), or --env {env_id} on the command line"
+        )
     try:
         importlib.import_module(package)
     except ImportError as error:

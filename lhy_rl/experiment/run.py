@@ -22,6 +22,7 @@ from rich.console import Console
 
 import lhy_rl
 from lhy_rl.agents.common import saved
+from lhy_rl.agents.common.agent import Agent
 from lhy_rl.agents.common.progress import ProgressDisplay
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, brief, pip_install
@@ -58,17 +59,18 @@ class Run:
     Args:
         config: Complete configuration.
         console: For progress and notes; standard error where left out.
+        agent: One that was trained elsewhere, in its own environment; None makes the configuration's.
 
     Raises:
         UserError: the environment or the agent refuses an option.
     """
 
-    def __init__(self, config: Config, console: Console | None = None) -> None:
+    def __init__(self, config: Config, console: Console | None = None, agent: Agent | None = None) -> None:
         self.config = config
         self.console = console or Console(stderr=True)
         self.options = RunOptions(**config.section("run"))
-        self.env = build.make_environment(config)
-        self.agent = build.make_agent(config, self.env)
+        self.env: Any = build.make_environment(config) if agent is None else agent.env
+        self.agent: Any = build.make_agent(config, self.env) if agent is None else agent
         make_env = functools.partial(build.make_environment, config, num_envs=min(8, self.options.evaluation_episodes))
         held_out = build.held_out(config)
         self.evaluator = Evaluator(

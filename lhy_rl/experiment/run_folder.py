@@ -30,6 +30,10 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.is_file():
+            raise UserError(
+                f"{str(path)!r} is a file and no run folder; lhy-rl evaluate, sample and play take the file of an agent"
+            )
         if not path.is_dir():
             raise UserError(f"no run folder {str(path)!r}; lhy-rl train CONFIG makes one below runs/")
         if not self.config_file.is_file():

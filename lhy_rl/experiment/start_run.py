@@ -7,9 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lhy_rl.agents.common import saved
 from lhy_rl.core.errors import UserError
 from lhy_rl.experiment import build, run_folder, tracking
 from lhy_rl.experiment.config import Config
+from lhy_rl.experiment.config import load as load_config
+from lhy_rl.experiment.load import load as load_agent
 from lhy_rl.experiment.run import Report, Run
 from lhy_rl.experiment.run_folder import Checkpoints, RunFolder
 from lhy_rl.experiment.schema import RunOptions
@@ -106,18 +109,43 @@ def reopen(path: Path, console: Console | None = None, total_timesteps: int | No
     return run
 
 
-def load(path: Path, which: str = "newest", console: Console | None = None) -> Run:
-    """Load a run with its agent from a checkpoint, without training.
+def load(path: Path, which: str = "newest", console: Console | None = None, env_id: str | None = None) -> Run:
+    """Load a run, or the agent of a file as a run, from a checkpoint, without training.
 
     Args:
+        path: The run's folder, or a file that ``agent.save`` wrote.
         which: ``newest`` or ``best``.
+        env_id: Where the agent of a file acts; None takes the environment that the file names.
 
     Raises:
-        UserError: no such run, or no such checkpoint.
+        UserError: no such run, or no such checkpoint; a file that names no environment.
     """
+    if path.is_file():
+        return of_file(path, console, env_id)
+    if env_id is not None:
+        raise UserError(f"--env belongs to the file of an agent; {str(path)!r} has an environment")
     place = RunFolder(path)
     if which == "newest" and not Checkpoints(place.checkpoints).newest():
         raise UserError(f"{str(place.checkpoints)!r} has no checkpoints; lhy-rl resume {path} trains the run anew")
     run = Run(place.config(), console)
     run.load(place, which, to_train=False)
     return run
+
+
+def of_file(path: Path, console: Console | None = None, env_id: str | None = None) -> Run:
+    """Load the agent of a file that ``agent.save`` wrote as a run without a folder, to evaluate or to show.
+
+    Args:
+        env_id: Where it acts; None takes the environment that the file names.
+
+    Raises:
+        UserError: no agent there, or the file names no environment.
+    """
+    found = saved.read(path)
+    if found is None:
+        raise UserError(f"{str(path)!r} is a checkpoint; give the folder of its run")
+    if env_id is None and found.env_id is None:
+        raise UserError(f"{str(path)!r} does not say where its agent acts; give --env ID")
+    agent = load_agent(path, env_id)
+    values = {"env.id": env_id or found.env_id, "run.name": path.stem}
+    return Run(load_config(saved.name_of(found.kind), values), console, agent)

@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError
-from lhy_rl.core.registry import spec_of
+from lhy_rl.core.registry import names_from_a_file, spec_of
 from lhy_rl.core.trees import map_tree
 from lhy_rl.rollouts.demonstrators import MOST_INSTANCES, Demonstrator, made, make_few, of_environment, trained_policy
 from lhy_rl.rollouts.record_episodes import Labels, random_policy
@@ -111,13 +111,15 @@ def _of_run(path: Path, options: RecordOptions) -> Demonstrator:
 
 
 def _of_zip(path: Path, options: RecordOptions) -> Demonstrator:
-    if options.env_id is None:
-        raise UserError(f"{str(path)!r} does not say where its policy acts; give --env ID")
     if not path.is_file():
         raise UserError(f"no file {str(path)!r}")
-    _check_registered(options.env_id)
-    env = make_few(options.env_id, options.episodes, options.env_options)
     ours = archive.is_one(path)
+    env_id = options.env_id or (_named_in(path) if ours else None)
+    if env_id is None:
+        raise UserError(f"{str(path)!r} does not say where its policy acts; give --env ID")
+    with nullcontext() if options.env_id else names_from_a_file():
+        _check_registered(env_id)
+    env = make_few(env_id, options.episodes, options.env_options)
     if ours:
         from lhy_rl.experiment.load import load
 
@@ -127,7 +129,15 @@ def _of_zip(path: Path, options: RecordOptions) -> Demonstrator:
         from lhy_rl.interop.sb3 import load_expert
 
         policy = load_expert(path, env, seed=options.seed)
-    return Demonstrator(env, trained_policy(policy, not options.stochastic, masks=ours), path.name, options.env_id)
+    return Demonstrator(env, trained_policy(policy, not options.stochastic, masks=ours), path.name, env_id)
+
+
+def _named_in(path: Path) -> str | None:
+    """The environment that the file of an agent of ours names."""
+    from lhy_rl.agents.common import saved
+
+    found = saved.read(path)
+    return None if found is None else found.env_id
 
 
 @contextmanager

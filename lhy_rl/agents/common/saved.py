@@ -16,7 +16,7 @@ from gymnasium.vector.utils import batch_space
 
 from lhy_rl.core import archive
 from lhy_rl.core.errors import UserError, brief
-from lhy_rl.core.registry import names_from_a_file, place_of
+from lhy_rl.core.registry import names_from_a_file, place_of, registered
 from lhy_rl.core.saved_states import check_like, fitting
 from lhy_rl.data import spaces
 from lhy_rl.nn.encoders.select import is_place
@@ -139,6 +139,8 @@ def load(
         raise UserError(
             f"{str(path)!r} was made with {', '.join(sorted(missing))}, which a file cannot hold; give load the same"
         )
+    if isinstance(env, str):
+        registered(env)  # named by who calls, and not by the file: its package is imported
     if env is None:
         env = found.env_id or (SpacesOnly(*found.spaces, found.num_envs) if found.spaces else None)
     if env is None:
@@ -176,9 +178,20 @@ def class_of(kind: str) -> Any:
     """
     from lhy_rl.agents import agents
 
+    return agents.get(name_of(kind))
+
+
+def name_of(kind: str) -> str:
+    """The name under which the agent whose class has that name is registered.
+
+    Raises:
+        UserError: there is none.
+    """
+    from lhy_rl.agents import agents
+
     for name in agents.names():
         if agents.place(name).endswith(f":{kind}"):
-            return agents.get(name)
+            return name
     raise UserError(f"no agent {brief(kind)} is registered; load it with its own class")
 
 
