@@ -124,7 +124,7 @@ def test_zips_of_ours_and_of_sb3(capsys: pytest.CaptureFixture[str]) -> None:
             record(capsys, f"{name}.zip", "--env", "CartPole-v1", "--episodes", "2", "--output", f"{name}.npz")
             found = load_demonstrations(f"{name}.npz", "CartPole-v1")
         assert found.about["expert"] == f"{name}.zip"
-    assert "give --env ID" in refused(capsys, "ours.zip")
+    assert "give --env ID" in refused(capsys, "theirs.zip")  # ours names where it acts
     Path("x.zip").write_bytes(b"PK")
     assert "x.zip" in refused(capsys, "x.zip", "--env", "CartPole-v1")
 
