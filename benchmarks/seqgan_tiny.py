@@ -34,7 +34,7 @@ from lhy_rl.nn.decoding import token_log_probs
 from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 TEMPERATURES = (1.6, 1.5, 1.4, 1.3, 1.2, 1.15, 1.1, 1.05, 1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
-TEMPERATURES = ("1.2", "1.1", "1.0", "0.9", "0.8", "0.7", "0.6")
+TABULATED = ("1.2", "1.1", "1.0", "0.9", "0.8", "0.7", "0.6")
 METRICS = ("nll_oracle", "nll_test", "jsd", "gap_to_front")
 GENERATOR = {"hidden_size": 4, "embedding_size": 8}
 
@@ -119,7 +119,7 @@ def run(seed: int, quick: bool) -> dict[str, dict[str, Any]]:
         agent.policy.load_state_dict(start.policy.state_dict())
         agent.learn(env.num_envs * length * (3 if quick else 300))
         front = exact.front(agent.policy)
-        for temperature in TEMPERATURES:
+        for temperature in TABULATED:
             place = front[temperature]
             place["gap_to_front"] = place["nll_test"] - exact.matched(start.policy, place["nll_oracle"])
         results[name] = {
@@ -141,7 +141,7 @@ def rows(results: dict[int, dict[str, dict[str, Any]]], task: str) -> list[harne
         def add(variant: str, metric: str, values: list[float], name: str = name, s: Any = (steps, seconds)) -> None:
             table.append(harness.summarize(task, name, variant, metric, values, *s))
 
-        for temperature in TEMPERATURES:
+        for temperature in TABULATED:
             cells = [r["front"][temperature] for r in runs]
             for metric in METRICS if name != "mle" else METRICS[:-1]:
                 values = [cell[metric] for cell in cells if np.isfinite(cell[metric])]
