@@ -84,7 +84,7 @@ def test_contract_train_help_lists_configurations(capsys: pytest.CaptureFixture[
 def test_contract_help_of_a_configuration_shows_every_option_with_its_meaning(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    option, meaning = "hidden_size", "Width of the backbone. A larger one fits more and overfits sooner."
+    option, meaning = "hidden_size", "Width of the backbone. More fits more and overfits sooner."
     if name.startswith("domain_transfer/"):
         option, meaning = (
             "feature_size",
