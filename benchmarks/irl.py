@@ -7,8 +7,8 @@ walled up.
 
     maxent_irl exact      from the visits of a soft expert (temperature 1), computed
     maxent_irl, irl       from 100 paths of an expert that hardly errs (temperature 0.1)
-    clone                 the same paths, the most likely policy of the actions seen, undecided where none was
-    random                the same learner, from paths of somebody who walks at random
+    clone                 the action frequencies in the same paths, uniform in states without any
+    random                the same learner, from paths of a random walk
     irl on Gridworld      the lecture's algorithm with a reward in every region, the expert's visits computed
 
 On CartPole-v1 `irl` with squares of the observations is feature-expectation matching; CartPole rewards survival, so the

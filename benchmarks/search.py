@@ -13,7 +13,7 @@ The Mann-Whitney test is of the searcher's regrets against those of random searc
 The controller's options were chosen on hpobench-phoneme, nb201-cifar100 and fcnet-protein_structure, seeds 100 to 109,
 which are not among these tables.
 
-`digits-cnn`, the table of our own trainings, is measured in the same way and stands outside of that mean.
+`digits-cnn`, the table of our own trainings, is measured in the same way and is not part of that mean.
 
     python -m benchmarks.search [--quick] [--seeds 20] [--only 'controller*'] [--tables 'digits*']
 """

@@ -9,7 +9,7 @@ seed.
 
     mle                      two generators: hidden 32 as in the paper, and hidden 64 with dropout
     constant                 reward 1/2 for everything, no baseline: no information at all
-    permuted                 SeqGAN's rewards, dealt to the wrong sentences
+    permuted                 SeqGAN's rewards, assigned to the wrong sentences
     true likelihood          reinforce on log p of the oracle itself
     ideal                    the perfect discriminator D = p / (p + q), computable here: as the reward of each prefix,
                              and as its logit log p - log q

@@ -8,7 +8,7 @@ same, seed by seed (each seed has a language of its own).
 
     mle          maximum likelihood, trained until it has settled (2,500 steps, the last 1,000 at a tenth of the rate)
     seqgan       from there, Monte-Carlo credit, with the training sentences' likelihood beside the reward
-    permuted     the same with the rewards dealt to other sentences: what more likelihood alone does
+    permuted     the same with the rewards assigned to other sentences: the effect of more likelihood alone
     ideal        the same with the perfect discriminator's logit in place of a learned one
 
     python -m benchmarks.seqgan_tiny

@@ -6,7 +6,7 @@ with the returns of the random policy and of the scripted expert in the learner'
 episodes that end at the target. PPO acts on the state; only the discriminator sees frames.
 
     true reward              PPO on the task's own reward
-    first person             videos in the learner's own domain, and nobody's failures: what the view costs
+    first person             videos in the learner's own domain, without failures: what the other view costs
     third person             the configuration
     translation              the expert's view is redrawn as the learner's own, without reversal and random colours
     domain of all            as in the paper, the domain head compares all frames, and not random behaviour only

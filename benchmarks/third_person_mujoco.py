@@ -8,7 +8,7 @@ result. `score` is (R - nothing) / (expert - nothing) with the task's own return
 which on the reacher is much better than acting at random, and 1 the scripted expert.
 
     true reward     PPO on the task's own reward
-    first person    videos in the learner's own domain, and nobody's failures
+    first person    videos in the learner's own domain, without failures
     third person    the configuration
     no reversal     reversal 0; its colours are still turned at random
     neither         reversal 0 and recolour 0: the view is not forgotten at all

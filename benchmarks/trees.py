@@ -1,11 +1,11 @@
 """The value of a tree (TreeCalc): networks that follow the tree against an LSTM that reads the expression as a string.
 
 Every network clones (`bc`) the same 20,000 answers of the scripted expert, to trees of depth 1 to 4, for the same
-CPU-seconds of one thread, its gradient steps and the looks at what is held out together; then it answers 2,000 fresh
-trees of depth 4 and of depth 6, which no training had. Of the unary operators a third of the pairs of neighbours is
-held out, and the trees of the tests have no others (`--seconds 5`, for they are small). `mean` is a bag of words: the
-mean of the tokens' vectors. The tree encoders have layer normalisation, all of them gradients of norm 1 at most;
-options were chosen on seed 100, those of the matrix-vector network on seeds 100 to 107.
+CPU-seconds of one thread, gradient steps and held-out evaluations together; then it answers 2,000 fresh trees of depth
+4 and of depth 6, which no training had. Of the unary operators a third of the pairs of neighbours is held out, and the
+test trees have no others (`--seconds 5`, because they are small). `mean` is a bag of words: the mean of the tokens'
+vectors. The tree encoders have layer normalisation, all of them gradients of norm 1 at most; options were chosen on
+seed 100, those of the matrix-vector network on seeds 100 to 107.
 
     python -m benchmarks.trees [--quick] [--seeds 3] [--seconds 10] [--only PATTERN]
 """
