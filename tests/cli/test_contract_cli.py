@@ -84,14 +84,14 @@ def test_contract_train_help_lists_configurations(capsys: pytest.CaptureFixture[
 def test_contract_help_of_a_configuration_shows_every_option_with_its_meaning(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    option, meaning = "hidden_size", "Width of the backbone. More fits more and overfits sooner."
+    option, meaning = "hidden_size", "Width of the backbone. A larger one fits more and overfits sooner."
     if name.startswith("domain_transfer/"):
         option, meaning = (
             "feature_size",
-            "Numbers that the encoder makes of a picture. Fewer let less of its style through.",
+            "Number of features of a picture. Fewer let less of its style through.",
         )
     if name.startswith(("autoencoder/", "gan/", "vae/")):
-        option, meaning = "code_size", "Numbers that a sample is drawn from, or that it is brought to."
+        option, meaning = "code_size", "Size of the code that a sample is generated from, or encoded to."
     assert main(["train", name, "--help", f"--agent.{option}", "77"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     values = config.load(name).values

@@ -137,7 +137,7 @@ class SB3Interface:
             Actions (B,), or one action for one observation, and the new state.
 
         Raises:
-            UserError: not an observation of the environment, or a state without a legal action.
+            UserError: Not an observation of the environment, or an action mask of another size.
         """
         check_whole(self)
         space = self.env.single_observation_space

@@ -42,7 +42,7 @@ class SampleNetworkOptions:
         width: Maps of the convolution next to the picture; the others have twice and four times as many.
         hidden_size: Width of each hidden layer of an MLP.
         layers: Number of hidden layers of an MLP.
-        code_size: Numbers that a sample is drawn from, or that it is brought to.
+        code_size: Size of the code that a sample is generated from, or encoded to.
         condition_size: Size of an encoded condition.
 
     Raises:

@@ -23,7 +23,7 @@ class PictureNetworkOptions:
         generator_width: Maps of the layer next to the picture, in generator and discriminator; the others have twice
             and four times as many. More generate better pictures and take longer.
         encoder_width: The same for the encoder.
-        feature_size: Numbers that the encoder makes of a picture. Fewer let less of its style through.
+        feature_size: Number of features of a picture. Fewer let less of its style through.
         spatial_transformer: Put a spatial transformer before the encoder, for pictures whose contents are rotated,
             moved or seen from another side.
         polarity: Whether the encoder distinguishes bright on dark from dark on bright. Set it to false if the domains

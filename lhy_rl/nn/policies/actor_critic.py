@@ -69,7 +69,7 @@ class ActorCritic(nn.Module):
             ``attention``, ``ntm``, ``grid_lstm``, null for none, or a class of your own, as ``module:Class`` (a
             subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).
         core_options: Further options of the backbone, e.g. {num_stacks: 1} for a ``stack_rnn``.
-        hidden_size: Width of the backbone. More fits more and overfits sooner.
+        hidden_size: Width of the backbone. A larger one fits more and overfits sooner.
         num_layers: Layers of the backbone, or hops of a memory network, and of a recurrent source encoder.
         dropout: Share of the encoder's and backbone's outputs dropped in training. Raise it against overfitting.
         source_encoder: Network that reads an episode's ``source``, once: ``gru``, ``lstm``, ``mean``, ``transformer``;
