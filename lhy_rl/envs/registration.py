@@ -255,7 +255,7 @@ WRAPPED: tuple[Row, ...] = (
         "lhy_rl/FixedHorizon-v0",
         "lhy_rl.envs.wrappers.fixed_horizon:make_single",
         "lhy_rl.envs.wrappers.fixed_horizon:make_vector",
-        "any environment in episodes of one length, so that how long one lives teaches no imitator anything",
+        "any environment in episodes of one length, so that the length of an episode tells an imitator nothing",
     ),
     Row(
         "lhy_rl/MujocoViews-v0",
