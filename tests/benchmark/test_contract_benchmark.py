@@ -269,6 +269,7 @@ class Countdown:
     """Two instances whose episodes have 1 and 3 steps, a reward of 1 each; as a vector environment does it."""
 
     num_envs, single_action_space = 2, gymnasium.spaces.Discrete(2)
+    single_observation_space = gymnasium.spaces.Discrete(4)
 
     def __init__(self, mode: AutoresetMode) -> None:
         self.metadata = {"autoreset_mode": mode}
