@@ -286,7 +286,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         """Begin new episodes in these instances; return their :meth:`info`."""
         count = self.num_envs if isinstance(rows, slice) else len(rows)
         if self._state is None and not is_ours(type(self)):
-            try_env(self)
+            try_env(self, BatchedEnv)
         new = self.initial(count, self.np_random)
         if self._state is None or count == self.num_envs:
             self._state = new

@@ -176,7 +176,7 @@ class GameBatch:
 
     def __init__(self, game: BatchedGame, num_games: int = 1, autoreset: bool = True) -> None:
         if not is_ours(type(game)):
-            try_game(game)
+            try_game(game, BatchedGame)
         self.game = game
         self.num_games = validation.integer("num_games", num_games, 1)
         self.autoreset = autoreset

@@ -15,18 +15,19 @@ from lhy_rl.core.trees import State, copied, leaves
 from lhy_rl.data.spaces import misfit, without_texts
 
 
-def try_env(env: Any) -> None:
+def try_env(env: Any, base: type) -> None:
     """Make one step in two scratch instances.
 
     Args:
         env: A ``BatchedEnv``.
+        base: ``BatchedEnv`` itself.
 
     Raises:
         UserError: a function is missing, gives arrays of other shapes or types, or writes into what it was given.
     """
     functions = "initial", "transition", "observation", "reward", "terminal"
     n = 2 if env.num_envs != 2 else 3  # another number than num_envs: instances are reset one by one, too
-    rules, rng = TriedRules(env, n, functions), np.random.default_rng(0)
+    rules, rng = TriedRules(env, base, n, functions), np.random.default_rng(0)
     state = rules.state("initial", rules.call("initial", n, rng))
     obs = rules.observation(env.single_observation_space, rules.call("observation", state))
     infos = rules.call("info", state)
@@ -38,18 +39,19 @@ def try_env(env: Any) -> None:
     rules.observation(env.single_observation_space, rules.call("observation", after))
 
 
-def try_game(game: Any) -> None:
+def try_game(game: Any, base: type) -> None:
     """Make one move in two scratch games.
 
     Args:
         game: A ``BatchedGame``.
+        base: ``BatchedGame`` itself.
 
     Raises:
         UserError: a function is missing, gives arrays of other shapes or types, or writes into what it was given.
     """
     functions = "initial", "to_move", "action_mask", "transition", "observation", "reward", "terminal"
     n, rng = 2, np.random.default_rng(0)
-    rules, players = TriedRules(game, n, functions), range(len(game.players))
+    rules, players = TriedRules(game, base, n, functions), range(len(game.players))
     state = rules.state("initial", rules.call("initial", n, rng))
     player = rules.call("to_move", state)
     rules.numbers("to_move", player, (n,))
@@ -71,13 +73,13 @@ class TriedRules:
 
     Args:
         rules: The environment or game that defines the functions.
+        base: The class that leaves them abstract.
         n: Number of instances.
         functions: Names of the functions that it must define.
     """
 
-    def __init__(self, rules: Any, n: int, functions: tuple[str, ...]) -> None:
+    def __init__(self, rules: Any, base: type, n: int, functions: tuple[str, ...]) -> None:
         self.rules, self.n, self.place = rules, n, place_of(type(rules))
-        base = next(kind for kind in type(rules).__mro__ if kind.__name__ in ("BatchedEnv", "BatchedGame"))
         missing = [name for name in functions if getattr(type(rules), name) is getattr(base, name)]
         if missing:
             raise UserError(f"{self.place} does not define {', '.join(missing)}; {base.__name__} says what each gives")
@@ -119,13 +121,14 @@ class TriedRules:
     def observation(self, space: gym.Space[Any], obs: Any) -> Any:
         """Check that the observations are in the space and return them."""
         space = without_texts(space)
-        words = misfit(obs, space)
-        wanted: Any = leaves(create_empty_array(space, self.n))
-        given = [] if words else leaves({key: obs[key] for key in space} if isinstance(space, gym.spaces.Dict) else obs)
-        shapes = [(np.shape(x), np.shape(y)) for x, y in zip(given, wanted, strict=False)]
-        words = words or next((f"shape {one}; wanted: {other}" for one, other in shapes if one != other), None)
-        if words:
-            raise UserError(f"{self.place}.observation gives, for {self.n} instances, {words}")
+        why = misfit(obs, space)
+        if why is None:  # it fits, but one observation does, too
+            parts = {key: obs[key] for key in space} if isinstance(space, gym.spaces.Dict) else obs
+            shapes = [[np.shape(x) for x in leaves(tree)] for tree in (parts, create_empty_array(space, self.n))]
+            pairs = zip(*shapes, strict=True)
+            why = next((f"shape {given}; wanted: {wanted}" for given, wanted in pairs if given != wanted), None)
+        if why is not None:
+            raise UserError(f"{self.place}.observation gives, for {self.n} instances, {why}")
         return obs
 
     def actions(self, space: gym.Space[Any], mask: Any) -> Any:

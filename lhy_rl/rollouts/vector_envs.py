@@ -17,6 +17,7 @@ from gymnasium.vector.utils import batch_space
 
 from lhy_rl.core.errors import UserError, brief
 from lhy_rl.core.registry import spec_of
+from lhy_rl.envs.game import BatchedGame
 from lhy_rl.envs.registration import GAMES
 from lhy_rl.interop.final_observations import keep_final_observations
 from lhy_rl.rollouts.sync_vector_env import SameStepVectorEnv
@@ -69,9 +70,10 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
 
 
 def _is_game(env: Any) -> bool:
-    """Whether this is our rules, an environment of PettingZoo, a class of either, or the id of one of our games."""
-    kinds = {kind.__name__ for kind in (env if inspect.isclass(env) else type(env)).__mro__}
-    return not kinds.isdisjoint({"BatchedGame", "AECEnv", "ParallelEnv"}) or any(row.id == env for row in GAMES)
+    """Whether this is a game of ours or PettingZoo's, a class of either, or the id of one of ours."""
+    pettingzoo = sys.modules.get("pettingzoo.utils.env")  # imported by whoever has one of its environments
+    kinds = (BatchedGame,) if pettingzoo is None else (BatchedGame, pettingzoo.AECEnv, pettingzoo.ParallelEnv)
+    return issubclass(env if inspect.isclass(env) else type(env), kinds) or any(row.id == env for row in GAMES)
 
 
 def _one(make: Callable[[], Any]) -> Any:

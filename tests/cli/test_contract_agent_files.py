@@ -1,4 +1,4 @@
-"""The file that ``agent.save`` wrote in Python is evaluated, shown and recorded on the command line, too."""
+"""The file that ``agent.save`` wrote in Python is evaluated, filmed and recorded on the command line, too."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_it_is_evaluated_filmed_and_recorded_where_it_was_trained(
     assert "2 episodes of ppo.zip" in out and "threshold" in out
     assert main(["play", "ppo.zip", "--output", "film.gif"]) == 0
     assert (there / "film.gif").stat().st_size > 0
-    assert main(["record", "ppo.zip", "--episodes", "2", "--output", "shown.npz"]) == 0
+    assert main(["record", "ppo.zip", "--episodes", "2", "--output", "demonstrations.npz"]) == 0
     assert "use it  --agent.demonstrations" in capsys.readouterr().out
 
 

@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Discrete
 import lhy_rl  # noqa: F401
 from lhy_rl.core.errors import UserError
 from lhy_rl.envs.base import BatchedEnv
-from lhy_rl.envs.game import GameBatch
+from lhy_rl.envs.game import BatchedGame, GameBatch
 from lhy_rl.envs.own_rules import try_env, try_game
 from lhy_rl.envs.registration import GAMES, TABLE, Row
 from lhy_rl.envs.single import SingleEnv
@@ -100,12 +100,12 @@ def test_a_single_environment_without_rules_says_so() -> None:
 def test_our_own_rules_keep_the_contract(row: Row) -> None:
     env = gymnasium.make_vec(row.id, num_envs=1, **row.small).unwrapped
     assert isinstance(env, BatchedEnv)
-    assert try_env(env) is None
+    assert try_env(env, BatchedEnv) is None
 
 
 @pytest.mark.parametrize("row", GAMES, ids=lambda row: row.id)
 def test_our_own_games_keep_the_contract(row: Any) -> None:
-    assert try_game(imported(row.rules)(**row.small)) is None
+    assert try_game(imported(row.rules)(**row.small), BatchedGame) is None
 
 
 def test_observations_of_a_box_may_be_wider_floats() -> None:

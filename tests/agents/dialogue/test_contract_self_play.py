@@ -290,12 +290,19 @@ def test_what_a_game_gives_wrongly_is_one_line(game, message, monkeypatch):
         SelfPlay(game, seed=0, **SMALL).learn(16)
 
 
-def test_a_mask_that_is_missing_means_that_all_is_legal():
-    class Now(Pennies):
-        def step(self, actions):
-            *given, infos = super().step(actions)
-            infos["player_1"] = {"action_mask": np.array([0, 1], np.int8)}
-            return *given, infos
+def test_masks_of_some_games_hold_there_and_all_is_legal_in_the_others():
+    made, played = [], {False: set(), True: set()}
 
-    agent = SelfPlay(Now, seed=0, num_envs=2, **SMALL).learn(64)
-    assert agent.num_timesteps >= 64
+    class SomeMasked(Pennies):
+        def __init__(self):
+            super().__init__(rounds=4)
+            self.masked = bool(made)  # all but the first game
+            made.append(self)
+
+        def step(self, actions):
+            played[self.masked and self.round > 0] |= set(map(int, actions.values()))
+            *given, infos = super().step(actions)
+            return *given, {name: {"action_mask": np.array([1, 0], np.int8)} if self.masked else {} for name in infos}
+
+    SelfPlay(lambda: SomeMasked(), seed=0, num_envs=2, **SMALL).learn(64)
+    assert played == {False: {0, 1}, True: {0}}
