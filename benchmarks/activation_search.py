@@ -1,7 +1,7 @@
 """The search for activation functions: 300 evaluations by several searchers; the found functions are trained again.
 
 An evaluation is the validation accuracy of one training on MNIST-1D (the table ``activations-mnist1d``). The result of
-a search is the formula with the best single score; it is judged by its mean over the table's seeds, which no searcher
+a search is the formula with the best single score; its evaluation is the mean over the table's seeds, which no searcher
 sees:
 
     accuracy found       that mean (median over the searches)

@@ -22,7 +22,7 @@ episodes that end at the target. PPO acts on the state; only the discriminator s
 
 `domain accuracy` is that of a fresh probe: logistic regression on the frozen features of frames of random behaviour in
 both views, tested on other episodes (0.5 is chance); the domain head itself cannot serve, since it has adapted to its
-adversary.
+discriminator.
 
 `--sweeps` adds what happens to the point when lambda, the look-ahead or the angle of the expert's camera changes, five
 seeds each, the angle for `translation`, too. The options were chosen on seeds 100 to 102.

@@ -1,4 +1,4 @@
-"""Penalties that adversarial objectives add to their losses: they bound a critic's slope and keep samples apart."""
+"""Penalties that adversarial objectives add to their losses: they bound a critic's gradient and keep samples apart."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LABEL = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.8}
-LINES = 400  # lines of the parallel coordinates; more cannot be told apart
+LINES = 400  # lines of the parallel coordinates; more are indistinguishable
 
 
 def regret_plot(mine: list[float], others: dict[str, np.ndarray], ylabel: str) -> Figure:

@@ -37,7 +37,7 @@ class GoalDistance(RewardModel):
         batch_size: Pairs of videos per gradient step.
         frames: Frames of each video per gradient step.
         learning_rate: Adam's.
-        recolour: Share of the videos that are shown in random colours, different ones for each.
+        recolour: Share of the videos that are recoloured at random, different ones for each.
 
     Raises:
         UserError: a number out of its range.

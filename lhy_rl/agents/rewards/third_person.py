@@ -7,13 +7,13 @@ views (domains) apart, is used to make the features invariant to the view (Stadi
     L = L_class(C(F(o_t), F(o_{t+n}))) + L_domain(D(F(o)))      F also ascends lambda L_domain, by gradient reversal,
                                                                 or descends to where D cannot tell (Tzeng et al. 2015)
 
-The domain head compares random behaviour in both views, so that only the view differs. (In the paper it is shown all
+The domain head compares random behaviour in both views, so that only the view differs. (In the paper it gets all
 frames; then behaviour differs, too, and the features lose it.) Three options that are not in the paper help to make the
 features invariant:
 
-    recolour         most frames of the class head are shown in random colours, so that it learns shapes and contacts;
+    recolour         most frames of the class head are recoloured at random, so that it learns shapes and contacts;
                      the domain head sees the true colours
-    learner_share    0: the class head is never shown the learner's frames; all of them would be negative examples,
+    learner_share    0: the class head never gets the learner's frames; all of them would be negative examples,
                      so that it would learn to take the learner's view for failure
     domain_steps     extra steps of the domain head, so that it keeps up with the features
 
@@ -106,7 +106,7 @@ class ThirdPersonReward(DiscriminatorTrainer):
             name: FramePairs.of(videos, options.ahead, device) for name, videos in kinds.items() if videos is not None
         }
         self.replay: deque[Tensor] = deque(maxlen=options.replay)  # (N, 2, H, W, 3) pairs of each round
-        self.knows = True  # whether held-out videos, if any, are told apart
+        self.knows = True  # whether held-out videos, if any, are distinguished
 
     def _hold_out(self, expert: Videos, failures: Videos) -> tuple[Videos, Videos]:
         """Hold videos out for the test; returns the videos to learn from."""
@@ -181,7 +181,7 @@ class ThirdPersonReward(DiscriminatorTrainer):
         return torch.tensor([name == kind for name, n in counts.items() for _ in range(n)], device=self.device)
 
     def _true_colours(self, of: dict[str, Tensor]) -> Tensor:
-        """(N,) bool: the pairs shown in true colours: random behaviour, and the last of every other kind."""
+        """(N,) bool: the pairs in true colours: random behaviour, and the last of every other kind."""
         true = torch.zeros_like(of["expert"])
         for name, mask in of.items():
             places = mask.nonzero()[:, 0]

@@ -27,7 +27,7 @@ class ThirdPersonOptions:
         reversal: lambda, weight of the domain loss for the features; 0 switches it off. Raise it where the reward
             depends on colours; too high, it destroys the features that tell success from failure.
         reversal_ramp: Let ``reversal`` grow from 0 in the first part of the training.
-        recolour: Share of the class head's pairs shown in random colours, so that it does not rely on the colours of
+        recolour: Share of the class head's pairs in random colours, so that it does not rely on the colours of
             the expert's view; the rest are for the domain head. 0 switches it off.
         learner_share: Number of the learner's own pairs among the non-expert ones, relative to
             ``discriminator_batch_size``; 1 without failures or random behaviour in its own view. Above 0 the class

@@ -1,4 +1,4 @@
-"""``lhy_rl/SlotFilling-v0``: find a place that a user likes, over a channel that mishears part of what is said."""
+"""``lhy_rl/SlotFilling-v0``: find a place that a user likes, over a noisy channel."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SlotFilling(BatchedEnv):
     details to ask for; and an agenda (Schatzmann et al. 2007) from which the answers come. A friendly user adds the
     next wish with probability 0.4, again and again, asks for a second detail with probability 1/3, and says the right
     value after "no"; an unfriendly one does none of it. A place that does not match is refused; where the system finds
-    no place, the user corrects a value of the search. Details told about a place count for that place only.
+    no place, the user corrects a value of the search. Details given about a place count for that place only.
 
     *The channel* hears each item of an utterance wrongly with probability `error_rate`: as another act (0.2), in
     another slot (0.3), with another value (0.5). Each item arrives with a confidence, on average 0.87 if it is right
@@ -69,7 +69,7 @@ class SlotFilling(BatchedEnv):
     `"observation"` makes the observations `Dict({"observation": ..., "action_mask": ...})`; with `"none"` a policy has
     to learn them, and closing at once (-1), which beats random play (-5), is a trap. As in PyDial, a slot can always be
     asked for; confirmed where a value was heard; a place offered where something was heard of each slot or at most one
-    place is left; details told where a place has been offered; the dialogue closed where a goodbye has just been heard.
+    place is left; details given where a place was offered; the dialogue closed where a goodbye has just been heard.
     A masked act can still be taken: the user does not understand it and goes on with the agenda.
 
     ## Observation Space
@@ -95,7 +95,7 @@ class SlotFilling(BatchedEnv):
 
     -1 for every turn and, at the end, 20 for success (`reward="pydial"`), or 80 for success and -40 for failure
     (`reward="tcbot"`, Li et al. 2017). A dialogue succeeds if the last offered place matches the user's goal and all
-    details asked for have been told; at the end `info["success"]` says so, and `info["turns"]` is the number of turns.
+    details asked for have been given; at the end `info["success"]` says so, and `info["turns"]` is the number of turns.
 
     Success in % / return, 10,000 dialogues each (`python -m benchmarks.dialogue`; docs/benchmarks/dialogue.md has the
     turns, too); the last row is PPO (`ppo/slotfilling`, 400,000 turns), the mean of three seeds:
@@ -310,7 +310,7 @@ class SlotFilling(BatchedEnv):
         return {"success": self._success(state), "turns": state["turn"]}
 
     def _success(self, state: State) -> np.ndarray:
-        """(B,) bool: whether a place that the user wants was offered, and all details asked for were told."""
+        """(B,) bool: whether a place that the user wants was offered, and all details asked for were given."""
         return user.fits(state["goal"], state["place"], self.places) & ~state["open"].any(1)
 
     def _mask(self, state: State) -> np.ndarray:

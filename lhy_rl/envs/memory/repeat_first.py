@@ -17,7 +17,7 @@ class RepeatFirst(CardRecall):
     """
     ## Description
 
-    Cards are dealt, one a step, and the suit of the first one is to be said at every step: a memory that must last.
+    Cards are dealt, one a step, and the suit of the first one is to be named at every step: a memory that must last.
     The task is POPGym's (Morad et al. 2023), so that results can be compared. Decks of 52 cards are shuffled together;
     only the suit is seen.
 

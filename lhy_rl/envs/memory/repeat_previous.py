@@ -22,7 +22,7 @@ class RepeatPrevious(CardRecall):
     """
     ## Description
 
-    Cards are dealt, one a step, and the suit of a card that lies k cards back is to be said: a sliding memory. The task
+    Cards are dealt, one a step, and the suit of a card k cards back is to be named: a sliding memory. The task
     is POPGym's (Morad et al. 2023), so that results can be compared. Decks of 52 cards are shuffled together; only the
     suit is seen. As in POPGym, k counts the card that lies open: k = 1 asks for the suit seen now, k = 4 for the one of
     three steps ago. The first question is asked when k cards have been seen.

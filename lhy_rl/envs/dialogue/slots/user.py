@@ -1,4 +1,4 @@
-"""The simulated user: a goal, an agenda of items still to be said, and an answer to every act of the system.
+"""The simulated user: a goal, an agenda of items still to be communicated, and an answer to every act of the system.
 
 The agenda is a stack (Schatzmann et al. 2007): the goal's constraints in an order drawn for each dialogue, below them
 the details to ask for, at the bottom the goodbye. An act of the system pushes an answer on top; the user's next
@@ -46,7 +46,7 @@ class SystemAct(NamedTuple):
         value: The value to be confirmed, -1 where nothing has been heard of the slot.
         place: The last offered place, this act included, or ``NO_PLACE`` or ``NO_MATCH``.
         constraints: (B, S) the values that the search required, ``DONTCARE`` for slots without a requirement.
-        details: (B, Q) bool: the details that an answer told.
+        details: (B, Q) bool: the details in an answer.
     """
 
     kind: np.ndarray
@@ -136,7 +136,7 @@ def _right(goal: np.ndarray, act: SystemAct) -> np.ndarray:
 def reply(
     state: State, act: SystemAct, places: np.ndarray, manners: Manners, rng: np.random.Generator
 ) -> tuple[Utterance, np.ndarray]:
-    """The users' answers, and (B, S) bool: the constraints that are still to be said.
+    """The users' answers, and (B, S) bool: the constraints that are still to be communicated.
 
     Args:
         state: The state with ``open`` from :func:`listen`.
@@ -174,7 +174,7 @@ def reply(
 
 
 def opening(state: State, manners: Manners, rng: np.random.Generator) -> tuple[Utterance, np.ndarray]:
-    """The users' first utterances, and (B, S) bool: the constraints that are still to be said."""
+    """The users' first utterances, and (B, S) bool: the constraints that are still to be communicated."""
     goal, pending = state["goal"], state["pending"]
     n, num_slots = goal.shape
     some = np.where(pending.any(1, keepdims=True), pending, True)
