@@ -34,7 +34,7 @@ def context_of(policy: ActorCritic, sequences: TokenSequences | None) -> Context
     answers = isinstance(policy.observation_space, gym.spaces.Dict)
     sources, mask = (None, None) if sequences is None else (sequences.sources, sequences.source_mask)
     if answers != (sources is not None):
-        what = "writes in answer to sources; give sentences that have them" if answers else "reads no sources"
+        what = "needs sources; give sentences that have them" if answers else "reads no sources; give sentences without"
         raise UserError(f"this policy {what}")
     if sources is None:
         return {}
@@ -223,7 +223,7 @@ def attention_weights(policy: ActorCritic, task: TextTask, sequences: TokenSeque
     """
     reader = policy.trunk.source
     if reader is None or reader.attention is None:
-        raise UserError("this policy looks at no places: it has no source, or attention none")
+        raise UserError("this policy has no attention weights: it has no source, or attention is none")
     kept, reader.keeps_weights = reader.keeps_weights, True
     obs, actions, mask = teacher_forcing(sequences, task, policy)
     policy.evaluate(obs, actions, policy.initial_state(mask.shape[1]), starts(mask), mask)

@@ -57,7 +57,7 @@ def tried_core(kind: type[nn.Module], input_size: int, *given: Any, **options: A
     if shapes[0] != shapes[1] or any(shape[:1] != LEADING[1:] for shape in shapes[0]):
         raise UserError(
             f"the memory of {place_of(type(core))} for {LEADING[1]} instances has shapes {shapes[0]} at first and "
-            f"{shapes[1]} afterwards; must be the same, instances first"
+            f"{shapes[1]} after a step; must be the same, with instances as the first dimension"
         )
     return core
 
@@ -73,10 +73,10 @@ def _made(kind: type[nn.Module], *given: Any, **options: Any) -> nn.Module:
 def _check_shape(network: nn.Module, made: Any, what: str) -> None:
     size, name = getattr(network, "output_size", None), place_of(type(network))
     if not isinstance(size, int):
-        raise UserError(f"{name} sets no output_size, the width of what its forward makes; given: {brief(size)}")
+        raise UserError(f"{name} must set output_size, the width of its output, to an int; given: {brief(size)}")
     if not isinstance(made, Tensor) or made.shape != (*LEADING, size):
         shape = tuple(made.shape) if isinstance(made, Tensor) else brief(made)
         raise UserError(
-            f"{name} makes {shape} of {what} of shape ({LEADING[0]}, {LEADING[1]}, ...); must be {(*LEADING, size)}, "
+            f"{name} gives {shape} for {what} of shape ({LEADING[0]}, {LEADING[1]}, ...); must be {(*LEADING, size)}, "
             "with its output_size last"
         )

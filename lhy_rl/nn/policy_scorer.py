@@ -37,7 +37,7 @@ class PolicyScorer:
             UserError: There is no backward policy.
         """
         if self.backward_policy is None:
-            raise UserError("the reward asks how probable the turn before is; the scorer must have a backward policy")
+            raise UserError("the reward needs p(previous turn | reply); the scorer must have a backward policy")
         assert self.task.end_token is not None
         return self._log_prob(self.backward_policy, backward_pairs(pairs, self.task.end_token, self.task.pad_token))
 

@@ -52,7 +52,7 @@ def test_it_goes_on_from_its_state():
 
 def test_bad_input():
     weights = [torch.zeros(2, requires_grad=True)]
-    with pytest.raises(UserError, match="is no update rule"):
+    with pytest.raises(UserError, match="is not an update rule"):
         RuleOptimizer(weights, "adamw")
     with pytest.raises(UserError, match="lr"):
         RuleOptimizer(weights, "g", lr=-1.0)

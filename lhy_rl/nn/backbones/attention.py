@@ -75,7 +75,7 @@ class AttentionLayer(Layer):
         """Raise a UserError if an episode has more earlier steps (T, B) than there are slots."""
         if not self.forgets and bool((position > self.slots).any()):
             raise UserError(
-                f"attention of {self.slots} slots is smaller than this episode, which has more steps; "
+                f"attention has {self.slots} slots, fewer than this episode has steps; "
                 "core_options={'slots': as many as an episode has steps} keeps all, {'overflow': 'forget'} the latest"
             )
 

@@ -72,7 +72,7 @@ class MemoryNetwork(SequenceBackbone):
         place = past + torch.arange(steps, device=x.device)  # of each step in the memory
         if not self.forgets and bool(known.diagonal(past - self.slots - 1, 1, 2).any()):
             raise UserError(
-                f"a memory_network of {self.slots} slots is smaller than this episode, which has more observations; "
+                f"memory_network has {self.slots} slots, fewer than this episode has observations; "
                 "core_options={'slots': as many as an episode has steps} keeps all, {'overflow': 'forget'} the latest"
             )
         count = max(1, min(self.slots, past + steps - 1))  # K

@@ -78,11 +78,11 @@ class EncoderOptions:
         if isinstance(sizes, str) or not all(isinstance(size, int | np.integer) and size >= 1 for size in sizes):
             raise UserError(f"hidden_sizes is {sizes!r}; allowed: whole numbers from 1 up, as in [64, 64]")
         if self.embedding_size < 1:
-            raise UserError(f"embedding_size is at least 1, got {self.embedding_size}")
+            raise UserError(f"embedding_size is {self.embedding_size}; must be at least 1")
         if self.layers < 0:
-            raise UserError(f"layers is at least 0, got {self.layers}")
+            raise UserError(f"layers is {self.layers}; must be at least 0")
         if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout is at least 0 and below 1, got {self.dropout}")
+            raise UserError(f"dropout is {self.dropout}; must be at least 0 and below 1")
         flag("spatial_transformer", self.spatial_transformer)
         flag("frozen", self.frozen)
         share("crop", self.crop)

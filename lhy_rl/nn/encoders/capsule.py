@@ -39,8 +39,8 @@ class CapsuleEncoder(ConvolutionalEncoder):
     def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
         if options.embedding_size % options.capsule_size:
             raise UserError(
-                f"embedding_size={options.embedding_size} is no whole number of capsules of {options.capsule_size} "
-                f"numbers; allowed: multiples of capsule_size"
+                f"embedding_size={options.embedding_size} is not allowed; must be a multiple of capsule_size, "
+                f"{options.capsule_size}"
             )
         super().__init__(space, replace(options, hidden_sizes=()))
         pooled = options.pooling != "strided" and self.plan[-1].stride > 1

@@ -38,7 +38,7 @@ class DictEncoder(Encoder):
             case _:
                 raise refuse("dict", space, "Dict and Tuple spaces")
         if not parts:
-            raise UserError(f"nothing to observe in {space}; a Dict needs a key besides {ACTION_MASK!r}")
+            raise UserError(f"{space} has no observations; a Dict needs a key besides {ACTION_MASK!r}")
         self.keys = list(parts)
         made = []
         for key, part in parts.items():

@@ -51,7 +51,7 @@ def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderO
         learned: Encoder = encoders.get("saved").of(chosen, space, options)
         return learned
     if options.frozen and chosen != "saved":
-        raise UserError(f"frozen is of an encoder that was learned before, {EXAMPLE}, not of {chosen!r}")
+        raise UserError(f"frozen is only for a saved encoder, such as {EXAMPLE}, not for {chosen!r}")
     kind = encoders.get(default_encoder(space)) if chosen == "auto" else encoders.choose(chosen, Encoder)
     made: Encoder = kind(space, options) if is_ours(kind) else tried_encoder(kind, space, options)
     return made
@@ -99,7 +99,7 @@ def too_large(space: gym.spaces.Box) -> UserError:
     n = math.prod(space.shape)
     picture = (1, *space.shape) if len(space.shape) == 2 else "(channels, height, width)"
     return UserError(
-        f"observations of shape {space.shape} are {n:,} numbers that look like no image, nor like a stack of images of "
-        f"1, 3 or 4 channels; gymnasium.wrappers.ReshapeObservation(env, {picture}) makes an image of them and "
-        f"({n},) a vector, which encoder mlp takes them for at once"
+        f"observations of shape {space.shape}, {n:,} numbers, are neither an image nor a stack of images of 1, 3 or 4 "
+        f"channels; reshape them to images, gymnasium.wrappers.ReshapeObservation(env, {picture}), or to vectors, "
+        f"({n},), as encoder='mlp' does by itself"
     )

@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 from torch import Tensor
 
+from lhy_rl.core.errors import UserError
 from lhy_rl.nn.encoders.base import EncoderOptions, refuse
 from lhy_rl.nn.encoders.convolutional import Convolution, ConvolutionalEncoder
 from lhy_rl.nn.layers.pooling import Window
@@ -27,7 +28,7 @@ class SeriesEncoder(ConvolutionalEncoder):
 
     def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
         if options.spatial_transformer:
-            raise refuse(self.name, space, "series without a spatial_transformer, which turns images")
+            raise UserError(f"encoder {self.name!r} has no spatial_transformer, which is for images; it must be false")
         super().__init__(space, options)
 
     def size(self, space: gym.Space[Any]) -> tuple[int, int, int]:

@@ -110,4 +110,4 @@ def _check_children(children: Tensor, has_child: Tensor, real: Tensor) -> None:
     alone = has_child[..., 1] & ~has_child[..., 0]
     if bool(alone.any()):
         tree, row = alone.nonzero()[0].tolist()
-        raise UserError(f"tree {tree}, row {row}: its left child is missing; an only child is the left one")
+        raise UserError(f"tree {tree}, row {row}: its left child is missing; an only child must be the left one")

@@ -129,12 +129,12 @@ class GeneratorHead(Head):
         return self.samples.from_network(self.write(h, noise))
 
     def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:
-        raise NotImplementedError("a sample of a generator has no probability that is known")
+        raise NotImplementedError("the probability of a generator's sample is unknown")
 
     def log_prob(
         self, h: Tensor, actions: Tensor, temperature: float = 1.0, action_mask: Tensor | None = None
     ) -> Tensor:
-        raise NotImplementedError("a sample of a generator has no probability that is known")
+        raise NotImplementedError("the probability of a generator's sample is unknown")
 
 
 class SamplePolicy(ActorCritic):

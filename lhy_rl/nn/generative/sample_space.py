@@ -34,11 +34,11 @@ class SampleSpace:
 
     def __init__(self, space: gym.Space[Any]) -> None:
         if not isinstance(space, gym.spaces.Box):
-            raise UserError(f"actions are {space}; samples are a Box: points, pictures")
+            raise UserError(f"the action space is {space}; must be a Box of points or images")
         low, high = float(space.low.min()), float(space.high.max())
         even = (space.low == low).all() and (space.high == high).all()
         if not even or math.isinf(low) != math.isinf(high):
-            raise UserError(f"actions are {space}; samples have one lower and one upper bound, or none")
+            raise UserError(f"the action space is {space}; must have one lower and one upper bound, or none")
         self.box = space
         self.low, self.high = (-SPREAD, SPREAD) if math.isinf(low) else (low, high)
         shape = space.shape

@@ -52,7 +52,7 @@ class SavedEncoder(Encoder):
     def __init__(self, space: gym.Space[Any], options: EncoderOptions) -> None:
         super().__init__()
         if options.architecture is None:
-            raise UserError("encoder 'saved' is that of an agent's file; allowed: the file of a vae, encoder='vae.zip'")
+            raise UserError("encoder 'saved' needs the file of a vae or an autoencoder: encoder='vae.zip'")
         self.architecture, self.frozen = dict(options.architecture), options.frozen
         with fitting("the architecture of the saved encoder cannot be read"):
             agent, networks, samples = (self.architecture[name] for name in ARCHITECTURE)
@@ -119,15 +119,15 @@ def observed(space: gym.Space[Any], samples: SampleSpace) -> SampleSpace:
     if not samples.is_picture:
         if isinstance(space, gym.spaces.Box) and space.shape == samples.box.shape:
             return SampleSpace(space)
-        raise UserError(f"it learned from {brief(samples.box)}, and {brief(space)} is observed; allowed: the same")
+        raise UserError(f"it was trained on {brief(samples.box)}, observations are {brief(space)}; must be the same")
     channels, height, width = samples.shape
-    wanted = f"pictures of {width} x {height} pixels and {channels} channel{'s' * (channels > 1)}"
-    hint = "learn it anew from pictures of this environment (lhy-rl record makes some)"
+    wanted = f"images of {width} x {height} pixels and {channels} channel{'s' * (channels > 1)}"
+    hint = "train it anew on images of this environment (lhy-rl record makes some)"
     if not isinstance(space, gym.spaces.Box) or not looks_like_image(space):
         raise UserError(f"it reads {wanted}, not {brief(space)}")
     found = image_size(space)
     if found != samples.shape:
-        raise UserError(f"it learned from {wanted}, and {found[2]} x {found[1]} with {found[0]} are observed; {hint}")
+        raise UserError(f"it was trained on {wanted}, observations are {found[2]} x {found[1]} with {found[0]}; {hint}")
     bounds = float(space.low.min()), float(space.high.max())
     given = SampleSpace(gym.spaces.Box(*bounds, (height, width, channels), space.dtype.type))
     if not given.is_picture:
@@ -149,10 +149,10 @@ def read(place: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tenso
     if path.is_dir():
         found = checkpoint_files.newest(path / checkpoint_files.FOLDER)
         if not found:
-            raise UserError(f"{str(path)!r} is no run with checkpoints, whose encoder could be taken")
+            raise UserError(f"{str(path)!r} is not a run with checkpoints to take an encoder from")
         path = found[0]
     tree = archive.read(archive.zipped(path))
-    with fitting(f"{str(place)!r} is no agent of this version of lhy_rl"):
+    with fitting(f"{str(place)!r} is not an agent of this version of lhy_rl"):
         of_run = not isinstance(tree["agent"], str)
         about, state = (tree["about"], tree["agent"]) if of_run else (tree, tree["state"])
         agent, options = about["agent"], about["options"]
@@ -161,8 +161,8 @@ def read(place: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tenso
         conditions, _ = map(spaces.from_json, about["spaces"])
         if not is_nothing(conditions):
             raise UserError(
-                f"{str(place)!r} learned pictures of a condition, {brief(conditions)}, which nobody knows here; learn "
-                "it anew without: --env.conditional false"
+                f"{str(place)!r} was trained with conditions, {brief(conditions)}, which an encoder does not get; "
+                "train it anew without them: --env.conditional false"
             )
         known = {field.name for field in fields(SampleNetworkOptions)}
         networks = {name: value for name, value in options.items() if name in known}

@@ -75,11 +75,11 @@ class Head(nn.Module, ABC):
 
     def distribution(self, h: Tensor, action_mask: Tensor | None = None) -> Tensor:
         """Parameters of each row's distribution, (N, P): logits, or means followed by log standard deviations."""
-        raise NotImplementedError(f"{type(self).__name__} has no distribution in numbers")
+        raise NotImplementedError(f"{type(self).__name__} does not give its distribution as a tensor")
 
     def draw_from(self, distribution: Tensor, noise: Tensor) -> Tensor:
         """Draw an action from each distribution with given noise; noise 0 gives the most probable one."""
-        raise NotImplementedError(f"{type(self).__name__} has no distribution in numbers")
+        raise NotImplementedError(f"{type(self).__name__} does not give its distribution as a tensor")
 
     def kl(self, h: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
         """T^2 KL(teacher || this) at a temperature T (:mod:`lhy_rl.functional.distillation`), (N,).
@@ -87,7 +87,7 @@ class Head(nn.Module, ABC):
         Args:
             teacher: (N, P) another head's :meth:`distribution`; logits of -inf mark actions that are not legal.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no divergence")
+        raise NotImplementedError(f"{type(self).__name__} does not define a KL divergence")
 
     @abstractmethod
     def evaluate(self, h: Tensor, actions: Tensor, action_mask: Tensor | None = None) -> ActionEvaluation:

@@ -35,14 +35,14 @@ def head_for(
     else:
         head = _copy_head(space, input_size) if copies else _head_for(space, input_size, log_std)
     if log_std and not isinstance(head, GaussianHead):
-        raise UserError(f"log_std_init is {log_std}, of the noise on actions of a Box; these are {space}")
+        raise UserError(f"log_std_init is {log_std}, which sets the noise of Box actions only; these are {space}")
     head.space = space
     return head
 
 
 def _copy_head(space: gym.Space[Any], input_size: int) -> Head:
     if not isinstance(space, gym.spaces.Discrete):
-        raise UserError(f"copy needs actions that are words, Discrete, not {space}")
+        raise UserError(f"copy needs a Discrete action space of words, not {space}")
     return CopyHead(input_size, int(space.n), int(space.start))
 
 

@@ -104,7 +104,7 @@ class LanguageModel(ABC):
         """
         number = int(np.sum(sequences.lengths))
         if not number:
-            raise UserError("the perplexity of no sentence is not defined; give at least one")
+            raise UserError("the perplexity needs at least one sentence; none was given")
         return math.exp(-float(self.log_probs(sequences.tokens, sequences.lengths).sum()) / number)
 
     def checked(self, tokens: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -176,7 +176,7 @@ def load_language_model(path: str | os.PathLike[str], kind: type[LanguageModel] 
     tree = archive.read(path)
     if not isinstance(tree, dict) or tree.get("kind") != KIND:
         raise UserError(f"{str(path)!r} holds no language model")
-    with fitting(f"{str(path)!r} is not a language model as this version writes them"), names_from_a_file():
+    with fitting(f"{str(path)!r} is not a language model of this version of lhy_rl"), names_from_a_file():
         made = kind or language_models.choose(tree["name"], LanguageModel)
         model: LanguageModel = made(**tree["options"])
         model.load_state_dict(tree["state"])

@@ -84,7 +84,7 @@ class NetworkModel(LanguageModel):
                     loss.backward()  # type: ignore[no-untyped-call]
                     norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.max_grad_norm)
                     if not bool((norm + loss.detach()).isfinite()):
-                        raise UserError(f"the loss is not a number at step {taken}; lower learning_rate")
+                        raise UserError(f"loss or gradient is not finite at step {taken}; lower learning_rate")
                     optimizer.step()
                     taken += 1
                 if validation is not None and (found := self.perplexity(validation)) < best[0]:

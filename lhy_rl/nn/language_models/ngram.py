@@ -81,7 +81,7 @@ class NGramModel(LanguageModel):
 
     def score(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         if not self.tables:
-            raise UserError("this n-gram model has counted nothing; fit(sentences) comes first")
+            raise UserError("this n-gram model is not fitted; call fit(sentences) first")
         result = np.zeros(tokens.shape)
         for first in range(0, len(tokens), ROWS):
             rows = slice(first, first + ROWS)
@@ -128,9 +128,9 @@ class NGramModel(LanguageModel):
                 kinds = grams.keys.dtype.kind, grams.discounted.dtype.kind, grams.left_over.dtype.kind
                 shapes = grams.keys.shape, grams.discounted.shape, grams.left_over.shape
                 if kinds != ("i", "f", "f") or shapes != (grams.keys.shape[:1], grams.keys.shape[:1], (contexts,)):
-                    raise ValueError(f"its arrays of order {k + 1} are not as long as each other")
+                    raise ValueError(f"its arrays of order {k + 1} have the wrong types or lengths")
                 if (k == 0 and len(grams.keys) != self.vocabulary_size) or np.any(np.diff(grams.keys) <= 0):
-                    raise ValueError(f"its keys of order {k + 1} do not rise")
+                    raise ValueError(f"its keys of order {k + 1} are not ascending or not complete")
                 contexts = len(grams.keys) + (k == 0)
         self.tables = tables
 

@@ -83,7 +83,7 @@ class PolicyModel(LanguageModel):
         self.policy, self.task = policy, task
 
     def fit(self, sequences: TokenSequences, validation: TokenSequences | None = None) -> Self:
-        raise UserError("this language model is an agent's policy, and learns as its agent does (mle, say)")
+        raise UserError("this language model is an agent's policy; train the agent (mle, for example)")
 
     def score(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         with evaluating(self.policy):

@@ -97,8 +97,8 @@ class Trunk(nn.Module):
             return self.encoder(obs)  # type: ignore[no-any-return]
         if (leaves(obs)[0].shape[:2].numel() if valid is None else int(valid.sum())) == 1:
             raise UserError(
-                "norm 'batch' has one step to learn from at once; batch_size must leave two or more in each minibatch, "
-                "or norm be layer"
+                "norm 'batch' needs two or more steps in each minibatch, and this one has 1; change batch_size, or set "
+                "norm to 'layer'"
             )
         if valid is None or bool(valid.all()):
             return self.encoder(obs)  # type: ignore[no-any-return]

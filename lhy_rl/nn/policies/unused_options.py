@@ -35,7 +35,7 @@ OF = {
     "pooling": "a CNN",
     "dense_layers": "layers that are as wide as the one below",
     "hidden_sizes": "an encoder with dense layers",
-    "layers": "an MLP, or what joins the parts of a Dict",
+    "layers": "an MLP, or the layers that join the parts of a Dict",
 }
 WITHOUT_SOURCE: dict[str, tuple[Any, ...]] = {  # values that are right without a source: no encoder, no attention
     "source_encoder": ("auto", None),
@@ -68,27 +68,27 @@ def refuse_unused(trunk: Trunk, parts: tuple[Any, ...], source: dict[str, Any]) 
         why = "source_encoder is None" if source["source_encoder"] is None else "there is no key 'source'"
         for name, value in source.items():
             if value not in WITHOUT_SOURCE.get(name, (0, False)):
-                raise UserError(f"{name} is of a source, and {why}; leave out {name}={brief(value)}")
+                raise UserError(f"{name} is only for a source, but {why}; leave out {name}={brief(value)}")
     if core is None and layers != 1 and (trunk.source is None or _is_ours(trunk.source.encoder)):
         more = None if reading is None else replace(reading, num_layers=layers + 1)
         if _same(trunk, lambda n: Trunk(space, encoder, options, core, size, n, dropout, more), layers + 1):
-            raise UserError(f"num_layers is {layers}, but there is no core, nor a source encoder, that has layers")
+            raise UserError(f"num_layers is {layers}, but there is no core or source encoder with layers")
 
 
 def _refuse_of_encoder(encoder: Encoder, given: EncoderOptions, make: Callable[[EncoderOptions], Encoder]) -> None:
-    unused = f"; {type(encoder).__name__} has no use for it"
+    unused = f"; {type(encoder).__name__} does not use it"
     modules = list(encoder.modules())
     for options, kind, of in PARTS:
         used = any(isinstance(module, kind) for module in modules)
         for name in () if used else options:
             if getattr(given, name) != getattr(USUAL, name):
-                raise UserError(f"encoder_option {name} is of {of}{unused}")
+                raise UserError(f"encoder_option {name} is only for {of}{unused}")
     for name, others in OTHERS.items():
         value = getattr(given, name)
         if value == getattr(USUAL, name) or (name == "layers" and (value == 0 or given.hidden_sizes is not None)):
             continue  # 0 layers is always right, and hidden_sizes replaces the layers
         if _same(encoder, make, replace(given, **{name: others[value == others[0]]})):
-            raise UserError(f"{NAMES.get(name, name)} is of {OF[name]}{unused}")
+            raise UserError(f"{NAMES.get(name, name)} is only for {OF[name]}{unused}")
 
 
 def _is_ours(network: nn.Module) -> bool:

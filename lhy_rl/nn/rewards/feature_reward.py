@@ -85,10 +85,10 @@ class StepFeatures(nn.Module):
             raise suggest(kind, KINDS, "features")
         if not isinstance(observation_space, gym.spaces.Box):
             raise UserError(
-                f"no reward can be learned of observations of {observation_space}; allowed: Box, and tables"
+                f"no reward can be learned from observations of {observation_space}; allowed: Box, and tabular tasks"
             )
         if not isinstance(action_space, gym.spaces.Discrete | gym.spaces.Box):
-            raise UserError(f"no reward can be learned of actions of {action_space}; allowed: Discrete, Box")
+            raise UserError(f"no reward can be learned from actions of {action_space}; allowed: Discrete, Box")
         self.kind = kind
         self.discrete = isinstance(action_space, gym.spaces.Discrete)
         self.first, self.actions = 0, int(np.prod(action_space.shape or ()))

@@ -102,7 +102,7 @@ def load_reward(path: str | os.PathLike[str]) -> LearnedRewardNet:
     tree = archive.read(path)
     if not isinstance(tree, dict) or str(tree.get("kind")) != KIND:
         raise UserError(f"{str(path)!r} holds no learned reward; agents write one with save_reward")
-    with fitting(f"{str(path)!r} is no learned reward of this version"):
+    with fitting(f"{str(path)!r} is not a learned reward of this version of lhy_rl"):
         known = (spaces.from_json(tree[name]) for name in ("observation_space", "action_space"))
         reward = tree["reward"]
         check_like(reward, {"name": "", "options": {}, "objective": "", "form": "", "gamma": 0.0, "network": {}})

@@ -81,13 +81,13 @@ class SourceOptions:
             if self.attention not in names:
                 raise suggest(self.attention, names, "attention")
         if self.bidirectional and self.size % 2:
-            raise UserError(f"source_size is {self.size}; with source_bidirectional it must be even, half a direction")
+            raise UserError(f"source_size is {self.size}; must be even with source_bidirectional, half per direction")
         if self.copy and self.attention == "none":
-            raise UserError("copy takes the words that the attention is on; attention must not be none")
+            raise UserError("copy needs attention, which chooses the words to copy; attention must not be none")
         if self.point and self.attention == "none":
-            raise UserError("head 'pointer' needs the places of a source; attention must not be none")
+            raise UserError("head 'pointer' needs attention to the source; attention must not be none")
         if self.point and self.copy:
-            raise UserError("head 'pointer' takes places of the source as they are, copy the words there; choose one")
+            raise UserError("head 'pointer' outputs positions of the source, and copy the words there; choose one")
 
 
 class SourceEncoder(nn.Module, ABC):
@@ -140,8 +140,8 @@ class SourceEmbedding(nn.Module):
                 self.linear = nn.Linear(space.shape[1], size)
             case _:
                 raise UserError(
-                    f"a source of {brief(space)} cannot be read once; allowed: MultiDiscrete([n] * L), tokens, and Box "
-                    "of shape (L, F), vectors; source_encoder=None reads the key 'source' at every step as any other"
+                    f"a source encoder cannot read {brief(space)}; allowed: MultiDiscrete([n] * L), tokens, and Box of "
+                    "shape (L, F), vectors; source_encoder=None reads the key 'source' at every step as any other"
                 )
 
     def forward(self, places: Tensor) -> Tensor:
@@ -186,7 +186,7 @@ def unknown_range(space: gym.Space[Any], count: int) -> range | None:
         return None
     if not isinstance(space, gym.spaces.Discrete) or not 0 < count < space.n:
         raise UserError(
-            f"unknown_words is {count}; allowed: fewer than there are actions, Discrete, and these are {space}"
+            f"unknown_words is {count}; must be below the number of actions of a Discrete space; given: {space}"
         )
     end = int(space.start + space.n)
     return range(end - count, end)

@@ -64,8 +64,8 @@ class SourceReader(nn.Module):
         source = space[SOURCE]
         if SOURCE_MASK in space.spaces and space[SOURCE_MASK].shape != (source.shape or ())[:1]:
             raise UserError(
-                f"source_mask has shape {space[SOURCE_MASK].shape} and the source {source.shape}; it must have a flag "
-                "for each place, (L,) of (L, ...); a wrapper that stacks observations must leave the source out"
+                f"source_mask has shape {space[SOURCE_MASK].shape} and the source {source.shape}; it must have one "
+                "flag per position, (L,) for (L, ...); a wrapper that stacks observations must leave the source out"
             )
         self.size = options.size
         self.encoder: SourceEncoder = source_encoders.choose(fitting(options.encoder, source), SourceEncoder)(
@@ -73,7 +73,7 @@ class SourceReader(nn.Module):
         )
         if options.bidirectional and not self.encoder.has_directions:
             raise UserError(
-                f"source_bidirectional is of gru, lstm, hred, hred_tokens; source_encoder {options.encoder!r} has no "
+                f"source_bidirectional is for gru, lstm, hred, hred_tokens; source_encoder {options.encoder!r} has no "
                 "directions"
             )
         self.places = self.encoder.places or (source.shape or (1,))[0]
@@ -88,8 +88,8 @@ class SourceReader(nn.Module):
         self.copies = options.copy
         if self.copies and not (self.encoder.annotates_tokens and isinstance(source, gym.spaces.MultiDiscrete)):
             raise UserError(
-                f"copy takes tokens of the source, and source_encoder {options.encoder!r} of {source} annotates other "
-                "things; allowed: a source of tokens, read by gru, lstm, mean or hred_tokens"
+                f"copy needs an output for each token, and source_encoder {options.encoder!r} of {source} has none; "
+                "allowed: a source of tokens, read by gru, lstm, mean or hred_tokens"
             )
 
     @property
@@ -179,8 +179,8 @@ class SourceReader(nn.Module):
         source, mask = obs[SOURCE][where], obs[SOURCE_MASK][where] if SOURCE_MASK in obs else None
         if source.shape[1] > self.places and self.encoder.places is None:
             raise UserError(
-                f"a source has {source.shape[1]} places; this network was made for at most {self.places}: make it with "
-                "the spaces of the environment with the longest"
+                f"a source has {source.shape[1]} positions, but this network was made for at most {self.places}; make "
+                "it with the spaces of the environment with the longest sources"
             )
         again = (source[1:] == source[:-1]).flatten(1).all(1)
         if mask is not None:

@@ -36,7 +36,7 @@ class RegionEncoder(SourceEncoder):
     def __init__(self, space: gym.Space[Any], options: SourceOptions) -> None:
         super().__init__()
         if not looks_like_image(space) or len(space.shape or ()) != 3:
-            raise UserError(f"source_encoder 'regions' reads pictures, Box (H, W, C) from 8x8 up, not {brief(space)}")
+            raise UserError(f"source_encoder 'regions' reads images, Box (H, W, C) from 8x8 up, not {brief(space)}")
         channels, height, width = image_size(space)
         self.grid = height // SIDE, width // SIDE
         self.places = self.grid[0] * self.grid[1]

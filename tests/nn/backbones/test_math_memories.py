@@ -51,13 +51,11 @@ def test_attention_refuses_an_episode_that_it_would_forget():
     core(x[:6], core.initial_state(2), starts(6, 2))  # five steps and the present one
     with pytest.raises(UserError) as error:
         core(x[:7], core.initial_state(2), starts(7, 2))
-    assert str(error.value).startswith(
-        "attention of 5 slots is smaller than this episode, which has more steps; core_options"
-    )
+    assert str(error.value).startswith("attention has 5 slots, fewer than this episode has steps; core_options")
     begun = starts(12, 2)
     begun[6] = True
     _, state = core(x, core.initial_state(2), begun)
-    with pytest.raises(UserError, match="attention of 5 slots is smaller"):
+    with pytest.raises(UserError, match="attention has 5 slots, fewer than"):
         core(x[:1], state, starts(1, 2))
     forgetful = Attention(3, 4, slots=5, overflow="forget")
     forgetful.load_state_dict(core.state_dict())

@@ -74,7 +74,7 @@ def test_a_memory_that_is_too_small_is_one_line() -> None:
     core(x[:4], state, never(4, 2))  # the fourth observation reads three
     with pytest.raises(UserError) as caught:
         core(x[:5], state, never(5, 2))
-    assert "a memory_network of 3 slots is smaller than this episode" in str(caught.value)
+    assert "memory_network has 3 slots, fewer than this episode" in str(caught.value)
     assert "\n" not in str(caught.value)
     for step in range(4):  # also step by step
         _, state = core(x[step : step + 1], state, never(1, 2))

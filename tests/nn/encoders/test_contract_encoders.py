@@ -274,8 +274,12 @@ def test_unsupported_spaces(space: gym.Space[Any]) -> None:
         (Box(0, 1, (3, 7, 7)), "cnn_small", "images from 8x8 up, not 7x7; encoder='mlp' reads this one"),
         (VECTOR, "cnn_series", "encoder 'cnn_series' reads Box spaces of series, (L,) or (channels, L), from L = 8 up"),
         (VECTOR, "dict", "encoder 'dict' reads Dict and Tuple spaces, not Box"),
-        (spaces.Dict({"action_mask": spaces.MultiBinary(2)}), "dict", "nothing to observe in"),
-        (VECTOR, "saved", "it reads pictures of 50 x 35 pixels and 3 channels, not Box"),
+        (
+            spaces.Dict({"action_mask": spaces.MultiBinary(2)}),
+            "dict",
+            "has no observations; a Dict needs a key besides",
+        ),
+        (VECTOR, "saved", "it reads images of 50 x 35 pixels and 3 channels, not Box"),
         (VECTOR, "mpl", "unknown encoder 'mpl'; did you mean 'mlp'?"),
     ],
 )
@@ -293,9 +297,9 @@ def test_wrong_spaces(space: gym.Space[Any], name: str, message: str) -> None:
         ({"routing_iterations": 0}, "routing_iterations=0 is not allowed; must be a whole number of at least 1"),
         ({"map_rate": 0.0}, "map_rate is 0.0; allowed: above 0"),
         ({"crop": 1.5}, "crop=1.5 is not allowed; must be a number from 0 to 1"),
-        ({"layers": -1}, "layers is at least 0, got -1"),
-        ({"embedding_size": 0}, "embedding_size is at least 1, got 0"),
-        ({"dropout": 1.0}, "dropout is at least 0 and below 1, got 1.0"),
+        ({"layers": -1}, "layers is -1; must be at least 0"),
+        ({"embedding_size": 0}, "embedding_size is 0; must be at least 1"),
+        ({"dropout": 1.0}, "dropout is 1.0; must be at least 0 and below 1"),
     ],
 )
 def test_wrong_options(options: dict[str, Any], message: str) -> None:
@@ -309,9 +313,11 @@ def test_further_options_are_checked() -> None:
     options = {"spatial_transformer": True, "crop": 0.5}
     assert make(Box(0, 1, (1, 20, 30)), "cnn_small", **options)(torch.rand(2, 1, 20, 30)).shape == (2, 6)
     assert "crop=0.5 leaves 7x15" in refused(lambda: make(Box(0, 1, (1, 14, 30)), "cnn_small", **options))
-    assert "without a spatial_transformer" in refused(lambda: make(series, "cnn_series", spatial_transformer=True))
+    assert "'cnn_series' has no spatial_transformer" in refused(
+        lambda: make(series, "cnn_series", spatial_transformer=True)
+    )
     uneven = refused(lambda: make(Box(0, 1, (8, 8, 1)), "capsule", capsule_size=4))
-    assert uneven.startswith("embedding_size=6 is no whole number of capsules of 4 numbers")
+    assert uneven.startswith("embedding_size=6 is not allowed; must be a multiple of capsule_size, 4")
 
 
 @pytest.mark.parametrize("name", ["capsule", "capsule_shared"])
@@ -330,12 +336,12 @@ def test_a_space_whose_text_has_several_lines_is_refused_in_one() -> None:
 @pytest.mark.parametrize(
     ("space", "options", "message"),
     [
-        (VECTOR, {"spatial_transformer": True}, "encoder_option spatial_transformer is of a spatial_transformer"),
-        (Box(0, 1, (1, 9, 9)), {"crop": 0.5}, "encoder_option crop is of a spatial_transformer, which a CNN has"),
+        (VECTOR, {"spatial_transformer": True}, "encoder_option spatial_transformer is only for a spatial_transformer"),
+        (Box(0, 1, (1, 9, 9)), {"crop": 0.5}, "encoder_option crop is only for a spatial_transformer, which a CNN has"),
         (
             Box(0, 1, (1, 9, 9)),
             {"capsule_size": 2},
-            "encoder_option capsule_size is of encoder 'capsule'; SmallEncoder",
+            "encoder_option capsule_size is only for encoder 'capsule'; SmallEncoder",
         ),
     ],
 )

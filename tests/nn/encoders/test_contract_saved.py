@@ -170,25 +170,25 @@ def refused(place: str, space: Any = BYTES, **options: Any) -> str:
 
 def test_other_pictures_and_other_files_are_one_line(place: Path) -> None:
     small, colour = Box(0, 255, (1, 16, 24), np.uint8), Box(0, 255, (20, 20, 3), np.uint8)
-    wanted = "'vae.zip': it learned from pictures of 20 x 20 pixels and 1 channel, and "
-    assert f"{wanted}24 x 16 with 1 are observed; learn it anew" in refused("vae.zip", small)
-    assert f"{wanted}20 x 20 with 3 are observed" in refused("vae.zip", colour)
-    assert "it reads pictures of 20 x 20 pixels and 1 channel, not Discrete(3)" in refused("vae.zip", Discrete(3))
+    wanted = "'vae.zip': it was trained on images of 20 x 20 pixels and 1 channel, "
+    assert f"{wanted}observations are 24 x 16 with 1; train it anew" in refused("vae.zip", small)
+    assert f"{wanted}observations are 20 x 20 with 3" in refused("vae.zip", colour)
+    assert "it reads images of 20 x 20 pixels and 1 channel, not Discrete(3)" in refused("vae.zip", Discrete(3))
     assert "pixels are from 0 to 9; allowed: 0 to 255, 0 to 1" in refused("vae.zip", Box(0, 9, (1, 20, 20)))
     assert "pixels are from -inf to inf" in refused("vae.zip", Box(-np.inf, np.inf, (1, 20, 20)))
     assert "cannot read 'nowhere.zip'" in refused("nowhere.zip")
     assert "cannot read 'runs" in refused("runs/nowhere")
     Path("empty").mkdir()
-    assert "'empty' is no run with checkpoints" in refused("empty")
+    assert "'empty' is not a run with checkpoints" in refused("empty")
     place.write_bytes(place.read_bytes()[:-900])
     assert "'vae.zip' is cut off" in refused("vae.zip")
     PPO("CartPole-v1", num_envs=2).save("ppo.zip")
     assert "'ppo.zip' holds a PPO, not an encoder; allowed: those of vae and autoencoder" in refused("ppo.zip")
     VAE(make_vec("lhy_rl/Digits-v0", 2, pictures="optical", conditional=True), **LEARNER).save("digits.zip")
-    assert "of a condition, Discrete(10), which nobody knows here" in refused("digits.zip")
-    assert "frozen is of an encoder that was learned before" in refused("cnn_small", frozen=True)
+    assert "with conditions, Discrete(10), which an encoder does not get" in refused("digits.zip")
+    assert "frozen is only for a saved encoder" in refused("cnn_small", frozen=True)
     assert "unknown encoder 'vae'" in refused("vae")
-    with pytest.raises(UserError, match="encoder 'saved' is that of an agent's file"):
+    with pytest.raises(UserError, match="encoder 'saved' needs the file of a vae"):
         ActorCritic(BYTES, Discrete(2), encoder="saved")
 
 

@@ -403,7 +403,7 @@ def test_a_stack_of_coloured_frames_is_an_image_of_all_their_channels(shape, ord
 @pytest.mark.parametrize("shape", [(84, 84), (16, 16, 16, 16), (200, 5, 5)])
 def test_what_looks_like_no_image_is_not_made_a_large_vector_unasked(shape):
     space = Box(-1, 1, shape, np.float32)
-    with pytest.raises(UserError, match=r"look like no image.*ReshapeObservation\(env, \(.*encoder mlp"):
+    with pytest.raises(UserError, match=r"are neither an image nor .*ReshapeObservation\(env, \(.*encoder='mlp'"):
         default_encoder(space)
     with pytest.raises(UserError, match="observation 'map': observations of shape"):
         DictEncoder(gym.spaces.Dict({"map": space}), EncoderOptions())

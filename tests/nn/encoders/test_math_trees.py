@@ -143,7 +143,10 @@ def test_mv_rnn_by_hand() -> None:
             [[6, 1, 7], [1, -1, -1], EMPTY],
             "tree 1, row 0: its right child, row 7, is missing; allowed: a row from 0",
         ),
-        ([[6, -1, 1], [1, -1, -1], EMPTY], "tree 1, row 0: its left child is missing; an only child is the left one"),
+        (
+            [[6, -1, 1], [1, -1, -1], EMPTY],
+            "tree 1, row 0: its left child is missing; an only child must be the left one",
+        ),
         ([[6, 1, 2], [6, 0, 2], [1, -1, -1]], "tree 1 has a cycle: row 0 is among its own descendants"),
         ([[6, 1, 2], [1, -1, -1], [6, 2, -1]], "tree 1 has a cycle: row 2 is among its own descendants"),
         ([[-2, -1, -1], EMPTY, EMPTY], "symbol -2 is not known"),

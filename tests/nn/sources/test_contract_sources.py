@@ -195,7 +195,7 @@ def test_a_source_of_vectors_and_an_encoder_of_ones_own(encoder):
         ({"source_encoder": "gur"}, "unknown source_encoder 'gur'; did you mean 'gru'?"),
         (
             {"copy": True, "source_encoder": None, "source_size": None},
-            "copy is of a source, and source_encoder is None",
+            "copy is only for a source, but source_encoder is None",
         ),
         ({"copy": True, "attention": "none"}, "attention must not be none"),
         (
@@ -204,12 +204,12 @@ def test_a_source_of_vectors_and_an_encoder_of_ones_own(encoder):
         ),
         (
             {"source_size": 5, "source_bidirectional": True},
-            "source_size is 5; with source_bidirectional it must be even",
+            "source_size is 5; must be even with source_bidirectional",
         ),
         ({"source_size": 0}, "source_size is 0; allowed: at least 1"),
         (
             {"source_encoder": "mean", "source_bidirectional": True},
-            "source_bidirectional is of gru, lstm, hred, hred_tokens; source_encoder 'mean' has no directions",
+            "source_bidirectional is for gru, lstm, hred, hred_tokens; source_encoder 'mean' has no directions",
         ),
     ],
 )
@@ -224,10 +224,10 @@ def test_a_source_that_cannot_be_read(space):
     observed = gymnasium.spaces.Dict({TOKEN: gymnasium.spaces.Discrete(3), SOURCE: space})
     with pytest.raises(UserError, match="source_encoder=None reads the key 'source' at every step as any other"):
         ActorCritic(observed, gymnasium.spaces.Discrete(2))
-    with pytest.raises(UserError, match="copy needs actions that are words"):
+    with pytest.raises(UserError, match="copy needs a Discrete action space of words"):
         ActorCritic(TASK.single_observation_space, gymnasium.spaces.Box(0, 1, (1,), np.float32), copy=True)
 
 
 def test_both_directions_of_no_source_are_refused():
-    with pytest.raises(UserError, match="source_bidirectional is of a source, and there is no key 'source'"):
+    with pytest.raises(UserError, match="source_bidirectional is only for a source, but there is no key 'source'"):
         ActorCritic(gymnasium.spaces.Discrete(3), gymnasium.spaces.Discrete(2), source_bidirectional=True)

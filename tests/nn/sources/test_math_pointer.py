@@ -127,7 +127,7 @@ def test_bad_input_is_one_line():
     with pytest.raises(UserError, match="did you mean 'pointer'"):
         make_policy(head="pointr")
     policy, (obs, start) = make_policy(6), observed(n=8)
-    with pytest.raises(UserError, match="a source has 8 places; this network was made for at most 6"):
+    with pytest.raises(UserError, match="a source has 8 positions, but this network was made for at most 6"):
         policy.act(map_tree(lambda x: x[0], obs), policy.initial_state(4), start[0])
 
 

@@ -48,7 +48,7 @@ def test_regions_differ_by_what_they_show_at_least_as_much_as_by_their_places():
 
 @pytest.mark.parametrize("space", [gymnasium.spaces.MultiDiscrete([4] * 9), gymnasium.spaces.Box(0, 1, (9, 2))])
 def test_what_is_no_picture_is_refused(space):
-    with pytest.raises(UserError, match="'regions' reads pictures"):
+    with pytest.raises(UserError, match="'regions' reads images"):
         RegionEncoder(space, SourceOptions())
 
 
@@ -104,7 +104,7 @@ def test_a_report_shows_where_the_words_look():
     assert (bright[8:16, 16:] == 200).all() and (bright[:8] == 30).all()
     unseen = MLE(task, seed=0, core="gru", hidden_size=8, device="cpu", attention="none")
     assert unseen.report_figures() == []
-    with pytest.raises(UserError, match="looks at no places"):
+    with pytest.raises(UserError, match="has no attention weights"):
         attention_weights(unseen.policy, task, task.sequences("test")[:1])
 
 

@@ -58,7 +58,7 @@ def test_names_are_copied_after_a_few_steps():
 def test_bad_input_is_one_line():
     env = gymnasium.make("lhy_rl/CopySummary-v0", events=1, reports=5)
     spaces = env.observation_space, env.action_space
-    with pytest.raises(UserError, match=f"unknown_words is {VOCABULARY}; allowed: fewer than there are actions"):
+    with pytest.raises(UserError, match=f"unknown_words is {VOCABULARY}; must be below the number of actions"):
         ActorCritic(*spaces, unknown_words=VOCABULARY)
-    with pytest.raises(UserError, match="unknown_words is of a source, and source_encoder is None"):
+    with pytest.raises(UserError, match="unknown_words is only for a source, but source_encoder is None"):
         ActorCritic(*spaces, unknown_words=4, source_encoder=None)
