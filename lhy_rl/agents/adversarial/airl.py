@@ -50,9 +50,9 @@ class AIRL(GAIL):
         self.state_only = state_only
         super().__init__(env, discriminator=discriminator, discriminator_inputs=discriminator_inputs, **gail)
         if self.policy.recurrent:
-            raise UserError("airl compares with pi(a|s) of the expert's steps one by one; core must be null")
+            raise UserError("airl evaluates pi(a|s) on single steps of the expert, without memory; core must be null")
         if self.discriminator.objective.kind != "logit":
-            raise UserError("airl's discriminator is a probability; objective must be gan or gan_saturating")
+            raise UserError("airl's discriminator outputs a probability; objective must be gan or gan_saturating")
         self.discriminator.policy_log_prob = LearnersLogProb(self.learner)
 
 

@@ -53,7 +53,7 @@ def find_videos(source: Any, env: VectorEnv[Any, Any, Any], episodes: int, seed:
     if isinstance(source, Videos):
         return Videos(resized(source.frames, size), source.ends)
     if not isinstance(source, str | os.PathLike):
-        raise UserError(f"no videos {brief(source)}; allowed: {FILMED}, or {ALLOWED}")
+        raise UserError(f"unknown videos {brief(source)}; allowed: {FILMED}, or {ALLOWED}")
     who, colon, domain = str(source).rpartition(":")
     if colon and not Path(source).exists():
         if who in PLAYED:
@@ -61,7 +61,7 @@ def find_videos(source: Any, env: VectorEnv[Any, Any, Any], episodes: int, seed:
         if Path(who).is_dir() or Path(who).suffix == ".zip":
             return policy_videos(who, env, {"domain": domain}, episodes, seed)
     if not Path(source).exists():
-        raise UserError(f"no videos {str(source)!r}; allowed: {FILMED}, or {ALLOWED}")
+        raise UserError(f"there are no videos {str(source)!r}; allowed: {FILMED}, or {ALLOWED}")
     return read_videos(source, size, fps)
 
 

@@ -136,7 +136,7 @@ class AdversarialReward(RewardVecEnv):
         if chosen.discriminator == "shaped":
             raise UserError("discriminator 'shaped' needs the policy's log-probabilities; use lhy_rl.agents.AIRL")
         if demonstrations is None:
-            raise UserError("AdversarialReward has nothing to imitate; give it demonstrations")
+            raise UserError("AdversarialReward needs demonstrations; none were given")
         if not isinstance(venv, VecEnv):
             raise not_of_sb3(self, venv)
         spaces = venv.observation_space, venv.action_space

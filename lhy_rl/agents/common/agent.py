@@ -107,8 +107,8 @@ class Agent(SB3Interface, metaclass=AgentClass):
             return
         if not self.policy.recurrent and not self.policy.reads_source:
             warnings.warn(
-                f"hidden_size is {width}, the width of a backbone, and core is None: nothing reads it; the layers of a "
-                "policy without memory are embedding_size wide, or as hidden_sizes says",
+                f"hidden_size is {width}, the width of a backbone, but has no effect because core is None; "
+                "embedding_size or hidden_sizes set the layers of a policy without memory",
                 stacklevel=2,
             )
 
@@ -303,7 +303,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
         task = self.env.unwrapped
         if not isinstance(task, TextTask):
             raise UserError(
-                f"{type(self).__name__} needs an environment of sentences, not {task}; allowed: "
+                f"{type(self).__name__} needs a text environment, not {task}; allowed: "
                 "lhy_rl/CorpusText-v0, lhy_rl/ChatReply-v0, lhy_rl/SceneCaption-v0 and others (core.protocols.TextTask)"
             )
         return cast(TextTask, task)

@@ -51,7 +51,7 @@ class CollapseAlarm:
         self.task, self.share, self.sentences, self.interval = task, share, sentences, interval
         data = task.sequences("validation") if data is None else data
         if len(data) < 2:
-            raise UserError(f"the alarm compares with at least 2 sentences of data; {len(data)} given")
+            raise UserError(f"the collapse alarm needs at least 2 sentences of data; given: {len(data)}")
         self.data, self.answered = self._words(data[:sentences]), data if data.sources is not None else None
         self.collapsed = False
         self.calls = 0

@@ -11,8 +11,8 @@ from lhy_rl.core.errors import UserError
 def diverged(step: int) -> UserError:
     """The error for a loss or gradient that is infinite or not a number."""
     return UserError(
-        f"loss or gradient is not a number at step {step}; lower learning_rate, or normalise observations and "
-        "rewards, and go on from a checkpoint"
+        f"loss or gradient is not finite at step {step}; lower learning_rate, or normalise observations and "
+        "rewards, and resume from a checkpoint"
     )
 
 

@@ -101,7 +101,9 @@ class OnPolicy(Agent):
         if critic == "none":
             raise UserError(f"{type(self).__name__} needs a critic; critic must be shared or separate")
         if shared.get("dropout") or shared.get("norm") == "batch":
-            raise UserError(f"{type(self).__name__} learns with what acted: dropout must be 0, norm 'layer' or 'none'")
+            raise UserError(
+                f"{type(self).__name__} allows no dropout or batch norm: dropout must be 0, norm layer or none"
+            )
         if n_steps % (bptt_steps or n_steps):
             raise UserError(f"bptt_steps is {bptt_steps}; n_steps, {n_steps}, must be a multiple of it")
         self.sees_normalized = normalize_observations
@@ -111,7 +113,7 @@ class OnPolicy(Agent):
             orthogonal=orthogonal, **shared,
         )  # fmt: skip
         if bptt_steps not in (None, n_steps) and not self.policy.recurrent:
-            raise UserError(f"bptt_steps is {bptt_steps}, of a recurrent policy; core must be one, gru say")
+            raise UserError(f"bptt_steps is {bptt_steps}, but the policy is not recurrent; choose a core, such as gru")
         self.policy.eval()
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
@@ -272,7 +274,7 @@ class OnPolicy(Agent):
         if function := self.schedules.get(option):
             value = float(function(self.remaining))
             if not 0 <= value < float("inf"):
-                raise UserError(f"the function given as {option} makes {value} of {self.remaining}; must be 0 or more")
+                raise UserError(f"{option} as a function gives {value} for {self.remaining}; must be finite, 0 or more")
             return value
         linear = getattr(self, f"{option}_schedule") == "linear"
         return float(getattr(self, option)) * self.remaining if linear else None

@@ -56,7 +56,7 @@ class RewardModel:
         Raises:
             UserError: it rewards whole rollouts only.
         """
-        raise UserError(f"{type(self).__name__} has no rewards of single transitions")
+        raise UserError(f"{type(self).__name__} cannot reward single transitions, only whole rollouts")
 
     def relabel(self, rollout: Any) -> Metrics:
         """Replace the rewards of a rollout; returns metrics to log.
@@ -72,7 +72,7 @@ class RewardModel:
             rewards = torch.empty(())
         if rewards.shape != (len(steps),) or not rewards.isfinite().all():
             wanted = f"one finite number for each of {len(steps)} transitions"
-            raise UserError(f"rewards of {type(self).__name__} must give {wanted}; given: {brief(given)}")
+            raise UserError(f"{type(self).__name__}.rewards must return {wanted}; given: {brief(given)}")
         rollout.rewards = torch.zeros_like(rollout.rewards).masked_scatter(rollout.valid, rewards)
         return {"rollout/learned_reward_mean": float(rewards.mean())}
 
@@ -127,7 +127,7 @@ class MissingRewardModel(RewardModel):
 
     def relabel(self, rollout: Any) -> Metrics:
         raise UserError(
-            "this agent's rewards came from a model that its file does not hold; load(..., reward_model=...)"
+            "this agent's file does not hold its reward model, which training needs: load(..., reward_model=...)"
         )
 
     def state_dict(self) -> dict[str, Any]:

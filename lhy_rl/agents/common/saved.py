@@ -102,7 +102,7 @@ def read(path: str | os.PathLike[str]) -> SavedAgent | None:
         return None
     if not isinstance(tree, dict) or not isinstance(tree.get("agent"), str):
         raise UserError(f"{str(path)!r} is an archive of lhy_rl, but holds no agent; agent.save writes one")
-    with fitting(f"{str(path)!r} is no agent of this version of lhy_rl"):
+    with fitting(f"{str(path)!r} is not an agent of this version of lhy_rl"):
         check_like(tree, {"options": {}, "state": {}})
         check_like(tree, {"env_id": ""} if tree.get("env_id") is not None else {})
         known = tree.get("spaces")
@@ -127,17 +127,17 @@ def load(
 
         loaded = lhy_rl.load(path, env, device, **options)
         if type(loaded) is not kind:
-            raise UserError(f"{str(path)!r} is of a run of {type(loaded).__name__}, not {kind.__name__}")
+            raise UserError(f"{str(path)!r} is a run of {type(loaded).__name__}, not {kind.__name__}")
         return loaded
     if found.kind != kind.__name__:
         raise UserError(f"{str(path)!r} holds {brief(found.kind)}, not {kind.__name__}; lhy_rl.load reads either")
     missing = set(found.left_out) - set(options) - FOR_LEARNING
     for name in sorted(missing & found.options.keys()):  # a schedule: its first value is kept
         value = found.options[name]
-        warnings.warn(f"{name} was a function, which a file cannot hold; without it, it is {value}", stacklevel=3)
+        warnings.warn(f"{name} was a function, which a file cannot hold; {value} is used instead", stacklevel=3)
     if missing := missing - found.options.keys():
         raise UserError(
-            f"{str(path)!r} was made with {', '.join(sorted(missing))}, which a file cannot hold; give load the same"
+            f"{str(path)!r} was made with {', '.join(sorted(missing))}, which a file cannot hold; pass the same to load"
         )
     if isinstance(env, str):
         registered(env)  # named by who calls, and not by the file: its package is imported
@@ -147,17 +147,17 @@ def load(
         raise UserError(f"{str(path)!r} does not name its environment; give it: {kind.__name__}.load(path, env)")
     make: Callable[..., A] = kind
     try:
-        with names_from_a_file(), fitting(f"{str(path)!r} holds a {kind.__name__} that cannot be made here"):
+        with names_from_a_file(), fitting(f"{str(path)!r} holds a {kind.__name__} that cannot be rebuilt here"):
             agent = make(env, **{**found.options, **options, "device": device})
     except UserError as error:
-        hint = "; the file names no environment: give load one" if isinstance(env, SpacesOnly) else ""
+        hint = "; the file does not name its environment: pass one to load" if isinstance(env, SpacesOnly) else ""
         raise UserError(f"{error}{hint}") from error
     try:
         agent.load_state_dict(found.state)
     except UserError as error:
         if why := _other_spaces(found, agent.env):
-            hint = "give load an env like its"
-            raise UserError(f"{str(path)!r} is of an agent of other spaces: {why}; {hint}") from error
+            hint = "pass load an environment with the agent's spaces"
+            raise UserError(f"{str(path)!r} was saved with other spaces: {why}; {hint}") from error
         raise
     return agent
 

@@ -31,16 +31,16 @@ POLICIES: dict[str, Options] = {  # a policy's name to the equivalent options
     "MultiInputLstmPolicy": {"encoder": "dict", "core": "lstm"},
 }
 NAMES = {"ent_coef": "entropy_coef", "vf_coef": "value_coef", "rms_prop_eps": "adam_epsilon"}
-NO_SDE = "exploration has no state-dependent noise (gSDE); leave it out, log_std_init sets the Gaussian noise"
+NO_SDE = "state-dependent exploration (gSDE) is not supported; leave it out, log_std_init sets the Gaussian noise"
 NOT_HERE: dict[str, tuple[tuple[Any, ...], str]] = {  # argument: values that change nothing, and advice on others
     "use_sde": ((False,), NO_SDE),
     "sde_sample_freq": ((-1,), NO_SDE),
     "clip_range_vf": ((None,), "the critic's loss is never clipped; leave it out"),
-    "rollout_buffer_class": ((None,), "what was played is kept as arrays, in no buffer of a class; leave it out"),
-    "rollout_buffer_kwargs": ((None,), "what was played is kept as arrays, in no buffer of a class; leave it out"),
+    "rollout_buffer_class": ((None,), "rollouts are kept as arrays, not in a buffer class; leave it out"),
+    "rollout_buffer_kwargs": ((None,), "rollouts are kept as arrays, not in a buffer class; leave it out"),
     "stats_window_size": ((100,), "returns are averaged over the last 100 episodes; leave it out"),
     "_init_setup_model": ((True,), "the networks are always built; leave it out"),
-    "use_rms_prop": ((True,), "a2c takes RMSprop's steps, and ppo Adam's; leave it out"),
+    "use_rms_prop": ((True,), "a2c always uses RMSprop, and ppo Adam; leave it out"),
     "monitor_wrapper": ((True, False), ""),
 }
 POLICY_NAMES = {
@@ -53,9 +53,9 @@ POLICY_NOT_HERE: dict[str, tuple[tuple[Any, ...], str]] = {
     **dict.fromkeys(("use_sde", "use_expln", "squash_output"), ((False,), NO_SDE)),
     "full_std": ((True,), NO_SDE),
     "normalize_images": ((True,), "images of bytes are always scaled to 0..1; leave it out"),
-    "lstm_kwargs": ((None,), "the LSTM has torch's defaults; leave it out, or write dropout= to the agent"),
-    "optimizer_class": ((None,), "a2c takes RMSprop's steps, and ppo Adam's; leave it out"),
-    "features_extractor_kwargs": ((None, {}), "write embedding_size=, encoder_layers=, norm=, pooling= to the agent"),
+    "lstm_kwargs": ((None,), "the LSTM has torch's defaults; leave it out, or give the agent dropout="),
+    "optimizer_class": ((None,), "a2c always uses RMSprop, and ppo Adam; leave it out"),
+    "features_extractor_kwargs": ((None, {}), "give the agent embedding_size=, encoder_layers=, norm=, pooling="),
 }
 LOAD_NOT_HERE: dict[str, tuple[tuple[Any, ...], str]] = {
     "custom_objects": ((None, {}), "nothing here is pickled; give options by name: load(path, learning_rate=1e-4)"),
@@ -135,7 +135,7 @@ def translate(
     own = {word: value for word, value in options.items() if word in allowed}
     implied = POLICIES.get(arguments.policy or "", {})
     if twice := sorted(own.keys() & (found.keys() - implied.keys())):
-        raise UserError(f"{twice[0]} is given twice, once in Stable-Baselines3's words; leave one out")
+        raise UserError(f"{twice[0]} is given twice, once under Stable-Baselines3's name; leave one out")
     options = found | own
     for word, value in options.items():
         if word in kind.schedulable and callable(value):
@@ -204,14 +204,14 @@ def _policy_options(given: Any, arguments: SB3Arguments) -> Options:
         elif word == "features_extractor_class":
             name = getattr(value, "__name__", str(value))
             if name not in EXTRACTORS:
-                raise UserError(f"features_extractor_class {name} is Stable-Baselines3's; write encoder= to the agent")
+                raise UserError(f"features_extractor_class {name} cannot be used here; give the agent encoder= instead")
             if EXTRACTORS[name] != "auto":
                 _enter(found, {"encoder": EXTRACTORS[name]})
         elif word == "features_extractor_kwargs" and set(value or {}) == {"features_dim"} and with_cnn:
             _enter(found, {"embedding_size": value["features_dim"]})
         elif word == "optimizer_kwargs":
             if set(value or {}) - {"eps"}:
-                raise UserError(f"optimizer_kwargs is {brief(value)}; of its words there is eps only")
+                raise UserError(f"optimizer_kwargs is {brief(value)}; allowed: eps only")
             _enter(found, {"adam_epsilon": value["eps"]} if value else {})
         elif word in POLICY_NAMES:
             _enter(found, {POLICY_NAMES[word]: value})
@@ -222,7 +222,7 @@ def _policy_options(given: Any, arguments: SB3Arguments) -> Options:
             raise suggest(word, [*known, "optimizer_kwargs"], "policy_kwargs")
     if given.get("enable_critic_lstm") is False and not given.get("shared_lstm"):
         raise UserError(
-            "enable_critic_lstm=False: here the critic has a memory as the actor has; write shared_lstm=True"
+            "enable_critic_lstm is False; the critic always has a memory if the actor has one: give shared_lstm=True"
         )
     if given.get("shared_lstm") or (with_cnn and given.get("share_features_extractor")):
         _enter(found, {"critic": "shared"})
@@ -238,14 +238,14 @@ def _net_arch(value: Any, arguments: SB3Arguments) -> Options:
         value = value[0]  # as before Stable-Baselines3 1.8
     if isinstance(value, Mapping):
         if list(value.get("pi", [])) != list(value.get("vf", [])) or set(value) - {"pi", "vf"}:
-            raise UserError(f"{message}; actor and critic have equal layers here: write pi and vf alike")
+            raise UserError(f"{message}; actor and critic have equal layers here: pi and vf must be equal")
         value = value.get("pi", [])
     if not isinstance(value, list | tuple) or not all(isinstance(size, int) and size > 0 for size in value):
         raise UserError(f"{message}; it must be a list of widths, or dict(pi=[...], vf=[...])")
     if value and arguments.policy not in (None, "MlpPolicy"):
         raise UserError(
-            f"{message}: {arguments.policy} has no layers behind its encoder or memory here; leave it out, "
-            "embedding_size= and hidden_size= are the widths"
+            f"{message}: {arguments.policy} has no layers after its encoder or memory here; leave it out, "
+            "embedding_size= and hidden_size= set the widths"
         )
     return {"hidden_sizes": list(value)} if value else {"encoder_layers": 0}
 
@@ -267,7 +267,7 @@ def _enter(found: Options, more: Options) -> None:
     """
     for word, value in more.items():
         if found.get(word, value) != value:
-            raise UserError(f"{word} is meant twice, as {brief(found[word])} and as {brief(value)}; leave one out")
+            raise UserError(f"{word} is given twice, as {brief(found[word])} and as {brief(value)}; leave one out")
         found[word] = value
 
 

@@ -146,7 +146,7 @@ class SB3Interface:
         except MISFIT as error:
             if (why := misfit(observation, space)) is None:  # the observation is valid: it is another error
                 raise
-            raise UserError(f"this is no observation of {type(self).__name__}'s environment: {why}") from error
+            raise UserError(f"this is not an observation of {type(self).__name__}'s environment: {why}") from error
 
     def _predicted(
         self,
@@ -171,12 +171,12 @@ class SB3Interface:
             state = self.policy.initial_state(count)
         state = tuple(torch.as_tensor(part, device=self.device) for part in state)
         if any(len(part) != count for part in state):
-            raise UserError(f"there are {count} observations, and the state is not of as many; give None at first")
+            raise UserError(f"there are {count} observations, so the state must be of {count}, too; give None at first")
         start = None
         if episode_start is not None:
             start = torch.as_tensor(np.atleast_1d(native(episode_start)), dtype=torch.bool, device=self.device)
             if start.shape != (count,):
-                raise UserError(f"episode_start has shape {tuple(start.shape)}; must be ({count},), as observations")
+                raise UserError(f"episode_start has shape {tuple(start.shape)}; must be ({count},), like observations")
         action_mask = None
         if action_masks is not None or (isinstance(observation, dict) and ACTION_MASK in observation):
             masks = ActionMasks(self.env.single_action_space, count)
@@ -320,7 +320,7 @@ class SB3Interface:
             given = _parameters_of_file(given)
         own = self.get_parameters()
         if unknown := sorted(set(given) - set(own)):
-            raise UserError(f"the parameters have {brief(unknown)}; allowed: {', '.join(own)}")
+            raise UserError(f"unknown parameters {brief(unknown)}; allowed: {', '.join(own)}")
         if exact_match and (missing := sorted(set(own) - set(given))):
             raise UserError(f"the parameters lack {', '.join(missing)}; exact_match=False leaves these as they are")
         try:

@@ -23,7 +23,7 @@ class Curriculum:
     def __init__(self, stages: Mapping[str, Sequence[Any]] | None, games: Games) -> None:
         self.stages = dict(stages or {})
         if self.stages and games.batched is None:
-            raise UserError(f"{games.name} has no rules of ours, and so no curriculum; curriculum must be None")
+            raise UserError(f"{games.name} is not a BatchedGame, which a curriculum needs; curriculum must be None")
         for name, values in self.stages.items():
             if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise UserError(f"curriculum of {name} is {brief(values)}; allowed: a list of values, as [2, 5, 8]")

@@ -84,7 +84,7 @@ class Imitation:
             played = play_games(games, self.num_games, [self.player], seats)
             moves = np.ones(len(played.actions), bool)
         else:
-            raise UserError("nobody is there to imitate; give demonstrations, the name of a scripted player")
+            raise UserError("imitation needs demonstrations: the name of a scripted player, or recorded games")
         losses = []
         everybodys = len(learners) == 1 or self.recorded is not None  # a recording does not say who played
         for number, learner in enumerate(learners):

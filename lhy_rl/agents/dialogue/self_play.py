@@ -125,7 +125,7 @@ class SelfPlay(HeldLearner, Agent):
             raise UserError('opponents="pool" and alternation exclude each other; alternation must be None')
         for name in OF_VECTOR_ENVIRONMENTS:
             if ppo.get(name):
-                raise UserError(f"{name} is {ppo[name]!r}; self-play learns from the game's own numbers")
+                raise UserError(f"{name} is {ppo[name]!r}; self-play uses the game's own observations and rewards")
         options = {"batch_size": batch_size, "n_epochs": n_epochs, "gamma": gamma, **ppo}
         dropout = options.pop("dropout", 0.0)
         check(dropout=(dropout, 0, 0.99))

@@ -99,7 +99,7 @@ class GAN(SampleLearner):
         check(energy_code_size=(1 if energy_code_size is None else energy_code_size, 1))
         check(adversarial=(adversarial, 0), reconstruction=(reconstruction, 0), pulling_away=(pulling_away, 0))
         if not adversarial + reconstruction:
-            raise UserError("adversarial and reconstruction are 0; nothing is left to learn by")
+            raise UserError("adversarial and reconstruction are both 0, so there is no loss; one must be above 0")
         check(augmentation=(augmentation, 0, 8))
         self.objective = objectives.objective(objective, **(objective_options or {}))
         super().__init__(env, **shared)
@@ -107,16 +107,16 @@ class GAN(SampleLearner):
         self.discriminator_steps, self.mismatched_pairs = discriminator_steps, mismatched_pairs
         self.augmentation, self.one_stage = augmentation, one_stage
         if one_stage and not adversarial:
-            raise UserError("one_stage: true is of the discriminator's pass, and adversarial is 0: there is none")
+            raise UserError("one_stage: true needs the discriminator's gradient; adversarial is 0 and must be above 0")
         if one_stage and self.objective.gradient_ratio(torch.zeros(1)) is None:
             raise UserError(
-                f"one_stage: true is not for {objective}, whose discriminator's loss is flat at some scores; "
+                f"one_stage: true is not for {objective}, whose discriminator loss has gradient 0 at some scores; "
                 "allowed: gan, gan_saturating, lsgan, wgan, wgan_gp"
             )
         if augmentation and not self.policy.actor.samples.is_picture:
-            raise UserError("augmentation shifts pictures; points have none: 0")
+            raise UserError("augmentation shifts images, which these samples are not; augmentation must be 0")
         if reconstruction and self.data is not None and not self.data.conditional:
-            raise UserError("reconstruction is a distance to the real sample of a condition; this task has none")
+            raise UserError("reconstruction needs a condition for each real sample; this task has none")
         with self.randomness():
             self.discriminator = SampleDiscriminator(
                 self.env.single_observation_space,

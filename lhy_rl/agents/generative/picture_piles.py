@@ -63,8 +63,7 @@ class PicturePiles:
         observed, drawn = policy.trunk.space, policy.actor.samples.box
         if observed.shape != drawn.shape:
             raise UserError(
-                f"the pictures are {observed.shape} and their drawings {drawn.shape}; features and constancy need one "
-                "shape"
+                f"observations have shape {observed.shape}, actions {drawn.shape}; domain_transfer needs equal shapes"
             )
         self.sources, self.held_out_sources = (
             Pile(conditions(samples), observed, device, samples.condition_labels) for samples in (train, validation)
@@ -74,7 +73,7 @@ class PicturePiles:
         self.by_classes = features == "classification"
         if self.by_classes and self.sources.labels is None:
             raise UserError(
-                f"features 'classification' needs the classes of the pictures, which {task} does not know; "
+                f"features 'classification' needs the classes of the images, which {task} does not have; "
                 "allowed: autoencoder"
             )
         self.classes = 2 if self.sources.labels is None else int(self.sources.labels.max()) + 1
@@ -103,9 +102,9 @@ def conditions(samples: Samples) -> np.ndarray:
         UserError: there are none, or pairs.
     """
     if samples.conditions is None or samples.paired:
-        what = "pairs" if samples.paired else "pictures to translate"
+        what = "pairs" if samples.paired else "images to translate"
         raise UserError(
-            f"domain_transfer learns from two piles of pictures that do not belong together; this task has "
+            "domain_transfer learns from two unpaired sets of images; this task has "
             f"{'' if samples.paired else 'no '}{what}"
         )
     return samples.conditions

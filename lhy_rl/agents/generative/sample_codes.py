@@ -83,7 +83,7 @@ class SampleCodes:
     def _conditions(self, given: Any, n: int) -> Any:
         space = self.env.single_observation_space
         if given is None and not is_nothing(space):
-            raise UserError(f"samples are of conditions, {space}, and none are given; allowed: one for each")
+            raise UserError(f"each sample needs a condition, {space}; none were given")
         given = np.zeros(n, np.int64) if given is None else checked(given, space, "conditions")
         counts = {len(leaf) for leaf in leaves(given)}
         if counts != {n}:

@@ -51,8 +51,7 @@ class SampleData:
             found = np.zeros(len(samples), np.int64)
         elif not samples.paired:
             raise UserError(
-                "the task's samples and conditions do not belong together; domain_transfer learns from such, "
-                "this agent from pairs"
+                "the task's samples and conditions are not paired; this agent needs pairs, domain_transfer does not"
             )
         counts = {len(leaf) for leaf in leaves(found)}
         if counts != {len(samples)}:
@@ -83,7 +82,7 @@ def checked(given: Any, space: gym.Space[Any], what: str) -> Any:
             check_one(map_tree(lambda x, row=row: x[row], given), space, what)
         ranges(given, space, what)
     except (TypeError, KeyError, IndexError, AttributeError) as error:
-        raise UserError(f"{what} are {brief(given)}, which is not of {space}") from error
+        raise UserError(f"{what} are {brief(given)}, which is not in {space}") from error
     return given
 
 
@@ -131,7 +130,7 @@ def ranges(given: Any, space: gym.Space[Any], what: str) -> None:
     wrong = ~((array >= low) & (array <= high))
     if wrong.any():
         place = tuple(np.argwhere(wrong)[0])
-        raise UserError(f"{what} hold {array[place]} (number {place[0]}), which is not of {space}")
+        raise UserError(f"{what} hold {array[place]} (number {place[0]}), which is not in {space}")
 
 
 def sample_task(env: VectorEnv[Any, Any, Any], name: str) -> SampleTask | None:
@@ -148,7 +147,7 @@ def sample_task(env: VectorEnv[Any, Any, Any], name: str) -> SampleTask | None:
     for one in (env.unwrapped, *(single.unwrapped for single in getattr(env, "envs", ())[:1])):
         if isinstance(one, SampleTask):
             return one
-    raise UserError(f"{name} needs an environment of samples, not {env}; allowed: {ALLOWED}")
+    raise UserError(f"{name} needs an environment with samples, not {env}; allowed: {ALLOWED}")
 
 
 def data_of(

@@ -72,7 +72,7 @@ class VAE(SampleCodes, SampleLearner):
         self.likelihood, self.beta = likelihood, beta
         super().__init__(env, **shared)
         if likelihood == "bernoulli" and not self.policy.actor.samples.is_picture:
-            raise UserError("likelihood 'bernoulli' is of pictures; allowed: gaussian")
+            raise UserError("likelihood 'bernoulli' is only for images; allowed: gaussian")
         with self.randomness():
             self.encoder = SampleEncoder(
                 self.env.single_observation_space, self.policy.actor.samples, self.networks, 2 * self.networks.code_size

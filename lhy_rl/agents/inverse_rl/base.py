@@ -104,7 +104,7 @@ class InverseAgent(HeldLearner, Agent):
         self.reward_model = FeatureReward(phi, self.reward, self.env.num_envs)
         if self.planned is None:
             if ppo and (ppo.get("normalize_observations") or ppo.get("normalize_rewards")):
-                raise UserError("the reward learns from observations as they are: normalize_observations must be false")
+                raise UserError("the reward needs raw data: normalize_observations and normalize_rewards must be false")
             self.learner = PPO(self.env, num_envs=num_envs, **shared, **(ppo or {}))
             self.learner.give_reward_model(self.reward_model)
             self.reports_steps = True
@@ -190,7 +190,7 @@ class InverseAgent(HeldLearner, Agent):
             return
         tables = tables_of(self.env)
         if tables is None or tables.features.shape[1:] != self.planned.task.features.shape[1:]:
-            raise UserError("the new environment has no tables, or other features")
+            raise UserError("the new environment must have tables, with features of the same shape")
         self.planned.move(self.env, tables)
         self.policy, self.reward_model.features = self.planned.policy, self.planned.features
         self.planned.policy.set(self.best_policy())

@@ -172,7 +172,7 @@ class MaxEntIRL(InverseAgent):
                 for name, like in (("old_dirs", size), ("old_stps", size), ("ro", size.sum())):
                     check_like(kept[name], [like] * last, name, shapes=True)
                     if len(kept[name]) != last:
-                        raise ValueError(f"the optimizer kept {len(kept[name])} {name} of {last} steps")
+                        raise ValueError(f"the optimizer has {len(kept[name])} {name} for {last} steps")
         self.matched = bool(state["matched"])
 
 

@@ -130,6 +130,6 @@ def loaded_visitation(state: Any, device: torch.device, size: int) -> StateVisit
     features, weights = state["features"].to(device), state["weights"].to(device)
     if features.shape != (len(weights), size) or weights.ndim != 1:
         raise ValueError(
-            f"visits of shapes {tuple(features.shape)} and {tuple(weights.shape)}; they have {size} features"
+            f"visits have shapes {tuple(features.shape)} and {tuple(weights.shape)}; must be (N, {size}) and (N,)"
         )
     return StateVisitation(features, weights)

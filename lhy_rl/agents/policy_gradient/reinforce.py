@@ -115,7 +115,7 @@ class Reinforce(Agent):
         if kl_coef and not pretrain_epochs:
             raise UserError(f"kl_coef is {kl_coef}, but there is no pretrained policy; set pretrain_epochs above 0")
         if (shared.get("norm") == "batch" or shared.get("dropout")) and not pretrain_epochs:
-            raise UserError("norm 'batch' and dropout are of the pretraining only; pretrain_epochs must be above 0")
+            raise UserError("norm 'batch' and dropout need pretraining; pretrain_epochs must be above 0")
         if baseline == "critic" and shared.get("critic") == "none":
             raise UserError("baseline 'critic' needs a critic; critic must be shared or separate")
         self.sees_normalized = normalize_observations

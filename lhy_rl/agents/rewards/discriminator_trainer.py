@@ -97,7 +97,7 @@ def fitting_objective(objective_name: str, discriminator: str, is_energy: bool) 
     made = objective(objective_name)
     if (made.kind == "energy") != is_energy:
         raise UserError(
-            f"objective {objective_name!r} and discriminator {discriminator!r} do not fit; "
+            f"objective {objective_name!r} and discriminator {discriminator!r} do not fit together; "
             "ebgan and began need 'autoencoder', the others cannot use it"
         )
     return made

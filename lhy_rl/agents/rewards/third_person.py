@@ -121,7 +121,7 @@ class ThirdPersonReward(DiscriminatorTrainer):
     def train(self, rollout: Rollout) -> Metrics:
         """Gradient steps on pairs of all kinds; the first round has more of them (the warm-up)."""
         if "expert" not in self.kinds:
-            raise UserError("there is nothing to imitate; give expert_videos")
+            raise UserError("third-person imitation needs expert_videos; none were given")
         kinds, counts = self._drawn_from(rollout)
         of = {name: self._mask(counts, name) for name in kinds}
         others = ~of["expert"] & ~of["random"] if "random" in of else ~of["expert"]

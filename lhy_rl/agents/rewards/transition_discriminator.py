@@ -173,7 +173,7 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
         state_only: bool = True,
     ) -> None:
         if options.absorbing and gamma >= 1:
-            raise UserError("gamma is 1; an absorbing state has a value below 1 only (gamma 0.99, or absorbing false)")
+            raise UserError("gamma is 1, so absorbing states have infinite values; set gamma 0.99 or absorbing false")
         name, network = make_discriminator(
             options.discriminator,
             observation_space,
@@ -220,7 +220,7 @@ class TransitionDiscriminatorReward(DiscriminatorTrainer):
             UserError: there is no expert.
         """
         if self.expert is None:
-            raise UserError("there is nothing to imitate; give demonstrations")
+            raise UserError("imitation needs demonstrations; none were given")
         expert = self.expert.transitions
         self.network.features.update_statistics(self.features(played))
         self.replay.append((played, torch.zeros(len(played), device=self.device) if log_prob is None else log_prob))

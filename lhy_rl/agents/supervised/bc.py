@@ -73,7 +73,7 @@ class BC(SupervisedImitation):
 
     def update(self) -> Metrics:
         if self.demonstrated is None:
-            raise UserError("there is nothing to clone; give bc demonstrations (lhy-rl list demonstrations)")
+            raise UserError("bc needs demonstrations; none were given (lhy-rl list demonstrations)")
         rate = self.present_rate
         metrics, learned = self.take_gradient_steps(self.gradient_steps)
         self.num_timesteps += learned
@@ -118,7 +118,7 @@ class BC(SupervisedImitation):
         if self.best is not None:
             check_like(self.best, self.policy.state_dict(), "best", shapes=True)
         elif self.best_nll < float("inf"):
-            raise ValueError("it has no 'best', the weights that it judged best")
+            raise ValueError("it has no 'best', the weights with the lowest validation loss")
         if self.parts is not None:  # the loaded normalisation may be that of other demonstrations
             self._prepare(*self.parts, self.order)
 

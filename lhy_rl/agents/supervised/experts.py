@@ -17,7 +17,7 @@ from lhy_rl.core.trees import map_tree
 from lhy_rl.rollouts.demonstrators import own_expert
 from lhy_rl.rollouts.scripted_controllers import EXPERTS
 
-ALLOWED = "scripted, person, the path of a saved agent, something with predict(observation), a function of observations"
+ALLOWED = "scripted, person, the path of a saved agent, an object with predict(observation), a function of observations"
 
 
 class Expert(ABC):
@@ -117,7 +117,7 @@ class Person(Expert):
                 action = None
             if action is not None and self.space.contains(action if self.space.shape else action[()]):
                 return action
-            question = f"{brief(text)} is no action; allowed: {self._allowed()}: "
+            question = f"{brief(text)} is not an action; allowed: {self._allowed()}: "
 
     def _allowed(self) -> str:
         if isinstance(self.space, gym.spaces.Discrete):
@@ -152,7 +152,7 @@ def expert_for(given: Any, env: VectorEnv[Any, Any, Any]) -> Expert:
         return PolicyLabels(given)
     if callable(given):
         return FunctionLabels(given)
-    raise UserError(f"{brief(given)} is no expert; allowed: {ALLOWED}")
+    raise UserError(f"{brief(given)} is not an expert; allowed: {ALLOWED}")
 
 
 def saved_policy(path: Path, env: VectorEnv[Any, Any, Any], missing: str) -> Any:

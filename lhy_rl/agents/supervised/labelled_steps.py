@@ -103,9 +103,9 @@ class LabelledSteps:
         check_rows(made.actions, action_space, leading, "actions")
         check_like(state["labelled"], made.start, "labelled")
         if made.start.dtype != torch.bool or made.labelled.shape != leading:
-            raise ValueError("start and labelled are no flags of the same steps")
+            raise ValueError("start and labelled are not flags of the same steps")
         if made.targets is not None and (made.targets.shape[:-1] != leading or not made.targets.is_floating_point()):
-            raise ValueError("targets are no distributions of the same steps")
+            raise ValueError("targets are not distributions of the same steps")
         return made
 
 

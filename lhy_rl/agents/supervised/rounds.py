@@ -199,7 +199,7 @@ class LabellingRounds(Imitation):
         elif memory is None or all(count in part.shape[:2] for part in memory):
             self.expert.state = memory
         else:
-            raise ValueError("teacher is no memory of these environments")
+            raise ValueError("teacher is not a memory of {count} environments")
 
 
 class LabellingCollector(RolloutCollector):
@@ -255,7 +255,7 @@ class LabellingCollector(RolloutCollector):
             if label.shape != env_action.shape:
                 raise UserError(f"the expert's actions have shape {label.shape}; must be {env_action.shape}")
             if wanted.any() and (why := misfit(label[wanted], agent.env.single_action_space)) is not None:
-                raise UserError(f"the expert's actions are none of the environment's: {why}")
+                raise UserError(f"the expert's actions are not in the environment's action space: {why}")
             agent.labels += int(wanted.sum())
             self.labels.append(label)
             self.labelled_steps.append(wanted)

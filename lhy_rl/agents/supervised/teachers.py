@@ -21,7 +21,7 @@ from lhy_rl.nn.heads.base import Head, mask_logits
 from lhy_rl.nn.layers.eval_mode import evaluating
 from lhy_rl.nn.policies.actor_critic import ActorCritic, mask_of
 
-ALLOWED = "the path of a run or of an agent that we or Stable-Baselines3 saved, an agent, a model of Stable-Baselines3"
+ALLOWED = "the path of a run, or of an agent saved by lhy_rl or Stable-Baselines3, an agent, an SB3 model"
 
 
 class Teacher(Expert):
@@ -55,7 +55,7 @@ class Teacher(Expert):
         wanted = self.head.space
         discrete = not isinstance(wanted, gym.spaces.Box)
         if found.shape[-1] != self.head.num_logits * (1 if discrete else 2):
-            raise UserError(f"the teacher's actions are not those of the student, {brief(wanted)}")
+            raise UserError(f"the teacher's actions are not in the student's action space, {brief(wanted)}")
         return mask_logits(found, mask) if discrete else found
 
     def label(self, obs: Any, start: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -151,7 +151,7 @@ def teacher_for(given: Any, head: Head, env: VectorEnv[Any, Any, Any]) -> Teache
         found = saved_policy(Path(given), env, missing)
     if isinstance(found, Agent):
         if not isinstance(found.policy, ActorCritic):
-            raise UserError(f"{type(found).__name__} gives no probabilities of actions; dagger imitates the actions")
+            raise UserError(f"{type(found).__name__} has no action probabilities to distill; use dagger instead")
         if found.env.single_action_space != env.single_action_space:
             theirs, ours = brief(found.env.single_action_space), brief(env.single_action_space)
             raise UserError(f"the teacher's actions are {theirs}, not {ours}")
@@ -160,4 +160,4 @@ def teacher_for(given: Any, head: Head, env: VectorEnv[Any, Any, Any]) -> Teache
         from lhy_rl.interop.sb3_experts import SB3Expert, load_expert
 
         return SB3Teacher(found if isinstance(found, SB3Expert) else load_expert(found, env), head)
-    raise UserError(f"{brief(given)} is no teacher; allowed: {ALLOWED}")
+    raise UserError(f"{brief(given)} is not a teacher; allowed: {ALLOWED}")

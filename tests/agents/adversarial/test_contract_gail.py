@@ -104,7 +104,7 @@ def test_saved_agents_and_rewards(kind, tmp_path):
     again = kind.load(tmp_path / "agent", lambda: Always("terminated"))
     obs = np.zeros((4, 1), np.float32)
     np.testing.assert_array_equal(agent.predict(obs, deterministic=True)[0], again.predict(obs, deterministic=True)[0])
-    with pytest.raises(UserError, match="nothing to imitate"):
+    with pytest.raises(UserError, match="imitation needs demonstrations"):
         again.learn(60)
     agent.save_reward(tmp_path / "reward.zip")
     steps = demonstrations.transitions
@@ -179,7 +179,7 @@ def test_last_observations_are_those_before_the_reset():
         ({"discriminator_inputs": "sate"}, "did you mean 'state'"),
         ({"gamma": 1.0}, "gamma is 1"),
         ({"replay": 0}, "replay is 0"),
-        ({"objective": "began", "discriminator": "mlp"}, "do not fit"),
+        ({"objective": "began", "discriminator": "mlp"}, "do not fit together"),
         ({"trajectories": 9}, "9 demonstrations were asked for"),
     ],
 )

@@ -94,7 +94,7 @@ def test_bad_options_are_one_line(options, message):
 
 
 def test_other_spaces_and_no_demonstrations_are_refused():
-    with pytest.raises(UserError, match="nothing to imitate"):
+    with pytest.raises(UserError, match="AdversarialReward needs demonstrations"):
         AdversarialReward(to_sb3(make("CartPole-v1")), None)
     with pytest.raises(UserError):
         AdversarialReward(to_sb3(make("CartPole-v1")), "pendulum-expert")

@@ -150,7 +150,7 @@ def test_an_environment_without_images_is_refused() -> None:
 
 def test_without_an_expert_nothing_is_learned() -> None:
     agent = ThirdPerson(small(), **{**SMALL, "expert_videos": None, "failure_videos": None})
-    with pytest.raises(UserError, match="give expert_videos"):
+    with pytest.raises(UserError, match="needs expert_videos"):
         agent.learn(16)
 
 

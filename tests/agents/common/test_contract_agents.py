@@ -160,7 +160,7 @@ def test_an_environment_may_be_an_id_an_env_a_vector_env_or_a_callable():
     assert Reinforce("CartPole-v1", num_envs=2, core=None, **SHARED).learn(10).num_timesteps >= 10
     with pytest.raises(UserError, match="unknown environment"):
         Reinforce("lhy_rl/OracelText-v0")
-    with pytest.raises(UserError, match="needs an environment of sentences"):
+    with pytest.raises(UserError, match="needs a text environment"):
         MLE("CartPole-v1")
 
 
@@ -210,7 +210,7 @@ def test_an_unknown_activation_is_one_line(given, meant):
 
 @pytest.mark.parametrize("core", ["LSTM", ["lstm"]])
 def test_a_core_by_another_case_or_type_is_one_line(core):
-    with pytest.raises(UserError, match=r"did you mean 'lstm'|is no "):
+    with pytest.raises(UserError, match=r"did you mean 'lstm'|is not a "):
         PPO("CartPole-v1", num_envs=1, core=core)
 
 

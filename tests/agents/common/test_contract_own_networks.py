@@ -55,7 +55,9 @@ def test_a_file_imports_nothing_but_the_class_that_is_passed(tmp_path, monkeypat
     agent = PPO("CartPole-v1", encoder=Doubling, core=Leaky, **SMALL).learn(16)
     agent.save(tmp_path / "own.zip")
     assert archive.read(tmp_path / "own.zip")["options"]["encoder"] == f"{PLACE}:Doubling"
-    with pytest.raises(UserError, match=r"not imported on a file's word; pass the class: load\(..., encoder=Doubling"):
+    with pytest.raises(
+        UserError, match=r"a file may not choose what is imported; pass the class: load\(..., encoder=Doubling"
+    ):
         PPO.load(tmp_path / "own.zip", "CartPole-v1", core=Leaky)
     again = PPO.load(tmp_path / "own.zip", "CartPole-v1", encoder=Doubling, core=Leaky)
     obs = np.ones((2, 4), np.float32)
@@ -72,7 +74,7 @@ def test_a_class_inside_the_options_of_an_inner_ppo_is_not_imported_either(tmp_p
 
     agent = IRL("CartPole-v1", demonstrations="cartpole-expert", num_envs=1, ppo={"encoder": Doubling, "n_steps": 8})
     agent.save(tmp_path / "irl.zip")
-    with pytest.raises(UserError, match="not imported on a file's word"):
+    with pytest.raises(UserError, match="a file may not choose what is imported"):
         IRL.load(tmp_path / "irl.zip", "CartPole-v1")
 
 
@@ -82,9 +84,9 @@ def test_a_class_inside_the_options_of_an_inner_ppo_is_not_imported_either(tmp_p
         ("cnnn", "unknown encoder 'cnnn'; did you mean 'cnn'"),
         (f"{PLACE}:Douling", "unknown name in 'tests.nn.own_networks', 'Douling'; did you mean 'Doubling'"),
         ("no_such_module:Doubling", "there is no module 'no_such_module'.*working directory or in PYTHONPATH"),
-        (":Doubling", "':Doubling' is no place; write module:Class"),
-        (f"{PLACE}:no_class", "is no lhy_rl.nn.encoders.base.Encoder"),
-        (Leaky, "encoder tests.nn.own_networks:Leaky is no lhy_rl.nn.encoders.base.Encoder"),
+        (":Doubling", "':Doubling' cannot be imported; write module:Class"),
+        (f"{PLACE}:no_class", "is not a lhy_rl.nn.encoders.base.Encoder"),
+        (Leaky, "encoder tests.nn.own_networks:Leaky is not a lhy_rl.nn.encoders.base.Encoder"),
         (own_networks.Unfinished, "does not define forward"),
     ],
 )
@@ -142,12 +144,12 @@ def test_wrong_widths_are_refused(sizes):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ({"encoder": own_networks.WithoutSize}, "WithoutSize sets no output_size"),
-        ({"encoder": own_networks.Wider}, r"Wider makes \(2, 3, 6\) of observations .*must be \(2, 3, 7\)"),
-        ({"encoder": own_networks.Flattening}, r"Flattening makes \(6, 6\)"),
+        ({"encoder": own_networks.WithoutSize}, "WithoutSize must set output_size"),
+        ({"encoder": own_networks.Wider}, r"Wider gives \(2, 3, 6\) for observations .*must be \(2, 3, 7\)"),
+        ({"encoder": own_networks.Flattening}, r"Flattening gives \(6, 6\)"),
         ({"encoder": own_networks.Lonely}, "Lonely cannot be made with 2 arguments"),
         ({"core": own_networks.Forgetful}, "Forgetful must return outputs and the memory"),
-        ({"core": own_networks.TimeFirst}, "the memory of .*TimeFirst .*must be the same, instances first"),
+        ({"core": own_networks.TimeFirst}, "the memory of .*TimeFirst .*must be the same, with instances as the first"),
     ],
 )
 def test_what_breaks_the_contract_is_one_line_before_anything_is_learned(network, message):

@@ -43,12 +43,12 @@ def test_contract_what_is_no_observation_is_one_line(name: str) -> None:
         odd += [{key: part for key, part in one.items() if key != left_out} for left_out in one]
         odd += [{**one, key: "x"} for key in one if key != "action_mask"]
     for given in odd:
-        with pytest.raises(UserError, match="no observation of"):
+        with pytest.raises(UserError, match="not an observation of"):
             agent.predict(given)
     with pytest.raises(UserError, match=r"episode_start has shape \(3,\); must be \(1,\)"):
         agent.predict(one, None, np.zeros(3, bool))
     if agent.policy.initial_state(3):
-        with pytest.raises(UserError, match="the state is not of as many"):
+        with pytest.raises(UserError, match="so the state must be of"):
             agent.predict(one, agent.policy.initial_state(3))
 
 
@@ -73,13 +73,15 @@ def test_contract_loaded_into_the_environment_with_other_arguments(tmp_path: Pat
     assert longer.num_timesteps == 24
     with pytest.warns(UserWarning, match="new episodes begin"):
         longer.learn(24, reset_num_timesteps=False)
-    with pytest.raises(UserError, match=r"of other spaces: observations, Discrete.* is not .*; give load an env like"):
+    with pytest.raises(
+        UserError, match=r"with other spaces: observations, Discrete.* is not .*; pass load an environment with"
+    ):
         PPO.load(tmp_path / "new folder/copy.zip", made("RepeatPrevious"))
 
 
 @pytest.mark.parametrize("name", ["", "a\0b"])
 def test_contract_no_name_of_a_file(name: str) -> None:
-    with pytest.raises(UserError, match="is no name of a file"):
+    with pytest.raises(UserError, match="is not a file name"):
         AGENTS["vectors"]().save(name)
 
 
@@ -93,7 +95,7 @@ def test_contract_a_repr_names_the_game(tmp_path: Path) -> None:
     ("name", "message"),
     [
         ("HPOToken", r"the action_mask in the observations has shape \(3, 5\); must be \(5,\)"),
-        ("CopySummary", r"source_mask has shape \(3, \d+\).* flag for each place"),
+        ("CopySummary", r"source_mask has shape \(3, \d+\).* one flag per position"),
     ],
 )
 def test_contract_stacked_masks_are_one_line(name: str, message: str) -> None:

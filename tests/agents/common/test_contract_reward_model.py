@@ -146,7 +146,7 @@ def test_rewards_may_be_a_list_an_array_or_a_tensor(kind, make):
 )
 def test_what_are_no_rewards_is_one_line(kind, make):
     agent = kind("CartPole-v1", num_envs=2, reward_model=Gives(make), **OPTIONS[kind])
-    with pytest.raises(UserError, match="rewards of Gives must give one finite number for each of"):
+    with pytest.raises(UserError, match=r"Gives\.rewards must return one finite number for each of"):
         agent.learn(1)
 
 

@@ -76,11 +76,11 @@ def test_a_seed_of_none_is_drawn() -> None:
     [
         (PPO, {"use_sde": True}, "use_sde is True: .*leave it out"),
         (PPO, {"clip_range_vf": 0.2}, "clip_range_vf is 0.2: the critic's loss is never clipped"),
-        (PPO, {"policy_kwargs": {"net_arch": {"pi": [8], "vf": [16]}}}, "write pi and vf alike"),
+        (PPO, {"policy_kwargs": {"net_arch": {"pi": [8], "vf": [16]}}}, "pi and vf must be equal"),
         (PPO, {"policy_kwargs": {"net_arch": "big"}}, "must be a list of widths"),
-        (PPO, {"policy_kwargs": {"features_extractor_class": torch.nn.Flatten}}, "write encoder= to the agent"),
+        (PPO, {"policy_kwargs": {"features_extractor_class": torch.nn.Flatten}}, "give the agent encoder= instead"),
         (PPO, {"policy_kwargs": {"activation_fn": torch.nn.Linear}}, "unknown activation_fn 'Linear'"),
-        (PPO, {"policy_kwargs": {"optimizer_class": torch.optim.SGD}}, "takes RMSprop's steps, and ppo Adam's"),
+        (PPO, {"policy_kwargs": {"optimizer_class": torch.optim.SGD}}, "a2c always uses RMSprop, and ppo Adam"),
         (PPO, {"policy_kwargs": {"nett_arch": [8]}}, "did you mean 'net_arch'"),
         (PPO, {"policy_kwargs": [8]}, "must be a dict"),
         (PPO, {"ent_coef": 0.1, "entropy_coef": 0.2}, "entropy_coef is given twice"),
@@ -88,7 +88,7 @@ def test_a_seed_of_none_is_drawn() -> None:
         (PPO, {"gama": 0.9}, "did you mean 'gamma'"),
         (PPO, {"verbose": "yes"}, "verbose is 'yes'; it must be 0, or 1"),
         (Reinforce, {"learning_rate": lambda left: left}, "learning_rate is a function; Reinforce takes a number"),
-        (A2C, {"use_rms_prop": False}, "a2c takes RMSprop's steps"),
+        (A2C, {"use_rms_prop": False}, "a2c always uses RMSprop"),
     ],
     ids=lambda value: None if isinstance(value, dict) else str(value),  # a function's address differs from run to run
 )
@@ -135,7 +135,7 @@ def test_functions_of_the_time_that_is_left(tmp_path: Path) -> None:
         again = PPO.load(tmp_path / "ppo", learning_rate=lambda left: 2e-3 * left, clip_range=lambda left: 0.1)
     again.learn(128 * 8, after)
     assert rates[-1] == 2e-3 and clips[-1] == 0.1
-    with pytest.raises(UserError, match="must be 0 or more"):
+    with pytest.raises(UserError, match="must be finite, 0 or more"):
         PPO("CartPole-v1", learning_rate=lambda left: left - 0.5).learn(4096)
 
 

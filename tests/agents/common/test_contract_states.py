@@ -134,7 +134,7 @@ def test_contract_nobody_goes_on_with_half_of_a_state(tmp_path: Any) -> None:
     with pytest.raises(UserError, match="does not fit"):
         agent.load_state_dict({**state, "optimizer": {**state["optimizer"], "state": {0: {}}}})
     for go_on in (lambda: agent.learn(16), lambda: agent.predict(np.zeros(4)), lambda: agent.save(tmp_path / "a")):
-        with pytest.raises(UserError, match="half of a state that did not fit was loaded"):
+        with pytest.raises(UserError, match="a state that does not fit was partly loaded"):
             go_on()
     agent.load_state_dict(state)
     agent.learn(16)

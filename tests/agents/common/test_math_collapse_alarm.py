@@ -91,7 +91,7 @@ def test_as_a_callback_it_changes_nothing():
         (lambda: CollapseAlarm(Task(DATA), share=1.5), "share is 1.5"),
         (lambda: CollapseAlarm(Task(DATA), sentences=1), "sentences is 1"),
         (lambda: CollapseAlarm(Task(DATA), interval=0), "interval is 0"),
-        (lambda: CollapseAlarm(Task(DATA[:1])), "at least 2 sentences of data; 1 given"),
+        (lambda: CollapseAlarm(Task(DATA[:1])), "at least 2 sentences of data; given: 1"),
     ],
 )
 def test_bad_options(make, message):

@@ -194,7 +194,7 @@ def test_an_agent_without_its_demonstrator_predicts_and_says_what_it_needs_to_le
     agent.save(tmp_path / "agent.zip")
     again = SelfPlay.load(tmp_path / "agent.zip", Nim())
     assert again.evaluate(10) == agent.evaluate(10)
-    with pytest.raises(UserError, match="nobody is there to imitate; give demonstrations"):
+    with pytest.raises(UserError, match="imitation needs demonstrations"):
         again.learn(1)
     assert SelfPlay.load(tmp_path / "agent.zip", Nim(), demonstrations=first).learn(10).imitation.done == 2
 

@@ -198,8 +198,8 @@ def test_any_condition_is_read(condition: Any, sample: Any) -> None:
         (Discrete(3), PLANE, Samples(np.zeros((5, 2), np.float32)), "no conditions"),
         (Discrete(3), PLANE, Samples(np.zeros((5, 2), np.float32), np.zeros(4, int), True), "5 samples"),
         (Discrete(3), PLANE, Samples(np.zeros((5, 2), np.float32), np.arange(5), True), r"hold 3 \(number 3\)"),
-        (Discrete(3), PLANE, Samples(np.zeros((5, 2), np.float32), np.zeros(5, int)), "do not belong together"),
-        (Discrete(1), Discrete(2), Samples(np.zeros(5, int)), "samples are a Box"),
+        (Discrete(3), PLANE, Samples(np.zeros((5, 2), np.float32), np.zeros(5, int)), "are not paired"),
+        (Discrete(1), Discrete(2), Samples(np.zeros(5, int)), "must be a Box of points or images"),
     ],
 )
 def test_odd_samples_are_refused_in_one_line(condition: Any, sample: Any, samples: Samples, message: str) -> None:
@@ -214,15 +214,15 @@ def test_odd_samples_are_refused_in_one_line(condition: Any, sample: Any, sample
         ("gan gan", {"objective": "wgan-gp"}, "did you mean 'wgan_gp'"),
         ("gan gan", {"objective_options": {"margn": 1}}, "margn"),
         ("gan gan", {"reconstruction": 1.0}, "this task has none"),
-        ("gan gan", {"augmentation": 1}, "points have none"),
-        ("gan gan", {"adversarial": 0.0}, "nothing is left"),
+        ("gan gan", {"augmentation": 1}, "augmentation shifts images"),
+        ("gan gan", {"adversarial": 0.0}, "there is no loss"),
         ("gan ebgan", {"one_stage": True}, "one_stage: true is not for ebgan"),
-        ("gan reconstruction", {"one_stage": True}, "adversarial is 0: there is none"),
+        ("gan reconstruction", {"one_stage": True}, "adversarial is 0 and must be above 0"),
         ("gan gan", {"network": "convolutions"}, "needs pictures"),
         ("gan gan", {"network": "mpl"}, "did you mean 'mlp'"),
         ("gan gan", {"code_size": 0}, "code_size is 0"),
         ("gan gan", {"hidden_sise": 8}, "did you mean 'hidden_size'"),
-        ("vae gaussian", {"likelihood": "bernoulli"}, "is of pictures"),
+        ("vae gaussian", {"likelihood": "bernoulli"}, "is only for images"),
         ("vae", {"likelihood": "gausian"}, "did you mean 'gaussian'"),
         ("vae", {"beta": -1.0}, "beta is -1"),
         ("autoencoder", {"learning_rate": 0.0}, "learning_rate is 0"),
@@ -235,9 +235,9 @@ def test_bad_options_are_one_line(name: str, options: dict[str, Any], message: s
 
 
 def test_other_environments_and_observations_are_refused() -> None:
-    with pytest.raises(UserError, match="samples are a Box"):
+    with pytest.raises(UserError, match="must be a Box of points or images"):
         GAN("CartPole-v1", **SMALL)
-    with pytest.raises(UserError, match=r"gan needs an environment of samples.*allowed: lhy_rl/Ring-v0"):
+    with pytest.raises(UserError, match=r"gan needs an environment with samples.*allowed: lhy_rl/Ring-v0"):
         GAN("Pendulum-v1", **SMALL)
     agent = make("vae")
     with pytest.raises(UserError, match=r"array\(\[ 3, 12\]\); wanted: whole numbers from 0 to 9"):

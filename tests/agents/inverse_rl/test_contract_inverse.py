@@ -175,7 +175,7 @@ def test_without_a_time_limit_the_policy_is_without_time():
         (IRL, "CartPole-v1", {"features": "cubes"}, "cubes"),
         (IRL, "CartPole-v1", {"ppo": {"normalize_observations": True}}, "normalize_observations"),
         (IRL, "CartPole-v1", {"ppo": {"n_stepz": 3}}, "did you mean 'n_steps'"),
-        (IRL, "FrozenLake-v1", {}, "no reward can be learned of observations"),
+        (IRL, "FrozenLake-v1", {}, "no reward can be learned from observations"),
     ],
 )
 def test_bad_options_are_one_line(kind, env, options, message):
@@ -191,5 +191,5 @@ def test_who_has_no_expert_is_told():
 
 def test_a_new_environment_must_have_the_features():
     agent = MaxEntIRL("lhy_rl/Objectworld-v0")
-    with pytest.raises(UserError, match="other features"):
+    with pytest.raises(UserError, match="must have tables, with features of the same shape"):
         agent.set_env(gymnasium.make_vec("lhy_rl/Objectworld-v0", num_envs=1, features="cells"))

@@ -162,7 +162,7 @@ def test_gradients_that_are_no_numbers_are_named():
     agent = PPO(lambda: Parrot(), **SMALL)
     with torch.no_grad():
         agent.policy.critic.bias.fill_(float("nan"))
-    with pytest.raises(UserError, match="loss or gradient is not a number at step 24"):
+    with pytest.raises(UserError, match="loss or gradient is not finite at step 24"):
         agent.learn(100)
 
 
@@ -176,9 +176,9 @@ def test_gradients_that_are_no_numbers_are_named():
         ({"critic": "none"}, "needs a critic"),
         ({"activation": "rleu"}, "did you mean 'relu'"),
         ({"bptt_steps": 3}, "must be a multiple"),
-        ({"bptt_steps": 4}, "bptt_steps is 4, of a recurrent policy; core must be one, gru say"),
-        ({"dropout": 0.1}, "PPO learns with what acted: dropout must be 0, norm 'layer' or 'none'"),
-        ({"norm": "batch"}, "PPO learns with what acted: dropout must be 0, norm 'layer' or 'none'"),
+        ({"bptt_steps": 4}, "bptt_steps is 4, but the policy is not recurrent; choose a core, such as gru"),
+        ({"dropout": 0.1}, "PPO allows no dropout or batch norm: dropout must be 0, norm layer or none"),
+        ({"norm": "batch"}, "PPO allows no dropout or batch norm: dropout must be 0, norm layer or none"),
         ({"learning_rate_schedule": "linaer"}, "did you mean 'linear'"),
         ({"encoder": "cnn"}, "encoder 'cnn' reads"),
     ],
@@ -229,7 +229,9 @@ def test_a_minibatch_of_one_step_has_no_moments(observation):
     obs, actions = map_tree(
         lambda x: torch.as_tensor(x)[None, None], (env.reset()[0], np.array(env.action_space.start))
     )
-    with pytest.raises(UserError, match="norm 'batch' has one step to learn from at once; batch_size must leave"):
+    with pytest.raises(
+        UserError, match="norm 'batch' needs two or more steps in each minibatch, and this one has 1; change batch_size"
+    ):
         policy.evaluate(obs, actions, (), torch.ones(1, 1, dtype=torch.bool))
 
 

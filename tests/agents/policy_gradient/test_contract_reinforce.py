@@ -280,7 +280,7 @@ def test_gradients_that_are_no_numbers_are_named_and_not_followed():
     with torch.no_grad():
         agent.policy.critic.bias.fill_(float("nan"))
     before = [p.clone() for p in agent.policy.trunk.parameters()]
-    with pytest.raises(UserError, match="loss or gradient is not a number at step 24; lower learning_rate"):
+    with pytest.raises(UserError, match="loss or gradient is not finite at step 24; lower learning_rate"):
         agent.learn(100, reset_num_timesteps=False)
     assert all(torch.equal(a, b) for a, b in zip(before, agent.policy.trunk.parameters(), strict=True))
 
@@ -344,5 +344,5 @@ def test_the_penalty_on_leaving_the_pretrained_policy_knows_what_is_legal():
 
 @pytest.mark.parametrize("options", [{"norm": "batch"}, {"dropout": 0.1}])
 def test_what_is_of_the_pretraining_is_refused_without(options):
-    with pytest.raises(UserError, match="norm 'batch' and dropout are of the pretraining only; pretrain_epochs"):
+    with pytest.raises(UserError, match="norm 'batch' and dropout need pretraining; pretrain_epochs"):
         Reinforce("CartPole-v1", **options, **SMALL)

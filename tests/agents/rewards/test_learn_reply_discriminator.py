@@ -97,9 +97,9 @@ def test_bad_options_are_one_line() -> None:
         with pytest.raises(UserError, match=message):
             ReplyDiscriminator(**options)  # type: ignore[arg-type]
     env = gymnasium.make_vec("lhy_rl/CorpusText-v0", num_envs=2, corpus="chatterbot-english", max_length=8)
-    with pytest.raises(UserError, match="needs a task whose sentences reply to a context"):
+    with pytest.raises(UserError, match="needs a task with contexts to reply to"):
         Reinforce(env, reward_model=ReplyDiscriminator())
-    with pytest.raises(UserError, match="do not fit"):
+    with pytest.raises(UserError, match="do not fit together"):
         made(ReplyDiscriminator(objective="ebgan"))
 
 

@@ -153,7 +153,7 @@ def test_a_fitted_model_its_file_or_a_name_with_options(tmp_path):
     ("make", "message"),
     [
         (lambda: FluencyReward(form="tokens"), "did you mean 'token'"),
-        (lambda: Reinforce("CartPole-v1", reward_model="fluency", **SMALL), "needs an environment of sentences"),
+        (lambda: Reinforce("CartPole-v1", reward_model="fluency", **SMALL), "needs a text environment"),
         (lambda: Reinforce(make_envs(), reward_model=FluencyReward(NGramModel(9)), **SMALL), "vocabulary of 9"),
         (lambda: Reinforce(make_envs(), reward_model=FluencyReward("trigram"), **SMALL), "did you mean 'ngram'"),
         (lambda: Reinforce(make_envs(), reward_model="fluent", **SMALL), "or a name: fluency"),

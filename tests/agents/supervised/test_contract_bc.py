@@ -90,7 +90,7 @@ def test_saved_and_loaded_it_acts_alike_without_its_demonstrations(tmp_path: Any
     again = BC.load(tmp_path / "bc", lambda: Parrot())
     obs = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
     np.testing.assert_array_equal(agent.predict(obs, deterministic=True)[0], again.predict(obs, deterministic=True)[0])
-    with pytest.raises(UserError, match="give bc demonstrations"):
+    with pytest.raises(UserError, match="bc needs demonstrations"):
         again.learn(10)
     further = BC.load(tmp_path / "bc", lambda: Parrot(), demonstrations=demonstrations())
     assert further.learn(100, reset_num_timesteps=False).num_timesteps >= 300

@@ -132,7 +132,11 @@ def test_who_can_be_asked(tmp_path: Any) -> None:
     obs = np.zeros((3, 4), np.float32)
     for given in ("scripted", ours, str(tmp_path / "ppo.zip"), lambda obs: np.ones(3, np.int64)):
         assert expert_for(given, cart).label(obs, start, wanted).shape == (3,)
-    for given, message in (("scripted", "no scripted expert"), ("none.zip", "there is no expert"), (7, "7 is no")):
+    for given, message in (
+        ("scripted", "no scripted expert"),
+        ("none.zip", "there is no expert"),
+        (7, "7 is not an expert"),
+    ):
         with pytest.raises(UserError, match=message):
             expert_for(given, DAgger(Always(), expert=lambda obs: obs, num_envs=1).env)
 
@@ -206,7 +210,7 @@ def test_a_wrong_shape_is_one_line() -> None:
 
 @pytest.mark.parametrize("action", [3.0, 7])
 def test_an_answer_that_is_no_action_is_one_line(action: Any) -> None:
-    with pytest.raises(UserError, match=r"none of the environment's: .*wanted: whole numbers from 3 to 6"):
+    with pytest.raises(UserError, match=r"not in the environment's action space: .*wanted: whole numbers from 3 to 6"):
         DAgger(lambda: Parrot(), expert=lambda obs: np.full(3, action), **SMALL).learn(10)
 
 

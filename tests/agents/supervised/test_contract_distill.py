@@ -176,11 +176,11 @@ def test_who_is_a_teacher(tmp_path: Path) -> None:
     assert isinstance(teacher_for(str(tmp_path / "ppo.zip"), head, env), AgentTeacher)
     with pytest.raises(UserError, match="there is no teacher 'nowhere'; train it first, or give another: the path"):
         Distill("CartPole-v1", teacher="nowhere")
-    with pytest.raises(UserError, match="7 is no teacher; allowed"):
+    with pytest.raises(UserError, match="7 is not a teacher; allowed"):
         Distill("CartPole-v1", teacher=7)
     with pytest.raises(UserError, match=r"the teacher's actions are Discrete\(2\), not Box"):
         Distill("Pendulum-v1", teacher=PPO("CartPole-v1", **TINY))
-    with pytest.raises(UserError, match=r"SAC.* has no probabilities"):
+    with pytest.raises(UserError, match=r"SAC.* has no categorical or Gaussian distribution"):
         Distill("Pendulum-v1", teacher=sb3.SAC("MlpPolicy", "Pendulum-v1"), **SMALL).learn(24)
     with pytest.raises(UserError, match="temperature is 0"):
         Distill("CartPole-v1", temperature=0.0)
