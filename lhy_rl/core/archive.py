@@ -36,7 +36,7 @@ def zipped(path: str | os.PathLike[str]) -> Path:
     """
     path = Path(path)
     if not path.name or "\0" in str(path):
-        raise UserError(f"{brief(str(path))} is no name of a file")
+        raise UserError(f"{brief(str(path))} is not a file name")
     return path if path.suffix else path.with_suffix(".zip")
 
 
@@ -164,7 +164,7 @@ def from_bytes(data: bytes, name: str = "the archive") -> Any:
     if not body.endswith(MARK):
         if _is_of_sb3(data):
             raise UserError(
-                f"{name!r} is a model of Stable-Baselines3, whose pickles stay closed here; "
+                f"{name!r} is a model of Stable-Baselines3, whose pickles are not loaded here; "
                 "lhy_rl.interop.sb3.load_expert reads its policy"
             )
         raise UserError(f"{name!r} is cut off, or a zip that lhy_rl did not write; use an older checkpoint")

@@ -30,4 +30,4 @@ def nothing_to_draw_with(error: Exception) -> UserError:
     """The error if there is no graphics library for MuJoCo."""
     found = " ".join(str(error).split())[:100]
     hint = "install libegl1, or set MUJOCO_GL to egl, osmesa or glfw"
-    return UserError(f"MuJoCo found nothing to draw with ({found}); {hint}")
+    return UserError(f"MuJoCo found no graphics library to render with ({found}); {hint}")

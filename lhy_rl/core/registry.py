@@ -103,7 +103,7 @@ class Registry:
         if not inspect.isclass(found) or not issubclass(found, base) or inspect.isabstract(found):
             name = place_of(found) if inspect.isclass(found) else repr(found)
             missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ()))) if inspect.isabstract(found) else ""
-            reason = f"does not define {missing}" if missing else f"is no {base.__module__}.{base.__name__}"
+            reason = f"does not define {missing}" if missing else f"is not a {base.__module__}.{base.__name__}"
             raise UserError(f"{self.what} {name} {reason}; give a class that inherits it, or a name: {self._known}")
         return found
 
@@ -126,7 +126,7 @@ class Registry:
         module, _, attribute = place.partition(":")
         if _from_others.get():
             raise UserError(
-                f"the file asks for the {self.what} {place!r}, which is not imported on a file's word; "
+                f"the file names the {self.what} {place!r}, but a file may not choose what is imported; "
                 f"pass the class: load(..., {self.what}={attribute.rpartition('.')[2] or 'Class'})"
             )
         try:
@@ -139,7 +139,7 @@ class Registry:
                 "in PYTHONPATH"
             ) from error
         except ValueError as error:
-            raise UserError(f"{self.what} {place!r} is no place; write module:Class") from error
+            raise UserError(f"{self.what} {place!r} cannot be imported; write module:Class") from error
         for name in attribute.split("."):
             if not hasattr(found, name):
                 raise suggest(name, [n for n in vars(found) if not n.startswith("_")], f"name in {module!r},")
@@ -161,13 +161,13 @@ def registered(env_id: str) -> str:
     package, colon, name = env_id.rpartition(":") if isinstance(env_id, str) else ("", "", "")
     if not name or (colon and not all(part.isidentifier() for part in package.split("."))):
         raise UserError(
-            f"{brief(env_id)} can be no environment; allowed: ID, or PACKAGE:ID where importing it registers it"
+            f"{brief(env_id)} is not an environment id; allowed: ID, or PACKAGE:ID, if importing PACKAGE registers ID"
         )
     if not colon:
         return env_id
     if _from_others.get() and package not in sys.modules and package.partition(".")[0] not in OTHERS:
         raise UserError(
-            f"a file names the environment {env_id!r}, and {package} is not imported for a file; "
+            f"a file names the environment {env_id!r}, but a file may not choose what is imported, here {package}; "
             f"name it yourself: load(path, {env_id!r}), or --env {env_id} on the command line"
         )
     try:

@@ -164,7 +164,7 @@ def check_whole(agent: Any) -> None:
     """Raise a UserError if the last loading of a state failed half-way."""
     if agent.half_loaded:
         raise UserError(
-            f"half of a state that did not fit was loaded into this {type(agent).__name__}; make it anew, or load a "
+            f"a state that does not fit was partly loaded into this {type(agent).__name__}; make a new one, or load a "
             "state that fits"
         )
 

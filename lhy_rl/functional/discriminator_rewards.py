@@ -65,5 +65,5 @@ def absorbing_value(reward: float, gamma: float) -> float:
     are positive.
     """
     if not 0 <= gamma < 1:
-        raise ValueError(f"gamma is {gamma}; an absorbing state has a value for 0 <= gamma < 1 only")
+        raise ValueError(f"gamma is {gamma}; an absorbing state has a finite value for 0 <= gamma < 1 only")
     return reward / (1 - gamma)

@@ -171,7 +171,7 @@ def _plan(
         before, following = following, value(q)
         if np.abs(following - before).max() < TOLERANCE * max(1.0, float(np.abs(following).max())):
             return Plan(policy(q), following, q)
-    raise ValueError(f"values did not settle in {MAX_SWEEPS} sweeps at gamma {gamma}; lower gamma, or give a horizon")
+    raise ValueError(f"values did not converge in {MAX_SWEEPS} sweeps at gamma {gamma}; lower gamma, or give a horizon")
 
 
 def _greedy(q: np.ndarray) -> np.ndarray:

@@ -172,7 +172,7 @@ def intra_distinct(sentences: Iterable[Sentence], order: int) -> float:
     """
     shares = [distinct_n([sentence], order) for sentence in sentences]
     if not shares:
-        raise UserError("the mean over no sentence is not defined; give at least one")
+        raise UserError("intra-distinct needs at least one sentence; none was given")
     return float(np.mean(shares))
 
 
@@ -195,7 +195,7 @@ def kl_per_token(log_probs: np.ndarray, other_log_probs: np.ndarray, lengths: np
     """
     mask = np.arange(log_probs.shape[1]) < np.asarray(lengths)[:, None]
     if not mask.any():
-        raise UserError("the KL of no token is not defined; give at least one sentence")
+        raise UserError("the KL needs at least one token; none was given")
     return float((log_probs.astype(np.float64) - other_log_probs)[mask].mean())
 
 

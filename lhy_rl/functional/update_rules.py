@@ -186,7 +186,7 @@ def parse(text: str) -> Rule:
     found = _rules_by_formula().get(text.replace(" ", ""))
     if found is None:
         raise UserError(
-            f"{brief(text)} is no update rule; allowed: u(o), or u(o) with one of + - * / and u(o), "
-            f"where o is one of {', '.join(OPERANDS)} and u nothing, -, exp, log|.|, sqrt|.|, clip or sign"
+            f"{brief(text)} is not an update rule; allowed: u(o), or two of these joined by one of + - * /, "
+            f"where o is one of {', '.join(OPERANDS)} and u is nothing, -, exp, log|.|, sqrt|.|, clip or sign"
         )
     return found

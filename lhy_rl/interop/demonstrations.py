@@ -64,19 +64,19 @@ def _read(source: str | os.PathLike[str], spaces: Spaces | None) -> Demonstratio
             return imitation_files.read_old(members, str(path), spaces)
         return from_members(members, str(path), spaces)
     if path.suffix in (".pkl", ".pickle"):
-        raise UserError(f"{str(path)!r} is a pickle, which could run anything, and stays closed; allowed: {SOURCES}")
+        raise UserError(f"{str(path)!r} is a pickle, which could run any code, and is not loaded; allowed: {SOURCES}")
     if imitation_files.is_folder(path):
         return imitation_files.read_folder(path, spaces)
     if path.is_dir() and any(path.glob("*.npz")):
         return read_npz(path, spaces)
     if path.is_file():
-        raise UserError(f"{str(path)!r} is no file of demonstrations; allowed: {SOURCES}")
+        raise UserError(f"{str(path)!r} is not a file of demonstrations; allowed: {SOURCES}")
     if path.is_dir() or looks_like_an_id(str(source)):
         from lhy_rl.interop.minari import read_minari
 
         return read_minari(source, spaces)
     known = ", ".join(shipped.names())
-    raise UserError(f"no demonstrations {str(source)!r}; allowed: {SOURCES}. Shipped: {known}")
+    raise UserError(f"there are no demonstrations {str(source)!r}; allowed: {SOURCES}. Shipped: {known}")
 
 
 def looks_like_an_id(name: str) -> bool:
@@ -90,7 +90,7 @@ def _warn_if_useless(demonstrations: Demonstrations, name: str) -> None:
     floor, mean = demonstrations.about.get("random_return"), float(demonstrations.returns.mean())
     if isinstance(floor, int | float) and demonstrations.about.get("expert") != "random" and mean <= float(floor):
         warnings.warn(
-            f"the expert of {name!r} reaches {mean:.4g} on average, a random policy {float(floor):.4g}: whoever "
-            "imitates it well will be as bad",
+            f"the expert of {name!r} reaches {mean:.4g} on average, a random policy {float(floor):.4g}: an agent "
+            "that imitates it well will be as bad",
             stacklevel=3,
         )

@@ -22,7 +22,7 @@ from lhy_rl.data.spaces import conformed
 
 OLD = {"obs", "acts", "terminal", "indices"}  # members of the old format
 TIME_LIMIT_TRUNCATED = "TimeLimit.truncated"  # key of the infos
-SAVED = "demonstrations saved by `imitation` do not say what spaces they are of; give the environment, too"
+SAVED = "demonstrations saved by `imitation` do not contain their spaces; give the environment, too"
 
 
 def is_old(members: Mapping[str, np.ndarray]) -> bool:
@@ -43,11 +43,11 @@ def read_old(members: Mapping[str, np.ndarray], name: str, spaces: Spaces | None
     """
     if spaces is None:
         raise UserError(f"{name!r}: {SAVED}")
-    with fitting(f"{name!r} is damaged or not `imitation`'s"):
+    with fitting(f"{name!r} is damaged or not from `imitation`"):
         obs, acts = np.atleast_1d(members["obs"]), np.atleast_1d(members["acts"])
         cuts = members["indices"].reshape(-1)
         if cuts.dtype.kind not in "iu" or (np.diff(cuts, prepend=0, append=len(acts)) < 1).any():
-            raise ValueError(f"its indices are no beginnings of episodes in {len(acts)} steps, one after the other")
+            raise ValueError(f"its indices are not the increasing starts of episodes in {len(acts)} steps")
         rewards = np.split(members["rews"] if "rews" in members else np.zeros(len(acts)), cuts)
         observations = np.split(obs, cuts + np.arange(len(cuts)) + 1)
         actions, terminal = np.split(acts, cuts), members["terminal"].astype(bool).reshape(-1)
@@ -70,7 +70,7 @@ def read_folder(path: Path, spaces: Spaces | None) -> Demonstrations:
         import pyarrow
     except ImportError as error:
         raise UserError(
-            f"{name!r} is an Arrow folder of `imitation`'s; {install_extra('arrow')} reads it. Or convert "
+            f"{name!r} is an Arrow folder of `imitation`; {install_extra('arrow')} reads it. Or convert "
             "it where `imitation` is installed: np.savez(path, observations=..., actions=..., rewards=..., lengths=...)"
         ) from error
     try:
@@ -84,7 +84,7 @@ def read_folder(path: Path, spaces: Spaces | None) -> Demonstrations:
     except UserError:
         raise
     except Exception as error:  # Arrow raises many kinds for damaged files
-        raise UserError(f"{name!r} is damaged or not `imitation`'s: {' '.join(str(error).split())[:200]}") from error
+        raise UserError(f"{name!r} is damaged or not from `imitation`: {' '.join(str(error).split())[:200]}") from error
 
 
 Row = tuple[Any, Any, Any, bool, bool]

@@ -85,7 +85,7 @@ def read_minari(source: str | os.PathLike[str], env_spaces: Spaces | None = None
     except ImportError as error:
         raise UserError(f"{name!r} cannot be read here: {' '.join(str(error).split())}") from error
     except Exception as error:  # h5py, json and PIL raise many kinds for damaged files
-        raise UserError(f"{name!r} is damaged or no dataset: {' '.join(str(error).split())[:200]}") from error
+        raise UserError(f"{name!r} is damaged or not a dataset: {' '.join(str(error).split())[:200]}") from error
     try:
         return Demonstrations(episodes, *chosen, about)
     except UserError as error:
@@ -105,7 +105,7 @@ def write_minari(demonstrations: Demonstrations, dataset_id: str) -> Path:
         UserError: The id is invalid, or exists already.
     """
     if not is_minari_id(dataset_id):
-        raise UserError(f"{dataset_id!r} is no id of Minari's; it must be like lhy_rl/CartPole/expert-v0")
+        raise UserError(f"{dataset_id!r} is not a Minari id; it must be like lhy_rl/CartPole/expert-v0")
     namespace, *_ = parse_dataset_id(dataset_id)
     place = get_dataset_path(dataset_id)
     if place.exists():
@@ -156,7 +156,7 @@ def _folder(source: str | os.PathLike[str]) -> Path:
         metadata = json.loads((folder / METADATA_FILE_NAME).read_text(encoding="utf-8"))
         missing = [key for key in ("observation_space", "action_space") if key not in metadata]
     except OSError as error:
-        raise UserError(f"{str(source)!r} is no dataset of Minari's: it has no {METADATA_FILE_NAME}") from error
+        raise UserError(f"{str(source)!r} is not a Minari dataset: it has no {METADATA_FILE_NAME}") from error
     except (ValueError, TypeError) as error:
         raise UserError(f"the {METADATA_FILE_NAME} of {str(source)!r} is damaged: {error}") from error
     if missing:  # Minari would make the environment named there and so run untrusted code

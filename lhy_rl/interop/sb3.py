@@ -52,8 +52,8 @@ def to_sb3(vector_env: VectorEnv[Any, Any, Any]) -> VecEnv:
     known = isinstance(base, SyncVectorEnv | AsyncVectorEnv | Snapshot)
     if mode is AutoresetMode.NEXT_STEP and not known:
         raise UserError(
-            f"{type(base).__name__} resets in the next step, and is not known to reset single instances; make it with "
-            "autoreset_mode='SameStep'"
+            f"{type(base).__name__} resets in the next step, and may not be able to reset single instances; make it "
+            "with autoreset_mode='SameStep'"
         )
     keep_final_observations(vector_env)
     return _Adapter(vector_env)

@@ -106,7 +106,7 @@ class SB3Expert:
         if hasattr(policy, "get_distribution"):
             return numbers_of(policy.get_distribution(obs).distribution), None
         raise UserError(
-            f"{type(policy).__name__} has no probabilities of a softmax or a normal distribution; allowed: PPO, A2C, "
+            f"{type(policy).__name__} has no categorical or Gaussian distribution of actions; allowed: PPO, A2C, "
             "RecurrentPPO, DQN, QRDQN"
         )
 
@@ -214,12 +214,12 @@ def load_expert(
         if not path.exists() and not path.suffix:
             path = path.with_suffix(".zip")
         if env is None:
-            raise UserError(f"an expert from {str(path)!r} needs env: the spaces in it are pickled and stay closed")
+            raise UserError(f"an expert from {str(path)!r} needs env: its spaces are pickled, and not loaded")
         spaces = spaces_of(env)
         return SB3Expert(rebuilt(path, *spaces, policy_kwargs, device), *spaces, known, seed)
     model = path_or_model
     if not all(hasattr(model, name) for name in ("predict", "observation_space", "action_space")):
-        raise UserError(f"{type(model).__name__} is no expert; allowed: a zip's path, a model of Stable-Baselines3")
+        raise UserError(f"{type(model).__name__} is not an expert; allowed: a zip's path, a model of Stable-Baselines3")
     spaces = (model.observation_space, model.action_space)
     if env is not None:
         given = spaces_of(env)
@@ -239,16 +239,16 @@ def _statistics(given: Any) -> Statistics | VecNormalize | None:
         return given
     if str(given).endswith(".pkl"):
         raise UserError(
-            f"{str(given)!r} is a pickle, which could run anything; if it is your own: "
+            f"{str(given)!r} is a pickle, which could run any code; if it is your own: "
             "lhy_rl.interop.sb3.save_statistics(VecNormalize.load(path, venv), 'statistics.zip')"
         )
     tree = archive.read(given)
     if not isinstance(tree, dict) or str(tree.get("kind")) != STATISTICS:
         raise UserError(f"{str(given)!r} holds no statistics of VecNormalize; save_statistics writes them")
-    with fitting(f"{str(given)!r} holds no statistics that can be used"):
+    with fitting(f"{str(given)!r} holds statistics that cannot be used"):
         check_like(tree, {"moments": {}, "epsilon": 0.0, "clip": 0.0})
         pairs = tree["moments"].items()
         moments = {key: (np.asarray(mean, float), np.asarray(var, float)) for key, (mean, var) in pairs}
         if any(mean.shape != var.shape for mean, var in moments.values()):
-            raise ValueError("its means and variances have other shapes")
+            raise ValueError("its means and variances have different shapes")
         return Statistics(moments, float(tree["epsilon"]), float(tree["clip"]))

@@ -57,7 +57,7 @@ def rebuilt(
             plain text.
     """
     data, weights = _members(path)
-    with fitting(f"{str(path)!r} says of itself what no model of Stable-Baselines3 says"):
+    with fitting(f"{str(path)!r} does not have the metadata of a model of Stable-Baselines3"):
         kind = _policy_class(path, data)
         _check_spaces(path, data, observation_space, action_space)
         kwargs = _readable(data, path) if policy_kwargs is None else dict(policy_kwargs)
@@ -97,21 +97,21 @@ def _members(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             if archive.TREE in names:
                 raise UserError(f"{str(path)!r} is an agent of lhy_rl; lhy_rl.load reads it")
             if not {"data", "policy.pth"} <= set(names):
-                raise UserError(f"{str(path)!r} lacks data and policy.pth: no model of Stable-Baselines3, or damaged")
+                raise UserError(f"{str(path)!r} lacks data or policy.pth: not a model of Stable-Baselines3, or damaged")
             data = json.loads(file.read("data"))
             weights = file.read("policy.pth")
         if not isinstance(data, dict):
-            raise ValueError("its data are no dictionary")
+            raise ValueError("its data is not a dict")
         tensors = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
     except UserError:
         raise
     except zipfile.BadZipFile as error:
-        raise UserError(f"{str(path)!r} is no zip of Stable-Baselines3, or damaged ({error})") from error
+        raise UserError(f"{str(path)!r} is not a zip of Stable-Baselines3, or damaged ({error})") from error
     except Exception as error:  # json and torch raise many kinds for damaged files
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{str(path)!r} is damaged, or no model of Stable-Baselines3: {reason}") from error
+        raise UserError(f"{str(path)!r} is damaged, or not a model of Stable-Baselines3: {reason}") from error
     return data, tensors
 
 
@@ -123,7 +123,7 @@ def _policy_class(path: Path, data: dict[str, Any]) -> Any:
         known = ", ".join(agents for _, agents in POLICIES.values())
         raise UserError(
             f"the policy of {str(path)!r} is from {brief(module)} and cannot be built from plain text; "
-            f"allowed: {known}. Of a file that you trust, load the model with Stable-Baselines3 and give it here"
+            f"allowed: {known}. If you trust the file, load the model with Stable-Baselines3 and give it here"
         )
     try:
         return getattr(importlib.import_module(module), POLICIES[module][0])
@@ -148,9 +148,7 @@ def _readable(data: dict[str, Any], path: Path) -> dict[str, Any]:
         if isinstance(value, str):  # the text of something that was not JSON
             activation = ACTIVATION.fullmatch(value)
             if activation is None:
-                raise UserError(
-                    f"{key} of {str(path)!r} is pickled ({value[:80]}); give policy_kwargs as the model was made with"
-                )
+                raise UserError(f"{key} of {str(path)!r} is pickled ({value[:80]}); give the model's policy_kwargs")
             value = getattr(torch.nn, activation[1])
         found[key] = value
     return found

@@ -53,7 +53,7 @@ def test_what_a_file_names_is_not_imported_and_what_is_typed_is(
     for command in (["play", "toy.zip", "--output", "toy.gif"], ["evaluate", "toy.zip"], ["record", "toy.zip"]):
         assert main(command) == 2
         assert f"name it yourself: load(path, '{toy}'), or --env {toy}" in capsys.readouterr().err
-    with pytest.raises(UserError, match="is not imported for a file"):
+    with pytest.raises(UserError, match="a file may not choose what is imported"):
         lhy_rl.load("toy.zip")
     assert "toy_of_a_file" not in sys.modules
     assert main(["play", "toy.zip", "--env", toy, "--output", "toy.gif"]) == 0
@@ -69,7 +69,7 @@ def test_what_a_file_names_is_not_imported_and_what_is_typed_is(
         ("diagnose ppo.zip", "is a file and no run folder"),
         ("resume ppo.zip", "is a file and no run folder"),
         ("play toy_of_a_file.py", "is not an archive of lhy_rl"),
-        ("play ppo.zip --env Pendulum-v1 --output film.gif", "is of an agent of other spaces"),
+        ("play ppo.zip --env Pendulum-v1 --output film.gif", "was saved with other spaces"),
         ("evaluate noid.zip", "does not say where its agent acts; give --env ID"),
         ("record noid.zip", "does not say where its policy acts; give --env ID"),
         ("sample ppo.zip", "is not a text task"),

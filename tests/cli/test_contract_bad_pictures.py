@@ -96,13 +96,16 @@ def test_pictures_that_cannot_be_learned_from(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--agent.encoder", "vae.zip"], "it learned from pictures of 16 x 16 pixels and 1 channel, and 36 x 36 with"),
+        (
+            ["--agent.encoder", "vae.zip"],
+            "it was trained on images of 16 x 16 pixels and 1 channel, observations are 36 x 36 with",
+        ),
         (["--agent.encoder", "nowhere.zip"], "cannot read 'nowhere.zip'"),
         (["--agent.encoder", "runs/nowhere"], "cannot read 'runs/nowhere"),
-        (["--agent.encoder", "mine"], "'mine' is no run with checkpoints"),
+        (["--agent.encoder", "mine"], "'mine' is not a run with checkpoints"),
         (["--agent.encoder", "words.zip"], "'words.zip' is not an archive of lhy_rl"),
-        (["--agent.encoder", "saved"], "encoder 'saved' is that of an agent's file"),
-        (["--agent.encoder_options", "{frozen: true}"], "frozen is of an encoder that was learned before"),
+        (["--agent.encoder", "saved"], "encoder 'saved' needs the file of a vae"),
+        (["--agent.encoder_options", "{frozen: true}"], "frozen is only for a saved encoder"),
         (["--agent.encoder", "vae.zip", "--agent.encoder_options", "{frozen: 3}"], "frozen=3 is not allowed"),
     ],
 )
@@ -126,7 +129,7 @@ def test_samples_and_conditions_that_do_not_fit_are_one_line() -> None:
     env.reset(seed=0)
     pictures, labels = np.zeros((3, 8, 8, 1), np.float32), np.zeros(3, np.int64)
     for call, message in (
-        (lambda: agent.encode(pictures), "samples are of conditions, Discrete.10., and none are given"),
+        (lambda: agent.encode(pictures), "each sample needs a condition, Discrete.10.; none were given"),
         (lambda: agent.encode(pictures, labels[:2]), "3 samples or codes and 2 conditions are given"),
         (lambda: agent.encode(pictures[:0], labels[:0]), "no samples"),
         (lambda: agent.encode(pictures, labels + 10), r"conditions hold 10 \(number 0\)"),
@@ -136,7 +139,7 @@ def test_samples_and_conditions_that_do_not_fit_are_one_line() -> None:
         (lambda: agent.encode(pictures.astype(str), labels), "samples are <U"),
         (lambda: agent.encode(pictures, labels.astype(str)), "conditions are <U"),
         (lambda: agent.decode(np.zeros((3, 5)), labels), r"codes are of shape \(3, 5\); allowed: \(N, 4\)"),
-        (lambda: agent.decode(np.zeros((3, 4))), "none are given"),
+        (lambda: agent.decode(np.zeros((3, 4))), "none were given"),
         (lambda: agent.predict(np.array([3, 12])), "wanted: whole numbers from 0 to 9"),
         (lambda: env.step(np.zeros((2, 5, 5, 1), np.float32)), "actions are not in the action space"),
     ):

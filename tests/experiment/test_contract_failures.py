@@ -120,7 +120,7 @@ def test_contract_a_run_that_diverges_is_mended_in_its_configuration(
         options = ["--agent.baseline", "critic"] if agent == "reinforce" else []
         assert main(["train", str(config), "--run.folder", "run", *options]) == 2
     message = capsys.readouterr().err.splitlines()[-1]
-    assert "loss or gradient is not a number at step" in message
+    assert "loss or gradient is not finite at step" in message
     assert "update-00000002.zip is whole; mend the cause (options are in run/config.yaml)" in message
 
     values = yaml.safe_load((run / "config.yaml").read_text())

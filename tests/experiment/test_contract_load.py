@@ -71,7 +71,7 @@ def test_a_run_comes_back(run: Path) -> None:
 
 def test_a_run_is_not_another_agent(run: Path) -> None:
     newest = max((run / "checkpoints").glob("update-*.zip"))
-    assert "of a run of PPO, not A2C" in message(lambda: A2C.load(newest))
+    assert "is a run of PPO, not A2C" in message(lambda: A2C.load(newest))
     assert "did you mean 'best'?" in message(lambda: lhy_rl.load(run, checkpoint="bst"))
 
 
@@ -124,7 +124,7 @@ def test_an_agent_of_ours_continues_with_another_number_of_instances(tmp_path: P
 def test_an_agent_that_needs_its_task_says_so(tmp_path: Path) -> None:
     env = gymnasium.make_vec("lhy_rl/OracleText-v0", num_envs=2, vocabulary_size=5, max_length=3, hidden_size=4)
     SeqGAN(env, hidden_size=4, pretrain_epochs=0).save(tmp_path / "seqgan.zip")
-    assert "give load one" in message(lambda: SeqGAN.load(tmp_path / "seqgan.zip"))
+    assert "pass one to load" in message(lambda: SeqGAN.load(tmp_path / "seqgan.zip"))
     assert type(lhy_rl.load(tmp_path / "seqgan.zip", env)) is SeqGAN
 
 

@@ -93,7 +93,7 @@ def test_a_bare_agent_takes_defaults_for_the_rest(here: Path) -> None:
         (["ppo", "--env.id", "no_such_toys:Toy-v0"], "its folder must be the working directory or in PYTHONPATH"),
         (
             ["ppo", "--env.id", "CartPole-v1", "--agent.encoder", "own_toys:Toy"],
-            "is no lhy_rl.nn.encoders.base.Encoder",
+            "is not a lhy_rl.nn.encoders.base.Encoder",
         ),
         (["ppo", "--env.id", "CartPole-v1", "--agent.hidden_sizes", "[a]"], "agent.hidden_sizes is"),
     ],

@@ -68,5 +68,5 @@ def test_formulas_are_read_as_they_are_printed():
     assert formula(Rule("sign(g) * sign(m)", "x", "/", "v")) == "(sign(g) * sign(m)) / v"
     assert formula(Rule("g", "-x", "-", "sign(g) * sign(m)", "-x")) == "-g - (-(sign(g) * sign(m)))"
     assert parse("g*exp( sign(g)*sign(m) )") == Rule("g", "x", "*", "sign(g) * sign(m)", "exp")
-    with pytest.raises(UserError, match="is no update rule; allowed"):
+    with pytest.raises(UserError, match="is not an update rule; allowed"):
         parse("g % m")

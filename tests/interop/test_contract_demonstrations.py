@@ -103,7 +103,7 @@ def test_names_that_cannot_be():
     write_minari(cartpole(), LOCAL)
     with pytest.raises(UserError, match="exists already"):
         write_minari(cartpole(), LOCAL)
-    with pytest.raises(UserError, match="no id of Minari's"):
+    with pytest.raises(UserError, match="is not a Minari id"):
         write_minari(cartpole(), "no version")
     with pytest.raises(UserError, match="did you mean 'test/made-v0'"):
         load_demonstrations("test/mode-v0")
@@ -255,7 +255,7 @@ def test_damaged_datasets(harm, words, tmp_path):
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(UserError, match="no dataset of Minari's"):
+    with pytest.raises(UserError, match="is not a Minari dataset"):
         load_demonstrations(tmp_path)
 
 

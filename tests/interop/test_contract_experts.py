@@ -171,7 +171,7 @@ def test_statistics_normalise_what_the_expert_sees(tmp_path: Path) -> None:
     ):
         np.testing.assert_allclose(expert.predict(obs, deterministic=True)[0], expected, rtol=1e-6)
     venv.save(str(tmp_path / "statistics.pkl"))
-    with pytest.raises(UserError, match=r"is a pickle, which could run anything.*save_statistics"):
+    with pytest.raises(UserError, match=r"is a pickle, which could run any code.*save_statistics"):
         load_expert(tmp_path / "model", "Pendulum-v1", statistics=tmp_path / "statistics.pkl")
     with pytest.raises(UserError, match="is a model of Stable-Baselines3"):
         load_expert(tmp_path / "model", "Pendulum-v1", statistics=tmp_path / "model.zip")
@@ -217,7 +217,7 @@ def test_what_a_file_brings_is_never_executed(tmp_path: Path) -> None:
     mark.unlink()
     torch.save(Trap(mark), tmp_path / "weights")
     worse = rewritten(tmp_path / "good.zip", tmp_path / "worse.zip", policy_pth=(tmp_path / "weights").read_bytes())
-    with pytest.raises(UserError, match="is damaged, or no model of Stable-Baselines3"):
+    with pytest.raises(UserError, match="is damaged, or not a model of Stable-Baselines3"):
         load_expert(worse, env)
     assert not mark.exists()
 
@@ -245,14 +245,14 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     cases = [
         ((tmp_path / "none.zip", env), "cannot read .*No such file"),
         ((tmp_path, env), "cannot read"),
-        ((tmp_path / "text.zip", env), "is no zip of Stable-Baselines3, or damaged"),
-        ((tmp_path / "half.zip", env), "no model of Stable-Baselines3, or damaged"),
+        ((tmp_path / "text.zip", env), "is not a zip of Stable-Baselines3, or damaged"),
+        ((tmp_path / "half.zip", env), "not a model of Stable-Baselines3, or damaged"),
         ((tmp_path / "flipped.zip", env), "damaged"),
-        ((tmp_path / "other.zip", env), "lacks data and policy.pth: no model of Stable-Baselines3"),
-        ((tmp_path / "list.zip", env), "its data are no dictionary"),
+        ((tmp_path / "other.zip", env), "lacks data or policy.pth: not a model of Stable-Baselines3"),
+        ((tmp_path / "list.zip", env), "its data is not a dict"),
         ((tmp_path / "json.zip", env), "is damaged"),
         ((tmp_path / "strange.zip", env), "is from 'their.module' and cannot be built from plain text; allowed: PPO"),
-        ((tmp_path / "pickled.zip", env), "features_extractor_class of .* is pickled .*give policy_kwargs"),
+        ((tmp_path / "pickled.zip", env), "features_extractor_class of .* is pickled .*give the model's policy_kwargs"),
         ((good, None), "needs env"),
         ((good, "CartPoll-v1"), "unknown environment 'CartPoll-v1'"),
         ((good, 3), "3 has no spaces"),
@@ -260,7 +260,7 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path) -> None:
         ((good, (VECTOR, Discrete(3))), r"action_space Discrete\(2\) of shape \(\), not Discrete\(3\)"),
         ((good, (Discrete(4), Discrete(2))), r"observation_space Box of shape \(4,\), not Discrete\(4\)"),
         ((model, "Pendulum-v1"), "the expert's spaces are Box"),
-        ((3, env), "int is no expert"),
+        ((3, env), "int is not an expert"),
     ]
     for (source, where), message in cases:
         with pytest.raises(UserError, match=message) as error:

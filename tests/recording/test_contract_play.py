@@ -277,7 +277,7 @@ def test_contract_without_a_graphics_library_one_line_says_what_to_install(error
         def render(self) -> None:
             raise error
 
-    with pytest.raises(UserError, match=r"nothing to draw with .* install libegl1, or set MUJOCO_GL"):
+    with pytest.raises(UserError, match=r"no graphics library to render with .* install libegl1, or set MUJOCO_GL"):
         rendering.render(Broken())
 
 

@@ -294,7 +294,7 @@ def test_rewards_of_ones_own(data: ConversationData, tmp_path: Path, monkeypatch
     ):
         with pytest.raises(UserError, match=message):
             choose_reward(given, data)
-    with names_from_a_file(), pytest.raises(UserError, match="not imported on a file's word"):
+    with names_from_a_file(), pytest.raises(UserError, match="a file may not choose what is imported"):
         choose_reward("chat_own:of_tokens", data)
     for scorer in (3, "chat_own:OfData"):
         with pytest.raises(UserError, match=r"cannot be called|scorer is .*; allowed: 'counts'"):
