@@ -274,7 +274,7 @@ class OnPolicy(Agent):
         if function := self.schedules.get(option):
             value = float(function(self.remaining))
             if not 0 <= value < float("inf"):
-                raise UserError(f"{option} as a function gives {value} for {self.remaining}; must be finite, 0 or more")
+                raise UserError(f"the function {option}({self.remaining}) returned {value}; must be finite, 0 or more")
             return value
         linear = getattr(self, f"{option}_schedule") == "linear"
         return float(getattr(self, option)) * self.remaining if linear else None

@@ -107,7 +107,7 @@ class ConvolutionalNetworks(SampleNetworks):
     def __init__(self, space: SampleSpace, options: SampleNetworkOptions) -> None:
         if not space.is_picture:
             raise UserError(
-                f"network 'convolutions' needs pictures (H, W, C) from 8 x 8 up, not {space.box}; allowed: mlp"
+                f"network 'convolutions' needs images (H, W, C) from 8 x 8 up, not {space.box}; allowed: mlp"
             )
         super().__init__(space, options)
 

@@ -218,7 +218,7 @@ def test_odd_samples_are_refused_in_one_line(condition: Any, sample: Any, sample
         ("gan gan", {"adversarial": 0.0}, "there is no loss"),
         ("gan ebgan", {"one_stage": True}, "one_stage: true is not for ebgan"),
         ("gan reconstruction", {"one_stage": True}, "adversarial is 0 and must be above 0"),
-        ("gan gan", {"network": "convolutions"}, "needs pictures"),
+        ("gan gan", {"network": "convolutions"}, "needs images"),
         ("gan gan", {"network": "mpl"}, "did you mean 'mlp'"),
         ("gan gan", {"code_size": 0}, "code_size is 0"),
         ("gan gan", {"hidden_sise": 8}, "did you mean 'hidden_size'"),
