@@ -101,9 +101,7 @@ class OnPolicy(Agent):
         if critic == "none":
             raise UserError(f"{type(self).__name__} needs a critic; critic must be shared or separate")
         if shared.get("dropout") or shared.get("norm") == "batch":
-            raise UserError(
-                f"{type(self).__name__} allows no dropout or batch norm: dropout must be 0, norm layer or none"
-            )
+            raise UserError(f"{type(self).__name__} allows no dropout or batch norm: set dropout=0, norm layer or none")
         if n_steps % (bptt_steps or n_steps):
             raise UserError(f"bptt_steps is {bptt_steps}; n_steps, {n_steps}, must be a multiple of it")
         self.sees_normalized = normalize_observations
