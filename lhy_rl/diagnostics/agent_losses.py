@@ -133,7 +133,7 @@ def _of_imitation(agent: SupervisedImitation, steps: int, generator: torch.Gener
     if isinstance(agent, LabellingRounds) and (agent.pieces or agent.demonstrated is not None):
         agent.learn_from(agent.prepared(agent.everything))
     if not hasattr(agent, "dataset"):
-        raise UserError(f"{type(agent).__name__} has no data in this checkpoint; train on, or give demonstrations")
+        raise UserError(f"{type(agent).__name__} has no data in this checkpoint; train further, or give demonstrations")
     data = agent.dataset
     if agent.policy.recurrent:
         order = torch.randperm(len(data.episodes), generator=generator).tolist()

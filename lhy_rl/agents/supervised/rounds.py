@@ -199,7 +199,7 @@ class LabellingRounds(Imitation):
         elif memory is None or all(count in part.shape[:2] for part in memory):
             self.expert.state = memory
         else:
-            raise ValueError("teacher is not a memory of {count} environments")
+            raise ValueError(f"teacher is not a memory of {count} environments")
 
 
 class LabellingCollector(RolloutCollector):
