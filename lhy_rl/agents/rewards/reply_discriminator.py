@@ -65,7 +65,7 @@ class ReplyDiscriminator(DiscriminatorTrainer):
     def attach(self, agent: Agent) -> None:
         self.task, self.real = agent.task, agent.task.sequences("train")
         if self.real.sources is None or self.real.source_lengths is None:
-            raise UserError("reply_discriminator needs a task with contexts to reply to, such as lhy_rl/ChatReply-v0")
+            raise UserError("ReplyDiscriminator needs a task with contexts to reply to, such as lhy_rl/ChatReply-v0")
         width = self.real.sources.shape[1] + self.task.max_length
         with agent.randomness():
             network = RecurrentDiscriminator(self.task.observation_size, width, **self.sizes)  # type: ignore[arg-type]
