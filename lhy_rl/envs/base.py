@@ -266,7 +266,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         rows = np.arange(self.num_envs) if indices is None else np.asarray(indices)
         count = len(snapshot["steps"])
         if count not in (1, len(rows)):
-            raise UserError(f"a snapshot of {count} instances does not fit {len(rows)}; must be the same number, or 1")
+            raise UserError(f"a snapshot of {count} instances does not fit {len(rows)}; must be as many, or 1")
         state = {name: np.asarray(array) for name, array in snapshot["state"].items()}
         if self._state is None:
             if indices is not None:
@@ -275,7 +275,7 @@ class BatchedEnv(VectorEnv[Any, Any, np.ndarray]):
         mine, theirs = ({k: (x.shape[1:], x.dtype) for k, x in arrays.items()} for arrays in (self._state, state))
         if mine != theirs:
             kind = OtherArguments if mine.keys() == theirs.keys() else UserError
-            raise kind("this snapshot is of an environment of another kind or with other arguments")
+            raise kind("this snapshot comes from another kind of environment or from one with other arguments")
         self._state = put(self._state, rows, state)
         self._steps[rows], self._done[rows] = snapshot["steps"], snapshot["done"]
         if indices is None and "rng" in snapshot:

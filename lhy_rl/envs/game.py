@@ -137,7 +137,7 @@ class BatchedGame:
         try:
             return [int(self.checked([int(text)], 1)[0])]
         except ValueError as error:
-            raise UserError(f"{brief(text)} is no move; write its number, 0 to {self.num_actions - 1}") from error
+            raise UserError(f"{brief(text)} is not a move; write its number, 0 to {self.num_actions - 1}") from error
 
     # ------------------------------------------------------------------ for the views
     def player_observation(self, state: State, player: np.ndarray) -> dict[str, np.ndarray]:
@@ -280,7 +280,7 @@ class GameBatch:
         mine = self.game.initial(self.num_games, rng)
         given = {name: np.asarray(array) for name, array in snapshot["state"].items()}
         if {k: (v.shape, v.dtype) for k, v in given.items()} != {k: (v.shape, v.dtype) for k, v in mine.items()}:
-            raise UserError("this snapshot is of another game, or of another number of games")
+            raise UserError("this snapshot comes from another game, or from another number of games")
         rng.bit_generator.state = snapshot["rng"]
         self._rng, self._state, self._over = rng, copied(given), np.array(snapshot["over"])
         self.to_move = self.game.to_move(self._state)

@@ -23,7 +23,7 @@ try:
 except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] != "pettingzoo":
         raise
-    raise UserError(f"games as PettingZoo's environments need it: {install_extra('pettingzoo')}") from error
+    raise UserError(f"games as PettingZoo environments need pettingzoo; {install_extra('pettingzoo')}") from error
 
 RENDER_MODES = ["ansi", "human"]
 
@@ -176,7 +176,7 @@ class GameParallel(ParallelEnv):  # type: ignore[misc]
             raise ResetNeeded("the game is over; call reset() first")
         mover = self.table.mover()
         if not isinstance(actions, dict) or mover not in actions:
-            raise UserError(f"{mover} is to move and gave no action; given: {brief(actions)}")
+            raise UserError(f"{mover} is to move, but its action is missing; given: {brief(actions)}")
         rewards, over = self.table.move(actions[mover])
         agents = self.agents
         if over:

@@ -79,7 +79,7 @@ class VersusPartner(BatchedEnv):
         try:
             return self.game.checked(self.plays(self.game, state, player, rng), len(player))
         except UserError as error:
-            raise UserError(f"of the partner: {error}") from error
+            raise UserError(f"the partner: {error}") from error
 
     def observation(self, state: State) -> dict[str, np.ndarray]:
         return self.game.player_observation(state, state["seat"])

@@ -82,14 +82,14 @@ class TriedRules:
         self.rules, self.n, self.place = rules, n, place_of(type(rules))
         missing = [name for name in functions if getattr(type(rules), name) is getattr(base, name)]
         if missing:
-            raise UserError(f"{self.place} does not define {', '.join(missing)}; {base.__name__} says what each gives")
+            raise UserError(f"{self.place} does not define {', '.join(missing)}; see the docstring of {base.__name__}")
 
     def failure(self, function: str, given: Any, wanted: str) -> UserError:
         """The error for a function that returned something else than it should."""
         words = brief(given)
         if isinstance(given, np.ndarray):
             words = f"{given.dtype} of shape {given.shape}, {words}"
-        return UserError(f"{self.place}.{function} gives {words} for {self.n} instances; must be {wanted}")
+        return UserError(f"{self.place}.{function} returns {words} for {self.n} instances; must be {wanted}")
 
     def call(self, function: str, *given: Any) -> Any:
         """Call a function and return its result."""
@@ -98,7 +98,7 @@ class TriedRules:
         for old, new in zip(before, given, strict=True):
             if old is not None and any(old[key].tobytes() != new[key].tobytes() for key in old):
                 raise UserError(
-                    f"{self.place}.{function} writes into the state that it is given, which rewards are computed of "
+                    f"{self.place}.{function} writes into the state that it is given, from which rewards are computed "
                     "afterwards; return new arrays: x = x + 1, not x += 1"
                 )
         return found
@@ -106,14 +106,14 @@ class TriedRules:
     def state(self, function: str, state: Any, before: State | None = None) -> State:
         """Check and return a state; if it follows another state it must have the same arrays."""
         if not isinstance(state, dict) or not all(isinstance(x, np.ndarray) for x in state.values()):
-            raise self.failure(function, state, "a dict of arrays, the instances first")
+            raise self.failure(function, state, "a dict of arrays with the instances as their first dimension")
         for key, array in state.items():
             if array.shape[:1] != (self.n,):
-                raise self.failure(function, array, f"({self.n}, ...) under {key!r}: a row for each instance")
+                raise self.failure(function, array, f"of shape ({self.n}, ...) under {key!r}: a row for each instance")
         for key, array in (before or {}).items():
             if key not in state:
                 raise self.failure(function, sorted(state), f"a state with the same arrays; {key!r} is missing")
-            now, wanted = state[key], f"as at first under {key!r}, {array.dtype} of shape {array.shape}"
+            now, wanted = state[key], f"as in the initial state under {key!r}, {array.dtype} of shape {array.shape}"
             if now.shape != array.shape or not np.can_cast(now.dtype, array.dtype, "same_kind"):
                 raise self.failure(function, now, wanted)
         return state
@@ -128,7 +128,7 @@ class TriedRules:
             pairs = zip(*shapes, strict=True)
             why = next((f"shape {given}; wanted: {wanted}" for given, wanted in pairs if given != wanted), None)
         if why is not None:
-            raise UserError(f"{self.place}.observation gives, for {self.n} instances, {why}")
+            raise UserError(f"{self.place}.observation returns, for {self.n} instances, {why}")
         return obs
 
     def actions(self, space: gym.Space[Any], mask: Any) -> Any:
@@ -136,7 +136,7 @@ class TriedRules:
         if mask is not None and isinstance(space, gym.spaces.Discrete):
             self.numbers("action_mask", mask, (self.n, int(space.n)))
             if not np.any(mask, 1).all():
-                raise self.failure("action_mask", mask, "true somewhere in each row: an action must be legal")
+                raise self.failure("action_mask", mask, "true somewhere in each row: an action must be allowed")
             return np.argmax(mask, 1) + int(space.start)
         many = batch_space(space, self.n)
         many.seed(0)

@@ -35,7 +35,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         if fixed := sorted({"num_envs", "autoreset_mode"} & set(arguments)):
             raise UserError(f"{fixed[0]} is not an argument of the single environment; use gymnasium.make_vec")
         if not hasattr(type(self), "batched"):
-            raise UserError(f"{type(self).__name__} names no rules; write in it: batched = <your BatchedEnv>")
+            raise UserError(f"{type(self).__name__} needs a class attribute: batched = <your BatchedEnv>")
         self.batched_env = self.batched(num_envs=1, autoreset_mode=AutoresetMode.DISABLED, **arguments)
         self.render_mode = self.batched_env.render_mode
         self.observation_space = self.batched_env.single_observation_space

@@ -243,7 +243,7 @@ def test_snapshot_that_does_not_fit() -> None:
     with pytest.raises(ResetNeeded):
         env.snapshot()
     env.reset()
-    with pytest.raises(UserError, match="3 instances does not fit 4"):
+    with pytest.raises(UserError, match="3 instances does not fit 4; must be as many, or 1"):
         env.restore(env.snapshot(np.arange(3)))
     alien = env.snapshot()
     del alien["state"]["goal"]

@@ -55,24 +55,32 @@ def takes_in_place(self: Any, state: Any, action: np.ndarray, rng: np.random.Gen
 
 MISTAKES: dict[str, tuple[type, dict[str, Any], str]] = {
     "a state is written to": (Walk, {"transition": walks_in_place}, "transition writes into the state that it is"),
-    "always all instances": (Walk, {"initial": lambda *_: {"place": np.zeros(4, int)}}, r"initial gives .*\(4,\)"),
+    "always all instances": (Walk, {"initial": lambda *_: {"place": np.zeros(4, int)}}, r"initial returns .*\(4,\)"),
     "a state that is a list": (Walk, {"initial": lambda _, n, rng: {"place": [0] * n}}, "must be a dict of arrays"),
     "another array": (Walk, {"transition": lambda _, s, a, rng: {"plaze": s["place"]}}, "'place' is missing"),
-    "no state": (Walk, {"transition": lambda *_: None}, "transition gives None for 2 instances"),
-    "fractions": (Walk, {"transition": lambda _, s, a, rng: {"place": s["place"] / 2}}, "gives float64"),
-    "no such place": (Walk, {"observation": lambda _, s: s["place"] + 4}, "observation gives, .*from 0 to 4"),
-    "a column": (Walk, {"observation": lambda _, s: s["place"][:, None]}, "observation gives, .*shape"),
-    "rewards in a column": (Walk, {"reward": lambda _, s, a, n: np.zeros((len(a), 1))}, "reward gives .*numbers"),
-    "no reward": (Walk, {"reward": lambda *_: None}, "reward gives None"),
-    "no end": (Walk, {"terminal": lambda *_: None}, "terminal gives None"),
-    "nothing legal": (Walk, {"info": lambda _, s: {"action_mask": np.zeros((2, 2), bool)}}, "must be legal"),
+    "no state": (Walk, {"transition": lambda *_: None}, "transition returns None for 2 instances"),
+    "fractions": (Walk, {"transition": lambda _, s, a, rng: {"place": s["place"] / 2}}, "returns float64"),
+    "no such place": (Walk, {"observation": lambda _, s: s["place"] + 4}, "observation returns, .*from 0 to 4"),
+    "a column": (Walk, {"observation": lambda _, s: s["place"][:, None]}, "observation returns, .*shape"),
+    "rewards in a column": (Walk, {"reward": lambda _, s, a, n: np.zeros((len(a), 1))}, "reward returns .*numbers"),
+    "no reward": (Walk, {"reward": lambda *_: None}, "reward returns None"),
+    "no end": (Walk, {"terminal": lambda *_: None}, "terminal returns None"),
+    "nothing legal": (Walk, {"info": lambda _, s: {"action_mask": np.zeros((2, 2), bool)}}, "must be allowed"),
     "not defined": (Walk, {"reward": BatchedEnv.reward, "terminal": BatchedEnv.terminal}, "define reward, terminal"),
     "a game's state is written to": (Nim, {"transition": takes_in_place}, "transition writes into the state"),
-    "one reward for two": (Nim, {"reward": lambda _, s, a, n: np.zeros(len(a))}, r"reward gives .*shape \(2, 2\)"),
-    "a third player": (Nim, {"to_move": lambda _, s: s["turn"] + 2}, "to_move gives .*0 to 1"),
-    "a mask too wide": (Nim, {"action_mask": lambda *_: np.ones((2, 4), bool)}, r"action_mask gives .*shape \(2, 3\)"),
-    "no legal move": (Nim, {"action_mask": lambda *_: np.zeros((2, 3), bool)}, "an action must be legal"),
-    "ends as numbers": (Nim, {"terminal": lambda _, s: (s["left"] == 0).astype(int)}, "terminal gives .*a bool array"),
+    "one reward for two": (Nim, {"reward": lambda _, s, a, n: np.zeros(len(a))}, r"reward returns .*shape \(2, 2\)"),
+    "a third player": (Nim, {"to_move": lambda _, s: s["turn"] + 2}, "to_move returns .*0 to 1"),
+    "a mask too wide": (
+        Nim,
+        {"action_mask": lambda *_: np.ones((2, 4), bool)},
+        r"action_mask returns .*shape \(2, 3\)",
+    ),
+    "no legal move": (Nim, {"action_mask": lambda *_: np.zeros((2, 3), bool)}, "an action must be allowed"),
+    "ends as numbers": (
+        Nim,
+        {"terminal": lambda _, s: (s["left"] == 0).astype(int)},
+        "terminal returns .*a bool array",
+    ),
 }
 
 
@@ -92,7 +100,7 @@ def test_right_rules_are_played_as_if_nobody_had_tried() -> None:
 
 
 def test_a_single_environment_without_rules_says_so() -> None:
-    with pytest.raises(UserError, match="Alone names no rules; write in it: batched = "):
+    with pytest.raises(UserError, match="Alone needs a class attribute: batched = "):
         type("Alone", (SingleEnv,), {})()
 
 

@@ -96,5 +96,5 @@ def test_failures_speak():
     with pytest.raises(UserError, match="SameStep, NextStep"):
         FixedHorizonVector(gymnasium.make_vec("lhy_rl/Catch-v0", num_envs=2, autoreset_mode="Disabled"))
     env = FixedHorizonVector(gymnasium.make_vec("lhy_rl/Catch-v0", num_envs=2))
-    with pytest.raises(UserError, match="begin together"):
+    with pytest.raises(UserError, match="all instances reset together"):
         env.reset(options={"reset_mask": np.array([True, False])})

@@ -59,8 +59,8 @@ def test_agreement_is_read(text):
     ("text", "message"),
     [
         ("give me books", "unknown word 'give'"),
-        ("no", "is no move"),
-        ("i want 2", "is no move"),
+        ("no", "is not a move"),
+        ("i want 2", "is not a move"),
         ("4 books", "asks for more than there is"),
         ("1 book and 1 book", "asks for books twice"),
         ("書", "unknown word"),

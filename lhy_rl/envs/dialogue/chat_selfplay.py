@@ -160,7 +160,7 @@ class ChatSelfplay(BatchedGame):
         self.length, self.dull = Length(self.data), DullReplies(self.tokenizer)
         self.openings = self.data.openings(split)  # type: ignore[arg-type]
         if not len(self.openings):
-            raise UserError(f"corpus {self.data.name!r} has no {split} opening that is not in training, too")
+            raise UserError(f"corpus {self.data.name!r} has no {split} opening that is not also in training")
         self.end_token, self.pad_token = self.tokenizer.end_token, self.tokenizer.pad_token
         super().__init__(
             source_space(self.tokenizer.observation_size, context_turns * turn_length), self.tokenizer.vocabulary_size

@@ -143,7 +143,7 @@ def spoken_action(text: str, pool: np.ndarray) -> int:
                 raise UserError(f"{brief(text)} asks for {TYPES[kind]}s twice; name each type once")
             items[kind] = pool[kind] if amount == ALL else amount
     if state != FINISHED or (TOKEN["no"] in tokens and TOKEN["i"] not in tokens):
-        raise UserError(f"{brief(text)} is no move; write an offer, '2 books and 1 ball', or 'deal'")
+        raise UserError(f"{brief(text)} is not a move; write an offer, '2 books and 1 ball', or 'deal'")
     if ACCEPTING[tokens[0]]:
         return AGREE
     wanted = np.maximum(items, 0)

@@ -218,7 +218,7 @@ class TwentyQuestions(BatchedEnv):
     def _text(self, thing: int, last: int, questions: int, guess: int) -> str:
         if guess >= 0:
             verdict = "Yes!" if guess == thing else f"No, of the {object_name(thing)}."
-            return f"You think of the {object_name(guess)}. {verdict}"
+            return f"You are thinking of the {object_name(guess)}. {verdict}"
         if questions == 0:
             return f"What am I thinking of? (the {object_name(thing)})"
         if questions > self.max_questions:

@@ -154,7 +154,7 @@ class DriveCorridor(BatchedEnv):
         self.continuous = validation.choice("steering", steering, ("discrete", "continuous")) == "continuous"
         self.sees_state = validation.choice("observation", observation, ("image", "state")) == "state"
         if validation.integer("angles", angles, 3) % 2 == 0:
-            raise UserError(f"angles={angles} is not allowed; must be odd, so that straight on is among them")
+            raise UserError(f"angles={angles} is not allowed; must be odd, so that one of them is straight ahead")
         self.disturbance = validation.share("disturbance", disturbance)
         self.angles = np.linspace(-STEERING, STEERING, angles)
         super().__init__(

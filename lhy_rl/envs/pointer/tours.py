@@ -50,7 +50,7 @@ def _shortest(places: bytes, count: int, dtype: str) -> np.ndarray:
     try:
         import elkai
     except ModuleNotFoundError:
-        raise UserError(f"shortest tours are found by the package elkai; {install_extra('pointer')}") from None
+        raise UserError(f"shortest tours need the package elkai; {install_extra('pointer')}") from None
     if count <= 3:
         return np.arange(count)  # all tours are equivalent
     apart = np.rint(SCALE * distances(np.frombuffer(places, dtype).reshape(1, count, 2))[0]).astype(int)

@@ -122,7 +122,7 @@ class ActivationSearch(HPOToken):
         super().__init__(num_envs, table, reward, invalid, autoreset_mode, render_mode, max_episode_steps)
         if self.space.choices != SPACE.choices:
             raise UserError(
-                f"table {str(table)!r} is not of activation formulas; allowed: activations-mnist1d, or a path"
+                f"table {str(table)!r} does not hold activation formulas; allowed: activations-mnist1d, or a path"
             )
 
     def frame(self, state: State) -> list[Any]:

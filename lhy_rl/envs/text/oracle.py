@@ -208,7 +208,7 @@ class OracleText(TextEnv):
         """
         array = np.asarray(tokens)
         if array.ndim != 2 or array.dtype.kind not in "iu":
-            raise UserError(f"tokens have shape {array.shape} and type {array.dtype}; must be whole numbers, (N, T)")
+            raise UserError(f"tokens are {array.dtype} of shape {array.shape}; must be whole numbers of shape (N, T)")
         if array.size and (array.min() < 0 or array.max() >= self.vocabulary_size):
             raise UserError(f"tokens must lie in 0 to {self.vocabulary_size - 1}; got {array.min()} to {array.max()}")
         log_probs = self.oracle.token_log_probs(torch.from_numpy(array.astype(np.int64)))

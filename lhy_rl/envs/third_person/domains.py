@@ -90,7 +90,7 @@ def domain_of(given: str | Domain | Mapping[str, Any]) -> Domain:
         known = [field.name for field in fields(Domain)]
         for name in values:
             if name not in known:
-                raise suggest(str(name), ["name", *known], "value of a domain")
+                raise suggest(str(name), ["name", *known], "key of a domain")
         return replace(base, **values)
     if not isinstance(given, str) or given not in DOMAINS:
         raise suggest(str(given), DOMAINS, "domain")

@@ -43,7 +43,7 @@ class MujocoDomain:
                 raise UserError(f"domain's {name} is {brief(given)}; allowed: {low} to {high}")
         if not isinstance(self.colours, Mapping):
             raise UserError(
-                f"domain's colours is {brief(self.colours)}; allowed: name to colour, {{cpole: [179, 0, 0]}}"
+                f"domain's colours are {brief(self.colours)}; allowed: names to colours, {{cpole: [179, 0, 0]}}"
             )
         for name, colour in [*self.colours.items(), *([("background", self.background)] if self.background else [])]:
             fits = isinstance(colour, list | tuple) and len(colour) == 3
@@ -126,7 +126,7 @@ def mujoco_domain(given: str | MujocoDomain | Mapping[str, Any], env_id: str) ->
         names = [value.name for value in fields(MujocoDomain)]
         for name in values:
             if name not in names:
-                raise suggest(str(name), ["name", *names], "value of a domain")
+                raise suggest(str(name), ["name", *names], "key of a domain")
         return replace(base, **values)
     if not isinstance(given, str) or given not in known:
         raise suggest(str(given), known, "domain")

@@ -145,7 +145,7 @@ def _made(env_id: str, horizon: int, options: dict[str, Any]) -> gymnasium.Env[A
         raise UserError(f"{env_id} needs MuJoCo; {install_extra('mujoco')}") from error
     task = env.unwrapped
     if not all(hasattr(task, name) for name in ("model", "data")) or not isinstance(env.observation_space, Box):
-        raise UserError(f"{env_id} is no MuJoCo environment with observations in a Box; InvertedPendulum-v5 is one")
+        raise UserError(f"{env_id} is not a MuJoCo environment with Box observations, as InvertedPendulum-v5 is")
     return env
 
 

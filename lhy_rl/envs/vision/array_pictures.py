@@ -44,7 +44,7 @@ def read_arrays(place: str | os.PathLike[str]) -> PictureSet:
         labels = own_labels(members[LABELS], len(pictures), str(path)) if LABELS in members else None
     elif members is not None and "observations" not in members and "lengths" not in members:
         raise UserError(
-            f"{str(path)!r} holds {brief(sorted(members))}; allowed: {PICTURES!r}, or what lhy-rl record writes"
+            f"{str(path)!r} holds {brief(sorted(members))}; allowed: {PICTURES!r}, or a file of lhy-rl record"
         )
     else:
         pictures = recorded_pictures(path)
@@ -67,7 +67,7 @@ def recorded_pictures(path: Path) -> np.ndarray:
     found = read_npz(path)
     space = found.observation_space
     if not isinstance(space, Box) or not looks_like_image(space):
-        raise UserError(f"{str(path)!r} was recorded of {brief(space)}, which is no picture; allowed: Box of pixels")
+        raise UserError(f"{str(path)!r} has the observation space {brief(space)}; allowed: a Box of pixels")
     low, high = float(space.low.min()), float(space.high.max())
     if not math.isfinite(high - low):
         raise UserError(f"the pixels in {str(path)!r} have no bounds; allowed: 0 to 255, 0 to 1 or -1 to 1")
@@ -95,7 +95,7 @@ def own_pictures(given: np.ndarray, name: str) -> np.ndarray:
     pictures /= 255 if given.dtype == np.uint8 else 1
     if not ((pictures >= 0) & (pictures <= 1)).all():
         wrong = pictures[~((pictures >= 0) & (pictures <= 1))][0]
-        raise UserError(f"{PICTURES!r} in {name!r} holds {wrong:g}; floats are from 0 to 1")
+        raise UserError(f"{PICTURES!r} in {name!r} holds {wrong:g}; floats must be from 0 to 1")
     return pictures
 
 
@@ -112,7 +112,7 @@ def own_labels(given: np.ndarray, count: int, name: str) -> np.ndarray:
     if wrong.any():
         place = int(np.flatnonzero(wrong)[0])
         raise UserError(
-            f"{LABELS!r} in {name!r} hold {given[place]} (picture {place}); allowed: 0 to {MOST_CLASSES - 1}"
+            f"{LABELS!r} in {name!r} holds {given[place]} (picture {place}); allowed: 0 to {MOST_CLASSES - 1}"
         )
     return given.astype(np.int64)
 

@@ -110,7 +110,7 @@ class Digits(PictureSamples):
         validation.flag("conditional", conditional)
         side = None if side is None else validation.integer("side", side, 8)
         if side is not None and (pictures in SHIPPED or holds_arrays(pictures)):
-            raise UserError(f"side is of a folder of picture files; those of {pictures!r} have theirs")
+            raise UserError(f"side is for a folder of picture files; the pictures of {pictures!r} have a fixed size")
         found = pictures_of(pictures, side)
         super().__init__(num_envs, found, conditional, autoreset_mode, render_mode, max_episode_steps)
 

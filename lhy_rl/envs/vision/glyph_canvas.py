@@ -42,8 +42,8 @@ class Distortion:
         validation.integer("clutter", self.clutter, 0, 100)
         if len(self.sizes) != 2 or not 0.25 <= self.sizes[0] <= self.sizes[1] <= self.side / 28:
             raise UserError(
-                f"sizes={self.sizes!r} is not allowed; must be two numbers, the smallest from 0.25 up and the largest "
-                f"up to side / 28, {self.side / 28:.3g}"
+                f"sizes={self.sizes!r} is not allowed; must be two numbers, the smallest at least 0.25 and the "
+                f"largest at most side / 28, {self.side / 28:.3g}"
             )
 
     def canvases(self, digits: np.ndarray, pieces: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, ...]:

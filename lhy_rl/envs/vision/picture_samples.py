@@ -49,10 +49,10 @@ class PictureSamples(OneStepTask):
     ) -> None:
         self.pictures, self.conditional = pictures, validation.flag("conditional", conditional)
         if conditional and len(pictures.classes) < 2:
-            raise UserError("conditional=True needs classes, and these pictures are of one; allowed: False")
+            raise UserError("conditional=True needs several classes, and these pictures have one; allowed: False")
         height, width, channels = pictures.splits.train.inputs.shape[1:]
         if min(height, width) < SMALLEST:
-            raise UserError(f"the pictures are {width} x {height} pixels; allowed: from 8 x 8 up (side=16)")
+            raise UserError(f"the pictures are {width} x {height} pixels; allowed: at least 8 x 8 (side=16)")
         super().__init__(
             num_envs,
             Discrete(len(pictures.classes) if conditional else 1),

@@ -30,7 +30,7 @@ AFTER = ("freeze", "evolve")
 
 
 def _too_early(limit: int, horizon: int) -> UserError:
-    return UserError(f"the environment's own time limit is {limit} steps; horizon, {horizon}, must not be more")
+    return UserError(f"the environment's own time limit is {limit} steps; horizon is {horizon} and must not exceed it")
 
 
 class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
@@ -114,7 +114,7 @@ class FixedHorizonVector(VectorEnv[Any, Any, Any]):
         self.autoreset_mode = validation.autoreset(autoreset_mode)
         inner = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if AutoresetMode.DISABLED in (inner, self.autoreset_mode):
-            raise UserError("a fixed horizon needs environments that reset by themselves; allowed: SameStep, NextStep")
+            raise UserError("a fixed horizon needs an environment with autoreset; allowed: SameStep, NextStep")
         self.metadata = {**env.metadata, "autoreset_mode": self.autoreset_mode}
         self.num_envs, self.render_mode = env.num_envs, env.render_mode
         self.single_observation_space, self.observation_space = env.single_observation_space, env.observation_space
@@ -133,7 +133,7 @@ class FixedHorizonVector(VectorEnv[Any, Any, Any]):
         """
         mask = (options or {}).get("reset_mask")
         if mask is not None and not np.all(mask):
-            raise UserError("instances of a fixed horizon begin together; reset_mask must be true everywhere")
+            raise UserError("with a fixed horizon all instances reset together; reset_mask must be true everywhere")
         return self._begin(seed, options)
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -191,7 +191,7 @@ class FixedHorizonVector(VectorEnv[Any, Any, Any]):
     def _snapshot(self, indices: np.ndarray | None = None) -> dict[str, Any]:
         """Everything that future steps depend on, for all instances."""
         if indices is not None:
-            raise UserError("instances of a fixed horizon go together; snapshot() takes all")
+            raise UserError("with a fixed horizon a snapshot holds all instances; call snapshot() without indices")
         inner = self.env.unwrapped.snapshot()  # type: ignore[attr-defined]
         return {"env": inner, "obs": copied(self._obs), "over": self._over.copy(), "steps": self._steps}
 

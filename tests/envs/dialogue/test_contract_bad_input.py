@@ -195,7 +195,7 @@ def test_unknown_agents_and_calls_out_of_order(row: Any) -> None:
 @pytest.mark.parametrize("given", ["deal", np.nan, np.full(4, np.nan), [0] * 5, np.full(4, 500), None, [[0]] * 4])
 def test_a_partner_that_gives_no_actions_is_named(level: str, given: Any) -> None:
     env = NegotiationVsBot(4, partner=lambda *_: given, level=level)
-    with pytest.raises(UserError, match="of the partner: action") as caught:
+    with pytest.raises(UserError, match="the partner: action") as caught:
         env.reset(seed=1)  # in some of four games it moves first
     assert is_a_line(caught.value)
 

@@ -215,7 +215,7 @@ def test_people_answer_better_than_chance(data: ConversationData) -> None:
 
 
 def test_rating_is_of_chitchat_only(data: ConversationData) -> None:
-    with pytest.raises(UserError, match="needs a corpus that people have rated, 'chitchat', not"):
+    with pytest.raises(UserError, match="needs a corpus with human ratings, 'chitchat', not"):
         choose_reward("rating", data)
 
 
@@ -253,13 +253,13 @@ def wrong(what: Any) -> Callable[..., Any]:
     ("what", "message"),
     [
         (ZeroDivisionError("division by zero\nof mine"), r"reward 'my_reward' raised ZeroDivisionError: '.*of mine'"),
-        (np.array([1.0, np.nan]), "reward 'my_reward' gave nan; must be finite"),
-        (np.array([np.inf, 1.0]), "gave inf"),
-        (np.zeros((2, 1)), r"gave the shape \(2, 1\); must be \(2,\)"),
-        (3.0, r"gave the shape \(\); must be \(2,\)"),
-        (None, r"must be \(2,\)|gave nan"),
-        ("good", "gave 'good'"),
-        ([[1], [1, 2]], "gave"),
+        (np.array([1.0, np.nan]), "reward 'my_reward' returned nan; must be finite"),
+        (np.array([np.inf, 1.0]), "returned inf"),
+        (np.zeros((2, 1)), r"returned shape \(2, 1\); must be \(2,\)"),
+        (3.0, r"returned shape \(\); must be \(2,\)"),
+        (None, r"must be \(2,\)|returned nan"),
+        ("good", "returned 'good'"),
+        ([[1], [1, 2]], "returned"),
     ],
     ids=str,
 )

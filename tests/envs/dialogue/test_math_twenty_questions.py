@@ -102,7 +102,7 @@ def test_turns_in_words() -> None:
     *_, info = env.step(4)
     assert info["text"] == "1. Is its colour red? Yes."
     *_, info = env.step(QUESTIONS)
-    assert info["text"].startswith("You think of the tiny red ball.")
+    assert info["text"].startswith("You are thinking of the tiny red ball.")
 
 
 def test_bad_arguments_are_one_line() -> None:

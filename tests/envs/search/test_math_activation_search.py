@@ -74,6 +74,6 @@ def test_a_curve_is_drawn_where_it_is():
 
 
 def test_tables_of_something_else_are_refused():
-    with pytest.raises(UserError, match="not of activation formulas"):
+    with pytest.raises(UserError, match="does not hold activation formulas"):
         ActivationSearch(table="nb201-cifar10")
     assert len(formulas()) == SPACE.num_configurations

@@ -185,7 +185,7 @@ def test_a_saved_policy_of_the_state_is_filmed(tmp_path: Path) -> None:
         ({"domain": {"background": "red"}}, "colour of background"),
         ({"size": 8}, "size=8"),
         ({"observation": "pixels"}, "observation"),
-        ({"env_id": "CartPole-v1"}, "CartPole-v1 is no MuJoCo environment"),
+        ({"env_id": "CartPole-v1"}, "CartPole-v1 is not a MuJoCo environment"),
         ({"horizon": 0}, "horizon=0"),
     ],
 )

@@ -76,9 +76,9 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
         (odd, {}, "07.png' has 24 x 16 pixels and '00.png' 16 x 16; give side"),
         (tmp_path / "words", {}, "holds 0 pictures"),
         (tmp_path / "nowhere", {}, "no folder"),
-        (tall, {"side": 16, "conditional": True}, "needs classes"),
-        (write(tmp_path / "low", size=(16, 7)), {}, "16 x 7 pixels; allowed: from 8 x 8 up"),
-        (Path("optical"), {"side": 16}, "side is of a folder of picture files"),
+        (tall, {"side": 16, "conditional": True}, "needs several classes"),
+        (write(tmp_path / "low", size=(16, 7)), {}, "16 x 7 pixels; allowed: at least 8 x 8"),
+        (Path("optical"), {"side": 16}, "side is for a folder of picture files"),
         (Path("optical"), {"conditional": 1}, "conditional=1"),
     ):
         with pytest.raises(UserError, match=message) as caught:

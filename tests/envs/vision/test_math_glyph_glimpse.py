@@ -91,7 +91,7 @@ def test_the_expert_looks_at_the_digit_and_names_it(options: dict[str, object], 
     [
         ({"side": 30}, "side=30 is not allowed; must be a multiple of 4"),
         ({"side": 12}, "side=12 is not allowed; must be a whole number from 16 to 96"),
-        ({"side": 16}, r"sizes=.* the largest up to side / 28, 0.571"),
+        ({"side": 16}, r"sizes=.* the largest at most side / 28, 0.571"),
         ({"turn": 200.0}, "turn is 200.0; allowed: 0 to 180"),
         ({"split": "all"}, "unknown split 'all'"),
         ({"difficulty": "heard"}, "unknown difficulty 'heard'"),

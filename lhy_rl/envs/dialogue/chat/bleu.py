@@ -35,6 +35,6 @@ class Bleu:
         key = context.tobytes()
         if key not in self.scorers:
             if key not in self.replies:
-                raise UserError("reward 'bleu' knows the contexts of its corpus only; nobody has answered this one")
+                raise UserError("reward 'bleu' needs a context of its corpus; this one has no human reply")
             self.scorers[key] = BleuScorer(self.replies[key], self.ORDER)
         return float(self.scorers[key].sentence_scores([reply])[0]) if reply else 0.0

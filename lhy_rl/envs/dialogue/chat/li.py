@@ -34,7 +34,7 @@ class LiReward:
         self.tokenizer, self.scorer = data.tokenizer, scorer
         self.dull = DullReplies(data.tokenizer).probes
         if not len(self.dull):
-            raise UserError("reward 'li' asks for dull replies, and the vocabulary holds none; enlarge the vocabulary")
+            raise UserError("reward 'li' needs dull replies, and the vocabulary can write none; enlarge the vocabulary")
 
     def terms(self, contexts: np.ndarray, replies: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """(3, N) r1, r2, r3."""

@@ -33,7 +33,7 @@ class Rating:
 
     def __init__(self, data: ConversationData) -> None:
         if data.name not in CORPORA or not (corpus := load_corpus(data.name, turns=True)).ratings:
-            raise UserError(f"reward 'rating' needs a corpus that people have rated, 'chitchat', not {data.name!r}")
+            raise UserError(f"reward 'rating' needs a corpus with human ratings, 'chitchat', not {data.name!r}")
         self.tokenizer = data.tokenizer
         counts, ratings = _rated(corpus, data.dealt["train"], self.tokenizer)
         held_out, held_out_ratings = _rated(corpus, data.dealt["test"], self.tokenizer)

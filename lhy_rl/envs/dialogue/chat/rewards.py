@@ -67,7 +67,7 @@ def choose_scorer(given: Any, data: ConversationData) -> ReplyScorer:
     if given is None or isinstance(given, str) or inspect.isclass(given) or inspect.isfunction(given):
         scorer = scorers.choose_callable("counts" if given is None else given)(data)
     if not isinstance(scorer, ReplyScorer):
-        raise UserError(f"scorer is {brief(given)}; allowed: 'counts', module:Class, or forward, backward, similarity")
+        raise UserError(f"scorer is {brief(given)}; allowed: 'counts', module:Class, or a ReplyScorer")
     return scorer
 
 
@@ -101,12 +101,12 @@ class Checked:
         try:
             values = np.asarray(given, np.float64)
         except (TypeError, ValueError):
-            raise UserError(f"reward {self.name!r} gave {brief(given)}; must be ({len(replies)},) numbers") from None
+            raise UserError(f"reward {self.name!r} returned {brief(given)}; must be {len(replies)} numbers") from None
         if values.shape != (len(replies),):
-            raise UserError(f"reward {self.name!r} gave the shape {values.shape}; must be ({len(replies)},)")
+            raise UserError(f"reward {self.name!r} returned shape {values.shape}; must be ({len(replies)},)")
         if not np.isfinite(values).all():
             wrong = values[~np.isfinite(values)][0]
-            raise UserError(f"reward {self.name!r} gave {wrong}; must be finite numbers")
+            raise UserError(f"reward {self.name!r} returned {wrong}; must be finite numbers")
         return values
 
 

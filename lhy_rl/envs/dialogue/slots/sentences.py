@@ -14,7 +14,8 @@ def of_system(kind: int, slot: int, value: int, place: int, constraints: np.ndar
     if kind == REQUEST:
         return f"Which {name} would you like?"
     if kind == CONFIRM:
-        return f"Did you say {name}: {value_name(slot, value)}?" if value >= 0 else f"Did you say anything of {name}?"
+        known = value >= 0
+        return f"Did you say {name}: {value_name(slot, value)}?" if known else f"Did you say anything about {name}?"
     if kind == OFFER and place == NO_MATCH:
         return f"There is no other place with {of_constraints(constraints)}."
     if kind == OFFER:
