@@ -96,17 +96,17 @@ def test_math_plain_yaml() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (LAUGHS, "its aliases grow to more than 100,000 values"),
-        ("a: &a [*a]", "an alias stands inside of what it means"),
+        (LAUGHS, "its aliases expand to more than 100,000 values"),
+        ("a: &a [*a]", "an alias is inside the value that it refers to"),
         ("a: " + "[" * 5000, "nested deeper than 30"),
-        ("a: 1\nb: 2\na: 3", "line 3: the key 'a' stands there twice"),
+        ("a: 1\nb: 2\na: 3", "line 3: the key 'a' is given twice"),
         ("a: !!set {b}", "could not determine a constructor"),
         ("on: 3", "the key True"),
-        ("agent:\n  1: y", "the key 1, which is no text"),
+        ("agent:\n  1: y", "the key 1, which is not a string"),
         ("seed: .nan", "seed is nan; it must be a whole number|seed is not a number"),
         ("seed: 18446744073709551616", "seed is 18446744073709551616..., 20 digits; allowed: below 2\\*\\*63"),
         ("seed: -1", "seed is -1"),
-        ('run: {name: "a\\0b"}', "run.name is 'a.x00b'; a text holds no NUL"),
+        ('run: {name: "a\\0b"}', "run.name is 'a.x00b'; a string must not contain NUL"),
         ("run: {name: ..}", "run.name is '..'; it must be a plain name"),
         ("run: {name: ../../x}", "run.name is '../../x'; it must be a plain name"),
         ("threads: 100000000", "threads is 100000000; it must be 1 to 1024"),
@@ -231,7 +231,7 @@ def test_contract_a_full_disk_names_its_file(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OSError) as caught:
         archive.write(tmp_path / "update-00000007.zip", [1])
     line, status = explain(caught.value)
-    assert status == 2 and "update-00000007.zip; make room" in str(line)
+    assert status == 2 and "update-00000007.zip; free some space" in str(line)
 
 
 # ---------------------------------------------------------------------- npz

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from lhy_rl.experiment.run import Run
 
 COMMANDS = {
-    "list": "what there is: configurations, agents, environments, and their parts",
+    "list": "list configurations, agents, environments, and their parts",
     "train": "train an agent from a configuration",
     "resume": "continue a run that was stopped or killed",
     "evaluate": "measure a run's policies again",
     "sample": "let a run's policy write sentences",
     "play": "show a run's policy at play: in a window, as text or in a film",
-    "record": "write down demonstrations: of a run, an expert, a person at the keyboard or a random policy",
+    "record": "record demonstrations of a run, an expert, a person at the keyboard or a random policy",
     "report": "draw a run's plots and write its report.html",
     "diagnose": "measure a run's loss: curvature, gradient noise, landscape, layers, memorization",
     "benchmark": "train configurations over several seeds and compare them",
@@ -70,7 +70,7 @@ def run_parser(command: str, example: str, checkpoint: bool = True, files: bool 
     if files:
         what += "; or a file that agent.save wrote in Python"
         made.add_argument(
-            "--env", dest="env_id", metavar="ID", help="where the agent of a file acts (default: as saved)"
+            "--env", dest="env_id", metavar="ID", help="environment of a file's agent (default: as saved)"
         )
     made.add_argument("run", metavar="RUN", type=Path, help=what)
     if checkpoint:

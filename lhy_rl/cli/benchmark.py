@@ -21,8 +21,8 @@ def command_benchmark(arguments: list[str]) -> int:
         help="where NAME.json, NAME.png and the finished runs go (default: runs/benchmarks; in a checkout of the "
         "repository a shipped benchmark's go to benchmarks/results, and the tables of its documents are written anew)",
     )
-    made.add_argument("--quick", action="store_true", help="a fiftieth of the steps: does it work?")
-    made.add_argument("--fresh", action="store_true", help="train again what has finished in an earlier call")
+    made.add_argument("--quick", action="store_true", help="a fiftieth of the steps, to see whether it works")
+    made.add_argument("--fresh", action="store_true", help="also train again what finished in an earlier call")
     options = made.parse_args(arguments)
     check_least(options, seeds=1, jobs=1)
     from lhy_rl.benchmark import runner, spec

@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 def command_diagnose(arguments: list[str]) -> int:
     made = run_parser("diagnose", "lhy-rl diagnose runs/ppo-cartpole")
-    made.add_argument("--steps", type=whole, default=1024, metavar="N", help="that the loss is the mean of (1024)")
-    made.add_argument("--products", type=whole, default=40, metavar="N", help="with the Hessian (40)")
-    made.add_argument("--batches", type=whole, default=16, metavar="N", help="to measure the gradient's noise (16)")
-    made.add_argument("--plane", type=whole, default=15, metavar="N", help="points a side; 0 draws no plane (15)")
+    made.add_argument("--steps", type=whole, default=1024, metavar="N", help="steps whose loss is averaged (1024)")
+    made.add_argument("--products", type=whole, default=40, metavar="N", help="Hessian-vector products (40)")
+    made.add_argument("--batches", type=whole, default=16, metavar="N", help="batches for the gradient's noise (16)")
+    made.add_argument("--plane", type=whole, default=15, metavar="N", help="points per side; 0 draws no plane (15)")
     made.add_argument(
         "--memorization-steps",
         type=whole,
         default=1000,
         metavar="N",
-        help="most gradient steps with random labels; 0 leaves that out (1000)",
+        help="maximum of gradient steps on random labels; 0 skips them (1000)",
     )
     made.add_argument(
         "--from",
         dest="other",
         type=Path,
         metavar="CHECKPOINT",
-        help="where the line and the plane begin: a checkpoint or a run (default: the run's first weights)",
+        help="where the line and the plane begin: a checkpoint or a run (default: the run's initial weights)",
     )
     made.add_argument("--seed", type=whole, default=0, help="same seed, same numbers (default: 0)")
     options = made.parse_args(arguments)
@@ -81,7 +81,7 @@ def print_diagnosis(console: Console, found: Diagnosis) -> None:
             )
         console.print(table)
     if found.fits:
-        table = Table("labels", title="the same network, from its first weights, on labels", title_justify="left")
+        table = Table("labels", title="the same network, trained anew on labels", title_justify="left")
         for heading in ("learned", "held out", "gradient steps"):
             table.add_column(heading, justify="right")
         for fit in found.fits:

@@ -75,7 +75,7 @@ def explain(error: Exception) -> tuple[str | None, int]:
         what = error.strerror or str(error)
         where = f": {error.filename}" if error.filename else ""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        advice = "; make room: a run that had begun keeps its whole checkpoints (lhy-rl resume)" if full else ""
+        advice = "; free some space; a run keeps its complete checkpoints (lhy-rl resume)" if full else ""
         return f"{what}{where}{advice}", 2
     if isinstance(error, MemoryError) or TOO_LARGE.search(str(error)):
         message = " ".join(str(error).split())[:200]

@@ -26,13 +26,13 @@ def command_evaluate(arguments: list[str]) -> int:
     other = "episodes" if evaluator.is_text else "sentences"
     if getattr(options, other) is not None:
         task = "a text task" if evaluator.is_text else "not a text task"
-        raise UserError(f"--{other} says nothing here: {run.config.values['env']['id']} is {task}")
+        raise UserError(f"--{other} has no effect: {run.config.values['env']['id']} is {task}")
     evaluator.sentences = options.sentences or evaluator.sentences
     evaluator.episodes = options.episodes or evaluator.episodes
     print_result(output_console(), run.result())
     if not evaluator.is_text:
         of = str(options.run) if options.run.is_file() else f"the {options.checkpoint} checkpoint"
-        print(f"{evaluator.episodes} episodes of {of}, each action the most probable one")
+        print(f"{evaluator.episodes} episodes of {of}, always with the most probable action")
     return 0
 
 
@@ -45,7 +45,7 @@ def command_sample(arguments: list[str]) -> int:
         default="sample",
         help="draw them, take the likeliest token each time, or search with a beam of width n (default: sample)",
     )
-    made.add_argument("--temperature", type=float, default=1.0, help="below 1: safer, above 1: wilder (default: 1)")
+    made.add_argument("--temperature", type=float, default=1.0, help="below 1 less random, above 1 more (default: 1)")
     made.add_argument("--top-k", type=whole, help="draw among the k likeliest tokens only")
     made.add_argument("--policy", help="which of the run's policies: mle, seqgan, ... (default: the newest)")
     made.add_argument("--seed", type=whole, default=0, help="same seed, same sentences (default: 0)")
@@ -77,7 +77,7 @@ def command_play(arguments: list[str]) -> int:
         help="write a film, .gif or .mp4 (default: open a window, or print text where the environment draws none)",
     )
     made.add_argument("--seed", type=whole, default=0, help="same seed, same episodes (default: 0)")
-    made.add_argument("--stochastic", action="store_true", help="draw the actions; else the most probable are taken")
+    made.add_argument("--stochastic", action="store_true", help="sample the actions; without it the most probable")
     options = made.parse_args(arguments)
     check_least(options, episodes=1, seed=0)
     from lhy_rl.recording import film
@@ -92,7 +92,7 @@ def command_play(arguments: list[str]) -> int:
         return 0
     if run.evaluator.is_game:
         if options.output is not None:
-            raise UserError("--output makes films, and a game of several is text; leave it out")
+            raise UserError("--output writes a film, and a game of several players is text; leave it out")
         from lhy_rl.recording.game_with_person import play_with_person
 
         play_with_person(run.agent, options.episodes, options.seed, options.stochastic)

@@ -16,14 +16,14 @@ def command_record(arguments: list[str]) -> int:
         "who",
         metavar="WHO",
         help="a run folder; a file that agent.save wrote; a zip of Stable-Baselines3, with --env; or an "
-        "environment's id, whose own expert acts (--env.NAME VALUE sets the environment's options)",
+        "environment's id, whose own expert is recorded (--env.NAME VALUE sets the environment's options)",
     )
     instead = made.add_mutually_exclusive_group()
-    instead.add_argument("--random", action="store_true", help="a random policy acts there: a control for imitation")
-    instead.add_argument("--keyboard", action="store_true", help="a person acts there: one key, one step")
-    made.add_argument("--keys", metavar="KEY=ACTION,...", help="of the person (default: digits, arrows where plain)")
+    instead.add_argument("--random", action="store_true", help="record a random policy, a control for imitation")
+    instead.add_argument("--keyboard", action="store_true", help="record a person at the keyboard: one key, one step")
+    made.add_argument("--keys", metavar="KEY=ACTION,...", help="for --keyboard (default: digits; arrows if obvious)")
     made.add_argument(
-        "--env", dest="env_id", metavar="ID", help="where a zip's policy acts (default of ours: as saved)"
+        "--env", dest="env_id", metavar="ID", help="environment of a zip's policy (default for lhy_rl's: as saved)"
     )
     made.add_argument("--episodes", type=whole, default=20, metavar="N", help="how many are kept (default: 20)")
     made.add_argument("--noise", type=float, default=0.0, metavar="P", help="share of random steps (default: 0)")
@@ -31,12 +31,12 @@ def command_record(arguments: list[str]) -> int:
         "--labels",
         choices=["executed", "expert"],
         default="executed",
-        help="which action a random step writes down: the one that happened, or the expert's (default: executed)",
+        help="which action is recorded for a random step: the executed one, or the expert's (default: executed)",
     )
-    made.add_argument("--min-return", type=float, metavar="R", help="throw episodes below it away and play others")
+    made.add_argument("--min-return", type=float, metavar="R", help="discard episodes below it and play others")
     made.add_argument("--seed", type=whole, default=0, help="same seed, same episodes (default: 0)")
     made.add_argument("--checkpoint", choices=["newest", "best"], default="best", help="of a run (default: best)")
-    made.add_argument("--stochastic", action="store_true", help="draw the actions; else the most probable are taken")
+    made.add_argument("--stochastic", action="store_true", help="sample the actions; without it the most probable")
     made.add_argument(
         "--output",
         metavar="PLACE",
@@ -65,7 +65,7 @@ def command_record(arguments: list[str]) -> int:
     print(f"use it  --agent.demonstrations {name}")
     if len(found) == chosen.episodes or chosen.keyboard:
         return 0
-    print("lhy-rl: interrupted; what is written is whole", file=sys.stderr)
+    print("lhy-rl: interrupted; the episodes recorded so far are written", file=sys.stderr)
     return 130
 
 

@@ -36,14 +36,12 @@ def command_search(arguments: list[str]) -> int:
     made.add_argument("what", metavar="SEARCHER/TABLE", help="or SEARCHER alone, with --space and --function")
     made.add_argument("--trials", type=whole, metavar="N", help="the budget (default: 200, or the space's run_cap)")
     made.add_argument("--seed", type=whole, default=0, metavar="N", help="of the search (default: 0)")
-    made.add_argument("--live", action="store_true", help="train what a table was made of, and read no table")
-    made.add_argument("--space", type=Path, metavar="YAML", help="what is searched, as a wandb sweep writes it")
+    made.add_argument("--live", action="store_true", help="train each trial instead of reading a table")
+    made.add_argument("--space", type=Path, metavar="YAML", help="the search space, in the format of a wandb sweep")
     made.add_argument(
-        "--function", metavar="MODULE:FUNCTION", help="gives the score of a configuration: function(values, seed)"
+        "--function", metavar="MODULE:FUNCTION", help="returns a configuration's score: function(values, seed)"
     )
-    made.add_argument(
-        "--folder", type=Path, help="a new one, or one whose search is gone on with (default: below runs/)"
-    )
+    made.add_argument("--folder", type=Path, help="a new one, or that of a search to continue (default: below runs/)")
     add_executor(made, EXECUTORS)
     options, own = split_options(made, arguments)
     check_least(options, trials=1, seed=0)
@@ -70,15 +68,13 @@ def command_sweep(arguments: list[str]) -> int:
 
     made = parser("sweep", "lhy-rl sweep ppo/cartpole --trials 20 --total_timesteps 20_000")
     made.epilog = f"Every value can be replaced for all trials, as in lhy-rl train: --key VALUE.\n\n{made.epilog}"
-    made.add_argument("config", metavar="CONFIG", help="whose agent is tuned, as lhy-rl train takes it")
+    made.add_argument("config", metavar="CONFIG", help="whose agent is tuned, as in lhy-rl train")
     made.add_argument("--space", type=Path, metavar="YAML", help="a wandb sweep (default: the agent's usual options)")
     made.add_argument("--trials", type=whole, metavar="N", help="the budget (default: the sweep's run_cap, or 20)")
     made.add_argument("--searcher", choices=searchers.names(), help="default: the sweep's method, or evolution")
     made.add_argument("--search_seed", type=whole, default=0, metavar="N", help="of the search (default: 0)")
     made.add_argument("--again", type=whole, default=3, metavar="N", help="fresh seeds at the end (default: 3)")
-    made.add_argument(
-        "--folder", type=Path, help="a new one, or one whose sweep is gone on with (default: below runs/)"
-    )
+    made.add_argument("--folder", type=Path, help="a new one, or that of a sweep to continue (default: below runs/)")
     add_executor(made, EXECUTORS)
     options, rest = made.parse_known_args(arguments)
     _, overrides, _ = split_train(rest)
@@ -128,8 +124,8 @@ def command_sweep(arguments: list[str]) -> int:
 def add_executor(made: argparse.ArgumentParser, executors: tuple[str, ...]) -> None:
     """Add the options that say where trials run."""
     made.add_argument("--executor", choices=executors, default="in_process", help="where trials run (default: here)")
-    made.add_argument("--workers", type=whole, metavar="N", help="trials at once (default: one a core)")
-    made.add_argument("--time_limit", type=float, metavar="SECONDS", help="of a trial; a longer one has failed")
+    made.add_argument("--workers", type=whole, metavar="N", help="trials at once (default: one per core)")
+    made.add_argument("--time_limit", type=float, metavar="SECONDS", help="of a trial; one that takes longer fails")
     made.add_argument(
         "--address", metavar="ADDRESS", help="Ray's: auto, or ray://HOST:10001 (default: its own cluster)"
     )
@@ -164,7 +160,7 @@ def split_options(made: argparse.ArgumentParser, arguments: list[str]) -> tuple[
     for word in words:
         key, equals, value = word.removeprefix("--").partition("=")
         if not word.startswith("--"):
-            raise UserError(f"what is {word!r}? expected: lhy-rl search SEARCHER/TABLE --OPTION VALUE ...")
+            raise UserError(f"unexpected argument {word!r}; expected: lhy-rl search SEARCHER/TABLE --OPTION VALUE ...")
         if not equals:
             following = next(words, None)
             if following is None:
@@ -183,9 +179,9 @@ def objective_of(options: argparse.Namespace) -> tuple[str, Objective, int, str,
 
     name, slash, rest = options.what.partition("/")
     if slash and (options.space or options.function):
-        raise UserError("a table needs no --space and no --function; give SEARCHER/TABLE, or SEARCHER with both")
+        raise UserError("--space and --function do not go with a table; give SEARCHER/TABLE, or SEARCHER with both")
     if options.live and not slash:
-        raise UserError(f"--live needs what to train: lhy-rl search {name}/digits-cnn --live")
+        raise UserError(f"--live needs the name of what to train: lhy-rl search {name}/digits-cnn --live")
     if options.live:
         live = live_objective(rest)
         return name, live, 200, str(live.about["score"]), given_early(options)
@@ -217,7 +213,7 @@ def check_metric(sweep: Sweep) -> None:
     """Refuse a sweep of an agent whose metric is not the mean return."""
     if sweep.goal == "minimize":
         raise UserError(
-            "the goal of the sweep is minimize, which wandb takes where a file names a metric without a goal; "
+            "the goal of the sweep is minimize, wandb's default for a metric without a goal; "
             "allowed: {name: eval/mean_return, goal: maximize}"
         )
     if sweep.metric not in ("", METRIC):

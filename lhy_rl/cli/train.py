@@ -16,8 +16,8 @@ usage: lhy-rl train CONFIG [--key value ...]
        lhy-rl train AGENT --env.id ID [--key value ...]
 
 Train an agent. CONFIG is the name of a shipped configuration or the path of a YAML file
-(the config.yaml of an old run, say). AGENT, a name or a class of your own (module:Class),
-takes defaults for all but its environment. Every value can be replaced on the command line.
+(such as the config.yaml of an earlier run). AGENT, a name or a class of your own (module:Class),
+needs only its environment; other options have defaults. Every value can be replaced on the command line.
 
 configurations:
 {configurations}
@@ -26,7 +26,7 @@ options of a configuration's agent, environment and run, with their meaning:
   lhy-rl train {first} --help
 
 While it trains, "mean return" is the mean sum of rewards of the latest episodes (the last 100, as in
-Stable-Baselines3), with drawn actions; the table at the end is measured anew (docs/metrics.md).
+Stable-Baselines3), with sampled actions; the table at the end is from a new evaluation (docs/metrics.md).
 
 examples:
   lhy-rl train {first}
@@ -74,7 +74,7 @@ def split_train(arguments: list[str]) -> tuple[str | None, dict[str, str], bool]
                 value = following
             overrides[key] = value
         elif word.startswith("-") or config is not None:
-            raise UserError(f"what is {word!r}? expected: lhy-rl train CONFIG --section.option VALUE ...")
+            raise UserError(f"unexpected argument {word!r}; expected: lhy-rl train CONFIG --section.option VALUE ...")
         else:
             config = word
     return config, overrides, wants_help
@@ -86,8 +86,8 @@ def command_resume(arguments: list[str]) -> int:
         "--total_timesteps",
         type=whole,
         metavar="N",
-        help="train until there are N in all, also a finished run (default: the configuration's); what falls with the "
-        "training, such as a linear learning rate, is stretched over N",
+        help="train until N in all, also a finished run (default: the configuration's); schedules, such as a linear "
+        "learning rate, are stretched over N",
     )
     options = made.parse_args(arguments)
     place = options.run
@@ -97,7 +97,7 @@ def command_resume(arguments: list[str]) -> int:
 
         run = reopen(place, error_console(), options.total_timesteps)
     if run is None:
-        print(f"{place} had finished already; to go on: lhy-rl resume {place} --total_timesteps N")
+        print(f"{place} has already finished; to train on: lhy-rl resume {place} --total_timesteps N")
         return 0
     run.train(RunFolder(place), write_report)
     show_result(run)

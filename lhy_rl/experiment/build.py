@@ -116,7 +116,7 @@ def trained(run: RunFolder, checkpoint: str = "newest", device: str = "auto", **
     """
     tree = Checkpoints(run.checkpoints).load(checkpoint)
     if tree is None:
-        raise UserError(f"{str(run.path)!r} has no checkpoints; lhy-rl resume {run.path} trains the run anew")
+        raise UserError(f"{str(run.path)!r} has no checkpoints; lhy-rl resume {run.path} trains the run again")
     with in_an_environment_like_its_own(run, changed.get("env")):
         agent = untrained(run, device, **changed)
         agent.load_state_dict(tree["agent"])
@@ -147,7 +147,7 @@ def in_an_environment_like_its_own(run: RunFolder, env: Any) -> Iterator[None]:
         if not others:
             raise
         trained_in = config.values["env"]["id"]
-        raise UserError(f"{str(run.path)!r} learned {trained_in}, whose spaces are others: {others[0]}") from error
+        raise UserError(f"{str(run.path)!r} was trained in {trained_in}, whose spaces differ: {others[0]}") from error
 
 
 def untrained(

@@ -115,7 +115,7 @@ def check_values(values: Any, where: str = "") -> None:
     elif isinstance(values, int) and abs(values) >= LARGEST:
         raise UserError(f"{where} is {str(values)[:20]}..., {len(str(abs(values)))} digits; allowed: below 2**63")
     elif isinstance(values, str) and "\0" in values:
-        raise UserError(f"{where} is {brief(values)}; a text holds no NUL")
+        raise UserError(f"{where} is {brief(values)}; a string must not contain NUL")
 
 
 def help_parser(name: str, overrides: dict[str, str]) -> ArgumentParser:
@@ -169,7 +169,7 @@ def set_value(values: dict[str, Any], key: str, value: Any) -> None:
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
-            raise UserError(f"unknown key {key!r}: {section!r} is an option and holds no others")
+            raise UserError(f"unknown key {key!r}: {section!r} is an option and has no options itself")
     values[last] = value
 
 
@@ -203,7 +203,7 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
         parser_mode="plain",
     )
     parser.add_argument("--seed", type=int, default=0, help="Same seed, same run, bit for bit, on one device.")
-    parser.add_argument("--total_timesteps", type=int, help="How long to train; the agent says what it counts.")
+    parser.add_argument("--total_timesteps", type=int, help="How long to train; what it counts depends on the agent.")
     parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, ..., or auto: a GPU for large networks.")
     threads = "Torch's threads, and numpy's while it learns; 1 is best for small networks."
     parser.add_argument("--threads", type=int, default=1, help=threads)
@@ -219,7 +219,7 @@ def parser_for(values: dict[str, Any], name: str = "CONFIG") -> ArgumentParser:
 def add_options(group: Any, section: str, found: Iterable[Option]) -> None:
     """Add options to a parser, as ``--section.option``."""
     for option in found:
-        meaning = option.doc or "(its class says nothing of it)"
+        meaning = option.doc or "(not documented)"
         group.add_argument(f"--{section}.{option.name}", type=option.hint, default=option.default, help=meaning)
 
 

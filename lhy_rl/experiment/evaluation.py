@@ -35,40 +35,48 @@ AS_TEXT = "as the text"  # best if nearest to the value of the real sentences
 GLOSSARY = {  # metric: (direction, meaning)
     "nll_oracle": (
         "lower",
-        "true negative log-likelihood of own sentences, nats a token; below the real text's: too cautious",
+        "true negative log-likelihood of the policy's own sentences, nats per token; below the text's: too cautious",
     ),
     "ppl_ngram": (
         AS_TEXT,
-        "perplexity of own sentences under a trigram model of the training text; below the real text's: too cautious",
+        "perplexity of the policy's own sentences under a trigram model of the training split; "
+        "below the text's: too cautious",
     ),
-    "nll_test": ("lower", "negative log-likelihood that the policy gives to held-out sentences, nats a token"),
-    "bleu2": ("higher", "n-grams of the policy's sentences that occur in held-out sentences (BLEU-2, 0 to 1)"),
-    "bleu3": ("higher", "BLEU-3 against held-out sentences"),
-    "bleu4": ("higher", "BLEU-4 against held-out sentences"),
-    "self_bleu2": (AS_TEXT, "BLEU-2 of the policy's sentences against each other: 1 repeats itself"),
-    "self_bleu3": (AS_TEXT, "BLEU-3 against each other"),
-    "self_bleu4": (AS_TEXT, "BLEU-4 against each other"),
-    "distinct2": (AS_TEXT, "different bigrams per bigram written"),
-    "distinct3": (AS_TEXT, "different trigrams per trigram written"),
-    "unique": ("higher", "different sentences per sentence written"),
-    "mean_length": (AS_TEXT, "tokens a sentence"),
-    "mean_return": ("higher", "sum of an episode's rewards, mean over the evaluation's episodes"),
-    "std_return": ("", "standard deviation of that sum"),
-    "held_out_return": ("higher", "mean return in episodes that are held out: the environment's test instances"),
-    "mean_episode_length": ("", "steps an episode; moves a game"),
-    "first_mover_return": ("", "games: what whoever moves first gets, mean"),
-    "other_return": ("", "games: what the others get, mean"),
+    "nll_test": (
+        "lower",
+        "negative log-likelihood of the test sentences under the policy, nats per token: high where it cannot produce "
+        "some of them",
+    ),
+    "bleu2": (
+        "higher",
+        "BLEU of n-grams up to 2, from 0 to 1: how much of the generated text occurs in the test split",
+    ),
+    "bleu3": ("higher", "the same up to 3"),
+    "bleu4": ("higher", "the same up to 4"),
+    "self_bleu2": (AS_TEXT, "BLEU of the sentences against each other, n-grams up to 2; high: they repeat each other"),
+    "self_bleu3": (AS_TEXT, "the same up to 3"),
+    "self_bleu4": (AS_TEXT, "the same up to 4"),
+    "distinct2": (AS_TEXT, "distinct bigrams divided by all bigrams written"),
+    "distinct3": (AS_TEXT, "distinct trigrams divided by all trigrams written"),
+    "unique": ("higher", "distinct sentences divided by all sentences written"),
+    "mean_length": (AS_TEXT, "words per sentence, without the end token"),
+    "mean_return": ("higher", "mean return of the deterministic policy"),
+    "std_return": ("", "its standard deviation over the episodes"),
+    "held_out_return": ("higher", "mean return on instances that the environment holds out"),
+    "mean_episode_length": ("", "steps per episode; moves per game"),
+    "first_mover_return": ("", "games: mean return of the player who moves first"),
+    "other_return": ("", "games: mean return of the other players"),
     "agreement": ("higher", "negotiation: share of the games that end in a deal"),
     "own": ("higher", "negotiation: own points, mean; 0 without a deal"),
     "partner": ("", "negotiation: the other's points"),
     "joint": ("higher", "negotiation: both players' points"),
-    "pareto": ("higher", "negotiation: share of the deals that leave nothing that both would rather have"),
+    "pareto": ("higher", "negotiation: share of the deals that are Pareto-optimal"),
 }
 RANDOM, EXPERT, THRESHOLD = "random", "expert", "threshold"
 MEANINGS = {
     RANDOM: "a policy that draws its actions uniformly",
-    EXPERT: "who shows, or could show, how it is done",
-    THRESHOLD: "the return at which the task counts as solved, as Gymnasium says",
+    EXPERT: "the demonstrations that were given or shipped, or the task's own expert",
+    THRESHOLD: "the return at which Gymnasium calls the task solved",
 }
 
 

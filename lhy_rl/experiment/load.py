@@ -51,7 +51,7 @@ def load(
         return agent
     folder = place.absolute().parent.parent
     if not (folder / "config.yaml").is_file():
-        raise UserError(f"{str(place)!r} is a checkpoint of a run, whose config.yaml is not beside its folder")
+        raise UserError(f"{str(place)!r} is a checkpoint of a run, but the run's config.yaml is not beside its folder")
     with build.in_an_environment_like_its_own(RunFolder(folder), env):
         agent = build.untrained(RunFolder(folder), device, env, options)
         agent.load_state_dict(archive.read(place)["agent"])

@@ -42,13 +42,13 @@ class PolicySearcher(Searcher):
         self.num_trials = validation.integer("num_trials", num_trials, 1)
         self.unique = unique
         if run is None:
-            raise UserError("searcher 'policy' needs an agent: lhy-rl train ppo/hpo_trial, then --run with its folder")
+            raise UserError("searcher 'policy' needs a trained agent: lhy-rl train ppo/hpo_trial, then --run FOLDER")
         self.agent = load(run, device="cpu")
         learned: Any = self.agent.env.unwrapped
         if not isinstance(learned, HPOTrial):
-            raise UserError(f"{brief(str(run))} has not learned in lhy_rl/HPOTrial-v0, but in {learned}")
+            raise UserError(f"{brief(str(run))} was not trained in lhy_rl/HPOTrial-v0, but in {learned}")
         if learned.space.choices != space.choices:
-            raise UserError(f"{brief(str(run))} has learned to search {learned.space.names}, not {brief(space.names)}")
+            raise UserError(f"{brief(str(run))} was trained to search {learned.space.names}, not {brief(space.names)}")
         self.learned_from = learned.tables.names
         learned.num_trials = self.num_trials
         self._env = learned

@@ -220,8 +220,8 @@ class Run:
 
     def _recovery_hint(self, place: RunFolder) -> str:
         newest = self.checkpoints.newest()
-        kept = f"{newest[0].name} is whole" if newest else "there is no checkpoint"
-        return f"{kept}; mend the cause (options are in {place.config_file}), then: lhy-rl resume {place.path}"
+        kept = f"{newest[0].name} is intact" if newest else "there is no checkpoint"
+        return f"{kept}; fix the cause (options are in {place.config_file}), then: lhy-rl resume {place.path}"
 
     def _learn(self) -> None:
         remaining = self.config.values["total_timesteps"] - self.agent.num_timesteps

@@ -32,7 +32,7 @@ class RunFolder:
         self.path = path
         if path.is_file():
             raise UserError(
-                f"{str(path)!r} is a file and no run folder; lhy-rl evaluate, sample and play take the file of an agent"
+                f"{str(path)!r} is a file, not a run folder; lhy-rl evaluate, sample and play take an agent's file"
             )
         if not path.is_dir():
             raise UserError(f"no run folder {str(path)!r}; lhy-rl train CONFIG makes one below runs/")
@@ -251,5 +251,5 @@ class Checkpoints:
 def _read(path: Path) -> dict[str, Any]:
     tree = archive.read(path)
     if not isinstance(tree, dict):
-        raise UserError(f"{str(path)!r} is whole, but holds no checkpoint")
+        raise UserError(f"{str(path)!r} is intact, but does not hold a checkpoint")
     return tree

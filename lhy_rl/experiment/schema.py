@@ -132,10 +132,12 @@ def in_words(hint: Any) -> str:
         return f"one of {', '.join(map(repr, parts))}"
     kind = origin or hint
     if kind in (abc.Sequence, list, tuple):
-        return "a list as [a, b]" + (f", each {in_words(parts[0])}" if parts else "")
+        return "a list, [a, b]" + (f", each {in_words(parts[0])}" if parts else "")
     if kind in (abc.Mapping, dict):
-        return "names with values, as {name: value}"
-    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}.get(kind, f"of type {hint}")
+        return "a mapping, {name: value}"
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}.get(
+        kind, f"of type {hint}"
+    )
 
 
 def writable(value: Any) -> bool:
@@ -181,7 +183,7 @@ def environment_schema(env_id: str, given: dict[str, Any]) -> list[Option]:
         spec = gymnasium.registry.get(registered(env_id))
         limit = known.get("max_episode_steps") or Option("max_episode_steps", int | None, None, "")
         default = spec.max_episode_steps if spec is not None else limit.default
-        known[limit.name] = replace(limit, default=default, doc="Truncates episodes after so many steps.")
+        known[limit.name] = replace(limit, default=default, doc="Truncates episodes after this many steps.")
     if "env_id" in known:
         inner = environment_schema(given.get("env_id") or known["env_id"].default, {})
         known = {option.name: option for option in inner if option.name != "max_episode_steps"} | known
@@ -220,7 +222,7 @@ def environment_class(env_id: str) -> tuple[Any, dict[str, Any]]:
         known = [*sorted(gymnasium.registry), *pettingzoo.aec_registry] if not env_id.startswith("lhy_rl/") else ours
         error = suggest(env_id, known, "environment")
         message = str(error).split(" allowed:")[0].rstrip(";")
-        raise UserError(message + (" " if message.endswith("?") else "; ") + f"ours: {', '.join(sorted(ours))}")
+        raise UserError(message + (" " if message.endswith("?") else "; ") + f"in lhy_rl: {', '.join(sorted(ours))}")
     entry = spec.vector_entry_point or spec.entry_point
     if isinstance(entry, str):
         module, _, attribute = entry.partition(":")
@@ -290,4 +292,4 @@ class RunOptions:
             if value is not None and not value >= least_value:
                 raise UserError(f"run.{name} is {value}; it must be at least {least_value}")
         if self.name is not None and (self.name in ("", ".", "..") or "/" in self.name or not self.name.isprintable()):
-            raise UserError(f"run.name is {brief(self.name)}; it must be a plain name, without '/', nor '.' or '..'")
+            raise UserError(f"run.name is {brief(self.name)}; it must be a plain name: no '/', not '.' or '..'")

@@ -41,8 +41,8 @@ def scorer_of(given: Any, reward: Any, trained: Callable[..., Agent]) -> Any:
         raise UserError(f"env.scorer is {brief(given)}; allowed: RUN, or {{forward: RUN, backward: RUN}}")
     if reward == "li" and "backward" not in given:
         raise UserError(
-            "reward 'li' asks how probable the turn before is, too; env.scorer must be {forward: RUN, backward: RUN}, "
-            "of which the second learned with --env.direction backward"
+            "reward 'li' also scores the turn before; env.scorer must be {forward: RUN, backward: RUN}, "
+            "the second trained with --env.direction backward"
         )
 
     def scorer(data: ConversationData) -> ReplyScorer:
@@ -71,16 +71,16 @@ def saved_scorer(runs: dict[str, Path], data: ConversationData, trained: Callabl
         if env["id"] != "lhy_rl/ChatReply-v0" or env.get("direction", "forward") != direction:
             learned = f"{env['id']} with direction {env.get('direction', 'forward')}"
             raise UserError(
-                f"{str(place)!r} learned {learned}; the {direction} model of replies must be a run of "
+                f"{str(place)!r} was trained in {learned}; the {direction} model of replies must be a run of "
                 f"lhy_rl/ChatReply-v0 with --env.direction {direction}"
             )
         agent = trained(run, device="cpu", env_options=CONVERSATIONS)
         task: Any = agent.task
         if task.tokenizer.words != data.tokenizer.words:
             raise UserError(
-                f"{str(place)!r} learned another vocabulary ({len(task.tokenizer.words):,} words; here "
-                f"{len(data.tokenizer.words):,}); let corpus, tokenizer, vocabulary_size, conversations and split_seed "
-                "be as they are in its config.yaml"
+                f"{str(place)!r} has another vocabulary ({len(task.tokenizer.words):,} words; here "
+                f"{len(data.tokenizer.words):,}); set corpus, tokenizer, vocabulary_size, conversations and split_seed "
+                "as in its config.yaml"
             )
         policies[direction] = frozen(agent.policy)
     return PolicyScorer(policies["forward"], policies.get("backward"), task)

@@ -75,7 +75,7 @@ def make_searcher(name: str, space: Space, seed: int, num_trials: int, options: 
     try:
         made: Searcher = maker(space, seed=seed, **options)
     except TypeError as error:  # such as text for a number
-        raise UserError(f"searcher {name!r}: {brief(options)} does not fit its options ({error})") from error
+        raise UserError(f"searcher {name!r} does not accept the options {brief(options)} ({error})") from error
     return made
 
 
@@ -138,7 +138,7 @@ class SearchRun:
         if searched in self.searcher.learned_from:
             others = ", ".join(table for table in self.searcher.learned_from if table != searched)
             raise UserError(
-                f"searcher {name!r} has learned from {searched} itself, which would be no search; "
+                f"searcher {name!r} has learned from {searched}, the table that is to be searched; "
                 + ("search another table" if name == "policy" else f"give it others: --tables '[{others}]'")
             )
         self.journal = Journal(folder / JOURNAL)

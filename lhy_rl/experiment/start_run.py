@@ -102,8 +102,8 @@ def reopen(path: Path, console: Console | None = None, total_timesteps: int | No
     if total_timesteps is not None:
         if total_timesteps <= run.agent.num_timesteps:
             raise UserError(
-                f"--total_timesteps is {total_timesteps:,}, and {str(path)!r} has {run.agent.num_timesteps:,} already; "
-                "give a larger number, of all its timesteps"
+                f"--total_timesteps is {total_timesteps:,}, but {str(path)!r} already has {run.agent.num_timesteps:,}; "
+                "give a larger total"
             )
         place.prolong(config)
     return run
@@ -123,10 +123,10 @@ def load(path: Path, which: str = "newest", console: Console | None = None, env_
     if path.is_file():
         return of_file(path, console, env_id)
     if env_id is not None:
-        raise UserError(f"--env belongs to the file of an agent; {str(path)!r} has an environment")
+        raise UserError(f"--env is for the file of an agent; the run {str(path)!r} has its own environment")
     place = RunFolder(path)
     if which == "newest" and not Checkpoints(place.checkpoints).newest():
-        raise UserError(f"{str(place.checkpoints)!r} has no checkpoints; lhy-rl resume {path} trains the run anew")
+        raise UserError(f"{str(place.checkpoints)!r} has no checkpoints; lhy-rl resume {path} trains the run again")
     run = Run(place.config(), console)
     run.load(place, which, to_train=False)
     return run
@@ -145,7 +145,7 @@ def of_file(path: Path, console: Console | None = None, env_id: str | None = Non
     if found is None:
         raise UserError(f"{str(path)!r} is a checkpoint; give the folder of its run")
     if env_id is None and found.env_id is None:
-        raise UserError(f"{str(path)!r} does not say where its agent acts; give --env ID")
+        raise UserError(f"{str(path)!r} does not name its agent's environment; give --env ID")
     agent = load_agent(path, env_id)
     values = {"env.id": env_id or found.env_id, "run.name": path.stem}
     return Run(load_config(saved.name_of(found.kind), values), console, agent)

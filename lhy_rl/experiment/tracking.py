@@ -21,7 +21,7 @@ from lhy_rl.experiment.schema import RunOptions
 
 ONLINE = ("online", "run", "shared")  # modes of wandb that need a login and a network
 MODES = (*ONLINE, "offline", "dryrun", "disabled")
-LATER = "the run is kept offline, in its folder, and wandb sync sends it"
+LATER = "the run is kept offline in its folder; wandb sync uploads it"
 PATIENCE = 5.0  # seconds to wait for wandb's server before a run begins
 Value = float | int | str
 
@@ -144,7 +144,7 @@ class WandbTracker(Tracker):
         except Exception as error:  # such as a refused key, or a network that was lost meanwhile
             if mode not in ONLINE:
                 raise UserError(
-                    f"wandb cannot write its run: {_line(error)}; --run.tracker none does without"
+                    f"wandb cannot write its run: {_line(error)}; --run.tracker none trains without it"
                 ) from error
             warnings.warn(f"wandb: {_line(error)}; {LATER}", stacklevel=2)
             self.run = begin("offline")
@@ -209,13 +209,13 @@ def wandb_mode() -> str:
         if logged_in:
             _reach(wandb.setup().settings.base_url)
         elif asked:
-            reason = "nobody is logged in (wandb login)"
+            reason = "you are not logged in (wandb login)"
         else:
             return "offline"
     except Exception as error:  # a key or a setting that wandb refuses, or no way to its server
         reason = _line(error)
     if asked and reason:
-        instead = "WANDB_MODE=offline keeps the run on the disk, and --run.tracker none makes none"
+        instead = "set WANDB_MODE=offline to keep the run on disk, or --run.tracker none to do without"
         raise UserError(f"WANDB_MODE is {asked}, but {reason}; {instead}")
     if reason:
         warnings.warn(f"wandb: {reason}; {LATER}", stacklevel=2)

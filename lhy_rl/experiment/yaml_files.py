@@ -63,7 +63,7 @@ class Loader(yaml.SafeLoader):
         self.depth -= 1
         if id(node) not in self.sizes:
             if node.end_mark is None:  # it is still being read
-                raise yaml.MarkedYAMLError(problem="an alias stands inside of what it means", problem_mark=mark)
+                raise yaml.MarkedYAMLError(problem="an alias is inside the value that it refers to", problem_mark=mark)
             self.sizes[id(node)] = self._size(node)
         return node
 
@@ -77,11 +77,11 @@ class Loader(yaml.SafeLoader):
             for i, (_, key) in enumerate(keys):
                 if keys[i] in keys[:i]:
                     mark = node.value[i][0].start_mark
-                    raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands there twice", problem_mark=mark)
+                    raise yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=mark)
             parts = [part for pair in node.value for part in pair]
         size = 1 + sum(self.sizes[id(part)] for part in parts)
         if size > MOST:
-            problem = f"its aliases grow to more than {MOST:,} values"
+            problem = f"its aliases expand to more than {MOST:,} values"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         return size
 
@@ -127,7 +127,7 @@ def parse_option(key: str, text: str) -> Any:
     try:
         return parse(text)
     except ValueError as error:
-        raise UserError(f"--{key} is {text!r}, which is not YAML: {error}; put a text in quotes") from error
+        raise UserError(f"--{key} is {text!r}, which is not YAML: {error}; put a string in quotes") from error
 
 
 def dump(values: dict[str, Any]) -> str:
@@ -173,9 +173,9 @@ def find_config(name: str) -> Path:
         halves = [known for known in config_names() if name in known.split("/")]
         if halves:
             alone = "; alone it needs an environment, --env.id ID" if name in agents.names() else ""
-            raise UserError(f"{name!r} is half a configuration's name; there are {', '.join(halves)}{alone}")
+            raise UserError(f"{name!r} is only half of a configuration's name; there are {', '.join(halves)}{alone}")
         if ":" in name:
-            raise UserError(f"an agent of one's own needs an environment: lhy-rl train {name} --env.id ID")
+            raise UserError(f"an agent of your own needs an environment: lhy-rl train {name} --env.id ID")
         raise suggest(name, config_names(), "configuration")
     return find_configs() / f"{name}.yaml"
 
@@ -204,11 +204,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UserError(f"{str(path)!r} is not text in UTF-8 (byte {error.start}); save it as UTF-8") from error
     except ValueError as error:
-        raise UserError(f"{str(path)!r} is not YAML as a configuration needs it: {error}") from error
+        raise UserError(f"{str(path)!r} is not YAML that a configuration can use: {error}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{str(path)!r} holds no configuration: a mapping with env, agent, total_timesteps")
+        raise UserError(f"{str(path)!r} does not hold a configuration: a mapping with env, agent, total_timesteps")
     for section in (values, *(part for part in values.values() if isinstance(part, dict))):
         for key in section:
             if not isinstance(key, str):
-                raise UserError(f"{str(path)!r} has the key {key!r}, which is no text; a text that looks so is quoted")
+                raise UserError(f"{str(path)!r} has the key {key!r}, which is not a string; put it in quotes")
     return values

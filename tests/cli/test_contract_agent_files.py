@@ -65,12 +65,12 @@ def test_what_a_file_names_is_not_imported_and_what_is_typed_is(
 @pytest.mark.parametrize(
     ("command", "line"),
     [
-        ("report ppo.zip", "is a file and no run folder; lhy-rl evaluate, sample and play take the file of an agent"),
-        ("diagnose ppo.zip", "is a file and no run folder"),
-        ("resume ppo.zip", "is a file and no run folder"),
+        ("report ppo.zip", "is a file, not a run folder; lhy-rl evaluate, sample and play take an agent's file"),
+        ("diagnose ppo.zip", "is a file, not a run folder"),
+        ("resume ppo.zip", "is a file, not a run folder"),
         ("play toy_of_a_file.py", "is not an archive of lhy_rl"),
         ("play ppo.zip --env Pendulum-v1 --output film.gif", "was saved with other spaces"),
-        ("evaluate noid.zip", "does not say where its agent acts; give --env ID"),
+        ("evaluate noid.zip", "does not name its agent's environment; give --env ID"),
         ("record noid.zip", "does not say where its policy acts; give --env ID"),
         ("sample ppo.zip", "is not a text task"),
     ],

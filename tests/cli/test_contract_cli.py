@@ -141,8 +141,11 @@ def test_contract_list_names_everything(capsys: pytest.CaptureFixture[str]) -> N
         ("trian seqgan/chat", "unknown command 'trian'; did you mean 'train'?"),
         ("train", "train needs a configuration"),
         ("train seqgan/chatt", "did you mean 'seqgan/chat'?"),
-        ("train oracle", "half a configuration's name; there are mle/oracle, reinforce/oracle, seqgan/oracle"),
-        ("train mle/oracle extra", "what is 'extra'?"),
+        (
+            "train oracle",
+            "is only half of a configuration's name; there are mle/oracle, reinforce/oracle, seqgan/oracle",
+        ),
+        ("train mle/oracle extra", "unexpected argument 'extra'; expected: lhy-rl train"),
         ("train mle/oracle --seed", "option --seed needs a value"),
         ("train mle/oracle --seed --device cpu", "option --seed needs a value"),
         ("train mle/oracle --agent.lerning_rate 1", "did you mean 'learning_rate'?"),

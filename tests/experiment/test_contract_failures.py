@@ -87,7 +87,7 @@ def test_contract_a_run_whose_environment_fails_goes_on(
         assert "is not a number" in message
     newest = Checkpoints(run / "checkpoints").newest()[0]
     assert int(newest.stem.removeprefix("update-")) >= 2
-    assert f"{newest.name} is whole" in message
+    assert f"{newest.name} is intact" in message
     assert message.endswith("then: lhy-rl resume run")
     assert not list(run.rglob(".*")), "nothing half-written"
     assert not (run / "result.json").exists()
@@ -121,7 +121,7 @@ def test_contract_a_run_that_diverges_is_mended_in_its_configuration(
         assert main(["train", str(config), "--run.folder", "run", *options]) == 2
     message = capsys.readouterr().err.splitlines()[-1]
     assert "loss or gradient is not finite at step" in message
-    assert "update-00000002.zip is whole; mend the cause (options are in run/config.yaml)" in message
+    assert "update-00000002.zip is intact; fix the cause (options are in run/config.yaml)" in message
 
     values = yaml.safe_load((run / "config.yaml").read_text())
     values["agent"]["learning_rate"] = 1.5e-4

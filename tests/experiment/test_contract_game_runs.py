@@ -44,7 +44,7 @@ def test_a_run_is_reported_and_resumed(tmp_path: Path, capsys: pytest.CaptureFix
     assert resumed is not None
     first, second = tensors(run.agent.state_dict()), tensors(resumed.agent.state_dict())
     assert all(torch.equal(first[place], second[place]) for place in first)
-    with pytest.raises(UserError, match="--output makes films"):
+    with pytest.raises(UserError, match="--output writes a film"):
         command_play([str(tmp_path / "run"), "--output", str(tmp_path / "x.gif")])
     assert main(["evaluate", str(tmp_path / "run"), "--episodes", "4"]) == 0
     assert "with random" in capsys.readouterr().out

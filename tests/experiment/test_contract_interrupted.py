@@ -114,7 +114,7 @@ def test_contract_ctrl_c_saves_a_checkpoint_to_go_on_from(
     assert rows(interrupted) == rows(Path("whole"))
     assert same(final_state(interrupted), final_state(Path("whole")))
     assert main(["resume", "run"]) == 0  # finished: says so
-    assert "finished already" in capsys.readouterr().out
+    assert "has already finished" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("where", ["update", "save"])

@@ -77,7 +77,7 @@ def test_a_run_is_not_another_agent(run: Path) -> None:
 
 def test_a_run_in_an_environment_of_other_spaces_is_told_which_they_are(run: Path) -> None:
     for place in (run, max((run / "checkpoints").glob("update-*.zip"))):
-        assert "learned CartPole-v1, whose spaces are others: Box of shape (4,) and float32 is not" in message(
+        assert "was trained in CartPole-v1, whose spaces differ: Box of shape (4,) and float32 is not" in message(
             lambda place=place: lhy_rl.load(place, "Acrobot-v1")
         )
 

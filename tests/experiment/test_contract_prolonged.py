@@ -33,9 +33,9 @@ def test_contract_a_finished_run_goes_on_as_if_it_had_never_ended(
     assert main(["train", game, "--run.folder", "short"]) == 0
     assert "ppo on lhy_rl/Reverse-v0: 64 timesteps, seed 0, on the CPU, in short" in capsys.readouterr().err
     assert main(["resume", "short"]) == 0
-    assert "to go on: lhy-rl resume short --total_timesteps N" in capsys.readouterr().out
+    assert "to train on: lhy-rl resume short --total_timesteps N" in capsys.readouterr().out
     assert main(["resume", "short", "--total_timesteps", "64"]) == 2
-    assert "is 64, and 'short' has 64 already" in capsys.readouterr().err
+    assert "is 64, but 'short' already has 64" in capsys.readouterr().err
     assert Path("short/result.json").is_file()
     assert main(["resume", "short", "--total_timesteps", "1.28e2"]) == 0
     err = capsys.readouterr().err
@@ -66,7 +66,7 @@ def test_contract_an_evaluation_plays_as_many_episodes_as_asked_for(
     for options, message in [
         (["--episodes", "0"], "--episodes is 0; it must be at least 1"),
         (["--episodes", "1.5"], "--episodes: invalid whole number value: '1.5'"),
-        (["--sentences", "9"], "--sentences says nothing here: lhy_rl/Reverse-v0 is not a text task"),
+        (["--sentences", "9"], "--sentences has no effect: lhy_rl/Reverse-v0 is not a text task"),
     ]:
         capsys.readouterr()
         assert main(["evaluate", "run", *options]) == 2

@@ -349,7 +349,11 @@ class Wandb:
 @pytest.mark.parametrize(
     ("mode", "logged_in", "message"),
     [
-        ("online", False, "WANDB_MODE is online, but nobody is logged in (wandb login); WANDB_MODE=offline keeps"),
+        (
+            "online",
+            False,
+            "WANDB_MODE is online, but you are not logged in (wandb login); set WANDB_MODE=offline to keep",
+        ),
         ("online", True, "WANDB_MODE is online, but http://127.0.0.1:9 does not answer"),
         ("onlin", True, "unknown WANDB_MODE 'onlin'; did you mean 'online'?"),
     ],

@@ -84,7 +84,7 @@ def test_backward_reads_the_reply_and_writes_what_it_answers() -> None:
     ("scorer", "reward", "line"),
     [
         ("runs/nowhere", "pmi", "no run folder"),
-        ("{forward}", "li", "the second learned with --env.direction backward"),
+        ("{forward}", "li", "the second trained with --env.direction backward"),
         ("{backward}", "pmi", "with direction backward; the forward model of replies must be"),
         ({"ahead": "{forward}"}, "pmi", "allowed: RUN, or {forward: RUN, backward: RUN}"),
     ],
@@ -97,5 +97,5 @@ def test_the_wrong_run_is_one_line(runs: dict[str, Path], scorer: Any, reward: s
 
 
 def test_other_words_are_one_line(runs: dict[str, Path]) -> None:
-    with pytest.raises(UserError, match=r"learned another vocabulary \(148 words; here 198\)"):
+    with pytest.raises(UserError, match=r"has another vocabulary \(148 words; here 198\)"):
         environment(reward="pmi", scorer=str(runs["forward"]), vocabulary_size=200)

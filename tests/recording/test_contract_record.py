@@ -251,7 +251,7 @@ def test_ctrl_c_keeps_whole_episodes(monkeypatch: pytest.MonkeyPatch, capsys: py
 
     monkeypatch.setitem(EXPERTS, "CartPole-v1", expert)
     assert main(["record", "CartPole-v1", "--episodes", "500", "--output", "a.npz"]) == 130
-    assert "interrupted; what is written is whole" in capsys.readouterr().err
+    assert "interrupted; the episodes recorded so far are written" in capsys.readouterr().err
     assert 8 <= len(load_demonstrations("a.npz")) < 500
 
 

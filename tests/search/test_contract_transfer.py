@@ -93,7 +93,7 @@ def test_tables_of_another_space(tables):
 def test_no_searcher_searches_what_it_has_seen(name, tmp_path, tables):
     on = TableObjective(load_table(tables[0]))
     quick = {"pretraining_steps": 1} if name == "controller_transfer" else {}
-    with pytest.raises(UserError, match=r"has learned from one itself.*--tables '\[two\]'"):
+    with pytest.raises(UserError, match=r"has learned from one, the table that is to be searched;.*--tables '\[two\]'"):
         SearchRun(tmp_path / "run", name, on, 5, options={"tables": tables, **quick})
     SearchRun(tmp_path / "run", name, on, 5, options={"tables": tables[1:], **quick})  # nothing is wrong with the other
 
@@ -128,8 +128,8 @@ def test_a_policy_searches_as_in_its_environment(tables):
 
 
 def test_a_policy_needs_a_run_of_the_same_space(tables):
-    with pytest.raises(UserError, match="needs an agent: lhy-rl train"):
+    with pytest.raises(UserError, match="needs a trained agent: lhy-rl train"):
         make_searcher("policy", SPACE, 0, 10, {})
     run = hpo_trial_run(Path(tables[0]))
-    with pytest.raises(UserError, match="has learned to search"):
+    with pytest.raises(UserError, match="was trained to search"):
         make_searcher("policy", Space([Choice("a", (1, 2))]), 0, 10, {"run": run})
