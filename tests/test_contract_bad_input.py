@@ -168,7 +168,7 @@ def test_contract_ids_that_can_be_none(env_id: str, capsys: pytest.CaptureFixtur
 def test_contract_a_dataset_is_written_nowhere_else(place: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("minari")
     assert main(["record", "CartPole-v1", "--random", "--episodes", "1", "--output", place]) == 2
-    assert "is no id of Minari's" in capsys.readouterr().err
+    assert "is not a Minari id" in capsys.readouterr().err
 
 
 def test_contract_env_options_of_a_recording(capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,9 +209,9 @@ def test_contract_seeds_and_counts_of_an_agent(seed: int) -> None:
     [
         ("ppo/cartpole", "num_envs", "not enough memory"),
         ("ppo/cartpole", "embedding_size", "not enough memory"),
-        ("ppo/cartpole", "n_steps", "with num_envs 8 an update would hold"),
-        ("dagger/cartpole", "n_steps", "an update would hold"),
-        ("selfplay/negotiation", "n_games", "an update would hold"),
+        ("ppo/cartpole", "n_steps", "with num_envs 8 an update would need"),
+        ("dagger/cartpole", "n_steps", "an update would need"),
+        ("selfplay/negotiation", "n_games", "an update would need"),
     ],
 )
 def test_contract_more_than_the_memory(

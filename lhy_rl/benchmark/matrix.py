@@ -27,7 +27,7 @@ def expand(document: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     """
     networks, tasks = document.get("networks"), document.get("tasks")
     if not isinstance(networks, dict) or not all(isinstance(changes, dict) for changes in networks.values()):
-        raise UserError(f"networks in {str(path)!r} must be a mapping of names to what is changed for each")
+        raise UserError(f"networks in {str(path)!r} must be a mapping of names to the options that each changes")
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise UserError(f"tasks in {str(path)!r} must be a list of mappings with at least config, task and score")
     rows = []

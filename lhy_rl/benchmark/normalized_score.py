@@ -50,5 +50,5 @@ def normalized_score_of(name: str, env: dict[str, Any]) -> NormalizedScore:
     score = shipped.scores()[name]
     inner_id = env.get("env_id", env["id"])
     if score["env_id"] != inner_id:
-        raise UserError(f"expert {name!r} acted in {score['env_id']}, and the row's environment is {inner_id}")
+        raise UserError(f"expert {name!r} was recorded in {score['env_id']}, but the row's environment is {inner_id}")
     return NormalizedScore(score["mean"], score["random_mean"])

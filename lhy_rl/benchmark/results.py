@@ -66,7 +66,7 @@ def _checked(row: Row) -> Row:
     words = (row.task, row.agent, row.variant, row.metric, row.reference)
     numbers = (row.value, row.low, row.high, row.seeds, row.steps or 0, row.cpu_seconds or 0)
     if not all(isinstance(word, str) for word in words) or not all(isinstance(x, int | float) for x in numbers):
-        raise ValueError(f"{row} is none")
+        raise ValueError(f"{row} is not a row")
     return row
 
 
@@ -81,7 +81,7 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         raise UserError(f"cannot write results to {str(folder)!r}: {error.strerror}; give another --output") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write results to {str(folder)!r}: it is not yours; give another --output")
+        raise UserError(f"cannot write results to {str(folder)!r}: no permission; give another --output")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -62,7 +62,7 @@ def run(
         finished_count = sum(key in cache.curves for key in by_key)
         raise Interrupted(
             f"interrupted; {finished_count} of {len(by_key)} seeds of {definition.name} have finished and are kept in "
-            f"{folder}; the same command goes on"
+            f"{folder}; the same command continues"
         ) from None
     found = [
         (benchmark_row, [cache.curves[seed_run.key] for seed_run in benchmark_row.seed_runs])

@@ -111,7 +111,7 @@ class SeedRun:
         env = build.make_environment(self.config, num_envs=1)
         if isinstance(env.unwrapped, TextTask):
             raise UserError(
-                f"{self.config.name} writes text, and a benchmark compares returns; "
+                f"{self.config.name} is a text task, and a benchmark compares returns; "
                 "allowed: configurations of other tasks"
             )
         build.make_agent(self.config, env)
@@ -152,7 +152,7 @@ def _curve(stored: Any) -> Curve:
     points, elsewhere = (stored["points"], stored["elsewhere"]) if isinstance(stored, dict) else (stored, {})
     numbers = [*chain.from_iterable(points), *elsewhere.values()]
     if not points or not all(isinstance(number, int | float) for number in numbers):
-        raise ValueError(f"{brief(stored)} is none")
+        raise ValueError(f"{brief(stored)} is not a curve")
     return Curve([Point(*point) for point in points], elsewhere)
 
 

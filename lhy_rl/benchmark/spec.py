@@ -87,8 +87,8 @@ class Entry:
         loaded = configuration.load(self.config, self.overrides | (changes or {}) | {"seed": seed})
         if is_game(loaded.values["env"]["id"]):
             raise UserError(
-                f"{self.config} is a game of several players, and a benchmark compares returns of one; lhy-rl train "
-                "and lhy-rl evaluate measure it"
+                f"{self.config} is a game of several players, and a benchmark compares the returns of one; lhy-rl "
+                "train and lhy-rl evaluate measure it"
             )
         if quick and loaded.values["total_timesteps"]:
             loaded.values["total_timesteps"] = max(1, loaded.values["total_timesteps"] // 50)
@@ -154,7 +154,7 @@ def read(path: Path, shipped: bool = False) -> Definition:
     document = read_yaml(path)
     rows = expand(document, path) if "networks" in document else document.get("rows")
     if not isinstance(rows, list) or not rows:
-        raise UserError(f"{str(path)!r} holds no benchmark: rows, a list of mappings with at least config")
+        raise UserError(f"{str(path)!r} does not hold a benchmark: rows, a list of mappings with at least config")
     return Definition(path.stem, [_entry(row, i, path) for i, row in enumerate(rows, 1)], shipped)
 
 
@@ -168,16 +168,16 @@ def _entry(row: Any, number: int, path: Path) -> Entry:
         if key not in known:
             raise suggest(key, known, f"key of {where}")
     for key, kinds, allowed in (
-        ("variant", str, "a text"),
-        ("reference", str, "a text"),
+        ("variant", str, "a string"),
+        ("reference", str, "a string"),
         ("overrides", dict, "a mapping of dotted keys to values"),
         ("test", dict, "a mapping of dotted keys to values"),
         ("threshold", (int, float), "a number"),
         ("evaluation_interval", int, "a whole number"),
         ("episodes", int, "a whole number"),
         ("stop", bool, "true or false"),
-        ("task", str, "a text"),
-        ("expert", str, "a text"),
+        ("task", str, "a string"),
+        ("expert", str, "a string"),
         ("trajectories", list, "a list of whole numbers"),
         ("score", list, "two numbers, the returns of chance and of the optimum"),
         ("elsewhere", dict, "a mapping of names to mappings of dotted keys to values"),

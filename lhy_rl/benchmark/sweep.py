@@ -54,7 +54,7 @@ def usual_space(config: Config) -> Space:
     known = {f"agent.{option.name}" for option in schema_options(agent_class(config.values["agent"]["name"]))}
     found = [choice for choice in USUAL if choice.name in known]
     if not found:
-        raise UserError(f"{config.values['agent']['name']} has no usual hyperparameters; give --space YAML")
+        raise UserError(f"{config.values['agent']['name']} has no default hyperparameters to search; give --space YAML")
     return Space(found)
 
 
@@ -96,7 +96,7 @@ def in_environment_steps(early_terminate: Hyperband, config: Config) -> Hyperban
     found = early_terminate.scaled(total / (early_terminate.max_iter or ITERATIONS))
     rungs = tuple(rung for rung in found.rungs if rung < total)
     if not rungs:
-        raise UserError(f"min_iter is {early_terminate.rungs[0]:g}; allowed: below {ITERATIONS}, a whole training")
+        raise UserError(f"min_iter is {early_terminate.rungs[0]:g}; allowed: below {ITERATIONS}, a complete training")
     return replace(found, rungs=rungs)
 
 

@@ -39,7 +39,7 @@ def draw(rows: list[tuple[BenchmarkRow, list[Curve]]], path: Path) -> None:
             for series in dict.fromkeys(row.series for row, _ in task_rows):
                 _series(ax, [(row, curves) for row, curves in task_rows if row.series == series], *styles[series])
             ax.set_xticks(sorted({row.trajectories for row, _ in task_rows}))
-            ax.set_xlabel("trajectories shown")
+            ax.set_xlabel("demonstrated trajectories")
             ax.set_title(task, loc="left")
         _draw_references(list(axes))
         axes[0].set_ylabel("normalised return")

@@ -318,8 +318,8 @@ def _packed(pairs: list[Pair], tokenizer: Tokenizer, options: _Options) -> Token
 
 def _nothing_left(options: _Options, split: Split, s: PairStatistics) -> UserError:
     return UserError(
-        f"corpus {options.corpus!r} has no {split} reply left of {s.replies}: {s.too_long} are longer than "
+        f"corpus {options.corpus!r} has no {split} reply left: of {s.replies}, {s.too_long} are longer than "
         f"{options.max_length - 1} words or answer a turn longer than {options.turn_length - 1}, {s.unknown} hold "
-        f"unknown words, {s.leaks} stand in an earlier split; change max_length, turn_length or the vocabulary, or "
-        "give more conversations (a turn a line, an empty line between conversations)"
+        f"unknown words, {s.leaks} are in an earlier split; change max_length, turn_length or the vocabulary, or "
+        "give more conversations (one turn per line, an empty line between conversations)"
     )

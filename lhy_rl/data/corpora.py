@@ -207,7 +207,7 @@ def load_corpus(name_or_path: str | os.PathLike[str], turns: bool = False) -> Co
     lines = read_text(path).split("\n")
     conversations = _clean(_conversations(lines) if turns else [[line] for line in lines])
     if not conversations:
-        raise UserError(f"corpus {name!r} is empty; give a UTF-8 text file with one sentence a line")
+        raise UserError(f"corpus {name!r} is empty; give a UTF-8 text file with one sentence per line")
     return Corpus(name, conversations, _guess_tokenizer(conversations))
 
 
@@ -250,10 +250,10 @@ def read_text(path: Path) -> str:
         data = path.read_bytes()
     except FileNotFoundError:
         raise UserError(
-            f"corpus file '{path}' does not exist; give a UTF-8 text file with one sentence a line"
+            f"corpus file '{path}' does not exist; give a UTF-8 text file with one sentence per line"
         ) from None
     except IsADirectoryError:
-        raise UserError(f"corpus '{path}' is a folder; give a UTF-8 text file with one sentence a line") from None
+        raise UserError(f"corpus '{path}' is a folder; give a UTF-8 text file with one sentence per line") from None
     except OSError as error:
         raise UserError(f"corpus file '{path}' cannot be read: {error.strerror}") from None
     try:

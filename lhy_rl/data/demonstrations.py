@@ -40,7 +40,7 @@ class Episode:
         return len(self.rewards)
 
     def __repr__(self) -> str:
-        end = "terminated" if self.terminated else "truncated" if self.truncated else "broken off"
+        end = "terminated" if self.terminated else "truncated" if self.truncated else "unfinished"
         return f"<Episode: {len(self):,} steps, return {self.total:.4g}, {end}>"
 
     @property
@@ -112,7 +112,7 @@ class Demonstrations:
 
     def __post_init__(self) -> None:
         if not self.episodes:
-            raise UserError("these demonstrations hold no episode")
+            raise UserError("these demonstrations contain no episode")
         for i, episode in enumerate(self.episodes):
             _check(i, episode, self.observation_space, self.action_space)
 
@@ -161,7 +161,7 @@ class Demonstrations:
             UserError: There are fewer.
         """
         if not isinstance(count, int | np.integer) or not 1 <= count <= len(self):
-            raise UserError(f"{count} demonstrations were asked for; allowed: 1 to {len(self)}, as many as there are")
+            raise UserError(f"the number of demonstrations is {count}; allowed: 1 to {len(self)}, as many as there are")
         chosen = range(count) if seed is None else np.random.default_rng(seed).permutation(len(self))[:count].tolist()
         return replace(self, episodes=[self.episodes[i] for i in chosen])
 
@@ -172,7 +172,7 @@ class Demonstrations:
     def subsample_mask(self, subsample: int, seed: int = 0) -> np.ndarray:
         """(N,) bool: the steps that :meth:`subsampled` takes."""
         if subsample < 1:
-            raise UserError(f"every {subsample}-th step was asked for; allowed: at least 1")
+            raise UserError(f"subsample is {subsample}; allowed: at least 1")
         rng, taken, first = np.random.default_rng(seed), np.zeros(self.lengths.sum(), bool), 0
         for length in self.lengths.tolist():
             taken[first + rng.integers(min(subsample, length)) : first + length : subsample] = True
@@ -188,7 +188,7 @@ def joined(trees: Sequence[Tree]) -> Tree:
 def _check(i: int, episode: Episode, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
     rewards = np.asarray(episode.rewards)
     if rewards.ndim != 1 or rewards.dtype.kind not in "biuf":
-        raise UserError(f"the rewards of episode {i} are {brief(episode.rewards)}; must be one number a step")
+        raise UserError(f"the rewards of episode {i} are {brief(episode.rewards)}; must be one number per step")
     steps = len(episode)
     if not steps:
         raise UserError(f"episode {i} of these demonstrations has no steps")
@@ -212,7 +212,7 @@ def _check(i: int, episode: Episode, observation_space: gym.Space[Any], action_s
             _check_range(name, array, part, i)
     if not np.isfinite(episode.rewards).all():
         raise UserError(
-            f"the reward of episode {i} at step {int(np.argmin(np.isfinite(episode.rewards)))} is no number"
+            f"the reward of episode {i} at step {int(np.argmin(np.isfinite(episode.rewards)))} is not a number"
         )
 
 
@@ -257,5 +257,5 @@ def _leaves(name: str, tree: Tree, space: gym.Space[Any], i: int) -> list[tuple[
         return [leaf for key in parts for leaf in _leaves(f"{name} {key!r}", tree[key], parts[key], i)]
     if not isinstance(tree, np.ndarray):
         kind = type(tree).__name__
-        raise UserError(f"the {name}s of episode {i} are {kind}, not an array, as {words(space)} asks for")
+        raise UserError(f"the {name}s of episode {i} are {kind}; {words(space)} needs an array")
     return [(name, tree, space)]

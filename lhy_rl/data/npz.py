@@ -118,7 +118,7 @@ def together(parts: list[Demonstrations], names: list[str]) -> Demonstrations:
         for what in ("observation_space", "action_space"):
             words = difference(getattr(part, what), getattr(first, what))
             if words:
-                raise UserError(f"{name!r} does not fit {names[0]!r}: in the {what} {words}")
+                raise UserError(f"{name!r} does not fit {names[0]!r}: in the {what}, {words}")
     if len(parts) == 1:
         return first
     episodes = [episode for part in parts for episode in part.episodes]
@@ -142,7 +142,7 @@ def from_members(found: Mapping[str, np.ndarray], name: str, env_spaces: Spaces 
         own = (from_json(own_spaces["observation"]), from_json(own_spaces["action"])) if own_spaces else None
     chosen = own if env_spaces is None else env_spaces
     if chosen is None:
-        raise UserError(f"{name!r} does not say what spaces it is of; give the environment, too")
+        raise UserError(f"{name!r} does not hold its spaces; give the environment, too")
     if own is not None:
         check_spaces(own, chosen, name)
     observations = conformed(_tree(found, "observations", chosen[0], name), chosen[0])
@@ -191,7 +191,7 @@ def check_spaces(own: Spaces, wanted: Spaces, name: str) -> None:
     for what, mine, other in zip(("observation", "action"), own, wanted, strict=True):
         words = difference(mine, other)
         if words:
-            raise UserError(f"the demonstrations {name!r} are of another environment: in the {what} space {words}")
+            raise UserError(f"the demonstrations {name!r} are of another environment: in the {what} space, {words}")
 
 
 def _numbers(found: Mapping[str, np.ndarray], key: str, default: np.ndarray, kinds: str, name: str) -> np.ndarray:

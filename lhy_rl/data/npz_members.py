@@ -37,7 +37,7 @@ class Members(Mapping[str, np.ndarray]):
             raise KeyError(name)
         array = self._guard(lambda: self._file[name])
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":
-            kind = array.dtype if isinstance(array, np.ndarray) else "no array"
+            kind = array.dtype if isinstance(array, np.ndarray) else "not an array"
             raise UserError(f"{name!r} in {str(self.path)!r} is {kind}; allowed: whole numbers, floats, flags, text")
         return array.astype(array.dtype.newbyteorder("="), "C", copy=False)
 
@@ -65,7 +65,7 @@ class Members(Mapping[str, np.ndarray]):
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             if "pickle" in reason:
                 raise UserError(
-                    f"{str(self.path)!r} holds pickled objects, which could run anything, and stays closed; "
-                    "save plain arrays, as np.savez does"
+                    f"{str(self.path)!r} holds pickled objects, which could run any code, and is not loaded; "
+                    "save plain arrays with np.savez"
                 ) from error
             raise UserError(f"{str(self.path)!r} is cut off or damaged: {reason}") from error

@@ -111,7 +111,7 @@ def read_folder(folder: str | os.PathLike[str], side: int | None = None) -> Pict
     names = [name for name in folders if pictures_in(path / name)]
     for name in folders if names else ():
         if name not in names:
-            raise UserError(f"{str(path / name)!r} is a class without a picture; put some into it, or take it away")
+            raise UserError(f"{str(path / name)!r} is a class without pictures; add some, or remove the folder")
     files = [(file, label) for label, name in enumerate(names) for file in pictures_in(path / name)]
     files = files or [(file, 0) for file in pictures_in(path)]
     if len(files) < FEWEST:
@@ -125,8 +125,8 @@ def read_folder(folder: str | os.PathLike[str], side: int | None = None) -> Pict
         if picture.shape != pictures[0].shape:
             sizes = [f"{shape[1]} x {shape[0]}" for shape in (picture.shape, pictures[0].shape)]
             raise UserError(
-                f"{str(file)!r} has {sizes[0]} pixels and {files[0][0].name!r} {sizes[1]}; give side, the pixels of "
-                "the square that all are brought to"
+                f"{str(file)!r} has {sizes[0]} pixels and {files[0][0].name!r} {sizes[1]}; give side, the "
+                "size in pixels of the square that all are resized to"
             )
     array = stacked(pictures)
     if (array == array[..., :1]).all():

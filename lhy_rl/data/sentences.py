@@ -323,8 +323,8 @@ def _tokenize(conversations: list[list[str]], kind: TokenizerKind, least: int, m
 
 def _nothing_left(options: _Options, split: Split, s: SplitStatistics) -> UserError:
     return UserError(
-        f"corpus {options.corpus!r} has no {split} sentence left of {s.utterances}: "
-        f"{s.too_long} have more than {options.max_length - 1} words, {s.too_short} fewer than {options.min_length}, "
-        f"{s.unknown} hold unknown words, {s.duplicates + s.leaks} repeat another (unknown words alike); "
+        f"corpus {options.corpus!r} has no {split} sentence left: of {s.utterances}, {s.too_long} have more than "
+        f"{options.max_length - 1} words, {s.too_short} fewer than {options.min_length}, "
+        f"{s.unknown} hold unknown words, {s.duplicates + s.leaks} repeat another (unknown words count as equal); "
         "change max_length, min_length or the vocabulary, or give more text"
     )

@@ -156,13 +156,13 @@ def misfit(observation: Any, space: Space, name: str = "") -> str | None:
     parts: list[tuple[Any, Space, str]] = []
     if isinstance(space, spaces.Dict):
         if not isinstance(observation, dict):
-            return f"{brief(observation)} is no dict{there}; wanted: the keys {', '.join(map(repr, space.spaces))}"
+            return f"{brief(observation)} is not a dict{there}; wanted: the keys {', '.join(map(repr, space.spaces))}"
         if missing := [key for key in space.spaces if key not in observation]:
             return f"the key {missing[0]!r} is missing{there}; given: {brief(sorted(map(str, observation)))}"
         parts = [(observation[key], part, repr(key)) for key, part in space.spaces.items()]
     elif isinstance(space, spaces.Tuple):
         if not isinstance(observation, tuple) or len(observation) != len(space.spaces):
-            return f"{brief(observation)} is no tuple of {len(space.spaces)} parts{there}"
+            return f"{brief(observation)} is not a tuple of {len(space.spaces)} parts{there}"
         parts = [(x, part, str(i)) for i, (x, part) in enumerate(zip(observation, space.spaces, strict=True))]
     if parts:
         found = (misfit(x, part, f"{name} {key}".strip()) for x, part, key in parts)
@@ -170,7 +170,7 @@ def misfit(observation: Any, space: Space, name: str = "") -> str | None:
     try:
         array = np.asarray(observation)
     except ValueError:  # rows of several lengths
-        return f"{brief(observation)} is no array{there}"
+        return f"{brief(observation)} is not an array{there}"
     shape = space.shape or ()
     extra = array.ndim - len(shape)
     if array.dtype.kind not in "biuf" or extra not in (0, 1) or array.shape[extra:] != shape:
@@ -181,9 +181,9 @@ def misfit(observation: Any, space: Space, name: str = "") -> str | None:
         least, most = (np.asarray(limit).tolist() for limit in limits)
         return f"{brief(observation)}{there}; wanted: whole numbers from {least} to {most}"
     if not array.size:
-        return f"{brief(observation)}{there} holds nothing"
+        return f"{brief(observation)}{there} is empty"
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return f"{brief(observation)}{there} holds what is infinite or not a number"
+        return f"{brief(observation)}{there} contains infinity or NaN"
     return None
 
 

@@ -36,12 +36,12 @@ class Videos:
 
     def __post_init__(self) -> None:
         if not len(self.ends):
-            raise UserError("these videos hold no episode")
+            raise UserError("these videos contain no episode")
         if self.lengths.min() < 2:
-            raise UserError(f"video {int(self.lengths.argmin())} is one frame long; allowed: two frames and more")
+            raise UserError(f"video {int(self.lengths.argmin())} is one frame long; allowed: at least two frames")
         begins = self.ends - self.lengths
         if all((part == part[:1]).all() for part in np.split(self.frames, begins[1:])):
-            raise UserError("nothing moves in these videos; from still pictures there is nothing to learn")
+            raise UserError("nothing moves in these videos; give videos in which something moves")
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -68,7 +68,7 @@ class Videos:
             observed = episode.observations
             images = observed.get("image") if isinstance(observed, dict) else observed
             if not isinstance(images, np.ndarray) or images.ndim != 4 or images.dtype != np.uint8:
-                raise UserError("these demonstrations show no images; allowed: uint8 (H, W, 3), alone or as 'image'")
+                raise UserError("these demonstrations have no images; allowed: uint8 (H, W, 3), alone or as 'image'")
             episodes.append(resized(images, size))
         return cls.of(episodes)
 
@@ -104,7 +104,7 @@ def read_videos(source: str | os.PathLike[str], size: tuple[int, int], fps: floa
         raise UserError(f"{str(source)!r} holds no video; allowed: {ALLOWED}")
     for part, frames in episodes.items():
         if len(frames) < 2:
-            raise UserError(f"video {str(part)!r} is one frame long; allowed: two frames and more")
+            raise UserError(f"video {str(part)!r} is one frame long; allowed: at least two frames")
     return Videos.of(list(episodes.values()))
 
 
@@ -131,7 +131,7 @@ def _read(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
             return _gif(path, size, fps)
         if path.suffix.lower() == ".mp4":
             return _mp4(path, size, fps)
-    raise UserError(f"{str(path)!r} is no video; allowed: {ALLOWED}")
+    raise UserError(f"{str(path)!r} is not a video; allowed: {ALLOWED}")
 
 
 def _gif(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
@@ -153,7 +153,7 @@ def _mp4(path: Path, size: tuple[int, int], fps: float | None) -> np.ndarray:
     try:
         import imageio_ffmpeg
     except ImportError:
-        raise UserError(f"{str(path)!r} is read by imageio-ffmpeg; {install_extra('video')}") from None
+        raise UserError(f"reading {str(path)!r} needs imageio-ffmpeg; {install_extra('video')}") from None
     from PIL import Image
 
     reader = imageio_ffmpeg.read_frames(str(path))
@@ -173,7 +173,7 @@ def resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         UserError: They do not have three channels.
     """
     if images.ndim != 4 or images.shape[3] != 3:
-        raise UserError(f"images are (N, H, W, 3); given: {brief(images.shape)}")
+        raise UserError(f"images must have shape (N, H, W, 3); given: {brief(images.shape)}")
     if images.shape[1:3] == size:
         return images
     from PIL import Image

@@ -18,7 +18,7 @@ from lhy_rl.rollouts.self_play import Player, PolicyPlayer, play_games
 
 LONGEST = 500  # characters of a message
 LISTED = 12  # moves in a line; ``?`` lists all
-HELLO = "You are {}. A line is a move; ? lists what is allowed, Ctrl-D ends."
+HELLO = "You are {}. Write one move per line; ? lists the allowed moves, Ctrl-D ends."
 
 
 class Person:
@@ -104,7 +104,7 @@ def as_text(env: Any, obs: Any) -> str:
     planes = isinstance(obs, np.ndarray) and obs.ndim == 3 and obs.shape[2] == 2
     if planes and np.isin(obs, (0, 1)).all() and (obs.sum(2) <= 1).all():
         rows = [" ".join("x" if one else "o" if other else "." for one, other in row) for row in obs.tolist()]
-        return "\n".join([*rows, "(x: the first plane of what you observe, o: the second)"])
+        return "\n".join([*rows, "(x: the first plane of the observation, o: the second)"])
     return str(obs)
 
 
@@ -119,7 +119,7 @@ def check_moves(rules: Any, state: State, actions: list[int], text: str) -> None
         going = not rules.terminal(state)[0] and rules.to_move(state) == mover
         if not going or not rules.action_mask(state, mover)[0, action]:
             named = f" ({rules.move_names()[action]!r})" if len(actions) > 1 else ""
-            raise UserError(f"{brief(text)} is not allowed now{named}; ? lists what is")
+            raise UserError(f"{brief(text)} is not allowed now{named}; ? lists the allowed moves")
         if k + 1 < len(actions):
             state = rules.transition(state, np.array([action]), draw)
 

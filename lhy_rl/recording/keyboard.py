@@ -86,14 +86,14 @@ def person(keys: Iterator[str], bound: dict[str, int], show: Callable[[Any], Non
             if key in bound:
                 if masks is None or masks[0][bound[key]]:
                     return np.array([bound[key]]), None
-                say(f"action {bound[key]} is not legal now")
+                say(f"action {bound[key]} is not allowed now")
             elif key in END:
                 break
             elif key == ANEW:
-                say("this episode begins anew")
+                say("this episode is restarted")
                 raise Again
             else:
-                say(f"{key!r} means nothing here; {explained(bound)}")
+                say(f"{key!r} is not one of the keys; {explained(bound)}")
         raise Stop
 
     return act
@@ -102,7 +102,7 @@ def person(keys: Iterator[str], bound: dict[str, int], show: Callable[[Any], Non
 def explained(bound: dict[str, int]) -> str:
     """Describe the keys in one line."""
     listed = ", ".join(f"{key}: {action}" for key, action in bound.items())
-    return f"keys (key: action) {listed}; {ANEW}: this episode anew; {END[0]}: end, whole episodes are kept"
+    return f"keys (key: action) {listed}; {ANEW}: restart this episode; {END[0]}: end and keep the complete episodes"
 
 
 @contextmanager

@@ -51,14 +51,18 @@ def demonstrate(options: RecordOptions, say: Callable[[str], None] = print) -> D
                     tell=lambda episode: advance(f"return {episode.total:.4g}, {len(episode)} steps"),
                 )
             except Stop as stop:
-                raise UserError("the recording ended before its first episode was whole; nothing is written") from stop
+                raise UserError(
+                    "the recording ended before its first episode was complete; nothing is written"
+                ) from stop
         if options.random:
             return found
         floor = _chance(source.env, options)
         found.about.update({} if floor is None else {"random_return": floor})
     mean = float(found.returns.mean())
     if floor is not None and mean <= floor:
-        warnings.warn(f"this expert reaches {mean:.4g} on average, a random policy {floor:.4g}", stacklevel=2)
+        warnings.warn(
+            f"the mean return of this expert is {mean:.4g}, that of a random policy {floor:.4g}", stacklevel=2
+        )
     return found
 
 
@@ -95,7 +99,7 @@ def destination(output: str | None, options: RecordOptions) -> str:
         raise UserError("--output is empty; give an .npz file, a Minari id or a folder")
     if path.is_dir():
         if (path / "data").is_dir():
-            raise UserError(f"--output {output!r} is a dataset already; give another name or version")
+            raise UserError(f"--output {output!r} is already a dataset; give another name or version")
         return str(path / f"{ONE_MORE}{len(list(path.glob(f'{ONE_MORE}*.npz'))) + 1:03}.npz")
     if path.exists():
         raise UserError(f"--output {output!r} exists already; give another name")
@@ -105,7 +109,7 @@ def destination(output: str | None, options: RecordOptions) -> str:
         from lhy_rl.interop.minari import is_minari_id, minari_folder
 
         if not is_minari_id(output):
-            raise UserError(f"--output {output!r} is no id of Minari's; it must be like lhy_rl/CartPole/expert-v0")
+            raise UserError(f"--output {output!r} is not a Minari id; it must be like lhy_rl/CartPole/expert-v0")
         if minari_folder(output).exists():
             raise UserError(f"the dataset {output!r} exists already; give another name or version")
         return output

@@ -57,7 +57,7 @@ def choose_mode(env_id: str, modes: list[str], filmed: bool) -> str:
         raise UserError(f"there is no screen here to show {env_id} on; --output film.gif makes a film")
     if window:
         return "human"
-    raise UserError(f"{has}; to be shown it needs human, rgb_array or ansi")
+    raise UserError(f"{has}; a window or text needs human, rgb_array or ansi")
 
 
 def has_screen() -> bool:

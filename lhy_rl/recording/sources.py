@@ -77,7 +77,7 @@ def open_recording_source(options: RecordOptions, say: Callable[[str], None]) ->
     elif path.suffix == ".zip" or path.is_file():
         source = _of_zip(path, options)
     else:
-        _refuse(options, "an environment's id", "is one", allow_options=True)
+        _refuse(options, "an environment's id", "needs none", allow_options=True)
         _check_registered(options.who)
         source = of_environment(options.who, options.episodes, options.seed, options.env_options, options.random)
     if options.random:
@@ -92,14 +92,14 @@ def _of_run(path: Path, options: RecordOptions) -> Demonstrator:
     from lhy_rl.experiment import build, start_run
     from lhy_rl.experiment.run_folder import RunFolder
 
-    _refuse(options, "a run", "has an environment")
+    _refuse(options, "a run", "has its own environment")
     which = options.checkpoint
     if which == "best" and not any((RunFolder(path).checkpoints).glob("best*")):
         which = "newest"
     loaded = start_run.load(path, which)
     if loaded.evaluator.is_game:
         raise UserError(
-            f"{str(path)!r} plays a game of several players, and demonstrations are one's; lhy-rl play shows it"
+            f"{str(path)!r} plays a game of several players, and demonstrations are of one; lhy-rl play shows it"
         )
     loaded.agent.predict_generator.manual_seed(options.seed)
     env = build.make_environment(loaded.config, min(MOST_INSTANCES, options.episodes))
@@ -116,7 +116,7 @@ def _of_zip(path: Path, options: RecordOptions) -> Demonstrator:
     ours = archive.is_one(path)
     env_id = options.env_id or (_named_in(path) if ours else None)
     if env_id is None:
-        raise UserError(f"{str(path)!r} does not say where its policy acts; give --env ID")
+        raise UserError(f"{str(path)!r} does not name its policy's environment; give --env ID")
     with nullcontext() if options.env_id else names_from_a_file():
         _check_registered(env_id)
     env = make_few(env_id, options.episodes, options.env_options)
@@ -145,9 +145,9 @@ def _with_person(options: RecordOptions, say: Callable[[str], None]) -> Iterator
     from lhy_rl.recording import keyboard
     from lhy_rl.recording.rendering import choose_mode, render_modes
 
-    _refuse(options, "an environment's id, which --keyboard needs,", "is one", allow_options=True)
+    _refuse(options, "an environment's id, which --keyboard needs,", "needs none", allow_options=True)
     if options.noise:
-        raise UserError("--noise needs an expert that is a program")
+        raise UserError("--noise and --keyboard exclude each other")
     _check_registered(options.who)
     modes = made(options.who, lambda: render_modes(options.who, options.env_options or {}))
     try:
@@ -183,6 +183,6 @@ def _check_registered(env_id: str) -> None:
 
 def _refuse(options: RecordOptions, what: str, why: str, allow_options: bool = False) -> None:
     if options.env_id is not None:
-        raise UserError(f"--env belongs to a zip; {what} {why}")
+        raise UserError(f"--env is for a zip; {what} {why}")
     if options.env_options and not allow_options:
-        raise UserError(f"--env.NAME belongs to an environment's id or a zip; {what} {why}")
+        raise UserError(f"--env.NAME is for an environment's id or a zip; {what} {why}")

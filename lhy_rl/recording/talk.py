@@ -76,5 +76,5 @@ def checked(text: str, task: Conversational) -> str:
         raise UserError("the message is empty; write something, or press Ctrl-D to end")
     known, unknown = task.known_words(text)
     if unknown and not known:
-        raise UserError(f"the bot knows no word of {brief(text)}; write in the language that it learned")
+        raise UserError(f"the bot knows no word of {brief(text)}; write in the language of its corpus")
     return text

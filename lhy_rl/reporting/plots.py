@@ -71,9 +71,9 @@ def draw_all(csv: Path, result: dict[str, Any], folder: Path) -> dict[str, Path]
     with matplotlib.rc_context(STYLE):
         for title, name, figure in (
             (RETURN_TITLE, "return", return_curve(rows, result)),
-            ("What the expert was asked", "labels", label_curves(rows, result)),
+            ("Labels given by the expert", "labels", label_curves(rows, result)),
             ("Evaluation during training", "evaluation", curves(columns, rows, "eval/")),
-            ("The policies side by side", "policies", policies(result["table"])),
+            ("Comparison of the policies", "policies", policies(result["table"])),
             ("Training", "training", curves(columns, rows, "train/", "rollout/")),
         ):
             if figure is not None:
@@ -151,9 +151,9 @@ def policies(table: dict[str, dict[str, float]]) -> Figure | None:
     from matplotlib.figure import Figure
 
     groups = [
-        ("Likelihood, nats a token\n(lower is better)", ["nll_oracle", "nll_test"]),
+        ("Likelihood, nats per token\n(lower is better)", ["nll_oracle", "nll_test"]),
         ("Overlap with held-out text\n(higher is better)", ["bleu2", "bleu3", "bleu4"]),
-        ("Repeating itself\n(as low as the held-out text)", ["self_bleu2", "self_bleu3", "self_bleu4"]),
+        ("Repetition\n(best as low as in held-out text)", ["self_bleu2", "self_bleu3", "self_bleu4"]),
     ]
     found = [(title, [n for n in names if any(n in row for row in table.values())]) for title, names in groups]
     found = [(title, names) for title, names in found if names]
@@ -300,7 +300,7 @@ def label_curves(rows: list[dict[str, str]], result: dict[str, Any]) -> Figure |
                     x, y, color=COLOURS[i], linewidth=1.8, marker="o" if len(x) < 25 else "", markersize=3.5, label=name
                 )
         ax.set_title(title, loc="left")
-        ax.set_xlabel("labels: answers of the expert")
+        ax.set_xlabel("labels given by the expert")
     for name, row in result.get("references", {}).items():
         axes[0].axhline(
             row[RETURN], color=REFERENCE_COLOURS[name], linewidth=1.3, linestyle="--", label=f"{name} {row[RETURN]:.4g}"

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from lhy_rl.experiment.run import Run
 
 FILM = "film.gif"
-TITLES = {"rewards.png": "The reward that was found", "road.png": "The same road, driven by others"}
-PICTURES, WRITTEN = "Sentences that are pictures", 24
+TITLES = {
+    "rewards.png": "The recovered reward",
+    "road.png": "The same road, driven by the policy, the expert and a random policy",
+}
+PICTURES, WRITTEN = "Sentences as pictures", 24
 DRIVE = "lhy_rl/DriveCorridor-v0"
 
 
@@ -52,7 +55,7 @@ def draw_pictures(run: Run, folder: Path, film: Callable[[], bytes]) -> list[str
     task: Any = run.agent.task if run.evaluator.is_text else None
     if isinstance(task, DrawnText):
         rows = written_pictures(run.agent.policies, task, WRITTEN)
-        figures.append(PictureRows(title=PICTURES, caption="Drawn token by token, beside real ones.", rows=rows))
+        figures.append(PictureRows(title=PICTURES, caption="Drawn token by token, next to real ones.", rows=rows))
     if isinstance(run.agent, Illustrated):
         try:
             figures += run.agent.report_figures()

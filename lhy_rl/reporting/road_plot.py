@@ -113,8 +113,8 @@ def roads(found: dict[str, Drive]) -> Figure:
         straight.plot(place, -drive.offsets, **style)
     above.set_aspect("equal")
     above.set_axis_off()
-    above.set_title("From above, driven from left to right; beside the road is grass, and then a rail", loc="left")
-    straight.set_title("The same road straightened", loc="left")
+    above.set_title("Seen from above, driven from left to right; beside the road is grass, then a rail", loc="left")
+    straight.set_title("The same road, straightened", loc="left")
     straight.set(xlabel="step", ylabel="offset to the left", xlim=(0, steps), yticks=[-2, -1, 0, 1, 2])
     figure.legend(loc="outside lower center", ncols=len(found))
     return figure

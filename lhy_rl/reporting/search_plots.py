@@ -33,7 +33,7 @@ def regret_plot(mine: list[float], others: dict[str, np.ndarray], ylabel: str) -
         axes.plot(trials, curves.mean(0), color=colour, label=f"{name}, mean of {len(curves)} seeds")
         axes.fill_between(trials, *np.quantile(curves, (0.25, 0.75), axis=0), color=colour, alpha=0.15, linewidth=0)
     axes.plot(np.arange(1, len(mine) + 1), mine, color=COLOURS[0], linewidth=2.2, label="this search")
-    axes.set(xlabel="trials", ylabel=ylabel, title="Regret: how far the best so far is from the table's best")
+    axes.set(xlabel="trials", ylabel=ylabel, title="Regret: distance of the best so far from the table's best")
     floor = min([value for value in mine if value > 0], default=1e-3)
     axes.set_yscale("symlog", linthresh=max(floor / 2, 1e-6))
     axes.set_ylim(bottom=0)
@@ -66,7 +66,7 @@ def score_plot(trials: list[dict[str, Any]], ylabel: str) -> Figure:
         axes.scatter(
             failed, np.full(len(failed), np.nanmin(scores)), marker="x", s=18, color=COLOURS[4], label="failed"
         )
-    axes.set(xlabel="trials", ylabel=ylabel, title="What the trials scored")
+    axes.set(xlabel="trials", ylabel=ylabel, title="Scores of the trials")
     axes.legend()
     return figure
 
@@ -87,7 +87,9 @@ def curves_plot(trials: list[dict[str, Any]], ylabel: str, xlabel: str) -> Figur
         axes.plot(steps, scores, color=colour, alpha=1.0 if trial is best else 0.5, linewidth=1 + (trial is best))
         axes.plot(steps[-1:], scores[-1:], marker="v" if trial["stopped"] else "o", ms=4, color=colour, alpha=0.8)
     stopped = sum(trial["stopped"] for trial in drawn)
-    axes.set(xlabel=xlabel, ylabel=ylabel, title=f"Scores on the way: {stopped} of {len(trials)} trials stopped early")
+    axes.set(
+        xlabel=xlabel, ylabel=ylabel, title=f"Intermediate scores: {stopped} of {len(trials)} trials stopped early"
+    )
     return figure
 
 

@@ -38,7 +38,7 @@ class EpisodeStepper:
 
     def __init__(self, env: VectorEnv[Any, Any, Any], refusal: str | None = None) -> None:
         if not hasattr(env, "num_envs"):
-            raise UserError(f"{brief(env)} is no vector environment; gymnasium.make_vec makes one of an id")
+            raise UserError(f"{brief(env)} is not a vector environment; gymnasium.make_vec makes one from an id")
         self.env, self.mode = env, env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if refusal is not None and self.mode is AutoresetMode.DISABLED:
             raise UserError(refusal)
@@ -72,8 +72,8 @@ class EpisodeStepper:
         env = self.env.unwrapped
         if not isinstance(env, Snapshot):
             raise UserError(
-                "episodes that begin alike need an environment with snapshot and restore, as all of lhy_rl's have; "
-                f"{type(env).__name__} has none; episodes_per_start must be 1"
+                "episodes from one start need an environment with snapshot and restore, as all of lhy_rl's have; "
+                f"{type(env).__name__} has none, so episodes_per_start must be 1"
             )
         instances = np.arange(self.env.num_envs)
         first = instances - instances % count
@@ -103,7 +103,7 @@ class EpisodeStepper:
         answer = self.env.step(actions)
         if self._unchecked:
             if any(np.shape(numbers) != self.start.shape for numbers in answer[1:4]):
-                raise ValueError("a reward or an end is an array")
+                raise ValueError("a reward, terminated or truncated is an array")
             self._unchecked = False
         return answer
 

@@ -54,8 +54,8 @@ def misread(error: Exception, env: VectorEnv[Any, Any, Any]) -> UserError | None
         return None
     return UserError(
         f"what the environment returned cannot be read: {error}. Gymnasium's reset() returns (observation, info), and "
-        "step() (observation, reward, terminated, truncated, info): one number, two truth values, a dict, and an "
-        f"observation of {brief(env.single_observation_space)}; mend the environment"
+        "step() (observation, reward, terminated, truncated, info): an observation of "
+        f"{brief(env.single_observation_space)}, a number, two booleans and a dict; fix the environment"
     )
 
 
@@ -78,7 +78,7 @@ def check_memory(env: VectorEnv[Any, Any, Any], **steps: int) -> None:
     for name, count in steps.items():
         if (needed := count * env.num_envs * size) > memory:
             raise UserError(
-                f"{name} is {count:,}: with num_envs {env.num_envs} an update would hold {needed / 1e9:,.0f} GB, and "
+                f"{name} is {count:,}: with num_envs {env.num_envs} an update would need {needed / 1e9:,.0f} GB, and "
                 f"this machine has {memory / 1e9:,.0f} GB; allowed: at most {memory // (env.num_envs * size):,}"
             )
 
@@ -87,7 +87,7 @@ def not_a_number(what: str, instance: int, step: int | str, values: np.ndarray) 
     """The error for an observation or reward that is infinite or NaN."""
     return UserError(
         f"the {what} of instance {instance} at step {step} is not a number ({values.flatten()[:4]}); "
-        "mend the environment"
+        "fix the environment"
     )
 
 
@@ -125,7 +125,7 @@ class WholeNumbers:
             there = "".join(f" at {key!r}" for key in path)
             raise UserError(
                 f"the observation of instance {i if instance is None else instance}{there} is {brief(rows[i])}, which "
-                f"is not in {brief(space)}; mend the environment"
+                f"is not in {brief(space)}; fix the environment"
             )
 
 
@@ -206,6 +206,6 @@ class ActionMasks:
         none = np.logical_not(some.all(1, keepdims=True))[:, 0]
         if (none & going).any():
             i = int(np.flatnonzero(none & going)[0])
-            raise UserError(f"no action is legal in instance {i} at step {step}{of}; mend its action_mask")
+            raise UserError(f"no action is allowed in instance {i} at step {step}{of}; fix its action_mask")
         action_mask: np.ndarray = mask | none[:, None]
         return action_mask

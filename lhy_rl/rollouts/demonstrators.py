@@ -60,7 +60,7 @@ def of_environment(
         return Demonstrator(env, lambda obs, state, start, masks: (controller(obs), None), "a scripted expert", env_id)
     env.close()
     raise UserError(
-        f"{env_id} has no expert of its own (those of {', '.join(EXPERTS)} and some of ours have); give a run folder "
+        f"{env_id} has no expert of its own ({', '.join(EXPERTS)} and some of lhy_rl's have); give a run folder "
         "or a zip with --env, or --random or --keyboard"
     )
 
@@ -97,7 +97,7 @@ def made(env_id: str, constructor: Callable[[], Any]) -> Any:
     try:
         return constructor()
     except TypeError as error:  # an unknown option
-        raise UserError(f"{env_id} refuses its options: {' '.join(str(error).split())}") from error
+        raise UserError(f"{env_id} does not accept its options: {' '.join(str(error).split())}") from error
     except gym.error.DeprecatedEnv as error:
         raise UserError(" ".join(str(error).split())) from error
 

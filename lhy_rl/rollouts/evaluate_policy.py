@@ -53,7 +53,7 @@ def play(predict: Predict, env: VectorEnv[Any, Any, Any], episodes: int, seed: i
         total, length = total + np.where(going, reward, 0.0), length + going
         if length.max() > LONGEST:
             raise UserError(
-                f"an episode of the evaluation did not end in {LONGEST:,} steps; give the environment a time limit "
+                f"an episode of the evaluation did not end within {LONGEST:,} steps; give the environment a time limit "
                 "(--env.max_episode_steps 1000)"
             )
         ended = stepper.ended

@@ -69,7 +69,7 @@ class RolloutCollector:
         keep_raw_obs: bool = False,
     ) -> None:
         self.env, self.policy, self.generator, self.seed = env, policy, generator, seed
-        refusal = "this environment does not begin new episodes by itself; allowed: SameStep, NextStep"
+        refusal = "this environment has no autoreset; allowed: SameStep, NextStep"
         self.stepper = EpisodeStepper(env, refusal)
         self.normalizer = normalizer
         self.keep_raw_obs = keep_raw_obs
@@ -98,8 +98,8 @@ class RolloutCollector:
             self.env.unwrapped.stagger()
         if self.begins_anew:
             warnings.warn(
-                "new episodes begin, for this environment's state was not saved with the agent, or was of one with "
-                "other arguments: the training is not bit for bit the one that was never stopped",
+                "new episodes begin, because this environment's state was not saved with the agent, or was saved with "
+                "other arguments: the training will differ from one that was never stopped",
                 stacklevel=2,
             )
         seed = self.seed  # only for the first reset, or the same episodes would be played again

@@ -148,7 +148,7 @@ def collect_episodes(
 
     while alive.any():
         if len(steps) == LONGEST:
-            raise UserError(f"an episode did not end in {LONGEST:,} steps; give the environment max_episode_steps")
+            raise UserError(f"an episode did not end within {LONGEST:,} steps; give the environment max_episode_steps")
         check_numbers("observation", stepper.obs, alive, len(steps), of)
         mask = stepper.action_mask(alive, len(steps), of)
         action_mask = None if mask is None else torch.as_tensor(mask, device=device)

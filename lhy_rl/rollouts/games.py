@@ -67,7 +67,7 @@ class Games(VectorEnv[Any, Any, np.ndarray]):
         self, players: tuple[str, ...], observation_space: gym.Space[Any], action_space: gym.Space[Any], num_envs: int
     ) -> None:
         if not isinstance(action_space, gym.spaces.Discrete):
-            raise UserError(f"the players' actions are {action_space}; self-play needs Discrete ones")
+            raise UserError(f"the players' action space is {action_space}; self-play needs Discrete")
         self.players, self.num_envs = players, num_envs
         self.single_observation_space, self.single_action_space = observation_space, action_space
         self.observation_space, self.action_space = (
@@ -121,7 +121,8 @@ class Games(VectorEnv[Any, Any, np.ndarray]):
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> Any:
         raise UserError(
-            f"{self.name} is a game of several players, which only selfplay trains in; lhy-rl evaluate and play show it"
+            f"{self.name} is a game of several players, which only selfplay can train in; "
+            "lhy-rl evaluate and play show it"
         )
 
     def step(self, actions: Any) -> Any:
@@ -182,7 +183,7 @@ class BatchedGames(Games):
         rewards[self.numbers], over, infos = self.batch.advance(actions)
         self.moves += 1
         if self.moves == LONGEST and not over.all():
-            raise UserError(f"a game of {self.name} did not end in {LONGEST:,} moves; its rules must end it")
+            raise UserError(f"a game of {self.name} did not end within {LONGEST:,} moves; its rules must end it")
         ended[self.numbers] = over[:, None]
         if infos:
             rows = infos["final_rows"]

@@ -32,7 +32,7 @@ class PettingZooGames(Games):
         self.envs = [as_aec(env) for env in envs]
         first = self.envs[0]
         if not hasattr(first, "possible_agents"):
-            raise UserError(f"{brief(first)} does not say who plays; it must have possible_agents")
+            raise UserError(f"{brief(first)} does not list its agents; it must have possible_agents")
         names = tuple(first.possible_agents)
         spaces = [(first.observation_space(name), first.action_space(name)) for name in names]
         different = [name for name, pair in zip(names, spaces, strict=True) if pair != spaces[0]]
@@ -79,7 +79,7 @@ class PettingZooGames(Games):
                 outcome.rewards[game, player] += reward
             except (TypeError, ValueError) as error:
                 name = env.agent_selection
-                raise UserError(f"the reward of {name} is {brief(reward)}, no number; mend the environment") from error
+                raise UserError(f"the reward of {name} is {brief(reward)}; must be a number") from error
             if not (terminated or truncated):
                 self.current[i] = player, obs, info
                 return True
@@ -119,7 +119,7 @@ class PettingZooGames(Games):
             self.envs[i].step(action)
             self.moves[i] += 1
             if self.moves[i] > LONGEST:
-                raise UserError(f"a game of {self.name} did not end in {LONGEST:,} moves; give it a limit")
+                raise UserError(f"a game of {self.name} did not end within {LONGEST:,} moves; give it a limit of moves")
             if not self._look(i, outcome):
                 self._next_game(i, outcome)
         self._take_turns()
@@ -151,7 +151,7 @@ def as_aec(env: Any) -> Any:
     if isinstance(env, ParallelEnv):
         return parallel_to_aec(env)
     if not isinstance(env, AECEnv):
-        raise UserError(f"{brief(env)} is no game; allowed: an id, a BatchedGame, an environment of PettingZoo")
+        raise UserError(f"{brief(env)} is not a game; allowed: an id, a BatchedGame, a PettingZoo environment")
     return env
 
 

@@ -66,7 +66,7 @@ def record(
             is legal.
         KeyboardInterrupt, Stop: Raised before the first episode was complete.
     """
-    stepper = EpisodeStepper(env, "record needs an environment that resets itself: autoreset_mode SameStep or NextStep")
+    stepper = EpisodeStepper(env, "record needs an environment with autoreset; allowed: SameStep, NextStep")
     n = env.num_envs
     spaces = without_texts(env.single_observation_space), env.single_action_space
     share = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
@@ -89,7 +89,7 @@ def record(
                 unfinished = [_UnfinishedEpisode() for _ in range(n)]
                 continue
             if not isinstance(answer, tuple) or len(answer) != 2:
-                raise UserError(f"what acts must return actions and the memory after them; given: {brief(answer)}")
+                raise UserError(f"act must return a pair of actions and recurrent state; given: {brief(answer)}")
             actions, state = answer
             actions = _checked_actions(actions, n, spaces[1])
             executed = actions
@@ -107,7 +107,9 @@ def record(
                 episode = unfinished[i]
                 episode.rewards.append(float(rewards[i]))
                 if len(episode.rewards) > LONGEST:
-                    raise UserError(f"an episode did not end in {LONGEST:,} steps; the environment needs a time limit")
+                    raise UserError(
+                        f"an episode did not end within {LONGEST:,} steps; give the environment a time limit"
+                    )
                 if not stepper.ended[i]:
                     continue
                 tried += 1
@@ -117,7 +119,7 @@ def record(
                     tell(kept[-1])
                     share[i] -= 1
                 elif tried >= TRIES * (len(kept) + 5):
-                    raise UserError(f"{len(kept)} of {tried} episodes reached the return {min_return:g}; ask for less")
+                    raise UserError(f"{len(kept)} of {tried} episodes reached min_return, {min_return:g}; lower it")
                 unfinished[i] = _UnfinishedEpisode()
     except (KeyboardInterrupt, Stop):
         if not kept:
@@ -196,7 +198,7 @@ def _checked_actions(actions: Any, n: int, space: Space) -> Any:
     if why is None and any(np.shape(leaf)[:1] != (n,) for leaf in leaves(arrays)):
         why = f"{brief(actions)}; wanted: one for each of {n} instances"
     if why is not None:
-        raise UserError(f"what acts gave no actions: {why}")
+        raise UserError(f"act did not return actions: {why}")
     return arrays
 
 

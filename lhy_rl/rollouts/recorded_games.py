@@ -39,14 +39,14 @@ def recorded_games(source: Any, games: Games) -> PlayedGames:
     if source == PEOPLE:
         known = None if games.batched is None else games.batched.demonstrations()
         if known is None:
-            raise UserError(f"{games.name} knows no moves of people; give recorded ones, or the name of a player")
+            raise UserError(f"{games.name} has no recorded human games; give demonstrations, or the name of a player")
         given = known
     else:
         given = load_demonstrations(source)
     spaces = policy_space(given.observation_space), given.action_space
     wanted = games.single_observation_space, games.single_action_space
     if spaces != wanted:
-        raise UserError(f"the demonstrations are of {brief(spaces)}; {games.name} has {brief(wanted)}")
+        raise UserError(f"the demonstrations have the spaces {brief(spaces)}; {games.name} has {brief(wanted)}")
     steps = given.transitions
     count = int(steps.start.sum())
     game = np.cumsum(steps.start) - 1

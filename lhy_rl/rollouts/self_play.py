@@ -212,7 +212,7 @@ def place(lengths: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, int
 def _check_shapes(games: Games, obs: Any, mask: np.ndarray | None) -> None:
     """Check that the first observations and masks have the shapes that the game declares."""
     if why := misfit(obs, games.single_observation_space):
-        raise UserError(f"an observation of {games.name} does not fit its space: {why}; mend the environment")
+        raise UserError(f"an observation of {games.name} does not fit its space: {why}; fix the environment")
     shape = len(games.turn.game), int(games.single_action_space.n)  # type: ignore[attr-defined]
     if mask is not None and mask.shape != shape:
         raise UserError(f"the action_mask of {games.name} has {mask.shape[1:]} entries; must have {shape[1]}")
@@ -254,7 +254,7 @@ def play_games(games: Games, count: int, players: Sequence[Player], seats: np.nd
         whole_numbers.check(obs)
         if mask is not None and not mask.any(1).all():
             who = games.players[player[mask.any(1).argmin()]]
-            raise UserError(f"{who} has no legal action in {games.name}; mend its action_mask")
+            raise UserError(f"{who} has no allowed action in {games.name}; fix its action_mask")
         actions = np.zeros(len(game), np.int64)
         whose = seats[game, player]
         for k, one in enumerate(players):

@@ -55,8 +55,8 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
         return SameStepVectorEnv([lambda: env])
     if _is_game(env):
         raise UserError(
-            f"{brief(env)} is a game of several players, which only SelfPlay trains in; others play against a partner "
-            "in lhy_rl/NegotiationVsBot-v0 and in environments of lhy_rl.envs.game_versus.VersusPartner"
+            f"{brief(env)} is a game of several players, which only SelfPlay can train in; other agents play against a "
+            "partner in lhy_rl/NegotiationVsBot-v0 and in environments of lhy_rl.envs.game_versus.VersusPartner"
         )
     if isinstance(env, str):
         try:
@@ -66,7 +66,7 @@ def _make(env: Environment, num_envs: int) -> VectorEnv[Any, Any, Any]:
     if callable(env):
         return SameStepVectorEnv([partial(_one, env)] * num_envs)
     allowed = "an id, an Env, a VectorEnv, a VecEnv of Stable-Baselines3, a callable that makes an Env"
-    raise UserError(f"{brief(env)} is no environment; allowed: {allowed}")
+    raise UserError(f"{brief(env)} is not an environment; allowed: {allowed}")
 
 
 def _is_game(env: Any) -> bool:
@@ -81,11 +81,11 @@ def _one(make: Callable[[], Any]) -> Any:
     made = make()
     if isinstance(made, VectorEnv):
         raise UserError(
-            f"{brief(make)} makes a vector environment, {brief(made)}; a callable must make a single one. Give the "
+            f"{brief(make)} makes a vector environment, {brief(made)}; a callable must make a single one: give the "
             "vector environment itself"
         )
     if not hasattr(made, "step"):
-        raise UserError(f"{brief(make)} makes {brief(made)}, which is no environment; a callable must make an Env")
+        raise UserError(f"{brief(make)} makes {brief(made)}, which is not an environment; a callable must make an Env")
     return made
 
 
@@ -129,7 +129,7 @@ def without_texts(env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:
         return env
     warnings.warn(
         f"{', '.join(map(repr, left_out))} of the observations is text, which no encoder reads: the policy does not "
-        f"see it. gymnasium.wrappers.FilterObservation(env, {kept}) says so and hushes this line",
+        f"see it. gymnasium.wrappers.FilterObservation(env, {kept}) silences this warning",
         stacklevel=2,
     )
     return Selected(env, kept)

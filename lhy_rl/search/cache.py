@@ -42,7 +42,7 @@ class CachedObjective(Objective):
         try:
             found = {str(event["key"]): trial_of(event["trial"]) for event in self._journal.read()}
         except KeyError:
-            raise UserError(f"{path} is no cache of trials; give another file") from None
+            raise UserError(f"{path} is not a cache of trials; give another file") from None
         self._trials = {key: trial for key, trial in found.items() if _lasts(trial)}
 
     def __len__(self) -> int:

@@ -105,11 +105,11 @@ class Reports:
         Raises:
             UserError: an argument is no number, or the steps do not rise.
         """
-        step, score = number(step, "a step is a number"), number(score, "a score is a number")
+        step, score = number(step, "a step must be a number"), number(score, "a score must be a number")
         last = self.curve[-1][0] if self.curve else -1.0
         if not (last < step < math.inf and step >= 0):
             after = f" after {last:g}" if self.curve else ""
-            raise UserError(f"step {step:g} is reported{after}; allowed: steps that rise, from 0 on")
+            raise UserError(f"step {step:g} is reported{after}; allowed: increasing steps, from 0")
         if not math.isfinite(score):
             self.diverged = f"its score is {score} at step {step:g}"
             return False
@@ -139,7 +139,7 @@ def read_hyperband(given: Any) -> Hyperband:
     kind = options.get("type", "")
     if kind != "hyperband":
         raise suggest(str(kind), ["hyperband"], "type of early_terminate")
-    eta = number(options.get("eta", 3.0), "eta is a number above 1")
+    eta = number(options.get("eta", 3.0), "eta must be a number above 1")
     if not 1 < eta <= LARGEST_ETA:
         raise UserError(f"eta is {eta:g}; allowed: above 1, up to {LARGEST_ETA:,}")
     strict = validation.flag("strict", options.get("strict", False))

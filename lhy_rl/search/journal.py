@@ -80,7 +80,7 @@ def trial_of(plain: dict[str, Any]) -> Trial:
             if not (isinstance(value, int | float) and math.isfinite(value)) and (name, value) != ("score", None):
                 raise ValueError(f"{name} is {brief(value)}")
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
-        raise UserError(f"no trial: {brief(str(error))}") from error
+        raise UserError(f"not a trial: {brief(str(error))}") from error
     return trial
 
 

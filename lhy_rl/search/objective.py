@@ -156,13 +156,13 @@ class FunctionObjective(Objective):
         if isinstance(given, Mapping):
             if not self.metric:
                 raise UserError(
-                    f"the function gave several metrics ({brief(sorted(map(str, given)))}), and the space names none; "
-                    "write into it: metric: {name: ..., goal: maximize}, or return a number"
+                    f"the function returned several metrics ({brief(sorted(map(str, given)))}), but the space names "
+                    "none; add to it: metric: {name: ..., goal: maximize}, or return a number"
                 )
             if self.metric not in given:
                 raise suggest(self.metric, map(str, given), "metric")
             given = given[self.metric]
-        return self.sign * number(given, "an objective gives a number")
+        return self.sign * number(given, "an objective must return a number")
 
 
 def _check_call(function: Callable[..., object], reports: bool) -> None:
@@ -172,9 +172,9 @@ def _check_call(function: Callable[..., object], reports: bool) -> None:
         f"function(values, seed{', report' if reports else ''})",
     )
     if not callable(function):
-        raise UserError(f"{name} is no function; allowed: one that is called as {wanted}")
+        raise UserError(f"{name} is not a function; allowed: one that is called as {wanted}")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-        raise UserError(f"{name} returns no score when it is called; allowed: a plain {wanted}")
+        raise UserError(f"{name} is a coroutine or generator function; allowed: a plain {wanted}")
     try:
         inspect.signature(function).bind({}, 0, **({"report": None} if reports else {}))
     except TypeError as error:

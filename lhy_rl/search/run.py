@@ -82,7 +82,7 @@ class Search:
     ) -> None:
         if early_terminate is not None and not executor.objective.reports:
             raise UserError(
-                "early_terminate needs scores on the way: a function with the argument report, as in "
+                "early_terminate needs intermediate scores: a function with the argument report, as in "
                 "function(values, seed, report), or a table of several epochs"
             )
         self.searcher, self.executor, self.seed = searcher, executor, seed
@@ -169,7 +169,7 @@ class Search:
             journal.append(header)
             return
         if events[0] != header:
-            raise UserError(f"{journal.path} is of another search; give another folder, or the same options")
+            raise UserError(f"{journal.path} belongs to another search; give another folder, or the same options")
         lines = len(journal)
         for event in events[1:]:
             try:
@@ -179,7 +179,7 @@ class Search:
                 while self._asked <= number:  # a line in between may be damaged
                     self._ask()
             except (KeyError, UserError, Exhausted) as error:
-                raise UserError(f"{journal.path} has a line that is no search's ({brief(event)}): {error}") from error
+                raise UserError(f"{journal.path} has a line that does not fit ({brief(event)}): {error}") from error
             if number not in self._pending:
                 continue
             if trial is not None:
@@ -187,8 +187,8 @@ class Search:
             elif self._pending[number].tolist() != tokens.tolist():
                 self._pending[number] = tokens
                 warnings.warn(
-                    f"{journal.path}: the searcher proposes other configurations than before at trial {number}; "
-                    "its trials are kept, and it learns from them",
+                    f"{journal.path}: at trial {number} the searcher proposes another configuration than before; "
+                    "the recorded trials are kept, and it learns from them",
                     RuntimeWarning,
                     stacklevel=3,
                 )

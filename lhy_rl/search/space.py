@@ -72,9 +72,9 @@ def levels(low: float, high: float, count: int, logarithmic: bool = False) -> tu
         UserError: an empty range, or one that is not positive although it is logarithmic.
     """
     if not (math.isfinite(low) and math.isfinite(high) and low < high and count >= 2):
-        raise UserError(f"{count} values from {brief(low)} to {brief(high)}; allowed: at least 2, from low to high")
+        raise UserError(f"{count} values from {brief(low)} to {brief(high)}; allowed: at least 2, with low < high")
     if logarithmic and low <= 0:
-        raise UserError(f"a logarithmic range begins above 0; given: {brief(low)}")
+        raise UserError(f"a logarithmic range must begin above 0; given: {brief(low)}")
     values = np.geomspace(low, high, count) if logarithmic else np.linspace(low, high, count)
     return tuple(float(f"{value:.6g}") for value in values)
 
@@ -98,7 +98,7 @@ class Space:
     def __init__(self, choices: Sequence[Choice]) -> None:
         self.choices = tuple(choices)
         if not self.choices:
-            raise UserError("a space without choices; allowed: at least one")
+            raise UserError("the space has no choices; allowed: at least one")
         self.names = [choice.name for choice in self.choices]
         self.sizes = np.array([len(choice.values) for choice in self.choices])
         if math.prod(len(choice.values) for choice in self.choices) > MOST:
@@ -107,7 +107,7 @@ class Space:
         self._conditions: list[tuple[int, np.ndarray] | None] = []  # the parent, and which of its tokens satisfy it
         for position, choice in enumerate(self.choices):
             if choice.name in self._index:
-                raise UserError(f"two choices are called {brief(choice.name)}")
+                raise UserError(f"two choices are named {brief(choice.name)}")
             self._conditions.append(self._condition(choice))
             self._index[choice.name] = position
         self.conditional = any(condition is not None for condition in self._conditions)
@@ -119,7 +119,7 @@ class Space:
             return None
         name, values = choice.condition
         if name not in self._index:
-            raise suggest(name, self._index, f"condition of {choice.name}: a choice before it,")
+            raise suggest(name, self._index, f"earlier choice in the condition of {choice.name}:")
         parent = self.choices[self._index[name]]
         enough = np.zeros(len(parent.values), bool)
         enough[[parent.token(value) for value in values]] = True
@@ -157,12 +157,12 @@ class Space:
         except ValueError:  # lists of different lengths
             array = np.empty(0)
         if array.ndim not in (1, 2) or array.shape[-1] != len(self) or array.dtype.kind not in "iu":
-            raise UserError(f"a configuration is {len(self)} whole numbers; given: {brief(tokens)}")
+            raise UserError(f"a configuration must be {len(self)} whole numbers; given: {brief(tokens)}")
         wrong = np.argwhere((array < 0) | (array >= self.sizes))
         if len(wrong):
             row = tuple(wrong[0])
             choice = self.choices[row[-1]]
-            raise UserError(f"token {array[row]} of {choice.name}; allowed: 0 to {len(choice.values) - 1}")
+            raise UserError(f"the token of {choice.name} is {array[row]}; allowed: 0 to {len(choice.values) - 1}")
         return self.canonical(array.astype(np.int64))
 
     def active(self, tokens: np.ndarray) -> np.ndarray:

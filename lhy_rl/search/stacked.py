@@ -57,13 +57,13 @@ class StackedTables:
         else:
             raise UserError(f"tables={brief(names)} is not allowed; must be a name or a path, or a list of them")
         if not chosen:
-            raise UserError("no tables are named; allowed: the names of tables of one space, at least one")
+            raise UserError("no tables are given; allowed: at least one, all of the same space")
         self.tables = [load_table(name) for name in chosen]
         self.names = tuple(str(table.about.get("name", "")) for table in self.tables)
         first = self.tables[0]
         for name, table in zip(chosen, self.tables, strict=True):
             if table.space.choices != first.space.choices or not np.array_equal(table.keys, first.keys):
-                raise UserError(f"the tables {brief(str(chosen[0]))} and {brief(str(name))} are not of one space")
+                raise UserError(f"the tables {brief(str(chosen[0]))} and {brief(str(name))} have different spaces")
         self.space = first.space
         most = max(table.num_seeds for table in self.tables)
         self.scores = np.full((len(chosen), most, len(first.mean)), -np.inf, np.float32)
@@ -115,7 +115,7 @@ def learned_tables(space: Space, names: Names | None) -> StackedTables:
             )
     learned = StackedTables(names)
     if learned.space.choices != space.choices:
-        raise UserError(f"the tables {brief(list(learned.names))} have another space than what is searched")
+        raise UserError(f"the tables {brief(list(learned.names))} have another space than the one that is searched")
     return learned
 
 

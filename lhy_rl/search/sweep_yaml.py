@@ -102,7 +102,7 @@ def write_sweep(sweep: Sweep) -> dict[str, Any]:
         UserError: the space has conditions, which a sweep cannot express.
     """
     if sweep.space.conditional:
-        raise UserError("a wandb sweep has no conditions; the space has")
+        raise UserError("a wandb sweep cannot have conditions, and this space has some")
     method = next((method for method, searcher in METHODS.items() if searcher == sweep.searcher), "bayes")
     written: dict[str, Any] = {"method": method}
     if sweep.metric:
@@ -142,7 +142,7 @@ def _choice(name: str, given: Mapping[str, Any]) -> Choice:
     if "values" in given:
         values = given["values"]
         if not isinstance(values, list) or not values:
-            raise UserError(f"values of {name} are {brief(values)}; allowed: a list with something in it")
+            raise UserError(f"values of {name} are {brief(values)}; allowed: a list that is not empty")
         scalars = tuple(_scalar(name, value) for value in values)
         numbers = [value for value in scalars if isinstance(value, int | float) and not isinstance(value, bool)]
         rising = len(numbers) == len(scalars) and all(a < b for a, b in itertools.pairwise(numbers))
@@ -178,10 +178,10 @@ def _number(name: str, key: str, given: Any) -> float:
     number = isinstance(given, int | float) and not isinstance(given, bool)
     if number and abs(given) <= sys.float_info.max:
         return float(given)
-    raise UserError(f"{key} of {name} is {brief(given)}; allowed: a number that is finite")
+    raise UserError(f"{key} of {name} is {brief(given)}; allowed: a finite number")
 
 
 def _scalar(name: str, value: Any) -> Scalar:
     if (value is None or isinstance(value, bool | int | float | str)) and value == value:  # NaN equals nothing
         return value
-    raise UserError(f"a value of {name} is {brief(value)}; allowed: a number, a text, true, false or null")
+    raise UserError(f"a value of {name} is {brief(value)}; allowed: a number, a string, true, false or null")

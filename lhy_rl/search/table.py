@@ -69,10 +69,10 @@ class Table:
         extra: dict[str, np.ndarray] | None = None,
     ) -> None:
         if keys is not None and not (keys.ndim == 1 and keys.dtype.kind in "iu" and (np.diff(keys) > 0).all()):
-            raise UserError("the keys of a table are not whole numbers that rise")
+            raise UserError("the keys of a table must be increasing whole numbers")
         count = space.num_configurations if keys is None else len(keys)
         if scores.ndim != 3:
-            raise UserError(f"a table of {count} configurations needs scores (E, S, C); given: {scores.shape}")
+            raise UserError(f"a table of {count} configurations needs scores of shape (E, S, C); given: {scores.shape}")
         if keys is None and count != int(np.prod(space.sizes)):
             raise UserError("a table of a space with conditions needs keys")
         num_epochs, num_seeds, _ = scores.shape
@@ -82,9 +82,9 @@ class Table:
             _check_numbers(name, numbers, (count,))
         _check_numbers("test", test, (num_seeds, count))
         if not num_epochs or not (np.diff(epochs) > 0).all() or not np.isfinite(epochs).all():
-            raise UserError(f"the epochs of a table are {brief(epochs.tolist())}; allowed: numbers that rise")
+            raise UserError(f"the epochs of a table are {brief(epochs.tolist())}; allowed: increasing numbers")
         if runs is not None and not ((runs >= 1) & (runs <= num_seeds)).all():
-            raise UserError(f"the runs of a table are not all from 1 to {num_seeds}, its seeds")
+            raise UserError(f"the runs of a table must be from 1 to {num_seeds}, the number of its seeds")
         self.space = space
         self.about = about or {}
         self._extra = extra or {}
@@ -210,7 +210,7 @@ class Table:
             UserError: the table has none of that name.
         """
         if name not in self._extra:
-            raise suggest(name, self._extra, f"numbers of the table {self.about.get('name', '')}:")
+            raise suggest(name, self._extra, f"extra array of the table {self.about.get('name', '')}:")
         found: np.ndarray = self._extra[name][self.rows(tokens)]
         return found
 
@@ -267,7 +267,7 @@ class Table:
                 {name.removeprefix("extra."): array for name, array in members.items() if name.startswith("extra.")},
             )
         except (ValueError, KeyError, TypeError, IndexError, RecursionError, UserError) as error:
-            raise UserError(f"{str(path)!r} is no table of results ({' '.join(str(error).split())})") from error
+            raise UserError(f"{str(path)!r} is not a table of results ({' '.join(str(error).split())})") from error
 
 
 def _check_numbers(name: str, numbers: np.ndarray | None, shape: tuple[int, ...]) -> None:

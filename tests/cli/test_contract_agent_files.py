@@ -71,7 +71,7 @@ def test_what_a_file_names_is_not_imported_and_what_is_typed_is(
         ("play toy_of_a_file.py", "is not an archive of lhy_rl"),
         ("play ppo.zip --env Pendulum-v1 --output film.gif", "was saved with other spaces"),
         ("evaluate noid.zip", "does not name its agent's environment; give --env ID"),
-        ("record noid.zip", "does not say where its policy acts; give --env ID"),
+        ("record noid.zip", "does not name its policy's environment; give --env ID"),
         ("sample ppo.zip", "is not a text task"),
     ],
 )

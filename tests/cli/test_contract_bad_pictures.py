@@ -71,7 +71,7 @@ def error_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (lambda place: folder(place, 3), [], "holds 3 pictures"),
         (lambda place: place.mkdir(), [], "holds 0 pictures"),
         (lambda place: place.write_text("words"), [], "no folder"),
-        (classes, ["--env.conditional", "true"], "b' is a class without a picture"),
+        (classes, ["--env.conditional", "true"], "b' is a class without pictures"),
         (folder, ["--env.conditional", "true"], "needs several classes, and these pictures have one"),
         (folder, ["--env.side", "4"], "side=4"),
         (labelled(-1), ["--env.pictures", "own.npz"], "holds -1 (picture 0); allowed: 0 to 999"),

@@ -90,7 +90,7 @@ def test_a_search_goes_on_in_its_folder(there, capsys):
     assert one == two
     capsys.readouterr()
     assert main(["search", "local/nb201", "--folder", "part"]) == 2
-    assert "is of another search" in capsys.readouterr().err
+    assert "belongs to another search" in capsys.readouterr().err
 
 
 def test_a_function_of_ones_own(there, capsys):
@@ -153,7 +153,7 @@ def test_sweep_tunes_an_agent_and_writes_a_configuration(there, capsys, monkeypa
     [
         (["search", "evolutoin/nb201"], "did you mean 'evolution'"),
         (["search", "evolution/nb301"], "unknown table 'nb301'"),
-        (["search", "evolution/nb201", "--live"], "unknown search that trains live 'nb201'"),
+        (["search", "evolution/nb201", "--live"], "unknown live search 'nb201'"),
         (["search", "evolution", "--live"], "--live needs the name of what to train"),
         (["search", "evolution/nb201", "--populatoin", "3"], "did you mean 'population'"),
         (["search", "evolution/nb201", "--population", "1"], "population is 1"),
@@ -171,7 +171,7 @@ def test_sweep_tunes_an_agent_and_writes_a_configuration(there, capsys, monkeypa
             "of_one cannot be called as function(values, seed)",
         ),
         (["search", "evolution", "--space", "missing.yaml", "--function", "searched_here:score"], "missing.yaml"),
-        (["search", "evolution/nb201", "--early_terminate", "hyperband"], "early_terminate needs scores on the way"),
+        (["search", "evolution/nb201", "--early_terminate", "hyperband"], "early_terminate needs intermediate scores"),
         (["sweep", "ppo/cartpol"], "did you mean"),
         (["sweep", "ppo/cartpole", "--early_terminate", "hyperbnad"], "did you mean 'hyperband'"),
         (["sweep", "ppo/cartpole", "--early_terminate", "{type: hyperband, min_iter: 27}"], "min_iter is 27"),

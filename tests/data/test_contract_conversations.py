@@ -80,7 +80,7 @@ def test_the_vocabulary_is_of_training_turns(tmp_path: Path) -> None:
         (["so hello <unk>"], "so hello"),
         (["so hello <unk>", "so hello"], "bye bye"),
     ]
-    with pytest.raises(UserError, match=r"no validation reply left of 2: .* 1 hold unknown words, 1 stand in"):
+    with pytest.raises(UserError, match=r"no validation reply left: of 2, .* 1 hold unknown words, 1 are in"):
         ConversationData.load(corpus, max_length=4, turn_length=4, min_count=6, drop_unknown=True)
 
 
@@ -113,7 +113,7 @@ def test_context_of_ones_own(tmp_path: Path) -> None:
     [
         ("one\ntwo\n\nthree\nfour\n", {}, "too small"),
         ("one\ntwo\nthree\nfour\nfive\nsix\n", {}, "too small"),
-        ("a\n\nb\n\nc\n\nd\n", {}, "has no train reply left of 0.*a turn a line"),
+        ("a\n\nb\n\nc\n\nd\n", {}, "has no train reply left: of 0,.*one turn per line"),
         ("", {}, "is empty"),
         (talk(), {"max_length": 1}, "max_length=1"),
         (talk(), {"turn_length": 2.5}, "turn_length=2.5"),

@@ -156,7 +156,7 @@ def test_thousands_of_tiny_episodes_are_fast(tmp_path):
         ({"terminated": np.ones(3, bool)}, "3 entries for 2 episodes"),
         ({"about": np.array("{")}, "not JSON"),
         ({"spaces": np.array('{"observation": {"type": "Ball"}, "action": {}}')}, "cannot be read"),
-        ({"observations": np.array([{}], object)}, "pickled objects.* stays closed"),
+        ({"observations": np.array([{}], object)}, "pickled objects.* is not loaded"),
     ],
 )
 def test_what_is_wrong_is_named(members, words, tmp_path):
@@ -227,5 +227,5 @@ def test_numbers_take_the_spaces_type_and_never_another_kind():
 @pytest.mark.parametrize("rewards", [None, 1.0, np.ones((2, 1)), ["high", "low"]])
 def test_rewards_that_are_none_are_one_line(rewards):
     episode = Episode(np.zeros((3, 3)), np.zeros((2, 3)), rewards, terminated=False, truncated=False)
-    with pytest.raises(UserError, match=r"the rewards of episode 0 are .*; must be one number a step"):
+    with pytest.raises(UserError, match=r"the rewards of episode 0 are .*; must be one number per step"):
         Demonstrations([episode], FLAT, FLAT)

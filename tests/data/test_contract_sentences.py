@@ -93,7 +93,7 @@ def test_unknown_rate_by_hand(tmp_path: Path) -> None:
 def test_sentences_that_differ_in_unknown_words_alone_are_one(tmp_path: Path) -> None:
     path = tmp_path / "letters.txt"
     path.write_text("".join(f"a {letter}\n" for letter in "bcdefghijk"))
-    with pytest.raises(UserError, match=r"no validation sentence left of 1: .* 1 repeat another"):
+    with pytest.raises(UserError, match=r"no validation sentence left: of 1, .* 1 repeat another"):
         SentenceData.load(path, vocabulary_size=3)
 
 
@@ -178,7 +178,7 @@ def test_bad_arguments(arguments: dict, message: str) -> None:
     ("text", "message"),
     [
         ("one line\n", "at least 3 conversations"),
-        ("same\n" * 10, "has no validation sentence left of 1: .* 1 repeat another"),
+        ("same\n" * 10, "has no validation sentence left: of 1, .* 1 repeat another"),
     ],
 )
 def test_too_little_text(tmp_path: Path, text: str, message: str) -> None:

@@ -116,7 +116,7 @@ def test_contract_an_evaluation_without_an_end_is_an_error(monkeypatch: pytest.M
     def predict(obs: Any, state: Any, start: Any, masks: Any) -> tuple[np.ndarray, None]:
         return np.zeros(1, int), None
 
-    with pytest.raises(UserError, match=r"did not end in 50 steps; .* \(--env\.max_episode_steps 1000\)"):
+    with pytest.raises(UserError, match=r"did not end within 50 steps; .* \(--env\.max_episode_steps 1000\)"):
         evaluate_policy.play(predict, env, 1, 0)
     limited = gymnasium.vector.SyncVectorEnv([lambda: gymnasium.wrappers.TimeLimit(Endless(), 50)])
     assert evaluate_policy.play(predict, limited, 1, 0)[1].tolist() == [50]

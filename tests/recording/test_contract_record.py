@@ -97,8 +97,8 @@ def test_a_run_with_its_memory_and_its_best_checkpoint(capsys: pytest.CaptureFix
         capsys, "run", "--episodes", "3", "--seed", "5", "--stochastic", "--checkpoint", "newest", "--output", "c.npz"
     )
     assert len(load_demonstrations("c.npz")) == 3
-    assert "a run has an environment" in refused(capsys, "run", "--env", "CartPole-v1")
-    assert "a run has an environment" in refused(capsys, "run", "--env.gravity", "3")
+    assert "a run has its own environment" in refused(capsys, "run", "--env", "CartPole-v1")
+    assert "a run has its own environment" in refused(capsys, "run", "--env.gravity", "3")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -133,7 +133,7 @@ def test_an_expert_worse_than_chance_is_warned_of(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(EXPERTS, "CartPole-v1", lambda: lambda obs: np.zeros(len(obs), int))
-    with pytest.warns(UserWarning, match="this expert reaches 9.* on average, a random policy 2"):
+    with pytest.warns(UserWarning, match="the mean return of this expert is 9.*, that of a random policy 2"):
         record(capsys, "CartPole-v1", "--episodes", "3", "--output", "a.npz")
     with pytest.warns(UserWarning, match="as bad"):
         found = load_demonstrations("a.npz")
@@ -146,7 +146,7 @@ def test_a_person_by_keys_from_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: p
     message = record(capsys, "CartPole-v1", "--keyboard", "--output", "me.npz")
     found = load_demonstrations("me.npz", "CartPole-v1")
     assert found.episodes[0].actions[:3].tolist() == [1, 1, 0] and found.about["expert"] == "a person"
-    assert "left: 0, right: 1" in message and "'?' means nothing here" in message
+    assert "left: 0, right: 1" in message and "'?' is not one of the keys" in message
     assert len(found) >= 2 and all(episode.terminated for episode in found.episodes)
 
 
@@ -172,12 +172,12 @@ def test_keys_of_ones_own_and_again(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     piped(monkeypatch, b"aaa\x7f" + b"d" * 30)
     options = ("--keys", "a=0,d=1", "--episodes", "1", "--output", "me.npz")
     message = record(capsys, "CartPole-v1", "--keyboard", *options)
-    assert "begins anew" in message and set(load_demonstrations("me.npz").transitions.actions) == {1}
+    assert "is restarted" in message and set(load_demonstrations("me.npz").transitions.actions) == {1}
 
 
 def test_a_person_who_leaves_too_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     piped(monkeypatch, b"01q")
-    with pytest.raises(UserError, match="before its first episode was whole"):
+    with pytest.raises(UserError, match="before its first episode was complete"):
         demonstrate(RecordOptions("CartPole-v1", keyboard=True), say=lambda line: None)
 
 
@@ -261,14 +261,14 @@ def test_ctrl_c_keeps_whole_episodes(monkeypatch: pytest.MonkeyPatch, capsys: py
         (("nothing",), "neither a run folder, nor a zip, nor an environment"),
         (("Acrobot-v1",), "has no expert of its own"),
         (("no.zip", "--env", "CartPole-v1"), "no file"),
-        (("CartPole-v1", "--env", "CartPole-v1"), "--env belongs to a zip"),
+        (("CartPole-v1", "--env", "CartPole-v1"), "--env is for a zip"),
         (("CartPole-v1", "--episodes", "0"), "--episodes is 0"),
         (("CartPole-v1", "--seed", "-1"), "--seed is -1"),
         (("CartPole-v1", "--noise", "2"), "--noise is 2.0"),
         (("CartPole-v1", "--random", "--keyboard"), "not allowed with"),
         (("CartPole-v1", "--keys", "a=0"), "--keys needs --keyboard"),
         (("Pendulum-v1", "--keyboard"), "Discrete"),
-        (("CartPole-v1", "--keyboard", "--noise", "0.1"), "a program"),
+        (("CartPole-v1", "--keyboard", "--noise", "0.1"), "--noise and --keyboard exclude each other"),
         (("CartPole-v1", "--env.gravity"), "needs a value"),
         (("CartPole-v1", "--output", ""), "--output is empty"),
         ((), "required"),
@@ -280,7 +280,7 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], words: str, capsys: p
 
 def test_returns_that_nobody_reaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["record", "CartPole-v1", "--random", "--min-return", "501"]) == 2
-    assert "0 of 100 episodes reached the return 501" in capsys.readouterr().err
+    assert "0 of 100 episodes reached min_return, 501; lower it" in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_no_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,7 +99,7 @@ def test_contract_a_recovered_reward_is_shown_beside_the_true_one(
     result = trained(env, {"name": name, "num_envs": 1}, total_timesteps=5)
     assert result["references"]["random"]["mean_return"] < result["references"]["expert"]["mean_return"]
     assert result["timestep"] == "plans"
-    assert "The reward that was found" in page()
+    assert "The recovered reward" in page()
 
 
 def test_contract_dagger_shows_labels_agreement_and_the_road(trained: Callable[..., dict[str, Any]]) -> None:
@@ -108,7 +108,7 @@ def test_contract_dagger_shows_labels_agreement_and_the_road(trained: Callable[.
     result = trained(env, agent)
     assert result["labels"] == 32
     assert result["references"]["random"]["mean_return"] < -5 < result["references"]["expert"]["mean_return"] == 0
-    for title in ("What the expert was asked", "The same road, driven by others"):
+    for title in ("Labels given by the expert", "The same road, driven by the policy, the expert and a random policy"):
         assert title in page()
 
 
@@ -178,7 +178,7 @@ def test_contract_sentences_that_are_pictures_are_drawn(trained: Callable[..., d
     result = trained({"id": "lhy_rl/PixelDigits-v0"}, agent | {"batch_size": 2})
     assert len(result["samples"]["mle"][0].splitlines()) == 8
     text = page()
-    assert "<h2>Sentences that are pictures</h2>" in text and "<h2>Sentences</h2>" not in text
+    assert "<h2>Sentences as pictures</h2>" in text and "<h2>Sentences</h2>" not in text
     assert text.count("data:image/png;base64") >= 1
 
 

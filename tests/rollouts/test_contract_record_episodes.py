@@ -98,7 +98,7 @@ def test_episodes_below_the_return_are_played_again():
     env = gym.make_vec("CartPole-v1", num_envs=4, vectorization_mode="sync")
     found = record(env, random_policy(env.single_action_space, 0), 10, min_return=25)
     assert len(found) == 10 and found.returns.min() >= 25
-    with pytest.raises(UserError, match=r"0 of \d+ episodes reached the return 400"):
+    with pytest.raises(UserError, match=r"0 of \d+ episodes reached min_return, 400; lower it"):
         record(env, random_policy(env.single_action_space, 0), 10, min_return=400)
 
 
@@ -132,9 +132,9 @@ def test_again_forgets_the_episode():
 
 def test_without_an_end_and_without_resets(monkeypatch):
     monkeypatch.setattr("lhy_rl.rollouts.record_episodes.LONGEST", 20)
-    with pytest.raises(UserError, match="needs a time limit"):
+    with pytest.raises(UserError, match="give the environment a time limit"):
         record(counts(lasts=(99,)), always(1), 1)
-    with pytest.raises(UserError, match="resets itself"):
+    with pytest.raises(UserError, match="needs an environment with autoreset"):
         record(counts(AutoresetMode.DISABLED), always(1), 1)
 
 
@@ -155,13 +155,13 @@ def test_a_weak_expert_by_noise():
 
 @pytest.mark.parametrize("given", [0, np.zeros(1, int), np.zeros(2), np.full(2, 5), np.zeros((2, 1), int), None])
 def test_what_is_no_action_is_one_line(given):
-    with pytest.raises(UserError, match=r"what acts gave no actions: "):
+    with pytest.raises(UserError, match=r"act did not return actions: "):
         record(counts(), lambda *_: (given, None), 2)
 
 
 @pytest.mark.parametrize("given", [np.ones(2, int), None, (np.ones(2, int),), 1])
 def test_actions_without_a_memory_are_one_line(given):
-    with pytest.raises(UserError, match="must return actions and the memory after them"):
+    with pytest.raises(UserError, match="must return a pair of actions and recurrent state"):
         record(counts(), lambda *_: given, 2)
 
 
@@ -171,5 +171,5 @@ def test_actions_may_be_tensors():
 
 
 def test_a_single_environment_is_one_line():
-    with pytest.raises(UserError, match=r"is no vector environment; gymnasium\.make_vec makes one"):
+    with pytest.raises(UserError, match=r"is not a vector environment; gymnasium\.make_vec makes one"):
         record(Count(), always(1), 2)

@@ -311,7 +311,7 @@ class Tokens(Always):
 @pytest.mark.parametrize("agent", [PPO, Reinforce])
 def test_a_token_that_the_space_does_not_have_is_named(outside: str, agent: Any) -> None:
     options = {"n_steps": 16, "n_epochs": 1} if agent is PPO else {"core": None, "baseline": "none"}
-    with pytest.raises(UserError, match=r"the observation of instance 0.* is .*not in .*; mend the environment"):
+    with pytest.raises(UserError, match=r"the observation of instance 0.* is .*not in .*; fix the environment"):
         agent(lambda: Tokens(*OUTSIDE[outside]), num_envs=2, **options).learn(40)
 
 

@@ -56,7 +56,7 @@ FAULTIER = {
     2: "MemoryError",
     3: "SystemExit: no such file",
     5: "UserError: unknown metric 'accuracy'",
-    6: "UserError: an objective gives a number; given: '0.5 or so'",
+    6: "UserError: an objective must return a number; given: '0.5 or so'",
     7: "RecursionError: ",
 }
 """Value of a to the beginning of its trial's failure; 1 fails as its executor says, 0 and 4 do not."""

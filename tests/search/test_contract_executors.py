@@ -59,7 +59,9 @@ def test_a_searcher_that_leaves_the_space(tmp_path):
         def ask(self):
             return super().ask() + 7
 
-    with pytest.raises(UserError, match=r"token 1[0-9] of a; allowed: 0 to 7|token [0-9]+ of b; allowed: 0 to 5"):
+    with pytest.raises(
+        UserError, match=r"the token of a is 1[0-9]; allowed: 0 to 7|the token of b is [0-9]+; allowed: 0 to 5"
+    ):
         Search(Astray(SPACE), InProcess(objective(hill))).run(3)
 
 
@@ -82,19 +84,19 @@ def test_processes_stop_trials_early():
 
 
 def test_early_termination_needs_reports():
-    with pytest.raises(UserError, match="early_terminate needs scores on the way"):
+    with pytest.raises(UserError, match="early_terminate needs intermediate scores"):
         Search(Random(SPACE), InProcess(objective(hill)), early_terminate=HYPERBAND)
 
 
 @pytest.mark.parametrize("returns", [None, "good", [1.0, 2.0]])
 def test_a_function_that_gives_no_number(returns):
     trial = FunctionObjective(SPACE, lambda configuration, seed: returns, {}).evaluate(np.array([0, 0]), 0)
-    assert trial.score is None and "gives a number" in trial.failure
+    assert trial.score is None and "must return a number" in trial.failure
 
 
 def test_metrics_of_which_none_is_the_score():
     trial = FunctionObjective(SPACE, lambda configuration, seed: {"accuracy": 1.0}, {}).evaluate(np.array([0, 0]), 0)
-    assert trial.score is None and "the space names none; write into it: metric:" in trial.failure
+    assert trial.score is None and "the space names none; add to it: metric:" in trial.failure
 
 
 async def later(values, seed):
@@ -110,9 +112,9 @@ def one_after_the_other(values, seed):
     [
         (lambda values: 1.0, "cannot be called as function(values, seed): too many positional"),
         (lambda values, report: 1.0, "cannot be called as function(values, seed, report)"),
-        (3, "3 is no function"),
-        (later, "later returns no score when it is called"),
-        (one_after_the_other, "one_after_the_other returns no score"),
+        (3, "3 is not a function"),
+        (later, "later is a coroutine or generator function"),
+        (one_after_the_other, "one_after_the_other is a coroutine or generator function"),
     ],
 )
 def test_what_every_trial_would_fail_with_is_refused_before_the_first(function, message):
@@ -160,13 +162,13 @@ def test_a_search_with_stopped_trials_goes_on(tmp_path):
     assert [(t.tokens, t.curve) for t in search(Journal(path)).run(20).trials] == [
         (t.tokens, t.curve) for t in whole.trials
     ]
-    with pytest.raises(UserError, match="is of another search"):
+    with pytest.raises(UserError, match="belongs to another search"):
         Search(Random(SPACE, seed=0), InProcess(objective(climbing)), journal=Journal(path))
 
 
 def test_a_journal_of_another_search(tmp_path):
     searched(tmp_path / "journal.jsonl", 3, about={"searcher": "random"})
-    with pytest.raises(UserError, match="is of another search"):
+    with pytest.raises(UserError, match="belongs to another search"):
         searched(tmp_path / "journal.jsonl", 3, about={"searcher": "grid"})
 
 
@@ -186,7 +188,7 @@ def test_a_line_whose_checksum_is_right_and_whose_content_is_no_searchs_is_refus
     path.unlink()
     Journal(path).append({**json.loads(kept[2].partition(b" ")[2]), **changes})
     path.write_bytes(kept[0] + kept[1] + path.read_bytes())
-    with pytest.raises(UserError, match="has a line that is no search's"):
+    with pytest.raises(UserError, match="has a line that does not fit"):
         searched(path, 3)
 
 
@@ -249,7 +251,7 @@ def test_the_cache_does_not_keep_what_another_search_may_let_go_on(tmp_path):
 
 def test_a_journal_is_no_cache(tmp_path):
     searched(tmp_path / "journal.jsonl", 2)
-    with pytest.raises(UserError, match=r"journal.jsonl is no cache of trials"):
+    with pytest.raises(UserError, match=r"journal.jsonl is not a cache of trials"):
         CachedObjective(objective(hill), tmp_path / "journal.jsonl")
 
 

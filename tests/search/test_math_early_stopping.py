@@ -46,7 +46,7 @@ def test_rungs(given, rungs):
         ({"type": "hyperband", "min_iter": 3, "eta": 1e300}, r"eta is 1e\+300; allowed: above 1, up to"),
         ({"type": "hyperband", "min_iter": 10**400}, "min_iter=1000"),
         ({"type": "hyperband", "min_iter": 3, "s": 2}, "allowed: min_iter, or max_iter and s"),
-        ({"type": "hyperband", "min_iter": 3, "eta": "three"}, "eta is a number above 1; given: 'three'"),
+        ({"type": "hyperband", "min_iter": 3, "eta": "three"}, "eta must be a number above 1; given: 'three'"),
         ({"type": "hyperband", "min_iter": 3, "strict": "yes"}, "strict="),
         ({"type": "hyperband", "min_iter": 3, "max_iter": 3}, "no rung before the end"),
         ({"type": "hyperband", "min_itre": 3}, "did you mean 'min_iter'"),
@@ -114,7 +114,7 @@ def test_it_is_compared_at_rungs_only_and_stays_stopped():
 def test_bad_reports_get_one_line(step, score):
     report = Reports()
     report(1, 0.1)
-    with pytest.raises(UserError, match=r"steps that rise|is a number"):
+    with pytest.raises(UserError, match=r"increasing steps|must be a number"):
         report(step, score)
 
 

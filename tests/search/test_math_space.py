@@ -80,20 +80,20 @@ def test_levels():
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [
-        (lambda: Space([]), "a space without choices"),
+        (lambda: Space([]), "the space has no choices"),
         (lambda: Choice("x", ()), "no values"),
         (lambda: Choice("x", (1, 2, 1)), "the value 1 twice"),
-        (lambda: Space([Choice("x", (1,)), Choice("x", (2,))]), "two choices are called 'x'"),
+        (lambda: Space([Choice("x", (1,)), Choice("x", (2,))]), "two choices are named 'x'"),
         (lambda: Space([Choice("x", (1, 2), condition=("y", (1,)))]), "condition of x"),
         (lambda: Space([Choice("y", (1, 2)), Choice("x", (1, 2), condition=("y", (3,)))]), "unknown value of y '3'"),
         (lambda: Space([Choice(f"x{k}", tuple(range(100))) for k in range(10)]), "more than 2\\^62"),
-        (lambda: CONDITIONAL.checked([0, 0, 3, 0, 0]), "token 3 of second; allowed: 0 to 2"),
+        (lambda: CONDITIONAL.checked([0, 0, 3, 0, 0]), "the token of second is 3; allowed: 0 to 2"),
         (lambda: CONDITIONAL.checked([0, 0]), "5 whole numbers"),
         (lambda: CONDITIONAL.checked([0.0] * 5), "5 whole numbers"),
         (lambda: CONDITIONAL.encode({"layers": 2, "first": "a"}), "lacks second"),
         (lambda: CONDITIONAL.encode({"layers": 1, "frist": "a"}), "did you mean 'first'"),
         (lambda: levels(0, 1, 3, logarithmic=True), "above 0"),
-        (lambda: levels(1, 0, 3), "from low to high"),
+        (lambda: levels(1, 0, 3), "with low < high"),
     ],
 )
 def test_bad_input_gets_one_line(wrong, line):

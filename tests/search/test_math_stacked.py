@@ -41,5 +41,5 @@ def test_what_was_not_trained_has_no_score(tmp_path):
 
 def test_tables_of_two_spaces(tmp_path):
     other = Space([Choice("rate", (1, 2, 3), ordinal=True)])
-    with pytest.raises(UserError, match="not of one space"):
+    with pytest.raises(UserError, match="have different spaces"):
         StackedTables([saved(tmp_path, "one", [[1, 2, 3]]), saved(tmp_path, "two", [[1, 2, 3]], other)])

@@ -51,7 +51,7 @@ def test_further_numbers_are_kept_beside_the_scores(tmp_path):
     tokens = SPACE.tokens_of(np.array([4, 0]))
     for table in (TABLE, load_table(tmp_path / "tiny.npz")):
         assert table.extra("learning_rate", tokens).tolist() == [0.5, 0.1]
-        with pytest.raises(UserError, match="numbers of the table tiny: 'momentum'"):
+        with pytest.raises(UserError, match="extra array of the table tiny: 'momentum'"):
             table.extra("momentum", tokens)
 
 
@@ -88,7 +88,7 @@ def test_saved_and_loaded(tmp_path):
 )
 def test_a_file_that_is_no_table(tmp_path, members):
     np.savez(tmp_path / "wrong.npz", **members)
-    with pytest.raises(UserError, match=r"wrong.npz' is no table"):
+    with pytest.raises(UserError, match=r"wrong.npz' is not a table"):
         load_table(tmp_path / "wrong.npz")
 
 
@@ -107,7 +107,7 @@ def test_numbers_that_do_not_fit_each_other_are_no_table(tmp_path, changes):
     TABLE.save(tmp_path / "tiny.npz")
     with np.load(tmp_path / "tiny.npz") as file:
         np.savez(tmp_path / "wrong.npz", **{**file, **changes})
-    with pytest.raises(UserError, match=r"wrong.npz' is no table"):
+    with pytest.raises(UserError, match=r"wrong.npz' is not a table"):
         load_table(tmp_path / "wrong.npz")
 
 
@@ -115,7 +115,7 @@ def test_a_file_that_is_cut_off(tmp_path):
     TABLE.save(tmp_path / "tiny.npz")
     data = (tmp_path / "tiny.npz").read_bytes()
     (tmp_path / "tiny.npz").write_bytes(data[: len(data) // 2])
-    with pytest.raises(UserError, match=r"tiny.npz' is no table"):
+    with pytest.raises(UserError, match=r"tiny.npz' is not a table"):
         load_table(tmp_path / "tiny.npz")
 
 

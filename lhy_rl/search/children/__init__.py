@@ -3,7 +3,7 @@
 from lhy_rl.core.registry import Registry
 
 children = Registry(
-    "search that trains live",
+    "live search",
     {
         "digits-cnn": "lhy_rl.search.children.digits_cnn:digits_cnn",
         "rules-digits": "lhy_rl.search.children.rule_mlp:rules_digits",

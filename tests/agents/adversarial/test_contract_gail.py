@@ -180,7 +180,7 @@ def test_last_observations_are_those_before_the_reset():
         ({"gamma": 1.0}, "gamma is 1"),
         ({"replay": 0}, "replay is 0"),
         ({"objective": "began", "discriminator": "mlp"}, "do not fit together"),
-        ({"trajectories": 9}, "9 demonstrations were asked for"),
+        ({"trajectories": 9}, "the number of demonstrations is 9"),
     ],
 )
 def test_bad_options_are_one_line(options, message):

@@ -217,7 +217,7 @@ def test_a_core_by_another_case_or_type_is_one_line(core):
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_what_is_no_number_has_no_action(deterministic):
     agent = PPO("CartPole-v1", num_envs=1, n_steps=8)
-    with pytest.raises(UserError, match="holds what is infinite or not a number"):
+    with pytest.raises(UserError, match="contains infinity or NaN"):
         agent.predict(np.full(4, np.nan), deterministic=deterministic)
 
 

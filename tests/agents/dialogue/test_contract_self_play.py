@@ -150,7 +150,7 @@ def test_a_saved_agent_names_its_game(tmp_path):
     [
         ("lhy_rl/negotation_v0", {}, "did you mean 'lhy_rl/negotiation_v0'"),
         ("CartPole-v1", {}, "unknown game 'CartPole-v1'"),
-        (3, {}, "3 is no game; allowed: an id, a BatchedGame, an environment of PettingZoo"),
+        (3, {}, "3 is not a game; allowed: an id, a BatchedGame, a PettingZoo environment"),
         (Nim(), {"policies": "sharde"}, "did you mean 'shared'"),
         (Nim(), {"opponents": "pol"}, "did you mean 'pool'"),
         (Nim(), {"pool_share": 1.5}, "pool_share is 1.5; allowed: 0 to 1"),
@@ -215,7 +215,7 @@ def test_recorded_moves_are_imitated(masked, tmp_path):
     losses = []
     agent.learn(1, callback=lambda agent, metrics: losses.append(metrics.get("train/imitation_loss", 0)))
     assert losses[0] > 0.8 > 0.1 > losses[79]
-    with pytest.raises(UserError, match="the demonstrations are of"):
+    with pytest.raises(UserError, match="the demonstrations have the spaces"):
         SelfPlay(Nim(7), demonstrations=recorded, **SMALL)
 
 
@@ -241,7 +241,7 @@ def test_callbacks_of_stable_baselines3_watch_it_against_a_bot(tmp_path):
 
 
 def test_other_agents_say_what_a_game_is_for():
-    with pytest.raises(UserError, match="a game of several players, which only selfplay trains in"):
+    with pytest.raises(UserError, match="a game of several players, which only selfplay can train in"):
         PPO(make_games(Nim()), n_steps=4).learn(8)
     with pytest.raises(UserError, match="single_observation_space"):
         SelfPlay(Nim(), **SMALL).set_env(Negotiation())
@@ -249,7 +249,7 @@ def test_other_agents_say_what_a_game_is_for():
 
 @pytest.mark.parametrize("game", [Nim(), Pennies(), Pennies, NEGOTIATION], ids=["rules", "petting zoo", "class", "id"])
 def test_a_game_given_to_others_is_one_line(game):
-    with pytest.raises(UserError, match="is a game of several players, which only SelfPlay trains in"):
+    with pytest.raises(UserError, match="is a game of several players, which only SelfPlay can train in"):
         PPO(game)
 
 
@@ -276,10 +276,10 @@ def cent(rewards=1.0, observed=0.0, info=None):
         (cent(rewards=np.nan), r"the reward of .* is not a number"),
         (cent(rewards=None), "the reward of player_0 is None"),
         (cent(observed=np.inf), r"the observation of .* is not a number"),
-        (cent(info={"action_mask": np.zeros(2, np.int8)}), "player_0 has no legal action"),
+        (cent(info={"action_mask": np.zeros(2, np.int8)}), "player_0 has no allowed action"),
         (
             type("Long", (Nim,), {"terminal": lambda _, state: state["left"] < 0, "action_mask": every}),
-            "did not end in",
+            "did not end within",
         ),
         (type("Wide", (Pennies,), {"observation_space": lambda *_: gymnasium.spaces.Box(0, 1, (2,))}), "fit its space"),
     ],

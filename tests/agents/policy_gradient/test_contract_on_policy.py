@@ -142,7 +142,7 @@ def test_wandb_s_callback_runs(tmp_path, monkeypatch):
     [
         (lambda: Failing("observation"), "the observation of instance 0 at step 21 is not a number"),
         (lambda: Failing("reward"), "the reward of instance 0 at step 21 is not a number"),
-        (lambda: NoChoice(), "no action is legal in instance 0 at step 3"),
+        (lambda: NoChoice(), "no action is allowed in instance 0 at step 3"),
         (lambda: Parrot("text"), "no encoder for observations of Text"),
         (lambda: Parrot("box", "text"), "no actor head for actions of Text"),
     ],
@@ -217,7 +217,7 @@ def test_where_the_state_cannot_be_had_other_episodes_begin_and_a_line_says_so()
     seeds = []
     reset = again.env.reset
     again.env.reset = lambda *, seed=None, options=None: (seeds.append(seed), reset(seed=seed))[1]
-    with pytest.warns(UserWarning, match="not bit for bit"):
+    with pytest.warns(UserWarning, match="will differ from one that was never stopped"):
         again.learn(24, reset_num_timesteps=False)
     assert len(seeds) == 1 and seeds[0] != first
 

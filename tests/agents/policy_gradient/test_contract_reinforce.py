@@ -257,10 +257,10 @@ class Endless(Always):
     [
         (lambda: Failing("observation"), "the observation of instance 0 at step 10 of its episode is not a number"),
         (lambda: Failing("reward"), "the reward of instance 0 at step 10 of its episode is not a number"),
-        (lambda: NoChoice(), "no action is legal in instance 0 at step 3 of its episode"),
+        (lambda: NoChoice(), "no action is allowed in instance 0 at step 3 of its episode"),
         (lambda: Parrot("text"), "no encoder for observations of Text"),
         (lambda: Parrot("box", "text"), "no actor head for actions of Text"),
-        (Endless, "an episode did not end in 50 steps; give the environment max_episode_steps"),
+        (Endless, "an episode did not end within 50 steps; give the environment max_episode_steps"),
     ],
 )
 def test_failures_speak(make, message, monkeypatch):

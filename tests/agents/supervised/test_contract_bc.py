@@ -169,7 +169,7 @@ def constant_pendulum() -> Demonstrations:
         ({"learning_rate_schedule": "linaer"}, "did you mean 'linear'"),
         ({"patience": 0}, "patience is 0"),
         ({"subsample": 0}, "subsample is 0"),
-        ({"trajectories": 9}, "9 demonstrations were asked for"),
+        ({"trajectories": 9}, "the number of demonstrations is 9"),
         ({"demonstrations": 3}, "demonstrations is 3"),
         ({"demonstrations": "no-such-expert"}, "no-such-expert"),
         ({"trajectoires": 1}, "did you mean 'trajectories'"),

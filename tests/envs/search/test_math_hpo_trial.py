@@ -149,9 +149,9 @@ def test_no_test_score_is_in_what_an_agent_gets(table):
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"tables": []}, "no tables are named"),
+        ({"tables": []}, "no tables are given"),
         ({"tables": "nb301"}, "unknown table"),
-        ({"tables": ["hpobench-car", "nb201-cifar10"]}, "not of one space"),
+        ({"tables": ["hpobench-car", "nb201-cifar10"]}, "have different spaces"),
         ({"num_trials": 0}, "num_trials=0"),
         ({"history": 0}, "history=0"),
         ({"reward": "test"}, "unknown reward"),
