@@ -329,7 +329,7 @@ def test_contract_what_cannot_be_shown_is_one_line(
     trained({"id": "tests/Dark-v0"})
     Path("folder.gif").mkdir()
     for arguments, message in (
-        ("", "tests/Dark-v0 renders nothing; to be shown it needs human, rgb_array or ansi"),
+        ("", "tests/Dark-v0 renders nothing; a window or text needs human, rgb_array or ansi"),
         ("--output a.gif", "tests/Dark-v0 renders nothing, no pictures; a film needs rgb_array or ansi"),
         ("--output a.avi", "'a.avi' ends in .avi; allowed: .gif, .mp4"),
         ("--output film", "'film' ends in nothing; allowed: .gif, .mp4"),
