@@ -132,7 +132,7 @@ def test_both_languages_as_text() -> None:
         ({"context_turns": 0}, "context_turns=0"),
         ({"max_length": 1}, "max_length=1"),
         ({"vocabulary_size": 1}, "vocabulary_size=1"),
-        ({"reward": lambda contexts, replies, lengths: lengths * np.nan}, "gave nan"),
+        ({"reward": lambda contexts, replies, lengths: lengths * np.nan}, "returned nan"),
         ({"reward": "li", "scorer": object()}, "scorer is .* allowed: 'counts'"),
     ],
 )
