@@ -48,9 +48,9 @@ SEARCHERS = {
     "tpe (Optuna)": "tpe",
 }
 KNOWN = {"relu": "relu(x)", "swish": "x * sigmoid(x)", "tanh": "tanh(x)", "identity": "x"}
-FOUND, FRESH, FIRST = 5, 10, 1000  # formulas that are trained again, seeds, the first of them
-SHOWN = 20  # best formulas of the table
-PICTURES = {"kernels": (3, 3, 3), "strides": (1, 2, 2)}  # of the network for digits
+FOUND, FRESH, FIRST = 5, 10, 1000  # number of formulas that are trained again, number of seeds, first seed
+SHOWN = 20  # number of the table's best formulas in the results
+PICTURES = {"kernels": (3, 3, 3), "strides": (1, 2, 2)}  # options of the network for digits
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Found:
     """What one search found.
 
     Attributes:
-        key: Of the formula with the best single score, in its shortest way.
-        means: (T,) the table's means of the best so far, after each evaluation.
-        different: Functions that were tried.
+        key: Key of the formula with the best single score, in its shortest notation.
+        means: (T,) the table's mean of the best formula so far, after each evaluation.
+        different: Number of different functions that were tried.
         seconds: CPU-seconds of the search.
     """
 
@@ -71,7 +71,7 @@ class Found:
 
 
 def search(kind: str, table: Table, seed: int, trials: int) -> Found:
-    """One search."""
+    """Run one search."""
     begun, objective, drawn = time.process_time(), TableObjective(table), np.random.default_rng(seed)
     searcher = make_searcher(kind, SPACE, seed, trials, {})
     best, keys, incumbents = -np.inf, [], []
@@ -94,7 +94,7 @@ def median(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def search_rows(found: dict[str, list[Found]], table: Table, trials: int) -> list[Row]:
-    """What each searcher found."""
+    """Return the rows of what each searcher found."""
     rows, known = [], table.mean[np.isfinite(table.mean)]
     for name, runs in found.items():
         ends = [float(run.means[-1]) for run in runs]
@@ -113,7 +113,7 @@ def search_rows(found: dict[str, list[Found]], table: Table, trials: int) -> lis
 
 
 def table_rows(table: Table) -> list[Row]:
-    """The best formulas of the table, and those in use, with their place among the different functions."""
+    """Return rows of the best and the known formulas, with their rank among the different functions of the table."""
     means = np.where(np.isnan(table.mean), 0.0, table.mean)
     different = np.unique(simplest())
     order = different[np.argsort(-means[different], kind="stable")]
@@ -133,19 +133,19 @@ def table_rows(table: Table) -> list[Row]:
 
 
 def key_of(text: str) -> int:
-    """The key of a formula as it is printed."""
+    """Return the key of a formula, given as it is printed."""
     return int(simplest()[int(np.flatnonzero(formulas() == text)[0])])
 
 
 def best_found(runs: Sequence[Found], table: Table, count: int) -> list[int]:
-    """Keys of the formulas that the searches found, the best by the table's validation means."""
+    """Return the keys of the found formulas that are best by the table's validation means, without the known ones."""
     in_use = {key_of(text) for text in KNOWN.values()}
     keys = sorted({run.key for run in runs} - in_use, key=lambda key: -float(table.mean[key]))
     return keys[:count]
 
 
 def trained_again(keys: Sequence[int], data: Splits, seeds: int, epochs: int, two: bool) -> dict[int, list[float]]:
-    """Test accuracies of formulas with fresh seeds; 0.1, guessing, of what diverged."""
+    """Return the test accuracies of formulas with fresh seeds; 0.1, that of guessing, where a training diverged."""
     torch.set_num_threads(1)
     options = PICTURES if two else {}
     fresh, found = list(range(FIRST, FIRST + seeds)), {}
@@ -158,7 +158,7 @@ def trained_again(keys: Sequence[int], data: Splits, seeds: int, epochs: int, tw
 
 
 def again_rows(task: str, variant: str, found: dict[int, list[float]], cost: float) -> list[Row]:
-    """Accuracies and the tests against ReLU and swish."""
+    """Return the accuracies, and the p values against ReLU and swish."""
     rows = []
     for key, values in found.items():
         text, seeds = str(formulas()[key]), len(values)
@@ -172,7 +172,7 @@ def again_rows(task: str, variant: str, found: dict[int, list[float]], cost: flo
 
 
 def draw(found: dict[str, list[Found]], keys: Sequence[int], table: Table, path: Path) -> None:
-    """The curves of the formulas that were found, beside those in use, and the accuracy over the evaluations."""
+    """Plot the functions that were found beside the known ones, and the accuracy over the evaluations."""
     import matplotlib
     from matplotlib.figure import Figure
 

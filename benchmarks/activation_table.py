@@ -27,8 +27,8 @@ from lhy_rl.search.journal import Journal
 from lhy_rl.search.table import FOLDER, Table
 
 NAME = "activations-mnist1d"
-SEEDS, TOGETHER = 2, 8  # seeds of a formula that are trained one after the other; trainings at once
-Task = list[tuple[int, int]]  # keys and seeds; those of a key stand beside each other
+SEEDS, TOGETHER = 2, 8  # consecutive seeds of each formula; number of trainings at once
+Task = list[tuple[int, int]]  # keys and seeds, grouped by key
 ABOUT = {
     "name": NAME,
     "score": "validation accuracy",
@@ -39,7 +39,7 @@ ABOUT = {
 
 
 def one(task: Task) -> list[dict[str, Any]]:
-    """Some trainings at once, keys and seeds, as the journal keeps them."""
+    """Run the trainings of these keys and seeds at once, and return their entries in the journal."""
     torch.set_num_threads(1)
     begun = time.process_time()
     counts = Counter(key for key, _ in task)
@@ -54,7 +54,7 @@ def one(task: Task) -> list[dict[str, Any]]:
 
 
 def table_of(events: list[dict[str, Any]], seeds: int) -> Table:
-    """The table: equal formulas share their numbers."""
+    """Make the table, in which equal formulas share their numbers."""
     shape = (len(RECORDED), seeds, SPACE.num_configurations)
     scores, test = np.full(shape, np.nan, np.float32), np.full(shape[1:], np.nan, np.float32)
     seconds = np.zeros((seeds, SPACE.num_configurations), np.float32)
@@ -76,11 +76,13 @@ def table_of(events: list[dict[str, Any]], seeds: int) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (1)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="number of processes (1)")
     parser.add_argument("--seeds", type=int, default=2, metavar="N", help="trainings of each function (2)")
-    parser.add_argument("--only", type=int, default=SPACE.num_configurations, metavar="N", help="formulas, from first")
-    parser.add_argument("--journal", type=Path, default=Path("runs") / f"{NAME}.jsonl", help="what is done already")
-    parser.add_argument("--table", type=Path, default=FOLDER / f"{NAME}.npz", help="what is written")
+    parser.add_argument("--only", type=int, default=SPACE.num_configurations, metavar="N", help="first N formulas only")
+    parser.add_argument(
+        "--journal", type=Path, default=Path("runs") / f"{NAME}.jsonl", help="file of the finished trainings"
+    )
+    parser.add_argument("--table", type=Path, default=FOLDER / f"{NAME}.npz", help="file of the table")
     given = parser.parse_args()
     journal = Journal(given.journal)
     events = list(journal.read())

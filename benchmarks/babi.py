@@ -27,11 +27,11 @@ from lhy_rl.nn.backbones.memory_network import MemoryNetwork
 NAME, BABI_ROOM = "babi", "lhy_rl/BabiRoom-v0"
 STORIES, TEST_STORIES = 10_000, 1_000
 SECONDS = {1: 3.0, 2: 8.0, 3: 12.0}
-"""Facts to the CPU-seconds of a training."""
+"""Number of facts to the CPU-seconds of a training."""
 
 
 def memory(hops: int) -> dict[str, Any]:
-    """A memory network."""
+    """Return the options of a memory network."""
     options = {"core": "memory_network", "num_layers": hops, "hidden_size": 32, "learning_rate": 0.01}
     return options | {"encoder_layers": 0}
 
@@ -52,12 +52,12 @@ WANTED = {
 
 
 def options_of(facts: int) -> dict[str, Any]:
-    """Those of the environment."""
+    """Return the options of the environment."""
     return {"num_facts": facts, "observation": "bag"}
 
 
 def accuracy(agent: Any, facts: int, count: int) -> float:
-    """The share of right answers in stories that are held out."""
+    """Return the share of right answers in held-out stories."""
     envs = gymnasium.make_vec(
         BABI_ROOM, num_envs=count, autoreset_mode="SameStep", split="test", **options_of(facts)
     )  # fmt: skip
@@ -71,7 +71,7 @@ def accuracy(agent: Any, facts: int, count: int) -> float:
 
 
 def train(facts: int, options: dict[str, Any], seed: int, seconds: float, count: int) -> tuple[Any, float]:
-    """An agent, and the CPU-seconds that it took."""
+    """Train an agent; return it and the CPU-seconds of its training."""
     torch.set_num_threads(1)
     known = recorded(BABI_ROOM, count, 1000 + seed, **options_of(facts))
 
@@ -86,9 +86,11 @@ def train(facts: int, options: dict[str, Any], seed: int, seconds: float, count:
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="networks like this")
-    command.add_argument("--facts", default="1,2,3", metavar="NUMBERS", help="tasks, by their facts")
-    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the runs (0)")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="networks to train")
+    command.add_argument(
+        "--facts", default="1,2,3", metavar="NUMBERS", help="tasks to train on, by their numbers of facts"
+    )
+    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="first seed (0)")
     args = command.parse_args()
     tasks = [int(facts) for facts in chosen(NAME, [str(facts) for facts in NETWORKS], args.facts, ",")]
     seeds, count, tested = args.seeds, STORIES, TEST_STORIES
@@ -125,13 +127,13 @@ def main() -> None:
 
 
 def task_of(facts: int) -> str:
-    """The name of a task."""
+    """Return the name of a task."""
     return f"{facts} fact{'s' if facts > 1 else ''}"
 
 
 def reading(agent: Any, facts: int, seed: int) -> tuple[list[str], np.ndarray, str]:
-    """A story's lines, the weights (hops, lines) with which the last one, the question, reads those before it, and the
-    right answer."""
+    """Return a story's lines, the right answer, and the attention (hops, lines) of the question, the last line, to the
+    lines before it."""
     envs = gymnasium.make_vec(BABI_ROOM, num_envs=1, split="test", text=True, **options_of(facts))
     obs, infos = envs.reset(seed=seed)
     lines, observed, over = [], [], np.zeros(1, bool)
@@ -150,7 +152,7 @@ def reading(agent: Any, facts: int, seed: int) -> tuple[list[str], np.ndarray, s
 
 
 def draw(agent: Any, facts: int, folder: Path) -> None:
-    """What the hops read, in two stories."""
+    """Plot the attention of each hop in two stories."""
     import matplotlib.pyplot as plt
 
     stories: Sequence[int] = (0, 1)

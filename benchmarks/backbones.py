@@ -30,7 +30,7 @@ TARGET = "wanted: 5 at T=128, B=8, H=64 with starts"
 
 
 def sb3_contrib_loop(layer: nn.RNNBase, x: Tensor, state: tuple[Tensor, ...], start: Tensor) -> Tensor:
-    """As sb3-contrib 2.9's ``RecurrentActorCriticPolicy._process_sequence`` does it; state (1, B, H) tensors."""
+    """Step through time like sb3-contrib 2.9's ``RecurrentActorCriticPolicy._process_sequence``; state (1, B, H)."""
     outputs = []
     for x_t, start_t in zip(x, start, strict=True):
         keep = (1.0 - start_t.float()).view(1, -1, 1)
@@ -42,16 +42,16 @@ def sb3_contrib_loop(layer: nn.RNNBase, x: Tensor, state: tuple[Tensor, ...], st
 
 
 def candidates(name: str, hidden: int, density: float, steps: int) -> dict[str, Callable[[], None]]:
-    """Forward and backward of a sum, in the three ways, on the same data; they are checked to agree."""
+    """Return functions that run forward and backward in each of the three ways; their results are checked to agree."""
     torch.manual_seed(0)
     core = cores.get(name)(hidden, hidden)
     lstm = LSTM(hidden, hidden)
     x = torch.randn(steps, BATCH, hidden, requires_grad=True)
     start = torch.rand(steps, BATCH) < density
-    start[steps // 2, 0] = True  # in small sizes too, at least one
+    start[steps // 2, 0] = True  # at least one start, in small sizes, too
     state, zeros = core.initial_state(BATCH), lstm.initial_state(BATCH)
     ways: dict[str, Callable[[], Tensor]] = {
-        "one call": lambda: core(x, state, start.clone())[0],  # new to it, so that cutting counts
+        "one call": lambda: core(x, state, start.clone())[0],  # a new tensor, so that the time of splitting counts
         "step loop": lambda: step_by_step(core, x, state, start)[0],
     }
     if isinstance(core, Recurrent) and isinstance(layer := core.layers[0], nn.RNNBase):
@@ -75,7 +75,7 @@ def candidates(name: str, hidden: int, density: float, steps: int) -> dict[str, 
 
 
 def measure(quick: bool, repeats: int, only: str) -> list[Row]:
-    """The rows of backbones named so: CPU-seconds (the least of the repeats) and ratios (their median)."""
+    """Return the rows of the backbones that match: CPU-seconds (the least of the repeats) and median ratios."""
     steps, sizes = (24, (16,)) if quick else (STEPS, (64, 256))
     own = [name for name in cores.names() if name not in TORCHS]
     cases = [(name, hidden, density) for name in TORCHS for hidden in sizes for density in DENSITIES]
@@ -115,7 +115,7 @@ def measure(quick: bool, repeats: int, only: str) -> list[Row]:
 
 
 def draw(rows: list[Row], path: Path) -> None:
-    """Bars of the ratios, one panel a task."""
+    """Plot the ratios as bars, with one panel per task."""
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
@@ -140,7 +140,9 @@ def draw(rows: list[Row], path: Path) -> None:
 def main() -> None:
     """Measure, save, draw."""
     command = parser(__doc__, seeds=15)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="backbones like this; other rows stay")
+    command.add_argument(
+        "--only", default="*", metavar="PATTERN", help="backbones to measure; the stored rows of others are kept"
+    )
     options = command.parse_args()
     torch.set_num_threads(1)
     rows = measure(options.quick, min(options.seeds, 3) if options.quick else options.seeds, options.only)

@@ -52,7 +52,7 @@ LEARNING: dict[str, Any] = {
     "dropout": 0.5, "learning_rate": 0.004, "learning_rate_schedule": "linear", "weight_decay": 0.1, "word_dropout": 0.3
 }  # fmt: skip
 STAIRS = 20
-"""Updates of a training; the learning rate falls from each to the next."""
+"""Updates of a training; the learning rate decreases after each."""
 STEPS, FEW_STEPS, FEW_OBJECTS = 2000, 600, 2
 SELF_CRITICAL: dict[str, Any] = {"num_envs": 64, "learning_rate": 1e-3, "baseline": "self_critical"}
 UPDATES, WIDTH, FRESH = 200, 4, 200
@@ -67,7 +67,7 @@ WANTED = {
 
 
 class Black(SceneCaption):
-    """The same captions, and nothing to see."""
+    """The same captions with black images."""
 
     def sequences(self, split: Split) -> TokenSequences:
         real = super().sequences(split)
@@ -76,27 +76,27 @@ class Black(SceneCaption):
 
 
 def greedy(policy: ActorCritic, task: SceneCaption, split: Split, count: int) -> TokenSequences:
-    """The most probable words, one after the other, for the first pictures of a split."""
+    """Decode greedy captions of the first pictures of a split."""
     answered = task.sequences(split)[:count]
     return sample(policy.eval(), task, len(answered), temperature=0.0, answered=answered)
 
 
 def beam(policy: ActorCritic, task: SceneCaption, split: Split, count: int) -> TokenSequences:
-    """The best of a beam, for the first pictures of a split."""
+    """Decode captions of the first pictures of a split by beam search."""
     answered, policy = task.sequences(split)[:count], policy.eval()
     best = [beam_search(policy, task, WIDTH, answered[[row]])[0] for row in range(len(answered))]
     return TokenSequences(*(np.concatenate([getattr(one, name)[:1] for one in best]) for name in ("tokens", "lengths")))
 
 
 def worth(task: SceneCaption, written: TokenSequences, split: Split) -> dict[str, float]:
-    """What captions are worth on average, by each measure."""
+    """Return the mean of each measure over the captions."""
     cells = task.cells(split)[: len(written)]
     score, bleu = (task.scored(written.tokens, written.lengths, cells, reward) for reward in ("parser", "bleu"))
     return {"exact": float((score == 1).mean()), "score": float(score.mean()), "BLEU-4": float(bleu.mean())}
 
 
 def mass(policy: ActorCritic, task: SceneCaption, words: tuple[int, ...] = (1, 2)) -> float:
-    """How much of the attention lies where the thing is that a word, its colour or its shape, is about."""
+    """Return the share of the attention on the region of the thing whose colour or shape is the word."""
     weights = attention_weights(policy.eval(), task, task.sequences("test"))
     found = [
         weights[picture, number * (THING + 1) + word, place]
@@ -108,14 +108,14 @@ def mass(policy: ActorCritic, task: SceneCaption, words: tuple[int, ...] = (1, 2
 
 
 def learned(task: SceneCaption, steps: int, seed: int, **options: Any) -> MLE:
-    """A network after so many gradient steps of maximum likelihood."""
+    """Train a network for this number of gradient steps of maximum likelihood."""
     agent = MLE(task, gradient_steps=max(1, steps // STAIRS), seed=seed, **{**SHARED, **LEARNING, **options})
-    tokens = task.sequences("train").lengths.sum() / agent.likelihood.steps_per_epoch  # of a gradient step
-    return agent.learn(int(0.99 * steps * tokens))  # an update is 5 % of it, so the last one is whole
+    tokens = task.sequences("train").lengths.sum() / agent.likelihood.steps_per_epoch  # tokens per gradient step
+    return agent.learn(int(0.99 * steps * tokens))  # an update is 5 % of the training, so that the last one is complete
 
 
 def held_out(arm: str, steps: int, seed: int) -> tuple[dict[str, float], ActorCritic]:
-    """One network by maximum likelihood: metric to value."""
+    """Train one network by maximum likelihood: metric to value."""
     kind = Black if arm == BLIND else SceneCaption
     task, begun = kind(4), time.process_time()
     agent = learned(task, steps, seed, **ARMS[arm])
@@ -128,7 +128,7 @@ def held_out(arm: str, steps: int, seed: int) -> tuple[dict[str, float], ActorCr
 
 
 def few_captions(few: str, steps: int, updates: int, count: int, seed: int) -> dict[str, dict[str, float]]:
-    """Arms that learn from few captions: metric to value of each."""
+    """Train the arms that learn from few captions: arm to metric to value."""
     task = SceneCaption(
         SELF_CRITICAL["num_envs"], captions=CAPTIONS[few], objects=FEW_OBJECTS, autoreset_mode="Disabled"
     )
@@ -164,7 +164,7 @@ def few_captions(few: str, steps: int, updates: int, count: int, seed: int) -> d
 
 
 def picture(policy: ActorCritic, path: Path) -> None:
-    """Three test pictures, and where each word of their captions looks."""
+    """Plot three test pictures, and the attention of each word of their captions."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -179,7 +179,7 @@ def picture(policy: ActorCritic, path: Path) -> None:
     figure, axes = plt.subplots(len(chosen), columns, figsize=(columns * 1.05, len(chosen) * 1.25))
     for row, image in enumerate(chosen.sources):
         axes[row, 0].imshow(image)
-        for word in range(columns - 1):  # not of the end token
+        for word in range(columns - 1):  # without the end token
             axes[row, word + 1].imshow(shaded(image, weights[row, word], (GRID, GRID)))
             axes[row, word + 1].set_title(WORDS[chosen.tokens[row, word]], fontsize=9)
         for ax in axes[row]:
@@ -195,7 +195,7 @@ def main() -> None:
         "--only",
         default="*",
         metavar="PATTERN",
-        help="of 'held out/ARM', 'few captions' and 'a hundred captions'; others stay",
+        help="which of 'held out/ARM', 'few captions' and 'a hundred captions' to run; stored rows of others are kept",
     )
     options = common.parse_args()
     torch.set_num_threads(1)
@@ -225,7 +225,7 @@ def main() -> None:
 
 
 def rows_of(runs: dict[tuple[str, str], list[dict[str, float]]]) -> list[harness.Row]:
-    """The rows of a table, from task and arm to the values of its runs."""
+    """Return the rows of a table, given the values of the runs of each task and arm."""
     rows = []
     for (task, arm), values in runs.items():
         seconds = float(np.mean([value["seconds"] for value in values]))

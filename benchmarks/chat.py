@@ -38,12 +38,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "hred": {"source_encoder": "hred"},
 }
 BLIND = "context not read"
-LOOKS = 4  # at the validation perplexity, on the way
+LOOKS = 4  # evaluations of the validation perplexity during a training
 SMALL = {"env.corpus": "chatterbot-english", "agent.hidden_size": 32, "agent.source_size": 32}
 
 
 class Job(NamedTuple):
-    """A training: which variant, the seed, and its budget in CPU-seconds or, where the result is tested, in steps."""
+    """A training: its variant and seed, and its budget in CPU-seconds, or in steps in the tests."""
 
     variant: str
     seed: int
@@ -53,7 +53,7 @@ class Job(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """What it reached, of how many parameters, in how many gradient steps."""
+    """The result of a training, with the numbers of parameters and gradient steps."""
 
     validation: float
     test: float
@@ -62,7 +62,7 @@ class Reached(NamedTuple):
 
 
 def made(variant: str, options: dict[str, Any], seed: int = 0) -> Any:
-    """The agent of a variant."""
+    """Make the agent of a variant."""
     chosen = VARIANTS.get(variant, {"attention": "none"})
     given = options | {f"agent.{key}": value for key, value in chosen.items()}
     values = config.load(CONFIGURATION, given | {"seed": seed, "device": "cpu", "threads": 1})
@@ -70,7 +70,7 @@ def made(variant: str, options: dict[str, Any], seed: int = 0) -> Any:
 
 
 def hidden(sequences: TokenSequences, variant: str) -> TokenSequences:
-    """The sentences; without their sources' words where the variant reads none."""
+    """Return the sentences, without the words of their sources if the variant does not read them."""
     if variant != BLIND or sequences.source_lengths is None:
         return sequences
     empty = np.zeros_like(sequences.source_lengths)
@@ -78,7 +78,7 @@ def hidden(sequences: TokenSequences, variant: str) -> TokenSequences:
 
 
 def trained(job: Job) -> Reached:
-    """Train for the budget; evaluation costs none of it."""
+    """Train for the budget, without counting evaluations."""
     torch.set_num_threads(1)
     agent = made(job.variant, job.options, job.seed)
     task, policy = agent.task, agent.policy
@@ -100,12 +100,12 @@ def trained(job: Job) -> Reached:
 
 
 def written(policy: ActorCritic, task: Any, n: int, answered: TokenSequences | None) -> int:
-    """Tokens of n sampled sentences."""
+    """Sample n sentences and return their number of tokens."""
     return int(sample(policy, task, n, torch.Generator().manual_seed(0), answered=answered).lengths.sum())
 
 
 def speed(options: dict[str, Any], n: int, repeats: int) -> list[harness.Row]:
-    """Tokens written a CPU-second, of untrained networks that end a sentence about as soon as people do."""
+    """Measure the tokens sampled per CPU-second by untrained networks whose sentences are about as long as people's."""
     torch.set_num_threads(1)
     policies: dict[str, tuple[ActorCritic, TokenSequences | None]] = {}
     agent = made("dot", options)
@@ -115,7 +115,7 @@ def speed(options: dict[str, Any], n: int, repeats: int) -> list[harness.Row]:
     sizes = {key: agent.hyperparameters[key] for key in ("core", "hidden_size", "embedding_size")}
     space = gymnasium.spaces.Discrete(task.observation_size)
     policies["no source"] = ActorCritic(space, agent.env.single_action_space, critic="none", **sizes), None
-    odds = 1 / (float(test.lengths.mean()) - 1)  # of the end token against all others
+    odds = 1 / (float(test.lengths.mean()) - 1)  # odds of the end token against all others
     for policy, _ in policies.values():
         policy.eval()
         with torch.no_grad():
@@ -141,7 +141,7 @@ def main() -> None:
     """Measure, save, draw."""
     given = harness.parser(__doc__, seeds=3)
     given.add_argument("--budget", type=float, default=40.0, metavar="S", help="CPU-seconds of a training (40)")
-    given.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at the same time (1)")
+    given.add_argument("--jobs", type=int, default=1, metavar="N", help="number of parallel trainings (1)")
     common = given.parse_args()
     options: dict[str, Any] = SMALL if common.quick else {}
     seeds, budget = (1, 60) if common.quick else (common.seeds, common.budget)
@@ -161,7 +161,7 @@ def main() -> None:
 
 
 def summarized(runs: dict[str, list[Reached]], budget: float) -> list[harness.Row]:
-    """The rows of what has been trained so far."""
+    """Return the rows of what has been trained so far."""
     rows = []
     for variant, found in runs.items():
         if not found:
@@ -177,7 +177,7 @@ def summarized(runs: dict[str, list[Reached]], budget: float) -> list[harness.Ro
 
 
 def picture(rows: list[harness.Row], path: Path) -> None:
-    """Perplexity and speed of each variant."""
+    """Plot the perplexity and the speed of each variant."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -28,7 +28,7 @@ SIZES = {"core": "gru", "hidden_size": 64, "embedding_size": 32, "source_encoder
 
 
 def curve(place: str, rate: float, seed: int, steps: int) -> np.ndarray:
-    """(U, 3) steps, mean return and CPU-seconds of the updates."""
+    """Train, and return (U, 3) steps, mean return and CPU-seconds after each update."""
     env = gymnasium.make_vec(
         "lhy_rl/ChatReply-v0", num_envs=32, corpus="chatterbot-english", vocabulary_size=200, drop_unknown=False,
         reward="relevance", reward_at=place,
@@ -42,7 +42,7 @@ def curve(place: str, rate: float, seed: int, steps: int) -> np.ndarray:
 
 
 def smoothed(found: np.ndarray) -> np.ndarray:
-    """(U,) means of the last tenth of the updates before each."""
+    """Return (U,) the mean over the last tenth of the updates so far."""
     width = max(len(found) // 10, 1)
     padded = np.concatenate([np.full(width - 1, found[0, 1]), found[:, 1]])
     return np.convolve(padded, np.full(width, 1 / width), "valid")
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def picture(curves: dict[tuple[str, float], list[np.ndarray]], path: Path) -> None:
-    """Returns on the way, a line for each seed."""
+    """Plot the return during training, with a line for each seed."""
     import matplotlib
 
     matplotlib.use("Agg")

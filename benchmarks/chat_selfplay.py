@@ -68,18 +68,18 @@ QUICK: tuple[dict[str, Any], dict[str, Any]] = (
     {"core": "gru", "hidden_size": 24, "embedding_size": 24, "source_size": 24, "critic": "shared"},
 )
 CURRICULUM = (2, 5, 8)
-LOOKS = 8  # at the validation replies, while maximum likelihood learns
+LOOKS = 8  # evaluations on the validation replies during maximum likelihood
 
 
 class EachOpening(ChatSelfplay):
-    """The openings in their order, each once."""
+    """The game that starts from each opening once, in order."""
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         return np.arange(n) % len(self.openings)
 
 
 def spend(seconds: float, step: Callable[[float], object]) -> float:
-    """Call it, with the share of the budget that is spent, until it is; CPU-seconds that it took."""
+    """Call ``step`` with the share of the budget that is spent until all of it is; return the CPU-seconds."""
     begun = time.process_time()
     while (spent := time.process_time() - begun) < seconds:
         step(spent / seconds)
@@ -87,13 +87,13 @@ def spend(seconds: float, step: Callable[[float], object]) -> float:
 
 
 def imitator(data: dict[str, Any], sizes: dict[str, Any], seed: int) -> MLE:
-    """A network that will learn from people."""
+    """Make a network that will learn from people."""
     env = gymnasium.make_vec("lhy_rl/ChatReply-v0", num_envs=1, reward="none", **data)
     return MLE(env, seed=seed, learning_rate=0.003, gradient_steps=5, **sizes)
 
 
 def learn_from_people(network: MLE, seconds: float) -> None:
-    """Maximum likelihood for so many CPU-seconds; of the weights on the way the best by validation replies stay."""
+    """Train by maximum likelihood for so many CPU-seconds; keep the weights that are best on the validation replies."""
     validation = network.task.sequences("validation")[:1000]
     best, looks = (math.inf, network.policy.state_dict()), 0
 
@@ -112,7 +112,7 @@ def learn_from_people(network: MLE, seconds: float) -> None:
 
 
 def dialogues(policy: ActorCritic, game: ChatSelfplay, seed: int = 0) -> dict[str, Any]:
-    """What the bot says to itself, greedily, from each opening."""
+    """Let the bot talk to itself greedily, from each opening."""
     games, count = BatchedGames(game), min(OPENINGS, len(game.openings))
     player = PolicyPlayer(frozen(policy), torch.Generator().manual_seed(seed), deterministic=True)
     played = play_games(games, count, [player], np.zeros((count, 2), np.int64))
@@ -123,7 +123,7 @@ def dialogues(policy: ActorCritic, game: ChatSelfplay, seed: int = 0) -> dict[st
 
 
 def kl_to(reference: ActorCritic, policy: ActorCritic, pairs: TokenSequences, task: Any) -> float:
-    """Exact KL(policy || reference) at the places of people's replies, nats a token."""
+    """Return the exact KL(policy || reference) at the positions of people's replies, in nats per token."""
     from lhy_rl.nn.decoding import starts, teacher_forcing
 
     with torch.no_grad():
@@ -141,7 +141,7 @@ def self_play(
     bot: MLE, scorer: PolicyScorer, variant: dict[str, Any], data: dict[str, Any], sizes: dict[str, Any], seed: int,
     budget: float,
 ) -> tuple[ActorCritic, int]:  # fmt: skip
-    """The bot after self-play, and how many tokens it learned from."""
+    """Return the bot after self-play, and the number of tokens that it learned from."""
     game = ChatSelfplay(
         variant["reward"],
         length_weight=variant.get("length_weight", 0.0),
@@ -172,7 +172,7 @@ def self_play(
 def measured(
     policy: ActorCritic, bot: MLE, game: ChatSelfplay, tokens: int | None
 ) -> tuple[dict[str, float], list[str]]:
-    """All that is measured of a bot, and its dialogues."""
+    """Return all measures of a bot, and its dialogues."""
     talk, task = dialogues(policy, game), bot.task
     found = dialogue_metrics(talk["spoken"], talk["turns"], tokens)
     policy.eval()
@@ -184,7 +184,7 @@ def measured(
 
 
 class SeedResult(NamedTuple):
-    """What one seed gives: the metrics of each variant, its dialogues, and the tokens that self-play learned from."""
+    """The results of one seed: each variant's metrics, the dialogues, and the number of tokens of self-play."""
 
     found: dict[str, dict[str, float]]
     texts: list[str]
@@ -192,7 +192,7 @@ class SeedResult(NamedTuple):
 
 
 def one_seed(seed: int, quick: bool, likelihood: float, budget: float) -> SeedResult:
-    """Learn from people, then play with each reward."""
+    """Learn from people, then by self-play with each reward."""
     torch.set_num_threads(1)
     data, sizes = QUICK if quick else (DATA, SIZES)
     game = EachOpening("none", split="test", **data)
@@ -219,7 +219,7 @@ def main() -> None:
     given = harness.parser(__doc__, seeds=3)
     given.add_argument("--budget", type=float, default=45.0, metavar="S", help="CPU-seconds of self-play (45)")
     given.add_argument("--mle", type=float, default=60.0, metavar="S", help="CPU-seconds of maximum likelihood (60)")
-    given.add_argument("--jobs", type=int, default=1, metavar="N", help="seeds at the same time (1)")
+    given.add_argument("--jobs", type=int, default=1, metavar="N", help="number of parallel seeds (1)")
     common = given.parse_args()
     seeds, budget, likelihood = (1, 0.5, 1.0) if common.quick else (common.seeds, common.budget, common.mle)
     run = partial(one_seed, quick=common.quick, likelihood=likelihood, budget=budget)
@@ -233,7 +233,7 @@ def main() -> None:
 
 
 def rows_of(found: dict[str, list[dict[str, float]]], steps: dict[str, int], budget: float) -> list[harness.Row]:
-    """A row for each measure of each variant."""
+    """Return a row for each measure of each variant."""
     return [
         harness.summarize(TASK, "selfplay" if steps[name] else "mle", name, key, [run[key] for run in runs],
                           steps[name], budget)
@@ -243,7 +243,7 @@ def rows_of(found: dict[str, list[dict[str, float]]], steps: dict[str, int], bud
 
 
 def picture(found: dict[str, list[dict[str, float]]], path: Path) -> None:
-    """Turns and variety of each variant, a point for each seed."""
+    """Plot the turns and the variety of each variant, with a point for each seed."""
     import matplotlib
 
     matplotlib.use("Agg")

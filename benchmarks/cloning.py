@@ -38,13 +38,13 @@ PEER = "imitation 1.0.1: "
 
 @dataclass(frozen=True)
 class Part:
-    """One row: who learns from what.
+    """One row: an agent and the data that it learns from.
 
     Attributes:
-        options: What the configuration is changed by.
-        shuffled: The demonstrated actions change places within each episode.
-        matches: Learn with as many gradient steps as this variant's agent took, with the same seed.
-        seeds: Runs, where they are not as many as of the others.
+        options: Changes to the configuration.
+        shuffled: Whether the demonstrated actions are permuted within each episode.
+        matches: Take as many gradient steps as the agent of this variant with the same seed.
+        seeds: Number of runs, if it differs from the others'.
     """
 
     task: str
@@ -58,7 +58,7 @@ class Part:
 
 
 SUBSAMPLED = {"agent.trajectories": 1, "agent.subsample": 20}
-AS_MANY = {"agent.trajectories": 41, "agent.subsample": 20}  # 41 times 25: DAgger's 25 and the 1,000 it may ask for
+AS_MANY = {"agent.trajectories": 41, "agent.subsample": 20}  # 41 times 25: DAgger's 25 and its budget of 1,000
 ASKED = "dagger/pendulum"
 EQUAL = {"agent.demonstrations": "scripted", "agent.trajectories": 21, "agent.held_out": 0}  # 21 times 200 steps
 PARTS = (
@@ -77,7 +77,7 @@ QUICK = {"total_timesteps": 20_000, "agent.gradient_steps": 30}
 
 
 def settings(part: Part, seed: int, quick: bool, steps: int | None) -> config.Config:
-    """The configuration of one run; ``steps`` are the gradient steps that it is to take."""
+    """Return the configuration of one run with this number of gradient steps."""
     options: dict[str, Any] = {"seed": seed, "device": "cpu", "threads": 1, **part.options}
     if quick:
         options |= {key: value for key, value in QUICK.items() if part.name.startswith("bc") or "agent" in key}
@@ -88,7 +88,7 @@ def settings(part: Part, seed: int, quick: bool, steps: int | None) -> config.Co
 
 
 def train(part: Part, seed: int, quick: bool, steps: int | None) -> tuple[Any, float]:
-    """The agent and its CPU-seconds, the reading or recording of demonstrations and all labels included."""
+    """Return the agent and its CPU-seconds, which include reading or recording the demonstrations and all labels."""
     begun = time.process_time()
     chosen = settings(part, seed, quick, steps)
     env = build.make_environment(chosen)
@@ -102,13 +102,13 @@ def train(part: Part, seed: int, quick: bool, steps: int | None) -> tuple[Any, f
 
 
 def returns(act: Act, task: str, episodes: int) -> float:
-    """The mean return."""
+    """Return the mean return."""
     env = make_vec(task, episodes)
     return float(record(env, act, episodes, seed=FIRST_SEED).returns.mean())
 
 
 def beside(task: str, episodes: int) -> list[harness.Row]:
-    """The random policy, the expert of the demonstrations, and the controller that DAgger asks."""
+    """Evaluate the random policy, the expert of the demonstrations, and the controller that DAgger queries."""
     random_act = random_policy(gymnasium.make(task).action_space, 1)
     scores = {
         "random": returns(random_act, task, episodes),
@@ -121,7 +121,7 @@ def beside(task: str, episodes: int) -> list[harness.Row]:
 
 
 def rows_of(part: Part, got: list[float], labels: float, steps: int, seconds: list[float]) -> list[harness.Row]:
-    """The seeds' interquartile mean, median and worst; the interval of the last two is all that the seeds reached."""
+    """Return the seeds' interquartile mean, median and minimum; the last two have the seeds' range as the interval."""
     names = (part.task, part.name.partition("/")[0], part.variant)
     cost, n, span = float(np.mean(seconds)), len(got), (min(got), max(got))
     return [
@@ -142,7 +142,7 @@ def main() -> None:
     for task in dict.fromkeys(part.task for part in parts):
         rows += beside(task, episodes)
     if not common.quick:
-        train(PARTS[0], 0, True, None)  # unmeasured: what is imported and set up once
+        train(PARTS[0], 0, True, None)  # not measured: imports and one-time initialisation
     taken: dict[tuple[str, int], int] = {}  # gradient steps of each configuration and seed
     counts = [1 if common.quick else max(common.seeds, part.seeds or 0) for part in parts]
     with harness.progress(sum(counts), "cloning") as advance:
@@ -162,12 +162,12 @@ def main() -> None:
                 f"{part.task}, {part.name}, {part.variant}: {returned}; {times} CPU-s; {labels} labels, {steps} steps"
             )
             rows += rows_of(part, results["return"], labels, steps, results["seconds"])
-            harness.save("cloning", rows, common.output)  # what has finished is kept
+            harness.save("cloning", rows, common.output)  # finished parts are kept
     picture(rows, common.output / "cloning.png")
 
 
 def picture(rows: list[harness.Row], path: Path) -> None:
-    """The returns of each task, all that the seeds reached, random and expert beside."""
+    """Plot the range of each task's returns over the seeds, beside the random policy and the expert."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -36,7 +36,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "sketches/distance and discriminator": ("gan/sketches", "sketches", {}),
     "sketches/distance alone": ("gan/sketches", "sketches", {"adversarial": 0.0}),
 }
-"""Configuration, task, and what is different in the agent."""
+"""Configuration, task, and changes to the agent's options."""
 WANTED = {
     ("captions/mismatched pairs", "right"): "wanted: 0.85",
     ("captions/no mismatched pairs", "right"): "wanted: 0.1 lower",
@@ -48,7 +48,7 @@ QUICK = {"total_timesteps": 800, "agent.gradient_steps": 5, "agent.width": 4, "a
 
 
 def judged(agent: Any, chosen: config.Config, task: str, drawn: int) -> dict[str, float]:
-    """What the task says of the samples of fresh conditions; metric to value."""
+    """Return the task's metrics of samples for fresh conditions: metric to value."""
     env = build.make_environment(chosen, drawn)
     obs, _ = env.reset(seed=SEED_OF_CONDITIONS)
     _, reward, _, _, info = env.step(agent.predict(obs)[0])
@@ -65,7 +65,7 @@ def judged(agent: Any, chosen: config.Config, task: str, drawn: int) -> dict[str
 
 
 def trained(name: str, seed: int, quick: bool) -> dict[str, float]:
-    """One run; metric to value."""
+    """Train one agent: metric to value."""
     configuration, task, changed = CASES[name]
     options: dict[str, Any] = {f"agent.{option}": value for option, value in changed.items()}
     chosen = config.load(configuration, {**options, "seed": seed, "device": "cpu", **(QUICK if quick else {})})
@@ -79,7 +79,7 @@ def trained(name: str, seed: int, quick: bool) -> dict[str, float]:
 
 
 def rows_of(name: str, results: Sequence[dict[str, float]]) -> list[Row]:
-    """A row for each metric."""
+    """Return a row for each metric."""
     task, variant = name.split("/")
     seconds = float(np.mean([result["seconds"] for result in results]))
     return [
@@ -94,7 +94,7 @@ def rows_of(name: str, results: Sequence[dict[str, float]]) -> list[Row]:
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="rows like this: 'captions/*'")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="rows to run, such as 'captions/*'")
     args = command.parse_args()
     torch.set_num_threads(1)
     cases = {name: partial(trained, name, quick=args.quick) for name in CASES}

@@ -39,24 +39,24 @@ from lhy_rl.rollouts.sync_vector_env import SameStepVectorEnv
 
 PEER = "Stable-Baselines3, tuned by its zoo"
 SAME = "Stable-Baselines3, our settings"
-# SB3's make_vec_env asks for pictures, and LunarLander then simulates sparks that only drawing takes away: three times
-# the seconds after 100,000 steps.
+# SB3's make_vec_env sets a render mode, and LunarLander then simulates sparks that only rendering removes: three times
+# the time after 100,000 steps.
 NOT_DRAWN = {"render_mode": None}
 WAYS = {"ours": "lhy_rl", "zoo": PEER, "our settings": SAME}
 LANDER = Entry(
     "ppo/lunarlander", threshold=200, evaluation_interval=16_384
-)  # minutes a seed: not in the control benchmark
+)  # takes minutes per seed, so that it is not in the control benchmark
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How Stable-Baselines3's PPO is made.
+    """The settings of Stable-Baselines3's PPO.
 
     Attributes:
-        n_envs: Copies of the environment.
-        options: Of SB3's ``PPO``; a value that changes with the time that is left is a function.
-        steps: Of the whole training.
-        norm_obs, norm_reward: Of ``VecNormalize``.
+        n_envs: Number of environments.
+        options: Options of SB3's ``PPO``; a schedule is a function of the remaining progress.
+        steps: Steps of the whole training.
+        norm_obs, norm_reward: Options of ``VecNormalize``.
     """
 
     n_envs: int
@@ -67,7 +67,7 @@ class Settings:
 
 
 def linear(first: float) -> Any:
-    """``lin_``: from the first value down to 0."""
+    """Return a schedule from the first value to 0, ``lin_`` in the zoo."""
     return lambda remaining: remaining * first
 
 
@@ -100,7 +100,7 @@ ZOO = {
 
 
 def translated(ours: SeedRun) -> Settings:
-    """Our settings in Stable-Baselines3's words; what has no word there is the same on both sides anyway."""
+    """Translate our settings to Stable-Baselines3's; those that it does not have are the same on both sides anyway."""
     values = ours.config.values["agent"]
     widths = values["hidden_sizes"] or [values["embedding_size"]] * values["encoder_layers"]
     same = (
@@ -131,7 +131,7 @@ def translated(ours: SeedRun) -> Settings:
 
 
 def sb3_curve(task: str, ours: SeedRun, settings: Settings, steps: int) -> Curve:
-    """Train SB3's PPO with these settings, with the seed and the evaluations of a trial of ours."""
+    """Train SB3's PPO with these settings, and with the seed and evaluations of one of our runs."""
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.vec_env import VecNormalize
@@ -145,7 +145,7 @@ def sb3_curve(task: str, ours: SeedRun, settings: Settings, steps: int) -> Curve
 
 
 def evaluated(model: Any, ours: SeedRun, steps: int, read: Callable[[Any], Any] = lambda obs: obs) -> Curve:
-    """Train a model of SB3's with the evaluations of a trial of ours; ``read`` makes their observations the model's."""
+    """Train an SB3 model with the evaluations of one of our runs; ``read`` converts observations for the model."""
     from stable_baselines3.common.callbacks import BaseCallback
 
     test = build.make_environment(ours.test, num_envs=ours.episodes)
@@ -157,7 +157,7 @@ def evaluated(model: Any, ours: SeedRun, steps: int, read: Callable[[Any], Any] 
     recorder = Recorder(lambda: float(play(predict, test, ours.episodes, SEED)[0].mean()), ours.interval, ours.until)
 
     class Record(BaseCallback):
-        """Evaluates after each update, which is where the next rollout begins; one more step, and it can stop."""
+        """Evaluates after each update, when the next rollout begins; it can stop the training a step later."""
 
         going = True
 
@@ -175,19 +175,19 @@ def evaluated(model: Any, ours: SeedRun, steps: int, read: Callable[[Any], Any] 
 
 
 def our_entries() -> list[Entry]:
-    """The rows with our settings."""
+    """Return the benchmark rows with our settings."""
     (control,) = find(["control"])
     return [*(entry for entry in control.entries if entry.config.startswith("ppo/") and not entry.overrides), LANDER]
 
 
 def our_rows(quick: bool, seeds: int, tasks: Sequence[str]) -> list[tuple[BenchmarkRow, int]]:
-    """Our row of each task that is asked for, and how many steps a seed of the zoo's may take."""
+    """Return our row of each requested task, with the maximum number of steps with the zoo's settings."""
     entries = our_entries()
     if quick:
         entries = [entry for entry in entries if entry.config in ("ppo/cartpole", "ppo/acrobot")]
     benchmark_rows = rows_of(Definition("control_sb3", entries), seeds, quick, stop=True)
     found = [row for row in benchmark_rows if row.task in tasks]
-    if quick:  # an update or two, and an episode at the beginning and one at the end
+    if quick:  # an update or two, with one evaluation episode at the beginning and one at the end
         short = {"interval": 1_000_000, "episodes": 1}
         found = [replace(row, seed_runs=[replace(run, **short) for run in row.seed_runs]) for row in found]
     fewer = 250 if quick else 1
@@ -195,12 +195,12 @@ def our_rows(quick: bool, seeds: int, tasks: Sequence[str]) -> list[tuple[Benchm
 
 
 def our_curve(task: str, ours: SeedRun) -> Curve:
-    """Train ours in environments like the peer's."""
+    """Train our agent in environments like SB3's."""
     return ours.run(SameStepVectorEnv([lambda: gymnasium.make(task)] * ours.config.values["agent"]["num_envs"]))
 
 
 def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], ways: Sequence[str]) -> list[Row]:
-    """Train what is not kept; rows, and the picture of all that is kept."""
+    """Train the runs that are not in the cache; return the rows, and plot all cached runs."""
     cache = ResultCache(folder / "control_sb3.trials.json")
     found = our_rows(quick, seeds, tasks)
     with progress(len(ways) * seeds * len(found), "control") as advance:
@@ -218,7 +218,7 @@ def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], ways: S
             rows += replace(row, agent="ppo", variant=WAYS[way]).rows(our_curves)
             if way != "ours" and "ours" in whole:
                 rows += compared(row, whole["ours"], our_curves, WAYS[way])
-    pictured = our_rows(quick, min(seeds, 5), list(ZOO))  # five seeds, and every task that has them
+    pictured = our_rows(quick, min(seeds, 5), list(ZOO))  # five seeds of every task that has them
     draw(
         [
             (replace(row, agent="ppo", variant=WAYS[way]), our_curves)
@@ -231,13 +231,13 @@ def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], ways: S
 
 
 def finished(cache: ResultCache, row: BenchmarkRow) -> dict[str, list[Curve]]:
-    """The curves of each way that has them all."""
+    """Return the curves of each way whose seeds have all finished."""
     curves = {way: [cache.curves.get(key_of(way, row.task, seed_run)) for seed_run in row.seed_runs] for way in WAYS}
     return {way: [c for c in some if c is not None] for way, some in curves.items() if None not in some}
 
 
 def train(way: str, task: str, seed_run: SeedRun, steps: int) -> Curve:
-    """One seed of a way."""
+    """Train one seed of a way."""
     if way == "ours":
         return our_curve(task, seed_run)
     if way == "zoo":
@@ -246,7 +246,7 @@ def train(way: str, task: str, seed_run: SeedRun, steps: int) -> Curve:
 
 
 def key_of(way: str, task: str, ours: SeedRun) -> str:
-    """The name under which a seed is kept."""
+    """Return the key of a seed in the cache."""
     if way == "ours":
         return digest(["one after the other", ours.key])
     settings = ZOO[task] if way == "zoo" else translated(ours)
@@ -258,7 +258,7 @@ def key_of(way: str, task: str, ours: SeedRun) -> str:
 
 
 def compared(row: BenchmarkRow, our_curves: list[Curve], peers: list[Curve], peer: str) -> list[Row]:
-    """How many times the steps and the seconds SB3 takes to the threshold; a seed that never got there counts whole."""
+    """Return SB3's steps and seconds to the threshold over ours; a failed seed counts with its whole run."""
     assert row.threshold is not None
     rows, variant = [], f"{peer}, over lhy_rl"
     for metric, what in ((STEPS, "steps"), (SECONDS, "cpu_seconds")):
@@ -273,8 +273,12 @@ def compared(row: BenchmarkRow, our_curves: list[Curve], peers: list[Curve], pee
 def main() -> None:
     """Measure, save, draw."""
     command = parser(__doc__)
-    command.add_argument("--only", choices=list(ZOO), action="append", help="a task; all else stays")
-    command.add_argument("--way", choices=list(WAYS), action="append", help="who trains; all else stays")
+    command.add_argument(
+        "--only", choices=list(ZOO), action="append", help="a task to run; the stored rows of others are kept"
+    )
+    command.add_argument(
+        "--way", choices=list(WAYS), action="append", help="settings to run; the stored rows of others are kept"
+    )
     options = command.parse_args()
     torch.set_num_threads(1)
     tasks = options.only or list(ZOO)

@@ -66,17 +66,17 @@ WANTED = {
     ("copy", "ROUGE-L"): "wanted: 0.9",
     ("coverage, coverage loss", "repeats"): "wanted: half of those without",
 }
-STEPS = {HEADLINES: 200, REWARDED: 150, REPEATS: 400}  # gradient steps; of REINFORCE, behind those of likelihood
+STEPS = {HEADLINES: 200, REWARDED: 150, REPEATS: 400}  # gradient steps; of REINFORCE, those after maximum likelihood
 
 
 def repeats(written: np.ndarray, right: np.ndarray, words: int) -> float:
-    """The share of the words that are written more often than they should be."""
+    """Return the share of the written words that exceed their number in the list."""
     counts = [np.stack([(tokens == word).sum(1) for word in range(1, words + 1)], 1) for tokens in (written, right)]
     return float((np.maximum(counts[0] - counts[1], 0).sum(1) / counts[1].sum(1)).mean())
 
 
 def headlines(policy: ActorCritic, task: CopySummary) -> dict[str, float]:
-    """Scores of greedy headlines of the test reports."""
+    """Return the scores of greedy headlines for the test reports."""
     test = task.sequences("test")
     written = sample(policy.eval(), task, len(test), temperature=0.0, answered=test)
     rouge = rouge_l(written.tokens, written.lengths, test.tokens, test.lengths)
@@ -89,7 +89,7 @@ def headlines(policy: ActorCritic, task: CopySummary) -> dict[str, float]:
 
 
 def rewarded(options: dict[str, Any], steps: int, seed: int) -> dict[str, float]:
-    """REINFORCE behind maximum likelihood."""
+    """Train by maximum likelihood, then by REINFORCE."""
     task, left = CopySummary(64), steps
 
     def count(agent: Reinforce, metrics: Any) -> bool:
@@ -126,7 +126,7 @@ def measured(name: str, options: dict[str, Any], steps: int, seed: int) -> dict[
 
 
 def rows_of(case: str, runs: Sequence[dict[str, float]]) -> list[harness.Row]:
-    """The rows of a task's variant."""
+    """Return the rows of a task's variant."""
     name, variant = case.split("/")
     seconds, agent = float(np.mean([run["seconds"] for run in runs])), "reinforce" if name == REWARDED else "mle"
     return [
@@ -142,7 +142,9 @@ def rows_of(case: str, runs: Sequence[dict[str, float]]) -> list[harness.Row]:
 def main() -> None:
     """Measure, save."""
     command = harness.parser(__doc__, seeds=5)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="TASK/VARIANT like this: repeats/coverage*")
+    command.add_argument(
+        "--only", default="*", metavar="PATTERN", help="which TASK/VARIANT to run, such as repeats/coverage*"
+    )
     args = command.parse_args()
     torch.set_num_threads(1)
     cases = {}

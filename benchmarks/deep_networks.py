@@ -35,7 +35,7 @@ from lhy_rl.nn.encoders.mlp import MLPEncoder
 NAME = "deep_networks"
 DEPTH, WIDTH, EPOCHS, BATCH, RATES, TUNED_ON = 50, 50, 10, 32, (3e-3, 1e-3, 3e-4), 100
 BITS, LAYERS, SIZE, PARITY_BATCH, TESTED = 24, 48, 32, 32, 4000
-SHORT, MASTERED = 2, 0.9  # bits of the first strings, and the accuracy at which there is one more
+SHORT, MASTERED = 2, 0.9  # bits of the first strings, and the accuracy at which a bit is added
 
 PLAIN = {"activation": "relu", "initialization": "default"}
 NETWORKS: dict[str, dict[str, str]] = {
@@ -57,7 +57,7 @@ WANTED = {
 
 
 def encoder(size: int, depth: int, width: int, options: dict[str, str]) -> MLPEncoder:
-    """Dense layers as the suite's policies have them; orthogonal weights have gain sqrt(2) for relu and 1 for tanh."""
+    """Make dense layers like those of our policies; orthogonal weights have gain sqrt(2) for relu and 1 for tanh."""
     activation = options["activation"]
     known = "relu" if activation == "sigmoid" else activation  # no policy has a sigmoid in its dense layers
     chosen = EncoderOptions(
@@ -78,17 +78,17 @@ def encoder(size: int, depth: int, width: int, options: dict[str, str]) -> MLPEn
 
 
 def tensors(part: LabelledData) -> tuple[Tensor, Tensor]:
-    """Pictures (N, 64) and digits (N,)."""
+    """Convert to images (N, 64) and digits (N,)."""
     return torch.tensor(part.inputs).flatten(1), torch.tensor(part.labels)
 
 
 def digits(options: dict[str, str], rate: float, seed: int, depth: int, epochs: int, judged_by: str) -> float:
-    """The share of the part ``judged_by`` that a network names right after its epochs."""
+    """Train a network and return its accuracy on the split ``judged_by``."""
     return accuracy(trained(options, rate, seed, depth, epochs), *tensors(getattr(load_digits(), judged_by)))
 
 
 def trained(options: dict[str, str], rate: float, seed: int, depth: int, epochs: int) -> nn.Sequential:
-    """A network of so many layers after its epochs, to be asked."""
+    """Train a network of so many layers for these epochs, and return it in evaluation mode."""
     torch.manual_seed(seed)
     network = nn.Sequential(encoder(64, depth, WIDTH, options), nn.Linear(WIDTH, 10))
     optimizer = torch.optim.Adam(network.parameters(), rate, fused=True)
@@ -100,7 +100,7 @@ def trained(options: dict[str, str], rate: float, seed: int, depth: int, epochs:
 
 
 def descend(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> Tensor:
-    """One step down the cross-entropy; the logits before it."""
+    """Take a gradient step on the cross-entropy; return the logits before it."""
     logits: Tensor = network(x)
     optimizer.zero_grad()
     F.cross_entropy(logits, y).backward()
@@ -111,12 +111,12 @@ def descend(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: 
 
 @torch.no_grad()
 def accuracy(network: nn.Module, x: Tensor, y: Tensor) -> float:
-    """The share of inputs whose class has the greatest logit."""
+    """Return the share of the inputs whose class has the greatest logit."""
     return float((network(x).argmax(1) == y).float().mean())
 
 
 class AtOnce(nn.Module):
-    """A grid LSTM of one time step, whose cells along time have nobody to write to, and the logits of two classes."""
+    """A grid LSTM of one time step, in which the outputs along time are unused, and the logits of two classes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,11 +130,11 @@ class AtOnce(nn.Module):
 
 
 def perceptron(layers: int, width: int) -> nn.Module:
-    """Plain layers with He's initialisation, and the logits of two classes."""
+    """Make plain layers with He's initialisation, and the logits of two classes."""
     return nn.Sequential(encoder(BITS, layers, width, NETWORKS["plain, relu, He"]), nn.Linear(width, 2))
 
 
-PARITY: dict[str, tuple[Callable[[], nn.Module], float]] = {  # and its learning rate; all have as many weights
+PARITY: dict[str, tuple[Callable[[], nn.Module], float]] = {  # network, learning rate; weights are about equal
     "grid_lstm, tied": (AtOnce, 3e-3),
     "mlp, 48 layers": (lambda: perceptron(LAYERS, 19), 1e-3),
     "mlp, 12 layers": (lambda: perceptron(12, 39), 3e-3),
@@ -142,14 +142,14 @@ PARITY: dict[str, tuple[Callable[[], nn.Module], float]] = {  # and its learning
 
 
 def strings(lengths: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Strings (N, 24) of -1 and 1 with zeros behind their ``lengths`` (N, 1), and the parity (N,) of their ones."""
+    """Draw strings (N, 24) of -1 and 1, padded with zeros after their ``lengths`` (N, 1), and their parity (N,)."""
     bits = torch.randint(2, (len(lengths), BITS), generator=generator)
     there = torch.arange(BITS) < lengths
     return ((2 * bits - 1) * there).float(), (bits * there).sum(1) % 2
 
 
 def parity(name: str, seed: int, seconds: float) -> dict[str, float]:
-    """Train for so many CPU-seconds, the last third with a falling learning rate; metric to value."""
+    """Train for so many CPU-seconds, with a decaying learning rate in the last third: metric to value."""
     torch.manual_seed(seed)
     make, rate = PARITY[name]
     generator, network = torch.Generator().manual_seed(seed), make()
@@ -171,7 +171,7 @@ def parity(name: str, seed: int, seconds: float) -> dict[str, float]:
 
 
 def rows_of(task: str, network: str, results: Sequence[dict[str, float]], seconds: float) -> list[Row]:
-    """A row for each metric; ``steps`` are gradient steps."""
+    """Return a row for each metric; ``steps`` are gradient steps."""
     steps = round(np.mean([result["steps"] for result in results]))
     return [
         summarize(
@@ -184,7 +184,7 @@ def rows_of(task: str, network: str, results: Sequence[dict[str, float]], second
 
 
 def digit_rows(name: str, seeds: Sequence[int], depth: int, epochs: int, rates: Sequence[float]) -> list[Row]:
-    """Choose a learning rate on a seed of its own, then run the others."""
+    """Choose a learning rate on a separate seed, then run the others with it."""
     options = NETWORKS[name]
     tried = {rate: digits(options, rate, TUNED_ON, depth, epochs, "validation") for rate in rates}
     rate = max(tried, key=lambda rate: tried[rate])
@@ -209,8 +209,10 @@ def parity_rows(name: str, seeds: Sequence[int], seconds: float) -> list[Row]:
 def main() -> None:
     command = parser(__doc__, seeds=3)
     command.add_argument("--seconds", type=float, default=40.0, metavar="S", help="CPU-seconds on parity (40)")
-    command.add_argument("--only", default="*", metavar="PATTERN", help="tasks and networks like this: digits/highway*")
-    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the runs (0)")
+    command.add_argument(
+        "--only", default="*", metavar="PATTERN", help="tasks and networks to run, such as digits/highway*"
+    )
+    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="first seed (0)")
     args = command.parse_args()
     torch.set_num_threads(1)
     seeds = range(args.first_seed, args.first_seed + (1 if args.quick else args.seeds))

@@ -46,17 +46,17 @@ STEPS = {
     "LunarLander-v3": 300_000,
 }
 AGENTS = ("ppo", "a2c")
-PARTS = 10  # evaluations of a training
+PARTS = 10  # evaluations per training
 
 
 def flat(obs: dict[str, Any]) -> dict[str, Any]:
-    """Minigrid's observations, one or many, with the image as a vector and without the mission."""
+    """Convert Minigrid's observations, one or a batch: the image becomes a vector, the mission is left out."""
     image = obs["image"]
     return {"direction": obs["direction"], "image": image.reshape(*image.shape[:-3], -1)}
 
 
 def flat_minigrid() -> gymnasium.Env[Any, Any]:
-    """Minigrid with these observations."""
+    """Make Minigrid with these observations."""
     env = gymnasium.make(f"minigrid:{MINIGRID}")
     space: Any = env.observation_space
     image = gymnasium.spaces.utils.flatten_space(space["image"])
@@ -65,25 +65,25 @@ def flat_minigrid() -> gymnasium.Env[Any, Any]:
 
 
 def sb3_curve(agent: str, task: str, our_run: SeedRun, steps: int) -> Curve:
-    """Train SB3's agent with its defaults, with the seed and the evaluations of a trial of ours."""
+    """Train SB3's agent with its defaults, and with the seed and evaluations of one of our runs."""
     import stable_baselines3
 
     kind = getattr(stable_baselines3, agent.upper())
     seed = our_run.config.values["seed"]
     if task == MINIGRID:
         return evaluated(kind("MultiInputPolicy", flat_minigrid(), seed=seed, device="cpu"), our_run, steps, flat)
-    env = gymnasium.make(task)  # of an id SB3 makes one that can be drawn, and LunarLander is then slower
+    env = gymnasium.make(task)  # given an id, SB3 sets a render mode, which slows LunarLander down
     return evaluated(kind("MlpPolicy", env, seed=seed, device="cpu"), our_run, steps)
 
 
 def our_curve(our_run: SeedRun) -> Curve:
-    """Train our agent with its defaults, in environments like the peer's."""
+    """Train our agent with its defaults, in environments like SB3's."""
     values = our_run.config.values
     return our_run.run(SameStepVectorEnv([lambda: gymnasium.make(values["env"]["id"])] * values["agent"]["num_envs"]))
 
 
 def our_rows(quick: bool, seeds: int, tasks: Sequence[str], agents: Sequence[str] = AGENTS) -> list[BenchmarkRow]:
-    """Our row of each agent on each task that is asked for."""
+    """Return our row of each agent on each requested task."""
     entries = []
     for task in tasks:
         env = f"minigrid:{task}" if task == MINIGRID else task
@@ -95,7 +95,7 @@ def our_rows(quick: bool, seeds: int, tasks: Sequence[str], agents: Sequence[str
 
 
 def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], agents: Sequence[str]) -> list[Row]:
-    """Train what is not kept; rows, and the picture of these tasks and of the others whose seeds are kept."""
+    """Train the runs that are not in the cache; return the rows, and plot these tasks and others with cached seeds."""
     warnings.filterwarnings("ignore", "'mission' of the observations is text")
     cache = ResultCache(folder / "defaults.trials.json")
     found = our_rows(quick, seeds, tasks, agents)
@@ -127,13 +127,13 @@ def measure(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], agents:
 
 
 def kept(row: BenchmarkRow, cache: ResultCache) -> list[tuple[str, list[Curve]]]:
-    """The finished seeds of ours and of SB3's."""
+    """Return the finished seeds of both libraries."""
     keys = {row.variant: [run.key for run in row.seed_runs], PEER: [peer_key(row, run) for run in row.seed_runs]}
     return [(who, [cache.curves[key] for key in keys[who] if key in cache.curves]) for who in keys]
 
 
 def peer_key(row: BenchmarkRow, our_run: SeedRun) -> str:
-    """The name under which SB3's seed beside one of ours is kept."""
+    """Return the cache key of the SB3 run that corresponds to one of ours."""
     import stable_baselines3
 
     values = our_run.config.values
@@ -144,8 +144,12 @@ def peer_key(row: BenchmarkRow, our_run: SeedRun) -> str:
 def main() -> None:
     """Measure, save, draw."""
     command = parser(__doc__)
-    command.add_argument("--only", choices=list(STEPS), action="append", help="a task; all else stays")
-    command.add_argument("--agent", choices=AGENTS, action="append", help="an agent; all else stays")
+    command.add_argument(
+        "--only", choices=list(STEPS), action="append", help="a task to run; the stored rows of others are kept"
+    )
+    command.add_argument(
+        "--agent", choices=AGENTS, action="append", help="an agent to run; the stored rows of others are kept"
+    )
     options = command.parse_args()
     torch.set_num_threads(1)
     tasks = ["CartPole-v1"] if options.quick else options.only or list(STEPS)

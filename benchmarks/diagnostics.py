@@ -83,7 +83,7 @@ Numbers = dict[str, float]
 
 
 def subject_of(network: nn.Module, x: Tensor, y: Tensor) -> Subject:
-    """The cross-entropy on all of x and y."""
+    """Return the cross-entropy on all of x and y as the subject of the diagnostics."""
     prepared(network)
     x = x.double()
 
@@ -115,7 +115,7 @@ def batch_norm(seed: int, quick: bool) -> dict[str, Numbers]:
 
 
 def first_outputs(name: str, seed: int, depth: int) -> list[LayerStatistics]:
-    """The layers' statistics before any training."""
+    """Return the statistics of the layers before any training."""
     torch.manual_seed(seed)
     network = encoder(64, depth, WIDE, NETWORKS[name]).eval()
     x, _ = tensors(load_digits().train)
@@ -142,11 +142,11 @@ def layers(seed: int, quick: bool) -> dict[str, Numbers]:
 
 
 chosen_rates: dict[str, float] = {}
-"""The learning rate with which a network was best on seed 100; tried once."""
+"""The learning rate with which a network was best on seed 100; each is tried once."""
 
 
 def linear_network(sizes: Sequence[int], deviation: float, generator: torch.Generator) -> nn.Sequential:
-    """Linear layers without biases, with weights from N(0, deviation)."""
+    """Make linear layers without biases, with normal weights of this standard deviation."""
     made = [nn.Linear(a, b, bias=False) for a, b in pairwise(sizes)]
     for layer in made:
         with torch.no_grad():
@@ -157,7 +157,7 @@ def linear_network(sizes: Sequence[int], deviation: float, generator: torch.Gene
 
 
 def squared_error(network: nn.Module, x: Tensor, y: Tensor) -> Subject:
-    """Half of the mean squared length of what is missed."""
+    """Return half of the mean squared length of the error as the subject of the diagnostics."""
     return Subject(network, lambda _: 0.5 * (network(x) - y).square().sum(1).mean(), len(x))
 
 
@@ -177,7 +177,7 @@ def saddle(seed: int, quick: bool) -> dict[str, Numbers]:
     scales = torch.tensor([2.0, 1.5, 1.0, 0.7, 0.4]).double()
     data = torch.randn(200, 5, generator=generator, dtype=torch.float64) * scales
     data = data - data.mean(0)
-    optimum = 0.5 * float(torch.linalg.eigvalsh(data.T @ data / len(data))[:3].sum())  # what two components leave
+    optimum = 0.5 * float(torch.linalg.eigvalsh(data.T @ data / len(data))[:3].sum())  # best loss of rank 2
     for sizes in ((5, 2, 5), (5, 2, 2, 5)):
         network = linear_network(sizes, 0.01, generator)
         case = squared_error(network, data, data)
@@ -233,7 +233,7 @@ TASKS: dict[str, Callable[[int, bool], dict[str, Numbers]]] = {
 
 
 def run(task: str, seeds: Sequence[int], quick: bool) -> list[Row]:
-    """All seeds of a task."""
+    """Run all seeds of a task."""
     begun = time.process_time()
     results = [TASKS[task](seed, quick) for seed in seeds]
     seconds = (time.process_time() - begun) / len(seeds)
@@ -248,7 +248,7 @@ def run(task: str, seeds: Sequence[int], quick: bool) -> list[Row]:
 
 
 def draw(path: Path) -> None:
-    """The mean and the variance of each of fifty layers before any training."""
+    """Plot the mean and the variance of each of fifty layers before any training."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -270,7 +270,7 @@ def draw(path: Path) -> None:
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="tasks like this: saddle")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="tasks to run, such as saddle")
     args = command.parse_args()
     torch.set_num_threads(1)
     seeds = range(1 if args.quick else args.seeds)

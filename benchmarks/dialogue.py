@@ -42,11 +42,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
 NAMES = {"success": "success", "turns": "turns", "right": "success", "questions": "questions", "score": "score"}
 SHORTENED = {"ppo/slotfilling": 20_000, "dagger/twentyquestions": 2_500}
 Act = Callable[[Any, Any, dict[str, Any], np.ndarray], np.ndarray]
-"""(environment, observations, infos, which episodes begin) to actions."""
+"""A function of (environment, observations, infos, starts of episodes) that returns actions."""
 
 
 class Training(NamedTuple):
-    """What learns, where it stands in the results, and in how many steps (None: the configuration's)."""
+    """An agent to train, its place in the results, and its number of steps (None: the configuration's)."""
 
     task: str
     variant: str
@@ -58,12 +58,12 @@ class Training(NamedTuple):
 
     @property
     def row(self) -> tuple[str, str, str]:
-        """Task, agent and variant."""
+        """The task, agent and variant of its row."""
         return self.task, self.configuration.partition("/")[0], self.variant
 
 
 def played(env: Any, act: Act) -> dict[str, float]:
-    """Means over the first episode of each copy of the environment."""
+    """Return means over the first episode of each instance of the environment."""
     obs, infos = env.reset(seed=2017)
     n = env.num_envs
     total, going, start, found = np.zeros(n), np.ones(n, bool), np.ones(n, bool), dict[str, np.ndarray]()
@@ -79,7 +79,7 @@ def played(env: Any, act: Act) -> dict[str, float]:
 
 
 def chance() -> Act:
-    """Actions drawn uniformly, legal ones where the environment says which."""
+    """Return a policy that draws allowed actions uniformly."""
     rng = np.random.default_rng(0)
 
     def act(env: Any, obs: Any, infos: dict[str, Any], start: np.ndarray) -> np.ndarray:
@@ -91,18 +91,18 @@ def chance() -> Act:
 
 
 def rule(policy: str) -> Act:
-    """A hand-crafted policy of SlotFilling."""
+    """Return a hand-crafted policy of SlotFilling."""
     return lambda env, obs, infos, start: env.unwrapped.handcrafted_action(obs, policy)
 
 
 def scripted(env: Any, obs: Any, infos: dict[str, Any], start: np.ndarray) -> np.ndarray:
-    """The environment's expert."""
+    """Return the actions of the environment's expert."""
     actions: np.ndarray = env.unwrapped.expert_action()
     return actions
 
 
 def policy(agent: Any) -> Act:
-    """An agent's most probable actions; it remembers within an episode."""
+    """Return the policy of an agent's most probable actions, with its state within an episode."""
     memory: Any = None
 
     def act(env: Any, obs: Any, infos: dict[str, Any], start: np.ndarray) -> np.ndarray:
@@ -116,7 +116,7 @@ def policy(agent: Any) -> Act:
 
 
 def trained(job: Training) -> tuple[dict[str, float], int, float]:
-    """What an agent reaches, the steps it learned from, and its CPU-seconds."""
+    """Train an agent; return its results, the steps that it learned from, and its CPU-seconds."""
     torch.set_num_threads(1)
     options = job.options | {"seed": job.seed, "device": "cpu", "threads": 1}
     chosen = config.load(job.configuration, options | ({"total_timesteps": job.steps} if job.steps else {}))
@@ -127,7 +127,7 @@ def trained(job: Training) -> tuple[dict[str, float], int, float]:
 
 
 def untrained(quick: bool, episodes: int) -> list[harness.Row]:
-    """The rows of those that do not learn."""
+    """Return the rows of policies that do not learn."""
     players: list[tuple[str, str, str, str, dict[str, Any], Act]] = []
     for variant, options in SETTINGS.items():
         if quick and not variant.startswith(("env1", "env3")):
@@ -146,7 +146,7 @@ def untrained(quick: bool, episodes: int) -> list[harness.Row]:
 
 
 def trainings(quick: bool, seeds: int, episodes: int) -> list[list[Training]]:
-    """All that learns: for each row of the results its seeds."""
+    """Return all trainings, grouped by the row of the results, with one for each seed."""
     groups: list[list[Training]] = []
 
     def plan(task: str, variant: str, configuration: str, options: dict[str, Any], runs: int) -> None:
@@ -168,7 +168,7 @@ def trainings(quick: bool, seeds: int, episodes: int) -> list[list[Training]]:
 
 
 def place(row: harness.Row) -> int:
-    """Where a row stands: by setting, and the other tasks in their order behind."""
+    """Return the sort key of a row: SlotFilling by setting, then the other tasks in their order."""
     if row.task == SLOTS:
         return list(SETTINGS).index(row.variant)
     return len(SETTINGS) + (row.task == CHAT)
@@ -177,8 +177,10 @@ def place(row: harness.Row) -> int:
 def main() -> None:
     """Measure, save, draw."""
     made = harness.parser(__doc__, seeds=3)
-    made.add_argument("--jobs", type=int, default=1, metavar="N", help="agents that learn at the same time (1)")
-    made.add_argument("--only", metavar="PATTERN", help="learn 'TASK, AGENT, VARIANT' like this; all other rows stay")
+    made.add_argument("--jobs", type=int, default=1, metavar="N", help="number of parallel trainings (1)")
+    made.add_argument(
+        "--only", metavar="PATTERN", help="'TASK, AGENT, VARIANT' to train; the stored rows of others are kept"
+    )
     common = made.parse_args()
     torch.set_num_threads(1)
     episodes = 250 if common.quick else 10_000
@@ -203,14 +205,14 @@ def main() -> None:
                 values = [run[0][metric] for run in runs]
                 rows.append(harness.summarize(*group[0].row, metric, values, runs[0][1], seconds))
             rows.sort(key=place)
-            harness.save("dialogue", rows, common.output)  # what has finished is kept
+            harness.save("dialogue", rows, common.output)  # finished rows are kept
     for row in rows:
         print(f"{row.task:16s} {row.agent:12s} {row.variant:26s} {row.metric:10s} {row.value:8.3f}")
     picture(rows, common.output / "dialogue.png")
 
 
 def picture(rows: list[harness.Row], path: Path) -> None:
-    """Returns in SlotFilling of the rules and PPO; returns in TwentyQuestions; scores in ChatBandit."""
+    """Plot the returns of the rules and PPO in SlotFilling, returns in TwentyQuestions, and scores in ChatBandit."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -252,7 +254,7 @@ def picture(rows: list[harness.Row], path: Path) -> None:
 
 
 def draw(axis: Any, bars: list[harness.Row], colours: list[str]) -> None:
-    """Bars with their intervals."""
+    """Plot bars with their intervals."""
     spans = [[row.value - row.low for row in bars], [row.high - row.value for row in bars]]
     axis.bar(range(len(bars)), [row.value for row in bars], 0.7, yerr=spans, color=colours, capsize=3)
 

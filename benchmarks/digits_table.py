@@ -21,7 +21,7 @@ from lhy_rl.reporting.search_plots import main_effects
 from lhy_rl.search.children.digits_cnn import EPOCHS, cnn_space, train
 from lhy_rl.search.table import FOLDER, Table
 
-NAME, SEEDS, BLOCK = "digits-cnn", 2, 96  # configurations of a block, which is lost where a run is interrupted
+NAME, SEEDS, BLOCK = "digits-cnn", 2, 96  # a block of 96 configurations is lost if a run is interrupted
 QUANTILES = (10, 25, 50, 75, 90, 99)
 ABOUT = {
     "name": NAME,
@@ -32,12 +32,12 @@ ABOUT = {
 
 
 def block_path(folder: Path, seed: int, block: int) -> Path:
-    """Where a block's results are kept until all are there."""
+    """Return the file of a block's results, kept until all blocks have finished."""
     return folder / f"seed-{seed}-block-{block:03}.npz"
 
 
 class Block(NamedTuple):
-    """(N, D) configurations, the seed that they are trained with, and where the results are kept."""
+    """(N, D) configurations, the seed of their training, and the file of the results."""
 
     tokens: np.ndarray
     seed: int
@@ -45,7 +45,7 @@ class Block(NamedTuple):
 
 
 def train_block(block: Block) -> Path:
-    """Train and keep (N, E) validation, (N,) test and seconds."""
+    """Train a block, and save (N, E) validation accuracies, (N,) test accuracies and (N,) seconds."""
     tokens, seed, path = block
     space = cnn_space()
     curves = [train(space.configuration(row), seed) for row in tokens]
@@ -61,7 +61,7 @@ def train_block(block: Block) -> Path:
 
 
 def make_table(folder: Path, tokens: np.ndarray, seeds: int, workers: int) -> Table:
-    """Train what the folder lacks, and put everything together.
+    """Train the blocks that the folder lacks, and make the table.
 
     Args:
         tokens: (C, D) configurations in the order of their keys.
@@ -92,7 +92,7 @@ def make_table(folder: Path, tokens: np.ndarray, seeds: int, workers: int) -> Ta
 
 
 def rows_of(table: Table) -> list[Row]:
-    """What the table says of itself: what matters, and what the first epochs and the validation scores are worth."""
+    """Return rows about the table: main effects, and how well early and validation scores predict the final ones."""
     from scipy.stats import spearmanr
 
     tokens = np.concatenate(list(table.space.blocks()))
@@ -130,9 +130,9 @@ def rows_of(table: Table) -> list[Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a dozen configurations, into the folder only")
-    parser.add_argument("--workers", type=int, default=1, help="processes (1)")
-    parser.add_argument("--folder", type=Path, default=Path("runs/digits-cnn"), help="of what is not finished")
+    parser.add_argument("--quick", action="store_true", help="a dozen configurations, written to the folder only")
+    parser.add_argument("--workers", type=int, default=1, help="number of processes (1)")
+    parser.add_argument("--folder", type=Path, default=Path("runs/digits-cnn"), help="folder of unfinished results")
     given = parser.parse_args()
     tokens = np.concatenate(list(cnn_space().blocks()))
     if given.quick:

@@ -52,7 +52,7 @@ class NarrowEncoder(ConvolutionalEncoder):
     plan = (Convolution(8, 8, 4), Convolution(20, 4, 2), Convolution(20, 3, 1))
 
 
-TEACHERS: dict[str, tuple[Callable[[int], Any], int]] = {  # and timesteps
+TEACHERS: dict[str, tuple[Callable[[int], Any], int]] = {  # function of a seed, and timesteps
     "CartPole-v1": (lambda seed: PPO("CartPole-v1", seed=seed, **CARTPOLE), 40_000),
     "Pendulum-v1": (lambda seed: BC("Pendulum-v1", demonstrations="pendulum-expert", seed=seed), 150_000),
     CATCH: (lambda seed: PPO(CATCH, seed=seed, **CATCHER), 100_000),
@@ -74,19 +74,19 @@ WANTED = {(task, ARMS[0], "return"): "wanted: share 0.95" for task in TEACHERS} 
 
 
 def weights(network: nn.Module) -> int:
-    """How many numbers a network has."""
+    """Return the number of parameters of a network."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def score(agent: Any, task: str, episodes: int) -> float:
-    """The mean return of the most probable actions."""
+    """Return the mean return of the most probable actions."""
     env = gymnasium.make_vec(task, min(episodes, 50))
     greedy = play(lambda obs, state, start, _: agent.predict(obs, state, start, True), env, episodes, 10_000)
     return float(greedy[0].mean())
 
 
 def random_score(task: str, episodes: int) -> float:
-    """That of actions drawn evenly."""
+    """Return the mean return of uniformly random actions."""
     env = gymnasium.make_vec(task, min(episodes, 50))
     env.single_action_space.seed(0)
 
@@ -97,7 +97,7 @@ def random_score(task: str, episodes: int) -> float:
 
 
 def played(agent: Distill) -> Demonstrations:
-    """The steps that a student was taught on, with the teacher's actions, as episodes; each without its last step."""
+    """Return a student's training steps, with the teacher's actions, as episodes, each without its last step."""
     obs, actions, start = (
         torch.cat([getattr(piece, name) for piece in agent.pieces]).transpose(0, 1).numpy()
         for name in ("obs", "actions", "start")
@@ -134,7 +134,7 @@ def policies(task: str, seed: int, quick: bool) -> dict[str, dict[str, float]]:
             student: Any = Distill(task, teacher=teacher, teacher_stochastic=True, beta=beta, seed=seed, **options)
             student.learn(lessons)
         else:
-            gradient_steps = student.num_gradient_steps  # of the student of the teacher's states
+            gradient_steps = student.num_gradient_steps  # those of the student on the teacher's states
             student = BC(task, demonstrations=played(student), seed=seed, held_out=0.0, **network)
             student.learn(gradient_steps * student.batch_size)
         found[arm] = {"return": score(student, task, episodes), "weights": weights(student.policy)}
@@ -145,7 +145,7 @@ def policies(task: str, seed: int, quick: bool) -> dict[str, dict[str, float]]:
 
 
 def classifier(width: int, dropout: float) -> nn.Sequential:
-    """Two layers of rectifiers over 784 pixels, and ten logits."""
+    """Make two layers of rectifiers over 784 pixels, and ten logits."""
     layers: list[nn.Module] = []
     for size in (784, width):
         layers += [nn.Linear(size, width), nn.ReLU(), nn.Dropout(dropout)]
@@ -153,7 +153,7 @@ def classifier(width: int, dropout: float) -> nn.Sequential:
 
 
 def fit(network: nn.Module, x: Tensor, loss_of: Callable[[Tensor, Tensor], Tensor], epochs: int) -> nn.Module:
-    """Adam on a loss of logits and row numbers."""
+    """Minimise a loss of logits and row indices with Adam."""
     optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
     for _ in range(epochs):
         for rows in torch.randperm(len(x)).split(64):
@@ -206,18 +206,18 @@ def digits(seed: int, quick: bool) -> dict[str, dict[str, float]]:
 
 
 def shifted(logits: Tensor, bias: float) -> Tensor:
-    """Logits (N, 10) with that of the withheld class raised."""
+    """Return logits (N, 10) with that of the withheld class raised."""
     return logits + bias * F.one_hot(torch.tensor(WITHHELD), 10)
 
 
 def recall(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """How many of the withheld digits are recognised, and of all."""
+    """Return the share of the withheld digits and of all digits that are recognised."""
     right = (logits.argmax(1) == labels).float()
     return {"recall of the 3": float(right[labels == WITHHELD].mean()), "accuracy": float(right.mean())}
 
 
 def run(task: str, seeds: Sequence[int], quick: bool) -> list[Row]:
-    """All seeds of a task."""
+    """Run all seeds of a task."""
     results = []
     for seed in seeds:
         found = digits(seed, quick) if task.startswith("digits") else policies(task, seed, quick)
@@ -243,8 +243,8 @@ def run(task: str, seeds: Sequence[int], quick: bool) -> list[Row]:
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="tasks like this: *Catch*")
-    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the runs (0)")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="tasks to run, such as *Catch*")
+    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="first seed (0)")
     args = command.parse_args()
     torch.set_num_threads(1)
     seeds = range(args.first_seed, args.first_seed + (1 if args.quick else args.seeds))

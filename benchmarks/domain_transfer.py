@@ -47,7 +47,7 @@ ARMS: dict[str, dict[str, Any]] = {
 WANTED = {"full": "wanted: 0.80; SVHN to MNIST: 0.91, a reproduction 0.86", "no constancy": "wanted: at most 0.30"}
 REFERENCES = ("real pictures", "photographs as they are")
 CLASSIFIER_STEPS, CLASSIFIER_BATCH = 800, 64
-NUM_DRAWN = 14  # drawings of an arm in the picture
+NUM_DRAWN = 14  # drawings of each arm in the figure
 
 
 class Classifier:
@@ -69,19 +69,19 @@ class Classifier:
             optimizer.step()
 
     def tensor(self, pictures: np.ndarray) -> torch.Tensor:
-        """(N, H, W, 3) bytes, or from -1 to 1, for the network."""
+        """Convert (N, H, W, 3) bytes, or numbers from -1 to 1, to the network's input."""
         stored = torch.as_tensor(pictures).permute(0, 3, 1, 2).float()
         return stored / 127.5 - 1 if pictures.dtype == np.uint8 else stored
 
     @torch.no_grad()
     def accuracy(self, pictures: np.ndarray, labels: np.ndarray | None) -> float:
-        """The share that it reads right."""
+        """Return the share of the pictures that it classifies correctly."""
         assert labels is not None
         return float((self.network(self.tensor(pictures)).argmax(1).numpy() == labels).mean())
 
 
 def agent_of(task: str, arm: str, seed: int, sizes: dict[str, int]) -> DomainTransfer:
-    """The untrained agent of an arm; ``sizes`` may give its gradient steps and the number of photographs."""
+    """Make the untrained agent of an arm; ``sizes`` may set its gradient steps and the number of photographs."""
     values = config.load(f"domain_transfer/{task}").values
     options = {**values["agent"], **ARMS[arm], "seed": seed, "device": "cpu"}
     options |= {name: value for name, value in sizes.items() if name == "feature_steps"}
@@ -90,12 +90,12 @@ def agent_of(task: str, arm: str, seed: int, sizes: dict[str, int]) -> DomainTra
 
 
 def make_env(env_id: str, sizes: dict[str, int]) -> Any:
-    """One instance of the task."""
+    """Make one instance of the task."""
     return make_vec(env_id, 1, **{name: value for name, value in sizes.items() if name == "photographs"})
 
 
 def with_features(agent: DomainTransfer) -> tuple[DomainTransfer, float, float]:
-    """The agent with its features learned, their accuracy on held-out photographs, and the CPU-seconds."""
+    """Train the agent's features; return it with their accuracy on held-out photographs, and the CPU-seconds."""
     begun, found = time.process_time(), {"train/feature_accuracy": float("nan")}
     while agent.feature_learner.unfinished:
         with agent.randomness():
@@ -112,10 +112,10 @@ def one(
     sizes: dict[str, int],
     features: dict[str, Any],
 ) -> tuple[dict[str, float], np.ndarray]:
-    """Train an agent; metric to value, and what it draws of the first photographs.
+    """Train an agent; return metric to value, and its drawings of the first photographs.
 
     Args:
-        features: Those of this seed, learned when first asked for.
+        features: Trained features of this seed, filled in when they are first needed.
     """
     torch.set_num_threads(1)
     agent = agent_of(task, arm, seed, sizes)
@@ -134,7 +134,7 @@ def one(
 
 
 def references(task: str, classifier: Classifier, test: Samples) -> list[Row]:
-    """What the classifier reads from real pictures and from photographs."""
+    """Return the classifier's accuracy on real pictures and on photographs."""
     assert test.conditions is not None
     real = classifier.accuracy(test.samples, test.sample_labels)
     photographs = classifier.accuracy(test.conditions, test.condition_labels)
@@ -146,9 +146,9 @@ def references(task: str, classifier: Classifier, test: Samples) -> list[Row]:
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERNS", help="arms like one of these, with ; between")
+    command.add_argument("--only", default="*", metavar="PATTERNS", help="arms to run, separated by ;")
     command.add_argument("--tasks", default=",".join(TASKS), metavar="NAMES")
-    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the seeds (0)")
+    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="first seed (0)")
     args = command.parse_args()
     tasks, seeds, arms = chosen(NAME, TASKS, args.tasks, ","), args.seeds, chosen(NAME, ARMS, args.only)
     small: dict[str, int] = {}
@@ -183,7 +183,7 @@ def main() -> None:
 
 
 def rows_of(task: str, arm: str, results: list[dict[str, float]], steps: int) -> list[Row]:
-    """A row for each metric."""
+    """Return a row for each metric."""
     seconds = float(np.mean([found["seconds"] for found in results]))
     wanted = {"accuracy": WANTED.get(arm, "")}
     return [
@@ -193,7 +193,7 @@ def rows_of(task: str, arm: str, results: list[dict[str, float]], steps: int) ->
 
 
 def draw(drawings: dict[str, np.ndarray], path: Path) -> None:
-    """Photographs of the test split and what the first seed's arms draw of them."""
+    """Plot photographs of the test split and the drawings of each arm with the first seed."""
     import matplotlib.pyplot as plt
 
     figure, ax = plt.subplots(figsize=(8.4, 0.2 + 0.5 * len(drawings)))

@@ -31,7 +31,7 @@ from lhy_rl.rollouts.evaluate_policy import play
 
 DRIVE, RECALL = "lhy_rl/DriveCorridor-v0", "lhy_rl/RepeatPrevious-v0"
 HORIZONS = (25, 50, 100, 200, 400)
-BUDGETS = (400, 40)  # labels: enough for DAgger, and so few that it errs
+BUDGETS = (400, 40)  # numbers of labels: enough for DAgger, and too few
 ROUNDS, CARS, GRADIENT_STEPS, BATCH, DRIVES = 10, 4, 400, 32, 100
 SHARED: dict[str, Any] = {"encoder": "cnn_small", "learning_rate": 1e-3, "batch_size": BATCH}
 METRICS = ("regret", "never off", "on road at end")
@@ -39,12 +39,12 @@ WANTED_SLOPES = {"bc": "wanted: at least 1.5", "dagger": "wanted: at most 1.2"}
 
 
 def make(env_id: str, num_envs: int, **options: Any) -> Any:
-    """A vector environment that resets in the same step."""
+    """Make a vector environment with same-step autoreset."""
     return gymnasium.make_vec(env_id, num_envs=num_envs, autoreset_mode="SameStep", **options)
 
 
 def recorded(env_id: str, episodes: int, seed: int, **options: Any) -> Demonstrations:
-    """Episodes of the environment's scripted expert, all of equal length."""
+    """Record episodes of the environment's scripted expert, all of equal length."""
     envs = make(env_id, episodes, **options)
     obs, _ = envs.reset(seed=seed)
     observations, acted, earned, over = [obs], [], [], np.zeros(episodes, bool)
@@ -60,7 +60,7 @@ def recorded(env_id: str, episodes: int, seed: int, **options: Any) -> Demonstra
 
 
 def drives(agent: Any, horizon: int, count: int) -> tuple[float, float, float]:
-    """Regret, and the shares of drives that never left the road, and that ended on it."""
+    """Return the regret, and the shares of drives that never left the road and that ended on it."""
     envs = make(DRIVE, count, horizon=horizon)
     obs, _ = envs.reset(seed=10_000)
     total = np.zeros(count)
@@ -72,7 +72,7 @@ def drives(agent: Any, horizon: int, count: int) -> tuple[float, float, float]:
 
 
 def clone(labels: int, horizon: int, steps: int, seed: int) -> Any:
-    """Behaviour cloning from so many labels."""
+    """Train by behaviour cloning from so many labels."""
     length = min(horizon, labels)
     demonstrations = recorded(DRIVE, labels // length, 1000 + seed, horizon=length)
     options = {"demonstrations": demonstrations, "held_out": 0, "gradient_steps": steps // ROUNDS}
@@ -80,8 +80,8 @@ def clone(labels: int, horizon: int, steps: int, seed: int) -> Any:
 
 
 def aggregate(labels: int, horizon: int, steps: int, seed: int) -> Any:
-    """DAgger from so many labels, those of the first round being demonstrations: the first steps of the expert's."""
-    answers = labels // ROUNDS // CARS  # in a round, of each car
+    """Train by DAgger with so many labels; those of the first round are the first steps of demonstrations."""
+    answers = labels // ROUNDS // CARS  # labels per round and car
     apart = max(1, horizon // ((ROUNDS - 1) * answers))
     options = {"demonstrations": recorded(DRIVE, CARS, 1000 + seed, horizon=answers), "n_steps": answers * apart}
     options |= {"label_interval": apart, "max_labels": labels - CARS * answers}
@@ -94,7 +94,7 @@ AGENTS: dict[str, Callable[[int, int, int, int], Any]] = {"bc": clone, "dagger":
 
 
 def recall(steps: int, seed: int, core: str | None) -> float:
-    """The return of a policy that cloned RepeatPrevious's expert, 1 at best."""
+    """Return the mean return, at most 1, of a policy that cloned RepeatPrevious's expert."""
     demonstrations = recorded(RECALL, 40, 1000 + seed)
     agent = BC(make(RECALL, 1), demonstrations=demonstrations, core=core, batch_size=256, learning_rate=0.01, seed=seed)
     agent.learn(steps * 256)
@@ -107,7 +107,7 @@ def recall(steps: int, seed: int, core: str | None) -> float:
 
 
 def measure(quick: bool, seeds: int) -> list[Row]:
-    """All rows."""
+    """Measure and return all rows."""
     horizons = (10, 40) if quick else HORIZONS
     budgets = (40,) if quick else BUDGETS
     steps, count = (100, 20) if quick else (GRADIENT_STEPS, DRIVES)
@@ -140,9 +140,9 @@ def measure(quick: bool, seeds: int) -> list[Row]:
 
 
 def regret_slope(name: str, labels: int, horizons: tuple[int, ...], regrets: np.ndarray, count: int) -> Row:
-    """Of log regret against log horizon, the regrets (horizons, seeds) resampled by seed.
+    """Return the slope of log regret against log horizon, with the regrets (horizons, seeds) resampled by seed.
 
-    No regret counts as half a step in all the ``count`` drives of all seeds: less is not seen.
+    A regret of 0 counts as half a step in all ``count`` drives of all seeds, since less cannot be measured.
     """
     rng, n = np.random.default_rng(0), regrets.shape[1]
     least = 0.5 / (count * n)
@@ -155,7 +155,7 @@ def regret_slope(name: str, labels: int, horizons: tuple[int, ...], regrets: np.
 
 
 def draw(rows: list[Row], path: Path) -> None:
-    """Regret against the horizon on log axes, and how many drives never leave the road."""
+    """Plot the regret against the horizon on log axes, and the share of drives that never leave the road."""
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
@@ -176,7 +176,7 @@ def draw(rows: list[Row], path: Path) -> None:
         axis.set_xlabel("horizon (steps)")
         titles = {"regret": "steps beside the road", "never off": "share of drives that never leave the road"}
         axis.set_title(titles[metric], fontsize=9)
-    axes[0].set_yscale("symlog", linthresh=1e-2)  # 0 can be seen, too
+    axes[0].set_yscale("symlog", linthresh=1e-2)  # shows 0, too
     axes[0].set_ylim(bottom=-1e-3)
     axes[0].legend(fontsize=8)
     figure.tight_layout()
@@ -185,7 +185,7 @@ def draw(rows: list[Row], path: Path) -> None:
 
 
 def draw_paths(path: Path, labels: int, horizon: int, steps: int) -> None:
-    """The same road from above, driven by a clone, by DAgger with as many labels, and by the expert."""
+    """Plot the same road from above, driven by a clone, by DAgger with as many labels, and by the expert."""
     single: Any = gymnasium.make(DRIVE, horizon=horizon)
     drivers = {name: train(labels, horizon, steps, 0) for name, train in AGENTS.items()}
     drivers["expert"] = ActionSource(lambda: single.unwrapped.expert_action()[0])

@@ -39,11 +39,11 @@ from lhy_rl.search.trial import Trial
 CONFIG = "ppo/cartpole"
 TASKS = ("CartPole-v1", "digits-cnn")
 WITHOUT, WITH = "without", "early_terminate"
-MOST = 400  # trials of the sweep with early termination, should it stop nearly all
+MOST = 400  # most trials of the sweep with early termination, if it stops nearly all
 
 
 def task_of(name: str, quick: bool) -> tuple[str, Callable[[], Objective], Hyperband]:
-    """Who trains, the objective, and where its trials are compared."""
+    """Return the agent, the objective, and the rungs at which its trials are compared."""
     if name == "digits-cnn":
         epochs = 3 if quick else 9
         early = read_hyperband({"type": "hyperband", "min_iter": 1, "max_iter": epochs})
@@ -56,7 +56,7 @@ def task_of(name: str, quick: bool) -> tuple[str, Callable[[], Objective], Hyper
 
 
 class Recorded(Objective):
-    """Trainings that were done once are read again, and stopped where they would have been."""
+    """Caches trainings, and replays them up to the epoch at which they would have been stopped."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective, self.space, self.about = objective, objective.space, objective.about
@@ -81,12 +81,12 @@ class Recorded(Objective):
 
 
 class Found:
-    """What a sweep had found after each trial.
+    """The progress of a sweep after each trial.
 
     Attributes:
         steps: (T,) cost of training so far, in steps or epochs.
         best: (T,) best score of a whole training so far.
-        stopped: How many trials were stopped.
+        stopped: Number of trials that were stopped.
     """
 
     def __init__(self, trials: Sequence[Trial]) -> None:
@@ -96,19 +96,19 @@ class Found:
         self.stopped = sum(trial.stopped for trial in trials)
 
     def steps_to(self, score: float) -> float:
-        """What it had cost when the score was reached; everything where it was not."""
+        """Return the cost until the score was reached, or the whole cost if it was not."""
         reached = np.flatnonzero(self.best >= score)
         return float(self.steps[reached[0] if len(reached) else -1])
 
     def at(self, steps: np.ndarray) -> np.ndarray:
-        """The best score at such a cost; the first score before it."""
+        """Return the best score at these costs; before the end of the first trial, its score."""
         places = np.searchsorted(self.steps, steps, side="right") - 1
         found: np.ndarray = self.best[np.maximum(places, 0)]
         return found
 
 
 def sweeps(objective: Recorded, early: Hyperband, seed: int, trials: int) -> dict[str, Found]:
-    """Both sweeps of one seed."""
+    """Run both sweeps of one seed."""
     without = Search(Random(objective.space, seed), InProcess(objective)).run(trials).trials
     left = sum(trial.epochs for trial in without)
 
@@ -122,7 +122,7 @@ def sweeps(objective: Recorded, early: Hyperband, seed: int, trials: int) -> dic
 
 
 def rows_of(task: str, agent: str, found: Sequence[dict[str, Found]], trials: int) -> list[Row]:
-    """The rows of a task."""
+    """Return the rows of a task."""
     rows = []
     wanted = [pair[WITHOUT].best[-1] for pair in found]
     for name in (WITHOUT, WITH):
@@ -143,12 +143,12 @@ def rows_of(task: str, agent: str, found: Sequence[dict[str, Found]], trials: in
 
 
 def mean(values: Sequence[float]) -> tuple[float, float, float]:
-    """The mean with the extremes of the few seeds."""
+    """Return the mean, the minimum and the maximum over the few seeds."""
     return float(np.mean(values)), float(np.min(values)), float(np.max(values))
 
 
 def draw(task: str, found: Sequence[dict[str, Found]], folder: Path) -> None:
-    """The best score over the cost, each seed and the mean."""
+    """Plot the best score over the cost, for each seed and on average."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -171,7 +171,7 @@ def draw(task: str, found: Sequence[dict[str, Found]], folder: Path) -> None:
 def main() -> None:
     """Measure and save."""
     command = parser(__doc__, seeds=5)
-    command.add_argument("--only", choices=TASKS, help="this task; the rows of the other stay")
+    command.add_argument("--only", choices=TASKS, help="task to run; the stored rows of the other are kept")
     options = command.parse_args()
     trials, seeds = (6, 1) if options.quick else (30, options.seeds)
     tasks = [options.only] if options.only else list(TASKS)

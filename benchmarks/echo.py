@@ -16,16 +16,16 @@ SENTENCES = {"train": 2000, "validation": 200, "test": 200}
 
 
 class Echo(BatchedEnv):
-    """Token 0 ends a sentence, 1 to ``words`` are words; a right token is worth 1 / (words of the source + 1).
+    """Token 0 ends a sentence, 1 to ``words`` are words; a right token has reward 1 / (words of the source + 1).
 
     Args:
-        words: W.
-        longest: Words of the longest source.
-        shortest: Words of the shortest.
-        backwards: Whether they are written from the last to the first.
-        new_words: So many of the words occur in no training sentence, and in all others one does.
-        learned: Words of the longest training and validation sentences; test sentences then all have ``longest``.
-        translated: Each word is written as another one, always the same.
+        words: W, number of words.
+        longest: Length of the longest source, in words.
+        shortest: Length of the shortest source.
+        backwards: Whether the words are written from the last to the first.
+        new_words: Number of words that occur in no training sentence; each test and validation sentence has one.
+        learned: Length of the longest training and validation sentences; all test sentences then have ``longest``.
+        translated: Whether each word is replaced by another one, always the same.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}
@@ -44,7 +44,7 @@ class Echo(BatchedEnv):
     ) -> None:
         self.words, self.longest, self.shortest, self.learned = words, longest, shortest, learned
         self.backwards, self.new_words = backwards, new_words
-        self.dictionary = np.arange(words + 3)  # (tokens,) what each is written as
+        self.dictionary = np.arange(words + 3)  # (tokens,) the translation of each
         if translated:
             self.dictionary[1 : words + 1] = 1 + np.random.default_rng(words).permutation(words)
         self.vocabulary_size, self.observation_size = words + 1, words + 3
@@ -59,13 +59,13 @@ class Echo(BatchedEnv):
     def sources(
         self, n: int, rng: np.random.Generator, known: int, shortest: int, longest: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(N, L) words below ``known`` and (N,) lengths."""
+        """Draw (N, L) words below ``known`` and (N,) lengths."""
         lengths = rng.integers(shortest, longest + 1, n)
         tokens = rng.integers(1, known + 1, (n, self.longest))
         return np.where(np.arange(self.longest) < lengths[:, None], tokens, self.pad_token), lengths
 
     def targets(self, sources: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """(N, L + 1) what is right, with pad behind the end."""
+        """Return (N, L + 1) the right answers, padded after the end token."""
         place = np.arange(self.longest)
         order = np.where(place < lengths[:, None], lengths[:, None] - 1 - place, place) if self.backwards else place
         words = self.dictionary[np.take_along_axis(sources, np.broadcast_to(order, sources.shape), 1)]

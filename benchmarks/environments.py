@@ -35,8 +35,8 @@ class Stepped:
     """An environment and actions for it.
 
     Args:
-        id: Registered with Gymnasium.
-        num_envs: None makes the single environment.
+        id: Id of the environment in Gymnasium.
+        num_envs: Number of instances; None makes a single environment.
     """
 
     def __init__(self, id: str, num_envs: int | None) -> None:
@@ -47,7 +47,7 @@ class Stepped:
         self.env.reset(seed=0)
 
     def rate(self, seconds: float) -> float:
-        """Steps a CPU-second, over so many of them."""
+        """Return the steps per CPU-second, measured over so many CPU-seconds."""
         env, steps, single = self.env, 0, self.num_envs is None
         env.reset(seed=0)
         begun = time.process_time()
@@ -63,7 +63,7 @@ class Stepped:
 
 
 def measure(ids: list[str], num_envs: int, seconds: float, repeats: int) -> list[Row]:
-    """Rows of these environments, beside CartPole."""
+    """Measure these environments in alternation with CartPole, and return their rows."""
     rows: list[Row] = []
     with progress(len(ids), NAME) as advance:
         for id in ids:
@@ -85,11 +85,11 @@ def measure(ids: list[str], num_envs: int, seconds: float, repeats: int) -> list
 
 
 def main() -> None:
-    """Measure and save; rows of other environments stay."""
+    """Measure and save; the stored rows of other environments are kept."""
     command = parser(__doc__, seeds=5)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="names like this: HPO*")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="environments to measure, such as HPO*")
     command.add_argument("--num-envs", type=int, default=4096, metavar="N", help="instances of a batch (4096)")
-    command.add_argument("--seconds", type=float, default=0.2, metavar="S", help="of each turn (0.2)")
+    command.add_argument("--seconds", type=float, default=0.2, metavar="S", help="CPU-seconds of each turn (0.2)")
     options = command.parse_args()
     torch.set_num_threads(1)
     names = chosen(NAME, [row.id.removeprefix("lhy_rl/") for row in TABLE], options.only)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.experts                        # all: most of the time goes to the three of MuJoCo
     python -m benchmarks.experts --tasks cartpole       # some
-    python -m benchmarks.experts --quick                # does it work? nothing is shipped
+    python -m benchmarks.experts --quick                # a test of the script, which ships nothing
 
 What has been trained in runs/experts is not trained again. PPO is ours with the configurations in configs/ppo, the best
 checkpoint of one seed by its evaluations; SAC is Stable-Baselines3's; MountainCar's expert is planned
@@ -33,8 +33,8 @@ from lhy_rl.rollouts.demonstrators import trained_policy
 from lhy_rl.rollouts.record_episodes import Act, random_policy, record
 from lhy_rl.rollouts.scripted_controllers import EXPERTS
 
-SEED = 1  # of the training
-EPISODES_SEED = 100  # of the recorded episodes, which no training saw
+SEED = 1  # seed of the training
+EPISODES_SEED = 100  # seed of the recorded episodes, which no training uses
 RANDOM_EPISODES = 100
 RUNS = Path("runs/experts")
 
@@ -44,12 +44,12 @@ class Task:
     """One expert.
 
     Attributes:
-        env_id: Where it acts.
+        env_id: Id of its environment.
         algorithm: ``ppo`` (configs/ppo/<name>.yaml), ``sac`` or ``planned``.
-        episodes: How many are shipped.
-        checkpoint: Of a PPO run.
+        episodes: Number of shipped episodes.
+        checkpoint: Checkpoint of the PPO run.
         stored: Type of the numbers in the file.
-        drawn: It draws its actions, instead of taking the likeliest ones.
+        drawn: Whether it samples its actions instead of taking the most probable ones.
     """
 
     env_id: str
@@ -75,7 +75,7 @@ SAC_STEPS = 15_000
 
 
 def expert(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> tuple[Act, str, int]:
-    """Who acts, its name, and the environment steps of its training; trained where it was not yet."""
+    """Train the expert, unless it is trained already; return its policy, its name and its number of training steps."""
     if task.algorithm == "planned":
         planned = EXPERTS[task.env_id]()
         return (lambda obs, state, start, masks: (planned(obs), None)), "a planner", 0
@@ -120,7 +120,7 @@ def _sac(name: str, task: Task, runs: Path, quick: bool) -> tuple[Any, str, int]
 
 
 def demonstrate(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> tuple[Demonstrations, dict[str, Any]]:
-    """The expert's episodes and its line in the table."""
+    """Record the expert's episodes; return them and its row in the table."""
     act, who, steps = expert(name, task, runs, quick, as_is)
     options = {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": "SameStep"}}
     env = gymnasium.make_vec(task.env_id, num_envs=10, **options)
@@ -154,7 +154,7 @@ def demonstrate(name: str, task: Task, runs: Path, quick: bool, as_is: bool) -> 
 
 
 def rows(scores: dict[str, dict[str, Any]]) -> list[Row]:
-    """Means with an interval of two standard errors; ``seeds`` counts episodes."""
+    """Return rows of means with an interval of two standard errors; ``seeds`` is the number of episodes."""
     found = []
     for score in scores.values():
         for who, mean, std, count in (
@@ -183,9 +183,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two small ones, under a minute; the tests run this")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="FOLDER", help=f"default: {RESULTS}")
-    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), help="only these (default: all)")
-    parser.add_argument("--as-is", action="store_true", help="take runs that were stopped as they are; else they go on")
-    parser.add_argument("--runs", type=Path, default=RUNS, metavar="FOLDER", help=f"the trained experts ({RUNS})")
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), help="tasks to run (default: all)")
+    parser.add_argument(
+        "--as-is", action="store_true", help="use interrupted runs as they are; otherwise they are resumed"
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=RUNS, metavar="FOLDER", help=f"folder of the trained experts ({RUNS})"
+    )
     options = parser.parse_args()
     quick = options.quick
     names = options.tasks or (["cartpole", "mountaincar"] if quick else list(TASKS))

@@ -54,7 +54,7 @@ Written = dict[str, TokenSequences]
 
 
 def trained(seed: int, options: dict[str, Any], quick: bool) -> tuple[Reinforce, int | None, float]:
-    """The agent, the update at which the alarm went off (None: never), and CPU-seconds."""
+    """Train; return the agent, the update at which the alarm went off (None: never), and the CPU-seconds."""
     envs = gymnasium.make_vec("lhy_rl/CorpusText-v0", num_envs=64, autoreset_mode="SameStep", **TEXT)
     given = AGENT | options | ({"pretrain_epochs": 1, "hidden_size": 16} if quick else {})
     agent = Reinforce(envs, reward_model=FluencyReward("ngram", form="potential"), seed=seed, **given)
@@ -77,7 +77,7 @@ def trained(seed: int, options: dict[str, Any], quick: bool) -> tuple[Reinforce,
 
 
 def measured(agent: Reinforce, written: Written) -> dict[str, dict[str, float]]:
-    """Row to metric to value, of sentences of one seed's policies and of the text."""
+    """Return row to metric to value, for the sentences of one seed's policies and of the text."""
     assert isinstance(agent.reward_model, FluencyReward)
     task, model = agent.task, agent.reward_model.model
     words = {name: unpadded(found.tokens, task.end_token, found.lengths) for name, found in written.items()}
@@ -94,7 +94,7 @@ def measured(agent: Reinforce, written: Written) -> dict[str, dict[str, float]]:
 
 
 def of_seed(seed: int, quick: bool) -> tuple[dict[str, dict[str, float]], dict[str, float], dict[str, list[str]]]:
-    """Row to metric to value, variant to CPU-seconds, and row to some sentences."""
+    """Run one seed; return row to metric to value, variant to CPU-seconds, and row to some sentences."""
     written: Written = {}
     kl, rang, seconds = dict[str, float](), dict[str, float](), dict[str, float]()
     for variant, options in VARIANTS.items():
@@ -131,7 +131,7 @@ def main() -> None:
             found.append(rows)
             seconds.append(spent)
             summary = summarized(found, seconds)
-            harness.save("fluency_collapse", summary, common.output)  # what has finished is kept
+            harness.save("fluency_collapse", summary, common.output)  # finished rows are kept
             advance(f"seed {seed}")
     for name, sentences in decoded.items():
         print(f"{name}: {' | '.join(sentences)}")
@@ -141,7 +141,7 @@ def main() -> None:
 
 
 def summarized(found: list[dict[str, dict[str, float]]], seconds: list[dict[str, float]]) -> list[harness.Row]:
-    """The rows of the results."""
+    """Return the rows of the results."""
     rows = []
     for name in (TEXT_ROW, MLE, *VARIANTS):
         agent = "the text" if name == TEXT_ROW else "mle" if name == MLE else "reinforce"
@@ -153,7 +153,7 @@ def summarized(found: list[dict[str, dict[str, float]]], seconds: list[dict[str,
 
 
 def picture(rows: list[harness.Row], path: Path) -> None:
-    """Distinct-2 against perplexity."""
+    """Plot distinct-2 against perplexity."""
     import matplotlib
 
     matplotlib.use("Agg")

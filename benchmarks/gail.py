@@ -3,11 +3,11 @@
 FixedHorizon's CartPole always lasts 500 steps, so that surviving is not rewarded by itself. On CartPole-v1 random
 demonstrations teach as well as an expert's where the reward is never negative: the row is a warning. CartPole-v1 ends
 when things go badly, Acrobot and MountainCar end when they go well; both have the same options (`logit`, absorbing
-states), and are compared with rewards of one sign without absorbing states. On Acrobot and MountainCar one trajectory
-is shown, of which every 5th step is known, as in Ho and Ermon (2016). The weak expert pushes against the pole's angular
-velocity and ignores its angle; its return is wanted, not more. DriveCorridor is observed in pixels. Further rows show
-what the settings of CartPole owe to staggered instances, to the weak penalty, to the decaying learning rate and to
-gamma.
+states), and are compared with rewards of one sign without absorbing states. On Acrobot and MountainCar the
+demonstrations are every 5th step of one trajectory, as in Ho and Ermon (2016). The weak expert pushes against the
+pole's angular velocity and ignores its angle; the aim is to match its return, not to exceed it. DriveCorridor is
+observed in pixels. Further rows measure the effect of staggered instances, the weak penalty, the decaying learning rate
+and gamma in the settings of CartPole.
 
 The value is the return of the deterministic policy in 50 episodes after training; `drawn` is the return of the policy
 that samples its actions, as in training. The returns of the random policy and of the expert are given as well.
@@ -48,14 +48,14 @@ RANDOM = TEN | {"agent.demonstrations": "random"}
 
 @dataclass(frozen=True)
 class Part:
-    """One row: who learns what from whom.
+    """One row: an agent, its settings and its demonstrations.
 
     Attributes:
-        name: The configuration that says how.
+        name: Name of the configuration.
         kind: ``gail`` or ``airl``.
-        reference: What is wanted, or a peer's figure.
-        weak: The weak expert is shown, not the configuration's.
-        in_step: All instances begin and end together.
+        reference: The target, or a result of another library.
+        weak: Whether the demonstrations are the weak expert's, instead of the configuration's.
+        in_step: Whether all instances begin and end together.
     """
 
     task: str
@@ -68,7 +68,7 @@ class Part:
     in_step: bool = False
 
     def resolved(self, seed: int, quick: bool) -> Config:
-        """The configuration of a seed."""
+        """Return the configuration of a seed."""
         steps = {"total_timesteps": 2_000} if quick else {}
         return load(self.name, self.overrides | steps | {"agent.name": self.kind, "seed": seed})
 
@@ -103,12 +103,12 @@ PARTS = (
 
 
 def weak(obs: Any, state: Any, start: np.ndarray, action_mask: np.ndarray | None) -> tuple[Any, Any]:
-    """Pushes against the turning of the pole, not against its leaning: it holds it for some 200 steps."""
+    """Push against the pole's angular velocity and ignore its angle, which balances it for about 200 steps."""
     return (obs[:, 3] > 0).astype(np.int64), None
 
 
 def demonstrations_of(part: Part, config: Config, env: VectorEnv[Any, Any, Any]) -> Demonstrations:
-    """What this seed is shown."""
+    """Return the demonstrations of this seed."""
     if part.weak:
         return record(build.make_environment(config, 10), weak, 10, seed=1_000)
     found = resolve_demonstrations(config, env)
@@ -117,7 +117,7 @@ def demonstrations_of(part: Part, config: Config, env: VectorEnv[Any, Any, Any])
 
 
 def run(job: tuple[int, int], quick: bool) -> dict[str, float]:
-    """Train a part, by its number, with a seed, and play."""
+    """Train and evaluate a part, given by its number, with a seed."""
     torch.set_num_threads(1)
     number, seed = job
     part = PARTS[number]
@@ -148,7 +148,7 @@ def mean_return(act: Act, config: Config, episodes: int) -> float:
 
 
 def reference_rows(part: Part, episodes: int) -> list[harness.Row]:
-    """The returns of a random policy and of whom is imitated, where nothing else is in the way."""
+    """Return rows of the returns of a random policy and of the imitated expert."""
     config = load(part.name, part.overrides | TEN)
     env = build.make_environment(config, 10)
     random_return = mean_return(random_policy(env.single_action_space, 1), config, episodes)
@@ -177,8 +177,10 @@ def rows(part: Part, cells: list[dict[str, float]]) -> list[harness.Row]:
 
 def main() -> None:
     parser = harness.parser(__doc__)
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="'TASK, VARIANT' like this; other rows stay")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="number of processes (1)")
+    parser.add_argument(
+        "--only", default="*", metavar="PATTERN", help="'TASK, VARIANT' to run; the stored rows of others are kept"
+    )
     common = parser.parse_args()
     names = [f"{part.task}, {part.variant}" for part in PARTS]
     wanted = harness.chosen("gail", dict.fromkeys(names), common.only)
@@ -199,7 +201,7 @@ def main() -> None:
             found[number][seed] = result
             part = PARTS[number]
             advance(f"{part.task}, {part.kind} {part.variant}: {found[number][seed]['return']:.4g}")
-            if len(found[number]) == seeds:  # what has finished is kept
+            if len(found[number]) == seeds:  # finished parts are kept
                 table += rows(part, [found[number][seed] for seed in range(seeds)])
                 harness.save("gail", in_order(table), common.output)
     picture(in_order(table), common.output / "gail.png")
@@ -210,7 +212,7 @@ def key(row: harness.Row) -> tuple[str, str, str]:
 
 
 def places() -> dict[tuple[str, str, str], tuple[int, int]]:
-    """Where each part's rows stand in the table: by task, the marks first, then as the parts stand above."""
+    """Return the sort key of each part's rows: by task, the references first, then in the order of the parts."""
     tasks = list(dict.fromkeys(part.task for part in PARTS))
     found = {(task, who, ""): (tasks.index(task), -1) for task in tasks for who in ("random", "expert")}
     return found | {(p.task, p.kind, p.variant): (tasks.index(p.task), k) for k, p in enumerate(PARTS)}
@@ -222,7 +224,7 @@ def in_order(table: list[harness.Row]) -> list[harness.Row]:
 
 
 def picture(table: list[harness.Row], path: Path) -> None:
-    """The returns of each task, random and expert as lines."""
+    """Plot the returns of each task, with lines for the random policy and the expert."""
     import matplotlib
 
     matplotlib.use("Agg")

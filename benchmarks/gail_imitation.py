@@ -45,7 +45,7 @@ STEPS, QUICK_STEPS = 100_000, 2_048
 
 
 def ours(variant: str, seed: int, quick: bool) -> tuple[dict[str, Any], Demonstrations, dict[str, Any]]:
-    """Train ours: what came of it, what it was shown, and its environment's options."""
+    """Train our agent; return its results, the demonstrations, and the options of its environment."""
     config = Part(TASK, variant, "gail/cartpole", DEMONSTRATIONS[variant]).resolved(seed, quick)
     env = build.make_environment(config)
     found = resolve_demonstrations(config, env)
@@ -61,10 +61,10 @@ def ours(variant: str, seed: int, quick: bool) -> tuple[dict[str, Any], Demonstr
 
 
 def theirs(python: Path, shared: Demonstrations, seed: int, task: dict[str, Any], quick: bool) -> dict[str, Any]:
-    """Train the library's, on the same demonstrations, in its own Python.
+    """Train the library's agent on the same demonstrations, in its own Python.
 
     Raises:
-        UserError: that Python does not have the library, or fails.
+        UserError: the other Python does not have the library, or the training fails.
     """
     steps, episodes = (QUICK_STEPS, 10) if quick else (STEPS, EPISODES)
     with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +91,7 @@ def theirs(python: Path, shared: Demonstrations, seed: int, task: dict[str, Any]
 
 
 def measure(python: Path, seeds: int, quick: bool) -> list[harness.Row]:
-    """Both sides on all that is shown, in turns."""
+    """Train both sides in alternation on all demonstrations, and return the rows."""
     rows = []
     variants = ["10 trajectories"] if quick else list(DEMONSTRATIONS)
     with harness.progress(2 * seeds * len(variants), "gail beside imitation") as advance:
@@ -109,7 +109,7 @@ def measure(python: Path, seeds: int, quick: bool) -> list[harness.Row]:
 
 
 def rows_of(variant: str, cells: dict[str, list[dict[str, Any]]]) -> list[harness.Row]:
-    """The numbers of both sides, and the ratio of their seconds."""
+    """Return the rows of both sides, and the ratio of their seconds."""
     rows = []
     peer = f"imitation {cells['imitation'][0]['version']}"
     for who, some in (("lhy_rl", cells["lhy_rl"]), (peer, cells["imitation"])):
@@ -123,7 +123,7 @@ def rows_of(variant: str, cells: dict[str, list[dict[str, Any]]]) -> list[harnes
 
 
 def picture(rows: list[harness.Row], path: Path) -> None:
-    """The returns of both."""
+    """Plot the returns of both sides."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -144,7 +144,7 @@ def picture(rows: list[harness.Row], path: Path) -> None:
 def main() -> None:
     command = harness.parser(__doc__)
     command.add_argument(
-        "--peer-python", type=Path, required=True, metavar="PATH", help="a Python with imitation 1.0.1"
+        "--peer-python", type=Path, required=True, metavar="PATH", help="a Python that has imitation 1.0.1"
     )
     options = command.parse_args()
     torch.set_num_threads(1)

@@ -34,25 +34,25 @@ PRODUCTS = "matrix products alone"
 
 
 def our_agent(task: str, **options: Any) -> GAN:
-    """One of the task."""
+    """Make our agent for the task."""
     env = make_vec(f"lhy_rl/{task}", 8)
     return GAN(env, device="cpu", num_envs=8, batch_size=BATCH, code_size=CODE, film=0, learning_rate=RATE, **options)
 
 
 def plain_modules(network: nn.Module) -> nn.Module:
-    """A copy, made of torch's own modules."""
+    """Return a copy that consists of torch's own modules."""
     made = copy.deepcopy(network)
     return nn.Sequential(*made) if isinstance(made, LeakyLayers) else made
 
 
 def drawn(samples: Tensor) -> Iterator[Tensor]:
-    """Batches, as rows of the tensor."""
+    """Draw batches as rows of the tensor."""
     while True:
         yield samples[torch.randint(len(samples), (BATCH,))]
 
 
 def loaded(samples: Tensor) -> Iterator[Tensor]:
-    """Batches, of a loader that goes over the data again and again."""
+    """Draw batches from a data loader, epoch after epoch."""
     loader = DataLoader(TensorDataset(samples), BATCH, shuffle=True, drop_last=True)
     while True:
         for (batch,) in loader:
@@ -60,7 +60,7 @@ def loaded(samples: Tensor) -> Iterator[Tensor]:
 
 
 def plain_loop(agent: GAN, batches: Iterator[Tensor], steps: int, one_stage: bool = False) -> Callable[[], None]:
-    """The same GAN as tutorials write it, or in one stage (Shen et al. 2021)."""
+    """Return a training loop of the same GAN as tutorials write it, or in one stage (Shen et al. 2021)."""
     generator = plain_modules(agent.policy.actor.generator)
     reader = agent.discriminator.reader
     inner = getattr(reader, "layers", None) or reader.network
@@ -98,13 +98,13 @@ def plain_loop(agent: GAN, batches: Iterator[Tensor], steps: int, one_stage: boo
 
 
 def our_loop(agent: GAN, steps: int) -> Callable[[], None]:
-    """Updates of the agent, with all that is logged."""
+    """Return a function that updates the agent, including all logging."""
     agent.gradient_steps = steps
     return lambda: agent.update()
 
 
 def products(agent: GAN, steps: int) -> Callable[[], None]:
-    """The matrix products of a step of dense networks, and nothing else."""
+    """Return a function that computes only the matrix products of the steps of dense networks."""
     generator, discriminator = (
         [layer.weight.detach() for layer in network.modules() if isinstance(layer, nn.Linear)]
         for network in (agent.policy.actor.generator, agent.discriminator.reader)
@@ -131,7 +131,7 @@ def products(agent: GAN, steps: int) -> Callable[[], None]:
 
 
 def compare(task: str, steps: int, repeats: int) -> list[Row]:
-    """Milliseconds of a step, and ratios."""
+    """Return rows of the milliseconds per step, and ratios."""
     agent = our_agent(task)
     assert agent.data is not None
     samples = agent.data.samples

@@ -32,12 +32,12 @@ NAME = "generative"
 CODE = 8
 LINEAR = {"network": "linear", "batch_size": 250, "learning_rate": 5e-3, "decay": 0.7}
 DEEP = {"network": "mlp", "hidden_size": 256, "batch_size": 100}
-AUTOENCODERS: dict[str, tuple[type[Any], dict[str, Any], int]] = {  # and gradient steps
+AUTOENCODERS: dict[str, tuple[type[Any], dict[str, Any], int]] = {  # agent, options, gradient steps
     "linear vae": (VAE, {**LINEAR, "likelihood": "gaussian"}, 10_000),
     "linear autoencoder": (Autoencoder, LINEAR, 10_000),
     "deep autoencoder": (Autoencoder, DEEP, 3_000),
 }
-DRAWS = 200  # of a bound
+DRAWS = 200  # samples per digit for the bound
 
 POINTS = {"network": "mlp", "hidden_size": 128, "layers": 2, "code_size": 2}
 CRITIC = {"discriminator_steps": 5, "batch_size": 64}
@@ -54,7 +54,7 @@ RING: dict[str, dict[str, Any]] = {
 WIDER = {"batch_size": 128, "discriminator_steps": 3, "beta2": 0.9, "decay": 1.0, "objective_options": {"penalty": 0.1}}
 GRID: dict[str, dict[str, Any]] = {"gan": POINTS, "wgan_gp": {**POINTS, **WIDER}}
 TASKS: dict[str, dict[str, dict[str, Any]]] = {"Ring-v0": RING, "Grid25-v0": GRID}
-SAMPLES, LEAST = 2500, 20  # and those of a mode that is found
+SAMPLES, LEAST = 2500, 20  # number of samples, and the least number of good ones for a mode to count as found
 WANTED = {
     ("digits", "linear vae", "below the closed form"): "wanted: at most 0.05",
     ("digits", "linear autoencoder", "error over PCA"): "wanted: at most 1.02",
@@ -66,7 +66,7 @@ WANTED = {
 
 
 def autoencoder(name: str, seed: int, quick: bool) -> dict[str, float]:
-    """One run; metric to value."""
+    """Train an autoencoder: metric to value."""
     kind, options, steps = AUTOENCODERS[name]
     env = make_vec("lhy_rl/Digits-v0", 8, pictures="optical")
     agent = kind(
@@ -92,13 +92,13 @@ def autoencoder(name: str, seed: int, quick: bool) -> dict[str, float]:
 
 @torch.no_grad()
 def drawn_again(agent: Autoencoder, x: Tensor) -> float:
-    """The mean squared error of a number."""
+    """Return the mean squared error of the reconstruction, per number."""
     nothing = torch.zeros(len(x), dtype=torch.int64)
     return float((agent.decode_tensor(agent.encoder(x, nothing), nothing) - x).square().mean())
 
 
 def mixture(task: str, objective: str, seed: int, seconds: float) -> dict[str, float]:
-    """One run; metric to value."""
+    """Train a GAN on a mixture of Gaussians: metric to value."""
     env = make_vec(f"lhy_rl/{task}", 8)
     options = {
         "objective": objective.split(",")[0],
@@ -114,7 +114,7 @@ def mixture(task: str, objective: str, seed: int, seconds: float) -> dict[str, f
 
 
 def coverage(agent: GAN) -> tuple[int, float]:
-    """How many modes the generator finds, and the share of its samples that are good."""
+    """Return the number of modes that the generator finds, and the share of good samples."""
     task: Any = agent.env.unwrapped
     drawn, _ = agent.predict(np.zeros(SAMPLES, np.int64))
     modes, good = task.nearest(drawn)
@@ -122,7 +122,7 @@ def coverage(agent: GAN) -> tuple[int, float]:
 
 
 def rows_of(case: str, results: Sequence[dict[str, float]]) -> list[Row]:
-    """A row for each metric."""
+    """Return a row for each metric."""
     task, name = case.split("/")
     steps, seconds = (float(np.mean([result[metric] for result in results])) for metric in ("steps", "seconds"))
     agent = "gan" if task in TASKS else name.split()[1]
@@ -138,9 +138,11 @@ def rows_of(case: str, results: Sequence[dict[str, float]]) -> list[Row]:
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="rows like this: 'Ring-v0/*'")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="rows to run, such as 'Ring-v0/*'")
     command.add_argument("--ring", type=float, default=25.0, metavar="S", help="CPU-seconds of a run on the ring (25)")
-    command.add_argument("--grid", type=float, default=180.0, metavar="S", help="and on the grid (180)")
+    command.add_argument(
+        "--grid", type=float, default=180.0, metavar="S", help="CPU-seconds of a run on the grid (180)"
+    )
     args = command.parse_args()
     torch.set_num_threads(1)
     seconds = {"Ring-v0": 0.05, "Grid25-v0": 0.05} if args.quick else {"Ring-v0": args.ring, "Grid25-v0": args.grid}

@@ -35,7 +35,7 @@ WANTED = {("ppo", "look where it is"): "random actions: 0.07; expert: 0.98"}
 
 
 class LooksAnywhere(GlyphGlimpse):
-    """Its expert does not know where the digit is."""
+    """The task with an expert that does not know where the digit is."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -47,13 +47,13 @@ class LooksAnywhere(GlyphGlimpse):
 
 
 def environment(variant: str, difficulty: str, num_envs: int, split: str = "train") -> GlyphGlimpse:
-    """As ``variant`` has it."""
+    """Make the environment of a variant."""
     kind, mode = LooksAnywhere if variant == "random place" else GlyphGlimpse, "SameStep" if split == "train" else None
     return kind(num_envs, difficulty, split, autoreset_mode=mode or "NextStep", **WITHOUT[variant])
 
 
 def judged(agent: Any, variant: str, difficulty: str, count: int, split: str) -> dict[str, float]:
-    """Metric to value, over so many episodes."""
+    """Evaluate over so many episodes: metric to value."""
     envs = environment(variant, difficulty, count, split)
     obs, _ = envs.reset(seed=10_000)
     rng, over = np.random.default_rng(10_000), np.zeros(count, bool)
@@ -77,7 +77,7 @@ def judged(agent: Any, variant: str, difficulty: str, count: int, split: str) ->
 
 
 def run(agent: str, variant: str, difficulty: str, seed: int, size: float, split: str) -> dict[str, float]:
-    """Learn and be judged."""
+    """Train and evaluate an agent: metric to value."""
     make: Callable[..., Any] = PPO if agent == "ppo" else DAgger
     options: dict[str, Any] = REWARDED if agent == "ppo" else ASKED | {"stochastic": variant == "random place"}
     if size < 1:
@@ -97,7 +97,7 @@ RUNS = [
 
 
 def rows_of(case: str, results: Sequence[dict[str, float]]) -> list[Row]:
-    """A row for each metric."""
+    """Return a row for each metric."""
     task, agent, variant = case.split("/")
     seconds, wanted = float(np.mean([result["seconds"] for result in results])), WANTED.get((agent, variant), "")
     return [
@@ -111,9 +111,9 @@ def rows_of(case: str, results: Sequence[dict[str, float]]) -> list[Row]:
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="runs like this: *easy/ppo/*")
-    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the runs (0)")
-    command.add_argument("--judged-by", default="test", metavar="PART", help="validation, to choose options (test)")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="cases to run, such as *easy/ppo/*")
+    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="first seed (0)")
+    command.add_argument("--judged-by", default="test", metavar="SPLIT", help="test, or validation to choose options")
     args = command.parse_args()
     torch.set_num_threads(1)
     size = 0.01 if args.quick else 1.0

@@ -36,11 +36,11 @@ __all__ = [
 
 Job, Result = TypeVar("Job"), TypeVar("Result")
 RESULTS = Path(__file__).parent / "results"
-QUICK_RESULTS = RESULTS.parents[1] / "runs" / "quick-benchmarks"  # small sizes replace no result
+QUICK_RESULTS = RESULTS.parents[1] / "runs" / "quick-benchmarks"  # results of small sizes do not overwrite others
 
 
 class _Parser(argparse.ArgumentParser):
-    """Knows where the rows go, which depends on ``--quick``."""
+    """Sets the default of ``--output``, which depends on ``--quick``."""
 
     def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
         found, rest = super().parse_known_args(*args, **kwargs)
@@ -49,12 +49,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def arguments(doc: str | None, seeds: int = 5) -> argparse.Namespace:
-    """The command line of every benchmark: ``quick``, ``output``, ``seeds``."""
+    """Parse the command line that every benchmark has: ``quick``, ``output``, ``seeds``."""
     return parser(doc, seeds).parse_args()
 
 
 def parser(doc: str | None, seeds: int = 5) -> argparse.ArgumentParser:
-    """That command line, for those who add to it."""
+    """Return the parser of that command line, to which a script can add options."""
     made = _Parser(description=inspect.cleandoc(doc or ""), formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true", help="small sizes, under a minute; the tests run this")
     made.add_argument("--output", type=Path, metavar="FOLDER", help=f"default: {RESULTS}, with --quick {QUICK_RESULTS}")
@@ -63,31 +63,31 @@ def parser(doc: str | None, seeds: int = 5) -> argparse.ArgumentParser:
 
 
 def save(name: str, rows: Sequence[Row], folder: Path = RESULTS) -> Path:
-    """Write ``folder/name.json``, whole or not at all."""
+    """Write ``folder/name.json``, completely or not at all."""
     return results.save(name, rows, folder)
 
 
 def load(name: str, folder: Path = RESULTS) -> list[Row]:
-    """The rows that :func:`save` wrote; none, if it has not written any there."""
+    """Return the rows that :func:`save` wrote to the folder, or an empty list."""
     return results.load(name, folder) if (folder / f"{name}.json").exists() else []
 
 
 def chosen(script: str, names: Collection[str], patterns: str, separator: str = ";") -> list[str]:
-    """Those of the names that are like one of the patterns, in the names' order.
+    """Return the names that match one of the patterns, in the order of the names.
 
     Raises:
-        SystemExit: none is like one of them; a line says which there are, and the status is 2.
+        SystemExit: a pattern matches no name; an error message lists the names, and the status is 2.
     """
     wanted = [pattern.strip() for pattern in patterns.split(separator)]
     for pattern in wanted:
         if not any(fnmatchcase(name, pattern) for name in names):
-            print(f"{script}: error: nothing is like {pattern!r}; there are {'; '.join(names)}", file=sys.stderr)
+            print(f"{script}: error: nothing matches {pattern!r}; there are {'; '.join(names)}", file=sys.stderr)
             raise SystemExit(2)
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in wanted)]
 
 
 def run_jobs(run: Callable[[Job], Result], jobs: Sequence[Job], processes: int) -> Iterator[Result]:
-    """What a function of a module gives for each job, in their order; so many run at a time, one in this process."""
+    """Yield a module-level function's result of each job, in order, from so many processes (1: this process)."""
     if processes == 1:
         yield from map(run, jobs)
         return
@@ -101,18 +101,18 @@ def run_cases(
     rows_of: Callable[[str, Sequence[dict[str, float]]], list[Row]],
     options: argparse.Namespace,
 ) -> None:
-    """Run the cases that ``--only`` names, one seed after the other, and save the rows of each that is done.
+    """Run the cases that match ``--only``, seed by seed, and save the rows of each case when it has finished.
 
-    Rows of other cases stay as an earlier call saved them.
+    Rows of other cases are kept as an earlier call saved them.
 
     Args:
-        script: Whose results.
-        cases: Name to what a seed gives, metric to value; each gets its CPU-seconds as ``seconds`` if it says none.
-        rows_of: A case's name and the results of its seeds to rows.
-        options: With ``only``; ``first_seed`` is 0 where it is not offered.
+        script: Name of the benchmark.
+        cases: Name to a function of a seed that returns metric to value; ``seconds``, if missing, are its CPU-seconds.
+        rows_of: Function of a case's name and the results of its seeds that returns its rows.
+        options: The command line, with ``only``, and with ``first_seed`` if it is not 0.
 
     Raises:
-        SystemExit: ``--only`` names none; a line says which there are, and the status is 2.
+        SystemExit: ``--only`` matches no case; an error message lists the cases, and the status is 2.
     """
     names = chosen(script, cases, options.only)
     first = getattr(options, "first_seed", 0)
@@ -134,9 +134,9 @@ def run_cases(
 
 
 def alternate(candidates: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """CPU-seconds of each candidate in each repeat; they take turns, so that noise hits all alike.
+    """Measure the CPU-seconds of each candidate in each repeat; they take turns, so that noise affects all alike.
 
-    Each runs once before, unmeasured, where ``repeats`` is above 1.
+    If ``repeats`` is above 1, each first runs once without being measured.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(repeats + (repeats > 1)):
@@ -149,9 +149,10 @@ def alternate(candidates: dict[str, Callable[[], object]], repeats: int) -> dict
 
 
 def learned_for(seconds: float, make: Callable[[], Any]) -> tuple[Any, float]:
-    """An agent that has learned for so many CPU-seconds, and how many they were.
+    """Train an agent for so many CPU-seconds; return it and the CPU-seconds that it took.
 
-    Two of another one, thrown away, say how many timesteps these are, so that schedules end where the training does.
+    Another agent is trained for two seconds and discarded, to estimate the number of timesteps, so that schedules end
+    when the training does.
     """
     agent, begun = make(), time.process_time()
     agent.learn(10**9, callback=lambda agent, metrics: time.process_time() - begun < min(2.0, seconds))

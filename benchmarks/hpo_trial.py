@@ -54,7 +54,7 @@ Found = dict[tuple[str, str], list[Any]]
 
 
 class PolicyRegrets:
-    """What one search of a policy gave, as :class:`benchmarks.search.Regrets` has it of a searcher."""
+    """The regrets of one search by a policy, like :class:`benchmarks.search.Regrets` of a searcher."""
 
     def __init__(self, regrets: np.ndarray, different: np.ndarray, seconds: float) -> None:
         trials = len(regrets)
@@ -65,7 +65,7 @@ class PolicyRegrets:
 
 
 def trained(seed: int, quick: bool) -> Any:
-    """An agent that has learned to search."""
+    """Train an agent to search."""
     options: dict[str, Any] = {"seed": seed} | ({"total_timesteps": 6_400} if quick else {})
     chosen = config.load(CONFIG, options)
     agent = build.make_agent(chosen, build.make_environment(chosen))
@@ -74,7 +74,7 @@ def trained(seed: int, quick: bool) -> Any:
 
 
 def searches(agent: Any, name: str, episodes: int, trials: int, seed: int) -> list[PolicyRegrets]:
-    """Searches of a table by a policy: episodes side by side, of which the table's means say afterwards how good."""
+    """Search a table with a policy in parallel episodes, and compute the regrets from the table's means afterwards."""
     env = build.make_environment(config.load(CONFIG), episodes, tables=name, num_trials=trials)
     table: Table = load_table(name)
     begun = time.process_time()
@@ -99,7 +99,7 @@ def searches(agent: Any, name: str, episodes: int, trials: int, seed: int) -> li
 
 
 def measured(seeds: int, tables: Sequence[str], trials: int, quick: bool) -> tuple[Found, dict[tuple[str, str], float]]:
-    """(Table, who) to the searches, and to the mean CPU-seconds of what is done before the first trial."""
+    """Return (table, searcher) to its searches, and to the mean CPU-seconds before the first trial."""
     found: Found = {}
     before: dict[tuple[str, str], float] = {}
     agents = 1 if quick else TRAININGS
@@ -129,7 +129,7 @@ def measured(seeds: int, tables: Sequence[str], trials: int, quick: bool) -> tup
 
 
 def rows_of(found: Found, before: dict[tuple[str, str], float], trials: int) -> list[Row]:
-    """The rows of the results."""
+    """Return the rows of the results."""
     from scipy.stats import mannwhitneyu
 
     rows = []
@@ -163,7 +163,7 @@ def rows_of(found: Found, before: dict[tuple[str, str], float], trials: int) -> 
 
 
 def draw(found: Found, trials: int, path: Path) -> None:
-    """The mean regret of the best that was tried over the trials, with its interval, a panel for each table."""
+    """Plot the mean regret of the best tried configuration over the trials, with its interval, for each table."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -180,7 +180,7 @@ def draw(found: Found, trials: int, path: Path) -> None:
                     continue
                 curves = np.array([run.charged["best tried"] for run in found[table, name]])  # (S, T)
                 low, high = np.array([mean(column)[1:] for column in curves.T]).T
-                least = load_table(table).optimum * 1e-4  # a regret of 0 has no logarithm
+                least = load_table(table).optimum * 1e-4  # since a regret of 0 has no logarithm
                 line = "--" if name == POLICY else "-"
                 axes.plot(trial, np.maximum(curves.mean(0), least), line, color=colour, label=name, lw=1.4)
                 axes.fill_between(trial, np.maximum(low, least), np.maximum(high, least), color=colour, alpha=0.12)

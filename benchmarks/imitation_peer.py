@@ -26,7 +26,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 
 class FixedHorizon(gymnasium.Wrapper):
-    """Episodes of ``horizon`` steps: behind the task's end the pole swings on, unpaid."""
+    """Episodes of ``horizon`` steps: after the task's end the pole swings on without reward."""
 
     def __init__(self, env, horizon):
         super().__init__(env)
@@ -49,7 +49,7 @@ class FixedHorizon(gymnasium.Wrapper):
 
 
 def environment(horizon, after, num_envs, seed):
-    """As many instances, seeded."""
+    """Make so many seeded instances."""
 
     def make():
         if after == "seals":
@@ -62,7 +62,7 @@ def environment(horizon, after, num_envs, seed):
 
 
 def mean_return(model, env, episodes, horizon):
-    """Of the deterministic policy."""
+    """Return the mean return of the deterministic policy."""
     obs, total = env.reset(), np.zeros(episodes)
     for _ in range(horizon):
         obs, rewards, _, _ = env.step(model.predict(obs, deterministic=True)[0])
@@ -80,7 +80,7 @@ def main():
     options = command.parse_args()
     torch.set_num_threads(1)
     with np.load(options.demonstrations, allow_pickle=False) as file:
-        pairs = zip(file["observations"], file["actions"])  # noqa: B905  (of equal length by their making)
+        pairs = zip(file["observations"], file["actions"])  # noqa: B905  (always of equal length)
         trajectories = [Trajectory(obs=obs, acts=acts, infos=None, terminal=True) for obs, acts in pairs]
     env = environment(options.horizon, options.after, 8, options.seed)
     begun = time.process_time()

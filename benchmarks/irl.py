@@ -61,7 +61,7 @@ def make(name: str, seed: int, quick: bool, **options: Any) -> Any:
 
 
 def share(env: Any, policy: np.ndarray) -> float:
-    """What a policy earns under the true reward, the best policy's return being 1."""
+    """Return a policy's return under the true reward, as a share of the best policy's."""
     task = env.unwrapped
     best = value_iteration(task.transitions, task.state_rewards, 1.0, task.max_episode_steps)
     own_values = policy_evaluation(task.transitions, task.state_rewards, policy, 1.0, task.max_episode_steps)
@@ -69,7 +69,7 @@ def share(env: Any, policy: np.ndarray) -> float:
 
 
 def cloned(env: Any, temperature: float, seed: int) -> np.ndarray:
-    """(S, A) how often the expert did what where, in as many paths as the others learn from."""
+    """Return (S, A) the expert's action frequencies in as many paths as the others learn from."""
     task = env.unwrapped
     plan = soft_value_iteration(task.transitions, task.state_rewards, 1.0, task.max_episode_steps, temperature)
     states, actions, _ = sample_paths(
@@ -83,7 +83,7 @@ def cloned(env: Any, temperature: float, seed: int) -> np.ndarray:
 
 
 def learned(agent: Any, updates: int, env: Any, moved: Any) -> tuple[Cell, list[dict[str, float]], np.ndarray]:
-    """Train; what the reward is worth here and behind walls; the rows that were logged; the reward."""
+    """Train; return the reward's scores here and with walls, the logged rows, and the reward."""
     rows: list[dict[str, float]] = []
     begun = time.process_time()
     agent.learn(updates, callback=lambda agent, metrics: rows.append(dict(metrics)))
@@ -130,7 +130,7 @@ def on_gridworld(seed: int, quick: bool) -> tuple[dict[tuple[str, str], Cell], d
         cell["least margin"] = float(agent.margins().min())
         if method == "perceptron":
             cell["mistakes"] = float(agent.mistakes)
-            delta = np.linalg.norm(min_norm_point(apart)[0])  # of the best separator: the least that is allowed
+            delta = np.linalg.norm(min_norm_point(apart)[0])  # margin of the best separator: the least that is allowed
             cell["mistakes allowed"] = float((np.linalg.norm(apart, axis=1).max() / delta) ** 2)
         cells["irl", method] = cell
         pictured[method] = [(row["train/margin"], row["train/feature_gap"]) for row in rows]
@@ -138,7 +138,7 @@ def on_gridworld(seed: int, quick: bool) -> tuple[dict[tuple[str, str], Cell], d
 
 
 def played(env_id: str, expert: str, seed: int, steps: int, kind: Any, **options: Any) -> dict[str, Cell]:
-    """Learning where one must play, from an expert and from nobody."""
+    """Learn from an expert, and from random demonstrations, in an environment that has to be sampled."""
     cells = {}
     env = gymnasium.make_vec(env_id, num_envs=10)
     nobody = record(env, random_policy(env.single_action_space, seed), 10, seed=seed)
@@ -153,7 +153,7 @@ def played(env_id: str, expert: str, seed: int, steps: int, kind: Any, **options
 
 
 def mean_return(agent: Any, env: Any) -> float:
-    """Of the first episode of each instance, the policy taking its likeliest actions."""
+    """Return the mean return of the most probable actions over the first episode of each instance."""
     obs, _ = env.reset(seed=20_170_101)
     total, going = np.zeros(env.num_envs), np.ones(env.num_envs, bool)
     while going.any():
@@ -165,7 +165,7 @@ def mean_return(agent: Any, env: Any) -> float:
 
 
 def picture(pictured: dict[str, dict[str, Any]], table: list[harness.Row], path: Path) -> None:
-    """The true and the recovered reward; returns here and behind walls; margins and gaps over the updates."""
+    """Plot the true and the recovered reward, returns here and with walls, and margins and gaps over the updates."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -200,7 +200,7 @@ def picture(pictured: dict[str, dict[str, Any]], table: list[harness.Row], path:
 
 
 def bars(axis: Any, table: list[harness.Row]) -> None:
-    """Who earns how much here and behind walls."""
+    """Plot the returns here and with walls."""
     names = [("clone", f"{PATHS} paths"), ("irl", f"{PATHS} paths"), ("maxent_irl", f"{PATHS} paths")]
     for k, (metric, colour) in enumerate((("return", "0.6"), ("return behind walls", "tab:orange"))):
         rows = [row for key in names for row in table if (row.agent, row.variant, row.metric) == (*key, metric)]
@@ -213,7 +213,7 @@ def bars(axis: Any, table: list[harness.Row]) -> None:
 
 
 def mistakes(axis: Any, table: list[harness.Row]) -> None:
-    """The perceptron's mistakes beside what the theorem allows."""
+    """Plot the perceptron's mistakes beside the bound of the theorem."""
     rows = [row for row in table if row.variant == "perceptron" and row.metric.startswith("mistakes")]
     axis.bar([row.metric for row in rows], [row.value for row in rows], color=["tab:red", "0.6"])
     axis.set_yscale("log")
@@ -250,11 +250,11 @@ def main() -> None:
                 for variant, cell in play(seed=seed).items():
                     found[name, agent, variant].append(cell)
                 advance()
-                write(found, pictured, common.output)  # what has finished is kept
+                write(found, pictured, common.output)  # finished parts are kept
 
 
 def write(found: dict[tuple[str, str, str], list[Cell]], pictured: dict[str, dict[str, Any]], folder: Path) -> None:
-    """The rows and the picture of what has been measured so far."""
+    """Save the rows and the plot of what has been measured so far."""
     table = []
     for (task, agent, variant), cells in found.items():
         seconds = float(np.mean([cell.get("cpu", 0.0) for cell in cells]))

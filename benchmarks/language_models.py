@@ -31,11 +31,11 @@ LEARNED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 EPOCHS = {1500: 5, 5000: 3}
 Maker = Callable[[int], LanguageModel]
-"""From a seed to a model that has learned nothing yet."""
+"""A function of a seed that makes an untrained model."""
 
 
 def measured(make: Maker, data: SentenceData, seeds: int, repeats: int) -> dict[str, list[float]]:
-    """Perplexity, CPU-seconds to fit and tokens scored a CPU-second, of each seed."""
+    """Return each seed's perplexity, CPU-seconds of fitting and tokens scored per CPU-second."""
     test: TokenSequences = data.splits["test"]
     found: dict[str, list[float]] = {PERPLEXITY: [], FIT: [], SPEED: []}
     for seed in range(seeds):
@@ -50,7 +50,7 @@ def measured(make: Maker, data: SentenceData, seeds: int, repeats: int) -> dict[
 
 
 def contestants(words: int, quick: bool) -> list[tuple[str, str, Maker, bool]]:
-    """Name, variant, maker, and whether seeds make a difference."""
+    """Return the name, variant and maker of each model, and whether its result depends on the seed."""
 
     def maker(name: str, options: dict[str, Any]) -> Maker:
         return lambda seed: make_language_model(name, words, **options, **({} if name == "ngram" else {"seed": seed}))
@@ -67,7 +67,9 @@ def contestants(words: int, quick: bool) -> list[tuple[str, str, Maker, bool]]:
 def main() -> None:
     """Measure, save, draw."""
     made = harness.parser(__doc__, seeds=3)
-    made.add_argument("--words", type=int, nargs="+", default=list(EPOCHS), choices=list(EPOCHS), help="vocabularies")
+    made.add_argument(
+        "--words", type=int, nargs="+", default=list(EPOCHS), choices=list(EPOCHS), help="sizes of the vocabularies"
+    )
     common = made.parse_args()
     torch.set_num_threads(1)
     vocabularies = common.words[:1] if common.quick else common.words
@@ -83,7 +85,7 @@ def main() -> None:
                 tokens = int(data.splits["train"].lengths.sum())
                 for metric, values in found.items():
                     rows.append(harness.summarize(TASK.format(words), name, variant, metric, values, tokens))
-                harness.save("language_models", rows, common.output)  # what has finished is kept
+                harness.save("language_models", rows, common.output)  # finished rows are kept
                 advance(f"{words} words, {name}, {variant}")
     for row in rows:
         print(f"{row.task:24s} {row.agent:8s} {row.variant:12s} {row.metric:28s} {row.value:12,.2f}")
@@ -91,7 +93,7 @@ def main() -> None:
 
 
 def picture(rows: list[harness.Row], path: Path) -> None:
-    """Perplexity against the CPU-seconds to fit."""
+    """Plot the perplexity against the CPU-seconds of fitting."""
     import matplotlib
 
     matplotlib.use("Agg")

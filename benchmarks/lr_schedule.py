@@ -33,7 +33,7 @@ from lhy_rl.envs.search.lr_schedule import RATES, LRSchedule
 from lhy_rl.experiment import build, config
 
 CONFIGURATION, TASK = "ppo/lr_schedule", "LRSchedule"
-TUNE_SEED, TEST_SEED = 1, 2017  # of the instances
+TUNE_SEED, TEST_SEED = 1, 2017  # seeds of the instances
 DECISIONS = 10
 STATIC = np.geomspace(0.1, 1.0, 13)
 FIRST = np.geomspace(0.4, 1.6, 8)
@@ -45,15 +45,15 @@ METRICS = ("validation NLL", "test NLL", "validation accuracy", "test accuracy")
 WANTED = {STATIC_NAME: "wanted: 0.95"}
 SPEED_REFERENCE = "DACBench 0.5.6: 2,000 steps/s in ToySGD, which trains no network"
 Rule = Callable[[LRSchedule, dict[str, np.ndarray], int], np.ndarray]
-"""(environment, state, decision) to learning rates (B,)."""
+"""A function of (environment, state, decision) that returns learning rates (B,)."""
 
 
 @dataclass
 class Trainings:
-    """What a schedule did to each instance.
+    """The results of a schedule on each instance.
 
     Attributes:
-        scores: Metric to (B,).
+        scores: Metric to (B,) values.
         noise: (B,) shares of wrong labels.
         rates: (T, B) learning rates.
         losses: (T + 1, B) validation losses.
@@ -66,7 +66,7 @@ class Trainings:
 
 
 def follow(env: LRSchedule, rule: Rule, seed: int) -> Trainings:
-    """Train the instances of a seed under a rule; what has diverged stays where it is."""
+    """Train the instances of a seed with a rule; a diverged training keeps its last loss."""
     env.reset(seed=seed)
     state = env.snapshot()["state"]
     rng, rates = np.random.default_rng(seed), np.zeros((env.decisions, env.num_envs))
@@ -82,23 +82,23 @@ def follow(env: LRSchedule, rule: Rule, seed: int) -> Trainings:
 
 
 def fixed(rates: np.ndarray) -> Rule:
-    """A schedule (T,) that is decided beforehand."""
+    """Return the rule of a fixed schedule (T,)."""
     return lambda env, state, decision: np.full(env.num_envs, rates[decision])
 
 
 def random_rule(seed: int) -> Rule:
-    """Every rate is drawn among the actions."""
+    """Return a rule that draws every learning rate among the actions."""
     rng = np.random.default_rng(seed)
     return lambda env, state, decision: RATES[rng.integers(len(RATES), size=env.num_envs)]
 
 
 def learned_rule(agent: Any) -> Rule:
-    """The most probable actions of an agent."""
+    """Return the rule of an agent's most probable actions."""
     return lambda env, state, decision: RATES[agent.predict(env.observation(state), deterministic=True)[0]]
 
 
 def candidates(quick: bool) -> dict[str, list[tuple[str, np.ndarray]]]:
-    """Family to its schedules: a name and (T,) rates."""
+    """Return each family's schedules: a name and (T,) learning rates."""
     epochs = np.arange(DECISIONS)
     cosine = 0.5 * (1 + np.cos(np.pi * epochs / DECISIONS))
     families = {
@@ -114,7 +114,7 @@ def candidates(quick: bool) -> dict[str, list[tuple[str, np.ndarray]]]:
 
 
 class CountedLRSchedule(LRSchedule):
-    """Counts the episodes that are begun."""
+    """Counts the episodes that begin."""
 
     begun = 0
 
@@ -124,7 +124,7 @@ class CountedLRSchedule(LRSchedule):
 
 
 def train(seed: int, steps: int | None) -> tuple[Any, int, float]:
-    """PPO as its configuration says; the agent, its episodes and its CPU-seconds."""
+    """Train PPO with its configuration; return the agent, its number of episodes and its CPU-seconds."""
     torch.set_num_threads(1)
     given = {"seed": seed, "device": "cpu"} | ({"total_timesteps": steps} if steps else {})
     chosen = config.load(CONFIGURATION, given)
@@ -136,7 +136,7 @@ def train(seed: int, steps: int | None) -> tuple[Any, int, float]:
 
 
 def mean(values: np.ndarray) -> tuple[float, float, float]:
-    """The mean over instances and its 95% bootstrap interval."""
+    """Return the mean over the instances and its 95% bootstrap interval."""
     drawn = values[np.random.default_rng(0).integers(len(values), size=(2000, len(values)))].mean(1)
     low, high = np.quantile(drawn, (0.025, 0.975))
     return float(values.mean()), float(low), float(high)
@@ -144,7 +144,7 @@ def mean(values: np.ndarray) -> tuple[float, float, float]:
 
 @functools.cache
 def drawn_again(seeds: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """How often each seed (2000, S) and each instance (2000, B) is drawn in 2,000 bootstrap samples."""
+    """Return how often each seed (2000, S) and each instance (2000, B) is drawn in 2,000 bootstrap samples."""
     rng, rows, columns = np.random.default_rng(0), [], []
     for _ in range(2000):
         rows.append(np.bincount(rng.integers(seeds, size=seeds), minlength=seeds))
@@ -153,7 +153,7 @@ def drawn_again(seeds: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def paired_ratio(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, float]:
-    """Ratio of mean losses and its 95% interval: ours (S, B) of some seeds, theirs (B,), of the same instances."""
+    """Return the ratio of the mean losses and its 95% interval: ours (S, B), of some seeds, and theirs (B,)."""
     rows, columns = drawn_again(*ours.shape)
     ratios = ((rows @ ours) * columns).sum(1) / (columns @ theirs) / len(ours)
     low, high = np.quantile(ratios, (0.025, 0.975))
@@ -163,7 +163,7 @@ def paired_ratio(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, fl
 def rows_of(
     played: dict[str, Trainings], names: dict[str, str], learned: list[Trainings], steps: int, seconds: float
 ) -> list[Row]:
-    """The rows of the comparison."""
+    """Return the rows of the comparison."""
     rows = []
     noise = learned[0].noise
     groups = {"all": np.ones(len(noise), bool)} | {f"{level:.0%} wrong labels": noise == level for level in set(noise)}
@@ -187,7 +187,7 @@ def rows_of(
 
 
 def speed(quick: bool) -> list[Row]:
-    """Steps, episodes and gradient steps a CPU-second, at rates with which nothing diverges."""
+    """Return rows of the steps, episodes and gradient steps per CPU-second, at learning rates that never diverge."""
     rows = []
     for num_envs in (1, 8) if quick else (1, 64, 256, 1024):
         seconds = []
@@ -212,7 +212,7 @@ def speed(quick: bool) -> list[Row]:
 
 
 def draw(played: dict[str, Trainings], learned: list[Trainings], path: Path) -> None:
-    """The learned schedules with the spread over instances, and the losses, beside the tuned ones."""
+    """Plot the learned schedules, with their spread over the instances, and the losses beside the tuned ones."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -243,7 +243,7 @@ def draw(played: dict[str, Trainings], learned: list[Trainings], path: Path) -> 
 
 
 def tuned(env: LRSchedule, quick: bool) -> dict[str, tuple[str, np.ndarray]]:
-    """The schedule of each family with the lowest mean validation loss on the tuning instances."""
+    """Return the schedule of each family with the lowest mean validation loss on the tuning instances."""
     best = {}
     families = candidates(quick)
     with progress(sum(map(len, families.values())), "tuning") as advance:

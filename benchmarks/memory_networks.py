@@ -32,13 +32,13 @@ from lhy_rl.agents import Reinforce
 from lhy_rl.rollouts.full_episodes import collect_episodes
 
 LONGEST = 10
-WORDS = 5  # and times, of what is copied more than once
-LOCATIONS = 128  # of the memory: with 40, what a head finds by content depends on how much of it is written
+WORDS = 5  # most words, and most repetitions, of repeat copy
+LOCATIONS = 128  # rows of the memory: with 40, addressing by content depends on how much of it is written
 
 
 # ---------------------------------------------------------------------- by reinforcement
 def whole(agent: Reinforce, env: Any, perfect: float = 1.0) -> tuple[float, float]:
-    """The share of greedy episodes that get all there is, and the mean return."""
+    """Return the share of greedy episodes with the full return, and the mean return."""
     agent.policy.eval()
     returns = collect_episodes(env, agent.policy, 7, agent.predict_generator, True).rewards.sum(0)
     return float((returns > perfect - 1e-3).float().mean()), float(returns.mean())
@@ -47,7 +47,7 @@ def whole(agent: Reinforce, env: Any, perfect: float = 1.0) -> tuple[float, floa
 def reinforced(
     core: str, seed: int, clock: Clock, train: Any, look: Callable[[Reinforce], Scores], goal: str
 ) -> Scores:
-    """REINFORCE without a curriculum until the goal is 0.99 twice, or the seconds are over."""
+    """Train by REINFORCE without a curriculum until the goal has been 0.99 twice, or the seconds are spent."""
     agent = Reinforce(
         train, core=core, embedding_size=16, hidden_size=32, learning_rate=0.005, gamma=0.0, baseline="critic",
         critic="shared", entropy_coef=0.01, max_grad_norm=1.0, seed=seed,
@@ -62,7 +62,7 @@ def reinforced(
 
 
 def exact_at(agent: Reinforce, tests: dict[int, Any]) -> Scores:
-    """The shares at each size."""
+    """Return the share of right strings at each size."""
     return {f"exact at {n}": whole(agent, env)[0] for n, env in tests.items()}
 
 
@@ -88,12 +88,12 @@ def autoencode(core: str, seed: int, clock: Clock) -> Scores:
     from popgym.envs.autoencode import AutoencodeEasy
 
     class CutDeck(AutoencodeEasy):  # type: ignore[misc]
-        """POPGym's game with the first 2 to 10 cards of the deck, rewards adding up to 1 at best all the same."""
+        """POPGym's game with the first 2 to 10 cards of the deck; the best return is still 1."""
 
         def reset(self, **options: Any) -> Any:
             begun = super().reset(**options)
             self.cards = int(self.np_random.integers(2, LONGEST, endpoint=True))
-            self.deck.deck_len = self.cards - 1  # one lies on the table
+            self.deck.deck_len = self.cards - 1  # one card lies on the table
             return begun
 
         def step(self, action: Any) -> Any:
@@ -112,7 +112,7 @@ def autoencode(core: str, seed: int, clock: Clock) -> Scores:
 
 # ---------------------------------------------------------------------- by maximum likelihood
 def memory_of(core: str) -> dict[str, Any] | None:
-    """Options of a network with rows of memory."""
+    """Return the options of a network with rows of memory."""
     return {"locations": LOCATIONS} if core == "ntm" else None
 
 
@@ -132,9 +132,9 @@ def copy(core: str, seed: int, clock: Clock) -> Scores:
 
 def repeat_copy(core: str, seed: int, clock: Clock) -> Scores:
     spaces = Box(0.0, np.inf, (BITS + 1,)), MultiBinary(BITS + 1)
-    options, hidden_size = ({"locations": 64}, 100) if core == "ntm" else (None, 70)  # as many weights
+    options, hidden_size = ({"locations": 64}, 100) if core == "ntm" else (None, 70)  # about as many weights
 
-    def draw(n: int, batch: int, rng: np.random.Generator) -> Strings:  # the greatest first: a batch is as long as that
+    def draw(n: int, batch: int, rng: np.random.Generator) -> Strings:  # first the maximum, which sets the length
         return repeated(n, batch, rng, 1, max(rng.integers(1, WORDS, 2, endpoint=True)))
 
     policy, steps = supervised(
@@ -167,7 +167,7 @@ CELLS: list[tuple[str, str, Callable[[str, int, Clock], Scores], float]] = [
 
 
 def picture(rows: list[harness.Row], path: Path) -> None:
-    """A bar for each network and score, with the interval over the seeds."""
+    """Plot a bar for each network and score, with the interval over the seeds."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -192,9 +192,9 @@ def picture(rows: list[harness.Row], path: Path) -> None:
 
 
 def main() -> None:
-    """Run the cells that are not there yet; save after each."""
+    """Run the cells without stored results, and save after each."""
     parser = harness.parser(__doc__, seeds=3)
-    parser.add_argument("--only", choices=sorted({name for name, *_ in CELLS}), help="this task alone")
+    parser.add_argument("--only", choices=sorted({name for name, *_ in CELLS}), help="task to run")
     options = parser.parse_args()
     torch.set_num_threads(1)
     seeds = 1 if options.quick else options.seeds

@@ -35,7 +35,7 @@ Act = Callable[[Mapping[str, np.ndarray]], int]
 
 
 def trained_agent(steps: int | None) -> tuple[Act, int]:
-    """PPO's most probable actions after the configuration's steps, or so many, and how many they were."""
+    """Train PPO for the configuration's steps or for ``steps``; return its greedy policy and the number of steps."""
     chosen = config.load("ppo/multi_fidelity", {"seed": TRAINING_SEED})
     agent = build.make_agent(chosen, build.make_environment(chosen))
     agent.learn(steps or chosen.values["total_timesteps"])
@@ -48,7 +48,7 @@ def trained_agent(steps: int | None) -> tuple[Act, int]:
 
 
 def regrets(env: MultiFidelity, act: Act, seed: int) -> np.ndarray:
-    """(budget,) regrets of the incumbent after each epoch of one episode; the table's worst before the first score."""
+    """Return (budget,) the incumbent's regret after each epoch of an episode; before the first score, the worst one."""
     observation, _ = env.reset(seed=seed)
     tokens, epochs = [], []
     for _ in range(env.budget):
@@ -66,9 +66,9 @@ class Measured:
     """One policy's episodes.
 
     Attributes:
-        regrets: (S, budget) of its incumbents.
-        seconds: Of the processor: of an episode, or of an agent's training and all its episodes.
-        steps: That an agent learned from.
+        regrets: (S, budget) regrets of its incumbents.
+        seconds: CPU-seconds of an episode, or of an agent's training and all its episodes.
+        steps: Number of steps that an agent learned from.
     """
 
     regrets: np.ndarray
@@ -77,7 +77,7 @@ class Measured:
 
 
 def measured(seeds: int, steps: int | None) -> dict[str, Measured]:
-    """All policies by name."""
+    """Return the episodes of each policy, by its name."""
     env = MultiFidelity(autoreset_mode="Disabled")
     found = {}
     names = [*POLICIES, AGENT]
@@ -98,7 +98,7 @@ def measured(seeds: int, steps: int | None) -> dict[str, Measured]:
 
 
 def rows_of(found: Mapping[str, Measured]) -> list[Row]:
-    """The rows of the results."""
+    """Return the rows of the results."""
     from scipy.stats import mannwhitneyu
 
     rows, drawn = [], np.random.default_rng(0)
@@ -121,7 +121,7 @@ def rows_of(found: Mapping[str, Measured]) -> list[Row]:
 
 
 def draw(found: Mapping[str, Measured], path: Path) -> None:
-    """The mean regret over the epochs."""
+    """Plot the mean regret over the epochs."""
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -2,9 +2,9 @@
 
 PPO learns with configs/ppo/negotiation against one bot, on the training contexts, and then plays deterministically
 with the same bot on all training contexts and on the held-out ones, which no training has seen, from both seats. So do
-a player of random legal moves, and the bot. The exact optima of the same contexts come from enumeration.
+a player of random allowed moves, and the bot. The exact optima of the same contexts come from enumeration.
 
-Speed is in moves a CPU-second of one thread, players of random legal moves not counted: 1,024 games at once in the
+Speed is in moves per CPU-second of one thread, without the time of the random players: 1,024 games at once in the
 batch for self-play, in moves and word by word, one game in PettingZoo's loop, and one game of OpenSpiel's bargaining,
 written in C++ and called from Python (where open_spiel is installed). Each move's time includes the observation and the
 action mask of the next player.
@@ -43,11 +43,11 @@ WANTED = {"linear": "wanted: 6.9"}
 OPENSPIEL = "one game of OpenSpiel's bargaining, in C++"
 NAMES = {"joint": "joint", "nash": "nash", "egalitarian": "egalitarian", "random_joint": "random division"}
 Act = Callable[[NegotiationVsBot, State], np.ndarray]
-"""(environment, states in which it is the learner's turn) to actions."""
+"""A function of (environment, states in which it is the learner's turn) that returns actions."""
 
 
 def played(act: Act, partner: str, split: str, games: int) -> dict[str, float]:
-    """What a player reaches on average with a bot."""
+    """Return the mean results of a player with a bot."""
     env = NegotiationVsBot(games, partner=partner, split=split)
     rng = np.random.default_rng(2017)
     state, ends = env.initial(games, rng), []
@@ -69,18 +69,18 @@ def played(act: Act, partner: str, split: str, games: int) -> dict[str, float]:
 
 
 def bot(name: str) -> Act:
-    """A bot in the learner's seat."""
+    """Return the policy of a bot in the learner's seat."""
     plays, rng = partners.get(name), np.random.default_rng(1)
     return lambda env, state: plays(env.game, state, state["seat"], rng)
 
 
 def policy(agent: Any) -> Act:
-    """An agent's most probable actions."""
+    """Return the policy of an agent's most probable actions."""
     return lambda env, state: agent.predict(env.observation(state), deterministic=True)[0]
 
 
 def trained(partner: str, seed: int, quick: bool) -> tuple[Any, int, float]:
-    """An agent that has learned against a bot, its steps and its CPU-seconds."""
+    """Train an agent against a bot; return it with its number of steps and its CPU-seconds."""
     options: dict[str, Any] = {"env.partner": partner, "seed": seed, "device": "cpu", "threads": 1}
     chosen = config.load(CONFIG, options | ({"total_timesteps": 8_000} if quick else {}))
     begun = time.process_time()
@@ -89,7 +89,7 @@ def trained(partner: str, seed: int, quick: bool) -> tuple[Any, int, float]:
 
 
 def against(partner: str, seeds: int, quick: bool, advance: Callable[[str], None]) -> list[harness.Row]:
-    """The rows of one bot."""
+    """Return the rows of one bot."""
     task, games = f"against {partner}", 400 if quick else 10_000
     found = []
     agents = []
@@ -111,7 +111,7 @@ def against(partner: str, seeds: int, quick: bool, advance: Callable[[str], None
 
 
 def optima() -> list[harness.Row]:
-    """The best divisions, by enumeration, and what a division drawn at random is worth."""
+    """Return rows of the best divisions, found by enumeration, and of the mean over random divisions."""
     found = []
     for split, variant in SPLITS.items():
         best = Negotiation(split=split).contexts.optima()
@@ -121,7 +121,7 @@ def optima() -> list[harness.Row]:
 
 
 def moves_a_second(game: BatchedGame, games: int, steps: int) -> float:
-    """Of the batch for self-play; the random players' time is not counted."""
+    """Measure the batch for self-play, without the time of the random players."""
     batch, draw = GameBatch(game, games), np.random.default_rng(0)
     mask, spent = batch.reset(seed=0)["action_mask"], 0.0
     for _ in range(steps):
@@ -133,7 +133,7 @@ def moves_a_second(game: BatchedGame, games: int, steps: int) -> float:
 
 
 def pettingzoo_moves_a_second(steps: int) -> float:
-    """Of one game in PettingZoo's own loop, with its wrappers."""
+    """Measure one game in PettingZoo's own loop, with its wrappers."""
     env, rng = negotiation_v0.env(), np.random.default_rng(0)
     made, spent = 0, 0.0
     while made < steps:
@@ -152,7 +152,7 @@ def pettingzoo_moves_a_second(steps: int) -> float:
 
 
 def openspiel_moves_a_second(steps: int) -> float:
-    """Of one game of OpenSpiel's bargaining, whose actions are numbered as ours."""
+    """Measure one game of OpenSpiel's bargaining, whose actions have the same numbers as ours."""
     import pyspiel
 
     game, rng = pyspiel.load_game("bargaining"), np.random.default_rng(0)
@@ -174,7 +174,7 @@ def openspiel_moves_a_second(steps: int) -> float:
 
 
 def speed(quick: bool) -> list[harness.Row]:
-    """The rows of the speeds."""
+    """Return the rows of the speeds."""
     repeats, steps = (2, 30) if quick else (5, 300)
     ways: dict[str, Callable[[], float]] = {
         "1,024 games": lambda: moves_a_second(Negotiation(), 1024, steps),
@@ -185,7 +185,7 @@ def speed(quick: bool) -> list[harness.Row]:
     if util.find_spec("pyspiel"):
         ways[OPENSPIEL] = lambda: openspiel_moves_a_second(100 * steps)
     else:
-        print(f"no row of OpenSpiel's bargaining, which is not installed: {pip_install('open_spiel')}")
+        print(f"OpenSpiel is not installed, so its bargaining is left out: {pip_install('open_spiel')}")
     values: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, measure in ways.items():
@@ -198,14 +198,14 @@ def speed(quick: bool) -> list[harness.Row]:
 
 
 def whose(way: str) -> str:
-    """The package that a speed is of."""
+    """Return the package that a measured speed belongs to."""
     return f"open_spiel {metadata.version('open_spiel')}" if way == OPENSPIEL else "lhy_rl"
 
 
 def main() -> None:
     """Measure, save, draw."""
     made = harness.parser(__doc__, seeds=3)
-    made.add_argument("--only", choices=["speed"], help="measure this; all other rows stay")
+    made.add_argument("--only", choices=["speed"], help="part to measure; the stored rows of others are kept")
     common = made.parse_args()
     torch.set_num_threads(1)
     if common.only:
@@ -220,20 +220,20 @@ def main() -> None:
     with harness.progress(len(bots) * seeds, "negotiation") as advance:
         for partner in bots:
             rows += against(partner, seeds, common.quick, advance)
-            harness.save("negotiation", rows, common.output)  # what has finished is kept
+            harness.save("negotiation", rows, common.output)  # finished rows are kept
     show(rows)
     picture(rows, common.output / "negotiation.png")
 
 
 def show(rows: list[harness.Row]) -> None:
-    """Print what matters most."""
+    """Print the most important rows."""
     for row in rows:
         if row.metric in (OWN, JOINT, "moves a CPU-second"):
             print(f"{row.task:18s} {row.agent:16s} {row.variant:44s} {row.metric:18s} {row.value:12,.2f}")
 
 
 def picture(rows: list[harness.Row], path: Path) -> None:
-    """Own points on held-out contexts against each bot: of PPO, of the bot itself, and of a random player."""
+    """Plot the own points on held-out contexts against each bot, of PPO, of the bot itself, and of a random player."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -43,16 +43,16 @@ WANTED = {
     "grid_lstm_2d": "wanted: at most 0.40",
 }
 Drawn = tuple[dict[str, float], np.ndarray]
-"""Metric to value, and pictures (N, 64)."""
+"""Metric to value, and images (N, 64)."""
 
 
 def bits(probability: np.ndarray, ink: np.ndarray) -> float:
-    """Mean of -log2 of what each pixel (N, 64) was given."""
+    """Return the mean of -log2 of the probability of each pixel (N, 64)."""
     return float(-np.log2(np.where(ink == 1, probability, 1 - probability)).mean())
 
 
 def independent(seed: int, size: float, judged_by: str) -> Drawn:
-    """Each pixel's share of ink, with one ink and one paper more than there are."""
+    """Fit each pixel's frequency of ink, with Laplace smoothing."""
     train = pixels("train")
     share = (train.sum(0) + 1) / (len(train) + 2)
     drawn = np.random.default_rng(seed).random((DRAWN, len(share))) < share
@@ -61,7 +61,7 @@ def independent(seed: int, size: float, judged_by: str) -> Drawn:
 
 
 def logistic(seed: int, size: float, judged_by: str) -> Drawn:
-    """A logistic regression for each pixel; those that are nearly never ink, or nearly always, are independent."""
+    """Fit a logistic regression for each pixel; pixels that are almost never or almost always ink are independent."""
     from sklearn.linear_model import LogisticRegression
 
     parts = {part: pixels(part) for part in ("train", "validation", judged_by)}
@@ -84,18 +84,18 @@ def logistic(seed: int, size: float, judged_by: str) -> Drawn:
 
 
 def one_foretold(model: tuple[Any, float], before: np.ndarray) -> np.ndarray:
-    """(N,) how probable ink is, given the pixels before."""
+    """Return (N,) the probability of ink, given the pixels before."""
     regression, share = model
     return np.full(len(before), share) if regression is None else regression.predict_proba(before)[:, 1]
 
 
 def foretold(models: list[tuple[Any, float]], ink: np.ndarray) -> np.ndarray:
-    """(N, 64) how probable ink is, at every pixel."""
+    """Return (N, 64) the probability of ink at every pixel."""
     return np.stack([one_foretold(model, ink[:, :place]) for place, model in enumerate(models)], 1)
 
 
 def network(name: str, seed: int, size: float, judged_by: str, **options: Any) -> Drawn:
-    """Learn, keep the best weights by the validation, judge and draw."""
+    """Train, keep the weights that are best on the validation digits, evaluate and sample."""
     agent = MLE("lhy_rl/PixelDigits-v0", seed=seed, device="cpu", **(SHARED | NETWORKS[name] | options))
     task, best, kept, at = agent.task, math.inf, {}, 0
     begun = time.process_time()
@@ -123,7 +123,7 @@ MODELS: dict[str, Callable[[int, float, str], Drawn]] = {
 
 
 def rows_of(name: str, results: list[dict[str, float]]) -> list[Row]:
-    """A row for each metric."""
+    """Return a row for each metric."""
     seconds = float(np.mean([result.get("seconds", 0.0) for result in results]))
     return [
         summarize(
@@ -135,7 +135,7 @@ def rows_of(name: str, results: list[dict[str, float]]) -> list[Row]:
 
 
 def picture(drawn: dict[str, np.ndarray], path: Path) -> None:
-    """Real digits and what each model draws, a block each."""
+    """Plot real digits and the samples of each model."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -155,9 +155,9 @@ def picture(drawn: dict[str, np.ndarray], path: Path) -> None:
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="models like this: grid*")
-    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the runs (0)")
-    command.add_argument("--judged-by", default="test", metavar="PART", help="validation, to choose options (test)")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="models to run, such as grid*")
+    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="first seed (0)")
+    command.add_argument("--judged-by", default="test", metavar="SPLIT", help="test, or validation to choose options")
     args = command.parse_args()
     torch.set_num_threads(1)
     size = 0.02 if args.quick else 1.0

@@ -80,7 +80,7 @@ class Instances(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """A run: CPU-seconds and ratio to the shortest on the way, the last ratio, that of 50 cities, and some tours."""
+    """A run: the curve of CPU-seconds and ratios to the shortest tours, the final ratios, and some tours."""
 
     curve: list[tuple[float, float]]
     ratio: float
@@ -89,25 +89,25 @@ class Learned(NamedTuple):
 
 
 def environment(cities: int, count: int) -> Any:
-    """``count`` tours side by side."""
+    """Make an environment of ``count`` tours."""
     return gymnasium.make_vec(TOUR, num_envs=count, num_cities=cities, reward_at="end")
 
 
 def fixed(cities: int, count: int) -> Instances:
-    """The test instances."""
+    """Return the test instances."""
     obs, _ = environment(cities, count).reset(seed=SEED)
     return Instances(obs["source"], tour_length(obs["source"], shortest_tours(obs["source"])))
 
 
 def tested(policy: ActorCritic, test: Instances) -> tuple[float, np.ndarray]:
-    """The mean ratio of the greedy tours to the shortest, and the tours."""
+    """Return the mean ratio of the greedy tours to the shortest ones, and the tours."""
     env = environment(test.cities.shape[1], len(test.cities))
     actions = collect_episodes(env, policy.eval(), SEED, deterministic=True).actions.T.numpy()
     return float((tour_length(test.cities, actions) / test.shortest).mean()), actions
 
 
 def learned(cities: int, variant: str, seed: int, updates: int, test: Instances, longer: Instances | None) -> Learned:
-    """Train one agent; the clock stands still while it is tested."""
+    """Train one agent; the time of its tests is not counted."""
     made = {**SHARED, **VARIANTS[variant], "seed": seed, "device": "cpu"}
     agent = Reinforce(environment(cities, INSTANCES * SHARED["episodes_per_start"]), **made)
     curve: list[tuple[float, float]] = []
@@ -134,7 +134,7 @@ def learned(cities: int, variant: str, seed: int, updates: int, test: Instances,
 
 
 def marks(task: str, test: Instances) -> list[Row]:
-    """What one gets without learning."""
+    """Return the rows of methods without learning."""
     count, cities = test.cities.shape[:2]
     tours = {
         "nearest neighbour": nearest_neighbour(test.cities),
@@ -145,7 +145,7 @@ def marks(task: str, test: Instances) -> list[Row]:
 
 
 def tours(seeds: int, quick: bool, folder: Path) -> list[Row]:
-    """The rows of the tours; draws their picture."""
+    """Train and test on the tours, and plot them; return the rows."""
     count = 20 if quick else TESTS
     arms, updates = ([(5, "pointer")], {5: 30}) if quick else (ARMS, UPDATES)
     sizes = sorted({cities for cities, _ in arms})
@@ -177,7 +177,7 @@ def tours(seeds: int, quick: bool, folder: Path) -> list[Row]:
 def draw(
     curves: dict[tuple[int, str], list[Learned]], tests: dict[int, Instances], rows: list[Row], folder: Path
 ) -> None:
-    """Ratios against CPU-seconds, and a tour beside the shortest."""
+    """Plot the ratios against CPU-seconds, and a tour beside the shortest one."""
     import matplotlib.pyplot as plt
 
     sizes = list(tests)
@@ -206,13 +206,13 @@ def draw(
 
 
 def demonstrated(episodes: int) -> Demonstrations:
-    """Hulls that the environment's own expert names."""
+    """Record the environment's expert on hulls."""
     env: Any = gymnasium.make_vec(HULL, num_envs=64, num_points=POINTS, autoreset_mode="SameStep")
     return record(env, lambda *_: (env.unwrapped.expert_action(), None), episodes, seed=DEMONSTRATED)
 
 
 def exact_sets(policy: ActorCritic, count: int) -> tuple[float, float]:
-    """The share of test instances whose corners are all named and nothing else; and those named along the hull."""
+    """Return the share of test instances whose corners, and nothing else, are named, and the mean return."""
     env: Any = gymnasium.make_vec(HULL, num_envs=count, num_points=POINTS)
     episodes = collect_episodes(env, policy.eval(), SEED, deterministic=True)
     right = [
@@ -227,7 +227,7 @@ def exact_sets(policy: ActorCritic, count: int) -> tuple[float, float]:
 
 
 def hulls(seeds: int, quick: bool, folder: Path) -> list[Row]:
-    """The rows of the hulls."""
+    """Train and test on the hulls; return the rows."""
     episodes, steps, count = (300, 20, 50) if quick else (HULLS, HULL_STEPS, HULL_TESTS)
     task, rows = f"hull of {POINTS}", []
     known = demonstrated(episodes)
@@ -267,7 +267,7 @@ def main() -> None:
 
 
 def show(rows: Sequence[Row]) -> None:
-    """The rows on the terminal."""
+    """Print the rows."""
     for row in rows:
         print(f"{row.task:28s} {row.agent:18s} {row.variant:16s} {row.value:.4f} [{row.low:.4f}, {row.high:.4f}]")
 

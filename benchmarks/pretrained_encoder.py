@@ -46,30 +46,30 @@ LEARNERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "vae": (VAE, {**SHARED, "likelihood": "gaussian"}),
     "autoencoder": (Autoencoder, SHARED),
 }
-SCRATCH = ("cnn", "vae")  # from their first weights
+SCRATCH = ("cnn", "vae")  # encoders that are also trained from random weights
 JOBS = [(kind, False) for kind in SCRATCH] + [(kind, True) for kind in LEARNERS]
-WANTED = 0.9  # of the return
+WANTED = 0.9  # mean return that counts as solved
 REFERENCE = "wanted: at most half of the cnn's"
 
 
 class Sizes(NamedTuple):
-    """How much there is of everything."""
+    """Sizes of the benchmark."""
 
     frames: int = 6_000
-    samples: int = 128_000  # that an autoencoder learns from, with repetition
-    steps: int = 100_000  # of the cnn
-    fewer: int = 50_000  # of all others: half of that
-    probed: int = 4_000  # codes
-    updates: int = 4  # between two evaluations
-    episodes: int = 200  # in each
-    probing: int = 1_000  # gradient steps
+    samples: int = 128_000  # training samples of an autoencoder, with repetition
+    steps: int = 100_000  # steps of the cnn
+    fewer: int = 50_000  # steps of all others
+    probed: int = 4_000  # codes on which the probe is trained
+    updates: int = 4  # updates between two evaluations
+    episodes: int = 200  # episodes of each evaluation
+    probing: int = 1_000  # gradient steps of the probe
 
 
 QUICK = Sizes(200, 128, 768, 768, 200, 1, 20, 50)
 
 
 def frames(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 36, 36, 1) bytes of random play, and (N,) 0, 1 or 2: the ball is left of, above or right of the paddle."""
+    """Return (N, 36, 36, 1) frames of random play, and (N,) where the ball is: 0, 1, 2 for left, above, right."""
     env = gymnasium.make_vec(TASK, 64)
     env.action_space.seed(seed)
     pictures, sides = [env.reset(seed=seed)[0]], []
@@ -83,7 +83,7 @@ def frames(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pretrained(kind: str, place: Path, sizes: Sizes, seed: int) -> dict[str, float]:
-    """An encoder that has learned, in a file, and what it keeps of the ball."""
+    """Train an autoencoder and save it; return how much of the ball its codes keep."""
     learner, options = LEARNERS[kind]
     pictures, _ = frames(sizes.frames, seed)
     data = place.with_suffix(".npz")
@@ -95,7 +95,7 @@ def pretrained(kind: str, place: Path, sizes: Sizes, seed: int) -> dict[str, flo
 
 
 def kept(agent: Any, sizes: Sizes, seed: int) -> dict[str, float]:
-    """What codes keep of the ball in frames that nothing was learned from."""
+    """Measure how much of the ball the codes keep in frames that were not used for training."""
     others, sides = frames(2 * sizes.probed, 10_000 + seed)
     pictures = others.astype(np.float32) / 127.5 - 1
     codes, again = [], []
@@ -108,7 +108,7 @@ def kept(agent: Any, sizes: Sizes, seed: int) -> dict[str, float]:
 
 
 def probe(codes: np.ndarray, sides: np.ndarray, sizes: Sizes, seed: int) -> float:
-    """How often a small network that learns from the first codes is right on the others."""
+    """Return the accuracy of a small network that is trained on the first codes and tested on the others."""
     torch.manual_seed(seed)
     n = sizes.probed
     x, y = torch.tensor(codes), torch.tensor(sides).long()
@@ -124,7 +124,7 @@ def probe(codes: np.ndarray, sides: np.ndarray, sizes: Sizes, seed: int) -> floa
 
 
 def caught(sizes: Sizes, seed: int, steps: int, **encoder: Any) -> dict[str, float]:
-    """Steps until PPO catches the ball, and the best mean return; all steps where it never does."""
+    """Return the steps until PPO catches the ball, or all steps if it never does, and the best mean return."""
     begun = time.process_time()
     agent = PPO(TASK, seed=seed, **PLAYER, **encoder)
     env = gymnasium.make_vec(TASK, 50)
@@ -148,7 +148,7 @@ def caught(sizes: Sizes, seed: int, steps: int, **encoder: Any) -> dict[str, flo
 
 
 def untrained(kind: str, place: Path) -> dict[str, Any]:
-    """The options of an encoder like those that learn, with its first weights."""
+    """Return the options of an encoder of the same kind with random weights."""
     learner, options = LEARNERS[kind]
     np.savez(place.with_suffix(".npz"), pictures=frames(100, 0)[0])
     learner(make_vec("lhy_rl/Digits-v0", 2, pictures=str(place.with_suffix(".npz"))), **options).save(place)
@@ -156,7 +156,7 @@ def untrained(kind: str, place: Path) -> dict[str, Any]:
 
 
 def measure(job: tuple[str, bool, int], sizes: Sizes) -> dict[str, dict[str, float]]:
-    """Variant to metric to value, of a kind of encoder, which learns before or does not, and a seed."""
+    """Run a job (kind of encoder, whether it is pretrained, seed): variant to metric to value."""
     torch.set_num_threads(1)
     kind, learns, seed = job
     if kind == "cnn":
@@ -177,7 +177,7 @@ def measure(job: tuple[str, bool, int], sizes: Sizes) -> dict[str, dict[str, flo
 
 
 def rows_of(found: dict[str, list[dict[str, float]]], sizes: Sizes) -> list[Row]:
-    """One for each variant and metric."""
+    """Return a row for each variant and metric."""
     rows = []
     for variant, runs in found.items():
         seconds = float(np.mean([numbers["CPU-seconds"] for numbers in runs]))
@@ -197,10 +197,10 @@ def main() -> None:
         "--only",
         default="*",
         metavar="PATTERN",
-        help="what is like this, 'vae True', with True where something is learned before",
+        help="jobs to run, such as 'vae True'; True stands for pretrained",
     )
-    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the runs (0)")
-    command.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
+    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="first seed (0)")
+    command.add_argument("--jobs", type=int, default=1, metavar="N", help="number of processes (1)")
     args = command.parse_args()
     sizes = QUICK if args.quick else Sizes()
     seeds = range(args.first_seed, args.first_seed + (1 if args.quick else args.seeds))

@@ -40,7 +40,7 @@ LEARNED_WITH_IT = "training objects, learned with a shuffled channel"
 
 
 def ends(players: list[Player], games: int, **options: str) -> dict[str, np.ndarray]:
-    """(N,) each: what is known at the end of games between a speaker and a listener."""
+    """Play games between a speaker and a listener; return their final infos, each of shape (N,)."""
     rules = Referential(**options)
     made = BatchedGames(rules)
     made.seed(2017)
@@ -49,13 +49,13 @@ def ends(players: list[Player], games: int, **options: str) -> dict[str, np.ndar
 
 
 def pair(agent: SelfPlay) -> list[Player]:
-    """The policies of an agent, with their most probable actions."""
+    """Return the policies of an agent as players that take their most probable actions."""
     generator = torch.Generator().manual_seed(0)
     return [PolicyPlayer(policy.eval(), generator, deterministic=True) for policy in agent.all_policies]
 
 
 def language(players: list[Player], num_symbols: int = 8, length: int = 3) -> dict[str, float]:
-    """Of the messages for all objects: how similar those of similar objects are, and how many different ones."""
+    """Return the topographic similarity and the number of different messages, over all objects."""
     found = ends(players, 40 * OBJECTS, split="all")
     message_of = dict(zip(found["object"].tolist(), found["message"].tolist(), strict=True))
     objects, numbers = np.array(sorted(message_of)), np.array([message_of[thing] for thing in sorted(message_of)])
@@ -67,7 +67,7 @@ def language(players: list[Player], num_symbols: int = 8, length: int = 3) -> di
 
 
 def learned(seed: int, steps: int, **options: str) -> tuple[SelfPlay, float]:
-    """A pair that has learned, and its CPU-seconds."""
+    """Train a pair; return it and its CPU-seconds."""
     settings = {key: value for key, value in read_yaml(find_config(CONFIG))["agent"].items() if key != "name"}
     agent = SelfPlay(Referential(**options), seed=seed, device="cpu", **settings)
     begun = time.process_time()
@@ -76,7 +76,7 @@ def learned(seed: int, steps: int, **options: str) -> tuple[SelfPlay, float]:
 
 
 def steps_of() -> int:
-    """How many moves are learned from."""
+    """Return the number of moves of the training."""
     steps: int = read_yaml(find_config(CONFIG))["total_timesteps"]
     return steps
 

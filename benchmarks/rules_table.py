@@ -25,11 +25,11 @@ from lhy_rl.search.update_rules import SPACE, all_rules, shortest
 
 NAME = "rules-digits"
 SEEDS = 5
-TOGETHER, BLOCK = 2, 64  # rules that are trained at once: their children fit into the cache; and rules of a file
+TOGETHER, BLOCK = 2, 64  # rules that are trained at once, so that they fit into the cache; rules per file
 
 
 def train_block(block: tuple[Path, list[Rule]]) -> None:
-    """Train with these rules and write into the file what came of it."""
+    """Train with these rules and write the results to the file."""
     path, rules = block
     begun, parts = time.process_time(), []
     for first in range(0, len(rules), TOGETHER):
@@ -42,14 +42,14 @@ def train_block(block: tuple[Path, list[Rule]]) -> None:
 
 
 def blocks(folder: Path, rules: list[Rule]) -> list[tuple[Path, np.ndarray]]:
-    """The files and the rules in each: equal operands side by side."""
+    """Return the files and the rules of each, sorted by operands."""
     order = np.array(sorted(range(len(rules)), key=lambda row: (rules[row].operand, rules[row].operand_2, rules[row])))
     parts = [order[first : first + BLOCK] for first in range(0, len(order), BLOCK)]
     return [(folder / f"{number:04}.npz", rows) for number, rows in enumerate(parts)]
 
 
 def collect(files: list[tuple[Path, np.ndarray]], number: np.ndarray) -> Table:
-    """The table of all configurations."""
+    """Make the table of all configurations."""
     count = int(number.max()) + 1
     scores, test = np.zeros((SEEDS, count), np.float32), np.zeros((SEEDS, count), np.float32)
     rates, seconds = np.zeros(count, np.float32), np.zeros(count, np.float32)
@@ -79,8 +79,8 @@ def collect(files: list[tuple[Path, np.ndarray]], number: np.ndarray) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
-    parser.add_argument("--folder", type=Path, default=Path("runs") / NAME, help="where parts are kept")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="number of processes (1)")
+    parser.add_argument("--folder", type=Path, default=Path("runs") / NAME, help="folder of the parts")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     kept, number = np.unique(shortest(), return_inverse=True)

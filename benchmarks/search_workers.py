@@ -30,7 +30,7 @@ WORKERS = 2
 
 
 def loop(configuration: dict[str, Scalar], seed: int, share: float = 1.0) -> float:
-    """A loop in Python."""
+    """Run a loop in Python."""
     total = 0.0
     for i in range(int(SIZES["loop"] * share)):
         total += i % 7
@@ -38,7 +38,7 @@ def loop(configuration: dict[str, Scalar], seed: int, share: float = 1.0) -> flo
 
 
 def train(configuration: dict[str, Scalar], seed: int) -> float:
-    """A small network on drawn data, with one thread."""
+    """Train a small network on random data with one thread."""
     import torch
 
     torch.set_num_threads(1)
@@ -55,7 +55,7 @@ def train(configuration: dict[str, Scalar], seed: int) -> float:
 
 
 def small_loop(configuration: dict[str, Scalar], seed: int) -> float:
-    """A sixth of the loop."""
+    """Run a sixth of the loop."""
     return loop(configuration, seed, 1 / 6)
 
 
@@ -63,7 +63,7 @@ Child = Callable[[dict[str, Scalar], int], float]
 
 
 def ours(child: Child, trials: int, workers: int) -> tuple[float, float]:
-    """Wall time of that many trials in our processes, and the share of it in which the workers were busy."""
+    """Return the wall time of so many trials in our processes, and the share of it in which the workers were busy."""
     objective = FunctionObjective(SPACE, child, {})
     with Processes(objective, workers) as executor:
         Search(Grid(SPACE, num_trials=workers), executor).run(workers)
@@ -74,18 +74,18 @@ def ours(child: Child, trials: int, workers: int) -> tuple[float, float]:
 
 
 def timed(child: Child, number: int) -> float:
-    """The seconds of one trial."""
+    """Return the seconds of one trial."""
     begun = time.perf_counter()
     child({"trial": number}, number)
     return time.perf_counter() - begun
 
 
 def joblib(child: Child, trials: int, workers: int) -> tuple[float, float]:
-    """The same in joblib's processes."""
+    """Return the same for joblib's processes."""
     from joblib import Parallel, delayed
 
     with Parallel(n_jobs=workers) as pool:
-        pool(delayed(timed)(child, number) for number in range(4 * workers))  # each has had one
+        pool(delayed(timed)(child, number) for number in range(4 * workers))  # each worker has run a trial
         begun = time.perf_counter()
         seconds = pool(delayed(timed)(child, number) for number in range(trials))
         wall = time.perf_counter() - begun

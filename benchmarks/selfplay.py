@@ -50,12 +50,12 @@ WANTED = {
 
 @dataclass
 class Trained:
-    """What one seed of a task came to.
+    """The results of one seed of a task.
 
     Attributes:
-        table: Whom it played with to metric to value.
-        curve: (CPU-seconds, joint points) while it learned.
-        level: CPU-seconds, seconds and games to the level; None where it was not reached.
+        table: Opponent to metric to value.
+        curve: (CPU-seconds, joint points) during the training.
+        level: CPU-seconds, seconds and games to the joint level; None if it was not reached.
     """
 
     table: dict[str, dict[str, float]]
@@ -66,7 +66,7 @@ class Trained:
 
 
 def points(row: dict[str, float], selfish: bool) -> dict[str, float]:
-    """A row of an evaluation, with the points of whoever moves first and of the other."""
+    """Return a row of an evaluation, with the points of the first and the second player."""
     found = {key: row[key] for key in NAMES if key in row}
     if selfish:
         found |= {"first": 10 * row["first_mover_return"], "other": 10 * row["other_return"]}
@@ -74,7 +74,7 @@ def points(row: dict[str, float], selfish: bool) -> dict[str, float]:
 
 
 def train(task: str, seed: int, quick: bool) -> Trained:
-    """Learn with one seed."""
+    """Train and evaluate with one seed."""
     name, changed = TASKS[task]
     options = {**changed, "seed": seed, "device": "cpu", "threads": 1}
     if quick:
@@ -109,7 +109,7 @@ def train(task: str, seed: int, quick: bool) -> Trained:
 
 
 def rows_of(task: str, seeds: list[Trained]) -> list[harness.Row]:
-    """The rows of a task."""
+    """Return the rows of a task."""
     steps, seconds = seeds[0].steps, round(float(np.mean([one.cpu_seconds for one in seeds])), 1)
     found = []
     for who in seeds[0].table:
@@ -131,7 +131,7 @@ def main() -> None:
     """Measure, save, draw."""
     made = harness.parser(__doc__, seeds=3)
     made.add_argument(
-        "--only", nargs="+", choices=TASKS, metavar="TASK", help="some tasks; the rows of the others stay"
+        "--only", nargs="+", choices=TASKS, metavar="TASK", help="tasks to run; the stored rows of others are kept"
     )
     common = made.parse_args()
     torch.set_num_threads(1)
@@ -146,14 +146,14 @@ def main() -> None:
                 curves[task].append(train(task, seed, common.quick))
                 advance(task)
             rows += rows_of(task, curves[task])
-            harness.save("selfplay", rows, common.output)  # what has finished is kept
+            harness.save("selfplay", rows, common.output)  # finished rows are kept
             picture(curves, common.output / "selfplay.png")
     for row in rows:
         print(f"{row.task:14s} {row.agent:14s} {row.metric:32s} {row.value:10,.3f} [{row.low:.3f}, {row.high:.3f}]")
 
 
 def picture(curves: dict[str, list[Trained]], path: Path) -> None:
-    """Joint points on held-out contexts while it learns, over CPU-seconds."""
+    """Plot the joint points on held-out contexts during the training, over CPU-seconds."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -50,20 +50,20 @@ from lhy_rl.nn.policies.actor_critic import ActorCritic
 from lhy_rl.rollouts.full_episodes import Episodes
 
 TEMPERATURES = (1.5, 1.3, 1.2, 1.1, 1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.45, 0.4, 0.3)
-SWEEP = (1.0, 0.8, 0.6)  # of the variants, at their end
+SWEEP = (1.0, 0.8, 0.6)  # temperatures at which the trained variants are measured
 METRICS = ("nll_oracle", "nll_test", "jsd", "unique_tokens", "unique_4grams", "gap_to_front", "nll_sum")
 
 
 # ---------------------------------------------------------------------------------------------- controls
 class Constant(Reinforce):
-    """Every token earns 1/2."""
+    """Every token has reward 1/2."""
 
     def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
         return 0.5 * episodes.valid, {}
 
 
 class Permuted(SeqGAN):
-    """The discriminator's rewards, dealt to other sentences."""
+    """The discriminator's rewards, assigned to other sentences."""
 
     def credit(self, episodes: Episodes, values: Tensor) -> tuple[Tensor, Metrics]:
         credit, metrics = super().credit(episodes, values)
@@ -71,10 +71,10 @@ class Permuted(SeqGAN):
 
 
 class Ideal(Reinforce):
-    """The perfect discriminator of the present generator, p / (p + q), from both densities.
+    """The perfect discriminator of the current generator, p / (p + q), computed from both densities.
 
-    With ``logit`` a token earns log p - log q of itself and what follows, the gradient of -KL(q || p); otherwise D
-    of the prefix that it completes.
+    With ``logit`` the return of a token is the sum of log p - log q from it on, the gradient of -KL(q || p); otherwise
+    it is D of the prefix that the token completes.
     """
 
     logit = False
@@ -98,7 +98,7 @@ class IdealLogit(Ideal):
 # ---------------------------------------------------------------------------------------------- variants
 @dataclass(frozen=True)
 class Variant:
-    """A way to go on from a checkpoint of maximum likelihood."""
+    """A training that starts from a checkpoint of maximum likelihood."""
 
     name: str
     kind: type[Agent]
@@ -108,7 +108,7 @@ class Variant:
 
 
 def variants(quick: bool) -> list[Variant]:
-    """All that the benchmark compares; learning rate and clip are the paper's (0.01, 5) unless the name says other."""
+    """Return all variants; learning rate and gradient clipping are the paper's (0.01, 5), if the name has no others."""
     rounds, policy = (2, 3) if quick else (30, 100)
     game = {
         "discriminator": "cnn_small",
@@ -124,7 +124,8 @@ def variants(quick: bool) -> list[Variant]:
     energy = {"discriminator": "autoencoder"}
     slow = {**mean, "learning_rate": 1e-3, "likelihood_coef": 0.1, "normalize_advantage": True}
     gentle = {**game, **slow}
-    # the paper's code sums the loss over the tokens: for Adam a smaller epsilon, and the clip nearly always at work
+    # the paper's code sums the loss over the tokens: for Adam this is a smaller epsilon, and gradients are nearly
+    # always clipped
     tokens = 3 * 6 if quick else 64 * 20
     summed = {**none, "max_grad_norm": 5 / tokens, "adam_epsilon": 1e-8 / tokens}
     lagging = {**game, "discriminator_learning_rate": 1e-4, "discriminator_steps": few}
@@ -184,12 +185,12 @@ def make_env(settings: dict[str, Any], num_envs: int = 64) -> Any:
 
 @lru_cache(maxsize=1)
 def likelihood_of_test_split(task: Any) -> np.ndarray:
-    """What the oracle gives the test split, float64 of shape (sentences,); the same at every temperature."""
+    """Return the oracle's log-likelihoods of the test split, (sentences,) float64; temperature does not change them."""
     return np.asarray(task.log_likelihood(task.sequences("test").tokens))
 
 
 def measure(policy: ActorCritic, env: Any, seed: int, temperature: float, n: int) -> dict[str, float]:
-    """A model's place in the plane and its diversity, from n sentences of its own and the test split."""
+    """Return a model's place in the plane and its diversity, from n sampled sentences and the test split."""
     task, generator = env.unwrapped, torch.Generator().manual_seed(1000 + seed)
     policy.eval()
     own, test = sample(policy, task, n, generator, temperature), task.sequences("test")
@@ -213,7 +214,7 @@ def measure(policy: ActorCritic, env: Any, seed: int, temperature: float, n: int
 
 
 def pretrain(start: str, seed: int, settings: dict[str, Any], quick: bool, cache: Path) -> dict[str, Any]:
-    """Maximum likelihood; leaves its checkpoint in the cache, gives its front."""
+    """Train by maximum likelihood; save the checkpoint in the cache, and return the front."""
     env, (rate, epochs) = make_env(settings), PRETRAINING[start]
     begun = time.process_time()
     agent = MLE(env, learning_rate=rate, seed=seed, **GENERATORS[start])
@@ -227,13 +228,13 @@ def pretrain(start: str, seed: int, settings: dict[str, Any], quick: bool, cache
 
 
 def made(variant: Variant, env: Any, seed: int) -> Any:
-    """A variant's agent, untrained; dropout is of the pretraining, which lies behind it."""
+    """Make a variant's untrained agent, without the dropout of the pretraining."""
     options = {**({} if not issubclass(variant.kind, SeqGAN) else {"pretrain_epochs": 0}), **variant.options}
     return variant.kind(env, seed=seed, **options, **{**GENERATORS[variant.start], "dropout": 0.0})
 
 
 def go_on(variant: Variant, seed: int, settings: dict[str, Any], quick: bool, cache: Path) -> dict[str, Any]:
-    """Train a variant from its checkpoint; its places at the end, at several temperatures."""
+    """Train a variant from its checkpoint; return its final places at several temperatures."""
     env, begun = make_env(settings), time.process_time()
     agent = made(variant, env, seed)
     agent.policy.load_state_dict(archive.read(checkpoint(cache, variant.start, seed)))
@@ -252,7 +253,7 @@ def cell_file(cache: Path, name: str, seed: int) -> Path:
 
 
 def cached(path: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """A piece's result, computed once."""
+    """Return the result of a piece, which is computed once."""
     if not path.exists():
         torch.set_num_threads(1)
         path.write_text(json.dumps(work()), "utf-8")
@@ -261,7 +262,7 @@ def cached(path: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def piece(job: tuple[str, int], settings: dict[str, Any], quick: bool, cache: Path) -> dict[str, Any]:
-    """One cell of the table: a start or a variant, with a seed."""
+    """Run one cell of the table: a start or a variant, with a seed."""
     name, seed = job
     path = cell_file(cache, name, seed)
     if name in GENERATORS:
@@ -272,9 +273,9 @@ def piece(job: tuple[str, int], settings: dict[str, Any], quick: bool, cache: Pa
 
 # ---------------------------------------------------------------------------------------------- reporting
 def front_at(front: dict[str, dict[str, float]], nll_oracle: float) -> float:
-    """The front's nll_test at an nll_oracle (nan outside), by the cubic through the four nearest of its temperatures.
+    """Return the front's nll_test at an nll_oracle (NaN outside), by a cubic through its four nearest temperatures.
 
-    The front is convex: a straight line between two of them lies above it, by up to 0.03 where they are 0.1 apart.
+    The front is convex, so that a line between two points lies above it, by up to 0.03 if they are 0.1 apart.
     """
     x, y = np.array(sorted((p["nll_oracle"], p["nll_test"]) for p in front.values())).T
     if not x[0] <= nll_oracle <= x[-1]:
@@ -287,7 +288,7 @@ def front_at(front: dict[str, dict[str, float]], nll_oracle: float) -> float:
 
 
 def rows(results: dict[str, dict[int, dict[str, Any]]], names: list[str], task: str) -> list[harness.Row]:
-    """The table: the front of each start, then each variant at its end."""
+    """Return the rows: the front of each start, then each trained variant."""
     table = []
 
     def add(
@@ -295,7 +296,7 @@ def rows(results: dict[str, dict[int, dict[str, Any]]], names: list[str], task: 
     ) -> None:
         for metric in METRICS:
             values = [cell[metric] for cell in cells if metric in cell]
-            if values and np.isfinite(values).all():  # a gap is not known outside the front
+            if values and np.isfinite(values).all():  # gaps outside the front are unknown
                 seconds = float(np.mean([run["cpu_seconds"] for run in runs]))
                 table.append(harness.summarize(task, agent, variant, metric, values, runs[0]["steps"], seconds, note))
 
@@ -327,7 +328,7 @@ REFERENCES = {
 
 
 def merged(new: list[harness.Row], old: list[harness.Row]) -> list[harness.Row]:
-    """The new rows, and the old ones of variants that were not run now and still exist, in the table's order."""
+    """Merge the new rows with the old ones of variants that exist but were not run, in the order of the table."""
     order = [*GENERATORS, *(v.name for v in variants(False))]
     fresh = {row.variant for row in new}
     kept = [row for row in old if row.variant not in fresh and name_of(row) in order]
@@ -336,18 +337,18 @@ def merged(new: list[harness.Row], old: list[harness.Row]) -> list[harness.Row]:
 
 
 def name_of(row: harness.Row) -> str:
-    """The start or variant of a row."""
+    """Return the start or variant of a row."""
     return row.variant.rpartition(", temperature ")[0]
 
 
 def picture(table: list[harness.Row], path: Path) -> None:
-    """The plane: fronts as lines, variants as points, seeds averaged."""
+    """Plot the plane: fronts as lines, variants as points, averaged over the seeds."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    places: dict[str, dict[str, float]] = {}  # variant with its temperature to its place
+    places: dict[str, dict[str, float]] = {}  # variant with its temperature to its place in the plane
     for row in table:
         if row.metric in ("nll_oracle", "nll_test"):
             places.setdefault(row.variant, {})[row.metric] = row.value
@@ -380,11 +381,13 @@ def picture(table: list[harness.Row], path: Path) -> None:
 
 def main() -> None:
     command = harness.parser(__doc__, seeds=3)
-    command.add_argument("--oracle", metavar="NPZ", help="the paper's oracle file; without it a seeded one")
-    command.add_argument("--cache", type=Path, metavar="FOLDER", help="where finished pieces are kept")
-    command.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
-    command.add_argument("--only", default="*", metavar="PATTERNS", help="variants like one of these, with ; between")
-    command.add_argument("--report", action="store_true", help="write up what is in the cache; compute nothing")
+    command.add_argument("--oracle", metavar="NPZ", help="file of the paper's oracle (default: a seeded oracle)")
+    command.add_argument("--cache", type=Path, metavar="FOLDER", help="folder of the finished pieces")
+    command.add_argument("--jobs", type=int, default=2, metavar="N", help="number of processes (2)")
+    command.add_argument("--only", default="*", metavar="PATTERNS", help="variants to run, separated by ;")
+    command.add_argument(
+        "--report", action="store_true", help="report the results in the cache without running anything"
+    )
     common = command.parse_args()
     quick = common.quick
 

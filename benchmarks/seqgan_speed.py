@@ -38,7 +38,7 @@ PEERS = "ZiJianZhao/SeqGAN-PyTorch and TextGAN-PyTorch under torch 2.13 on a qui
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the benchmark; the ``plain`` ones are the part of the work that the plain loop does."""
+    """Sizes of the benchmark; ``plain`` ones are those of the part of the work that the plain loop does."""
 
     vocabulary: int = 5000
     length: int = 20
@@ -76,7 +76,7 @@ class PlainGenerator(nn.Module):
 
     @torch.no_grad()
     def write(self, n: int, length: int, prefix: Tensor | None = None) -> Tensor:
-        """Sentences, token by token, from the beginning: a given prefix is read, and what is behind it is drawn."""
+        """Sample sentences token by token from the beginning: a given prefix is read, and the rest is sampled."""
         given = [] if prefix is None else prefix.split(1, 1)
         token, state, written = torch.zeros(n, 1, dtype=torch.int64), None, []
         for t in range(length):
@@ -88,7 +88,7 @@ class PlainGenerator(nn.Module):
 
 
 class PlainDiscriminator(nn.Module):
-    """Convolutions, max over time, a highway layer that shares one matrix (as the ports have it), one logit."""
+    """Convolutions, max over time, a highway layer with one shared matrix (as in the ports), one logit."""
 
     def __init__(self, sizes: Sizes, filters: list[tuple[int, int]]) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class Plain:
 
 
 def make_agent(s: Sizes) -> SeqGAN:
-    """The agent, ready for the game, that also has a maximum-likelihood part."""
+    """Make an agent that is ready for adversarial rounds and has a maximum-likelihood part."""
     env = gymnasium.make_vec(
         "lhy_rl/OracleText-v0", num_envs=s.batch, reward="none", vocabulary_size=s.vocabulary, max_length=s.length,
         train_size=s.sentences, validation_size=s.batch, test_size=s.batch,
@@ -175,7 +175,7 @@ def make_agent(s: Sizes) -> SeqGAN:
 
 
 def rates() -> tuple[float, float]:
-    """FLOP/s of a matrix product, and softmax entries/s in the cache: the best of several seconds' tries."""
+    """Measure the FLOP/s of a matrix product and the softmax entries/s in the cache, the best of several seconds."""
     a, b, out = torch.randn(1024, 1024), torch.randn(1024, 1024), torch.empty(1024, 1024)
     logits, probabilities = torch.randn(64, 5000), torch.empty(64, 5000)
 
@@ -193,10 +193,10 @@ def rates() -> tuple[float, float]:
 
 
 def needed(s: Sizes, network: ConvolutionalDiscriminator) -> dict[str, tuple[float, float]]:
-    """FLOP in matrix products and softmax entries of each piece of work, done in the best way known."""
+    """Return the FLOP in matrix products and the softmax entries of each piece of work, done in the best known way."""
     e, features = network.embedding.embedding_dim, network.output.in_features
     convolution = sum(2 * maps * width * e * (s.length - width + 1) for width, maps in network.windows)
-    winners = sum(2 * maps * width * e for width, maps in network.windows)  # only they have a gradient
+    winners = sum(2 * maps * width * e for width, maps in network.windows)  # only the maxima have a gradient
     top = 2 * features * 2 * features + 2 * features
     table = sum(2 * maps * width * e * s.vocabulary for width, maps in network.windows)
     cell = 2 * 4 * s.hidden * 2 * s.hidden
@@ -230,13 +230,13 @@ REFERENCES = {
 def timing(
     task: str, repeats: int, variant: str, metric: str, values: list[float], value: float, reference: str
 ) -> Row:
-    """A row of several repeats."""
+    """Return a row of several repeats."""
     spent = value if metric == "CPU-seconds" else None
     return Row(task, "seqgan", variant, metric, value, min(values), max(values), repeats, None, spent, reference)
 
 
 def measure(s: Sizes, repeats: int) -> list[Row]:
-    """All rows: CPU-seconds (the least of the repeats), ratios, bounds."""
+    """Return all rows: CPU-seconds (the minimum of the repeats), ratios, bounds."""
     torch.manual_seed(0)
     agent = make_agent(s)
     network = agent.discriminator.network
@@ -299,7 +299,7 @@ def measure(s: Sizes, repeats: int) -> list[Row]:
 
 
 def draw(rows: list[Row], path: Path) -> None:
-    """Bars of the seconds: the plain loop, ours, the bound."""
+    """Plot bars of the seconds: the plain loop, ours, the bound."""
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 

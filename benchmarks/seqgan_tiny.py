@@ -40,12 +40,12 @@ GENERATOR = {"hidden_size": 4, "embedding_size": 8}
 
 
 def sizes(quick: bool) -> dict[str, int]:
-    """The language."""
+    """Return the sizes of the language."""
     return {"vocabulary_size": 5, "max_length": 3} if quick else {"vocabulary_size": 10, "max_length": 5}
 
 
 class Exact:
-    """All sentences of a language, with their probabilities."""
+    """All sentences of a language with their probabilities."""
 
     def __init__(self, task: Any) -> None:
         self.task = task
@@ -55,7 +55,7 @@ class Exact:
         self.p = np.exp(self.log_p)
 
     def measure(self, policy: ActorCritic, temperature: float) -> dict[str, float]:
-        """A model's place in the plane and its divergence, exactly."""
+        """Return a model's place in the plane and its divergence, computed exactly."""
         policy.eval()
         log_q = token_log_probs(policy, self.sentences, self.task, temperature).sum(1, dtype=np.float64)
         q, length = np.exp(log_q), self.task.max_length
@@ -67,9 +67,9 @@ class Exact:
         }
 
     def matched(self, policy: ActorCritic, nll_oracle: float) -> float:
-        """The ``nll_test`` at the temperature at which a model's ``nll_oracle`` is this (nan beyond the range).
+        """Return the ``nll_test`` at the temperature at which a model has this ``nll_oracle`` (NaN outside the range).
 
-        Temperature raises ``nll_oracle``, so halving the range finds it: 30 times, to a billionth.
+        Temperature increases ``nll_oracle``, so that bisection finds it: 30 steps, to a billionth.
         """
         low, high = (math.log(t) for t in (TEMPERATURES[-1], TEMPERATURES[0]))
         ends = [self.measure(policy, math.exp(end))["nll_oracle"] for end in (low, high)]
@@ -82,12 +82,12 @@ class Exact:
         return place["nll_test"]
 
     def front(self, policy: ActorCritic) -> dict[str, dict[str, float]]:
-        """The model's places over the temperatures."""
+        """Return the model's places at all temperatures."""
         return {str(t): self.measure(policy, t) for t in TEMPERATURES}
 
 
 def run(seed: int, quick: bool) -> dict[str, dict[str, Any]]:
-    """All models in the language of one seed."""
+    """Run all models in the language of one seed."""
     torch.set_num_threads(1)
     env = make_env({**sizes(quick), "oracle_seed": seed}, num_envs=256)
     length, exact = env.unwrapped.max_length, Exact(env.unwrapped)
@@ -132,7 +132,7 @@ def run(seed: int, quick: bool) -> dict[str, dict[str, Any]]:
 
 
 def rows(results: dict[int, dict[str, dict[str, Any]]], task: str) -> list[harness.Row]:
-    """Each model at the temperatures shown, and its best divergence and sum over all of them."""
+    """Return rows of each model at some temperatures, and its best divergence and sum over all of them."""
     table = []
     for name in ("mle", "seqgan", "permuted", "ideal"):
         runs = [cell[name] for cell in results.values()]
@@ -160,7 +160,7 @@ def rows(results: dict[int, dict[str, dict[str, Any]]], task: str) -> list[harne
 
 
 def picture(table: list[harness.Row], path: Path) -> None:
-    """How far each model lies above or below maximum likelihood's front, by its temperature."""
+    """Plot how far each model lies above or below maximum likelihood's front, by its temperature."""
     import matplotlib
 
     matplotlib.use("Agg")

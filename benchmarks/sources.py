@@ -53,7 +53,7 @@ WANTED = {"location": "wanted: right tokens 0.9", "no attention": "wanted: right
 
 
 class Reached(NamedTuple):
-    """Shares of right tokens, and of right new words or (where there are none) right answers; parameters."""
+    """The shares of right tokens, and of right new words or (without new words) right answers; parameters."""
 
     tokens: float
     found: float
@@ -62,7 +62,7 @@ class Reached(NamedTuple):
 
 
 def trained(task: Echo, options: dict[str, Any], steps: int, seed: int) -> Reached:
-    """Train, and answer the test sources."""
+    """Train, and evaluate on the test sources."""
     begun = time.process_time()
     agent = MLE(
         task,
@@ -88,7 +88,7 @@ def trained(task: Echo, options: dict[str, Any], steps: int, seed: int) -> Reach
 def main() -> None:
     """Measure, save, draw."""
     parser = harness.parser(__doc__, seeds=3)
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="tasks like this: longer*")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="tasks to run, such as longer*")
     common = parser.parse_args()
     torch.set_num_threads(1)
     seeds = 1 if common.quick else common.seeds
@@ -119,7 +119,7 @@ def main() -> None:
 
 
 def picture(rows: list[harness.Row], path: Path) -> None:
-    """The shares of each variant."""
+    """Plot the shares of each variant."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,8 +1,8 @@
 """Training steps a second beside Stable-Baselines3 and sb3-contrib, at equal settings, taking turns in one process.
 
-Both sides step the same environments: Gymnasium's, one after the other in Python, each in a loop. In the rows that say
-so ours uses the batched CartPole that Gymnasium ships and Stable-Baselines3 does not support; these rows show what our
-users get, and do not compare learners.
+Both sides step the same environments: Gymnasium's, one after the other in Python, each in a loop. In rows with that
+suffix, ours uses the batched CartPole that Gymnasium ships and Stable-Baselines3 does not support; these rows measure
+what our users get, and do not compare learners.
 
 One thread, CPU-seconds. Each candidate trains for some updates, then the next, and so on, several times; a ratio is of
 the same turn, so that it holds on a busy machine too. A step is one that is learned from: those with which a
@@ -47,7 +47,7 @@ BATCHED = "; ours in Gymnasium's batched CartPole"
 
 
 class Frames(gymnasium.Env[np.ndarray, int]):
-    """Noise in the format of Atari's screens, 84x84, 4 of them, bytes; nothing to learn and nothing to wait for."""
+    """Noise in the format of Atari frames, a stack of four with 84x84 bytes: nothing to learn, and fast to step."""
 
     observation_space = gymnasium.spaces.Box(0, 255, (4, 84, 84), np.uint8)
     action_space = gymnasium.spaces.Discrete(6)
@@ -71,14 +71,14 @@ class Case:
     """Settings that both sides train with.
 
     Attributes:
-        name: Of the task.
+        name: Name of the task.
         agent: ``ppo`` or ``a2c``.
-        ours: Makes our agent.
-        theirs: Makes the peer's; None compares with the first case's peer.
-        peer: Who that is.
+        ours: Function that makes our agent.
+        theirs: Function that makes the peer's agent; None compares with the peer of the first case.
+        peer: Name of the peer.
         steps: Steps of one turn.
-        epochs: Passes of an update.
-        wanted: How many times faster it must be.
+        epochs: Epochs per update.
+        wanted: The target: how many times as fast ours should be.
     """
 
     name: str
@@ -92,23 +92,23 @@ class Case:
 
 
 def cartpole(num_envs: int) -> Any:
-    """The peer's vector environment."""
+    """Make the peer's vector environment."""
     return make_vec_env("CartPole-v1", num_envs, seed=0)
 
 
 def one() -> gymnasium.Env[Any, Any]:
-    """One of the environments that the peer's consist of; its ``Monitor`` is left to the peer."""
+    """Make one of the peer's environments; the peer adds its own ``Monitor``."""
     return gymnasium.make("CartPole-v1")
 
 
 def contrib(width: int) -> Callable[[], Any]:
-    """sb3-contrib's, with an LSTM for the actor and one for the critic."""
+    """Return a function that makes sb3-contrib's agent, with an LSTM for the actor and one for the critic."""
     options = {"n_steps": 128, "batch_size": 256, "n_epochs": 4, "policy_kwargs": {"lstm_hidden_size": width}}
     return lambda: sb3_contrib.RecurrentPPO("MlpLstmPolicy", cartpole(8), seed=0, **options)
 
 
 def cases() -> list[Case]:
-    """The first is the one that those without a peer of their own are compared with."""
+    """Return all cases; those without a peer are compared with the peer of the first one."""
     poles = on_cartpole(one, "")
     batched = [replace(case, wanted=None) for case in on_cartpole("CartPole-v1", BATCHED)]
     options = {"critic": "shared", "encoder": "cnn", "embedding_size": 512, "num_envs": 8, **EQUAL}
@@ -120,7 +120,7 @@ def cases() -> list[Case]:
 
 
 def on_cartpole(env: Any, suffix: str) -> list[Case]:
-    """The rows on CartPole, with ours in ``env``: what the peer steps, or Gymnasium's batched CartPole."""
+    """Return the cases on CartPole, with ours in ``env``: the peer's environments, or Gymnasium's batched CartPole."""
     shipped, wide = {**EQUAL, "batch_size": 64, "n_epochs": 10}, {**EQUAL, "batch_size": 2048}
     ppo, eight = partial(stable_baselines3.PPO, "MlpPolicy"), {"num_envs": 8}
 
@@ -146,10 +146,10 @@ def on_cartpole(env: Any, suffix: str) -> list[Case]:
 
 
 class Ours:
-    """Our agent, its learned steps, and how many of its seconds were whose.
+    """Our agent, the number of steps that it learned from, and the seconds of its parts.
 
     Args:
-        agent: Whose environment and ``descend`` are watched.
+        agent: The agent, whose environment's ``step`` and own ``descend`` are timed.
     """
 
     def __init__(self, agent: OnPolicy) -> None:
@@ -171,17 +171,17 @@ class Ours:
         setattr(owner, name, watched)
 
     def learn(self, steps: int) -> int:
-        """Train; how many steps were learned from."""
+        """Train; return the number of steps that were learned from."""
         before = self.learned
         self.agent.learn(steps, reset_num_timesteps=False)
         return self.learned - before
 
 
 def flop(agent: OnPolicy, epochs: int) -> float:
-    """In matrix products, for one step that is learned from."""
+    """Return the FLOP in matrix products for one step that is learned from."""
 
     def forward(*modules: nn.Module | None) -> int:
-        """One pass of one step."""
+        """Return the FLOP of one forward pass of one step."""
         total = 0
         for module in (m for top in modules if top is not None for m in top.modules()):
             if isinstance(module, ConvolutionalEncoder):
@@ -201,7 +201,7 @@ def flop(agent: OnPolicy, epochs: int) -> float:
 
 
 def turns(case: Case, repeats: int, steps: int) -> tuple[list[float], list[float], dict[str, float]]:
-    """Steps a second of ours and of the peer's, turn by turn, and the shares of our time."""
+    """Return the steps per second of ours and of the peer's in each turn, and the shares of our time."""
     ours = Ours(case.ours())
     theirs = case.theirs() if case.theirs is not None else None
     fast, slow, spent = [], [], 0.0
@@ -224,10 +224,10 @@ def turns(case: Case, repeats: int, steps: int) -> tuple[list[float], list[float
 
 
 def measure(repeats: int, share: float) -> list[Row]:
-    """All rows.
+    """Measure and return all rows.
 
     Args:
-        share: Of each case's steps; 1 is the benchmark.
+        share: Share of each case's steps; 1 is the benchmark.
     """
     rows: list[Row] = []
     reference: list[float] = []
@@ -258,7 +258,7 @@ def measure(repeats: int, share: float) -> list[Row]:
 
 
 def draw(rows: list[Row], path: Path) -> None:
-    """Bars of the steps a second in the same environments: the peer, ours, the bound."""
+    """Plot bars of the steps per second in the same environments: the peer, ours, the bound."""
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 

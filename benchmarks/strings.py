@@ -16,7 +16,7 @@ from lhy_rl.nn.policies.actor_critic import ActorCritic
 
 Scores = dict[str, float]
 BITS = 6
-RATE, LEARNED = 3e-3, 2e-4  # and nats a bit, of fresh strings, at which nothing is left to learn
+RATE, LEARNED = 3e-3, 2e-4  # learning rate, and nats per bit of fresh strings at which training ends
 
 
 class Clock:
@@ -31,11 +31,11 @@ class Clock:
 
     @property
     def share(self) -> float:
-        """Of the seconds that are gone."""
+        """The share of the seconds that is spent."""
         return (self.spent + time.process_time() - self.begun) / self.budget
 
     def paused(self, look: Callable[[], Scores]) -> Scores:
-        """What a look at the network sees, which costs it nothing."""
+        """Return the result of an evaluation whose time is not counted."""
         self.spent += time.process_time() - self.begun
         scores = look()
         self.begun = time.process_time()
@@ -43,7 +43,7 @@ class Clock:
 
 
 class Strings(NamedTuple):
-    """Strings to read and to write: observations and answers (T, B, ...), and (T, B) which answers are asked for."""
+    """Strings to read and to write: observations and answers (T, B, ...), and (T, B) where an answer is required."""
 
     obs: Tensor
     answers: Tensor
@@ -51,7 +51,7 @@ class Strings(NamedTuple):
 
 
 def words(n: int, batch: int, rng: np.random.Generator) -> Strings:
-    """n words of bits, a mark, n steps that ask for them."""
+    """Draw n words of bits, a mark, and n steps that ask for the words."""
     bits = rng.integers(0, 2, (n, batch, BITS))
     obs = np.zeros((2 * n + 1, batch, BITS + 1), np.float32)
     obs[:n, :, :BITS], obs[n, :, BITS] = bits, 1.0
@@ -61,12 +61,12 @@ def words(n: int, batch: int, rng: np.random.Generator) -> Strings:
 
 
 def repeated(n: int, batch: int, rng: np.random.Generator, least: int = 1, most: int = 5) -> Strings:
-    """n words of bits, a step with a number, and steps that ask for the words that often and then for an end."""
+    """Draw n words of bits, a step with a number, and steps that ask for that many copies and then for an end."""
     times = rng.integers(least, most, batch, endpoint=True)
     bits = rng.integers(0, 2, (n, batch, BITS))
     place = np.arange(n * most + 1)[:, None]
     obs = np.zeros((n + 1 + len(place), batch, BITS + 1), np.float32)
-    obs[:n, :, :BITS], obs[n, :, BITS] = bits, times / 2  # about 1, so that two neighbours differ by much
+    obs[:n, :, :BITS], obs[n, :, BITS] = bits, times / 2  # about 1, and clearly different for two numbers in a row
     asked, answers = np.zeros(obs.shape[:2], bool), np.zeros(obs.shape, np.int64)
     asked[n + 1 :] = place <= n * times
     answers[n + 1 :, :, :BITS] = np.tile(bits, (most + 1, 1, 1))[: len(place)] * (place < n * times)[..., None]
@@ -88,15 +88,15 @@ def supervised(
     batch: int = 16,
     curriculum: bool = True,
 ) -> tuple[ActorCritic, int]:
-    """Maximum likelihood on strings of up to ``longest``; a policy and its gradient steps.
+    """Train by maximum likelihood on strings of length up to ``longest``; return the policy and its gradient steps.
 
-    Gradients are cut short, and what counts are the weights that were best on fresh strings of the longest.
+    Gradients are clipped, and the weights that are best on fresh strings of length ``longest`` are kept.
 
     Args:
-        fresh: What draws the strings on which weights are best; None for ``draw``.
-        curriculum: Begin with strings of up to 3, then more and more, and begin anew, with other weights, where it is
-            not learned after half of the seconds, as Joulin and Mikolov (2015) do; in each half the learning rate falls
-            to nothing. Otherwise all strings from the beginning, and the rate falls in the second half.
+        fresh: Function that draws the strings on which weights are compared; None for ``draw``.
+        curriculum: Start with lengths up to 3, increase them, and restart with new weights if the task is not learned
+            after half of the seconds, as Joulin and Mikolov (2015) do; in each half the learning rate decays to almost
+            0. Otherwise all lengths are drawn from the beginning, and the learning rate decays in the second half.
     """
     torch.manual_seed(seed)
     rng, recent, steps, learned, half = np.random.default_rng(seed), [9.0], 0, 0, 0
@@ -111,7 +111,7 @@ def supervised(
     policy, optimizer = begin()
     best, kept = float("inf"), policy.state_dict()
 
-    def nll(strings: Strings) -> Tensor:  # nats a number that is asked for
+    def nll(strings: Strings) -> Tensor:  # nats per required number
         obs, answers, asked = strings
         start = torch.zeros_like(asked)
         start[0] = True
@@ -146,7 +146,7 @@ def supervised(
 
 @torch.no_grad()
 def written(policy: ActorCritic, strings: Strings) -> Tensor:
-    """(T, B, ...) the most probable answer at each step; none depends on another."""
+    """Return (T, B, ...) the most probable answer at each step; answers do not depend on each other."""
     state, answers = policy.initial_state(strings.asked.shape[1]), []
     for obs in strings.obs:
         answer, state = policy.act(obs, state, None, deterministic=True)
@@ -155,5 +155,5 @@ def written(policy: ActorCritic, strings: Strings) -> Tensor:
 
 
 def share(right: Tensor, asked: Tensor) -> float:
-    """The share of strings that are right, (T, B), wherever they are asked for."""
+    """Return the share of strings whose required answers are all right; both arguments are (T, B)."""
     return float((right | ~asked).all(0).float().mean())

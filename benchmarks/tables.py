@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def main() -> None:
-    """Rewrite the documents and name those that changed."""
+    """Rewrite the documents, and print those that changed."""
     for path in rewrite(documents(ROOT), RESULTS):
         print(f"rewritten: {path.relative_to(ROOT)}")
 

@@ -1,7 +1,7 @@
 """Third-person imitation (Stadie et al. 2017): an expert is watched from another view, and the learner acts in its own.
 
-Every agent has the budget of its configuration (configs/third_person) and is judged by its final policy, whose most
-probable actions play 200 fresh episodes; nothing is chosen by its result. `score` is (R - random) / (expert - random),
+Every agent has the budget of its configuration (configs/third_person). Its final policy is evaluated with its most
+probable actions in 200 fresh episodes; nothing is chosen by its result. `score` is (R - random) / (expert - random),
 with the returns of the random policy and of the scripted expert in the learner's own domain; `success` is the share of
 episodes that end at the target. PPO acts on the state; only the discriminator sees frames.
 
@@ -76,11 +76,11 @@ ARMS: dict[str, dict[str, Any]] = {
     "random videos": {"expert_videos": "random:"},
     "random videos, turned": TURNED,
 }
-PAIRS = (  # an arm, and one that lacks a part of it
+PAIRS = (  # an arm, and the same without one of its parts
     ("third person", "no reversal"),
     ("third person", "no colours"),
     ("third person", "neither"),
-    ("no colours", "neither"),  # what reversal does where nothing else makes the views alike
+    ("no colours", "neither"),  # the effect of reversal if nothing else makes the views alike
 )
 WANTED = {
     ("point", "third person", "score"): "wanted: 0.85",
@@ -94,12 +94,12 @@ SWEEPS: dict[str, dict[str, dict[str, Any]]] = {
     "angle": {f"{angle}": {"angle": angle} for angle in (0, 15, 30, 45)},
 }
 QUICK = {"videos": 8, "discriminator_warmup": 10}
-SWEPT = 5  # seeds
-SWEPT_ARMS: dict[str, tuple[str, ...]] = {"angle": ("third person", "translation")}  # of a sweep; the first elsewhere
+SWEPT = 5  # seeds of the sweeps
+SWEPT_ARMS: dict[str, tuple[str, ...]] = {"angle": ("third person", "translation")}  # others: only the first
 
 
 def play(env_id: str, act: Any) -> tuple[float, float]:
-    """Mean return and success of 200 episodes; ``act`` gives actions for (environment, observations)."""
+    """Return the mean return and success of 200 episodes; ``act`` maps (environment, observations) to actions."""
     env: Any = gymnasium.make_vec(env_id, num_envs=EPISODES, autoreset_mode="Disabled")
     obs, _ = env.reset(seed=SEED)
     returns, truncated = np.zeros(EPISODES), np.zeros(1, bool)
@@ -111,7 +111,7 @@ def play(env_id: str, act: Any) -> tuple[float, float]:
 
 
 def references(env_id: str) -> tuple[float, float]:
-    """The returns of a random policy and of the scripted expert."""
+    """Return the returns of a random policy and of the scripted expert."""
     rng = np.random.default_rng(SEED)
     low, _ = play(env_id, lambda env, obs: rng.uniform(-1, 1, env.action_space.shape).astype(np.float32))
     high, _ = play(env_id, lambda env, obs: env.unwrapped.expert_action())
@@ -119,7 +119,7 @@ def references(env_id: str) -> tuple[float, float]:
 
 
 def made(task: str, arm: str, seed: int, changes: dict[str, Any] | None = None) -> Any:
-    """The agent of an arm, with other options if there are ``changes``."""
+    """Make the agent of an arm, with its options updated by ``changes``."""
     values = config.load(f"third_person/{task}").values
     options = {**values["agent"], **ARMS[arm], **(changes or {}), "seed": seed, "device": "cpu"}
     if options.get("expert_videos") == "random:":
@@ -140,7 +140,7 @@ def made(task: str, arm: str, seed: int, changes: dict[str, Any] | None = None) 
 
 
 def turned(env_id: str, angle: float, seed: int, films: int) -> dict[str, Videos]:
-    """Videos of the expert, and of failures, in other colours and by a camera that is turned by ``angle`` degrees."""
+    """Film the expert, and failures, in other colours and with a camera that is turned by ``angle`` degrees."""
     env = make_vec(env_id, 1)
     domain, first = {"name": "colour", "angle": angle}, FIRST_SEED + 3 * seed
     who = {"expert_videos": "scripted", "failure_videos": "random"}
@@ -151,13 +151,13 @@ def turned(env_id: str, angle: float, seed: int, films: int) -> dict[str, Videos
 
 
 def probed(agent: Any, domain: Any) -> float:
-    """The accuracy of a fresh probe of the domain on the discriminator's features."""
+    """Return the accuracy of a fresh probe of the domain on the discriminator's features."""
     from sklearn.linear_model import LogisticRegression
 
     network = agent.reward_model.network if isinstance(agent, PPO) else agent.discriminator.network
     features, labels = [], []
     for label, name in enumerate(("own", domain)):
-        for part in range(2):  # to learn from, and to test
+        for part in range(2):  # training and test
             films = filmed_videos("random", agent.env, {"domain": name}, FILMED, 5_000_000 + part)
             if label and (translator := getattr(agent, "translator", None)) is not None:
                 films = translated(films, translator, agent.device)
@@ -173,7 +173,7 @@ def probed(agent: Any, domain: Any) -> float:
 def one(
     task: str, arm: str, seed: int, steps: int, bounds: tuple[float, float], changes: dict[str, Any] | None = None
 ) -> dict[str, float]:
-    """Train and judge one agent; metric to value."""
+    """Train and evaluate one agent: metric to value."""
     torch.set_num_threads(1)
     values = config.load(f"third_person/{task}").values
     begun = time.process_time()
@@ -192,7 +192,7 @@ def one(
 
 
 def rows_of(task: str, arm: str, results: Sequence[dict[str, float]], steps: int, variant: str = "") -> list[Row]:
-    """A row for each metric."""
+    """Return a row for each metric."""
     seconds = float(np.mean([result["seconds"] for result in results]))
     return [
         summarize(
@@ -205,7 +205,7 @@ def rows_of(task: str, arm: str, results: Sequence[dict[str, float]], steps: int
 
 
 def difference(task: str, arm: str, other: str, scores: dict[tuple[str, str], list[float]], steps: int) -> Row:
-    """An arm minus another, seed by seed: the mean gain in score and its bootstrap interval."""
+    """Return a row of the mean gain in score of an arm over another, paired by seed, and its bootstrap interval."""
     gains = np.array(scores[task, arm]) - np.array(scores[task, other])
     drawn = gains[np.random.default_rng(0).integers(len(gains), size=(2000, len(gains)))].mean(1)
     low, high = np.quantile(drawn, (0.025, 0.975))
@@ -215,9 +215,9 @@ def difference(task: str, arm: str, other: str, scores: dict[tuple[str, str], li
 
 def main() -> None:
     command = parser(__doc__, seeds=10)
-    command.add_argument("--only", default="*", metavar="PATTERNS", help="arms like one of these, with ; between")
+    command.add_argument("--only", default="*", metavar="PATTERNS", help="arms to run, separated by ;")
     command.add_argument("--tasks", default=",".join(TASKS), metavar="NAMES")
-    command.add_argument("--sweeps", action="store_true", help="the sweeps on the point, instead of the arms")
+    command.add_argument("--sweeps", action="store_true", help="run the sweeps on the point instead of the arms")
     args = command.parse_args()
     tasks = ["point"] if args.quick or args.sweeps else chosen(NAME, TASKS, args.tasks, ",")
     arms = swept = chosen(NAME, ARMS, args.only)
@@ -259,12 +259,12 @@ def main() -> None:
 
 
 def place(row: Row) -> tuple[int, int]:
-    """Where a row stands in the tables: by the task and by the arm."""
+    """Return the sort key of a row: the task, then the arm."""
     return ("point", "pendulum", "reacher").index(row.task), list(ARMS).index(row.agent)
 
 
 def differences(task: str, arm: str, scores: dict[tuple[str, str], list[float]], steps: int) -> list[Row]:
-    """Arms minus ``arm``, which lacks one of their parts, where they were run."""
+    """Return the gains over ``arm`` of the arms that have one more part, if they were run."""
     pairs = [(more, less) for more, less in PAIRS if less == arm and (task, more) in scores]
     return [difference(task, more, less, scores, steps) for more, less in pairs]
 

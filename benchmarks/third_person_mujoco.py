@@ -47,12 +47,12 @@ ARMS: dict[str, dict[str, Any]] = {
     "no reversal": {"reversal": 0.0},
     "neither": PLAIN,
 }
-CURVES = f"{NAME}_curves"  # file of the points behind the picture
+CURVES = f"{NAME}_curves"  # file of the plotted points
 EPISODES, CURVE_EPISODES, POINTS = 100, 20, 10
 
 
 def play(values: dict[str, Any], act: Any, episodes: int) -> float:
-    """Mean return of episodes; ``act`` gives actions for (environment, states)."""
+    """Return the mean return of the episodes; ``act`` maps (environment, states) to actions."""
     options = {name: value for name, value in values["env"].items() if name != "id"} | {"observation": "state"}
     env: Any = make_vec(values["env"]["id"], episodes, **options)
     obs, _ = env.reset(seed=SEED)
@@ -65,7 +65,7 @@ def play(values: dict[str, Any], act: Any, episodes: int) -> float:
 
 
 def references(values: dict[str, Any]) -> dict[str, float]:
-    """The returns of a random policy, of one that does nothing, and of the scripted expert."""
+    """Return the returns of a random policy, of a policy that does nothing, and of the scripted expert."""
     rng = np.random.default_rng(SEED)
 
     def random(env: Any, obs: np.ndarray) -> np.ndarray:
@@ -83,7 +83,7 @@ def references(values: dict[str, Any]) -> dict[str, float]:
 
 
 def made(values: dict[str, Any], arm: str, seed: int) -> Any:
-    """The agent of an arm."""
+    """Make the agent of an arm."""
     options = {**values["agent"], **ARMS[arm], "seed": seed, "device": "cpu"}
     kind = agents.get(options.pop("name"))
     env = {name: value for name, value in values["env"].items() if name != "id"}
@@ -95,7 +95,7 @@ def made(values: dict[str, Any], arm: str, seed: int) -> Any:
 
 
 def settings(task: str, quick: bool) -> dict[str, Any]:
-    """The configuration of a task; episodes and videos are short and few where it must be quick."""
+    """Return the configuration of a task; with ``quick``, episodes and videos are short and few."""
     values = config.load(f"third_person/{task}").values
     if not quick:
         return values
@@ -106,7 +106,7 @@ def settings(task: str, quick: bool) -> dict[str, Any]:
 def learn(
     values: dict[str, Any], arm: str, seed: int, bounds: tuple[float, float]
 ) -> tuple[dict[str, float], list[tuple[int, float]]]:
-    """Train and judge one agent: metric to value, and the curve of (steps, score)."""
+    """Train and evaluate one agent; return metric to value, and the curve of (steps, score)."""
     torch.set_num_threads(1)
     total = values["total_timesteps"]
     low, high = bounds
@@ -140,7 +140,7 @@ def learn(
 
 
 def rows_of(task: str, arm: str, results: Sequence[dict[str, float]], steps: int) -> list[Row]:
-    """A row for each metric."""
+    """Return a row for each metric."""
     seconds = float(np.mean([result["seconds"] for result in results]))
     return [
         summarize(TASKS[task], arm, "", metric, [result[metric] for result in results], steps, seconds)
@@ -150,7 +150,7 @@ def rows_of(task: str, arm: str, results: Sequence[dict[str, float]], steps: int
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="arms like this")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="arms to run")
     command.add_argument("--tasks", default=",".join(TASKS), metavar="NAMES")
     args = command.parse_args()
     tasks, seeds, arms = chosen(NAME, TASKS, args.tasks, ","), args.seeds, chosen(NAME, ARMS, args.only)
@@ -183,7 +183,7 @@ def main() -> None:
 
 
 def draw(points: dict[str, Any], folder: Path) -> None:
-    """The curves: each seed thin, their mean thick."""
+    """Plot the curves, with thin lines for the seeds and a thick one for the mean."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, len(points), figsize=(1.5 + 4.2 * len(points), 3.4), sharey=True, squeeze=False)
@@ -198,7 +198,7 @@ def draw(points: dict[str, Any], folder: Path) -> None:
         ax.axhline(0, color="black", linewidth=0.8)
         ax.axhline(1, color="black", linewidth=0.8, linestyle="--")
         ax.set(title=task, xlabel="environment steps")
-    axes[0][0].set_ylim(-1.2, 1.1)  # a random policy of the reacher is far below
+    axes[0][0].set_ylim(-1.2, 1.1)  # a random policy is far below on the reacher
     axes[0][0].set_ylabel("score: 0 does nothing, 1 expert")
     axes[0][0].legend(fontsize=8)
     figure.tight_layout()

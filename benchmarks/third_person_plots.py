@@ -10,15 +10,15 @@ import numpy as np
 from benchmarks.harness import Row
 
 COLOURS = {"score": "#0072b2", "success": "#e69f00", "domain accuracy": "#999999"}
-STYLES = ("o-", "s--")  # of the arms
+STYLES = ("o-", "s--")  # line styles of the arms
 LABELS = {"angle": "degrees that the camera is turned by"}
 
 
 def draw_sweeps(rows: Sequence[Row], sweeps: Mapping[str, Sequence[str]], path: Path) -> None:
-    """Score and success over what was changed.
+    """Plot score and success over the swept quantity.
 
     Args:
-        sweeps: Name of what was changed to its values; the rows' variants are both.
+        sweeps: Name of each swept quantity to its values; the variant of a row is name and value.
     """
     import matplotlib.pyplot as plt
 
@@ -46,7 +46,7 @@ def draw_sweeps(rows: Sequence[Row], sweeps: Mapping[str, Sequence[str]], path: 
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """The scores of all arms, task by task."""
+    """Plot the scores of all arms for each task."""
     import matplotlib.pyplot as plt
 
     scores = [row for row in rows if row.metric == "score" and not row.variant]

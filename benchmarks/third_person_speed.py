@@ -41,9 +41,9 @@ TASKS = ("PointMassPixels-v0", "ReacherPixels-v0", "PendulumPixels-v0")
 PEERS = ("Pendulum-v1", "CartPole-v1")
 MUJOCO = ("InvertedPendulum-v5", "Reacher-v5", "Hopper-v5")
 SIZES = (16, 32, 48)
-AT_ONCE, ROUNDS = 64, 20  # frames that are drawn at once, and how often in a turn
+AT_ONCE, ROUNDS = 64, 20  # frames that are drawn at once, and repetitions in a turn
 PEER_FRAMES = 40
-STEPS = 8  # gradient steps of a turn
+STEPS = 8  # gradient steps in a turn
 PAPER = "paper's network"
 OURS, BARE = "third_person", "third_person, recolour: 0, domain_steps: 0"
 WANTED = {"frame": "wanted: 30", "update": "wanted: 2"}
@@ -67,7 +67,7 @@ def _head(inputs: int) -> nn.Sequential:
 
 
 def drawing(task: str, size: int) -> Callable[[], object]:
-    """Draws 64 states of one of our tasks, twenty times."""
+    """Return a function that draws 64 states of one of our tasks, twenty times."""
     env: Any = make_vec(f"lhy_rl/{task}", AT_ONCE, size=size, observation="image")
     env.reset(seed=0)
     env.action_space.seed(0)
@@ -78,7 +78,7 @@ def drawing(task: str, size: int) -> Callable[[], object]:
 
 
 def rendering(env_id: str, size: int) -> Callable[[], object]:
-    """Renders 40 steps of Gymnasium's and brings the frames to a size."""
+    """Return a function that renders 40 steps of a Gymnasium environment and resizes the frames."""
     env = gymnasium.make(env_id, render_mode="rgb_array")
     env.reset(seed=0)
 
@@ -93,7 +93,7 @@ def rendering(env_id: str, size: int) -> Callable[[], object]:
 
 
 def frames(size: int, repeats: int) -> list[Row]:
-    """Microseconds a frame, and how often ours fits into theirs."""
+    """Return rows of the microseconds per frame, and the ratio of theirs to ours."""
     candidates = {task: drawing(task, size) for task in TASKS} | {peer: rendering(peer, size) for peer in PEERS}
     seconds = alternate(candidates, repeats)
     each = {
@@ -111,7 +111,7 @@ def frames(size: int, repeats: int) -> list[Row]:
 
 
 def mujoco_frames(repeats: int) -> list[Row]:
-    """The same of MuJoCo's frames; nothing where they cannot be drawn."""
+    """Return the same rows for MuJoCo's frames, or no rows if they cannot be rendered."""
     rows: list[Row] = []
     for env_id in MUJOCO:
         ours: Any = gymnasium.make("lhy_rl/MujocoViews-v0", env_id=env_id, size=48, observation="image").unwrapped
@@ -139,7 +139,7 @@ def mujoco_frames(repeats: int) -> list[Row]:
 
 
 def made(size: int, **options: Any) -> tuple[ThirdPerson, Any]:
-    """An agent, and a rollout of its own to train on."""
+    """Make an agent, and a rollout of its own to train on."""
     env = make_vec("lhy_rl/PointMassPixels-v0", 32, size=size)
     agent = ThirdPerson(
         env, expert_videos="scripted:expert", failure_videos="random:expert", videos=16, core=None,
@@ -151,18 +151,18 @@ def made(size: int, **options: Any) -> tuple[ThirdPerson, Any]:
 
 
 def our_updates(agent: ThirdPerson, rollout: Any) -> Callable[[], object]:
-    """Eight gradient steps of our discriminator, as in a round of the agent."""
+    """Return a function that takes eight gradient steps of our discriminator, as in a round of the agent."""
     return lambda: agent.discriminator.train(rollout)
 
 
 def their_updates(agent: ThirdPerson, rollout: Any, size: int) -> Callable[[], object]:
-    """Eight gradient steps of the paper's network, on the same frames."""
+    """Return a function that takes eight gradient steps of the paper's network on the same frames."""
     network = PaperNetwork(size)
     adam = torch.optim.Adam(network.parameters(), lr=1e-3)
     kinds = [
         *agent.discriminator.kinds.values(),
         agent.discriminator.kinds["random"],
-    ]  # the fourth stands for the learner
+    ]  # the fourth is in place of the learner's
     classes = torch.tensor([1, 0, 0, 0]).repeat_interleave(48)
     views = torch.tensor([1, 1, 0, 0]).repeat_interleave(48)
     generator = torch.Generator().manual_seed(0)
@@ -185,7 +185,7 @@ def their_updates(agent: ThirdPerson, rollout: Any, size: int) -> Callable[[], o
 
 
 def updates(size: int, repeats: int) -> list[Row]:
-    """Milliseconds an update, and how often ours fits into the paper's."""
+    """Return rows of the milliseconds per update, and the ratio of the paper's to ours."""
     agent, rollout = made(size)
     candidates = {
         OURS: our_updates(agent, rollout),
@@ -204,7 +204,7 @@ def updates(size: int, repeats: int) -> list[Row]:
 
 
 def row(task: str, agent: str, metric: str, values: np.ndarray) -> Row:
-    """The median of all turns, and their range."""
+    """Return a row of the median of all turns and their range."""
     return Row(task, agent, "", metric, median(values), values.min(), values.max(), len(values), None, None, "")
 
 

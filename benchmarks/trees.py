@@ -31,16 +31,16 @@ NAME, TREE_CALC = "trees", "lhy_rl/TreeCalc-v0"
 TRAINED, TESTED = (1, 4), (4, 6)
 TREES, TEST_TREES = 20_000, 2_000
 SPLITS = {"unary": ("train", "test")}
-"""Which trees are trained and tested, where it is not all of them."""
+"""Trees of the training and of the test, for variants in which they differ."""
 
 
 def tree(encoder: str, size: int) -> dict[str, Any]:
-    """An encoder of trees."""
+    """Return the options of a tree encoder."""
     return {"encoder": encoder, "embedding_size": size, "norm": "layer"}
 
 
 def string(encoder: str, size: int) -> dict[str, Any]:
-    """A source encoder of the string."""
+    """Return the options of a source encoder that reads the string."""
     return {"source_encoder": encoder, "source_size": size, "attention": "none", "embedding_size": 1}
 
 
@@ -62,7 +62,7 @@ WANTED = {
 
 
 def make(variant: str, string_observed: bool, num_envs: int, depths: tuple[int, int], testing: bool = False) -> Any:
-    """Environments with trees of these depths."""
+    """Make environments with trees of these depths."""
     split = SPLITS.get(variant, ("all", "all"))[testing]
     return gymnasium.make_vec(
         TREE_CALC, num_envs=num_envs, autoreset_mode="SameStep", variant=variant, min_depth=depths[0],
@@ -71,17 +71,17 @@ def make(variant: str, string_observed: bool, num_envs: int, depths: tuple[int, 
 
 
 def demonstrations(variant: str, string_observed: bool, count: int, seed: int) -> Demonstrations:
-    """Answers of the scripted expert to trees of the depths trained on."""
+    """Record the scripted expert's answers to trees of the training depths."""
     envs = make(variant, string_observed, count, TRAINED)
     obs, _ = envs.reset(seed=seed)
     answers = envs.unwrapped.expert_action()
-    rows = [map_tree(lambda x, i=i: x[[i, i]], obs) for i in range(count)]  # before and after the answer
+    rows = [map_tree(lambda x, i=i: x[[i, i]], obs) for i in range(count)]  # observations before and after the answer
     episodes = [Episode(row, answers[i : i + 1], np.ones(1), True, False) for i, row in enumerate(rows)]
     return Demonstrations(episodes, envs.single_observation_space, envs.single_action_space, {"env_id": TREE_CALC})
 
 
 def accuracy(agent: Any, variant: str, string_observed: bool, depth: int, count: int) -> float:
-    """The share of fresh trees of that depth whose value the agent gives."""
+    """Return the share of right answers on fresh trees of this depth."""
     envs = make(variant, string_observed, count, (depth, depth), testing=True)
     obs, _ = envs.reset(seed=10_000 + depth)
     answers, _ = agent.predict(obs, deterministic=True)
@@ -89,7 +89,7 @@ def accuracy(agent: Any, variant: str, string_observed: bool, depth: int, count:
 
 
 def one(variant: str, options: dict[str, Any], seed: int, seconds: float, count: int, tested: int) -> dict[str, float]:
-    """Train and test one network; metric to value."""
+    """Train and test one network: metric to value."""
     torch.set_num_threads(1)
     string_observed = "source_encoder" in options
     known = demonstrations(variant, string_observed, count, 1000 + seed)
@@ -106,7 +106,7 @@ def one(variant: str, options: dict[str, Any], seed: int, seconds: float, count:
 
 
 def rows_of(variant: str, network: str, results: Sequence[dict[str, float]]) -> list[Row]:
-    """A row for each metric."""
+    """Return a row for each metric."""
     steps, seconds = (float(np.mean([result[name] for result in results])) for name in ("steps", "seconds"))
     return [
         summarize(
@@ -121,9 +121,9 @@ def rows_of(variant: str, network: str, results: Sequence[dict[str, float]]) -> 
 def main() -> None:
     command = parser(__doc__, seeds=3)
     command.add_argument("--seconds", type=float, default=10.0, metavar="S", help="CPU-seconds of each training (10)")
-    command.add_argument("--only", default="*", metavar="PATTERN", help="networks like this")
-    command.add_argument("--variants", default="arithmetic,lists", metavar="NAMES", help="of the environment")
-    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the runs (0)")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="networks to run")
+    command.add_argument("--variants", default="arithmetic,lists", metavar="NAMES", help="variants of the environment")
+    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="first seed (0)")
     args = command.parse_args()
     variants, seeds, seconds = chosen(NAME, CALCULI, args.variants, ","), args.seeds, args.seconds
     networks = {name: NETWORKS[name] for name in chosen(NAME, NETWORKS, args.only)}
@@ -148,7 +148,7 @@ def main() -> None:
 
 
 def draw(rows: Sequence[Row], folder: Path) -> None:
-    """Accuracy at both depths, network by network."""
+    """Plot each network's accuracy at both depths."""
     import matplotlib.pyplot as plt
 
     variants = list(dict.fromkeys(row.task for row in rows))

@@ -48,19 +48,19 @@ KNOWN = {
     "PowerSign": "g * exp(sign(g) * sign(m))",
 }
 AGAIN = ("SGD", "momentum", "RMSProp", "Adam", "PowerSign")
-TUNING, FRESH, FURTHER = range(100, 110), range(200, 210), range(300, 330)  # seeds
+TUNING, FRESH, FURTHER = range(100, 110), range(200, 210), range(300, 330)  # seeds: rates, comparison, confirmation
 BETTER = 0.01
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one search came to.
+    """The results of one search.
 
     Attributes:
-        incumbents: (T,) the table's means of the incumbents after each trial.
-        best_tried: The best mean of all rules that were tried.
-        formula: Of the last incumbent.
-        repeated: The share of trials that were tried before.
+        incumbents: (T,) the table's mean of the incumbent after each trial.
+        best_tried: The best table mean of all rules that were tried.
+        formula: Formula of the last incumbent.
+        repeated: The share of repeated trials.
         seconds: CPU-seconds of the whole search.
     """
 
@@ -72,7 +72,7 @@ class Found:
 
 
 def search(objective: TableObjective, name: str, seed: int, trials: int) -> Found:
-    """One search."""
+    """Run one search."""
     table, begun = objective.table, time.process_time()
     searcher = make_searcher(name, objective.space, seed, trials, {})
     history = Search(searcher, InProcess(objective)).run(trials)
@@ -96,17 +96,17 @@ def median(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def flat(metrics: dict[str, tuple[float, float, float]]) -> list[tuple[str, float, float, float]]:
-    """Name, value and interval of each metric, as a row has them."""
+    """Return the name, value and interval of each metric, in the order of a row."""
     return [(metric, *value) for metric, value in metrics.items()]
 
 
 def table_mean(table: Table, text: str) -> float:
-    """A rule's mean over the table's seeds."""
+    """Return a rule's mean over the table's seeds."""
     return table.optimum - float(table.regret(tokens_of(parse(text))[None])[0])
 
 
 def search_rows(table: Table, found: dict[str, list[Found]], trials: int) -> list[Row]:
-    """What the searches came to, beside the rules that are known."""
+    """Return the rows of the searches and of the known rules."""
     from scipy.stats import mannwhitneyu
 
     rows, task, variant = [], "rules-digits", f"{trials} trials"
@@ -146,7 +146,7 @@ def search_rows(table: Table, found: dict[str, list[Found]], trials: int) -> lis
 
 @dataclass(frozen=True)
 class Task:
-    """What rules are trained on again."""
+    """A task on which rules are trained again."""
 
     name: str
     data: Splits
@@ -155,17 +155,17 @@ class Task:
 
 
 def mnist1d_task(epochs: int) -> Task:
-    """MNIST-1D, which no search saw."""
+    """Return MNIST-1D, which no search saw."""
     from lhy_rl.data.mnist1d import mnist1d
 
     return Task("mnist1d", Splits(*(LabelledData(*part) for part in mnist1d())), epochs, (64, 64))
 
 
 def retrained(task: Task, text: str, tuning: Sequence[int], fresh: Sequence[int]) -> tuple[float, Learned]:
-    """The learning rate that suits a rule, and what it gives with fresh seeds."""
+    """Tune a rule's learning rate; return it, and the results with fresh seeds."""
     rule = parse(text)
     coarse = tuned(task.data, [rule], tuning[:2], task.epochs, task.hidden, RATES).learning_rates[0]
-    grid = coarse * 10 ** np.linspace(-0.75, 0.75, 7)  # four a decade
+    grid = coarse * 10 ** np.linspace(-0.75, 0.75, 7)  # four per decade
     rates, seeds = np.repeat(grid, len(tuning)), np.tile(tuning, len(grid))
     learned = learn(task.data, [rule] * len(rates), rates, seeds, task.epochs, task.hidden)
     best = grid[learned.validation[-1].reshape(len(grid), -1).mean(1).argmax()]
@@ -173,20 +173,20 @@ def retrained(task: Task, text: str, tuning: Sequence[int], fresh: Sequence[int]
 
 
 def with_seeds(task: Task, text: str, rate: float, seeds: Sequence[int]) -> Learned:
-    """What a rule gives with these seeds."""
+    """Train with a rule and these seeds."""
     count = len(seeds)
     return learn(task.data, [parse(text)] * count, np.full(count, rate), np.array(seeds), task.epochs, task.hidden)
 
 
 def p_value(ours: Learned, theirs: Learned) -> float:
-    """Of the Mann-Whitney test of the test accuracies."""
+    """Return the p value of the Mann-Whitney test on the test accuracies."""
     from scipy.stats import mannwhitneyu
 
     return float(mannwhitneyu(ours.test, theirs.test).pvalue)
 
 
 def again_rows(task: Task, results: dict[str, tuple[float, Learned]], variant: str) -> list[Row]:
-    """Accuracies with fresh seeds, and the rank test against Adam's."""
+    """Return rows of the accuracies with fresh seeds, and the rank test against Adam."""
     rows = []
     for name, (rate, learned) in results.items():
         metrics = {
@@ -201,7 +201,7 @@ def again_rows(task: Task, results: dict[str, tuple[float, Learned]], variant: s
 
 
 def confirmed_rows(task: Task, chosen: dict[str, str], results: dict[str, tuple[float, Learned]]) -> list[Row]:
-    """The rules that were better than Adam, trained with further seeds, beside Adam."""
+    """Return rows of the rules that were better than Adam, trained with further seeds, and of Adam."""
     adam = results["Adam"][1]
     better = [
         name
@@ -220,7 +220,7 @@ def confirmed_rows(task: Task, chosen: dict[str, str], results: dict[str, tuple[
 def draw(
     found: dict[str, list[Found]], table: Table, curves: dict[str, dict[str, tuple[float, Learned]]], path: Path
 ) -> None:
-    """The searches, and how the rules learn."""
+    """Plot the searches, and the learning curves of the rules."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -242,7 +242,7 @@ def draw(
         axes.set(ylim=(0.84, 0.96))
         axes.legend(fontsize=7, loc="lower right")
         for axes, (task, results) in zip(panels[1:], curves.items(), strict=True):
-            for style in ("--", "-"):  # those that are known, and those that were found
+            for style in ("--", "-"):  # the known rules, and the found ones
                 names = [name for name in results if (name in KNOWN) == (style == "--")]
                 for name, colour in zip(names, COLOURS, strict=False):
                     loss = results[name][1].loss.mean(1)

@@ -63,7 +63,7 @@ WANTED = {
 
 
 class ThreeConvolutions(ConvolutionalEncoder):
-    """Each halves the image."""
+    """Three convolutions, each of which halves the image."""
 
     name = "three convolutions"
     smallest = 8
@@ -71,19 +71,19 @@ class ThreeConvolutions(ConvolutionalEncoder):
 
 
 class TwoConvolutions(ThreeConvolutions):
-    """Those below the capsules."""
+    """The convolutions of `capsules`."""
 
     plan = CapsuleEncoder.plan
 
 
 class FineConvolutions(ThreeConvolutions):
-    """Those below the capsules that share their matrices."""
+    """The convolutions of `capsules, shared`."""
 
     plan = SharedCapsuleEncoder.plan
 
 
 class FinePooled(FineConvolutions):
-    """The mean of each map."""
+    """The same convolutions, followed by the mean of each feature map."""
 
     def places(self, height: int, width: int) -> int:
         return 1
@@ -95,7 +95,7 @@ class FinePooled(FineConvolutions):
 def learn(
     network: nn.Module, batches: Iterator[Batch], steps: int, rate: float, loss: Callable[[Tensor, Tensor], Tensor]
 ) -> float:
-    """Train; the CPU-seconds."""
+    """Train; return the CPU-seconds."""
     optimizer, begun = torch.optim.Adam(network.parameters(), rate, fused=True), time.process_time()
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.2)
     for _ in range(steps):
@@ -112,37 +112,37 @@ def learn(
 
 @torch.no_grad()
 def accuracy(network: nn.Module, batch: Batch) -> float:
-    """The share of inputs whose class has the greatest output."""
+    """Return the share of the inputs whose class has the greatest output."""
     return float((network(batch[0]).argmax(1) == batch[1]).double().mean())
 
 
 def epochs(x: Tensor, y: Tensor, size: int, generator: torch.Generator) -> Iterator[Batch]:
-    """Batches of shuffled inputs without end."""
+    """Yield batches of shuffled inputs, epoch after epoch."""
     while True:
         for rows in torch.randperm(len(x), generator=generator).split(size):
             yield x[rows], y[rows]
 
 
 def repeats(size: float) -> int:
-    """How often each digit is put elsewhere to be judged."""
+    """Return the number of test images made from each digit."""
     return 4 if size == 1 else 1
 
 
 def weights(network: nn.Module) -> float:
-    """How many numbers are learned."""
+    """Return the number of parameters."""
     return float(sum(p.numel() for p in network.parameters()))
 
 
 # ---------------------------------------------------------------------- MNIST-1D
 @cache
 def series(judged_by: str) -> tuple[Batch, Batch]:
-    """Series to learn from and to be judged by."""
+    """Return the series of the training and of the split ``judged_by``."""
     data = mnist1d(4000, 1000, 1000)
     return tuple((torch.tensor(p.inputs), torch.tensor(p.labels)) for p in (data.train, getattr(data, judged_by)))  # type: ignore[return-value]
 
 
 def on_series(network: str, shuffled: bool, seed: int, size: float, judged_by: str) -> dict[str, float]:
-    """Metric to value."""
+    """Train and test a network on MNIST-1D: metric to value."""
     torch.manual_seed(seed)
     space = Box(-10, 10, (40,))
     kind, _, pooling = network.partition(", ")
@@ -162,21 +162,21 @@ def on_series(network: str, shuffled: bool, seed: int, size: float, judged_by: s
 
 # ---------------------------------------------------------------------- glyphs
 def glyphs(part: str, rng: np.random.Generator, rows: np.ndarray) -> Batch:
-    """Digits of a part on fresh canvases."""
+    """Place digits of a split on fresh canvases."""
     digits = getattr(load_mnist(), part)
     canvas, _ = GLYPHS.canvases(digits.inputs[rows], digits.inputs, rng)
     return torch.from_numpy(canvas[:, None]), torch.from_numpy(digits.labels[rows])
 
 
 def fresh(seed: int) -> Iterator[Batch]:
-    """Batches of training digits, never the same."""
+    """Yield batches of training digits, each placed anew."""
     rng, count = np.random.default_rng(seed), len(load_mnist().train.labels)
     while True:
         yield glyphs("train", rng, rng.integers(count, size=GLYPH_BATCH))
 
 
 def on_glyphs(network: str, seed: int, size: float, judged_by: str) -> dict[str, float]:
-    """Metric to value."""
+    """Train and test a network on digits placed on a canvas: metric to value."""
     torch.manual_seed(seed)
     transformer = network == "spatial transformer"
     further = TRANSFORMER if transformer else {}
@@ -190,7 +190,7 @@ def on_glyphs(network: str, seed: int, size: float, judged_by: str) -> dict[str,
     return {"error": float(np.mean(wrong)), "weights": weights(net), "seconds": seconds}
 
 
-LONGER = 1.4  # steps of a CNN in the time of one with a spatial transformer
+LONGER = 1.4  # steps of a CNN in the time of a step with a spatial transformer
 
 
 # ---------------------------------------------------------------------- capsules
@@ -206,7 +206,7 @@ class CapsuleLengths(nn.Module):
 
 
 def small_digits(part: str, shift: int, rng: np.random.Generator) -> Batch:
-    """Digits of 14 x 14 pixels, moved by up to ``shift`` of them along each axis."""
+    """Return digits of 14 x 14 pixels, moved by up to ``shift`` pixels along each axis."""
     data = getattr(load_mnist(), part)
     n, reach = len(data.labels), 2 * max(SHIFTS)
     whole = np.pad(data.inputs, ((0, 0), (reach, reach), (reach, reach)))
@@ -226,7 +226,7 @@ DIGIT_NETWORKS: dict[str, type[ConvolutionalEncoder]] = {
 
 
 def on_digits(network: str, seed: int, size: float, judged_by: str) -> dict[str, float]:
-    """Metric to value."""
+    """Train and test a network on shifted digits: metric to value."""
     torch.manual_seed(seed)
     space = Box(0, 1, (1, 14, 14))
     kind = DIGIT_NETWORKS[network]
@@ -258,7 +258,7 @@ MEASURED: dict[tuple[str, str], Measured] = {
 
 
 def rows_of(case: str, results: Sequence[dict[str, float]]) -> list[Row]:
-    """A row for each metric."""
+    """Return a row for each metric."""
     task, network = case.split("/")
     seconds = float(np.mean([result["seconds"] for result in results]))
     return [
@@ -272,9 +272,9 @@ def rows_of(case: str, results: Sequence[dict[str, float]]) -> list[Row]:
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="tasks and networks like this: glyphs/*")
-    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the runs (0)")
-    command.add_argument("--judged-by", default="test", metavar="PART", help="validation, to choose options (test)")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="tasks and networks to run, such as glyphs/*")
+    command.add_argument("--first-seed", type=int, default=0, metavar="N", help="first seed (0)")
+    command.add_argument("--judged-by", default="test", metavar="SPLIT", help="test, or validation to choose options")
     args = command.parse_args()
     torch.set_num_threads(1)
     options = {"size": 0.04 if args.quick else 1.0, "judged_by": args.judged_by}

@@ -39,13 +39,13 @@ from benchmarks.harness import Row, save
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGE = Path(lhy_rl.__file__ or "").resolve().parent
-OURS = re.compile(re.escape(f"{PACKAGE}/") + r".*\.py")  # a page's template is run as code, too, and is none of them
-MOVED = "3d66b52"  # the commit that only moved files: by it the files of older checkouts stand on today's floors
+OURS = re.compile(re.escape(f"{PACKAGE}/") + r".*\.py")  # not the report's template, which is run as code, too
+MOVED = "3d66b52"  # a commit that only moved files, which gives the files of older checkouts their present floors
 
 
 @dataclass(frozen=True)
 class Walk:
-    """What was called, in the order of the first call.
+    """The files that were called, in the order of the first call.
 
     Attributes:
         files: Path in the package to the function of it that was called first.
@@ -59,14 +59,14 @@ class Walk:
 
     @property
     def climbs(self) -> int:
-        """How often a file stands on a higher floor than the file before it."""
+        """The number of files that are on a higher floor than the file before them."""
         return sum(a < b for a, b in zip(self.heights, self.heights[1:], strict=False))
 
 
 def traced(run: Callable[[], object], floor: Callable[[str], int]) -> Walk:
-    """Run something and say which files it took; ``floor`` gives the height of a file."""
+    """Run a function and record the files that it calls; ``floor`` returns the height of a file."""
     first: dict[str, str] = {}
-    seen: dict[int, CodeType] = {}  # by its id: the hash of code is made of all that is in it
+    seen: dict[int, CodeType] = {}  # by id, since hashing a code object reads all of it
     importing = 0
 
     def note(frame: FrameType, event: str, arg: Any) -> None:
@@ -120,7 +120,7 @@ def command_line_to_run_folder(quick: bool) -> Callable[[], object]:
 
 
 def sentence_through_seqgan(quick: bool) -> Callable[[], object]:
-    """One adversarial round: sentences, their credit, a step of the generator, and one of the discriminator."""
+    """One adversarial round: sentences, their credit, and a step of the generator and the discriminator."""
     from lhy_rl.agents import SeqGAN
 
     task = gymnasium.make_vec("lhy_rl/OracleText-v0", num_envs=8, vocabulary_size=10, max_length=5)
@@ -137,7 +137,7 @@ WALKS = {
 
 
 def walks(quick: bool = False) -> dict[str, Walk]:
-    """Run all four."""
+    """Run all four walks."""
     floor, found = floors(), {}
     for name, prepare in WALKS.items():
         run = prepare(quick)
@@ -148,7 +148,7 @@ def walks(quick: bool = False) -> dict[str, Walk]:
 
 # ------------------------------------------------------------------ floors, also of older checkouts
 def architecture() -> Any:
-    """The script that knows the floors, docs/architecture.py of this checkout."""
+    """Import docs/architecture.py of this checkout, which defines the floors."""
     spec = importlib.util.spec_from_file_location("architecture", ROOT / "docs" / "architecture.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -157,25 +157,25 @@ def architecture() -> Any:
 
 
 def floors() -> Callable[[str], int]:
-    """The height of a file of the package that is measured; files that stood elsewhere stand where they were moved."""
+    """Return a function from a file of the measured package to its height; moved files have that of their new place."""
     height: dict[str, int] = architecture().HEIGHT
     moved = {} if (PACKAGE / "core").is_dir() else renames()
 
     def floor(file: str) -> int:
         room = moved.get(file, file).split("/")[0].removesuffix(".py")
-        return height.get(room, height["cli"])  # the package's own __init__ stands at the top
+        return height.get(room, height["cli"])  # the package's own __init__ is at the top
 
     return floor
 
 
 def git(*words: str) -> str:
-    """What git says of the checkout that is measured; "" where it is none."""
+    """Return the output of git in the measured checkout, or "" if it is not a repository."""
     done = subprocess.run(["git", "-C", str(PACKAGE.parent), *words], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def renames() -> dict[str, str]:
-    """Old to new path in the package, of the files that the move of rooms moved."""
+    """Return old to new path in the package, for the files that ``MOVED`` moved."""
     pairs = [
         line.split("\t") for line in git("diff", "-M", "--name-status", "HEAD", MOVED, "--", "lhy_rl").splitlines()
     ]
@@ -184,7 +184,7 @@ def renames() -> dict[str, str]:
 
 # ------------------------------------------------------------------ output
 def text_of(found: dict[str, Walk]) -> str:
-    """The walks for people."""
+    """Return the walks as text."""
     lines = []
     for name, walk in found.items():
         lines.append(f"{name}: {len(walk.files)} files, {sum(walk.lines):,} lines, {walk.climbs} climbs")
@@ -193,7 +193,7 @@ def text_of(found: dict[str, Walk]) -> str:
 
 
 def rows_of(found: dict[str, Walk], label: str) -> list[Row]:
-    """The walks as rows of a benchmark."""
+    """Return the walks as rows of a benchmark."""
     return [
         Row(name, "", label, metric, value, value, value, 1)
         for name, walk in found.items()
@@ -202,7 +202,7 @@ def rows_of(found: dict[str, Walk], label: str) -> list[Row]:
 
 
 def draw(trees: dict[str, dict[str, Walk]], path: Path) -> None:
-    """Each walk as a line over the floors, a line a checkout."""
+    """Plot each walk as a line over the floors, with a line for each checkout."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a shorter training; the tests run this")
     parser.add_argument("--json", action="store_true", help="print the files as JSON and write nothing")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="FOLDER", help=f"default: {RESULTS}")
-    parser.add_argument("--label", help="what the checkout is called beside others; default: its commit")
+    parser.add_argument("--label", help="name of the checkout in the results (default: its commit)")
     options = parser.parse_args()
     label = options.label or git("rev-parse", "--short", "HEAD") or "here"
     found = walks(options.quick)

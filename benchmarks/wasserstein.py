@@ -38,7 +38,7 @@ NAME = "wasserstein"
 APART = (0.25, 0.5, 1.0)
 LINE_STEPS, LINE_BATCH = 1500, 256
 LINE_OBJECTIVES = {"gan": "Jensen-Shannon divergence", "wgan_gp": "earth mover's distance"}
-STOPPED = (0, 300, 1000)  # gradient steps of a generator, before its critic learns on
+STOPPED = (0, 300, 1000)  # gradient steps of a generator before only its critic learns
 CRITIC = {"objective": "wgan_gp", "code_size": 2, "discriminator_steps": 5, "decay": 0.0}
 CRITIC_STEPS, COMPARED = 2000, 1000
 BEGAN = {"objective": "began", "code_size": 32, "energy_code_size": 4, "discriminator_learning_rate": 3e-4}
@@ -51,14 +51,14 @@ WANTED = {
 
 
 def w1(first: Tensor, second: Tensor) -> float:
-    """The earth mover's distance of two clouds of as many points each, (N, D)."""
+    """Return the earth mover's distance between two sets of equally many points, (N, D)."""
     cost = torch.cdist(first.double(), second.double()).numpy()
     return float(cost[linear_sum_assignment(cost)].mean())
 
 
 # ------------------------------------------------------------------ two lines
 def lines(name: str, apart: float, seed: int, steps: int) -> dict[str, float]:
-    """Train a network to tell the lines; its estimate of the distance, and the gradient."""
+    """Train a network to distinguish the lines; return its estimate of the distance, and the gradient."""
     torch.manual_seed(seed)
     chosen, generator = objective(name), torch.Generator().manual_seed(seed)
     network = nn.Sequential(
@@ -88,7 +88,7 @@ def lines(name: str, apart: float, seed: int, steps: int) -> dict[str, float]:
 
 # ------------------------------------------------------------------ a critic
 def critic(stopped: int, seed: int, steps: int) -> dict[str, float]:
-    """Stop a generator, let its critic learn on, and compare."""
+    """Stop a generator, continue to train its critic, and compare the distances."""
     env = make_vec("lhy_rl/Ring-v0", 8)
     agent = GAN(env, seed=seed, device="cpu", num_envs=8, film=0, gradient_steps=100, **CRITIC)
     if stopped:
@@ -120,7 +120,7 @@ def critic(stopped: int, seed: int, steps: int) -> dict[str, float]:
 
 
 def gradient_size(agent: GAN, real: Tensor, fake: Tensor) -> float:
-    """The critic's mean gradient between real and generated points."""
+    """Return the critic's mean gradient norm between real and generated points."""
     u = torch.rand(len(real), 1, generator=agent.generator)
     between = (u * real + (1 - u) * fake).requires_grad_()
     scores = agent.discriminator(between, torch.zeros(len(real), dtype=torch.int64))
@@ -130,7 +130,7 @@ def gradient_size(agent: GAN, real: Tensor, fake: Tensor) -> float:
 
 # ------------------------------------------------------------------ began
 def began(gamma: float, seed: int, steps: int) -> dict[str, float]:
-    """Train one and watch its measure."""
+    """Train a BEGAN and compare its convergence measure with the distance."""
     env = make_vec("lhy_rl/Ring-v0", 8)
     options = {**BEGAN, "objective_options": {"gamma": gamma, "lambda_k": LAMBDA_K}}
     agent = GAN(env, seed=seed, device="cpu", num_envs=8, film=0, gradient_steps=BETWEEN, **options)
@@ -155,13 +155,13 @@ def began(gamma: float, seed: int, steps: int) -> dict[str, float]:
 
 @torch.no_grad()
 def drawn(agent: GAN, n: int) -> Tensor:
-    """(n, D) samples in the units of the networks."""
+    """Draw (n, D) samples in the units of the networks."""
     return agent.generate(torch.zeros(n, dtype=torch.int64)).flatten(1)
 
 
 # ------------------------------------------------------------------ the table
 def cases(quick: bool) -> dict[str, Any]:
-    """Name, task/variant, to what a seed gives."""
+    """Return the name (task/variant) of each case, and its function of a seed."""
     made: dict[str, Any] = {}
     for name in LINE_OBJECTIVES:
         for apart in APART:
@@ -179,7 +179,7 @@ def cases(quick: bool) -> dict[str, Any]:
 
 
 def rows_of(name: str, results: Sequence[dict[str, float]]) -> list[Row]:
-    """A row for each metric."""
+    """Return a row for each metric."""
     seconds = sum(result["seconds"] for result in results) / len(results)
     task, variant = name.split("/")
     agent = variant.split(",")[0] if task == "lines" else "gan"
@@ -200,7 +200,7 @@ def rows_of(name: str, results: Sequence[dict[str, float]]) -> list[Row]:
 
 def main() -> None:
     command = parser(__doc__, seeds=3)
-    command.add_argument("--only", default="*", metavar="PATTERN", help="rows like this: 'lines/*'")
+    command.add_argument("--only", default="*", metavar="PATTERN", help="rows to run, such as 'lines/*'")
     args = command.parse_args()
     torch.set_num_threads(1)
     run_cases(NAME, cases(args.quick), rows_of, args)

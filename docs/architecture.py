@@ -2,8 +2,8 @@
 
     python docs/architecture.py
 
-It imports nothing of the package: what it says of the files it reads from them. `tests/test_contract_layout.py` keeps
-the floors with the functions below, and `benchmarks/walks.py` counts a walk's climbs by them.
+It does not import the package, but parses its files. `tests/test_contract_layout.py` checks the floors with the
+functions below, and `benchmarks/walks.py` uses them to count the climbs of a walk.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HEIGHT = {room: height for height, rooms in enumerate(reversed(FLOORS)) for room
 """Room to floor, counted from the bottom; rooms of one floor do not import each other."""
 
 FORMER = {"lhy_rl.agents.sb3_gail", "lhy_rl.data.recording", "lhy_rl.nn.sequence", "lhy_rl.protocols"}
-"""Former names of modules that the documentation has shown; they hand on from wherever that is now."""
+"""Former names of modules that the documentation has used; they re-export the names of the present modules."""
 
 
 def room_of(module: str) -> str:
@@ -48,7 +48,7 @@ def room_of(module: str) -> str:
 
 
 def modules(package: Path = PACKAGE) -> dict[str, Path]:
-    """The name by which each file is imported, and the file."""
+    """Return module name to file."""
     return {
         ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__"): path
         for path in sorted(package.rglob("*.py"))
@@ -56,13 +56,13 @@ def modules(package: Path = PACKAGE) -> dict[str, Path]:
 
 
 def imported_files(source: str, package: str, files: Container[str], lazily: bool = True) -> set[str]:
-    """The modules among ``files`` that a file of ``package`` imports, inside functions too.
+    """Return the modules among ``files`` that a file of ``package`` imports, also inside functions.
 
     Args:
-        source: The file's text.
-        package: The package that it stands in, for relative imports.
-        files: The modules that there are.
-        lazily: With what it names as "module:attribute", to be imported when it is asked for.
+        source: The text of the file.
+        package: The package of the file, for relative imports.
+        files: The existing modules.
+        lazily: Whether to include the modules of "module:attribute" strings, which are imported when they are needed.
     """
     names = set(_imported_names(ast.parse(source), package, lazily))
     found = {name if name in files else name.rpartition(".")[0] for name in names}
@@ -84,7 +84,7 @@ def _imported_names(tree: ast.AST, package: str, lazily: bool) -> Iterator[str]:
 
 @functools.cache
 def imports(lazily: bool = True) -> dict[str, set[str]]:
-    """Each module of the package to the other modules of it that it imports."""
+    """Return each module of the package to the other modules of the package that it imports."""
     files, graph = modules(), {}
     for module, path in files.items():
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
@@ -93,17 +93,17 @@ def imports(lazily: bool = True) -> dict[str, set[str]]:
 
 
 def circles() -> list[list[str]]:
-    """The files that stand in a circle of imports, each with those of its circle that it imports."""
+    """Return the files in import cycles, each with the files of its cycle that it imports."""
     graph = imports(lazily=False)
     while free := {module for module, others in graph.items() if not others & graph.keys()}:
         graph = {module: others for module, others in graph.items() if module not in free}
-    while top := graph.keys() - set().union(*graph.values()):  # nobody in a circle imports these
+    while top := graph.keys() - set().union(*graph.values()):  # not imported from a cycle
         graph = {module: others for module, others in graph.items() if module not in top}
     return sorted(sorted({module, *others & graph.keys()}) for module, others in graph.items())
 
 
 def arrows() -> dict[tuple[str, str], int]:
-    """Pairs of rooms, the first importing the second, to the number of files that do."""
+    """Return pairs of rooms, the first of which imports the second, to the number of importing files."""
     found: Counter[tuple[str, str]] = Counter()
     for module, others in imports().items():
         here = room_of(module) if module not in FORMER else ""
@@ -131,7 +131,7 @@ ABOUT = {
     "data": "demonstrations, corpora",
     "core": "errors, registry, protocols, archive: every room may use them",
 }
-"""Room to what stands in its box."""
+"""Room to the text in its box."""
 
 ACROSS = {
     "benchmark": 0.2,
@@ -143,13 +143,13 @@ ACROSS = {
     "rollouts": 0.7,
 }
 ACROSS |= {"envs": 0.15, "interop": 0.85, "nn": 0.5, "functional": 0.3, "data": 0.74}
-"""Room to the middle of its box, as a share of the picture's width; the others stand in the middle."""
+"""Room to the centre of its box, as a share of the picture's width; the others are centred."""
 
-BOX = 0.25, 0.6  # width and height
+BOX = 0.25, 0.6  # width and height of a box
 
 
 def sizes() -> dict[str, tuple[int, int]]:
-    """Room to its number of files, without those that only hand names on, and of lines."""
+    """Return room to its number of files, without those that only re-export names, and of lines."""
     files: Counter[str] = Counter()
     lines: Counter[str] = Counter()
     for module, path in modules().items():
@@ -160,7 +160,7 @@ def sizes() -> dict[str, tuple[int, int]]:
 
 
 def draw(path: Path = PICTURE) -> None:
-    """The rooms on their floors; arrows are as wide as many files import, those into core are left out."""
+    """Draw the rooms on their floors; arrows are as wide as the number of imports, without those of core."""
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -177,7 +177,7 @@ def draw(path: Path = PICTURE) -> None:
             if lower == "core":
                 continue
             begin, end = ACROSS.get(upper, 0.5), ACROSS.get(lower, 0.5)
-            aside = max(-1.0, min(1.0, (end - begin) / 0.35)) * 0.4 * width  # arrows leave on the side where they go
+            aside = max(-1.0, min(1.0, (end - begin) / 0.35)) * 0.4 * width  # arrows start on the side of their target
             down = HEIGHT[lower] < HEIGHT[upper]
             edge = tall / 2 if down else -tall / 2
             axes.add_patch(
@@ -217,7 +217,7 @@ ROOMS = re.compile(r"(<!-- rooms -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def table() -> str:
-    """A row for each room: its floor, its files and lines, and the rooms that it imports with the number of files."""
+    """Return a row for each room: its floor, files and lines, and the rooms that it imports with numbers of files."""
     lines = ["| floor | room | files | lines | imports (files that do) |", "| --- | --- | --- | --- | --- |"]
     pairs = arrows()
     for room, (files, length) in sizes().items():
@@ -228,14 +228,14 @@ def table() -> str:
 
 
 def stale(page: str) -> list[str]:
-    """The rows of the table that a page does not have; numbers may have drifted by a quarter, or by 3."""
+    """Return the rows of the table that a page lacks; numbers may differ by a quarter, or by 3."""
     marked = ROOMS.search(page)
     written = dict(map(numbers, (marked[2] if marked else "").splitlines()[2:]))
     return [row for row in table().splitlines()[2:] if not near(written.get(numbers(row)[0]), numbers(row)[1])]
 
 
 def numbers(row: str) -> tuple[frozenset[str], dict[str, int]]:
-    """The words of a row, and the number that belongs to each; ``floor`` is exact, as a word."""
+    """Return the words of a row and the number of each; the floor is a word, since it has to be exact."""
     _, floor, room, files, lines, imported, _ = (cell.strip() for cell in row.split("|"))
     counts = {name: int(count) for name, count in re.findall(r"(\w+) \((\d+)\)", imported)}
     words = frozenset({f"floor {floor}", room, *counts})
@@ -243,7 +243,7 @@ def numbers(row: str) -> tuple[frozenset[str], dict[str, int]]:
 
 
 def near(written: dict[str, int] | None, now: dict[str, int]) -> bool:
-    """Whether the numbers that are written are about those of now."""
+    """Whether the written numbers are close to the present ones."""
     return written is not None and all(abs(written[key] - now[key]) <= max(3, now[key] / 4) for key in now)
 
 

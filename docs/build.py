@@ -1,5 +1,5 @@
-"""Write what is said of the registries: docs/environments/ from the environments' own docstrings, a page for each id
-and an index, and docs/names.md, the table of all names.
+"""Write the pages about the registries: docs/environments/, a page for each id from the environment's docstring and an
+index, and docs/names.md, the table of all names.
 
 python docs/build.py
 """
@@ -23,7 +23,7 @@ NOTE = "<!-- python docs/build.py writes this page from {source}; change it ther
 
 
 def page(row: Row | GameRow) -> str:
-    """An environment's or a game's docstring as a page."""
+    """Return the page of an environment or a game, made from its docstring."""
     module, _, name = (row.rules if isinstance(row, GameRow) else row.batched).partition(":")
     text = inspect.cleandoc(getattr(importlib.import_module(module), name).__doc__ or "")
     source = f"{module.replace('.', '/')}.py"
@@ -34,18 +34,18 @@ def page(row: Row | GameRow) -> str:
 
 
 def film_of(row: Row | GameRow) -> str | None:
-    """Where docs/films.py put the environment's film, seen from its page; None where it has made none."""
+    """Return the path of the film by docs/films.py, relative to the environment's page; None if there is none."""
     path = FOLDER / "films" / f"{row.id.partition('/')[2]}.gif"
     return path.relative_to(FOLDER).as_posix() if path.is_file() else None
 
 
 def file_name(row: Row | GameRow) -> str:
-    """``lhy_rl/OracleText-v0`` to ``OracleText-v0.md``."""
+    """Return the file name of a page: ``OracleText-v0.md`` for ``lhy_rl/OracleText-v0``."""
     return row.id.partition("/")[2] + ".md"
 
 
 def index() -> str:
-    """The list of all environments."""
+    """Return the page that lists all environments."""
     lines = []
     for row in TABLE + WRAPPED + GAMES:
         film = film_of(row)
@@ -57,12 +57,12 @@ def index() -> str:
 
 
 def pages() -> dict[str, str]:
-    """File name to content."""
+    """Return file name to content of all pages."""
     return {"index.md": index()} | {file_name(row): page(row) for row in TABLE + WRAPPED + GAMES}
 
 
 def names() -> str:
-    """The page of all names, as the registries have them."""
+    """Return the page of all names in the registries."""
     kinds = ("environments", *REGISTRIES, "configurations", "benchmarks")
     found = {kind: [name for name, _ in listing(kind)] for kind in kinds} | {"commands": list(COMMANDS)}
     rows = "".join(
@@ -73,7 +73,7 @@ def names() -> str:
 
 
 def main() -> None:
-    """Write the pages; drop those of environments that are gone."""
+    """Write the pages; delete those of environments that no longer exist."""
     FOLDER.mkdir(exist_ok=True)
     wanted = pages()
     for old in FOLDER.glob("*.md"):

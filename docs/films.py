@@ -25,24 +25,24 @@ from lhy_rl.recording import film, rendering  # noqa: E402
 from lhy_rl.rollouts.scripted_controllers import EXPERTS  # noqa: E402
 
 WIDTH, BYTES = 300, 150_000
-HELD = 1.2  # seconds that an episode's last frame is shown
+HELD = 1.2  # seconds for which the last frame of an episode is shown
 Act = Callable[[Any, Any, int], Any]
-"""(environment, observation, step of the episode) to an action."""
+"""A function of (environment, observation, step of the episode) that returns an action."""
 
 
 def expert(env: Any, obs: Any, step: int) -> Any:
-    """The environment's own."""
+    """Return the action of the environment's own expert."""
     return env.unwrapped.expert_action()[0]
 
 
 def catcher(env: Any, obs: Any, step: int) -> int:
-    """Go to where the ball falls."""
+    """Move to where the ball falls."""
     state = env.unwrapped.snapshot()["state"]
     return int(np.sign(state["ball"][0, 1] - state["paddle"][0])) + 1
 
 
 def writer(env: Any, obs: Any, step: int) -> int:
-    """Copy the task's held-out sentences, another one in each episode."""
+    """Copy the task's held-out sentences, a different one in each episode."""
     env.sentence = getattr(env, "sentence", -1) + (step == 0)
     return int(env.unwrapped.sequences("test").tokens[env.sentence, step])
 
@@ -53,28 +53,28 @@ def balancer(env: Any, obs: Any, step: int) -> int:
 
 
 def anybody(env: Any, obs: Any, step: int) -> Any:
-    """Draw an action; always the same ones."""
+    """Draw random actions with a fixed seed."""
     if step == 0:
         env.action_space.seed(0)
     return env.action_space.sample()
 
 
 def scheduler(env: Any, obs: Any, step: int) -> int:
-    """A large learning rate for seven epochs, then smaller ones."""
+    """Set a large learning rate for seven epochs, then smaller ones."""
     return 5 if step < 7 else 4 - (step > 7)
 
 
 @dataclass(frozen=True)
 class FilmPlan:
-    """Who plays what.
+    """The plan of a film.
 
     Attributes:
-        act: The player.
-        name: What the caption calls the player.
-        options: Of the environment.
-        episodes: How many.
-        stride: Every so many-th step becomes a frame.
-        fps: Frames a second.
+        act: The policy.
+        name: Name of the policy in the caption.
+        options: Options of the environment.
+        episodes: Number of episodes.
+        stride: Number of steps per frame.
+        fps: Frames per second.
     """
 
     act: Act = expert
@@ -134,10 +134,10 @@ PLANS: dict[str, FilmPlan] = {
 
 
 def shot(name: str) -> bytes:
-    """The film of an environment, as the bytes of a GIF.
+    """Film an environment; return the bytes of a GIF.
 
     Args:
-        name: Of the environment, without its package.
+        name: Name of the environment, without its package.
     """
     plan, env_id = PLANS.get(name, OTHERS), f"lhy_rl/{name}"
     graphics.without_a_screen()
@@ -154,7 +154,7 @@ def shot(name: str) -> bytes:
 
 
 def taken(env: Any, plan: FilmPlan) -> Iterator[tuple[np.ndarray, float]]:
-    """The frames, and for how long each is shown."""
+    """Yield the frames and the duration of each."""
     for episode in range(plan.episodes):
         obs, _ = env.reset(seed=3 + episode)
         step, total, over = 0, 0.0, False

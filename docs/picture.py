@@ -28,8 +28,8 @@ from lhy_rl.reporting.report import duration  # noqa: E402
 from lhy_rl.rollouts.evaluate_policy import SEED, play_episode  # noqa: E402
 
 CONFIGURATION = "ppo/cartpole"
-WIDTH, HEIGHT, DPI = 8.3, 6.4, 200  # inches, so that a page of 830 pixels shows its letters as they are; dots an inch
-ACROSS = 4  # frames of a strip
+WIDTH, HEIGHT, DPI = 8.3, 6.4, 200  # inches, so that text has its true size on a page of 830 pixels; dots per inch
+ACROSS = 4  # frames per strip
 
 
 def main(path: Path) -> None:
@@ -54,7 +54,7 @@ def main(path: Path) -> None:
 
 
 def strip(figure: Any, run: Run, name: str, bottom: float, colour: str) -> None:
-    """Frames of an episode, side by side, ``bottom`` inches up: the first, the last, and some between them."""
+    """Draw frames of an episode side by side, ``bottom`` inches above the lower edge, from the first to the last."""
     shots, total = episode(run)
     head = f"{name}: return {total:.4g}"
     figure.text(0.012, (bottom + 1.21) / HEIGHT, head, fontsize=11, weight="bold", color=colour)
@@ -68,7 +68,7 @@ def strip(figure: Any, run: Run, name: str, bottom: float, colour: str) -> None:
 
 
 def episode(run: Run) -> tuple[list[np.ndarray], float]:
-    """The pictures of every step, and the return."""
+    """Return the frames of an episode, and its return."""
     env = rendering.make_environment(run.config, filmed=True)
     shots: list[np.ndarray] = []
     played = play_episode(run.agent, env, SEED, False, lambda *step: shots.append(rendering.pixels(env.render())))
@@ -77,7 +77,7 @@ def episode(run: Run) -> tuple[list[np.ndarray], float]:
 
 
 def compress(path: Path) -> None:
-    """Fewer colours, a third of the bytes."""
+    """Reduce the number of colours, which saves two thirds of the bytes."""
     from PIL import Image
 
     Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)

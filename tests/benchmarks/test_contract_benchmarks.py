@@ -261,7 +261,7 @@ def test_cases_that_were_not_asked_for_stay_as_they_are(tmp_path, capsys):
     assert load("x", tmp_path)[0].cpu_seconds == 1.0
     with pytest.raises(SystemExit) as stop:
         run_cases("x", cases, rows_of, Namespace(**{**vars(options), "only": "c/*"}))
-    assert stop.value.code == 2 and "nothing is like 'c/*'; there are a/ppo; b/ppo" in capsys.readouterr().err
+    assert stop.value.code == 2 and "nothing matches 'c/*'; there are a/ppo; b/ppo" in capsys.readouterr().err
 
 
 def test_candidates_take_turns():
