@@ -53,6 +53,7 @@ class SeqGAN(Reinforce):
     """
 
     large = True  # because of the discriminator
+    changeable = (*Reinforce.changeable, "discriminator_steps")
     reward_model: SequenceDiscriminatorReward
 
     def __init__(

@@ -17,7 +17,8 @@ from threadpoolctl import threadpool_limits
 
 from lhy_rl.agents.common import saved
 from lhy_rl.agents.common.callbacks import Callback, make_callback
-from lhy_rl.agents.common.construction import AgentClass, defaults_of
+from lhy_rl.agents.common.construction import AgentClass, changed, defaults_of, is_option
+from lhy_rl.agents.common.construction import Names as Names
 from lhy_rl.agents.common.sb3_arguments import translate_load
 from lhy_rl.agents.common.sb3_interface import Metrics as Metrics
 from lhy_rl.agents.common.sb3_interface import SB3Interface
@@ -62,6 +63,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
     sees_normalized = False  # whether the policy reads normalised observations
     large = False  # whether an agent has large networks besides its policy, for which ``auto`` chooses a GPU
     reports_steps = False  # whether ``update`` calls :meth:`report_step` after every step
+    changeable: Names = ()  # options that may be set on an agent that is made; every update reads them
     loading = half_loaded = False  # whether a state is being, or was half, loaded (:mod:`lhy_rl.core.saved_states`)
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -100,6 +102,9 @@ class Agent(SB3Interface, metaclass=AgentClass):
         self._warn_of_unread_width()
         self.device = choose_device(device, self.large or is_large(self.policy))
         self.policy.to(self.device)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, changed(self, name, value) if is_option(self, name) else value)
 
     def _warn_of_unread_width(self) -> None:
         width = self.hyperparameters.get("hidden_size")
@@ -140,6 +145,11 @@ class Agent(SB3Interface, metaclass=AgentClass):
     def phase_progress(self) -> tuple[int, int]:
         """Done and total of the phase."""
         return self.num_timesteps, self.total_timesteps
+
+    @property
+    def remaining(self) -> float:
+        """The share of ``learn`` that is left: 1 at the beginning."""
+        return max(0.0, 1.0 - self.num_timesteps / max(self.total_timesteps, 1))
 
     # ------------------------------------------------------------------ learning, saving, loading
     def learn(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from lhy_rl.agents.common.construction import is_option
+
 COUNTERS = frozenset({"num_timesteps", "total_timesteps", "stopped", "callback", "own_randomness"})
 
 
 class HeldLearner:
     """A mixin for agents that hold another agent as ``learner``: state that both share is stored in the learner only.
 
-    An attribute that the agent itself lacks is read from the learner (``agent.gamma``, ``agent.collector``), and
-    those named in ``shared`` are written there, too: there is one policy, one environment, one count of steps.
+    An attribute that the agent itself lacks is read from the learner (``agent.gamma``, ``agent.collector``). Those
+    named in ``shared`` are written there, too (there is one policy, one environment, one count of steps), and so are
+    the learner's options.
     """
 
     shared: ClassVar[frozenset[str]] = COUNTERS | {
@@ -25,11 +28,15 @@ class HeldLearner:
         return getattr(learner, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        owner = vars(self).get("learner") if name in self.shared else None
-        if owner is None:
-            object.__setattr__(self, name, value)
+        learner = vars(self).get("learner")
+        if learner is not None and name not in vars(self) and is_option(self, name) and is_option(learner, name):
+            for one in vars(self).get("learners", [learner]):
+                setattr(one, name, value)
+            self.hyperparameters[name] = getattr(learner, name)
+        elif learner is not None and name in self.shared:
+            setattr(learner, name, value)
         else:
-            setattr(owner, name, value)
+            super().__setattr__(name, value)
         if name == "learner" and value is not None:
             for common in self.shared:
                 vars(self).pop(common, None)

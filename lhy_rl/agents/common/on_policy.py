@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lhy_rl.agents.common.agent import Agent, Metrics
+from lhy_rl.agents.common.agent import Agent, Metrics, Names
 from lhy_rl.agents.common.gradient_step import diverged
 from lhy_rl.agents.common.reward_model import RewardModel, as_reward_model, resumed_reward_model
 from lhy_rl.agents.common.rollout_batch import Batch
@@ -138,7 +138,8 @@ class OnPolicy(Agent):
 
     reports_steps = True
     reuses_steps = True  # whether the loss needs the log-probabilities under the policy that acted
-    schedulable: tuple[str, ...] = ("learning_rate",)
+    schedulable: Names = ("learning_rate",)
+    changeable: Names = ("learning_rate", "gamma", "gae_lambda", "entropy_coef", "value_coef", "max_grad_norm")
 
     # ------------------------------------------------------------------ what an algorithm gives
     @abstractmethod
@@ -159,6 +160,7 @@ class OnPolicy(Agent):
     def collect(self) -> Rollout:
         """Collect the rollout of an update with the current policy."""
         self.policy.eval()  # and stay so while learning, so that ratios begin at 1
+        self.normalizer.gamma = self.gamma
         if self.callback.wants_steps:
             rollout = self.collector.collect(self.n_steps, self.on_step)
         else:
@@ -228,9 +230,7 @@ class OnPolicy(Agent):
 
     def train_on_batch(self, batch: Batch) -> Metrics:
         """Learn from a batch."""
-        if (rate := self.scheduled("learning_rate")) is not None:
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
+        self.optimizer.param_groups[0]["lr"] = self.scheduled("learning_rate")
         metrics = {**self.descend(batch), **self.collector.episode_metrics()}
         metrics["train/learning_rate"] = self.optimizer.param_groups[0]["lr"]
         metrics["train/n_updates"] = self.passes
@@ -263,8 +263,8 @@ class OnPolicy(Agent):
             metrics["train/std"] = self.policy.actor.log_std.detach().exp().mean().item()
         return metrics
 
-    def scheduled(self, option: str) -> float | None:
-        """The value of an option in this update; None where it is constant.
+    def scheduled(self, option: str) -> float:
+        """The value of an option in this update.
 
         Raises:
             UserError: the user's function gives a negative or infinite value.
@@ -275,7 +275,7 @@ class OnPolicy(Agent):
                 raise UserError(f"the function {option}({self.remaining}) returned {value}; must be finite, 0 or more")
             return value
         linear = getattr(self, f"{option}_schedule") == "linear"
-        return float(getattr(self, option)) * self.remaining if linear else None
+        return float(getattr(self, option)) * (self.remaining if linear else 1.0)
 
     @property
     def remaining(self) -> float:
@@ -297,7 +297,7 @@ class OnPolicy(Agent):
         """
         if self.reward_model is not None:
             raise UserError(f"{type(self).__name__} has a reward model already; reward_model must be None")
-        self.reward_model = reward_model
+        vars(self)["reward_model"] = reward_model  # for others it is an option of the constructor
         self.collector = self.make_collector()
         reward_model.attach(self)
 
@@ -340,4 +340,4 @@ class OnPolicy(Agent):
         self.normalizer.load_state_dict(state["normalizer"])
         self.collector.load_state_dict(state["collector"])
         self.passes = int(state.get("passes", self.num_updates))
-        self.reward_model = resumed_reward_model(self.reward_model, state)
+        vars(self)["reward_model"] = resumed_reward_model(self.reward_model, state)

@@ -36,6 +36,11 @@ OPTIMIZER = "policy.optimizer"  # SB3's key
 NOT_FOR_TENSORBOARD = ("time/iterations", "time/time_elapsed", "time/total_timesteps")  # as in SB3
 
 
+def sb3_name(option: str) -> Any:
+    """The property by which an option is read and set under the name that SB3 gives it."""
+    return property(lambda agent: getattr(agent, option), lambda agent, value: setattr(agent, option, value))
+
+
 class SB3Interface:
     """A mixin for :class:`~lhy_rl.agents.common.agent.Agent`, without any learning.
 
@@ -64,6 +69,7 @@ class SB3Interface:
     _sb3_env: tuple[Any, Any] | None = None  # the environment, and SB3's view of it
     _logger: Any = None
     _custom_logger = False
+    ent_coef, vf_coef = sb3_name("entropy_coef"), sb3_name("value_coef")
 
     # ------------------------------------------------------------------ the environment
     def get_env(self) -> Any:

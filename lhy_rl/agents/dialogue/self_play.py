@@ -86,7 +86,7 @@ class SelfPlay(HeldLearner, Agent):
     """
 
     takes_options_of = (PPO,)
-    schedulable = PPO.schedulable
+    schedulable, changeable = PPO.schedulable, ("kl_coef",)
     learner: PPO
 
     def __init__(
@@ -136,7 +136,7 @@ class SelfPlay(HeldLearner, Agent):
         seed = options.get("seed", 0) or 0
         self.learners = [with_dropout(PPO(games, **{**options, "seed": seed + i}), dropout) for i in range(count)]
         for learner in self.learners:
-            learner.n_steps = 0  # steps are counted when they have been learned from
+            vars(learner)["n_steps"] = 0  # steps are counted when they have been learned from
         self.learner = self.learners[0]
         self.env_id = env if isinstance(env, str) else None
         self.n_games = n_games

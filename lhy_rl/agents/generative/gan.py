@@ -74,6 +74,8 @@ class GAN(SampleLearner):
     curves = {"train/discriminator_loss": "discriminator", "train/generator_loss": "generator"}
     policy: GeneratorPolicy
 
+    changeable = (*SampleLearner.changeable, "discriminator_steps")
+
     def __init__(
         self,
         env: Environment,

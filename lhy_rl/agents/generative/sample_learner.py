@@ -42,6 +42,7 @@ class SampleLearner(Agent):
 
     takes_options_of: tuple[type, ...] = (SampleNetworkOptions,)
     network_options: ClassVar[type] = SampleNetworkOptions
+    changeable: tuple[str, ...] = ("batch_size", "gradient_steps", "decay")
     curves: ClassVar[dict[str, str]] = {}
     """Metrics that a report draws together, and their labels."""
     policy: SamplePolicy

@@ -56,6 +56,8 @@ class VAE(SampleCodes, SampleLearner):
     curves = {"train/elbo": "bound, training", "train/elbo_held_out": "bound, held out"}
     policy: GeneratorPolicy
 
+    changeable = (*SampleLearner.changeable, "beta")
+
     def __init__(
         self,
         env: Environment,

@@ -70,13 +70,13 @@ class PPO(OnPolicy):
         self.target_kl = target_kl
 
     schedulable = ("learning_rate", "clip_range")
+    changeable = (*OnPolicy.changeable, "batch_size", "n_epochs", "clip_range", "target_kl")
 
     def make_optimizer(self, epsilon: float) -> torch.optim.Optimizer:
         return torch.optim.Adam([self.parameters.vector], lr=self.learning_rate, eps=epsilon, fused=True)
 
     def descend(self, batch: Batch) -> Metrics:
-        now = self.scheduled("clip_range")
-        clip_range = self.clip_range if now is None else now
+        clip_range = self.scheduled("clip_range")
         stats: list[Tensor] = []
         norms: list[Tensor] = []
         for steps in self.passes_over(batch):

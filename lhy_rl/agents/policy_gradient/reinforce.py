@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lhy_rl.agents.common.agent import Agent, Metrics
+from lhy_rl.agents.common.agent import Agent, Metrics, Names
 from lhy_rl.agents.common.episode_evaluation import evaluate_episodes
 from lhy_rl.agents.common.gradient_step import gradient_step
 from lhy_rl.agents.common.reward_model import as_reward_model, resumed_reward_model
@@ -59,8 +59,7 @@ class Reinforce(Agent):
         normalize_advantage: Divide advantages by their standard deviation, so that the rewards' scale does not matter.
         entropy_coef: Bonus on the policy's entropy. Raise it when the policy collapses (0.001 to 0.1).
         kl_coef: Penalty on KL(policy || pretrained policy), in nats per step; needs pretraining.
-        likelihood_coef: Weight of the training sentences' log-likelihood beside the policy gradient, for text tasks. It
-            keeps what the reward does not measure: raise it when coverage (``nll_test``) is lost.
+        likelihood_coef: Weight of the training sentences' log-likelihood, for text tasks; raise it if coverage is lost.
         value_coef: Weight of the critic's loss.
         max_grad_norm: Maximum norm of the gradient; larger gradients are clipped to it.
         adam_epsilon: Epsilon of Adam. The loss here is a mean over the batch's tokens; to match code that sums them, as
@@ -79,6 +78,8 @@ class Reinforce(Agent):
     computed, otherwise its estimate from the actions taken), ``train/kl``, ``train/value_loss``,
     ``train/advantage_std``, ``train/grad_norm``; in pretraining ``train/nll`` and ``train/epoch``.
     """
+
+    changeable: Names = ("learning_rate", "gamma", "entropy_coef", "kl_coef", "value_coef", "max_grad_norm")
 
     def __init__(
         self,
@@ -120,9 +121,7 @@ class Reinforce(Agent):
             raise UserError("baseline 'critic' needs a critic; critic must be shared or separate")
         self.sees_normalized = normalize_observations
         super().__init__(env, **shared)
-        self.normalizer = Normalizer(
-            self.env.single_observation_space, self.env.num_envs, gamma, observed=normalize_observations
-        )
+        self.normalizer = Normalizer(self.env.single_observation_space, self.env.num_envs, 1.0, normalize_observations)
         if (n := self.env.num_envs) % episodes_per_start:
             raise UserError(f"episodes_per_start is {episodes_per_start}; num_envs, {n}, must be a multiple of it")
         self.learning_rate, self.learning_rate_schedule = learning_rate, learning_rate_schedule
@@ -214,9 +213,8 @@ class Reinforce(Agent):
         if self.likelihood is not None and self.likelihood_coef:
             terms["nll"], _ = self.likelihood.loss()
             loss = loss + self.likelihood_coef * terms["nll"]
-        if self.learning_rate_schedule == "linear":
-            remaining = max(0.0, 1 - self.num_timesteps / max(self.total_timesteps, 1))
-            self.optimizer.param_groups[0]["lr"] = self.learning_rate * remaining
+        share = self.remaining if self.learning_rate_schedule == "linear" else 1.0
+        self.optimizer.param_groups[0]["lr"] = self.learning_rate * share
         norm = gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm, self.num_timesteps)
         return {
             "rollout/ep_len_mean": float(episodes.lengths.float().mean()),
@@ -273,7 +271,8 @@ class Reinforce(Agent):
     @torch.no_grad()
     def reference(self, episodes: Episodes) -> Tensor:
         """(T, B, A) log-probabilities of the pretrained policy."""
-        assert self.pretrained is not None
+        if self.pretrained is None:
+            raise UserError("kl_coef needs a pretrained policy; set pretrain_epochs above 0")
         steps = episodes.obs, episodes.actions, self.pretrained.initial_state(episodes.valid.shape[1]), episodes.start
         found = self.pretrained.evaluate(*steps, all_actions=True, action_mask=episodes.action_mask).log_probs
         assert found is not None
@@ -340,7 +339,7 @@ class Reinforce(Agent):
         load_optimizer(self.optimizer, state["optimizer"])
         self.normalizer.load_state_dict(state["normalizer"])
         self.past_return = state.get("past_return")
-        self.reward_model = resumed_reward_model(self.reward_model, state)
+        vars(self)["reward_model"] = resumed_reward_model(self.reward_model, state)
         if self.likelihood is not None:
             self.likelihood.load_state_dict(state["likelihood"])
         self.pretrained = None

@@ -54,6 +54,7 @@ class SupervisedImitation(Agent):
     """
 
     former_names = {"every": "subsample"}
+    changeable: tuple[str, ...] = ("learning_rate", "entropy_coef", "max_grad_norm", "batch_size", "gradient_steps")
 
     def __init__(
         self,

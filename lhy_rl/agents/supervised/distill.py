@@ -52,6 +52,8 @@ class Distill(LabellingRounds, SupervisedImitation):
     Logs the metrics of ``dagger``, and ``train/teacher_kl``: T^2 KL(teacher || student) of the steps learned from.
     """
 
+    changeable = (*SupervisedImitation.changeable, "temperature", "label_weight")
+
     def __init__(
         self,
         env: Environment,

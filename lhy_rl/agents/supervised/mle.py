@@ -61,6 +61,8 @@ class MLE(Agent):
     with a penalty ``train/attention_penalty``.
     """
 
+    changeable = ("learning_rate", "gradient_steps")
+
     def __init__(
         self,
         env: Environment,
@@ -105,9 +107,8 @@ class MLE(Agent):
         return "tokens learned from"
 
     def update(self) -> Metrics:
-        if self.learning_rate_schedule == "linear":
-            remaining = max(0.0, 1 - self.num_timesteps / max(self.total_timesteps, 1))
-            self.likelihood.optimizer.param_groups[0]["lr"] = self.learning_rate * remaining
+        linear = self.learning_rate_schedule == "linear"
+        self.likelihood.optimizer.param_groups[0]["lr"] = self.learning_rate * (self.remaining if linear else 1.0)
         metrics, tokens = self.likelihood.update(self.gradient_steps)
         self.num_timesteps += tokens
         return metrics
