@@ -47,14 +47,16 @@ def changed(agent: Any, name: str, value: Any) -> Any:
     Raises:
         UserError: The option cannot be changed any more, or not to this value.
     """
-    kind = type(agent)
-    if name not in kind.changeable:
-        example = f"{kind.__name__}(env, {name}={brief(value, 40)})"
-        raise UserError(f"{name} of {kind.__name__} cannot be changed any more; make a new agent: {example}")
+    kind, value = type(agent), plain(value)
     if callable(value) and name in kind.schedulable:
         agent.schedules[name] = value
         return getattr(agent, name)
-    present, value = getattr(agent, name), plain(value)
+    if not isinstance(value, bool | int | float | str | None):
+        return value  # what the agent itself makes of an option: a reward model, a reference policy
+    if name not in kind.changeable:
+        example = f"{kind.__name__}(env, {name}={brief(value, 40)})"
+        raise UserError(f"{name} of {kind.__name__} cannot be changed any more; make a new agent: {example}")
+    present = getattr(agent, name)
     if isinstance(present, bool):
         validation.flag(name, value)
     elif isinstance(present, int):

@@ -297,7 +297,7 @@ class OnPolicy(Agent):
         """
         if self.reward_model is not None:
             raise UserError(f"{type(self).__name__} has a reward model already; reward_model must be None")
-        vars(self)["reward_model"] = reward_model  # for others it is an option of the constructor
+        self.reward_model = reward_model
         self.collector = self.make_collector()
         reward_model.attach(self)
 
@@ -340,4 +340,4 @@ class OnPolicy(Agent):
         self.normalizer.load_state_dict(state["normalizer"])
         self.collector.load_state_dict(state["collector"])
         self.passes = int(state.get("passes", self.num_updates))
-        vars(self)["reward_model"] = resumed_reward_model(self.reward_model, state)
+        self.reward_model = resumed_reward_model(self.reward_model, state)

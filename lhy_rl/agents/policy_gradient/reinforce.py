@@ -339,7 +339,7 @@ class Reinforce(Agent):
         load_optimizer(self.optimizer, state["optimizer"])
         self.normalizer.load_state_dict(state["normalizer"])
         self.past_return = state.get("past_return")
-        vars(self)["reward_model"] = resumed_reward_model(self.reward_model, state)
+        self.reward_model = resumed_reward_model(self.reward_model, state)
         if self.likelihood is not None:
             self.likelihood.load_state_dict(state["likelihood"])
         self.pretrained = None
