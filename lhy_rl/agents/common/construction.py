@@ -51,12 +51,13 @@ def changed(agent: Any, name: str, value: Any) -> Any:
     if callable(value) and name in kind.schedulable:
         agent.schedules[name] = value
         return getattr(agent, name)
-    if not isinstance(value, bool | int | float | str | None):
-        return value  # what the agent itself makes of an option: a reward model, a reference policy
+    present = getattr(agent, name, None)
+    unchanged = value is present and name not in agent.schedules
+    if unchanged or not isinstance(value, bool | int | float | str | None):
+        return value  # not only the user sets it: an agent makes a reward model or a reference policy of an option
     if name not in kind.changeable:
         example = f"{kind.__name__}(env, {name}={brief(value, 40)})"
         raise UserError(f"{name} of {kind.__name__} cannot be changed any more; make a new agent: {example}")
-    present = getattr(agent, name)
     if isinstance(present, bool):
         validation.flag(name, value)
     elif isinstance(present, int):
