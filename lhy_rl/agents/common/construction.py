@@ -63,7 +63,8 @@ def changed(agent: Any, name: str, value: Any) -> Any:
     elif isinstance(present, int):
         validation.integer(name, value, 1)
     elif value is not None or defaults_of(kind)[name] is not None:
-        validation.check(**{name: (value, 0, 1) if name in SHARES else (value, 0)})
+        number: Any = value
+        validation.check(**{name: (number, 0, 1) if name in SHARES else (number, 0)})
     agent.schedules.pop(name, None)
     agent.hyperparameters[name] = value
     return value
