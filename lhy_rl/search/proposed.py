@@ -31,6 +31,11 @@ class Proposed:
         self._keys.add(int(self.space.keys(tokens)))
         return tokens
 
+    @property
+    def tokens(self) -> np.ndarray:
+        """(K, D) int64: all proposals."""
+        return self.space.tokens_of(np.fromiter(self._keys, np.int64, len(self)))
+
     def new(self, tokens: np.ndarray) -> np.ndarray:
         """(N,) bool: which of (N, D) have not been proposed."""
         return np.array([int(key) not in self._keys for key in self.space.keys(tokens)], bool)

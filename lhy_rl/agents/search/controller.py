@@ -31,7 +31,7 @@ from lhy_rl.core import validation
 from lhy_rl.core.validation import check, positive
 from lhy_rl.functional.policy_gradient import clipped_surrogate, reinforce_loss
 from lhy_rl.nn.randomness import OwnRandomness
-from lhy_rl.search.proposed import TRIES, Proposed
+from lhy_rl.search.proposed import Proposed
 from lhy_rl.search.searcher import Searcher
 from lhy_rl.search.space import Space
 from lhy_rl.search.trial import Trial
@@ -105,21 +105,19 @@ class Controller(Searcher):
 
     # ------------------------------------------------------------------ ask
     def ask(self) -> np.ndarray:
-        for _ in range(TRIES):
-            if self._waiting:
-                break
+        if not self._waiting:
             drawn = self.draw(self.batch_size)
             if self.unique:
                 drawn = drawn[np.sort(np.unique(self.space.keys(drawn), return_index=True)[1])]
                 drawn = drawn[self._proposed.new(drawn)]
             self._waiting.extend(drawn)
-        if not self._waiting:  # the policy draws only known ones: take a random new one, if any is left
+        if not self._waiting:  # the policy gives all others next to no probability: take a random one, if any is left
             return self._proposed.draw(lambda: self.space.sample(1, self.rng)[0], self.rng)
         return self._proposed.add(self._waiting.popleft())
 
     def draw(self, n: int) -> np.ndarray:
-        """Sample (n, D) configurations from the current policy."""
-        return self.policy.draw(n, self.generator)
+        """Sample (n, D) configurations from the current policy; with ``unique``, among those not yet proposed."""
+        return self.policy.draw(n, self.generator, torch.from_numpy(self._proposed.tokens) if self.unique else None)
 
     # ------------------------------------------------------------------ tell
     def tell(self, trial: Trial) -> None:
