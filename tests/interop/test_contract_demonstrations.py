@@ -184,9 +184,9 @@ def test_another_environment(tmp_path):
     path = write_npz(cartpole(), tmp_path / "a.npz")
     write_minari(cartpole(), LOCAL)
     for source in (path, LOCAL, cartpole()):
-        with pytest.raises(UserError, match=r"of another environment: in the observation space Box of shape \(4,\)"):
+        with pytest.raises(UserError, match=r"of another environment: in the observation space, Box of shape \(4,\)"):
             load_demonstrations(source, "MountainCar-v0")
-        with pytest.raises(UserError, match=r"in the action space Discrete\(2\)"):
+        with pytest.raises(UserError, match=r"in the action space, Discrete\(2\)"):
             load_demonstrations(source, (gym.make("CartPole-v1").observation_space, Discrete(3)))
     envs = gym.make_vec("CartPole-v1", num_envs=2)
     assert len(load_demonstrations(path, envs)) == len(load_demonstrations(path, gym.make("CartPole-v1"))) == 3

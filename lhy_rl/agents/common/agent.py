@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from lhy_rl.agents.common import saved
 from lhy_rl.agents.common.callbacks import Callback, make_callback
-from lhy_rl.agents.common.construction import AgentClass, changed, defaults_of, is_option
+from lhy_rl.agents.common.construction import AgentClass, changed, defaults_of
 from lhy_rl.agents.common.construction import Names as Names
 from lhy_rl.agents.common.sb3_arguments import translate_load
 from lhy_rl.agents.common.sb3_interface import Metrics as Metrics
@@ -43,7 +43,8 @@ PREDICTING = 2**32  # added to the seed, so that predictions and training draw d
 class Agent(SB3Interface, metaclass=AgentClass):
     """A policy and a way to improve it.
 
-    Constructors also take the arguments of Stable-Baselines3's (:mod:`lhy_rl.agents.common.sb3_arguments`).
+    Constructors also take the arguments of Stable-Baselines3's (:mod:`lhy_rl.agents.common.sb3_arguments`). Options
+    named in ``changeable`` may be set later, too: ``agent.learning_rate = 1e-4``.
 
     Args:
         env: An id, a Gymnasium ``Env``, a ``VectorEnv``, a ``VecEnv`` of Stable-Baselines3, or a callable that makes an
@@ -64,6 +65,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
     large = False  # whether an agent has large networks besides its policy, for which ``auto`` chooses a GPU
     reports_steps = False  # whether ``update`` calls :meth:`report_step` after every step
     changeable: Names = ()  # options that may be set on an agent that is made; every update reads them
+    options_made_with: frozenset[str] = frozenset()  # the names of all options, as soon as the agent is made
     loading = half_loaded = False  # whether a state is being, or was half, loaded (:mod:`lhy_rl.core.saved_states`)
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -104,7 +106,7 @@ class Agent(SB3Interface, metaclass=AgentClass):
         self.policy.to(self.device)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, changed(self, name, value) if is_option(self, name) else value)
+        super().__setattr__(name, changed(self, name, value) if name in self.options_made_with else value)
 
     def _warn_of_unread_width(self) -> None:
         width = self.hyperparameters.get("hidden_size")

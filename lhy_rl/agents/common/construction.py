@@ -35,12 +35,6 @@ def our_options(kind: Any) -> frozenset[str]:
     return frozenset(defaults_of(kind)) & {name for init in ours for name in inspect.signature(init).parameters}
 
 
-def is_option(agent: Any, name: str) -> bool:
-    """Whether this is an option of an agent that is made."""
-    kind: Any = type(agent)
-    return "made" in vars(agent) and name in our_options(kind)
-
-
 def changed(agent: Any, name: str, value: Any) -> Any:
     """The value of an option that is set on a made agent, checked, and remembered for ``save``.
 
@@ -100,5 +94,5 @@ class AgentClass(ABCMeta):
             self.hyperparameters = options
             self.__init__(*given, **options)
             sb3_arguments.apply(self)
-            self.made = True
+            self.options_made_with = our_options(cls)
             return self

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from lhy_rl.agents.common.construction import is_option
-
 COUNTERS = frozenset({"num_timesteps", "total_timesteps", "stopped", "callback", "own_randomness"})
 
 
@@ -17,6 +15,8 @@ class HeldLearner:
     the learner's options.
     """
 
+    options_made_with: frozenset[str]
+    hyperparameters: dict[str, Any]
     shared: ClassVar[frozenset[str]] = COUNTERS | {
         "env", "env_id", "seed", "device", "policy", "generator", "predict_generator", "num_updates", "schedules",
     }  # fmt: skip
@@ -28,8 +28,8 @@ class HeldLearner:
         return getattr(learner, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        learner = vars(self).get("learner")
-        if learner is not None and name not in vars(self) and is_option(self, name) and is_option(learner, name):
+        learner: Any = vars(self).get("learner")
+        if name in self.options_made_with and name not in vars(self) and name in learner.options_made_with:
             for one in vars(self).get("learners", [learner]):
                 setattr(one, name, value)
             self.hyperparameters[name] = getattr(learner, name)

@@ -133,5 +133,5 @@ def test_sentences_stand_beside_the_sources_that_they_answer_to(trained):
 
 def test_a_policy_that_answers_needs_something_to_answer_to(trained):
     agent, task = trained
-    with pytest.raises(UserError, match="this policy writes in answer to sources; give sentences that have them"):
+    with pytest.raises(UserError, match="this policy needs sources; give sentences that have them"):
         sample(agent.policy, task, 2)

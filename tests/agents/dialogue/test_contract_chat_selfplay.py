@@ -92,7 +92,9 @@ def test_people_are_imitated() -> None:
     losses = [agent.update()["train/imitation_loss"] for _ in range(30)]
     assert agent.phase == "training" and np.mean(losses[-5:]) < 0.8 * losses[0]
     assert agent.learner.optimizer.param_groups[0]["lr"] == agent.learner.learning_rate
-    with pytest.raises(UserError, match="referential_v0 knows no moves of people"):
+    with pytest.raises(
+        UserError, match="referential_v0 has no recorded human games; give demonstrations, or the name of a player"
+    ):
         SelfPlay("lhy_rl/referential_v0", demonstrations="people")
 
 
