@@ -59,9 +59,8 @@ class ChoicePolicy(nn.Module):
         state, start = self.core.initial_state(n), torch.zeros(1, n, dtype=torch.bool)
         before = torch.zeros(n, dtype=torch.int64)
         known = torch.zeros(0, len(self.space), dtype=torch.int64) if known is None else known
-        rest = (
-            log_prob(self.logits(known), known).flip(1).cumsum(1).flip(1).exp()
-        )  # (K, D) probability of choice d and all after it
+        of_choices = log_prob(self.logits(known), known)
+        rest = of_choices.flip(1).cumsum(1).flip(1).exp()  # (K, D) probability of choice d and all after it
         begins = torch.ones(n, len(known), dtype=torch.bool)  # whether a known configuration begins like the drawn one
         for position in range(len(self.space)):
             h, state = self.core(self.embedding(self.first_of[position] + before)[None], state, start)
