@@ -118,9 +118,8 @@ def test_wandb_watches(tmp_path: Any, monkeypatch: Any) -> None:
     wandb = pytest.importorskip("wandb")
     from wandb.integration.sb3 import WandbCallback
 
-    monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    run = wandb.init(project="test", dir=str(tmp_path))
+    run = wandb.init(project="test", dir=str(tmp_path), mode="offline")
     logged: set[str] = set()
     try:
         log = run._log

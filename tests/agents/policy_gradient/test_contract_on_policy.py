@@ -127,12 +127,11 @@ def test_sb3_s_callbacks_run_on_agents_that_play_whole_episodes(tmp_path):
     assert len(list(tmp_path.glob("*.zip"))) == 2, "after updates 2 and 4 of 5"
 
 
-def test_wandb_s_callback_runs(tmp_path, monkeypatch):
+def test_wandb_s_callback_runs(tmp_path):
     wandb = pytest.importorskip("wandb")
     from wandb.integration.sb3 import WandbCallback
 
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    with wandb.init(project="lhy_rl", dir=str(tmp_path)):
+    with wandb.init(project="lhy_rl", dir=str(tmp_path), mode="disabled"):  # it reads WANDB_MODE once a process
         PPO(lambda: Parrot(), **SMALL).learn(60, callback=WandbCallback(model_save_path=str(tmp_path / "model")))
     assert (tmp_path / "model" / "model.zip").exists()
 
