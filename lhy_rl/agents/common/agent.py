@@ -149,9 +149,9 @@ class Agent(SB3Interface, metaclass=AgentClass):
         return self.num_timesteps, self.total_timesteps
 
     @property
-    def remaining(self) -> float:
-        """The share of ``learn`` that is left: 1 at the beginning."""
-        return max(0.0, 1.0 - self.num_timesteps / max(self.total_timesteps, 1))
+    def done_share(self) -> float:
+        """The share of ``learn`` that is done, from 0 to 1."""
+        return min(1.0, self.num_timesteps / max(self.total_timesteps, 1))
 
     # ------------------------------------------------------------------ learning, saving, loading
     def learn(

@@ -213,7 +213,7 @@ class Reinforce(Agent):
         if self.likelihood is not None and self.likelihood_coef:
             terms["nll"], _ = self.likelihood.loss()
             loss = loss + self.likelihood_coef * terms["nll"]
-        share = self.remaining if self.learning_rate_schedule == "linear" else 1.0
+        share = 1.0 - self.done_share if self.learning_rate_schedule == "linear" else 1.0
         self.optimizer.param_groups[0]["lr"] = self.learning_rate * share
         norm = gradient_step(self.policy, self.optimizer, loss, self.max_grad_norm, self.num_timesteps)
         return {

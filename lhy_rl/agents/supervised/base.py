@@ -251,11 +251,6 @@ class SupervisedImitation(Agent):
             return self.learning_rate
         return self.learning_rate * max(LEAST_RATE, 1.0 - self.done_share)
 
-    @property
-    def done_share(self) -> float:
-        """The share of ``learn`` that is done, from 0 to 1."""
-        return min(1.0, self.num_timesteps / max(self.total_timesteps, 1))
-
     # ------------------------------------------------------------------ saving, loading
     @classmethod
     def load(

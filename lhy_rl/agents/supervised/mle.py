@@ -107,8 +107,8 @@ class MLE(Agent):
         return "tokens learned from"
 
     def update(self) -> Metrics:
-        linear = self.learning_rate_schedule == "linear"
-        self.likelihood.optimizer.param_groups[0]["lr"] = self.learning_rate * (self.remaining if linear else 1.0)
+        share = 1.0 - self.done_share if self.learning_rate_schedule == "linear" else 1.0
+        self.likelihood.optimizer.param_groups[0]["lr"] = self.learning_rate * share
         metrics, tokens = self.likelihood.update(self.gradient_steps)
         self.num_timesteps += tokens
         return metrics
