@@ -53,7 +53,7 @@ class SeqGAN(Reinforce):
     """
 
     large = True  # because of the discriminator
-    changeable = (*Reinforce.changeable, "discriminator_steps")
+    changeable = ("learning_rate", "entropy_coef", "kl_coef", "value_coef", "max_grad_norm", "discriminator_steps")
     reward_model: SequenceDiscriminatorReward
 
     def __init__(

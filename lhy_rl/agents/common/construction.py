@@ -19,7 +19,8 @@ from lhy_rl.core.signatures import option_sources
 from lhy_rl.core.validation import plain
 
 Names = tuple[str, ...]
-SHARES = ("gamma", "gae_lambda", "pool_share")  # options that are at most 1
+POSITIVE = ("learning_rate", "max_grad_norm", "clip_range", "target_kl", "temperature")  # options that are above 0
+SHARES = ("gamma", "gae_lambda", "label_weight", "decay")  # options from 0 to 1; other fractions are at least 0
 
 
 def defaults_of(kind: type) -> dict[str, Any]:
@@ -35,6 +36,19 @@ def our_options(kind: Any) -> frozenset[str]:
     return frozenset(defaults_of(kind)) & {name for init in ours for name in inspect.signature(init).parameters}
 
 
+def whole(name: str, value: Any, default: Any) -> Any:
+    """The value of an option; where the default is an integer, a float without a fraction becomes one (64.0 is 64).
+
+    Raises:
+        UserError: It has a fraction.
+    """
+    if not isinstance(value, float) or isinstance(default, bool) or not isinstance(default, int):
+        return value
+    if not value.is_integer():
+        raise UserError(f"{name} is {value}; allowed: a whole number")
+    return int(value)
+
+
 def changed(agent: Any, name: str, value: Any) -> Any:
     """The value of an option that is set on a made agent, checked, and remembered for ``save``.
 
@@ -45,20 +59,21 @@ def changed(agent: Any, name: str, value: Any) -> Any:
     if callable(value) and name in kind.schedulable:
         agent.schedules[name] = value
         return getattr(agent, name)
-    present = getattr(agent, name, None)
-    unchanged = value is present and name not in agent.schedules
-    if unchanged or not isinstance(value, bool | int | float | str | None):
-        return value  # not only the user sets it: an agent makes a reward model or a reference policy of an option
     if name not in kind.changeable:
+        if name in vars(agent) and not isinstance(value, bool | int | float | str):
+            return value  # the agent sets it itself: a reward model, or a reference policy, that it made of the option
         example = f"{kind.__name__}(env, {name}={brief(value, 40)})"
         raise UserError(f"{name} of {kind.__name__} cannot be changed any more; make a new agent: {example}")
-    if isinstance(present, bool):
-        validation.flag(name, value)
-    elif isinstance(present, int):
-        validation.integer(name, value, 1)
-    elif value is not None or defaults_of(kind)[name] is not None:
-        number: Any = value
-        validation.check(**{name: (number, 0, 1) if name in SHARES else (number, 0)})
+    default = defaults_of(kind)[name]
+    value = whole(name, value, default)
+    if isinstance(default, int):
+        validation.check(**{name: (value, 1)})
+    elif name in SHARES:
+        validation.check(**{name: (value, 0, 1)})
+    elif name not in POSITIVE:
+        validation.check(**{name: (value, 0)})
+    elif value is not None or default is not None:
+        validation.positive(**{name: value})
     agent.schedules.pop(name, None)
     agent.hyperparameters[name] = value
     return value
@@ -85,14 +100,17 @@ class AgentClass(ABCMeta):
     if not TYPE_CHECKING:  # type checkers read the constructors
 
         def __call__(cls, *given: Any, **options: Any) -> Any:
-            allowed = set(defaults_of(cls))
+            defaults = defaults_of(cls)
+            allowed = set(defaults)
             options = {name: plain(value) for name, value in renamed(options, cls.former_names).items()}
             given, options, sb3_arguments = translate(cls, allowed, given, options)
             for name in options.keys() - allowed:
                 raise suggest(name, allowed, f"option of {cls.__name__}")
+            ours = our_options(cls)
+            options |= {name: whole(name, options[name], defaults[name]) for name in options.keys() & ours}
             self = cls.__new__(cls)
             self.hyperparameters = options
             self.__init__(*given, **options)
             sb3_arguments.apply(self)
-            self.options_made_with = our_options(cls)
+            self.options_made_with = ours
             return self

@@ -12,9 +12,10 @@ class HeldLearner:
 
     An attribute that the agent itself lacks is read from the learner (``agent.gamma``, ``agent.collector``). Those
     named in ``shared`` are written there, too (there is one policy, one environment, one count of steps), and so are
-    the learner's options.
+    the learner's options, but for those that are ``fixed`` because other parts of the agent keep their value.
     """
 
+    fixed: ClassVar[tuple[str, ...]] = ()
     options_made_with: frozenset[str]
     hyperparameters: dict[str, Any]
     shared: ClassVar[frozenset[str]] = COUNTERS | {
@@ -29,7 +30,8 @@ class HeldLearner:
 
     def __setattr__(self, name: str, value: Any) -> None:
         learner: Any = vars(self).get("learner")
-        if name in self.options_made_with and name not in vars(self) and name in learner.options_made_with:
+        own = name in vars(self) or name in self.fixed or name not in self.options_made_with
+        if not own and name in learner.options_made_with:
             for one in vars(self).get("learners", [learner]):
                 setattr(one, name, value)
             self.hyperparameters[name] = getattr(learner, name)
@@ -45,6 +47,8 @@ class HeldLearner:
 class HeldGenerator(HeldLearner):
     """A mixin for adversarial agents: the learner is the generator. It holds all of the agent's state, with the
     discriminator as its reward model."""
+
+    fixed = ("gamma",)  # the reward of absorbing states and shaped discriminators is made for one discount
 
     def set_env(self, env: Any) -> None:
         self.learner.set_env(env)

@@ -42,7 +42,7 @@ class SampleLearner(Agent):
 
     takes_options_of: tuple[type, ...] = (SampleNetworkOptions,)
     network_options: ClassVar[type] = SampleNetworkOptions
-    changeable: tuple[str, ...] = ("batch_size", "gradient_steps", "decay")
+    changeable: tuple[str, ...] = ("gradient_steps", "decay")
     curves: ClassVar[dict[str, str]] = {}
     """Metrics that a report draws together, and their labels."""
     policy: SamplePolicy
@@ -100,7 +100,7 @@ class SampleLearner(Agent):
     def update(self) -> Metrics:
         if self.data is None:
             raise UserError("there is no environment to learn from; give one: load(path, env), or set_env(env)")
-        self.film.record(self.share_done, self.film_samples)
+        self.film.record(self.done_share, self.film_samples)
         self._set_rates()
         rows: list[Tensor] = []
         for _ in range(self.gradient_steps):
@@ -110,17 +110,12 @@ class SampleLearner(Agent):
         means = torch.stack(rows).mean(0)
         if not bool(means.isfinite().all()):
             raise diverged(self.num_timesteps // self.batch_size)
-        self.film.record(self.share_done, self.film_samples)
+        self.film.record(self.done_share, self.film_samples)
         return {f"train/{name}": value for name, value in zip(found, means.tolist(), strict=True)}
-
-    @property
-    def share_done(self) -> float:
-        """The share of ``learn`` that is done, from 0 to 1."""
-        return min(1.0, self.num_timesteps / max(self.total_timesteps, 1))
 
     def _set_rates(self) -> None:
         """Set the learning rates, as a share of the initial ones."""
-        share = max(LEAST_RATE, min(1.0, (1 - self.share_done) / self.decay)) if self.decay else 1.0
+        share = max(LEAST_RATE, min(1.0, (1 - self.done_share) / self.decay)) if self.decay else 1.0
         for optimizer, rate in self.optimizers.values():
             optimizer.param_groups[0]["lr"] = rate * share
 
