@@ -20,7 +20,7 @@ from lhy_rl.nn.layers.pooling import POOLINGS
 NORMS = ("none", "batch", "layer")
 FURTHER = (
     *("hidden_sizes", "dense_layers", "spatial_transformer", "crop", "map_rate", "routing_iterations", "capsule_size"),
-    *("frozen", "architecture"),
+    *("frozen", "features", "architecture"),
 )
 """Options that only some encoders have."""
 
@@ -51,6 +51,8 @@ class EncoderOptions:
         routing_iterations: Routing iterations of ``capsule``, 1 to 3.
         capsule_size: Numbers in each capsule of ``capsule``; it has embedding_size / capsule_size capsules.
         frozen: Keep the weights of a pretrained encoder fixed, and train only the layers after it.
+        features: Take the outputs of a pretrained encoder's last convolution, not its code: the places of things are
+            easier to compare in them.
         architecture: Architecture of a pretrained encoder, as stored in an agent's file; its weights are the agent's.
 
     Raises:
@@ -71,6 +73,7 @@ class EncoderOptions:
     routing_iterations: int = 3
     capsule_size: int = 8
     frozen: bool = False
+    features: bool = False
     architecture: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -85,6 +88,7 @@ class EncoderOptions:
             raise UserError(f"dropout is {self.dropout}; must be at least 0 and below 1")
         flag("spatial_transformer", self.spatial_transformer)
         flag("frozen", self.frozen)
+        flag("features", self.features)
         share("crop", self.crop)
         positive(map_rate=self.map_rate)
         integer("routing_iterations", self.routing_iterations, 1)

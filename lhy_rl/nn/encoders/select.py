@@ -50,8 +50,9 @@ def make_encoder(chosen: EncoderChoice, space: gym.Space[Any], options: EncoderO
     if isinstance(chosen, str) and is_place(chosen):
         learned: Encoder = encoders.get("saved").of(chosen, space, options)
         return learned
-    if options.frozen and chosen != "saved":
-        raise UserError(f"frozen is only for a saved encoder, such as {EXAMPLE}, not for {chosen!r}")
+    for name in ("frozen", "features"):
+        if getattr(options, name) and chosen != "saved":
+            raise UserError(f"{name} is only for a saved encoder, such as {EXAMPLE}, not for {chosen!r}")
     kind = encoders.get(default_encoder(space)) if chosen == "auto" else encoders.choose(chosen, Encoder)
     made: Encoder = kind(space, options) if is_ours(kind) else tried_encoder(kind, space, options)
     return made

@@ -115,8 +115,13 @@ class PictureDiscriminator(nn.Module):
         self.convolutions = nn.Sequential(*layers)
         self.output = nn.Linear(4 * width * eighth(size[0]) * eighth(size[1]), classes)
 
+    def features(self, pictures: Tensor) -> Tensor:
+        """(N, F), the outputs of the last convolution."""
+        found: Tensor = self.convolutions(pictures).flatten(1)
+        return found
+
     def forward(self, pictures: Tensor) -> Tensor:
-        logits: Tensor = self.output(self.convolutions(pictures).flatten(1))
+        logits: Tensor = self.output(self.features(pictures))
         return logits
 
 

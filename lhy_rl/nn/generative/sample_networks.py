@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import gymnasium as gym
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +21,8 @@ from lhy_rl.core.registry import Registry
 from lhy_rl.core.validation import check
 from lhy_rl.functional.fused.leaky_mlp import leaky_layers
 from lhy_rl.nn.acceleration.inventory import hooked
+from lhy_rl.nn.encoders.base import EncoderOptions
+from lhy_rl.nn.encoders.convolutional import NatureEncoder
 from lhy_rl.nn.generative.pictures import LEAK, PictureDiscriminator, PictureGenerator
 from lhy_rl.nn.generative.sample_space import SampleSpace
 from lhy_rl.nn.generative.translation import PictureTranslator
@@ -26,6 +31,7 @@ sample_networks = Registry(
     "network",
     {
         "convolutions": "lhy_rl.nn.generative.sample_networks:ConvolutionalNetworks",
+        "cnn": "lhy_rl.nn.generative.sample_networks:AgentNetworks",
         "mlp": "lhy_rl.nn.generative.sample_networks:DenseNetworks",
         "linear": "lhy_rl.nn.generative.sample_networks:LinearNetworks",
     },
@@ -37,8 +43,9 @@ class SampleNetworkOptions:
     """Options of the networks.
 
     Args:
-        network: ``convolutions`` for pictures from 8 x 8 up, ``mlp`` for anything, ``linear`` for no hidden layers, or
-            ``auto``: convolutions if they fit, else mlp.
+        network: ``convolutions`` for pictures from 8 x 8 up, ``cnn`` for pictures from 36 x 36 up that are read by the
+            CNN of the agents, ``mlp`` for anything, ``linear`` for no hidden layers, or ``auto``: convolutions if they
+            fit, else mlp.
         width: Maps of the convolution next to the picture; the others have twice and four times as many.
         hidden_size: Width of each hidden layer of an MLP.
         layers: Number of hidden layers of an MLP.
@@ -107,12 +114,17 @@ class ConvolutionalNetworks(SampleNetworks):
     def __init__(self, space: SampleSpace, options: SampleNetworkOptions) -> None:
         if not space.is_picture:
             raise UserError(
-                f"network 'convolutions' needs images (H, W, C) from 8 x 8 up, not {space.box}; allowed: mlp"
+                f"network {options.network!r} needs images (H, W, C) from 8 x 8 up, not {space.box}; allowed: mlp"
             )
         super().__init__(space, options)
 
     def reader(self, output_size: int, condition_size: int = 0) -> nn.Module:
-        return PictureReader(self.space.shape, self.options.width, output_size, condition_size)
+        return PictureReader(self.space.shape, condition_size, lambda channels: self.network(channels, output_size))
+
+    def network(self, channels: int, output_size: int) -> PictureDiscriminator | AgentNetwork:
+        """A network from pictures (N, channels, H, W) to (N, output_size)."""
+        _, height, width = self.space.shape
+        return PictureDiscriminator(channels, (height, width), self.options.width, output_size)
 
     def writer(self, input_size: int, bounded: bool = False) -> nn.Module:
         channels, height, width = self.space.shape
@@ -122,18 +134,62 @@ class ConvolutionalNetworks(SampleNetworks):
         return PictureTranslator(self.space.shape, self.options.width, noise_size)
 
 
+class AgentNetworks(ConvolutionalNetworks):
+    """The CNN of the agents as reader, so that what it learns from pictures can be an agent's encoder."""
+
+    def network(self, channels: int, output_size: int) -> AgentNetwork:
+        _, height, width = self.space.shape
+        return AgentNetwork(channels, (height, width), output_size)
+
+
+class AgentNetwork(nn.Module):
+    """The convolutions of ``encoder="cnn"`` (Mnih et al. 2015) and a linear layer: (N, C, H, W) to (N, K).
+
+    Raises:
+        UserError: The picture is smaller than 36 x 36.
+    """
+
+    def __init__(self, channels: int, size: tuple[int, int], output_size: int) -> None:
+        super().__init__()
+        if min(size) < NatureEncoder.smallest:
+            raise UserError(
+                f"network 'cnn' needs images from {NatureEncoder.smallest} x {NatureEncoder.smallest} up, not "
+                f"{size[0]} x {size[1]}; allowed: convolutions, mlp"
+            )
+        space = gym.spaces.Box(0, 1, (channels, *size), np.float32)
+        self.convolutions = NatureEncoder(space, EncoderOptions(activation="relu", hidden_sizes=()))
+        self.output = nn.Linear(self.convolutions.output_size, output_size)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """(N, F), the outputs of the last convolution."""
+        found: Tensor = self.convolutions((pictures + 1) / 2)
+        return found
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        numbers: Tensor = self.output(self.features(pictures))
+        return numbers
+
+
 class PictureReader(nn.Module):
     """A picture and its condition to numbers; a condition of a picture's size is appended as further channels, any
-    other is mapped to one channel."""
+    other is mapped to one channel.
 
-    def __init__(self, shape: tuple[int, ...], width: int, output_size: int, condition_size: int) -> None:
+    Args:
+        shape: (C, H, W) of a picture.
+        condition_size: Size of a condition.
+        network: Makes the network for a number of channels.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], condition_size: int, network: Callable[[int], PictureDiscriminator | AgentNetwork]
+    ) -> None:
         super().__init__()
         channels, *self.size = shape
         maps = channels if condition_size == math.prod(shape) else min(condition_size, 1)
         self.maps: nn.Module = nn.Identity()
         if maps == 1 and condition_size != math.prod(shape):
             self.maps = nn.Linear(condition_size, math.prod(self.size))
-        self.network = PictureDiscriminator(channels + maps, (shape[1], shape[2]), width, output_size)
+        self.network = network(channels + maps)
 
     def forward(self, samples: Tensor, condition: Tensor) -> Tensor:
         if condition.shape[1]:

@@ -20,7 +20,7 @@ from lhy_rl.nn.encoders.base import Encoder, EncoderOptions
 from lhy_rl.nn.encoders.image_spaces import axes_channel_last, image_size, looks_like_image
 from lhy_rl.nn.generative.conditions import is_nothing
 from lhy_rl.nn.generative.sample_encoder import SampleEncoder
-from lhy_rl.nn.generative.sample_networks import SampleNetworkOptions
+from lhy_rl.nn.generative.sample_networks import PictureReader, SampleNetworkOptions
 from lhy_rl.nn.generative.sample_space import SampleSpace
 from lhy_rl.nn.layers.dense import dense
 
@@ -32,8 +32,9 @@ ARCHITECTURE = ("agent", "networks", "samples")
 class SavedEncoder(Encoder):
     """A picture's code in a ``vae`` or an ``autoencoder``, followed by layers: (..., *shape) to (..., E).
 
-    The layers are those of an MLP: ``layers`` of width E, or ``hidden_sizes``. With ``frozen`` only these layers are
-    trained; else training starts from the file's weights.
+    The layers are those of an MLP: ``layers`` of width E, or ``hidden_sizes``. With ``features`` they get the outputs
+    of the last convolution instead of the code. With ``frozen`` only these layers are trained; else training starts
+    from the file's weights.
 
     Observations are pictures of the autoencoder's size, channel first or last, in bytes or floats with known bounds;
     or, for an autoencoder of vectors, of the same space.
@@ -62,13 +63,19 @@ class SavedEncoder(Encoder):
         self.given = observed(space, self.samples)
         self.shape = space.shape or ()
         self.network = SampleEncoder(gym.spaces.Discrete(1), self.samples, network_options, size)
-        self.code_size = network_options.code_size
+        self.code_size, self.features = network_options.code_size, options.features
+        inputs = self.code_size
+        if self.features:
+            if not isinstance(self.network.reader, PictureReader):
+                raise UserError("features are those of convolutions, which this encoder does not have; must be false")
+            last = self.network.reader.network.output.requires_grad_(False)  # it makes the code, which is not used
+            inputs = last.in_features
         if self.frozen:
             self.network.requires_grad_(False)
         activation = options.activation_or("tanh")
         kinds = (activation, options.norm, options.dropout, options.dense_layers)
-        self.layers = dense(self.code_size, options.widths, *kinds)
-        self.output_size = (self.code_size, *options.widths)[-1]
+        self.layers = dense(inputs, options.widths, *kinds)
+        self.output_size = (inputs, *options.widths)[-1]
 
     @property
     def learned(self) -> nn.Module:
@@ -92,14 +99,18 @@ class SavedEncoder(Encoder):
 
     def forward(self, obs: Tensor) -> Tensor:
         leading = obs.shape[: -len(self.shape)]
-        h: Tensor = self.layers(self.codes(obs.reshape(leading.numel(), *self.shape)))  # (N, E)
+        samples = self.as_samples(obs.reshape(leading.numel(), *self.shape))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            read = self.read(samples)
+        h: Tensor = self.layers(read)  # (N, E)
         return h.view(*leading, self.output_size)
 
-    def codes(self, obs: Tensor) -> Tensor:
-        """(N, *shape) observations to codes (N, Z)."""
-        samples = self.as_samples(obs)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            numbers: Tensor = self.network(samples, samples.new_zeros(len(samples)))
+    def read(self, samples: Tensor) -> Tensor:
+        """(N, *shape) samples to features (N, F) or codes (N, Z)."""
+        if self.features:
+            found: Tensor = self.network.reader.network.features(samples)  # type: ignore[operator, union-attr]
+            return found
+        numbers: Tensor = self.network(samples, samples.new_zeros(len(samples)))
         return numbers[:, : self.code_size]
 
     def as_samples(self, obs: Tensor) -> Tensor:

@@ -64,7 +64,8 @@ class ActorCritic(nn.Module):
         dense_layers: The encoder's dense layers: ``plain``, or ``highway``, with which dozens of layers train.
         pooling: A CNN encoder's pooling: ``strided``, ``max``, ``average``, ``lp`` or ``fractional``.
         encoder_options: Further options of the encoder: ``spatial_transformer``, ``crop``; ``routing_iterations``, ...;
-            ``frozen`` for an encoder from a file, whose weights then stay fixed.
+            ``frozen`` for an encoder from a file, whose weights then stay fixed, ``features`` for the outputs of its
+            last convolution instead of its code.
         core: Sequence backbone of the policy: ``rnn``, ``gru``, ``lstm``, ``stack_rnn``, ``memory_network``,
             ``attention``, ``ntm``, ``grid_lstm``, null for none, or a class of your own, as ``module:Class`` (a
             subclass of ``lhy_rl.nn.backbones.base.SequenceBackbone``).

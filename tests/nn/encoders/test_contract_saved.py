@@ -87,6 +87,48 @@ def test_frozen_stays_and_tuned_learns(place: Path) -> None:
         assert {name for name in moved if ".layers." in name}, "what stands behind learns"
 
 
+def test_features_are_those_of_the_last_convolution(place: Path, frames: np.ndarray) -> None:
+    obs = torch.as_tensor(frames[:, None])
+    encoder: Any = make_encoder("vae.zip", BYTES, EncoderOptions(layers=0, features=True))
+    network = encoder.network.reader.network
+    assert encoder.output_size == 4 * LEARNER["width"] * 3 * 3 == network.output.in_features
+    assert torch.equal(encoder(obs), network.convolutions(obs / 127.5 - 1).flatten(1))
+    code = make_encoder("vae.zip", BYTES, EncoderOptions(layers=0))(obs)
+    torch.testing.assert_close(network.output(encoder(obs))[:, : LEARNER["code_size"]], code)
+
+
+def test_with_features_all_but_the_layer_of_the_code_learns_and_goes_on_bit_for_bit(place: Path) -> None:
+    given: dict[str, Any] = {**SMALL, "encoder_options": {"features": True, "hidden_sizes": [5]}}
+    whole, half = (PPO(catch(), encoder="vae.zip", **given) for _ in range(2))
+    before = {name: value.clone() for name, value in whole.policy.state_dict().items()}
+    whole.learn(128)
+    moved = {name for name, value in whole.policy.state_dict().items() if not torch.equal(value, before[name])}
+    assert {name for name in before if ".network.output." in name}.isdisjoint(moved)
+    assert len({name for name in moved if ".network.convolutions." in name}) > 8
+    half.learn(128, callback=lambda agent, metrics: agent.num_updates < 2)
+    half.save("half.zip")
+    place.unlink()
+    again = PPO.load("half.zip", catch())
+    again.learn(128 - again.num_timesteps, reset_num_timesteps=False)
+    ours, theirs = (agent.policy.state_dict() for agent in (whole, again))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_the_agents_own_cnn_reads_the_same_in_an_autoencoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pictures = np.random.default_rng(0).integers(256, size=(40, 36, 40), dtype=np.uint8)
+    np.savez("wide.npz", pictures=pictures)
+    tasks = make_vec("lhy_rl/Digits-v0", 2, pictures="wide.npz")
+    Autoencoder(tasks, network="cnn", **LEARNER).learn(32).save("learned.zip")
+    space = Box(0, 255, (1, 36, 40), np.uint8)
+    learned: Any = make_encoder("learned.zip", space, EncoderOptions(layers=0, features=True))
+    plain: Any = make_encoder("cnn", space, EncoderOptions(hidden_sizes=(), activation="relu"))
+    plain.convolutions.load_state_dict(learned.network.reader.network.convolutions.convolutions.state_dict())
+    obs = torch.as_tensor(pictures[:7, None])
+    torch.testing.assert_close(learned(obs), plain(obs), atol=1e-5, rtol=1e-4)
+    assert learned(obs).std(0).max() > 1e-4, "it tells pictures apart"
+
+
 @pytest.mark.parametrize("options", [{}, {"critic": "separate", "orthogonal": True}, {"core": "gru", "num_layers": 2}])
 def test_a_learner_goes_on_bit_for_bit_without_the_file(place: Path, options: dict[str, Any]) -> None:
     frozen = {"encoder_options": {"frozen": True}} if "core" in options else {}
@@ -187,6 +229,11 @@ def test_other_pictures_and_other_files_are_one_line(place: Path) -> None:
     VAE(make_vec("lhy_rl/Digits-v0", 2, pictures="optical", conditional=True), **LEARNER).save("digits.zip")
     assert "with conditions, Discrete(10), which an encoder does not get" in refused("digits.zip")
     assert "frozen is only for a saved encoder" in refused("cnn_small", frozen=True)
+    assert "features is only for a saved encoder" in refused("cnn_small", features=True)
+    with pytest.raises(UserError, match=r"network 'cnn' needs images from 36 x 36 up, not 20 x 20; allowed: conv"):
+        VAE(make_vec("lhy_rl/Digits-v0", 2, pictures="frames.npz"), network="cnn", **LEARNER)
+    VAE(make_vec("lhy_rl/Digits-v0", 2, pictures="frames.npz"), network="mlp", **LEARNER).save("mlp.zip")
+    assert "'mlp.zip': features are those of convolutions" in refused("mlp.zip", features=True)
     assert "unknown encoder 'vae'" in refused("vae")
     with pytest.raises(UserError, match="encoder 'saved' needs the file of a vae"):
         ActorCritic(BYTES, Discrete(2), encoder="saved")
