@@ -2,7 +2,8 @@
 
 Random episodes of Catch (easy, 36 x 36 pixels) give frames, from which an autoencoder or a variational one learns
 without a reward. PPO then begins with its encoder, frozen or fine-tuned, and two layers of 64 on top; it is compared
-with the same network trained from random weights, and with the CNN of `configs/ppo/catch.yaml`. All have that file's
+with the same network trained from random weights, and with the CNN of `configs/ppo/catch.yaml`. In `vae of the cnn` the
+encoder is that CNN, of which PPO takes the convolutions, with that file's layer on top. All have that file's
 options, with a learning rate that would be 0 at 100,000 steps. Every four updates 200 episodes are played with the most
 probable actions; a run ends at the second mean of 0.9 in a row, and counts as the steps of the first. The frames that
 an encoder learned from are steps of the environment, too, and are counted.
@@ -42,10 +43,13 @@ NAME, TASK = "pretrained_encoder", "lhy_rl/Catch-v0"
 PLAYER: dict[str, Any] = {"num_envs": 32, "critic": "shared", "n_steps": 24, "batch_size": 128, "n_epochs": 6}
 PLAYER |= {"learning_rate": 1e-3, "learning_rate_schedule": "linear", "entropy_coef": 0.01}
 SHARED = {"code_size": 32, "width": 8, "learning_rate": 2e-3, "film": 0}
+VARIATIONAL = {**SHARED, "likelihood": "gaussian"}
 LEARNERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
-    "vae": (VAE, {**SHARED, "likelihood": "gaussian"}),
+    "vae": (VAE, VARIATIONAL),
+    "vae of the cnn": (VAE, {**VARIATIONAL, "network": "cnn"}),
     "autoencoder": (Autoencoder, SHARED),
 }
+FEATURES = {"features": True, "hidden_sizes": [32]}
 SCRATCH = ("cnn", "vae")  # encoders that are also trained from random weights
 JOBS = [(kind, False) for kind in SCRATCH] + [(kind, True) for kind in LEARNERS]
 WANTED = 0.9  # mean return that counts as solved
@@ -58,7 +62,7 @@ class Sizes(NamedTuple):
     frames: int = 6_000
     samples: int = 128_000  # training samples of an autoencoder, with repetition
     steps: int = 100_000  # steps of the cnn
-    fewer: int = 50_000  # steps of all others
+    fewer: int = 50_000  # steps of networks that are not this cnn
     probed: int = 4_000  # codes on which the probe is trained
     updates: int = 4  # updates between two evaluations
     episodes: int = 200  # episodes of each evaluation
@@ -166,9 +170,12 @@ def measure(job: tuple[str, bool, int], sizes: Sizes) -> dict[str, dict[str, flo
         if not learns:
             return {"the same network, from scratch": caught(sizes, seed, sizes.fewer, **untrained(kind, place))}
         learned = pretrained(kind, place, sizes, seed)
+        of_cnn = LEARNERS[kind][1].get("network") == "cnn"
+        steps, options = (sizes.steps, FEATURES) if of_cnn else (sizes.fewer, {})
         for frozen in (True, False):
-            encoder = {"encoder": str(place), "encoder_options": {"frozen": frozen}}
-            numbers = caught(sizes, seed, sizes.fewer - sizes.frames, **encoder)
+            encoder = {"encoder": str(place), "encoder_options": {"frozen": frozen, **options}}
+            encoder |= {"activation": "relu"} if of_cnn else {}
+            numbers = caught(sizes, seed, steps - sizes.frames, **encoder)
             numbers["steps"] += sizes.frames
             numbers["CPU-seconds"] += learned["CPU-seconds"]
             found[f"{kind}, {'frozen' if frozen else 'tuned'}"] = {**learned, **numbers}
@@ -184,9 +191,7 @@ def rows_of(found: dict[str, list[dict[str, float]]], sizes: Sizes) -> list[Row]
         for metric in sorted(runs[0], key="steps".__ne__):
             if metric != "CPU-seconds":
                 values = [numbers[metric] for numbers in runs]
-                wanted = (
-                    REFERENCE if metric == "steps" and variant.startswith("vae, ") and "bern" not in variant else ""
-                )
+                wanted = REFERENCE if metric == "steps" and variant.startswith("vae") else ""
                 rows.append(summarize(TASK, "ppo", variant, metric, values, sizes.steps, seconds, wanted))
     return rows
 
