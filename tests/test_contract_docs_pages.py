@@ -160,7 +160,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 @every_page
 def test_commands_can_be_typed(path: Path) -> None:
     """Names and options of every ``lhy-rl ...`` in the text are checked as the command checks them."""
-    text = path.read_text("utf-8")
+    text = path.read_text("utf-8").replace("\\\n", "")
     typed = re.findall(r"^ {4}(lhy-rl [^#\n]+)", text, flags=re.MULTILINE) + re.findall(r"`(lhy-rl [^`]+)`", text)
     for line in typed:
         command, *rest = shlex.split(line)[1:]
