@@ -108,8 +108,8 @@ class SavedEncoder(Encoder):
     def read(self, samples: Tensor) -> Tensor:
         """(N, *shape) samples to features (N, F) or codes (N, Z)."""
         if self.features:
-            found: Tensor = self.network.reader.network.features(samples)  # type: ignore[operator, union-attr]
-            return found
+            assert isinstance(self.network.reader, PictureReader)
+            return self.network.reader.network.features(samples)
         numbers: Tensor = self.network(samples, samples.new_zeros(len(samples)))
         return numbers[:, : self.code_size]
 
