@@ -49,7 +49,8 @@ LEARNERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "vae of the cnn": (VAE, {**VARIATIONAL, "network": "cnn"}),
     "autoencoder": (Autoencoder, SHARED),
 }
-FEATURES = {"features": True, "hidden_sizes": [32]}
+FEATURES = {"vae of the cnn": {"features": True, "hidden_sizes": [32]}}
+"""Encoder options of PPO with a learner that has the cnn; with the others it takes the code, under its own layers."""
 SCRATCH = ("cnn", "vae")  # encoders that are also trained from random weights
 JOBS = [(kind, False) for kind in SCRATCH] + [(kind, True) for kind in LEARNERS]
 WANTED = 0.9  # mean return that counts as solved
@@ -170,11 +171,10 @@ def measure(job: tuple[str, bool, int], sizes: Sizes) -> dict[str, dict[str, flo
         if not learns:
             return {"the same network, from scratch": caught(sizes, seed, sizes.fewer, **untrained(kind, place))}
         learned = pretrained(kind, place, sizes, seed)
-        of_cnn = LEARNERS[kind][1].get("network") == "cnn"
-        steps, options = (sizes.steps, FEATURES) if of_cnn else (sizes.fewer, {})
+        steps, activation = (sizes.steps, "relu") if kind in FEATURES else (sizes.fewer, "auto")
         for frozen in (True, False):
-            encoder = {"encoder": str(place), "encoder_options": {"frozen": frozen, **options}}
-            encoder |= {"activation": "relu"} if of_cnn else {}
+            options = {"frozen": frozen, **FEATURES.get(kind, {})}
+            encoder = {"encoder": str(place), "encoder_options": options, "activation": activation}
             numbers = caught(sizes, seed, steps - sizes.frames, **encoder)
             numbers["steps"] += sizes.frames
             numbers["CPU-seconds"] += learned["CPU-seconds"]

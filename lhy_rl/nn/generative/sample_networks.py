@@ -23,7 +23,7 @@ from lhy_rl.functional.fused.leaky_mlp import leaky_layers
 from lhy_rl.nn.acceleration.inventory import hooked
 from lhy_rl.nn.encoders.base import EncoderOptions
 from lhy_rl.nn.encoders.convolutional import NatureEncoder
-from lhy_rl.nn.generative.pictures import LEAK, PictureDiscriminator, PictureGenerator
+from lhy_rl.nn.generative.pictures import LEAK, SMALLEST, PictureDiscriminator, PictureGenerator
 from lhy_rl.nn.generative.sample_space import SampleSpace
 from lhy_rl.nn.generative.translation import PictureTranslator
 
@@ -111,17 +111,21 @@ class SampleNetworks(ABC):
 class ConvolutionalNetworks(SampleNetworks):
     """Convolutional networks for pictures (Radford et al. 2016)."""
 
+    smallest = SMALLEST
+    """Shorter side in pixels of the smallest picture that the networks fit."""
+
     def __init__(self, space: SampleSpace, options: SampleNetworkOptions) -> None:
-        if not space.is_picture:
+        if not space.is_picture or min(space.shape[1:]) < self.smallest:
             raise UserError(
-                f"network {options.network!r} needs images (H, W, C) from 8 x 8 up, not {space.box}; allowed: mlp"
+                f"network {options.network!r} needs images (H, W, C) from {self.smallest} x {self.smallest} up, not "
+                f"{space.box}; allowed: {'convolutions, mlp' if space.is_picture else 'mlp'}"
             )
         super().__init__(space, options)
 
     def reader(self, output_size: int, condition_size: int = 0) -> nn.Module:
         return PictureReader(self.space.shape, condition_size, lambda channels: self.network(channels, output_size))
 
-    def network(self, channels: int, output_size: int) -> PictureDiscriminator | AgentNetwork:
+    def network(self, channels: int, output_size: int) -> PictureDiscriminator | AgentCNN:
         """A network from pictures (N, channels, H, W) to (N, output_size)."""
         _, height, width = self.space.shape
         return PictureDiscriminator(channels, (height, width), self.options.width, output_size)
@@ -137,25 +141,24 @@ class ConvolutionalNetworks(SampleNetworks):
 class AgentNetworks(ConvolutionalNetworks):
     """The CNN of the agents as reader, so that what it learns from pictures can be an agent's encoder."""
 
-    def network(self, channels: int, output_size: int) -> AgentNetwork:
+    smallest = NatureEncoder.smallest
+
+    def network(self, channels: int, output_size: int) -> AgentCNN:
         _, height, width = self.space.shape
-        return AgentNetwork(channels, (height, width), output_size)
+        return AgentCNN(channels, (height, width), output_size)
 
 
-class AgentNetwork(nn.Module):
-    """The convolutions of ``encoder="cnn"`` (Mnih et al. 2015) and a linear layer: (N, C, H, W) to (N, K).
+class AgentCNN(nn.Module):
+    """The convolutions of ``encoder="cnn"`` (Mnih et al. 2015) and a linear layer.
 
-    Raises:
-        UserError: The picture is smaller than 36 x 36.
+    Args:
+        channels: C of the pictures (N, C, H, W), from -1 to 1.
+        size: (H, W), from 36 x 36 up.
+        output_size: K of the outputs (N, K).
     """
 
     def __init__(self, channels: int, size: tuple[int, int], output_size: int) -> None:
         super().__init__()
-        if min(size) < NatureEncoder.smallest:
-            raise UserError(
-                f"network 'cnn' needs images from {NatureEncoder.smallest} x {NatureEncoder.smallest} up, not "
-                f"{size[0]} x {size[1]}; allowed: convolutions, mlp"
-            )
         space = gym.spaces.Box(0, 1, (channels, *size), np.float32)
         self.convolutions = NatureEncoder(space, EncoderOptions(activation="relu", hidden_sizes=()))
         self.output = nn.Linear(self.convolutions.output_size, output_size)
@@ -181,7 +184,7 @@ class PictureReader(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, ...], condition_size: int, network: Callable[[int], PictureDiscriminator | AgentNetwork]
+        self, shape: tuple[int, ...], condition_size: int, network: Callable[[int], PictureDiscriminator | AgentCNN]
     ) -> None:
         super().__init__()
         channels, *self.size = shape
